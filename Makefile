@@ -1,0 +1,47 @@
+# make demo | test | lint | bench | model | clean
+#
+# One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
+# top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEVICE := $(VENV)/.device
+DEV := $(VENV)/.dev
+
+.PHONY: demo test lint typecheck bench model clean
+
+demo: $(DEVICE)
+	$(BIN)/stibium demo
+
+test: $(DEV)
+	$(BIN)/python -m pytest
+
+lint: $(DEV) typecheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+# A type checker cannot follow an editable install of mapped folders, so it gets the package's real shape.
+typecheck: $(DEV)
+	@rm -rf build/typecheck && mkdir -p build/typecheck/stibium
+	@for p in train edge converters firmware_configs; do ln -s "$(CURDIR)/$$p" build/typecheck/stibium/$$p; done
+	MYPYPATH=build/typecheck $(BIN)/mypy --config-file pyproject.toml -p stibium
+
+bench: $(DEV)
+	$(BIN)/python benchmarks/run.py
+
+# Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
+model: $(DEV)
+	$(BIN)/python train/ship.py
+
+$(DEVICE): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEV): $(DEVICE)
+	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

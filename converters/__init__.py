@@ -1,0 +1,1 @@
+"""Converters: one representation into another. `spectra` runs on the device, `models` on the training side."""

@@ -1,0 +1,1 @@
+"""Trained models into what a device runs. Needs the `train` extra."""

@@ -1,0 +1,98 @@
+"""The command line: the only place that prints, prompts or exits.
+
+Commands are imported when they are called, so that `stibium predict` starts as fast as what it needs.
+Commands of the training side come from the entry-point group `stibium.commands`, which is read only for a
+name that is not the device's own, and for `--help`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from ...converters.spectra.errors import StibiumError
+
+DEVICE_COMMANDS = {
+    "predict": "predict:predict",
+    "watch": "watch:watch",
+    "listen": "listen:listen",
+    "probe": "probe:probe",
+    "convert": "convert:convert",
+    "info": "bundle:info",
+    "check": "bundle:check",
+    "demo": "demo:demo",
+}
+"""Command -> module under this package and name of the click command in it."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the device's commands in the order of a day's work, then the training side's."""
+        from importlib.metadata import entry_points
+
+        return [*DEVICE_COMMANDS, *(p.name for p in entry_points(group="stibium.commands"))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        target = DEVICE_COMMANDS.get(cmd_name)
+        if target is not None:
+            module, name = target.split(":")
+            return getattr(import_module(f"{__name__}.{module}"), name)  # type: ignore[no-any-return]
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group="stibium.commands", name=cmd_name):
+            return point.load()  # type: ignore[no-any-return]
+        return None
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example:  stibium predict soil00001.asd",
+)
+@click.version_option(package_name="stibium")
+def stibium() -> None:
+    """Antimony in soil from contact-probe reflectance spectra."""
+
+
+def main() -> NoReturn:
+    """Run the command line; every failure a user can meet ends in one line and an exit code."""
+    try:
+        stibium(standalone_mode=True)
+    except StibiumError as error:
+        _stop(str(error), 1)
+    except KeyboardInterrupt:
+        _stop("stopped", 130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`| head`); the interpreter must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        _stop(_os_error_line(error), 1)
+    except Exception as error:
+        if os.environ.get("STIBIUM_TRACEBACK"):
+            raise
+        _stop(
+            f"unexpected {type(error).__name__}: {error} (a defect of stibium: please report it with the output of "
+            "the same command under STIBIUM_TRACEBACK=1)",
+            1,
+        )
+    sys.exit(0)
+
+
+def _os_error_line(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+def _stop(line: str, code: int) -> NoReturn:
+    click.echo(f"stibium: {' '.join(line.split())}", err=True)
+    sys.exit(code)
+
+

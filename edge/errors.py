@@ -1,0 +1,54 @@
+"""Errors of the device's part. The base class stands beside the first thing that can fail: reading a file."""
+
+from __future__ import annotations
+
+from ..converters.spectra.errors import StibiumError
+
+__all__ = [
+    "BundleError",
+    "InstrumentError",
+    "LogError",
+    "PortError",
+    "PreprocessError",
+    "ProtocolError",
+    "RecipeError",
+    "StibiumError",
+    "UnsuitableSpectrumError",
+    "WavelengthRangeError",
+]
+
+
+class RecipeError(StibiumError, ValueError):
+    """A preprocessing recipe that cannot be: unknown step, impossible parameter, wrong order."""
+
+
+class PreprocessError(StibiumError, ValueError):
+    """Input that a preprocessing step cannot take, such as reflectance of zero where a logarithm is due."""
+
+
+class WavelengthRangeError(PreprocessError):
+    """The spectrum does not cover the wavelengths the model was calibrated on."""
+
+
+class UnsuitableSpectrumError(StibiumError, ValueError):
+    """A whole spectrum that no estimate may be made from: saturated, raw, implausible."""
+
+
+class BundleError(StibiumError, ValueError):
+    """A model file that is damaged, foreign, or of a version this program does not know."""
+
+
+class PortError(StibiumError, OSError):
+    """A port that cannot be opened, is taken, or has gone."""
+
+
+class ProtocolError(StibiumError, ValueError):
+    """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
+
+
+class InstrumentError(StibiumError, RuntimeError):
+    """The instrument answered, and what it said is an error."""
+
+
+class LogError(StibiumError, OSError):
+    """The log of readings cannot be opened or written."""

@@ -1,0 +1,1 @@
+"""Bytes to messages and back, without input or output: one module for each instrument dialect."""

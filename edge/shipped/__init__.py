@@ -1,0 +1,1 @@
+"""The bundle and the recorded samples that come with the package."""

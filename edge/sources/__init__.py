@@ -1,0 +1,1 @@
+"""Where spectra come from: files, a drop folder, a port, a recording."""

@@ -1,0 +1,1 @@
+"""What is configured, not coded: probe profiles and Raspberry Pi files."""

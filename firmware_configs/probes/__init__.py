@@ -1,0 +1,1 @@
+"""Probe profiles, one TOML file each."""

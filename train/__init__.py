@@ -1,0 +1,1 @@
+"""Assays and spectra in, a validated model and its bundle out. Needs the `train` extra."""

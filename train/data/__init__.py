@@ -1,0 +1,1 @@
+"""Published assay tables that the simulation is conditioned on."""
