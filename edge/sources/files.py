@@ -1,0 +1,218 @@
+"""Spectra from files and folders named on a command line or found by the watcher.
+
+One bad file never stops the rest: what cannot be used comes out as a Refusal, in its place in the order.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ...converters.spectra.errors import StibiumError
+from ...converters.spectra.read import read_spectra
+from ...converters.spectra.spectrum import Spectrum
+from ..estimate import Refusal
+
+SINGLE_BYTES = 16 << 20
+"""More than any file of one spectrum has (an .asd of 2151 channels with its reference: 55 KB)."""
+
+MANY_BYTES = 256 << 20
+"""A table or library of some 15,000 spectra of 2151 bands; twice this in memory still fits a 1 GB device."""
+
+TEMPORARY_SUFFIXES = (
+    ".part",
+    ".partial",
+    ".tmp",
+    ".temp",
+    ".crdownload",
+    ".download",
+    ".filepart",
+    ".swp",
+    ".lock",
+    "~",
+)
+"""Names that copying programs and editors give to what is not finished."""
+
+LITTER = frozenset({"thumbs.db", "desktop.ini", "system volume information", "$recycle.bin", "lost+found"})
+"""What operating systems leave on a stick, in lower case."""
+
+_DATA_SUFFIXES = frozenset({"", ".sli", ".esl", ".img", ".dat", ".bin", ".raw", ".lib"})
+
+
+def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
+    """Read files, and folders recursively in the order of their names, one file at a time.
+
+    Args:
+        paths: files and folders. A folder's hidden and temporary files and the litter of operating systems
+            are passed over; a file that is named is always read.
+
+    Yields:
+        The spectra of each file in the file's own order, or one Refusal for a file that cannot be used.
+        Nothing is raised for a bad file; memory is that of one file.
+    """
+    named = [os.fspath(path) for path in paths]
+    headers = {os.path.abspath(path) for path in named}
+    for path in named:
+        if os.path.isdir(path):
+            for found in iter_files(path):
+                if isinstance(found, Refusal):
+                    yield found
+                elif envi_header_of(found) is None:
+                    yield from read_file(found)
+        else:
+            # `predict lib.*` names both halves of an ENVI library: it is read once, through its header.
+            header = envi_header_of(path)
+            if header is None or os.path.abspath(header) not in headers:
+                yield from read_file(path)
+
+
+def iter_files(folder: str) -> Iterator[str | Refusal]:
+    """Yield the paths of the files below a folder, by name; a Refusal for a folder that cannot be listed.
+
+    Links to folders are followed, but never into a folder that is being listed already.
+    """
+    return _walk(folder, frozenset())
+
+
+def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str | Refusal]:
+    try:
+        status = os.stat(folder)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        with os.scandir(folder) as listing:
+            names = sorted(
+                (entry.name, entry.is_dir()) for entry in listing if not is_passed_over(entry.name)
+            )
+    except OSError as error:
+        yield Refusal(
+            source=shown(folder), sample_id="", reason=f"cannot be listed: {error.strerror or error}"
+        )
+        return
+    for name, is_folder in names:
+        path = os.path.join(folder, name)
+        if is_folder:
+            yield from _walk(path, above | {here})
+        else:
+            yield path
+
+
+def is_passed_over(name: str) -> bool:
+    """Say whether a name in a folder is hidden, temporary, or an operating system's litter."""
+    lower = name.lower()
+    return lower.startswith((".", "~")) or lower.endswith(TEMPORARY_SUFFIXES) or lower in LITTER
+
+
+def envi_header_of(path: str) -> str | None:
+    """Return the ENVI header that a data file belongs to, or None if it stands for itself.
+
+    An ENVI library is two files, `x.hdr` (or `x.sli.hdr`) beside `x.sli`; it is read through its header.
+    """
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() == ".hdr":
+        return None
+    bases = [path, stem] if suffix.lower() in _DATA_SUFFIXES else [path]
+    for base in dict.fromkeys(bases):
+        for extension in (".hdr", ".HDR"):
+            try:
+                with open(base + extension, "rb") as file:
+                    if file.read(16).lstrip(b"\xef\xbb\xbf \t").startswith(b"ENVI"):
+                        return base + extension
+            except OSError:
+                continue
+    return None
+
+
+def read_file(path: str) -> list[Spectrum | Refusal]:
+    """Read one file: its spectra, or one Refusal that says why not. Raises nothing for a bad file."""
+    try:
+        reason = oversize(path)
+        if reason is None:
+            return [_printable(spectrum) for spectrum in read_spectra(path)]
+    except StibiumError as error:
+        # Errors name their file; a Refusal has it in a field of its own.
+        reason = str(error).removeprefix(f"{path}: ")
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    except MemoryError:
+        reason = "does not fit into this device's memory; split it into smaller files"
+    except Exception as error:  # noqa: BLE001
+        # A defect in a reader: reported as such, but a device in the field must go on with the next file.
+        if os.environ.get("STIBIUM_TRACEBACK"):
+            raise
+        reason = f"unexpected {type(error).__name__}: {error} (a defect of stibium: please report it with the file)"
+    return [Refusal(source=shown(path), sample_id="", reason=shown(" ".join(reason.split())))]
+
+
+def oversize(path: str) -> str | None:
+    """Say why a file must not be read into memory, or None if it may be.
+
+    Only the length is looked at for ordinary files; longer ones must begin like a format of many spectra.
+
+    Raises:
+        OSError: the file is not there or may not be looked at.
+    """
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        return "is a folder"
+    if not stat.S_ISREG(status.st_mode):
+        return "is not an ordinary file (pipe, socket or device); copy it into a file first"
+    if status.st_size > MANY_BYTES:
+        return (
+            f"{status.st_size / 1e6:.0f} MB are more than this reads at once ({MANY_BYTES / 1e6:.0f} MB); "
+            "split it into smaller files"
+        )
+    if status.st_size > SINGLE_BYTES and not _begins_like_many(path):
+        return f"{status.st_size / 1e6:.0f} MB, and it does not begin like a table or library of spectra"
+    # Deflate packs at most 1032 to 1: a shorter file cannot unpack to more.
+    if status.st_size > MANY_BYTES // 1032 and _unpacks_beyond(path, MANY_BYTES):
+        return f"unpacks to more than {MANY_BYTES / 1e6:.0f} MB, more than this reads at once; split it"
+    return None
+
+
+def _begins_like_many(path: str) -> bool:
+    from ...converters.spectra.ascii_table import looks_like_ascii_table
+    from ...converters.spectra.table import looks_like_table
+
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, 1 << 16)
+        except zlib.error:
+            return False
+    return envi_header_of(path) is not None or looks_like_table(head) or looks_like_ascii_table(head)
+
+
+def _unpacks_beyond(path: str, limit: int) -> bool:
+    with open(path, "rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return False
+        file.seek(0)
+        total = 0
+        try:
+            with gzip.open(file) as unpacked:
+                while total <= limit:
+                    piece = unpacked.read(1 << 20)
+                    if not piece:
+                        return False
+                    total += len(piece)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return False  # damaged: the reader says how
+        return True
+
+
+def shown(text: str) -> str:
+    """Return a path as it can be printed and stored: bytes of a name that are no UTF-8 become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _printable(spectrum: Spectrum) -> Spectrum:
+    # A stick written on another system may have names that are not UTF-8; neither a terminal nor SQLite takes them.
+    if spectrum.source.isascii() and spectrum.sample_id.isascii():
+        return spectrum
+    return replace(spectrum, source=shown(spectrum.source), sample_id=shown(spectrum.sample_id))
