@@ -116,15 +116,18 @@ def envi_header_of(path: str) -> str | None:
     if suffix.lower() == ".hdr":
         return None
     bases = [path, stem] if suffix.lower() in _DATA_SUFFIXES else [path]
-    for base in dict.fromkeys(bases):
-        for extension in (".hdr", ".HDR"):
-            try:
-                with open(base + extension, "rb") as file:
-                    if file.read(16).lstrip(b"\xef\xbb\xbf \t").startswith(b"ENVI"):
-                        return base + extension
-            except OSError:
-                continue
+    for header in [base + extension for base in bases for extension in (".hdr", ".HDR")]:
+        if os.path.isfile(header) and _begins_with_envi(header):
+            return header
     return None
+
+
+def _begins_with_envi(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16).lstrip(b"\xef\xbb\xbf \t").startswith(b"ENVI")
+    except OSError:
+        return False  # then it is no reason to pass over the data
 
 
 def read_file(path: str) -> list[Spectrum | Refusal]:
@@ -140,11 +143,11 @@ def read_file(path: str) -> list[Spectrum | Refusal]:
         reason = f"cannot be read: {error.strerror or error}"
     except MemoryError:
         reason = "does not fit into this device's memory; split it into smaller files"
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # A defect in a reader: reported as such, but a device in the field must go on with the next file.
         if os.environ.get("STIBIUM_TRACEBACK"):
             raise
-        reason = f"unexpected {type(error).__name__}: {error} (a defect of stibium: please report it with the file)"
+        reason = f"unexpected {type(error).__name__}: {error} (a defect: please report it)"
     return [Refusal(source=shown(path), sample_id="", reason=shown(" ".join(reason.split())))]
 
 
@@ -207,12 +210,12 @@ def _unpacks_beyond(path: str, limit: int) -> bool:
 
 
 def shown(text: str) -> str:
-    """Return a path as it can be printed and stored: bytes of a name that are no UTF-8 become question marks."""
+    """Return a path as it can be printed and stored: bytes that are no UTF-8 become question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _printable(spectrum: Spectrum) -> Spectrum:
-    # A stick written on another system may have names that are not UTF-8; neither a terminal nor SQLite takes them.
+    # A stick from another system may have names that are not UTF-8; no terminal or SQLite takes them.
     if spectrum.source.isascii() and spectrum.sample_id.isascii():
         return spectrum
     return replace(spectrum, source=shown(spectrum.source), sample_id=shown(spectrum.sample_id))
