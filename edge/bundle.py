@@ -1,0 +1,308 @@
+"""One file per model: a `.tflite` that any interpreter loads, with a ZIP appended that holds what an answer depends on.
+
+The flatbuffer comes first, so an interpreter sees a model; `zipfile` finds its directory at the end of the file.
+The ZIP holds `stibium/manifest.json` and `stibium/arrays.npz`; the manifest has the hashes of the model and the
+arrays, the ZIP's comment has the hash of the manifest: no byte that matters can change unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BundleError, RecipeError
+from .estimate import Transform
+from .preprocess import Recipe, Scaling
+
+Floats = NDArray[np.float64]
+
+FORMAT = "stibium bundle"
+VERSION = 1
+MANIFEST = "stibium/manifest.json"
+ARRAYS = "stibium/arrays.npz"
+MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
+
+
+@dataclass(frozen=True)
+class IntervalStats:
+    """Offsets from the network's output to the ends of the prediction interval, in the transform's space."""
+
+    coverage: float
+    low_offset: float
+    high_offset: float
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class DomainStats:
+    """Principal components of the preprocessed calibration spectra, and the limits of belonging to them.
+
+    Attributes:
+        mean: (bands,).
+        loadings: (components, bands), orthonormal rows.
+        score_variance: (components,).
+        t2_limit, q_limit: limits of Hotelling T2 and of the Q residual.
+        method: how the limits were set.
+    """
+
+    mean: Floats
+    loadings: Floats
+    score_variance: Floats
+    t2_limit: float
+    q_limit: float
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Spectra whose answers are known, to tell whether a device computes what training computed.
+
+    Attributes:
+        wavelengths_nm: (bands,).
+        reflectance: (k, bands).
+        splices_nm: detector joins of these spectra.
+        expected: (k,) answers in the element's unit, as the exported model gave them.
+        tolerance: largest relative difference that is still the same answer.
+        runtime: which runtime gave `expected`.
+    """
+
+    wavelengths_nm: Floats
+    reflectance: Floats
+    splices_nm: tuple[float, ...]
+    expected: Floats
+    tolerance: float
+    runtime: str
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model and all that its answers depend on.
+
+    Attributes:
+        model: the `.tflite` flatbuffer.
+        element, unit: such as Sb, ppm.
+        recipe: preprocessing, ending in what the network takes.
+        scaling: of the features.
+        transform: the space the network answers in.
+        calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
+        quantisation: int8, int16x8, dynamic, float16 or float32.
+        simulated: True if the calibration spectra are simulated.
+        interval, domain, golden: see there; None where the training side gave none.
+        provenance: data hashes, versions, seed, metrics, as JSON values.
+        sha256: of the whole file; "" before it is written.
+        path: where it was read from.
+    """
+
+    model: bytes
+    element: str
+    unit: str
+    recipe: Recipe
+    scaling: Scaling
+    transform: Transform
+    calibrated_range: tuple[float, float]
+    quantisation: str
+    simulated: bool
+    interval: IntervalStats | None = None
+    domain: DomainStats | None = None
+    golden: Golden | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """File name, for people."""
+        return Path(self.path).name if self.path else f"{self.element} model"
+
+
+def shipped_bundle_path() -> Path:
+    """Path of the bundle that comes with the package, or of the one `STIBIUM_MODEL` names."""
+    named = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
+    return Path(named) if named else Path(__file__).parent / "shipped" / "sb_simulated.tflite"
+
+
+def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
+    """Write a bundle, whole or not at all; the same bundle always gives the same bytes.
+
+    Returns:
+        SHA-256 of the file.
+    """
+    content = pack_bundle(bundle)
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack_bundle(bundle: Bundle) -> bytes:
+    """Give the bytes of a bundle file."""
+    arrays: dict[str, NDArray[Any]] = {"scaling_offset": bundle.scaling.offset, "scaling_scale": bundle.scaling.scale}
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "element": bundle.element,
+        "unit": bundle.unit,
+        "simulated": bundle.simulated,
+        "quantisation": bundle.quantisation,
+        "transform": bundle.transform,
+        "calibrated_range": list(bundle.calibrated_range),
+        "recipe": bundle.recipe.to_dict(),
+        "interval": None,
+        "domain": None,
+        "golden": None,
+        "provenance": bundle.provenance,
+    }
+    if (interval := bundle.interval) is not None:
+        manifest["interval"] = {
+            "coverage": interval.coverage,
+            "low_offset": interval.low_offset,
+            "high_offset": interval.high_offset,
+            "method": interval.method,
+        }
+    if (domain := bundle.domain) is not None:
+        manifest["domain"] = {"t2_limit": domain.t2_limit, "q_limit": domain.q_limit, "method": domain.method}
+        arrays |= {
+            "domain_mean": domain.mean,
+            "domain_loadings": domain.loadings,
+            "domain_score_variance": domain.score_variance,
+        }
+    if (golden := bundle.golden) is not None:
+        manifest["golden"] = {
+            "splices_nm": list(golden.splices_nm),
+            "tolerance": golden.tolerance,
+            "runtime": golden.runtime,
+        }
+        arrays |= {
+            "golden_wavelengths_nm": golden.wavelengths_nm,
+            "golden_reflectance": golden.reflectance,
+            "golden_expected": golden.expected,
+        }
+    packed = io.BytesIO()
+    # Answers are kept in full; what only feeds a float32 model is kept as float32.
+    np.savez(packed, **{k: _compact(k, v) for k, v in arrays.items()})
+    manifest["model"] = {"bytes": len(bundle.model), "sha256": hashlib.sha256(bundle.model).hexdigest()}
+    manifest["arrays_sha256"] = hashlib.sha256(packed.getvalue()).hexdigest()
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
+    out = io.BytesIO(bundle.model)
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = f"{FORMAT} {hashlib.sha256(text).hexdigest()}".encode()
+        for name, data in ((MANIFEST, text), (ARRAYS, packed.getvalue())):
+            # A fixed date, so that the same bundle is the same file.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle and verify every hash in it.
+
+    Raises:
+        BundleError: no such file, no bundle, damaged, or of a version this program does not know.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}; name a bundle with --model") from error
+    try:
+        return unpack_bundle(content, str(path))
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def unpack_bundle(content: bytes, path: str = "") -> Bundle:
+    """Take a bundle file's bytes apart; see `read_bundle`."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            comment = archive.comment.decode("latin-1")
+            text = archive.read(MANIFEST)
+            packed = archive.read(ARRAYS)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        if content[4:8] == b"TFL3" and FORMAT.encode() not in content[-512:]:
+            raise BundleError(
+                "a TFLite model without stibium's manifest, or cut short; export one with `stibium export`"
+            ) from error
+        raise BundleError(f"damaged, or no stibium bundle ({error}); copy it again") from error
+    except Exception as error:
+        # zlib raises its own class for a damaged stream; it is not worth importing for its name.
+        raise BundleError(f"damaged ({error}); copy it again") from error
+    if comment != f"{FORMAT} {hashlib.sha256(text).hexdigest()}":
+        raise BundleError("damaged: the manifest does not match its hash; copy it again")
+    try:
+        manifest = json.loads(text)
+        if manifest["format"] != FORMAT:
+            raise BundleError("no stibium bundle")
+        if manifest["version"] != VERSION:
+            raise BundleError(
+                f"bundle version {manifest['version']}; this program reads version {VERSION}: update stibium or export again"
+            )
+        model = content[: manifest["model"]["bytes"]]
+        if hashlib.sha256(model).hexdigest() != manifest["model"]["sha256"]:
+            raise BundleError("damaged: the model does not match its hash; copy it again")
+        if hashlib.sha256(packed).hexdigest() != manifest["arrays_sha256"]:
+            raise BundleError("damaged: the statistics do not match their hash; copy it again")
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            return _bundle(manifest, dict(arrays), model, hashlib.sha256(content).hexdigest(), path)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        if isinstance(error, RecipeError):
+            raise BundleError(f"its preprocessing cannot be done by this program: {error}") from error
+        raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
+
+
+def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha256: str, path: str) -> Bundle:
+    a = {k: np.asarray(v, dtype=np.float64) for k, v in arrays.items()}
+    interval, domain, golden = manifest["interval"], manifest["domain"], manifest["golden"]
+    return Bundle(
+        model=model,
+        element=manifest["element"],
+        unit=manifest["unit"],
+        recipe=Recipe.from_dict(manifest["recipe"]),
+        scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
+        transform=_known_transform(manifest["transform"]),
+        calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),
+        quantisation=manifest["quantisation"],
+        simulated=bool(manifest["simulated"]),
+        interval=IntervalStats(**interval) if interval else None,
+        domain=DomainStats(
+            mean=a["domain_mean"],
+            loadings=a["domain_loadings"],
+            score_variance=a["domain_score_variance"],
+            **domain,
+        )
+        if domain
+        else None,
+        golden=Golden(
+            wavelengths_nm=a["golden_wavelengths_nm"],
+            reflectance=a["golden_reflectance"],
+            expected=a["golden_expected"],
+            splices_nm=tuple(golden["splices_nm"]),
+            tolerance=golden["tolerance"],
+            runtime=golden["runtime"],
+        )
+        if golden
+        else None,
+        provenance=manifest["provenance"],
+        sha256=sha256,
+        path=path,
+    )
+
+
+def _known_transform(name: str) -> Transform:
+    if name not in ("none", "sqrt", "log10"):
+        raise BundleError(f"target transform {name!r} is unknown to this program; update stibium or export again")
+    return name  # type: ignore[return-value]
+
+
+def _compact(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    keep = np.float64 if name in ("golden_expected", "golden_wavelengths_nm") else np.float32
+    return np.asarray(array, dtype=keep)

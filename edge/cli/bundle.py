@@ -1,0 +1,120 @@
+"""`stibium info` and `stibium check`: what a model file is, and whether this device computes what it should."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from ..bundle import Bundle
+from .options import load_bundle
+
+
+@click.command(epilog="Example:  stibium info sb.tflite")
+@click.argument("bundle", required=False, type=click.Path())
+@click.option("--format", "out_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def info(bundle: str | None, out_format: str) -> None:
+    """Print what a model file holds: element, range, preprocessing, where it comes from.
+
+    Without BUNDLE, the model that `stibium predict` would use.
+    """
+    record = describe(load_bundle(bundle))
+    if out_format == "json":
+        click.echo(json.dumps(record, indent=1, ensure_ascii=False))
+        return
+    for key, value in record.items():
+        _print_entry(key, value, 0)
+
+
+@click.command(epilog="Example:  stibium check sb.tflite")
+@click.argument("bundle", required=False, type=click.Path())
+@click.option("--format", "out_format", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@click.pass_context
+def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
+    """Recompute a model's golden answers on this device; fails if they differ.
+
+    Reading the file verifies every hash in it; the golden spectra then go through preprocessing, network and
+    scaling as any other spectrum does.
+    """
+    from ..golden import recompute_golden
+    from ..report import in_figures
+    from ..runtime import runtime_name
+
+    loaded = load_bundle(bundle)
+    results = recompute_golden(loaded)
+    if out_format == "table":
+        click.echo(f"{'spectrum':<12}{f'expected {loaded.unit}':>14}{f'here {loaded.unit}':>14}  difference")
+    if out_format == "csv":
+        click.echo("spectrum,expected,here,relative_difference,same")
+    for r in results:
+        if out_format == "jsonl":
+            record = {"spectrum": r.name, "expected": r.expected, "here": r.answer, "same": r.same}
+            click.echo(json.dumps(record | {"relative_difference": r.difference}))
+        elif out_format == "csv":
+            click.echo(f"{r.name},{r.expected!r},{r.answer!r},{r.difference:.3g},{r.same}")
+        else:
+            mark = "same" if r.same else "DIFFERENT"
+            click.echo(
+                f"{r.name:<12}{in_figures(r.expected):>14}{in_figures(r.answer):>14}  {100 * r.difference:.3f} %  {mark}"
+            )
+    wrong = sum(not r.same for r in results)
+    where = f"{loaded.path} in {runtime_name()}"
+    if wrong:
+        tolerance = 100 * results[0].tolerance
+        click.echo(
+            f"{where}: {wrong} of {len(results)} golden answers differ by more than {tolerance:g} %: "
+            "do not measure with this model on this device",
+            err=True,
+        )
+        ctx.exit(1)
+    click.echo(f"{where}: {len(results)} golden answers as expected", err=True)
+    sys.stdout.flush()
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """Give what `info` prints, as plain values."""
+    low, high = bundle.calibrated_range
+    first_nm, last_nm = bundle.recipe.range_nm
+    record: dict[str, Any] = {
+        "file": bundle.path,
+        "sha256": bundle.sha256,
+        "simulated": bundle.simulated,
+        "element": bundle.element,
+        "unit": bundle.unit,
+        "calibrated_range": [low, high],
+        "target_transform": bundle.transform,
+        "quantisation": bundle.quantisation,
+        "model_bytes": len(bundle.model),
+        "range_nm": [first_nm, last_nm],
+        "recipe": bundle.recipe.to_dict(),
+    }
+    if bundle.interval:
+        record["interval"] = {"coverage": bundle.interval.coverage, "method": bundle.interval.method}
+    if bundle.domain:
+        record["domain"] = {"components": len(bundle.domain.loadings), "method": bundle.domain.method}
+    if bundle.golden:
+        record["golden"] = {
+            "spectra": len(bundle.golden.expected),
+            "tolerance": bundle.golden.tolerance,
+            "runtime": bundle.golden.runtime,
+        }
+    record["provenance"] = bundle.provenance
+    return record
+
+
+def _print_entry(key: str, value: Any, depth: int) -> None:
+    name = f"{'  ' * depth}{key.replace('_', ' ')}"
+    if isinstance(value, dict):
+        click.echo(name)
+        for k, v in value.items():
+            _print_entry(str(k), v, depth + 1)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        click.echo(name)
+        for v in value:
+            text = ", ".join(f"{k} {x}" for k, x in v.items())
+            click.echo(f"{'  ' * (depth + 1)}{text}")
+    else:
+        text = ", ".join(f"{x:g}" if isinstance(x, float) else str(x) for x in value) if isinstance(value, list) else value
+        click.echo(f"{name:<24}{text}")

@@ -1,0 +1,64 @@
+"""Options that several commands share, and the engine they ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from ..bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
+from ..engine import Engine
+from ..log import LOG_ENVIRONMENT_VARIABLE, default_log_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def model_option(command: F) -> F:
+    """`--model`: the bundle to use."""
+    return click.option(
+        "--model",
+        type=click.Path(),
+        metavar="BUNDLE",
+        help=f"Model file.  [default: ${MODEL_ENVIRONMENT_VARIABLE}, or the shipped model, which is simulated]",
+    )(command)
+
+
+def log_option(command: F) -> F:
+    """`--log`: the database of readings."""
+    return click.option(
+        "--log",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help=f"Log that readings are stored in.  [default: ${LOG_ENVIRONMENT_VARIABLE}, or readings.db in the state folder]",
+    )(command)
+
+
+def format_option(command: F) -> F:
+    """`--format`: how results are written."""
+    return click.option(
+        "--format",
+        "out_format",
+        type=click.Choice(["table", "jsonl", "csv"]),
+        default="table",
+        show_default=True,
+        help="How results are written.",
+    )(command)
+
+
+def load_bundle(model: str | None) -> Bundle:
+    """Read the bundle that `--model` names, or the default one."""
+    return read_bundle(model if model is not None else shipped_bundle_path())
+
+
+@contextmanager
+def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None) -> Iterator[Engine]:
+    """Load the model, open the log, and close it again at the end."""
+    from ..estimate import Estimator
+    from ..log import Log
+
+    estimator = Estimator(bundle)
+    with Log(log if log is not None else default_log_path(), bundle.name, bundle.sha256) as opened:
+        yield Engine(estimator, opened)

@@ -1,0 +1,84 @@
+"""What every way of measuring shares: estimate, store, and only then show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+
+from ..converters.spectra.spectrum import Spectrum
+from .estimate import Estimator, Refusal
+from .log import Log, Result
+from .preprocess import average_replicates
+
+CHUNK = 64
+"""Spectra that share one pass and one commit where many come at once, as from a folder."""
+
+
+class Engine:
+    """An estimator with a log behind it."""
+
+    def __init__(self, estimator: Estimator, log: Log) -> None:
+        self.estimator = estimator
+        self.log = log
+
+    def take(self, items: Sequence[Spectrum | Refusal]) -> list[Result]:
+        """Estimate what can be estimated and commit everything; what is returned is already on disk.
+
+        Args:
+            items: spectra, and refusals of what could not be read, in the order to keep.
+
+        Raises:
+            LogError: the log could not be written; nothing of `items` may be shown.
+        """
+        spectra = [item for item in items if isinstance(item, Spectrum)]
+        outcomes = iter(self.estimator.estimate(spectra))
+        results = [Result(i, next(outcomes)) if isinstance(i, Spectrum) else Result(None, i) for i in items]
+        self.log.add(results)
+        return results
+
+
+def in_chunks(items: Iterable[Spectrum | Refusal], size: int = CHUNK) -> Iterator[list[Spectrum | Refusal]]:
+    """Give a long stream in lists of at most `size`, so that memory does not grow with it."""
+    chunk: list[Spectrum | Refusal] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | Refusal]:
+    """Replace neighbouring measurements of one sample by their mean spectrum.
+
+    Only neighbours are joined, so a stream of any length passes through; files of a folder come sorted by name,
+    which puts a sample's measurements side by side. Measurements on different wavelength grids, or of different
+    quantities, are not joined. A saturated measurement is kept out of the mean and comes as it is.
+    """
+    for key, group in groupby(items, key=_sample_key):
+        members = list(group)
+        if key is None or len(members) == 1:
+            yield from members
+            continue
+        yield _mean([m for m in members if isinstance(m, Spectrum)])
+
+
+def _sample_key(item: Spectrum | Refusal) -> object:
+    if isinstance(item, Refusal) or item.saturated:
+        return None
+    return item.sample_id, item.quantity, item.splices_nm, item.wavelengths_nm.tobytes(), item.simulated
+
+
+def _mean(members: list[Spectrum]) -> Spectrum:
+    mean = average_replicates(np.stack([m.values for m in members]), np.zeros(len(members), dtype=int))[0]
+    first = members[0]
+    return replace(
+        first,
+        values=mean,
+        measurement=f"mean of {len(members)}",
+        source=f"{first.source} and {len(members) - 1} more",
+    )

@@ -1,0 +1,179 @@
+"""Results as people and programs read them: a table, JSON lines, or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from typing import Any, Literal, TextIO
+
+from .bundle import Bundle
+from .estimate import Estimate, Refusal
+from .log import Result
+
+Format = Literal["table", "jsonl", "csv"]
+
+FIELDS = (
+    "status",
+    "sample_id",
+    "measurement",
+    "source",
+    "measured_at",
+    "element",
+    "value",
+    "unit",
+    "bound",
+    "low",
+    "high",
+    "coverage",
+    "trusted",
+    "verdict",
+    "reason",
+    "flags",
+    "t2_over_limit",
+    "q_over_limit",
+    "simulated",
+    "model",
+    "model_sha256",
+)
+"""What stands in JSON lines and CSV, in this order; `status` is "estimate" or "refused"."""
+
+
+class Report:
+    """Writes results as they come. Counts what it has shown."""
+
+    def __init__(self, out_format: Format, out: TextIO, bundle: Bundle) -> None:
+        self._format = out_format
+        self._out = out
+        self._bundle = bundle
+        self._widths: tuple[int, int, int] | None = None
+        self._csv = csv.DictWriter(out, FIELDS, lineterminator="\n") if out_format == "csv" else None
+        self.estimated = 0
+        self.refused = 0
+        self.outside = 0
+
+    def show(self, results: Sequence[Result]) -> None:
+        """Write some results and count them."""
+        for result in results:
+            if isinstance(result.outcome, Refusal):
+                self.refused += 1
+            else:
+                self.estimated += 1
+                self.outside += not result.outcome.trusted
+        if self._format == "table":
+            self._show_table(results)
+        else:
+            self._show_records(results)
+        self._out.flush()
+
+    def summary(self) -> str:
+        """One line on what was shown, for the end of a run."""
+        line = f"{self.estimated} estimated, {self.refused} refused"
+        if self.outside:
+            line += f"; {self.outside} in parentheses: outside what the model was calibrated on, not to be relied on"
+        return line
+
+    def _show_records(self, results: Sequence[Result]) -> None:
+        if self._csv is not None and self.estimated + self.refused == len(results):
+            self._csv.writeheader()
+        for result in results:
+            record = as_record(result.outcome, self._bundle)
+            if self._csv is None:
+                self._out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            else:
+                self._csv.writerow(record | {"flags": "; ".join(record["flags"])})
+
+    def _show_table(self, results: Sequence[Result]) -> None:
+        if not results:
+            return
+        rows = [_table_row(r.outcome) for r in results]
+        if self._widths is None:
+            self._widths = (
+                max(6, *(len(r[0]) for r in rows)),
+                max(9, *(len(r[1]) for r in rows)),
+                max(13, *(len(r[2]) for r in rows)),
+            )
+            self._out.write(table_heading(self._bundle, self._widths))
+        sample, value, interval = self._widths
+        for row in rows:
+            self._out.write(f"{row[0]:<{sample}}  {row[1]:>{value}}  {row[2]:^{interval}}  {row[3]}".rstrip() + "\n")
+
+
+def table_heading(bundle: Bundle, widths: tuple[int, int, int]) -> str:
+    """Heading of the table, with the word simulated above it if the model deserves it."""
+    sample, value, interval = widths
+    title = f"{bundle.element} {bundle.unit}"
+    cover = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
+    note = ""
+    if bundle.simulated:
+        note = f"Model {bundle.name} was calibrated on SIMULATED soils: it says nothing about real ground.\n\n"
+    return f"{note}{'sample':<{sample}}  {title:>{value}}  {cover:^{interval}}  verdict\n"
+
+
+def _table_row(outcome: Estimate | Refusal) -> tuple[str, str, str, str]:
+    if isinstance(outcome, Refusal):
+        return outcome.sample_id or outcome.source, "refused", "", _refused_reason(outcome)
+    name = outcome.sample_id if not outcome.measurement else f"{outcome.sample_id} {outcome.measurement}"
+    value = f"{outcome.bound}{' ' if outcome.bound else ''}{in_figures(outcome.value)}"
+    interval = "-"
+    if outcome.low is not None and outcome.high is not None:
+        interval = f"{in_figures(outcome.low)} - {in_figures(outcome.high)}"
+    verdict = {"inside": "inside calibration", "outside": "outside calibration", "unknown": "unknown"}[outcome.verdict]
+    remarks = [f"{verdict}: {outcome.reason}" if outcome.reason else verdict]
+    if outcome.bound:
+        remarks.append("above the calibrated range" if outcome.bound == ">" else "below the calibrated range")
+    # A value outside the calibration never stands bare: somebody will copy just the number.
+    shown = f"({value})" if outcome.verdict != "inside" else value
+    return name, shown, interval, "; ".join([*remarks, *outcome.flags])
+
+
+def _refused_reason(outcome: Refusal) -> str:
+    # Reasons from a file reader begin with the file's name already.
+    return outcome.reason if outcome.reason.startswith(outcome.source) else f"{outcome.source}: {outcome.reason}"
+
+
+def in_figures(value: float) -> str:
+    """Write a concentration with three significant figures and no exponent: 0.123, 12.3, 123, 1230."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{float(f'{value:.3g}'):.0f}"
+    text = f"{value:#.3g}"
+    return (f"{value:.4f}" if "e" in text else text).rstrip(".")
+
+
+def as_record(outcome: Estimate | Refusal, bundle: Bundle) -> dict[str, Any]:
+    """Give an outcome as plain values under the names of `FIELDS`."""
+    record: dict[str, Any] = dict.fromkeys(FIELDS)
+    record |= {
+        "sample_id": outcome.sample_id,
+        "source": outcome.source,
+        "reason": outcome.reason,
+        "flags": [],
+        "model": bundle.name,
+        "model_sha256": bundle.sha256,
+    }
+    if isinstance(outcome, Refusal):
+        return record | {"status": "refused", "trusted": False, "element": bundle.element}
+    return record | {
+        "status": "estimate",
+        "measurement": outcome.measurement,
+        "measured_at": outcome.measured_at.isoformat() if outcome.measured_at else None,
+        "element": outcome.element,
+        "value": _rounded(outcome.value),
+        "unit": outcome.unit,
+        "bound": outcome.bound,
+        "low": _rounded(outcome.low),
+        "high": _rounded(outcome.high),
+        "coverage": outcome.coverage,
+        "trusted": outcome.trusted,
+        "verdict": outcome.verdict,
+        "flags": list(outcome.flags),
+        "t2_over_limit": _rounded(outcome.t2_over_limit),
+        "q_over_limit": _rounded(outcome.q_over_limit),
+        "simulated": outcome.simulated,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
