@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -24,11 +25,16 @@ class Engine:
         self.estimator = estimator
         self.log = log
 
-    def take(self, items: Sequence[Spectrum | Refusal]) -> list[Result]:
+    def take(
+        self,
+        items: Sequence[Spectrum | Refusal],
+        also: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> list[Result]:
         """Estimate what can be estimated and commit everything; what is returned is already on disk.
 
         Args:
             items: spectra, and refusals of what could not be read, in the order to keep.
+            also: what else to write in the same transaction; see `Log.add`.
 
         Raises:
             LogError: the log could not be written; nothing of `items` may be shown.
@@ -36,7 +42,7 @@ class Engine:
         spectra = [item for item in items if isinstance(item, Spectrum)]
         outcomes = iter(self.estimator.estimate(spectra))
         results = [Result(i, next(outcomes)) if isinstance(i, Spectrum) else Result(None, i) for i in items]
-        self.log.add(results)
+        self.log.add(results, also)
         return results
 
 

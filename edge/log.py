@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -148,8 +148,19 @@ class Log:
                     f"{self.path}: log version {version}, this program writes version {SCHEMA_VERSION}; update stibium"
                 )
 
-    def add(self, results: Sequence[Result]) -> None:
+    @property
+    def database(self) -> sqlite3.Connection:
+        """The open connection, for what is kept beside the readings, such as which files were taken."""
+        return self._db
+
+    def add(
+        self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None
+    ) -> None:
         """Store results in one transaction; when this returns they are on disk.
+
+        Args:
+            results: what to store.
+            also: called inside the transaction; what it writes is stored with the results or not at all.
 
         Raises:
             LogError: nothing of `results` was stored (disk full, file read-only, ...).
@@ -159,10 +170,16 @@ class Log:
             with _Transaction(self._db):
                 for result in results:
                     self._add_one(result, stored_at)
-        except sqlite3.Error as error:
+                if also is not None:
+                    also(self._db)
+        except BaseException as error:
             # A row id handed out in the failed transaction is not there any more.
             self._grid_ids.clear()
-            raise LogError(_cannot(self.path, "be written, so nothing more is measured", error)) from error
+            if isinstance(error, sqlite3.Error):
+                raise LogError(
+                    _cannot(self.path, "be written, so nothing more is measured", error)
+                ) from error
+            raise
 
     def _add_one(self, result: Result, stored_at: str) -> None:
         reading_id = None if result.spectrum is None else self._add_reading(result.spectrum, stored_at)
