@@ -1,0 +1,69 @@
+"""The command table: every command has help with an example and stands in the README."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from stibium.edge.cli import DEVICE_COMMANDS, stibium
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = stibium.list_commands(click.Context(stibium))
+
+
+def test_device_commands_come_first() -> None:
+    assert COMMANDS[: len(DEVICE_COMMANDS)] == list(DEVICE_COMMANDS)
+    assert {"simulate", "train", "export", "evaluate"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_help_with_an_example(name: str) -> None:
+    command = stibium.get_command(click.Context(stibium), name)
+    assert command is not None
+    with click.Context(command, info_name=f"stibium {name}") as ctx:
+        text = command.get_help(ctx)
+    assert command.help
+    assert "Example" in text
+    assert f"stibium {name}" in text.split("Example")[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_stands_in_the_readme(name: str) -> None:
+    assert f"stibium {name}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help(name: str) -> None:
+    command = stibium.get_command(click.Context(stibium), name)
+    assert command is not None
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts}"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "stibium"
+    return subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    done = run("assay")
+    assert done.returncode == 2
+    assert "No such command 'assay'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_unknown_option_is_a_usage_error(name: str) -> None:
+    done = run(name, "--no-such-option")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("stibium, version ")
