@@ -8,7 +8,9 @@ __all__ = [
     "BundleError",
     "InstrumentError",
     "LogError",
+    "MeasurementError",
     "PortError",
+    "PortGoneError",
     "PreprocessError",
     "ProtocolError",
     "RecipeError",
@@ -42,12 +44,20 @@ class PortError(StibiumError, OSError):
     """A port that cannot be opened, is taken, or has gone."""
 
 
+class PortGoneError(PortError):
+    """A port that was open has hung up: unplugged, or the other side closed it."""
+
+
 class ProtocolError(StibiumError, ValueError):
     """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
 
 
 class InstrumentError(StibiumError, RuntimeError):
     """The instrument answered, and what it said is an error."""
+
+
+class MeasurementError(StibiumError, ValueError):
+    """One measurement that cannot be used; the next one may be."""
 
 
 class LogError(StibiumError, OSError):
