@@ -40,7 +40,7 @@ TEMPORARY_SUFFIXES = (
 LITTER = frozenset({"thumbs.db", "desktop.ini", "system volume information", "$recycle.bin", "lost+found"})
 """What operating systems leave on a stick, in lower case."""
 
-_DATA_SUFFIXES = frozenset({"", ".sli", ".esl", ".img", ".dat", ".bin", ".raw", ".lib"})
+ENVI_DATA_SUFFIXES = frozenset({"", ".sli", ".esl", ".img", ".dat", ".bin", ".raw", ".lib"})
 
 
 def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
@@ -115,7 +115,7 @@ def envi_header_of(path: str) -> str | None:
     stem, suffix = os.path.splitext(path)
     if suffix.lower() == ".hdr":
         return None
-    bases = [path, stem] if suffix.lower() in _DATA_SUFFIXES else [path]
+    bases = [path, stem] if suffix.lower() in ENVI_DATA_SUFFIXES else [path]
     for header in [base + extension for base in bases for extension in (".hdr", ".HDR")]:
         if os.path.isfile(header) and _begins_with_envi(header):
             return header

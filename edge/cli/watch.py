@@ -1,0 +1,199 @@
+"""`stibium watch`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import format_option, load_bundle, log_option, model_option, open_engine
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..report import Report
+    from ..sources.folder import DropFolder
+
+LISTING_SHARE = 5
+"""Listing a large folder over a slow network takes at most one part in so many of the time."""
+
+
+@click.command(epilog="Example:  stibium watch /media/usb0 --format csv >> readings.csv")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.option("--once", is_flag=True, help="Take what is there, then exit.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=0.01),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two looks into the folder.",
+)
+@click.option(
+    "--settle",
+    "settle_s",
+    type=click.FloatRange(min=0.01),
+    default=3.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a file must not have changed before it is taken.",
+)
+@model_option
+@log_option
+@format_option
+@click.pass_context
+def watch(
+    ctx: click.Context,
+    folder: str,
+    once: bool,
+    interval_s: float,
+    settle_s: float,
+    model: str | None,
+    log: str | None,
+    out_format: str,
+) -> None:
+    """Estimate from each file that appears in a folder: a USB stick, an SMB share.
+
+    A file is taken once it is complete, and never twice: what was taken stands in the log. The folder may
+    vanish and come back. Folders in it are watched too; hidden and temporary files are not read. A file that
+    cannot be used is refused with a reason, and read again if it changes. Ctrl-C ends it.
+    """
+    from ..report import Report
+    from ..sources.folder import DropFolder
+    from ..sources.taken import Taken
+
+    bundle = load_bundle(model)
+    report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
+    with open_engine(bundle, log) as engine, StopRequest() as stop:
+        log_path = os.fspath(engine.log.path)
+        watched = DropFolder(
+            os.path.realpath(folder),
+            Taken(engine.log.database),
+            settle_s,
+            own_files=lambda: files_of_this_program(log_path),
+            notice=_notice,
+        )
+        if sys.stderr.isatty():
+            _notice(f"watching {folder}, log {log_path}" + ("" if once else "; Ctrl-C ends"))
+        if once:
+            left = _take_what_is_there(watched, engine, report, stop, interval_s)
+        else:
+            left = False
+            _take_for_ever(watched, engine, report, stop, interval_s)
+    click.echo(report.summary(), err=True)
+    ctx.exit(1 if once and (left or report.refused) else 0)
+
+
+def _take_for_ever(
+    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float
+) -> None:
+    gone = ""
+    while not stop.asked:
+        _take(watched, engine, report, stop)
+        if watched.gone != gone:
+            gone = watched.gone
+            _notice(f"{watched.root} {gone}; waiting for it" if gone else f"{watched.root} is there")
+        stop.wait(max(interval_s, LISTING_SHARE * watched.listed_in_s))
+
+
+def _take_what_is_there(
+    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float
+) -> bool:
+    """Take what the first listing shows; True if anything had to be left."""
+    from ..sources.folder import GIVE_UP
+
+    patience_s = 3 * GIVE_UP * watched.settle_s
+    first: set[str] | None = None
+    while not stop.asked:
+        stored = _take(watched, engine, report, stop)
+        if watched.gone:
+            _notice(f"{watched.root} {watched.gone}")
+            return True
+        waiting = watched.waiting()
+        if first is None:
+            first = set(waiting)
+        open_files = {path: since_s for path, since_s in waiting.items() if path in first}
+        if stored and all(since_s > patience_s for since_s in open_files.values()):
+            for path in open_files:
+                _notice(f"{path}: left, it is still being written")
+            return bool(open_files)
+        stop.wait(min(interval_s, watched.settle_s))
+    return True
+
+
+def _take(watched: DropFolder, engine: Engine, report: Report, stop: StopRequest) -> bool:
+    """Read, store and then show what is complete; False if another process was faster with some of it."""
+    from ..sources.taken import TakenMeanwhileError
+
+    for batch in watched.poll():
+        try:
+            items = [item for piece in batch for item in piece.items]
+            results = engine.take(items, also=partial(watched.taken.mark, batch))
+        except TakenMeanwhileError:
+            watched.reload()
+            return False
+        watched.remember(batch)
+        report.show(results)
+        if stop.asked:
+            break
+    return True
+
+
+def files_of_this_program(log_path: str) -> frozenset[tuple[int, int]]:
+    """Identify the log and the files that output is redirected to: reading them would never end."""
+    found = set()
+    paths: list[str | int] = [1, 2, *(log_path + suffix for suffix in ("", "-wal", "-shm", "-journal"))]
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue  # closed, or not there at the moment
+        found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
+def _notice(line: str) -> None:
+    click.echo(f"stibium: {' '.join(line.split())}", err=True)
+
+
+class StopRequest:
+    """Ctrl-C, SIGTERM or a closed terminal, as something to look for and wait on; a second one kills."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+    def __enter__(self) -> StopRequest:
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        self._before: dict[int, Any] = {}
+        for number in self._signals:
+            # What the parent has set to be ignored (nohup) stays ignored.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._woken)
+        os.close(self._wake)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not longer than until a stop is asked for."""
+        end_s = time.monotonic() + seconds
+        while not self.asked and (left_s := end_s - time.monotonic()) > 0:
+            select.select([self._woken], [], [], left_s)
+
+    def _ask(self, number: int, _: FrameType | None) -> None:
+        self.asked = True
+        os.write(self._wake, b"!")
+        for handled in self._before:
+            signal.signal(handled, signal.SIG_DFL)
