@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -42,8 +45,9 @@ class Runtime:
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
         try:
-            self._interpreter = _interpreter_class()(model_content=model, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _quiet_stderr():
+                self._interpreter = _interpreter_class()(model_content=model, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"the TFLite runtime cannot load the model: {error}") from error
         self._input = self._interpreter.get_input_details()[0]
@@ -84,6 +88,19 @@ class Runtime:
             out[i] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)[0]
         scale, zero_point = self._output["quantization"]
         return (out - zero_point) * scale if self._output["dtype"] != np.float32 else out
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    # The runtime writes an INFO line about its delegate from C++; what goes wrong it raises as well.
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _quantise(features: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import stibium.edge
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.bundle import Bundle, read_bundle
 
+SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -15,3 +19,38 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("../shared/data is not there: real spectra are not part of the project")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def shipped_bundle() -> Bundle:
+    """The bundle that comes with the package."""
+    return read_bundle(SHIPPED / "sb_simulated.tflite")
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path: Path) -> Path:
+    """A bundle file to hand to a process, one that a test may also damage."""
+    path = tmp_path / "bundle" / "sb_simulated.tflite"
+    path.parent.mkdir()
+    path.write_bytes((SHIPPED / "sb_simulated.tflite").read_bytes())
+    return path
+
+
+@pytest.fixture(scope="session")
+def soils(shipped_bundle: Bundle) -> list[Spectrum]:
+    """The bundle's golden spectra (simulated), as a reader would give them."""
+    golden = shipped_bundle.golden
+    assert golden is not None
+    return [
+        Spectrum(
+            golden.wavelengths_nm,
+            values,
+            "reflectance",
+            f"G{i}",
+            source=f"G{i}.asd",
+            splices_nm=golden.splices_nm,
+            comment="simulated",
+            simulated=True,
+        )
+        for i, values in enumerate(golden.reflectance)
+    ]
