@@ -146,7 +146,10 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
 
 def pack_bundle(bundle: Bundle) -> bytes:
     """Give the bytes of a bundle file."""
-    arrays: dict[str, NDArray[Any]] = {"scaling_offset": bundle.scaling.offset, "scaling_scale": bundle.scaling.scale}
+    arrays: dict[str, NDArray[Any]] = {
+        "scaling_offset": bundle.scaling.offset,
+        "scaling_scale": bundle.scaling.scale,
+    }
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -225,7 +228,15 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
             comment = archive.comment.decode("latin-1")
             text = archive.read(MANIFEST)
             packed = archive.read(ARRAYS)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         if content[4:8] == b"TFL3" and FORMAT.encode() not in content[-512:]:
             raise BundleError(
                 "a TFLite model without stibium's manifest, or cut short; export one with `stibium export`"
@@ -242,7 +253,8 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
             raise BundleError("no stibium bundle")
         if manifest["version"] != VERSION:
             raise BundleError(
-                f"bundle version {manifest['version']}; this program reads version {VERSION}: update stibium or export again"
+                f"bundle version {manifest['version']}; this program reads version {VERSION}: "
+                "update stibium or export again"
             )
         model = content[: manifest["model"]["bytes"]]
         if hashlib.sha256(model).hexdigest() != manifest["model"]["sha256"]:

@@ -80,7 +80,7 @@ def _sample_key(item: Spectrum | Refusal) -> object:
 
 
 def _mean(members: list[Spectrum]) -> Spectrum:
-    mean = average_replicates(np.stack([m.values for m in members]), np.zeros(len(members), dtype=int))[0]
+    (mean,), _ = average_replicates(np.stack([m.values for m in members]), [""] * len(members))
     first = members[0]
     return replace(
         first,

@@ -12,8 +12,10 @@ __all__ = [
     "PortError",
     "PortGoneError",
     "PreprocessError",
+    "ProfileError",
     "ProtocolError",
     "RecipeError",
+    "RecordingError",
     "StibiumError",
     "UnsuitableSpectrumError",
     "WavelengthRangeError",
@@ -38,6 +40,14 @@ class UnsuitableSpectrumError(StibiumError, ValueError):
 
 class BundleError(StibiumError, ValueError):
     """A model file that is damaged, foreign, or of a version this program does not know."""
+
+
+class RecordingError(StibiumError, ValueError):
+    """A recording of a port that is none, or has a line that cannot be read."""
+
+
+class ProfileError(StibiumError, ValueError):
+    """A probe profile that cannot be used: no such file, not TOML, an unknown key, an impossible value."""
 
 
 class PortError(StibiumError, OSError):

@@ -132,7 +132,8 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     if used.max() > HIGHEST_REFLECTANCE:
         at_nm = spectrum.wavelengths_nm[inside][int(used.argmax())]
         raise UnsuitableSpectrumError(
-            f"reflectance {used.max():.3g} at {at_nm:g} nm is above {HIGHEST_REFLECTANCE:g}: in percent, or a bad white reference?"
+            f"reflectance {used.max():.3g} at {at_nm:g} nm is above {HIGHEST_REFLECTANCE:g}: "
+            "in percent, or a bad white reference?"
         )
     if used.max() - used.min() < 1e-6:
         raise UnsuitableSpectrumError("reflectance is the same at every wavelength: no light, or no instrument")

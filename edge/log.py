@@ -153,9 +153,7 @@ class Log:
         """The open connection, for what is kept beside the readings, such as which files were taken."""
         return self._db
 
-    def add(
-        self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None
-    ) -> None:
+    def add(self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None) -> None:
         """Store results in one transaction; when this returns they are on disk.
 
         Args:
@@ -176,9 +174,7 @@ class Log:
             # A row id handed out in the failed transaction is not there any more.
             self._grid_ids.clear()
             if isinstance(error, sqlite3.Error):
-                raise LogError(
-                    _cannot(self.path, "be written, so nothing more is measured", error)
-                ) from error
+                raise LogError(_cannot(self.path, "be written, so nothing more is measured", error)) from error
             raise
 
     def _add_one(self, result: Result, stored_at: str) -> None:
@@ -216,7 +212,8 @@ class Log:
         position = spectrum.position
         cursor = self._db.execute(
             "INSERT INTO readings(stored_at, software, source, sample_id, measurement, measured_at, instrument, quantity,"
-            " grid_id, spectrum, splices_nm, saturated, latitude_deg, longitude_deg, altitude_m, comment, simulated)"
+            " grid_id, spectrum, splices_nm, saturated, latitude_deg, longitude_deg,"
+            " altitude_m, comment, simulated)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 stored_at,
@@ -244,9 +241,7 @@ class Log:
         blob = spectrum.wavelengths_nm.astype("<f8").tobytes()
         digest = hashlib.sha256(blob).digest()
         if digest not in self._grid_ids:
-            self._db.execute(
-                "INSERT OR IGNORE INTO grids(sha256, wavelengths_nm) VALUES (?,?)", (digest.hex(), blob)
-            )
+            self._db.execute("INSERT OR IGNORE INTO grids(sha256, wavelengths_nm) VALUES (?,?)", (digest.hex(), blob))
             (self._grid_ids[digest],) = self._db.execute(
                 "SELECT id FROM grids WHERE sha256=?", (digest.hex(),)
             ).fetchone()
@@ -290,7 +285,8 @@ def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spe
             )
             for row in db.execute(
                 "SELECT r.id, source, sample_id, measurement, instrument, quantity, wavelengths_nm, spectrum,"
-                " splices_nm, saturated, comment, simulated FROM readings r JOIN grids g ON g.id = grid_id ORDER BY r.id"
+                " splices_nm, saturated, comment, simulated"
+                " FROM readings r JOIN grids g ON g.id = grid_id ORDER BY r.id"
             )
         )
 

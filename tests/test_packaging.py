@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"tensorflow", "keras", "scipy", "sklearn", "pandas", "matplotlib", "stibium.train", "stibium.converters.models"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "matplotlib",
+    "stibium.train",
+    "stibium.converters.models",
+}
 FOLDERS = ("train", "edge", "converters", "firmware_configs")
 
 
@@ -89,7 +98,10 @@ def test_help_of_the_device_loads_no_tensorflow() -> None:
 
 
 def python_313() -> str | None:
-    candidates = [shutil.which("python3.13"), *map(str, Path.home().glob(".pyenv/versions/3.13*/bin/python3"))]
+    candidates = [
+        shutil.which("python3.13"),
+        *map(str, Path.home().glob(".pyenv/versions/3.13*/bin/python3")),
+    ]
     for candidate in candidates:
         if candidate is None:
             continue
@@ -114,7 +126,15 @@ def test_same_answers_under_python_313(wheel: Path, tmp_path: Path) -> None:
     samples = ROOT / "edge" / "shipped" / "demo_samples.csv.gz"
 
     def answers(program: Path) -> list[dict[str, object]]:
-        command = [str(program), "predict", str(samples), "--format", "jsonl", "--log", str(tmp_path / "log.db")]
+        command = [
+            str(program),
+            "predict",
+            str(samples),
+            "--format",
+            "jsonl",
+            "--log",
+            str(tmp_path / "log.db"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -123,7 +143,12 @@ def test_same_answers_under_python_313(wheel: Path, tmp_path: Path) -> None:
     there = answers(tmp_path / "venv" / "bin" / "stibium")
     assert len(here) == len(there) > 0
     for a, b in zip(here, there, strict=True):
-        assert (a["sample_id"], a["verdict"], a["bound"], a["flags"]) == (b["sample_id"], b["verdict"], b["bound"], b["flags"])
+        assert (a["sample_id"], a["verdict"], a["bound"], a["flags"]) == (
+            b["sample_id"],
+            b["verdict"],
+            b["bound"],
+            b["flags"],
+        )
         assert b["value"] == pytest.approx(a["value"], rel=1e-3)
     check = subprocess.run([str(tmp_path / "venv/bin/stibium"), "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr

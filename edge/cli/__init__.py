@@ -94,5 +94,3 @@ def _os_error_line(error: OSError) -> str:
 def _stop(line: str, code: int) -> NoReturn:
     click.echo(f"stibium: {' '.join(line.split())}", err=True)
     sys.exit(code)
-
-

@@ -30,7 +30,9 @@ def info(bundle: str | None, out_format: str) -> None:
 
 @click.command(epilog="Example:  stibium check sb.tflite")
 @click.argument("bundle", required=False, type=click.Path())
-@click.option("--format", "out_format", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
+@click.option(
+    "--format", "out_format", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
+)
 @click.pass_context
 def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
     """Recompute a model's golden answers on this device; fails if they differ.
@@ -56,9 +58,8 @@ def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
             click.echo(f"{r.name},{r.expected!r},{r.answer!r},{r.difference:.3g},{r.same}")
         else:
             mark = "same" if r.same else "DIFFERENT"
-            click.echo(
-                f"{r.name:<12}{in_figures(r.expected):>14}{in_figures(r.answer):>14}  {100 * r.difference:.3f} %  {mark}"
-            )
+            numbers = f"{in_figures(r.expected):>14}{in_figures(r.answer):>14}"
+            click.echo(f"{r.name:<12}{numbers}  {100 * r.difference:.3f} %  {mark}")
     wrong = sum(not r.same for r in results)
     where = f"{loaded.path} in {runtime_name()}"
     if wrong:
@@ -116,5 +117,7 @@ def _print_entry(key: str, value: Any, depth: int) -> None:
             text = ", ".join(f"{k} {x}" for k, x in v.items())
             click.echo(f"{'  ' * (depth + 1)}{text}")
     else:
-        text = ", ".join(f"{x:g}" if isinstance(x, float) else str(x) for x in value) if isinstance(value, list) else value
+        text = (
+            ", ".join(f"{x:g}" if isinstance(x, float) else str(x) for x in value) if isinstance(value, list) else value
+        )
         click.echo(f"{name:<24}{text}")

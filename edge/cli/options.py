@@ -32,7 +32,7 @@ def log_option(command: F) -> F:
         "--log",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help=f"Log that readings are stored in.  [default: ${LOG_ENVIRONMENT_VARIABLE}, or readings.db in the state folder]",
+        help=f"Log that readings are stored in.  [default: ${LOG_ENVIRONMENT_VARIABLE}, or the user's state folder]",
     )(command)
 
 

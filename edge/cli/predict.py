@@ -17,7 +17,12 @@ from .options import format_option, load_bundle, log_option, model_option, open_
 @format_option
 @click.pass_context
 def predict(
-    ctx: click.Context, paths: tuple[str, ...], average: bool, model: str | None, log: str | None, out_format: str
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    average: bool,
+    model: str | None,
+    log: str | None,
+    out_format: str,
 ) -> None:
     """Estimate from files of spectra, or from all files in folders.
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import Bundle
-from stibium.edge.estimate import Estimate, Estimator, Refusal, forward, inverse, judge, require_reflectance
 from stibium.edge.errors import UnsuitableSpectrumError
+from stibium.edge.estimate import Estimate, Estimator, Refusal, forward, inverse, judge, require_reflectance
 
 
 @pytest.fixture(scope="module")
