@@ -1,0 +1,90 @@
+"""Bytes of a file in, and files out that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, BinaryIO, cast
+
+from .errors import SpectrumFileError, TruncatedFileError
+
+GZIP_MAGIC = b"\x1f\x8b"
+HEAD_BYTES = 1 << 16
+"""Enough of a file to know its format by; a whole .asd of 2151 channels with its reference fits in."""
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Open an ordinary file for reading; every refusal of the operating system becomes one line.
+
+    Raises:
+        SpectrumFileError: the file is not there, is a folder, a pipe or a device, or may not be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SpectrumFileError(f"{path}: is no ordinary file; copy its content into one")
+            yield file
+    except IsADirectoryError:
+        raise SpectrumFileError(f"{path}: is a folder; name the files in it") from None
+    except FileNotFoundError:
+        raise SpectrumFileError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise SpectrumFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def unpacked(path: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading, through gzip if its content is gzip.
+
+    Raises:
+        TruncatedFileError: the compressed file ends early.
+        SpectrumFileError: it is damaged, or as for `opened`.
+    """
+    with opened(path) as file:
+        packed = file.read(2) == GZIP_MAGIC
+        file.seek(0)
+        if not packed:
+            yield file
+            return
+        import gzip
+        import zlib
+
+        try:
+            with gzip.open(file) as inner:
+                yield cast("IO[bytes]", inner)
+        except EOFError as error:
+            if isinstance(error, SpectrumFileError):
+                raise
+            raise TruncatedFileError(f"{path}: the compressed file is cut off; copy it again") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise SpectrumFileError(f"{path}: the compressed file is damaged ({error}); copy it again") from None
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the content of a file, unpacked if it is gzip; raises like `unpacked`."""
+    with unpacked(path) as file:
+        return file.read()
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name only when it is complete and on the disk.
+
+    Raises:
+        OSError: the folder is not there or cannot be written; nothing is left behind.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,346 @@
+"""The project's own table of spectra: wide CSV, one row a spectrum, optionally gzip (docs/table_format.md)."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
+from .files import unpacked
+from .spectrum import Quantity, Spectrum
+from .text import MAX_NM, MIN_NM, as_float, position_of, says_simulated, shortened, to_floats
+
+MAGIC = "# stibium spectra "
+VERSION = "1"
+COLUMNS = (
+    "sample_id",
+    "measurement",
+    "quantity",
+    "measured_at",
+    "instrument",
+    "latitude_deg",
+    "longitude_deg",
+    "altitude_m",
+    "splices_nm",
+    "saturated",
+    "comment",
+    "simulated",
+)
+"""Columns with a meaning; every other column that is no wavelength goes to `Spectrum.extra`."""
+
+CLOSED = "# closed: yes"
+"""Promises that the table's last line says how many rows there are, so that missing rows are noticed."""
+
+OnBad = Callable[[SpectrumFileError], None]
+
+WAVELENGTH = re.compile(r"\d+(?:\.\d+)?")
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_END = re.compile(r"# end (\d+)")
+_TRUE, _FALSE = frozenset({"true", "yes", "1", "simulated"}), frozenset({"", "false", "no", "0"})
+_MAX_COMMENT_LINES = 1000
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which columns of a table are wavelengths.
+
+    Attributes:
+        wavelengths_nm: (bands,) ascending.
+        at: (bands,) their places among the columns.
+        first: the first of a closed block of columns in ascending order, or None if they lie otherwise.
+    """
+
+    wavelengths_nm: NDArray[np.float64]
+    at: NDArray[np.intp]
+    first: int | None
+
+    def values(self, fields: list[str]) -> list[str]:
+        """Return the wavelengths' fields of a row, by ascending wavelength."""
+        if self.first is not None:
+            return fields[self.first : self.first + self.at.size]
+        return [fields[i] for i in self.at]
+
+
+def looks_like_table(head: bytes) -> bool:
+    """Say whether the start of a (decompressed) file is that of our table.
+
+    It is if it begins with the format's own first line, or if its first line that is no comment has a column
+    named `sample_id` between commas.
+    """
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    if head.startswith(MAGIC.encode()):
+        return True
+    for line in head.split(b"\n", _MAX_COMMENT_LINES):
+        if not line.startswith(b"#"):
+            return re.match(rb'(?:[^,"]*,|"[^"]*",)*"?sample_id"?,', line) is not None
+    return False
+
+
+def read_table(path: str | os.PathLike[str]) -> list[Spectrum]:
+    """Read a whole table; see `iter_table`, of which it raises the first refusal."""
+    return list(iter_table(path))
+
+
+def iter_table(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> Iterator[Spectrum]:
+    """Read a table row by row; memory is that of one row, whatever the table's length.
+
+    Args:
+        path: the file, plain or gzip (by content).
+        on_bad: called with the reason for each row that is no usable spectrum, which then is passed over.
+            Without it the first such row raises. A table that is cut off or has no valid header always
+            raises.
+
+    Yields:
+        One spectrum a row, with `source` the path.
+
+    Raises:
+        TruncatedFileError: a row is short, the last line has no end, the announced number of rows is not
+            there, or the gzip ends early. Rows before have been yielded.
+        UnusableSpectrumError: a row is no usable spectrum (without `on_bad`).
+        SpectrumFileError: no valid header, a newer version, or an unreadable file. Messages name file and
+            row.
+
+    References:
+        docs/table_format.md
+    """
+    source = os.fspath(path)
+    with unpacked(source) as file:
+        yield from iter_rows(file, source, on_bad)
+
+
+def parse_table(data: bytes, source: str) -> list[Spectrum]:
+    """Parse the decompressed content of a table; see `iter_table`."""
+    import io
+
+    return list(iter_rows(io.BytesIO(data), source))
+
+
+def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iterator[Spectrum]:
+    """Parse a table from an open file; see `iter_table`."""
+    lines = _lines(file, source)
+    header, closed = _header(lines, source)
+    grid = find_grid(header, source)
+    wavelengths = set(grid.at.tolist())
+    named = [(i, name.strip()) for i, name in enumerate(header) if i not in wavelengths]
+    row, announced = 0, None
+    for line in lines:
+        if announced is not None:
+            raise SpectrumFileError(f"{source}: goes on after the line that ends it; two tables in one file?")
+        found = _END.fullmatch(line)
+        if found is not None:
+            announced = int(found[1])
+            continue
+        if not line.strip():
+            continue
+        row += 1
+        fields = split_csv(line, source, f"row {row}")
+        if len(fields) != len(header):
+            raise TruncatedFileError(f"{source}: row {row} has {len(fields)} of {len(header)} columns")
+        try:
+            spectrum = _spectrum(fields, named, grid, source, row)
+        except SpectrumFileError as error:
+            if on_bad is None:
+                raise
+            on_bad(error)
+            continue
+        yield spectrum
+    if closed and announced != row:
+        raise TruncatedFileError(
+            f"{source}: cut off, {row} rows and {'no end' if announced is None else f'{announced} announced'}; "
+            "copy it again"
+        )
+    if row == 0:
+        raise SpectrumFileError(f"{source}: a table without a row")
+
+
+def _lines(file: IO[bytes], source: str) -> Iterator[str]:
+    """Yield lines without their ends; one with a quote left open goes on in the next."""
+    open_line = b""
+    for raw in file:
+        raw = open_line + raw
+        if not raw.endswith(b"\n"):
+            raise TruncatedFileError(
+                f"{source}: the last line has no line end, so it is cut off; "
+                "copy the file again (or, if it is whole, save it with a line end)"
+            )
+        if raw.count(b'"') % 2 and not raw.startswith(b"#"):
+            open_line = raw
+            continue
+        open_line = b""
+        try:
+            yield raw.rstrip(b"\r\n").decode("utf-8")
+        except UnicodeDecodeError:
+            raise SpectrumFileError(f"{source}: holds bytes that are no UTF-8; save it as UTF-8") from None
+    if open_line:
+        raise TruncatedFileError(f"{source}: a quoted field is not closed, so the file is cut off or damaged")
+
+
+def _header(lines: Iterator[str], source: str) -> tuple[list[str], bool]:
+    closed = False
+    for i, line in enumerate(lines):
+        line = line.removeprefix("\ufeff")
+        if line.startswith(MAGIC) and line[len(MAGIC) :].strip() != VERSION:
+            raise SpectrumFileError(
+                f"{source}: a table of version {shortened(line[len(MAGIC) :].strip())}, which this program does not "
+                f"know (it knows {VERSION}); update stibium"
+            )
+        closed = closed or line == CLOSED
+        if line.strip() and not line.startswith("#"):
+            return split_csv(line, source, "the header"), closed
+        if i >= _MAX_COMMENT_LINES:
+            break
+    raise TruncatedFileError(f"{source}: a table without its header line")
+
+
+def split_csv(line: str, source: str, where: str, delimiter: str = ",") -> list[str]:
+    """Split one line of comma-separated values, with quotes as RFC 4180 has them.
+
+    Raises:
+        SpectrumFileError: a quote, a control character or a field longer than 128 KiB that cannot be.
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error as error:
+        raise SpectrumFileError(f"{source}: {where} is damaged ({error})") from None
+
+
+def find_grid(header: Sequence[str], source: str) -> Grid:
+    """Find the wavelength columns of a header: those whose name is a number.
+
+    Raises:
+        SpectrumFileError: a name twice, no sample_id, fewer than two wavelengths, or wavelengths outside 200
+            to 20000 nm.
+    """
+    names = [name.strip() for name in header]
+    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        raise SpectrumFileError(f"{source}: more than one column is named {shortened(min(twice))}")
+    if "sample_id" not in names:
+        raise SpectrumFileError(f"{source}: has no column sample_id")
+    at = np.array([i for i, name in enumerate(names) if WAVELENGTH.fullmatch(name)], dtype=np.intp)
+    nm = np.array([float(names[i]) for i in at], dtype=np.float64)
+    if nm.size < 2:
+        raise SpectrumFileError(f"{source}: {nm.size} columns are wavelengths; a column each, named in nm, is needed")
+    order = np.argsort(nm, kind="stable")
+    at, nm = at[order], nm[order]
+    if not (nm[1:] > nm[:-1]).all():
+        raise SpectrumFileError(f"{source}: two columns are for the same wavelength")
+    if nm[0] < MIN_NM or nm[-1] > MAX_NM:
+        raise UnusableSpectrumError(
+            f"{source}: wavelengths from {nm[0]:g} to {nm[-1]:g}; columns are named in nm, {MIN_NM:g} to {MAX_NM:g}"
+        )
+    block = bool((np.diff(at) == 1).all())
+    return Grid(nm, at, int(at[0]) if block else None)
+
+
+def _spectrum(fields: list[str], named: list[tuple[int, str]], grid: Grid, source: str, row: int) -> Spectrum:
+    texts = {name: fields[i].strip() for i, name in named}
+    where = f"row {row} ({shortened(texts['sample_id'], 60)[1:-1]})"
+    if not texts["sample_id"]:
+        raise UnusableSpectrumError(f"{source}: row {row}: sample_id is empty")
+    values = to_floats(grid.values(fields), source, where)
+    return from_texts(texts, grid.wavelengths_nm, values, source, where)
+
+
+def from_texts(
+    texts: Mapping[str, str],
+    wavelengths_nm: NDArray[np.float64],
+    values: NDArray[np.float64],
+    source: str,
+    where: str,
+) -> Spectrum:
+    """Make a spectrum from its values and the texts of the table's other columns.
+
+    Args:
+        texts: by column; `sample_id` is needed, the other COLUMNS are understood, the rest goes to `extra`.
+        wavelengths_nm: (bands,) ascending.
+        values: (bands,) as `quantity` says; reflectance as a fraction.
+        source: the file, which becomes the spectrum's source.
+        where: the row, named in errors.
+
+    Raises:
+        UnusableSpectrumError: a text that cannot be understood, or values that are no spectrum.
+    """
+
+    def number(name: str) -> float | None:
+        text = texts.get(name, "")
+        value = as_float(text)
+        if value is None:
+            raise UnusableSpectrumError(f"{source}: {where}: {name} {shortened(text)} is not a number")
+        return None if np.isnan(value) else value
+
+    quantity = texts.get("quantity", "") or "reflectance"
+    if quantity not in get_args(Quantity):
+        raise UnusableSpectrumError(
+            f"{source}: {where}: unknown quantity {shortened(quantity)}; known are {', '.join(get_args(Quantity))}"
+        )
+    if quantity == "reflectance" and values.size and np.nanmean(values) > 3.0:
+        raise UnusableSpectrumError(
+            f"{source}: {where}: reflectance of {np.nanmean(values):.3g} on average; here it is a fraction, not %"
+        )
+    simulated = texts.get("simulated", "").lower()
+    if simulated not in _TRUE | _FALSE:
+        raise UnusableSpectrumError(f"{source}: {where}: simulated is {shortened(simulated)}, not true or false")
+    splices_nm = [as_float(part) for part in re.split(r"[;\s]+", texts.get("splices_nm", "")) if part]
+    if not all(splice is not None and MIN_NM <= splice <= MAX_NM for splice in splices_nm):
+        raise UnusableSpectrumError(
+            f"{source}: {where}: splices_nm {shortened(texts['splices_nm'])} are not wavelengths in nm"
+        )
+    comment = texts.get("comment", "")
+    try:
+        return Spectrum(
+            wavelengths_nm=wavelengths_nm,
+            values=values,
+            quantity=quantity,  # type: ignore[arg-type]
+            sample_id=texts["sample_id"],
+            source=source,
+            measurement=texts.get("measurement", ""),
+            measured_at=_moment(texts.get("measured_at", ""), source, where),
+            instrument=texts.get("instrument", ""),
+            position=position_of(number("latitude_deg"), number("longitude_deg"), number("altitude_m")),
+            splices_nm=tuple(sorted(splice for splice in splices_nm if splice is not None)),
+            saturated=tuple(part.strip() for part in texts.get("saturated", "").split(";") if part.strip()),
+            comment=comment,
+            simulated=simulated in _TRUE or says_simulated(comment),
+            extra={name: _typed(text) for name, text in texts.items() if name not in COLUMNS and name and text},
+        )
+    except UnusableSpectrumError as error:
+        # Spectrum names its source; in a file of many the row is needed to find it.
+        reason = str(error).removeprefix(f"{source}: ")
+        raise UnusableSpectrumError(f"{source}: {where}: {reason}") from None
+
+
+def _moment(text: str, source: str, where: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z") + ("+00:00" if text.endswith("Z") else ""))
+    except ValueError:
+        raise UnusableSpectrumError(
+            f"{source}: {where}: measured_at {shortened(text)} is no time; write it as 2024-05-06T07:08:09"
+        ) from None
+
+
+def _typed(text: str) -> Any:
+    # Numbers with leading zeros are names, so they stay text.
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def write_table(
+    path: str | os.PathLike[str], spectra: Iterable[Spectrum], notes: Mapping[str, str] | None = None
+) -> int:
+    """Write spectra of one grid as a table; see `table_write.write_table`."""
+    from .table_write import write_table as write
+
+    return write(path, spectra, notes)

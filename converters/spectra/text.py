@@ -1,0 +1,241 @@
+"""What the text formats share: decoding, numbers, and the words that name quantities and units."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from .errors import TruncatedFileError, UnknownFormatError, UnusableSpectrumError
+from .spectrum import SIMULATED, Floats, Position, Quantity
+
+MIN_NM, MAX_NM = 200.0, 20000.0
+"""Wavelengths outside are no reflectance spectrum of a soil, whatever the file says."""
+
+Scale = Literal["fraction", "percent"]
+
+_TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_EXTENSIONS = re.compile(r"\.(asd|sed|sig|txt|csv|tsv|dat|asc|sco|spc|ref|rts|rfl|\d{3})$", re.IGNORECASE)
+
+_QUANTITIES: tuple[tuple[Quantity, str], ...] = (
+    ("absorbance", r"absorb|(?<![a-z])abs(?![a-z])|log\W{0,3}1\s*/\s*r"),
+    ("reflectance", r"reflect|(?<![a-z])refl(?![a-z])"),
+    ("transmittance", r"transm"),
+    ("irradiance", r"irrad|(?<![a-z])irr\."),
+    ("radiance", r"(?<![a-z])radiance|(?<![a-z])rad\."),
+    ("raw_dn", r"(?<![a-z])dn(?![a-z])|(?<![a-z])raw(?![a-z])|(?<![a-z])counts?(?![a-z])|digital number"),
+)
+_PERCENT = re.compile(r"%|percent|(?<![a-z])pcn?t(?![a-z])", re.IGNORECASE)
+_FRACTION = re.compile(r"fraction|unitless|\[1\.0\]|0\s*(?:-|to|\.\.\.?)\s*1(?![\d.])", re.IGNORECASE)
+
+
+def is_text(head: bytes) -> bool:
+    """Say whether the start of a file can be text: UTF-16 with its mark, or no control characters."""
+    return head.startswith(_UTF16_MARKS) or not head.translate(None, _TEXT_BYTES)
+
+
+def decode_text(data: bytes, source: str) -> str:
+    """Decode UTF-8, UTF-16 with its mark (spreadsheets' "Unicode text"), or else Latin-1.
+
+    Raises:
+        UnknownFormatError: the bytes are no text.
+    """
+    try:
+        if data.startswith(_UTF16_MARKS):
+            return data.decode("utf-16")
+        if is_text(data):
+            try:
+                return data.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                return data.decode("latin-1")  # older instruments' software writes "µm" so
+    except UnicodeDecodeError:
+        raise UnknownFormatError(f"{source}: begins like UTF-16 text but is none; copy the file again") from None
+    raise UnknownFormatError(f"{source}: holds control characters, so it is no text, or it is damaged")
+
+
+def split_lines(text: str, source: str) -> list[str]:
+    """Split text into lines, whatever ends them.
+
+    A text format has no other mark of its own end than the last line's end: without it, the last number may
+    have lost digits and would still be a number.
+
+    Raises:
+        TruncatedFileError: the text is empty or its last line has no end.
+    """
+    text = text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.endswith("\n"):
+        raise TruncatedFileError(
+            f"{source}: the last line has no line end, so it is cut off; "
+            "copy the file again (or, if it is whole, save it with a line end)"
+        )
+    return text[:-1].split("\n")
+
+
+def to_floats(fields: Sequence[str], source: str, where: str) -> Floats:
+    """Convert fields to (len(fields),) numbers; empty fields and NA become not-a-number.
+
+    Args:
+        fields: numbers with a decimal point.
+        source: the file, named in errors.
+        where: the line or row, named in errors.
+
+    Raises:
+        UnusableSpectrumError: a field is neither a number nor a usual word for a missing one.
+    """
+    try:
+        values = [*map(float, fields)]
+    except ValueError:
+        values = [as_float(field) for field in fields]
+        for field, value in zip(fields, values, strict=True):
+            if value is None:
+                raise UnusableSpectrumError(f"{source}: {where}: {shortened(field)} is not a number") from None
+    if "_" in "".join(fields):  # Python reads 1_000 as a number; no instrument writes it
+        raise UnusableSpectrumError(f"{source}: {where}: a number has an underscore")
+    return np.array(values, dtype=np.float64)
+
+
+def as_float(field: str) -> float | None:
+    """Return one field as a number, not-a-number if it says "missing", None if it is something else."""
+    field = field.strip()
+    if field.lower() in ("", "na", "n/a", "#n/a", "null", "none", "-", "--"):
+        return float("nan")
+    try:
+        return None if "_" in field else float(field)
+    except ValueError:
+        return None
+
+
+def shortened(field: str, length: int = 40) -> str:
+    """Quote a piece of a file for an error line."""
+    return repr(field if len(field) <= length else field[:length] + "...")
+
+
+def to_nm(wavelengths: Floats, unit: str | None, source: str) -> Floats:
+    """Convert wavelengths to nm.
+
+    Args:
+        wavelengths: (bands,) in the file's unit.
+        unit: "nm", "um" or None where the file is silent. Then 200 to 20000 is taken for nm and 0.2 to 20
+            for µm; the two cannot be mistaken for each other.
+        source: named in errors.
+
+    Raises:
+        UnusableSpectrumError: not finite, or in neither range.
+    """
+    if not np.isfinite(wavelengths).all():
+        raise UnusableSpectrumError(f"{source}: a wavelength is not a number")
+    low, high = float(wavelengths.min()), float(wavelengths.max())
+    if unit == "um" or (unit is None and low >= 0.2 and high <= 20.0):
+        # 0.3501 * 1000 is 350.09999999999997: no file knows its wavelengths to a femtometre.
+        wavelengths = np.round(wavelengths * 1000.0, 6)
+        low, high = float(wavelengths.min()), float(wavelengths.max())
+    if low < MIN_NM or high > MAX_NM:
+        raise UnusableSpectrumError(
+            f"{source}: wavelengths from {low:g} to {high:g} {'nm' if unit else 'are neither nm nor µm'}; "
+            f"a spectrum lies between {MIN_NM:g} and {MAX_NM:g} nm"
+        )
+    return wavelengths
+
+
+def wavelength_unit(text: str, source: str) -> str | None:
+    """Find the unit of wavelength in a header: "nm", "um", or None.
+
+    Raises:
+        UnusableSpectrumError: the axis is a wavenumber, frequency or energy.
+    """
+    if re.search(r"wave\s*number|cm\s*\^?-1|1/cm|(?<![a-z])[gt]hz(?![a-z])", text, re.IGNORECASE):
+        raise UnusableSpectrumError(
+            f"{source}: the axis is no wavelength ({shortened(text.strip())}); convert it to nm"
+        )
+    if re.search(r"[µμ]m|(?<![a-z])um(?![a-z])|microm|micron", text, re.IGNORECASE):
+        return "um"
+    if re.search(r"(?<![a-z])nm(?![a-z])|nanom", text, re.IGNORECASE):
+        return "nm"
+    return None
+
+
+def quantity_in(texts: Iterable[str]) -> Quantity | None:
+    """Find the quantity that a header names; absorbance and reflectance win over what they are made of."""
+    text = "\n".join(texts)
+    return next((name for name, words in _QUANTITIES if re.search(words, text, re.IGNORECASE)), None)
+
+
+def scale_in(texts: Iterable[str]) -> Scale | None:
+    """Find whether words of a header say per cent or fraction; both is as good as neither."""
+    text = "\n".join(texts)
+    percent, fraction = _PERCENT.search(text) is not None, _FRACTION.search(text) is not None
+    if percent == fraction:
+        return None
+    return "percent" if percent else "fraction"
+
+
+def to_fraction(values: Floats, said: Scale | None, source: str) -> Floats:
+    """Bring reflectance or transmittance to a fraction of 1.
+
+    Where the file is silent its values decide. The 99th percentile of all finite values of a file is, for
+    soils and rocks, at most 1.2 as a fraction (a white panel with its noise) and at least 3 in per cent (the
+    darkest soils); between lies no soil.
+
+    Args:
+        values: any shape, all of one file.
+        said: what the file's header says.
+        source: named in errors.
+
+    Raises:
+        UnusableSpectrumError: the values fit neither, or contradict the header.
+    """
+    finite = values[np.isfinite(values)]
+    top = float(np.percentile(finite, 99)) if finite.size else 0.0
+    if said is None:
+        if top <= 1.2:
+            return values
+        if 3.0 <= top <= 200.0:
+            return values / 100.0
+        raise UnusableSpectrumError(
+            f"{source}: values up to {top:.3g} are reflectance neither as a fraction nor in %; "
+            "write the unit into the header (fraction, %, absorbance, DN)"
+        )
+    if (said == "percent" and top < 1.2) or (said == "fraction" and top > 3.0):
+        raise UnusableSpectrumError(f"{source}: the header says {said}, but the values reach {top:.3g}")
+    return values / 100.0 if said == "percent" else values
+
+
+def stem_of(source: str) -> str:
+    """Return a file's name without folder, `.gz` and extension."""
+    name = os.path.basename(source)
+    if name.lower().endswith(".gz"):
+        name = name[:-3]
+    return os.path.splitext(name)[0] or name
+
+
+def split_name(name: str) -> tuple[str, str, bool]:
+    """Split the name of a spectrum, often a file name, into sample, measurement and "is simulated".
+
+    ASD's RS3 names files by a base and five digits, `RS05200003.asd` or `RS052_00003.asd`: sample `RS052`,
+    measurement `00003`. A name without extension is only split at a separator, since `Soil12345` may be a
+    soil.
+    """
+    simulated = re.search(rf"\b{SIMULATED}\b", name, re.IGNORECASE) is not None
+    if simulated:
+        name = re.sub(rf"[\s(\[,;]*\b{SIMULATED}\b[)\]]?", "", name, flags=re.IGNORECASE)
+    name = " ".join(name.split())
+    bare = _EXTENSIONS.sub("", name)
+    separator = r"[._-]?" if bare != name else r"[._-]"
+    found = re.fullmatch(rf"(.+?){separator}(\d{{5}})", bare)
+    return (found[1], found[2], simulated) if found else (bare, "", simulated)
+
+
+def says_simulated(comment: str) -> bool:
+    """Say whether a comment marks its spectrum as made up."""
+    return comment.strip().lower().startswith(SIMULATED)
+
+
+def position_of(latitude: float | None, longitude: float | None, altitude: float | None) -> Position | None:
+    """Return a position if there is one on Earth; a receiver without a fix writes anything."""
+    if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        return None
+    return Position(latitude, longitude, altitude if altitude is not None and np.isfinite(altitude) else None)
