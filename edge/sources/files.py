@@ -5,7 +5,6 @@ One bad file never stops the rest: what cannot be used comes out as a Refusal, i
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import zlib
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ...converters.spectra.errors import StibiumError
+from ...converters.spectra.files import GZIP_MAGIC, HEAD_BYTES
 from ...converters.spectra.read import read_spectra
 from ...converters.spectra.spectrum import Spectrum
 from ..estimate import Refusal
@@ -51,8 +51,8 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
             are passed over; a file that is named is always read.
 
     Yields:
-        The spectra of each file in the file's own order, or one Refusal for a file that cannot be used.
-        Nothing is raised for a bad file; memory is that of one file.
+        The spectra of each file in the file's own order, and a Refusal for each that cannot be used. Nothing
+        is raised for a bad file. Memory is that of one file, and of one row of a table.
     """
     named = [os.fspath(path) for path in paths]
     headers = {os.path.abspath(path) for path in named}
@@ -62,12 +62,12 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
                 if isinstance(found, Refusal):
                     yield found
                 elif envi_header_of(found) is None:
-                    yield from read_file(found)
+                    yield from iter_file(found)
         else:
             # `predict lib.*` names both halves of an ENVI library: it is read once, through its header.
             header = envi_header_of(path)
             if header is None or os.path.abspath(header) not in headers:
-                yield from read_file(path)
+                yield from iter_file(path)
 
 
 def iter_files(folder: str) -> Iterator[str | Refusal]:
@@ -85,13 +85,9 @@ def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str | Refu
         if here in above:
             return
         with os.scandir(folder) as listing:
-            names = sorted(
-                (entry.name, entry.is_dir()) for entry in listing if not is_passed_over(entry.name)
-            )
+            names = sorted((entry.name, entry.is_dir()) for entry in listing if not is_passed_over(entry.name))
     except OSError as error:
-        yield Refusal(
-            source=shown(folder), sample_id="", reason=f"cannot be listed: {error.strerror or error}"
-        )
+        yield Refusal(source=shown(folder), sample_id="", reason=f"cannot be listed: {error.strerror or error}")
         return
     for name, is_folder in names:
         path = os.path.join(folder, name)
@@ -131,14 +127,33 @@ def _begins_with_envi(path: str) -> bool:
 
 
 def read_file(path: str) -> list[Spectrum | Refusal]:
-    """Read one file: its spectra, or one Refusal that says why not. Raises nothing for a bad file."""
+    """Read one file whole; raises nothing for a bad file.
+
+    Returns:
+        Its spectra, and a Refusal for each row of a table that is none; or one Refusal for a file that is no
+        ordinary file, is larger than this keeps in memory, or cannot be read. Of a table that is cut off, the
+        rows that are there, then a Refusal.
+    """
     try:
         reason = oversize(path)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    return list(iter_file(path)) if reason is None else [_refusal(path, reason)]
+
+
+def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
+    """Read one file, a table of any size row by row; yields what `read_file` returns."""
+    try:
+        reason = no_ordinary_file(path)
+        if reason is None and is_table(path):
+            yield from map(_printable, _iter_table(path))
+            return
+        reason = reason or oversize(path)
         if reason is None:
-            return [_printable(spectrum) for spectrum in read_spectra(path)]
+            yield from map(_printable, read_spectra(path))
+            return
     except StibiumError as error:
-        # Errors name their file; a Refusal has it in a field of its own.
-        reason = str(error).removeprefix(f"{path}: ")
+        reason = str(error)
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
     except MemoryError:
@@ -148,52 +163,96 @@ def read_file(path: str) -> list[Spectrum | Refusal]:
         if os.environ.get("STIBIUM_TRACEBACK"):
             raise
         reason = f"unexpected {type(error).__name__}: {error} (a defect: please report it)"
-    return [Refusal(source=shown(path), sample_id="", reason=shown(" ".join(reason.split())))]
+    yield _refusal(path, reason)
+
+
+def _iter_table(path: str) -> Iterator[Spectrum | Refusal]:
+    from ...converters.spectra.table import iter_table
+
+    bad: list[Refusal] = []
+    try:
+        for spectrum in iter_table(path, on_bad=lambda error: bad.append(_refusal(path, str(error)))):
+            yield from bad
+            bad.clear()
+            yield spectrum
+    except StibiumError:
+        yield from bad
+        raise
+    yield from bad
+
+
+def is_table(path: str) -> bool:
+    """Say whether a file, unpacked if it is gzip, begins like this project's own table.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(512)
+        packed = head.startswith(GZIP_MAGIC)
+        if b"\0" in head and not packed:
+            return False  # binary: most files are, and need not pay for the rest
+        head += file.read(HEAD_BYTES)
+    if packed:
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+        except zlib.error:
+            return False
+    from ...converters.spectra.table import looks_like_table
+
+    return looks_like_table(head)
+
+
+def no_ordinary_file(path: str) -> str | None:
+    """Say why something that has a path is nothing to read, or None if it may be.
+
+    Raises:
+        OSError: it is not there or may not be looked at.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    # Opening a pipe would wait for ever for somebody to write into it.
+    return None if stat.S_ISREG(mode) else "is no ordinary file (a pipe, a socket or a device); copy it into one"
 
 
 def oversize(path: str) -> str | None:
     """Say why a file must not be read into memory, or None if it may be.
 
-    Only the length is looked at for ordinary files; longer ones must begin like a format of many spectra.
+    Ordinary files are only looked at from outside; a larger one must begin like a format of many spectra.
 
     Raises:
-        OSError: the file is not there or may not be looked at.
+        OSError: it is not there or may not be read.
     """
-    status = os.stat(path)
-    if stat.S_ISDIR(status.st_mode):
-        return "is a folder"
-    if not stat.S_ISREG(status.st_mode):
-        return "is not an ordinary file (pipe, socket or device); copy it into a file first"
-    if status.st_size > MANY_BYTES:
+    size = os.stat(path).st_size
+    if size > MANY_BYTES:
         return (
-            f"{status.st_size / 1e6:.0f} MB are more than this reads at once ({MANY_BYTES / 1e6:.0f} MB); "
+            f"{size / 1e6:.0f} MB are more than is read at once ({MANY_BYTES / 1e6:.0f} MB); "
             "split it into smaller files"
         )
-    if status.st_size > SINGLE_BYTES and not _begins_like_many(path):
-        return f"{status.st_size / 1e6:.0f} MB, and it does not begin like a table or library of spectra"
+    if size > SINGLE_BYTES and not _begins_like_many(path):
+        return f"{size / 1e6:.0f} MB, and it does not begin like a table or library of spectra"
     # Deflate packs at most 1032 to 1: a shorter file cannot unpack to more.
-    if status.st_size > MANY_BYTES // 1032 and _unpacks_beyond(path, MANY_BYTES):
-        return f"unpacks to more than {MANY_BYTES / 1e6:.0f} MB, more than this reads at once; split it"
+    if size > MANY_BYTES // 1032 and _unpacks_beyond(path, MANY_BYTES):
+        return f"unpacks to more than {MANY_BYTES / 1e6:.0f} MB, more than is read at once; split it"
     return None
 
 
 def _begins_like_many(path: str) -> bool:
     from ...converters.spectra.ascii_table import looks_like_ascii_table
-    from ...converters.spectra.table import looks_like_table
 
+    if envi_header_of(path) is not None or is_table(path):
+        return True
     with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    if head.startswith(b"\x1f\x8b"):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, 1 << 16)
-        except zlib.error:
-            return False
-    return envi_header_of(path) is not None or looks_like_table(head) or looks_like_ascii_table(head)
+        head = file.read(HEAD_BYTES)
+    return looks_like_ascii_table(head)
 
 
 def _unpacks_beyond(path: str, limit: int) -> bool:
+    import gzip
+
     with open(path, "rb") as file:
-        if file.read(2) != b"\x1f\x8b":
+        if file.read(2) != GZIP_MAGIC:
             return False
         file.seek(0)
         total = 0
@@ -209,13 +268,19 @@ def _unpacks_beyond(path: str, limit: int) -> bool:
         return True
 
 
+def _refusal(path: str, reason: str) -> Refusal:
+    # Errors name their file; a Refusal has it in a field of its own.
+    reason = " ".join(reason.removeprefix(f"{path}: ").split())
+    return Refusal(source=shown(path), reason=shown(reason))
+
+
 def shown(text: str) -> str:
     """Return a path as it can be printed and stored: bytes that are no UTF-8 become question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _printable(spectrum: Spectrum) -> Spectrum:
+def _printable(item: Spectrum | Refusal) -> Spectrum | Refusal:
     # A stick from another system may have names that are not UTF-8; no terminal or SQLite takes them.
-    if spectrum.source.isascii() and spectrum.sample_id.isascii():
-        return spectrum
-    return replace(spectrum, source=shown(spectrum.source), sample_id=shown(spectrum.sample_id))
+    if item.source.isascii() and item.sample_id.isascii():
+        return item
+    return replace(item, source=shown(item.source), sample_id=shown(item.sample_id))

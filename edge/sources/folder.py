@@ -198,7 +198,7 @@ class DropFolder:
         if not before == after == pending.signature:
             self._changed(pending, after)
             return
-        failed = len(items) == 1 and isinstance(items[0], Refusal)
+        failed = any(isinstance(item, Refusal) for item in items)
         # A file that was quiet long before it was first seen need not be waited for.
         if (failed or unfinished) and self._wait_longer(pending, age_s(after)):
             return
@@ -221,9 +221,7 @@ class DropFolder:
         pending.due_s = min(now_s + max(quiet_s, self.settle_s), end_s)
         return True
 
-    def _new_pieces(
-        self, path: str, items: list[Spectrum | Refusal], signature: Signature | None
-    ) -> Iterator[Piece]:
+    def _new_pieces(self, path: str, items: list[Spectrum | Refusal], signature: Signature | None) -> Iterator[Piece]:
         old = self.taken.fingerprints(path)
         marked = zip(items, fingerprints_of(items), strict=True)
         new = [(item, fingerprint) for item, fingerprint in marked if fingerprint not in old]
@@ -232,9 +230,7 @@ class DropFolder:
         for start in range(0, max(len(new), 1), BATCH_ITEMS):
             part = new[start : start + BATCH_ITEMS]
             last = start + BATCH_ITEMS >= len(new)
-            yield Piece(
-                path, tuple(i for i, _ in part), tuple(f for _, f in part), signature if last else None
-            )
+            yield Piece(path, tuple(i for i, _ in part), tuple(f for _, f in part), signature if last else None)
 
 
 def list_folder(root: str, without: frozenset[FileId] = frozenset()) -> Listing:
