@@ -122,15 +122,15 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     if spectrum.saturated:
         raise UnsuitableSpectrumError(f"{', '.join(spectrum.saturated)} saturated: optimise again, then measure again")
     values = spectrum.values if spectrum.quantity == "reflectance" else np.power(10.0, -spectrum.values)
-    inside = (spectrum.wavelengths_nm >= range_nm[0]) & (spectrum.wavelengths_nm <= range_nm[1])
-    used = values[inside]
+    first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
+    nm, used = spectrum.wavelengths_nm[first:end], values[first:end]
     if used.min() <= 0:
-        at_nm = spectrum.wavelengths_nm[inside][int(used.argmin())]
+        at_nm = nm[int(used.argmin())]
         raise UnsuitableSpectrumError(
             f"reflectance {used.min():.3g} at {at_nm:g} nm is not above zero: check dark current and white reference"
         )
     if used.max() > HIGHEST_REFLECTANCE:
-        at_nm = spectrum.wavelengths_nm[inside][int(used.argmax())]
+        at_nm = nm[int(used.argmax())]
         raise UnsuitableSpectrumError(
             f"reflectance {used.max():.3g} at {at_nm:g} nm is above {HIGHEST_REFLECTANCE:g}: "
             "in percent, or a bad white reference?"

@@ -238,14 +238,12 @@ class Log:
         return cursor.lastrowid
 
     def _grid_id(self, spectrum: Spectrum) -> int:
-        blob = spectrum.wavelengths_nm.astype("<f8").tobytes()
-        digest = hashlib.sha256(blob).digest()
-        if digest not in self._grid_ids:
-            self._db.execute("INSERT OR IGNORE INTO grids(sha256, wavelengths_nm) VALUES (?,?)", (digest.hex(), blob))
-            (self._grid_ids[digest],) = self._db.execute(
-                "SELECT id FROM grids WHERE sha256=?", (digest.hex(),)
-            ).fetchone()
-        return self._grid_ids[digest]
+        blob = spectrum.wavelengths_nm.astype("<f8", copy=False).tobytes()
+        if blob not in self._grid_ids:
+            digest = hashlib.sha256(blob).hexdigest()
+            self._db.execute("INSERT OR IGNORE INTO grids(sha256, wavelengths_nm) VALUES (?,?)", (digest, blob))
+            (self._grid_ids[blob],) = self._db.execute("SELECT id FROM grids WHERE sha256=?", (digest,)).fetchone()
+        return self._grid_ids[blob]
 
     def _model_id(self) -> int:
         self._db.execute("INSERT OR IGNORE INTO models(sha256, name) VALUES (?,?)", self._model)
