@@ -1,7 +1,7 @@
 """What is done to a spectrum before a model sees it: the steps, and the `Recipe` that orders them.
 
-Training and device both import it from here, so that they cannot differ. The maths of each step is a function of
-`spectral`, and those functions can be had from here too.
+Training and the device import it from here, and nowhere else is any of it done. The maths of each step is a function
+of `spectral`, `continuum` or `filters`, which can be had from here too.
 """
 
 from __future__ import annotations
@@ -10,41 +10,39 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, Union, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .continuum import ContinuumMethod, HullSide, continuum, remove_continuum, remove_continuum_operator
 from .errors import PreprocessError, RecipeError
+from .filters import (
+    derivative,
+    derivative_operator,
+    savitzky_golay,
+    savitzky_golay_operator,
+    stft_magnitude,
+    stft_magnitude_operator,
+)
+from .scaling import Scaling, fit_scaling
 from .spectral import (
-    ContinuumMethod,
     Detector,
     Floats,
-    HullSide,
     Operator,
     SpliceMethod,
-    absorption,
     as_spectra,
-    as_wavelengths,
     average_replicates,
-    continuum,
-    continuum_removal,
     cut,
-    cutting,
-    derivative,
-    differentiation,
-    normalise,
-    remove_continuum,
+    cut_bands,
     resample,
-    resampling,
-    savitzky_golay,
-    smoothing,
-    spectrogram,
+    resample_operator,
     splice_correct,
-    splice_correction,
+    splice_correct_operator,
     standard_normal_variate,
-    stft_magnitude,
+    standard_normal_variate_operator,
     to_absorbance,
+    to_absorbance_operator,
 )
 
 __all__ = [
@@ -77,37 +75,15 @@ __all__ = [
     "to_absorbance",
 ]
 
-STEP_GRID_TOLERANCE = 1e-6
-
-
-class _Checked:
-    """Checks each parameter of a step against its declared type, so that a recipe read from a file is sound."""
-
-    step: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for field in fields(self):  # type: ignore[arg-type]
-            value, hint = getattr(self, field.name), hints[field.name]
-            object.__setattr__(self, field.name, self._checked(field.name, value, hint))
-
-    def _checked(self, name: str, value: Any, hint: Any) -> Any:
-        choices = get_args(hint)
-        if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            if math.isfinite(value):
-                return float(value)
-        elif hint is int or choices == (int, type(None)):
-            if (isinstance(value, int) and not isinstance(value, bool)) or (value is None and choices):
-                return value
-        elif value in choices and isinstance(value, str):
-            return value
-        wanted = " or ".join(map(repr, choices)) if choices else f"a finite {getattr(hint, '__name__', hint)}"
-        raise RecipeError(f"{self.step}: {name} is {value!r}; it must be {wanted}")
+MOST_BANDS = 100_000
+"""A grid of more is a mistake, or a damaged recipe that would eat the device's memory."""
+CHUNK = 8
+"""Spectra that go through the steps together, so that what lies between two steps stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
-class SpliceCorrection(_Checked):
-    """Take out the steps at the detector joins that the spectrum's own file names; see `splice_correct`."""
+class SpliceCorrection:
+    """Take out the steps at the detector joins that come with the spectrum; see `splice_correct`."""
 
     step: ClassVar[str] = "splice_correction"
     method: SpliceMethod = "additive"
@@ -115,14 +91,14 @@ class SpliceCorrection(_Checked):
     width_nm: float = 10.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width_nm <= 0:
-            raise RecipeError(f"{self.step}: width_nm is {self.width_nm:g}; it must be above 0")
+        _check_choice(self, "method", get_args(SpliceMethod))
+        _check_choice(self, "reference", get_args(Detector))
+        _check_real(self, "width_nm")
 
 
 @dataclass(frozen=True)
-class Resample(_Checked):
-    """Interpolate onto the model's grid, from `first_nm` to `last_nm` in steps of `step_nm`; see `resample`."""
+class Resample:
+    """Interpolate onto the model's grid, from `first_nm` to `last_nm` every `step_nm`; see `resample`."""
 
     step: ClassVar[str] = "resample"
     first_nm: float = 400.0
@@ -130,107 +106,145 @@ class Resample(_Checked):
     step_nm: float = 1.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        steps = (self.last_nm - self.first_nm) / self.step_nm if self.step_nm > 0 else 0.0
-        if self.first_nm <= 0 or round(steps) < 1 or abs(steps - round(steps)) > STEP_GRID_TOLERANCE:
+        for name in ("first_nm", "last_nm", "step_nm"):
+            _check_real(self, name)
+        steps = (self.last_nm - self.first_nm) / self.step_nm
+        if not 1 <= round(steps) < MOST_BANDS or abs(steps - round(steps)) > 1e-6:
             raise RecipeError(
-                f"{self.step}: {self.first_nm:g} to {self.last_nm:g} nm is no whole number of {self.step_nm:g} nm steps"
+                f"{self.step}: {self.first_nm:g} to {self.last_nm:g} nm every {self.step_nm:g} nm is no grid of "
+                f"2 to {MOST_BANDS} bands"
             )
 
     @property
     def wavelengths_nm(self) -> Floats:
-        """The grid, (bands,) in nm."""
-        steps = round((self.last_nm - self.first_nm) / self.step_nm)
-        return np.linspace(self.first_nm, self.last_nm, steps + 1)
+        """The grid: (bands,) in nm."""
+        return np.linspace(self.first_nm, self.last_nm, round((self.last_nm - self.first_nm) / self.step_nm) + 1)
 
 
 @dataclass(frozen=True)
-class Cut(_Checked):
+class Cut:
     """Keep `first_nm` to `last_nm`, both included; see `cut`."""
 
     step: ClassVar[str] = "cut"
     first_nm: float
     last_nm: float
 
+    def __post_init__(self) -> None:
+        _check_real(self, "first_nm")
+        _check_real(self, "last_nm")
+
 
 @dataclass(frozen=True)
-class Absorbance(_Checked):
+class Absorbance:
     """Turn reflectance into absorbance; see `to_absorbance`."""
 
     step: ClassVar[str] = "absorbance"
 
 
 @dataclass(frozen=True)
-class ContinuumRemoval(_Checked):
-    """Divide or subtract the convex hull; see `remove_continuum`."""
+class ContinuumRemoval:
+    """Divide by the convex hull or subtract it; see `remove_continuum`."""
 
     step: ClassVar[str] = "continuum_removal"
     method: ContinuumMethod = "divide"
     hull: HullSide = "upper"
 
+    def __post_init__(self) -> None:
+        _check_choice(self, "method", get_args(ContinuumMethod))
+        _check_choice(self, "hull", get_args(HullSide))
+
 
 @dataclass(frozen=True)
-class SavitzkyGolay(_Checked):
+class SavitzkyGolay:
     """Smooth; see `savitzky_golay`."""
 
     step: ClassVar[str] = "savitzky_golay"
     window_nm: float = 31.0
     degree: int = 2
 
+    def __post_init__(self) -> None:
+        _check_real(self, "window_nm")
+        _check_whole(self, "degree", 0)
+
 
 @dataclass(frozen=True)
-class Derivative(_Checked):
-    """Differentiate per nm; see `derivative`."""
+class Derivative:
+    """Differentiate, per nm; see `derivative`."""
 
     step: ClassVar[str] = "derivative"
     order: int = 1
 
+    def __post_init__(self) -> None:
+        _check_whole(self, "order", 1)
+
 
 @dataclass(frozen=True)
-class StandardNormalVariate(_Checked):
+class StandardNormalVariate:
     """Give each spectrum mean 0 and standard deviation 1; see `standard_normal_variate`."""
 
     step: ClassVar[str] = "standard_normal_variate"
 
 
 @dataclass(frozen=True)
-class Spectrogram(_Checked):
-    """Magnitude of the short-time Fourier transform, lengths in bands; see `stft_magnitude`."""
+class Spectrogram:
+    """Take the magnitude of the short-time Fourier transform, lengths in bands; see `stft_magnitude`."""
 
     step: ClassVar[str] = "spectrogram"
     frame_length: int = 255
     frame_step: int = 128
     fft_length: int | None = None
 
+    def __post_init__(self) -> None:
+        _check_whole(self, "frame_length", 1)
+        _check_whole(self, "frame_step", 1)
+        if self.fft_length is not None:
+            _check_whole(self, "fft_length", 1)
+            if self.fft_length > MOST_BANDS:
+                raise RecipeError(f"{self.step}: fft_length {self.fft_length} is more than {MOST_BANDS}")
 
-Step = Union[
-    SpliceCorrection,
-    Resample,
-    Cut,
-    Absorbance,
-    ContinuumRemoval,
-    SavitzkyGolay,
-    Derivative,
-    StandardNormalVariate,
-    Spectrogram,
-]
+
+Step = (
+    SpliceCorrection
+    | Resample
+    | Cut
+    | Absorbance
+    | ContinuumRemoval
+    | SavitzkyGolay
+    | Derivative
+    | StandardNormalVariate
+    | Spectrogram
+)
 STEPS: dict[str, type[Step]] = {kind.step: kind for kind in get_args(Step)}
 
-# What may not stand before a step, and why.
-_NOT_AFTER: dict[str, tuple[tuple[str, ...], str]] = {
-    "absorbance": (("derivative", "standard_normal_variate"), "it needs reflectance above zero"),
-    "continuum_removal": (("derivative", "standard_normal_variate"), "it needs reflectance or absorbance"),
-}
+
+def _check_real(step: Step, name: str) -> None:
+    """Refuse all but a finite number above zero, and keep it as a float: 400 and 400.0 are the same recipe."""
+    value = getattr(step, name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        raise RecipeError(f"{step.step}: {name} is {value!r}; a number above 0 is needed")
+    object.__setattr__(step, name, float(value))
 
 
-@dataclass(frozen=True)
+def _check_whole(step: Step, name: str, lowest: int) -> None:
+    value = getattr(step, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise RecipeError(f"{step.step}: {name} is {value!r}; a whole number from {lowest} on is needed")
+
+
+def _check_choice(step: Step, name: str, choices: tuple[str, ...]) -> None:
+    value = getattr(step, name)
+    if value not in choices:
+        raise RecipeError(f"{step.step}: {name} is {value!r}; it must be {' or '.join(choices)}")
+
+
+@dataclass(frozen=True, eq=False)
 class Preprocessed:
     """What a recipe makes of spectra.
 
     Attributes:
-        spectra: (n, bands') as they are before the spectrogram, on the model's grid.
+        spectra: (n, bands') as they are before the spectrogram, on what is left of the model's grid.
         wavelengths_nm: (bands',).
-        features: what the model takes: (n, frames, bins, 1), or `spectra` if the recipe has no spectrogram.
+        features: what the model takes: (n, frames, bins, 1), or `spectra` where the recipe has no spectrogram.
     """
 
     spectra: Floats
@@ -240,18 +254,18 @@ class Preprocessed:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which steps are done, in which order, with which parameters.
+    """Which steps are done, in which order, with which parameters. Hashable, and equal to what `from_dict` reads back.
 
-    The order is checked: a splice correction, if any, comes first, on the instrument's own bands; then the spectrum
-    is resampled to the model's grid, which a recipe always does and which costs nothing where the grids agree; a
-    spectrogram comes last; no step comes twice.
+    A splice correction, if any, comes first, on the instrument's own bands. Then the spectrum is resampled: every
+    recipe says on which grid its model stands, and where the instrument has that grid, resampling costs nothing. A
+    spectrogram comes last. No step comes twice.
 
     Attributes:
         steps: in order.
-        name: of the preset, or ""; not part of the comparison's meaning but kept in the bundle.
+        name: of the preset, or "".
 
     Raises:
-        RecipeError: an order or a parameter that cannot be, such as a smoothing window of less than one band.
+        RecipeError: an order or a parameter that cannot be, such as a smoothing window shorter than its degree needs.
     """
 
     steps: tuple[Step, ...]
@@ -261,48 +275,37 @@ class Recipe:
         object.__setattr__(self, "steps", tuple(self.steps))
         for step in self.steps:
             if type(step) not in STEPS.values():
-                raise RecipeError(f"{step!r} is no preprocessing step")
-        _check_order([step.step for step in self.steps], self.steps)
+                raise RecipeError(f"{step!r} is no preprocessing step; known are {', '.join(STEPS)}")
+        if not isinstance(self.name, str):
+            raise RecipeError(f"a recipe's name is a text, not {self.name!r}")
+        _check_order(self.steps)
         try:
-            self._on_grid  # noqa: B018 - building it is the check
+            _on_grid(self.steps)
         except PreprocessError as error:
-            raise RecipeError(f"the recipe cannot be: {error}") from error
+            raise RecipeError(f"no recipe: {error}") from error
 
-    def __reduce__(self) -> tuple[type[Recipe], tuple[tuple[Step, ...], str]]:
-        return Recipe, (self.steps, self.name)
-
-    @property
-    def _resample_at(self) -> int:
-        return next(i for i, step in enumerate(self.steps) if isinstance(step, Resample))
-
-    @property
+    @cached_property
     def grid_nm(self) -> Floats:
-        """The model's grid, (bands,) in nm: what spectra are resampled to."""
-        step = self.steps[self._resample_at]
-        assert isinstance(step, Resample)
-        return step.wavelengths_nm
+        """The model's grid, which spectra are resampled to: (bands,) in nm, not to be written to."""
+        grid = next(step.wavelengths_nm for step in self.steps if isinstance(step, Resample))
+        grid.setflags(write=False)
+        return grid
 
     @property
     def range_nm(self) -> tuple[float, float]:
         """First and last wavelength that a spectrum must cover, in nm."""
-        grid = self.grid_nm
-        return float(grid[0]), float(grid[-1])
+        return float(self.grid_nm[0]), float(self.grid_nm[-1])
+
+    @property
+    def wavelengths_nm(self) -> Floats:
+        """Wavelengths of `Preprocessed.spectra`: the grid, or what a cut leaves of it."""
+        return _on_grid(self.steps)[2]
 
     @cached_property
-    def _on_grid(self) -> tuple[tuple[Operator, ...], Operator | None, Floats]:
-        """What is done from the model's grid on: operators, spectrogram, wavelengths that are left."""
-        nm = self.grid_nm
-        operators: list[Operator] = []
-        for step in self.steps[self._resample_at + 1 :]:
-            if isinstance(step, Spectrogram):
-                return (
-                    tuple(operators),
-                    spectrogram(nm.size, step.frame_length, step.frame_step, step.fft_length),
-                    nm,
-                )
-            operator, nm = _prepare(step, nm)
-            operators.append(operator)
-        return tuple(operators), None, nm
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one spectrum's features: (frames, bins, 1), or (bands',) where there is no spectrogram."""
+        _, to_features, nm = _on_grid(self.steps)
+        return nm.shape if to_features is None else to_features(np.zeros(nm.size)).shape
 
     def preprocess(
         self, values: ArrayLike, wavelengths_nm: ArrayLike, splices_nm: Sequence[float] = ()
@@ -312,23 +315,37 @@ class Recipe:
         Args:
             values: (n, bands) or (bands,) reflectance as a fraction.
             wavelengths_nm: (bands,) ascending.
-            splices_nm: where the instrument's detectors join; () if unknown.
+            splices_nm: where the instrument's detectors join, in nm; () if unknown, and nothing is corrected.
 
         Returns:
-            Results with a leading axis if `values` has one, without if not.
+            The results, with a leading axis if `values` has one.
 
         Raises:
             WavelengthRangeError: the wavelengths do not cover `range_nm`.
             PreprocessError: values that a step cannot take; the message says which spectrum and where.
         """
-        nm = as_wavelengths(wavelengths_nm)
+        # As bytes they can be looked up. They are checked once, when they are new.
+        nm = np.asarray(wavelengths_nm, dtype=np.float64)
         spectra = as_spectra(values, nm.size)
-        for operator in _to_grid(self.steps[: self._resample_at + 1], nm.tobytes(), tuple(splices_nm)):
-            spectra = operator(spectra)
-        operators, to_features, left_nm = self._on_grid
-        for operator in operators:
-            spectra = operator(spectra)
-        return Preprocessed(spectra, left_nm, spectra if to_features is None else to_features(spectra))
+        operators = _to_grid(self.steps[:2], nm.shape, nm.tobytes(), tuple(splices_nm))
+        on_grid, to_features, left_nm = _on_grid(self.steps)
+        operators += on_grid
+        if spectra.ndim == 1 or spectra.shape[0] <= CHUNK:
+            done = _run(operators, spectra)
+            return Preprocessed(done, left_nm, done if to_features is None else to_features(done))
+        done = np.empty((spectra.shape[0], left_nm.size))
+        features = done if to_features is None else np.empty((spectra.shape[0], *self.feature_shape))
+        for first in range(0, spectra.shape[0], CHUNK):
+            chunk = slice(first, first + CHUNK)
+            try:
+                done[chunk] = _run(operators, spectra[chunk])
+            except PreprocessError:
+                # Once more with all of them, so that the message counts spectra as the caller does.
+                _run(operators, spectra)
+                raise
+            if to_features is not None:
+                features[chunk] = to_features(done[chunk])
+        return Preprocessed(done, left_nm, features)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as JSON values."""
@@ -336,121 +353,150 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
-        """Make the recipe that `to_dict` described.
+        """Read what `to_dict` wrote.
 
-        Nothing is assumed: a parameter that is absent is an error, so that a later default cannot change old models.
+        Every parameter must be there: were one left to its default, a later default would change old models.
 
         Raises:
             RecipeError: anything unknown, missing, of the wrong type or in the wrong order.
         """
         if not isinstance(data, Mapping) or set(data) != {"name", "steps"}:
             raise RecipeError("a recipe has a name and steps, and nothing else")
-        if not isinstance(data["name"], str) or not isinstance(data["steps"], (list, tuple)):
-            raise RecipeError("a recipe's name is a text and its steps are a list")
+        if not isinstance(data["steps"], (list, tuple)):
+            raise RecipeError("a recipe's steps are a list")
         return cls(tuple(_step_from_dict(step) for step in data["steps"]), data["name"])
 
 
 def _step_from_dict(data: Any) -> Step:
-    if not isinstance(data, Mapping) or data.get("step") not in STEPS:
-        name = data.get("step") if isinstance(data, Mapping) else data
-        raise RecipeError(f"unknown preprocessing step {name!r}; known are {', '.join(STEPS)}")
-    kind = STEPS[data["step"]]
-    wanted = {field.name for field in fields(kind)}
-    given = set(data) - {"step"}
+    name = data.get("step") if isinstance(data, Mapping) else data
+    if not isinstance(data, Mapping) or not isinstance(name, str) or name not in STEPS:
+        raise RecipeError(f"{name!r} is no preprocessing step; known are {', '.join(STEPS)}")
+    kind = STEPS[name]
+    given, wanted = set(data) - {"step"}, {field.name for field in fields(kind)}
     if given != wanted:
-        wrong = ", ".join(sorted(map(str, given ^ wanted)))
-        raise RecipeError(f"{kind.step}: unknown or missing {wrong}")
-    return kind(**{name: data[name] for name in wanted})
+        unknown, missing = sorted(map(str, given - wanted)), sorted(wanted - given)
+        raise RecipeError(
+            f"{name}: "
+            + "; ".join(f"{n} is unknown" for n in unknown)
+            + "; " * bool(unknown and missing)
+            + "; ".join(f"{n} is missing" for n in missing)
+        )
+    return kind(**{field: data[field] for field in wanted})
 
 
-def _check_order(names: list[str], steps: tuple[Step, ...]) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise RecipeError(f"{name} comes twice")
-        forbidden, why = _NOT_AFTER.get(name, ((), ""))
-        for earlier in forbidden:
-            if earlier in names[:i]:
-                raise RecipeError(f"{name} cannot come after {earlier}: {why}")
-    if names[: names.index("resample") if "resample" in names else None] not in ([], ["splice_correction"]):
-        raise RecipeError("a recipe begins with resample, or with splice_correction and resample")
+def _check_order(steps: tuple[Step, ...]) -> None:
+    names = [step.step for step in steps]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"{name} comes {names.count(name)} times; once is enough")
     if "resample" not in names:
-        raise RecipeError("a recipe needs a resample step: it is what fixes the model's grid")
+        raise RecipeError("there is no resample step; it is what says which grid the model stands on")
     if "splice_correction" in names[1:]:
-        raise RecipeError("splice_correction comes first, on the instrument's own bands")
+        raise RecipeError("splice_correction must come first, on the instrument's own bands")
+    if names.index("resample") != names.count("splice_correction"):
+        raise RecipeError("resample must come first, or right after splice_correction")
     if "spectrogram" in names[:-1]:
-        raise RecipeError("spectrogram comes last")
-    for earlier in steps[: names.index("absorbance") if "absorbance" in names else 0]:
-        if isinstance(earlier, ContinuumRemoval) and earlier.method == "subtract":
-            raise RecipeError(
-                "absorbance cannot come after a subtracted continuum: nothing above zero is left"
-            )
+        raise RecipeError("spectrogram must come last")
+    for i, step in enumerate(steps):
+        if not isinstance(step, (Absorbance, ContinuumRemoval)):
+            continue
+        for other in steps[:i]:
+            if isinstance(other, (Derivative, StandardNormalVariate)):
+                raise RecipeError(f"{step.step} must come before {other.step}, which leaves no reflectance")
+            if isinstance(step, Absorbance) and isinstance(other, ContinuumRemoval) and other.method == "subtract":
+                raise RecipeError("absorbance cannot follow a subtracted continuum, which leaves nothing above zero")
 
 
-def _prepare(step: Step, nm: Floats) -> tuple[Operator, Floats]:
-    """Give a step's operator on the grid `nm`, and the grid it leaves."""
-    if isinstance(step, Cut):
-        kept = cutting(nm, step.first_nm, step.last_nm)
-        return lambda values: values[..., kept], nm[kept]
-    if isinstance(step, Absorbance):
-        return absorption(nm), nm
-    if isinstance(step, ContinuumRemoval):
-        return continuum_removal(nm, step.method, step.hull), nm
-    if isinstance(step, SavitzkyGolay):
-        return smoothing(nm, step.window_nm, step.degree), nm
-    if isinstance(step, Derivative):
-        return differentiation(nm, step.order), nm
-    if isinstance(step, StandardNormalVariate):
-        return normalise, nm
-    raise RecipeError(f"{step.step} cannot stand here")
+def _run(operators: tuple[Operator, ...], spectra: Floats) -> Floats:
+    for operator in operators:
+        spectra = operator(spectra)
+    return spectra
 
 
 @lru_cache(maxsize=16)
 def _to_grid(
-    steps: tuple[Step, ...], wavelengths: bytes, splices_nm: tuple[float, ...]
+    steps: tuple[Step, ...], shape: tuple[int, ...], wavelengths: bytes, splices_nm: tuple[float, ...]
 ) -> tuple[Operator, ...]:
-    """Give what brings spectra from their own wavelengths (float64 bytes, so that they can be a key) to the model's."""
-    nm = np.frombuffer(wavelengths, dtype=np.float64)
+    """Prepare what brings spectra from their own wavelengths, given as the bytes of float64, to the model's grid."""
+    nm = np.frombuffer(wavelengths, dtype=np.float64).reshape(shape)
     operators: list[Operator] = []
     for step in steps:
         if isinstance(step, SpliceCorrection):
-            operators.append(splice_correction(nm, splices_nm, step.method, step.reference, step.width_nm))
+            operators.append(splice_correct_operator(nm, splices_nm, step.method, step.reference, step.width_nm))
         elif isinstance(step, Resample):
-            operators.append(resampling(nm, step.wavelengths_nm))
+            operators.append(resample_operator(nm, step.wavelengths_nm))
     return tuple(operators)
+
+
+@lru_cache(maxsize=64)
+def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | None, Floats]:
+    """Prepare what is done from the model's grid on: steps, spectrogram if any, and the wavelengths that are left."""
+    nm = np.empty(0)
+    operators: list[Operator] = []
+    to_features: Operator | None = None
+    for step in steps:
+        if isinstance(step, Resample):
+            nm = step.wavelengths_nm
+        elif isinstance(step, Cut):
+            kept = cut_bands(nm, step.first_nm, step.last_nm)
+            operators.append(_take(kept))
+            nm = nm[kept]
+        elif isinstance(step, Absorbance):
+            operators.append(to_absorbance_operator(nm))
+        elif isinstance(step, ContinuumRemoval):
+            operators.append(remove_continuum_operator(nm, step.method, step.hull))
+        elif isinstance(step, SavitzkyGolay):
+            operators.append(savitzky_golay_operator(nm, step.window_nm, step.degree))
+        elif isinstance(step, Derivative):
+            operators.append(derivative_operator(nm, step.order))
+        elif isinstance(step, StandardNormalVariate):
+            operators.append(standard_normal_variate_operator())
+        elif isinstance(step, Spectrogram):
+            to_features = stft_magnitude_operator(nm.size, step.frame_length, step.frame_step, step.fft_length)
+    nm.setflags(write=False)
+    return tuple(operators), to_features, nm
+
+
+def _take(bands: slice) -> Operator:
+    return lambda values: values[..., bands]
 
 
 def paper_recipe(
     continuum_first: bool = False,
     *,
-    splice: SpliceCorrection | None = SpliceCorrection(),  # noqa: B008 - frozen
-    grid: Resample = Resample(),  # noqa: B008 - frozen
+    splice: SpliceCorrection | None = SpliceCorrection(),
+    grid: Resample = Resample(),
     hull: HullSide = "upper",
-    smoothing: SavitzkyGolay | None = SavitzkyGolay(),  # noqa: B008 - frozen
+    smoothing: SavitzkyGolay | None = SavitzkyGolay(),
     derivative_order: Literal[0, 1, 2] = 1,
-    frames: Spectrogram | None = Spectrogram(),  # noqa: B008 - frozen
+    frames: Spectrogram | None = Spectrogram(),
     name: str = "",
 ) -> Recipe:
     """Make the recipe of Carvalho et al. 2024 (Remote Sensing 16(11):1964), or a variant of it.
 
-    Splice correction (SWIR1 fixed); 400-2400 nm at 1 nm; absorbance, and the hull over it subtracted, or
-    (`continuum_first`) the hull over reflectance divided out, and absorbance of that: the paper's text gives both
-    orders; Savitzky-Golay of degree 2 over 31 nm; first derivative; spectrogram of 255-band frames every 128.
+    Splice correction; 400-2400 nm at 1 nm; absorbance, from which its hull is subtracted; Savitzky-Golay smoothing of
+    degree 2 over 31 nm; first derivative; spectrogram. The paper's text gives a second order too: the hull is divided
+    out of reflectance, and that turned into absorbance. It prints neither the frames' lengths (here those of
+    TensorFlow's audio tutorial) nor how the splices were corrected (here additively to SWIR1; see `splice_correct`).
 
     Args:
-        continuum_first: the second order.
-        splice, smoothing, frames: other parameters, or None to leave the step out.
+        continuum_first: take the second order.
+        splice: other parameters, or None to leave the step out.
         grid: other wavelengths.
-        hull: which side the continuum lies on.
-        derivative_order: 0 leaves the derivative out.
+        hull: side of the spectrum that the continuum lies on.
+        smoothing: other parameters, or None to leave the step out.
+        derivative_order: 0 leaves the step out.
+        frames: other parameters, or None to leave the spectrogram out.
         name: of the recipe.
+
+    Raises:
+        RecipeError: parameters that cannot be.
     """
-    middle: tuple[Step, ...] = (
-        (ContinuumRemoval("divide", hull), Absorbance())
-        if continuum_first
-        else (Absorbance(), ContinuumRemoval("subtract", hull))
-    )
-    derivatives = (Derivative(derivative_order),) if derivative_order else ()
-    chain = (splice, grid, *middle, smoothing, *derivatives, frames)
+    absorbance: tuple[Step, ...] = (Absorbance(), ContinuumRemoval("subtract", hull))
+    if continuum_first:
+        absorbance = (ContinuumRemoval("divide", hull), Absorbance())
+    slope = Derivative(derivative_order) if derivative_order else None
+    chain = (splice, grid, *absorbance, smoothing, slope, frames)
     return Recipe(tuple(step for step in chain if step is not None), name)
 
 
@@ -458,72 +504,3 @@ RECIPES: dict[str, Recipe] = {
     "paper": paper_recipe(name="paper"),
     "paper-continuum-first": paper_recipe(continuum_first=True, name="paper-continuum-first"),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Scaling:
-    """Shift and divide features before the model: `(features - offset) / scale`.
-
-    Attributes:
-        offset: broadcast against one spectrum's features, such as () or (bins, 1) or (bands,).
-        scale: likewise; above zero.
-
-    Raises:
-        RecipeError: a scale that is not above zero, or a value that is no number.
-    """
-
-    offset: Floats
-    scale: Floats
-
-    def __post_init__(self) -> None:
-        offset, scale = np.asarray(self.offset, dtype=np.float64), np.asarray(self.scale, dtype=np.float64)
-        if not (np.isfinite(offset).all() and np.isfinite(scale).all() and (scale > 0).all()):
-            raise RecipeError("a scaling needs finite offsets and scales above zero")
-        object.__setattr__(self, "offset", offset)
-        object.__setattr__(self, "scale", scale)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Scaling)
-            and np.array_equal(self.offset, other.offset)
-            and np.array_equal(self.scale, other.scale)
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.offset.shape, self.offset.tobytes(), self.scale.tobytes()))
-
-    def apply(self, features: ArrayLike) -> Floats:
-        """Scale features of any leading shape; the result has the features' shape.
-
-        Raises:
-            PreprocessError: the features' shape is not the one the scaling was fitted on.
-        """
-        values = np.asarray(features, dtype=np.float64)
-        try:
-            scaled: Floats = (values - self.offset) / self.scale
-        except ValueError:
-            scaled = np.empty(0)
-        if scaled.shape != values.shape:
-            raise PreprocessError(
-                f"features of shape {values.shape} do not fit a scaling of shape {self.offset.shape}"
-            )
-        return scaled
-
-
-def fit_scaling(features: ArrayLike, per: Literal["global", "bin"] = "global") -> Scaling:
-    """Find the scaling that gives training features mean 0 and standard deviation 1.
-
-    Args:
-        features: (n, frames, bins, 1), or (n, bands).
-        per: "global" is one offset and scale for everything; "bin" one for each frequency bin, over all frames (for
-            each band, if there are no frames). A bin that never varies gets scale 1.
-
-    Raises:
-        RecipeError: unknown `per`, no features, or features that are not finite.
-    """
-    values = np.asarray(features, dtype=np.float64)
-    if values.size == 0 or values.ndim not in (2, 4) or per not in ("global", "bin"):
-        raise RecipeError(f"no scaling per {per!r} can be fitted to features of shape {values.shape}")
-    axes = tuple(range(values.ndim)) if per == "global" else (0, 1) if values.ndim == 4 else (0,)
-    offset, scale = values.mean(axis=axes), values.std(axis=axes)
-    return Scaling(offset, np.where(scale > 1e-12 * np.abs(values).max(), scale, 1.0))

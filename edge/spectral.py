@@ -1,48 +1,44 @@
-"""The maths of preprocessing: flat functions on one spectrum (bands,) or on many (n, bands).
+"""Spectra as arrays: checks, resampling, detector joins, absorbance, replicates.
 
-Each function has a twin that takes everything but the values and gives an `Operator`: what depends on the grid alone
-(windows, kernels, positions) is worked out once there, so that a recipe can run thousands of spectra through it.
-Wavelengths are in nm, ascending; windows are in nm and become bands by the grid's step. Results are float64. Inputs
-are never changed; a result may share memory with its input where nothing had to be done.
+Here and in `continuum` and `filters` every step is a function of one spectrum (bands,) or many (n, bands), in float64,
+on wavelengths in nm that ascend. Each has a twin `*_operator` that takes everything but the values: what depends on
+the grid alone is worked out once there, and the `Operator` it gives is what a recipe runs spectra through, unchecked.
+Inputs are never changed; a result may share memory with its input where nothing had to be done.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import PreprocessError, WavelengthRangeError
-from .hull import upper_continuum
 
 Floats = NDArray[np.float64]
 Operator = Callable[[Floats], Floats]
 SpliceMethod = Literal["additive", "multiplicative"]
 Detector = Literal["VNIR", "SWIR1", "SWIR2"]
-ContinuumMethod = Literal["divide", "subtract"]
-HullSide = Literal["upper", "lower"]
 
-DETECTORS: tuple[Detector, ...] = ("VNIR", "SWIR1", "SWIR2")
+DETECTORS_NM: dict[Detector, float] = {"VNIR": 700.0, "SWIR1": 1400.0, "SWIR2": 2100.0}
+"""A wavelength that each detector sees, whatever the maker's joins: how a detector is found by its name."""
 SAME_NM = 1e-6
-"""Wavelengths closer than this are the same wavelength."""
+"""Wavelengths closer than this are the same."""
 UNIFORM = 1e-3
-"""Steps of a uniform grid differ by less than this fraction: room for wavelengths stored as float32."""
+"""Steps of a uniform grid differ by less than this fraction: room for wavelengths stored as float32 micrometres."""
 
 
 def as_wavelengths(wavelengths_nm: ArrayLike) -> Floats:
-    """Check a wavelength axis: (bands,), at least two, finite and ascending, in nm.
+    """Check a wavelength axis: (bands,), two at least, finite and ascending, in nm.
 
     Raises:
         PreprocessError: if it is not.
     """
     nm = np.asarray(wavelengths_nm, dtype=np.float64)
     if nm.ndim != 1 or nm.size < 2:
-        raise PreprocessError(f"wavelengths of shape {nm.shape}: a list of two or more is needed")
+        raise PreprocessError(f"wavelengths have shape {nm.shape}: a list of two or more is needed")
     if not (nm[1:] > nm[:-1]).all() or not np.isfinite(nm[[0, -1]]).all():
         raise PreprocessError("wavelengths do not ascend")
     return nm
@@ -52,30 +48,30 @@ def as_spectra(values: ArrayLike, bands: int | None = None) -> Floats:
     """Check spectra: (bands,) or (n, bands), finite.
 
     Raises:
-        PreprocessError: another shape, or not `bands` bands, or a value that is no number.
+        PreprocessError: another shape, not `bands` bands, or a value that is not a number.
     """
     spectra = np.asarray(values, dtype=np.float64)
-    if spectra.ndim not in (1, 2):
-        raise PreprocessError(f"spectra of shape {spectra.shape}: (bands,) or (n, bands) is needed")
+    if spectra.ndim not in (1, 2) or spectra.shape[-1] < 1:
+        raise PreprocessError(f"spectra have shape {spectra.shape}: (bands,) or (n, bands) is needed")
     if bands is not None and spectra.shape[-1] != bands:
-        raise PreprocessError(f"{spectra.shape[-1]} values for {bands} wavelengths")
+        raise PreprocessError(f"{spectra.shape[-1]} values for {bands} wavelengths: one each is needed")
     if not np.isfinite(spectra).all():
-        raise PreprocessError(f"{_which(spectra, ~np.isfinite(spectra))} is not a number")
+        raise PreprocessError(f"value {which(spectra, ~np.isfinite(spectra))} is not a finite number: measure again")
     return spectra
 
 
-def _which(spectra: Floats, bad: NDArray[np.bool_], wavelengths_nm: Floats | None = None) -> str:
-    """Name the first bad value, and how many spectra have one."""
+def which(spectra: Floats, bad: NDArray[np.bool_], wavelengths_nm: Floats | None = None) -> str:
+    """Name the first bad value in words, and the spectra of a batch that have one."""
     where = tuple(int(i) for i in np.argwhere(bad)[0])
     band = f"band {where[-1]}" if wavelengths_nm is None else f"{wavelengths_nm[where[-1]]:g} nm"
     text = f"{spectra[where]:.3g} at {band}"
-    if spectra.ndim == 2 and spectra.shape[0] > 1:
-        rows = np.flatnonzero(bad.any(axis=1))
-        text += f" in spectrum {where[0]}"
-        if rows.size > 1:
-            text += f" (and in {rows.size - 1} more of {spectra.shape[0]}: {', '.join(map(str, rows[1:6]))}"
-            text += ", ...)" if rows.size > 6 else ")"
-    return text
+    if spectra.ndim == 1 or spectra.shape[0] == 1:
+        return text
+    others = np.flatnonzero(bad.any(axis=1))[1:]
+    if others.size == 0:
+        return f"{text} of spectrum {where[0]}"
+    named = ", ".join(str(row) for row in others[:5]) + (", ..." if others.size > 5 else "")
+    return f"{text} of spectrum {where[0]} (of {spectra.shape[0]}; also in {named})"
 
 
 def uniform_step_nm(wavelengths_nm: Floats) -> float:
@@ -85,32 +81,38 @@ def uniform_step_nm(wavelengths_nm: Floats) -> float:
         PreprocessError: the grid is not uniform.
     """
     steps = np.diff(wavelengths_nm)
-    step = float((wavelengths_nm[-1] - wavelengths_nm[0]) / steps.size)
-    if max(float(steps.max()) - step, step - float(steps.min())) > UNIFORM * step:
+    step_nm = float((wavelengths_nm[-1] - wavelengths_nm[0]) / steps.size)
+    if np.abs(steps - step_nm).max() > UNIFORM * step_nm:
         raise PreprocessError(
             f"wavelengths step by {steps.min():.3g} to {steps.max():.3g} nm: resample to a uniform grid first"
         )
-    return step
+    return step_nm
 
 
-def resampling(from_nm: ArrayLike, to_nm: ArrayLike) -> Operator:
+def _require_range(nm: Floats, first_nm: float, last_nm: float) -> None:
+    if first_nm < nm[0] - SAME_NM or last_nm > nm[-1] + SAME_NM:
+        raise WavelengthRangeError(f"covers {nm[0]:g}-{nm[-1]:g} nm; {first_nm:g}-{last_nm:g} nm is needed")
+
+
+def resample_operator(from_nm: ArrayLike, to_nm: ArrayLike) -> Operator:
     """Twin of `resample`."""
     source, target = as_wavelengths(from_nm), as_wavelengths(to_nm)
-    if target[0] < source[0] - SAME_NM or target[-1] > source[-1] + SAME_NM:
-        raise WavelengthRangeError(
-            f"covers {source[0]:g}-{source[-1]:g} nm; {target[0]:g}-{target[-1]:g} nm is needed"
-        )
-    start = max(int(np.searchsorted(source, target[0] + SAME_NM)) - 1, 0)
-    part = source[start : start + target.size]
-    if part.shape == target.shape and np.abs(part - target).max() <= SAME_NM:
-        return lambda values: values[..., start : start + target.size]
+    _require_range(source, float(target[0]), float(target[-1]))
+    start = int(np.searchsorted(source, target[0] - SAME_NM))
+    stop = start + target.size
+    if stop <= source.size and np.abs(source[start:stop] - target).max() <= SAME_NM:
+        return (lambda values: values) if target.size == source.size else (lambda values: values[..., start:stop])
     right = np.clip(np.searchsorted(source, target), 1, source.size - 1)
     left = right - 1
     weight = np.clip((target - source[left]) / (source[right] - source[left]), 0.0, 1.0)
 
     def interpolate(values: Floats) -> Floats:
         low = values.take(left, axis=-1)
-        return low + weight * (values.take(right, axis=-1) - low)
+        step = values.take(right, axis=-1)
+        step -= low
+        step *= weight
+        step += low
+        return step
 
     return interpolate
 
@@ -118,8 +120,8 @@ def resampling(from_nm: ArrayLike, to_nm: ArrayLike) -> Operator:
 def resample(values: ArrayLike, from_nm: ArrayLike, to_nm: ArrayLike) -> Floats:
     """Interpolate linearly onto another wavelength grid.
 
-    Linear and not a spline: a spline rings on both sides of a detector step and can leave the range of the
-    measured values; the instrument's bands are wider than the grid, so there is no detail for a spline to restore.
+    Linear and not a spline: a spline rings on both sides of a detector step and can leave the range of what was
+    measured, and there is no detail for it to restore, since an instrument's resolution is wider than its sampling.
 
     Args:
         values: (bands,) or (n, bands), any unit.
@@ -127,16 +129,35 @@ def resample(values: ArrayLike, from_nm: ArrayLike, to_nm: ArrayLike) -> Floats:
         to_nm: (bands',) wanted wavelengths.
 
     Returns:
-        (bands',) or (n, bands'); a view, not a copy, where the wanted wavelengths are a run of the present ones.
+        (bands',) or (n, bands'); the values themselves, not a copy, where the wanted wavelengths are a run of theirs.
 
     Raises:
-        WavelengthRangeError: the wanted wavelengths reach beyond the present ones.
+        WavelengthRangeError: the wanted wavelengths reach beyond the values'.
+        PreprocessError: wavelengths that do not ascend, values that are not finite or do not match.
     """
     source = as_wavelengths(from_nm)
-    return resampling(source, to_nm)(as_spectra(values, source.size))
+    return resample_operator(source, to_nm)(as_spectra(values, source.size))
 
 
-def splice_correction(
+def _line_to(at_nm: float, nm: Floats, bands: slice, width_nm: float) -> Floats:
+    """Give (all bands,) weights whose product with a spectrum is the value at `at_nm` of a straight line.
+
+    It is the least-squares line through those of `bands` that lie within `width_nm` of `at_nm`, or the nearest two.
+    """
+    distance = np.abs(nm[bands] - at_nm)
+    used = distance <= max(width_nm, float(np.sort(distance)[:2][-1]))
+    x = nm[bands][used] - at_nm
+    centred = x - x.mean()
+    spread = float(np.square(centred).sum())
+    line = np.full(x.size, 1 / x.size)
+    if spread > 0:
+        line -= x.mean() * centred / spread
+    weights = np.zeros(nm.size)
+    weights[bands][used] = line
+    return weights
+
+
+def splice_correct_operator(
     wavelengths_nm: ArrayLike,
     splices_nm: Sequence[float],
     method: SpliceMethod = "additive",
@@ -146,65 +167,59 @@ def splice_correction(
     """Twin of `splice_correct`."""
     nm = as_wavelengths(wavelengths_nm)
     splices = np.sort(np.asarray(splices_nm, dtype=np.float64))
-    if method not in ("additive", "multiplicative") or reference not in DETECTORS or not width_nm > 0:
+    if not np.isfinite(splices).all() or splices.ndim != 1:
+        raise PreprocessError(f"detector joins {splices_nm!r} are no wavelengths in nm")
+    if method not in ("additive", "multiplicative") or reference not in DETECTORS_NM or not width_nm > 0:
         raise PreprocessError(
-            f"no splice correction is {method!r} with reference {reference!r} over {width_nm:g} nm"
+            f"a splice correction is additive or multiplicative, its reference {', '.join(DETECTORS_NM)} and its "
+            f"width above 0 nm; not {method!r}, {reference!r} and {width_nm:g} nm"
         )
-    detector = np.searchsorted(splices, nm, side="left")
-    starts = [0, *(np.flatnonzero(np.diff(detector)) + 1).tolist(), nm.size]
-    present = detector[starts[:-1]]
-    joins = starts[1:-1]
+    detector_of_band = np.searchsorted(splices, nm, side="left")
+    joins = (np.flatnonzero(np.diff(detector_of_band)) + 1).tolist()
     if not joins:
         return lambda values: values
-    # The detector asked for, or the nearest one that the grid has bands of.
-    fixed = int(np.abs(present - DETECTORS.index(reference)).argmin())
-    segments = [slice(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    sides = [
-        (
-            _extrapolation(nm, segments[i], joins[i], width_nm),
-            _extrapolation(nm, segments[i + 1], joins[i], width_nm),
-        )
-        for i in range(len(joins))
-    ]
-    outward = [*range(fixed - 1, -1, -1), *range(fixed + 1, len(segments))]
+    detectors = [slice(a, b) for a, b in pairwise([0, *joins, nm.size])]
+    nearest_band = int(np.abs(nm - DETECTORS_NM[reference]).argmin())
+    fixed = next(i for i, bands in enumerate(detectors) if bands.start <= nearest_band < bands.stop)
+
+    # Everything beside the joins is a sum over the few bands next to them, and is taken in one product.
+    middles = [(nm[join - 1] + nm[join]) / 2 for join in joins]
+    lines = np.array(
+        [
+            [_line_to(at, nm, detectors[i], width_nm), _line_to(at, nm, detectors[i + 1], width_nm)]
+            for i, at in enumerate(middles)
+        ]
+    )
+    support = np.flatnonzero(lines.any(axis=(0, 1)))
+    to_left, to_right = (np.ascontiguousarray(lines[:, side, support].T) for side in (0, 1))
+    # Steps add up outward from the detector that stays: +1 for those to its left, -1 to its right.
+    add_up = np.array(
+        [[(i <= join < fixed) - (fixed <= join < i) for i in range(len(detectors))] for join in range(len(joins))],
+        dtype=np.float64,
+    )
+    moved = [i for i in range(len(detectors)) if i != fixed]
 
     def correct(values: Floats) -> Floats:
+        beside = values.take(support, axis=-1)
+        left, right = beside @ to_left, beside @ to_right
         corrected = values.copy()
-        at_join = [tuple(values[..., part] @ weights for part, weights in pair) for pair in sides]
-        change: dict[int, Floats | float] = {fixed: 0.0 if method == "additive" else 1.0}
-        for i in outward:
-            inner, join, mine = (i + 1, i, 0) if i < fixed else (i - 1, i - 1, 1)
-            here, there = at_join[join][mine], at_join[join][1 - mine]
-            if method == "additive":
-                change[i] = change[inner] + (there - here)
-                corrected[..., segments[i]] += np.expand_dims(change[i], -1)
-            else:
-                if not (np.min(here) > 0 and np.min(there) > 0):
-                    raise PreprocessError(
-                        f"reflectance beside the detector join at {nm[joins[join]]:g} nm is not above zero: "
-                        "no factor can correct it"
-                    )
-                change[i] = change[inner] * (there / here)
-                corrected[..., segments[i]] *= np.expand_dims(change[i], -1)
+        if method == "additive":
+            shift = (right - left) @ add_up
+            for i in moved:
+                corrected[..., detectors[i]] += shift[..., i : i + 1]
+            return corrected
+        for side in (left, right):
+            if not (side > 0).all():
+                raise PreprocessError(
+                    f"reflectance beside a detector join, {which(side, ~(side > 0), np.array(middles))}, is not above "
+                    "zero: no factor can take the step out"
+                )
+        factor = np.exp(np.log(right / left) @ add_up)
+        for i in moved:
+            corrected[..., detectors[i]] *= factor[..., i : i + 1]
         return corrected
 
     return correct
-
-
-def _extrapolation(nm: Floats, segment: slice, join: int, width_nm: float) -> tuple[slice, Floats]:
-    """Give bands and weights whose sum is the least-squares line of a detector's last bands, at the join's middle."""
-    at = (nm[join - 1] + nm[join]) / 2
-    if segment.stop == join:
-        first = int(np.searchsorted(nm, nm[join - 1] - width_nm, side="right"))
-        part = slice(max(min(first, join - 2), segment.start), join)
-    else:
-        last = int(np.searchsorted(nm, nm[join] + width_nm, side="left"))
-        part = slice(join, min(max(last, join + 2), segment.stop))
-    x = nm[part]
-    middle = x.mean()
-    spread = float(np.square(x - middle).sum())
-    weights = np.full(x.size, 1 / x.size)
-    return part, weights + (at - middle) * (x - middle) / spread if spread else weights
 
 
 def splice_correct(
@@ -217,316 +232,131 @@ def splice_correct(
 ) -> Floats:
     """Remove the steps where one detector ends and the next begins.
 
-    At each join a straight line through the last `width_nm` of each side is carried on to the middle of the join; the
-    difference of the two lines (or their ratio) is the step. The reference detector stays as it is and the others
-    are moved as a whole, by a constant (or a factor), outward from it.
+    On each side of a join a straight line through the last `width_nm` is carried on to the middle of the join; the
+    difference of the two lines, or their ratio, is the step. The reference detector stays as it is, the others are
+    moved as a whole, by a constant or a factor, outward from it. A slope or a curve that runs on across the join is
+    not taken for a step; a whole absorption band within `width_nm` would be.
 
-    SWIR1 is the usual reference, because the temperature of its detector is controlled and VNIR drifts while the
-    instrument warms up: Beal and Eamon 1996, "Dynamic, parabolic linear transformations of 'stepped' radiometric
-    data" (Analytical Spectral Devices), the basis of ViewSpec Pro's splice correction, which bends the outer
-    detectors; prospectr's spliceCorrection (R) moves them, as is done here.
+    SWIR1 is the usual reference: its detector is cooled, while VNIR drifts as the instrument warms up (Beal and Eamon
+    1996, "Dynamic, parabolic linear transformations of 'stepped' radiometric data", Analytical Spectral Devices, on
+    which ViewSpec Pro's splice correction rests; that one bends the outer detectors instead of moving them).
 
     Args:
         values: (bands,) or (n, bands) reflectance.
         wavelengths_nm: (bands,).
-        splices_nm: last wavelength of each detector but the last; () or joins outside the grid: nothing to do.
+        splices_nm: each join, in nm; a band at the join belongs to the detector before it. With () or joins outside
+            the grid there is nothing to do.
         method: "additive" or "multiplicative".
-        reference: detector that is not moved; the nearest one if the grid has no band of it.
-        width_nm: how much of each side the line is laid through (at least two bands, where there are two).
+        reference: the detector that stays: the one that sees 700 nm (VNIR), 1400 nm (SWIR1) or 2100 nm (SWIR2), or
+            comes nearest to it.
+        width_nm: how far from the join the lines are laid; two bands at least, where there are two.
 
     Returns:
         Same shape as `values`.
 
     Raises:
-        PreprocessError: unknown method or reference; multiplicative, and reflectance beside a join is not above zero.
+        PreprocessError: unknown method or reference; a line that is not above zero where a factor is wanted.
     """
     nm = as_wavelengths(wavelengths_nm)
-    return splice_correction(nm, splices_nm, method, reference, width_nm)(as_spectra(values, nm.size))
+    return splice_correct_operator(nm, splices_nm, method, reference, width_nm)(as_spectra(values, nm.size))
 
 
-def cutting(wavelengths_nm: ArrayLike, first_nm: float, last_nm: float) -> slice:
-    """Find the bands from `first_nm` to `last_nm`, both included.
-
-    Raises:
-        WavelengthRangeError: the wavelengths do not cover that range.
-        PreprocessError: fewer than two bands would be left.
-    """
+def cut_bands(wavelengths_nm: ArrayLike, first_nm: float, last_nm: float) -> slice:
+    """Find the bands from `first_nm` to `last_nm`, both included; raises as `cut` does."""
     nm = as_wavelengths(wavelengths_nm)
-    if first_nm < nm[0] - SAME_NM or last_nm > nm[-1] + SAME_NM:
-        raise WavelengthRangeError(f"covers {nm[0]:g}-{nm[-1]:g} nm; {first_nm:g}-{last_nm:g} nm is needed")
+    if not first_nm < last_nm:
+        raise PreprocessError(f"{first_nm:g}-{last_nm:g} nm is no range")
+    _require_range(nm, first_nm, last_nm)
     kept = slice(int(np.searchsorted(nm, first_nm - SAME_NM)), int(np.searchsorted(nm, last_nm + SAME_NM)))
     if kept.stop - kept.start < 2:
         raise PreprocessError(f"{first_nm:g}-{last_nm:g} nm holds fewer than two bands")
     return kept
 
 
-def cut(
-    values: ArrayLike, wavelengths_nm: ArrayLike, first_nm: float, last_nm: float
-) -> tuple[Floats, Floats]:
+def cut(values: ArrayLike, wavelengths_nm: ArrayLike, first_nm: float, last_nm: float) -> tuple[Floats, Floats]:
     """Keep the bands from `first_nm` to `last_nm`, both included.
 
     Args:
         values: (bands,) or (n, bands).
         wavelengths_nm: (bands,).
-        first_nm, last_nm: range to keep.
+        first_nm: start of the range.
+        last_nm: end of the range.
 
     Returns:
-        The values and the wavelengths that are left, as views.
+        The values and the wavelengths that are left; views, not copies.
 
     Raises:
         WavelengthRangeError: the wavelengths do not cover that range.
-        PreprocessError: fewer than two bands would be left.
+        PreprocessError: the range is empty or holds fewer than two bands.
     """
     nm = as_wavelengths(wavelengths_nm)
-    kept = cutting(nm, first_nm, last_nm)
+    kept = cut_bands(nm, first_nm, last_nm)
     return as_spectra(values, nm.size)[..., kept], nm[kept]
 
 
-def absorption(wavelengths_nm: Floats | None = None) -> Operator:
+def to_absorbance_operator(wavelengths_nm: Floats | None = None) -> Operator:
     """Twin of `to_absorbance`."""
 
     def absorb(reflectance: Floats) -> Floats:
         if not (reflectance > 0).all():
             raise PreprocessError(
-                f"reflectance {_which(reflectance, ~(reflectance > 0), wavelengths_nm)} is not above zero and has no "
-                "absorbance: check dark current and white reference, or the wavelength range"
+                f"reflectance {which(reflectance, ~(reflectance > 0), wavelengths_nm)} is not above zero and has no "
+                "absorbance: check dark current and white reference"
             )
-        return -np.log10(reflectance)
+        absorbance: Floats = np.log10(reflectance)
+        return np.negative(absorbance, out=absorbance)
 
     return absorb
 
 
-def to_absorbance(reflectance: ArrayLike, wavelengths_nm: Floats | None = None) -> Floats:
-    """Turn reflectance (a fraction) into apparent absorbance, A = log10(1 / R).
+def to_absorbance(reflectance: ArrayLike, wavelengths_nm: ArrayLike | None = None) -> Floats:
+    """Turn reflectance into apparent absorbance, A = log10(1 / R).
 
     Args:
-        reflectance: (bands,) or (n, bands).
+        reflectance: (bands,) or (n, bands), as a fraction.
         wavelengths_nm: (bands,), only to name the wavelength in an error.
 
     Returns:
-        Same shape as `reflectance`.
+        Same shape as `reflectance`, no unit.
 
     Raises:
-        PreprocessError: reflectance at or below zero; the message says which spectrum and where.
+        PreprocessError: reflectance at or below zero; the message says in which spectrum and where.
     """
-    return absorption(wavelengths_nm)(as_spectra(reflectance))
+    spectra = as_spectra(reflectance)
+    return to_absorbance_operator(None if wavelengths_nm is None else as_wavelengths(wavelengths_nm))(spectra)
 
 
-def hull_over(wavelengths_nm: ArrayLike, hull: HullSide = "upper") -> Operator:
-    """Twin of `continuum`."""
-    nm = as_wavelengths(wavelengths_nm)
-    if hull not in ("upper", "lower"):
-        raise PreprocessError(f"a hull is upper or lower, not {hull!r}")
+def standard_normal_variate_operator() -> Operator:
+    """Twin of `standard_normal_variate`."""
 
-    def draw(values: Floats) -> Floats:
-        rows = values.reshape(-1, nm.size)
-        drawn = upper_continuum(rows, nm) if hull == "upper" else -upper_continuum(-rows, nm)
-        return drawn.reshape(values.shape)
-
-    return draw
-
-
-def continuum(values: ArrayLike, wavelengths_nm: ArrayLike, hull: HullSide = "upper") -> Floats:
-    """Draw the convex hull over (or under) each spectrum, straight between its corners.
-
-    Args:
-        values: (bands,) or (n, bands).
-        wavelengths_nm: (bands,), uniform or not.
-        hull: "upper" lies over the spectrum, "lower" under it.
-
-    Returns:
-        Same shape as `values`.
-
-    Raises:
-        PreprocessError: unknown side.
-    """
-    nm = as_wavelengths(wavelengths_nm)
-    return hull_over(nm, hull)(as_spectra(values, nm.size))
-
-
-def continuum_removal(
-    wavelengths_nm: ArrayLike, method: ContinuumMethod = "divide", hull: HullSide = "upper"
-) -> Operator:
-    """Twin of `remove_continuum`."""
-    nm = as_wavelengths(wavelengths_nm)
-    if method not in ("divide", "subtract"):
-        raise PreprocessError(f"a continuum is removed by divide or subtract, not {method!r}")
-    draw = hull_over(nm, hull)
-
-    def divide(values: Floats) -> Floats:
-        drawn = draw(values)
-        if not (drawn > 0).all():
+    def normalise(values: Floats) -> Floats:
+        centred: Floats = values - values.mean(axis=-1, keepdims=True)
+        spread = np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / max(values.shape[-1] - 1, 1))
+        flat = spread <= 1e-12 * np.abs(values).max(axis=-1, keepdims=True)
+        if flat.any():
             raise PreprocessError(
-                f"the continuum, {_which(drawn, ~(drawn > 0), nm)}, is not above zero: it cannot be divided by"
+                f"value {which(values, flat & np.ones(values.shape, dtype=bool))} is the same at every other band: "
+                "the spectrum has no variance to be scaled by"
             )
-        return values / drawn
+        centred /= spread
+        return centred
 
-    return divide if method == "divide" else lambda values: values - draw(values)
-
-
-def remove_continuum(
-    values: ArrayLike,
-    wavelengths_nm: ArrayLike,
-    method: ContinuumMethod = "divide",
-    hull: HullSide = "upper",
-) -> Floats:
-    """Take the continuum, the spectrum's convex hull, out of it (Clark and Roush 1984, J. Geophys. Res. 89:6329).
-
-    The usual pairs are divide for reflectance and subtract for absorbance.
-
-    Args:
-        values: (bands,) or (n, bands) reflectance or absorbance.
-        wavelengths_nm: (bands,), uniform or not.
-        method: "divide" (1 on the hull) or "subtract" (0 on the hull).
-        hull: "upper" lies over the spectrum, "lower" under it.
-
-    Returns:
-        Same shape as `values`.
-
-    Raises:
-        PreprocessError: unknown method or side; or a continuum that is not above zero is to be divided by.
-    """
-    nm = as_wavelengths(wavelengths_nm)
-    return continuum_removal(nm, method, hull)(as_spectra(values, nm.size))
-
-
-def window_bands(window_nm: float, step_nm: float) -> int:
-    """Turn a window in nm into the odd number of bands nearest to window / step."""
-    return 2 * math.floor((window_nm / step_nm + 1e-9) / 2) + 1
-
-
-@lru_cache(maxsize=32)
-def _savitzky_golay_kernel(bands: int, degree: int) -> Floats:
-    """Give the (bands, bands) matrix that fits a polynomial to a window and evaluates it at each of its places."""
-    x = np.linspace(-1.0, 1.0, bands)
-    basis, _ = np.linalg.qr(np.vander(x, degree + 1, increasing=True))
-    kernel: Floats = basis @ basis.T
-    kernel.setflags(write=False)
-    return kernel
-
-
-def smoothing(wavelengths_nm: ArrayLike, window_nm: float = 31.0, degree: int = 2) -> Operator:
-    """Twin of `savitzky_golay`."""
-    nm = as_wavelengths(wavelengths_nm)
-    step_nm = uniform_step_nm(nm)
-    bands = window_bands(window_nm, step_nm)
-    if degree < 0 or bands <= degree:
-        raise PreprocessError(
-            f"a window of {window_nm:g} nm is {bands} band(s) of {step_nm:g} nm: too few for degree {degree}"
-        )
-    if bands > nm.size:
-        raise PreprocessError(f"a window of {window_nm:g} nm is {bands} bands; the spectrum has {nm.size}")
-    kernel = _savitzky_golay_kernel(bands, degree)
-    half = bands // 2
-
-    def smooth(values: Floats) -> Floats:
-        smoothed = np.empty_like(values)
-        smoothed[..., half : values.shape[-1] - half] = (
-            sliding_window_view(values, bands, axis=-1) @ kernel[half]
-        )
-        if half:
-            smoothed[..., :half] = values[..., :bands] @ kernel[:half].T
-            smoothed[..., -half:] = values[..., -bands:] @ kernel[-half:].T
-        return smoothed
-
-    return smooth
-
-
-def savitzky_golay(
-    values: ArrayLike, wavelengths_nm: ArrayLike, window_nm: float = 31.0, degree: int = 2
-) -> Floats:
-    """Smooth by least-squares polynomials in a sliding window (Savitzky and Golay 1964, Anal. Chem. 36:1627).
-
-    Equal to `scipy.signal.savgol_filter(values, bands, degree)`, with its default treatment of the edges: the first
-    and last half window are read off the polynomial fitted to the first and last whole window.
-
-    Args:
-        values: (bands,) or (n, bands).
-        wavelengths_nm: (bands,) uniform.
-        window_nm: becomes the odd number of bands nearest to window / step: 31 nm is 31 bands of 1 nm.
-        degree: of the polynomial.
-
-    Returns:
-        Same shape as `values`.
-
-    Raises:
-        PreprocessError: the grid is not uniform, or the window is too short for the degree or longer than the spectrum.
-    """
-    nm = as_wavelengths(wavelengths_nm)
-    return smoothing(nm, window_nm, degree)(as_spectra(values, nm.size))
-
-
-def differentiation(wavelengths_nm: ArrayLike, order: int = 1) -> Operator:
-    """Twin of `derivative`."""
-    nm = as_wavelengths(wavelengths_nm)
-    if order not in (1, 2):
-        raise PreprocessError(f"derivative of order {order}: 1 or 2 can be had")
-    if nm.size < 2:
-        raise PreprocessError("a derivative needs two bands")
-    left, right = np.diff(nm)[:-1], np.diff(nm)[1:]
-    uniform = np.allclose(np.diff(nm), nm[1] - nm[0], rtol=1e-9, atol=0)
-    before, at, after = (
-        -right / (left * (left + right)),
-        (right - left) / (left * right),
-        left / (right * (left + right)),
-    )
-    first_nm, last_nm = nm[1] - nm[0], nm[-1] - nm[-2]
-
-    def differentiate(values: Floats) -> Floats:
-        slopes = np.empty_like(values)
-        if uniform:
-            np.subtract(values[..., 2:], values[..., :-2], out=slopes[..., 1:-1])
-            slopes[..., 1:-1] /= 2 * first_nm
-        else:
-            slopes[..., 1:-1] = before * values[..., :-2] + at * values[..., 1:-1] + after * values[..., 2:]
-        slopes[..., 0] = (values[..., 1] - values[..., 0]) / first_nm
-        slopes[..., -1] = (values[..., -1] - values[..., -2]) / last_nm
-        return slopes
-
-    return differentiate if order == 1 else lambda values: differentiate(differentiate(values))
-
-
-def derivative(values: ArrayLike, wavelengths_nm: ArrayLike, order: int = 1) -> Floats:
-    """Differentiate by central differences, per nm; equal to `numpy.gradient(values, wavelengths_nm, axis=-1)`.
-
-    Args:
-        values: (bands,) or (n, bands).
-        wavelengths_nm: (bands,), uniform or not.
-        order: 1, or 2 for the gradient of the gradient.
-
-    Returns:
-        Same shape as `values`; its unit per nm (per nm squared).
-
-    Raises:
-        PreprocessError: another order.
-    """
-    nm = as_wavelengths(wavelengths_nm)
-    return differentiation(nm, order)(as_spectra(values, nm.size))
+    return normalise
 
 
 def standard_normal_variate(values: ArrayLike) -> Floats:
-    """Give each spectrum mean 0 and standard deviation 1 (Barnes et al. 1989, Appl. Spectrosc. 43:772).
+    """Give each spectrum mean 0 and standard deviation 1 (Barnes et al. 1989, Applied Spectroscopy 43:772).
 
     Args:
-        values: (bands,) or (n, bands), two bands at least.
+        values: (bands,) or (n, bands).
 
     Returns:
-        Same shape as `values`; the standard deviation is the sample's (bands - 1).
+        Same shape as `values`, no unit; the standard deviation is the sample's, over bands - 1.
 
     Raises:
-        PreprocessError: a spectrum is the same at every band.
+        PreprocessError: a spectrum that is the same at every band.
     """
-    return normalise(as_spectra(values))
-
-
-def normalise(spectra: Floats) -> Floats:
-    """Twin of `standard_normal_variate`: the operator itself, since it needs no grid."""
-    centred = spectra - spectra.mean(axis=-1, keepdims=True)
-    spread = np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / (spectra.shape[-1] - 1))
-    flat = spread <= 1e-12 * np.abs(spectra).max(axis=-1, keepdims=True)
-    if flat.any():
-        raise PreprocessError("a spectrum that is the same at every band cannot be scaled to unit variance")
-    return centred / spread
+    return standard_normal_variate_operator()(as_spectra(values))
 
 
 def average_replicates(values: ArrayLike, groups: Sequence[Hashable]) -> tuple[Floats, list[Hashable]]:
@@ -537,84 +367,16 @@ def average_replicates(values: ArrayLike, groups: Sequence[Hashable]) -> tuple[F
         groups: (n,) names, such as sample ids.
 
     Returns:
-        (groups, bands) means, and the names in the order in which they first occur.
+        (groups, bands) means, and the groups' names in the order in which they first occur.
 
     Raises:
-        PreprocessError: not one name for each spectrum.
+        PreprocessError: not one name for each spectrum, or no spectra.
     """
     spectra = as_spectra(values)
-    if spectra.ndim != 2 or len(groups) != spectra.shape[0]:
-        raise PreprocessError(
-            f"{len(groups)} group names for spectra of shape {spectra.shape}: one each is needed"
-        )
+    if spectra.ndim != 2 or len(groups) != spectra.shape[0] or not len(groups):
+        raise PreprocessError(f"{len(groups)} names for spectra of shape {spectra.shape}: one each is needed")
     rows: dict[Hashable, list[int]] = {}
     for row, group in enumerate(groups):
         rows.setdefault(group, []).append(row)
-    means = [spectra[members].mean(axis=0) for members in rows.values()]
-    return np.array(means).reshape(len(rows), spectra.shape[1]), list(rows)
-
-
-@lru_cache(maxsize=8)
-def hann_window(length: int) -> Floats:
-    """Give the window that `tf.signal.hann_window(length)` really returns: periodic only for even lengths."""
-    if length == 1:
-        return np.ones(1)
-    window: Floats = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / (length - length % 2))
-    window.setflags(write=False)
-    return window
-
-
-def stft_shape(
-    bands: int, frame_length: int, frame_step: int, fft_length: int | None
-) -> tuple[int, int, int]:
-    """Give (frames, bins, fft_length) of a spectrogram.
-
-    Raises:
-        PreprocessError: the spectrum is shorter than one frame, or lengths that cannot be.
-    """
-    if frame_length < 1 or frame_step < 1:
-        raise PreprocessError(f"frames of {frame_length} bands every {frame_step}: both must be 1 or more")
-    length = 1 << (frame_length - 1).bit_length() if fft_length is None else fft_length
-    if length < frame_length:
-        raise PreprocessError(f"FFT length {length} is shorter than the frame of {frame_length} bands")
-    if bands < frame_length:
-        raise PreprocessError(f"{bands} bands are shorter than one frame of {frame_length}")
-    return 1 + (bands - frame_length) // frame_step, length // 2 + 1, length
-
-
-def spectrogram(
-    bands: int, frame_length: int = 255, frame_step: int = 128, fft_length: int | None = None
-) -> Operator:
-    """Twin of `stft_magnitude`."""
-    _, _, length = stft_shape(bands, frame_length, frame_step, fft_length)
-    window = hann_window(frame_length)
-
-    def transform(values: Floats) -> Floats:
-        frames = sliding_window_view(values, frame_length, axis=-1)[..., ::frame_step, :]
-        return np.abs(np.fft.rfft(frames * window, length, axis=-1))[..., np.newaxis]
-
-    return transform
-
-
-def stft_magnitude(
-    values: ArrayLike, frame_length: int = 255, frame_step: int = 128, fft_length: int | None = None
-) -> Floats:
-    """Take the magnitude of the short-time Fourier transform along the bands.
-
-    Equal to `tf.abs(tf.signal.stft(values, frame_length, frame_step, fft_length))[..., tf.newaxis]`: Hann window
-    (see `hann_window`), no padding at the end, FFT length the next power of two unless given.
-
-    Args:
-        values: (bands,) or (n, bands) on a uniform grid.
-        frame_length: bands in a frame.
-        frame_step: bands from one frame to the next.
-        fft_length: at least `frame_length`; None for the next power of two.
-
-    Returns:
-        (frames, bins, 1) or (n, frames, bins, 1): (14, 129, 1) for 2001 bands.
-
-    Raises:
-        PreprocessError: the spectrum is shorter than one frame, or lengths that cannot be.
-    """
-    spectra = as_spectra(values)
-    return spectrogram(spectra.shape[-1], frame_length, frame_step, fft_length)(spectra)
+    means: Floats = np.stack([spectra[members].mean(axis=0) for members in rows.values()])
+    return means, list(rows)
