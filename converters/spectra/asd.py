@@ -155,17 +155,13 @@ def sample_and_measurement(source: str) -> tuple[str, str]:
 def _content(data: bytes, source: str) -> _Content:
     revision = layout.REVISION_OF.get(data[:3])
     if revision is None:
-        raise UnknownFormatError(
-            f"{source}: is not an ASD binary file: it does not begin with ASD or as2 to as8"
-        )
+        raise UnknownFormatError(f"{source}: does not begin like an ASD binary file (ASD, as2 ... as8)")
     cursor = layout.Cursor(data, source, 0, "the header")
     cursor.take(layout.HEADER_BYTES)
     header = Header._make(layout.HEADER.unpack_from(data))
     wavelengths_nm = _wavelengths_nm(header, source)
     if header.data_type >= len(layout.DATA_TYPES):
-        raise SpectrumFileError(
-            f"{source}: data type {header.data_type} in the header is none; the file is damaged"
-        )
+        raise SpectrumFileError(f"{source}: data type {header.data_type} in the header is none; the file is damaged")
     number = layout.DATA_FORMATS.get(header.data_format)
     if number is None:
         raise SpectrumFileError(
@@ -196,16 +192,14 @@ def _content(data: bytes, source: str) -> _Content:
 def _wavelengths_nm(header: Header, source: str) -> Floats:
     if not 1 < header.channels <= MAX_CHANNELS:
         raise SpectrumFileError(
-            f"{source}: {header.channels} channels in the header, 2 to {MAX_CHANNELS} are possible; "
-            "the file is damaged"
+            f"{source}: {header.channels} channels in the header, 2 to {MAX_CHANNELS} are possible; the file is damaged"
         )
     first_nm, step_nm = header.first_nm, header.step_nm
     last_nm = first_nm + step_nm * (header.channels - 1)
     # Not-a-number fails each of these.
     if not (first_nm >= 1 and step_nm >= 0.001 and last_nm <= 100_000):
         raise SpectrumFileError(
-            f"{source}: wavelengths from {first_nm:g} nm in steps of {step_nm:g} nm cannot be; "
-            "the file is damaged"
+            f"{source}: wavelengths from {first_nm:g} nm in steps of {step_nm:g} nm cannot be; the file is damaged"
         )
     return _grid_nm(first_nm, step_nm, header.channels)
 
@@ -217,9 +211,7 @@ def _grid_nm(first_nm: float, step_nm: float, channels: int) -> Floats:
     return grid_nm
 
 
-def _spectrum(
-    header: Header, wavelengths_nm: Floats, values: Floats, quantity: Quantity, source: str
-) -> Spectrum:
+def _spectrum(header: Header, wavelengths_nm: Floats, values: Floats, quantity: Quantity, source: str) -> Spectrum:
     sample_id, measurement = sample_and_measurement(source)
     comment = _text(header.comment)
     first_nm, last_nm = header.first_nm, float(wavelengths_nm[-1])
@@ -270,9 +262,7 @@ def _time(header: Header) -> datetime | None:
     """Read the struct tm. It is of the instrument's clock, without a time zone; None if it is no time."""
     year = header.tm_year if header.tm_year >= 1900 else header.tm_year + 1900
     try:
-        time = datetime(
-            year, header.tm_mon + 1, header.tm_mday, header.tm_hour, header.tm_min, min(header.tm_sec, 59)
-        )
+        time = datetime(year, header.tm_mon + 1, header.tm_mday, header.tm_hour, header.tm_min, min(header.tm_sec, 59))
     except ValueError:
         return None
     return None if time == _UNKNOWN_TIME else time

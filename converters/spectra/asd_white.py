@@ -38,8 +38,7 @@ def divide_by_white(target: Spectrum, white: Spectrum) -> Spectrum:
     """
     if target.quantity != "raw_dn" or white.quantity != "raw_dn":
         raise UnusableSpectrumError(
-            f"{target.source}: {target.quantity} over {white.quantity} of {white.source}; "
-            "both must be raw counts"
+            f"{target.source}: {target.quantity} over {white.quantity} of {white.source}; both must be raw counts"
         )
     if not np.array_equal(target.wavelengths_nm, white.wavelengths_nm):
         raise UnusableSpectrumError(f"{target.source}: its wavelengths are not those of {white.source}")
@@ -72,15 +71,11 @@ def _bands_of(detector: str, nm: Floats, splices_nm: tuple[float, ...]) -> NDArr
     lower = next((splice_nm for splice_nm in splices_nm if splice_nm < 1300), None)
     upper = next((splice_nm for splice_nm in splices_nm if splice_nm >= 1300), None)
     # The detectors end near 1000 and 1800 nm; some cover a little more alone, none as much as this.
-    if (lower is None and nm[0] < 900 and nm[-1] > 1200) or (
-        upper is None and nm[-1] > 2000 and nm[0] < 1600
-    ):
+    if (lower is None and nm[0] < 900 and nm[-1] > 1200) or (upper is None and nm[-1] > 2000 and nm[0] < 1600):
         return None
     first_nm = lower if lower is not None else (np.inf if nm[0] < 900 else -np.inf)
     second_nm = upper if upper is not None else (np.inf if nm[0] < 1600 else -np.inf)
-    edges = {"VNIR": (-np.inf, first_nm), "SWIR1": (first_nm, second_nm), "SWIR2": (second_nm, np.inf)}[
-        detector
-    ]
+    edges = {"VNIR": (-np.inf, first_nm), "SWIR1": (first_nm, second_nm), "SWIR2": (second_nm, np.inf)}[detector]
     return (nm > edges[0]) & (nm <= edges[1])
 
 
@@ -106,7 +101,8 @@ def check_plausible(
     """
     sizes = np.abs(values)
     largest = LARGEST_ABSORBANCE if quantity == "absorbance" else LARGEST
-    if not sizes.max() <= largest:  # not-a-number too
+    # Not-a-number fails the first, but an infinite reference makes an innocent zero.
+    if not sizes.max() <= largest or not (white is None or np.isfinite(white).all()):
         _refuse(values, largest, quantity, source, wavelengths_nm, target, white)
     if quantity == "absorbance":
         return
@@ -139,8 +135,7 @@ def _refuse(
     for name, numbers in (("spectrum", target), ("white reference", white)):
         if numbers is not None and not np.isfinite(numbers).all():
             raise UnusableSpectrumError(
-                f"{source}: values of the {name} that are not numbers: {of_all(~np.isfinite(numbers))}; "
-                "measure again"
+                f"{source}: values of the {name} that are not numbers: {of_all(~np.isfinite(numbers))}; measure again"
             )
     if white is not None and not white.all():
         raise UnusableSpectrumError(
