@@ -171,9 +171,9 @@ def _pixel_noise(detector: Detector, rows: int, rng: np.random.Generator) -> Flo
     channels = detector.last_nm - detector.first_nm + 1
     pixels = int(np.ceil((channels - 1) / detector.pixel_nm)) + 2
     drawn = rng.standard_normal((rows, pixels))
-    place = np.arange(channels) / detector.pixel_nm
+    place = np.arange(float(channels)) / detector.pixel_nm
     left = place.astype(np.intp)
-    share = place - left
+    share: Floats = place - left
     interpolated: Floats = drawn[:, left] * (1.0 - share) + drawn[:, left + 1] * share
     return interpolated
 

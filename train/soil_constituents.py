@@ -39,7 +39,9 @@ class Band:
 
     def at(self, wavelengths_nm: Floats) -> Floats:
         """Absorption in 1/cm at each wavelength."""
-        return self.height_per_cm * np.exp(-4.0 * np.log(2.0) * ((wavelengths_nm - self.centre_nm) / self.fwhm_nm) ** 2)
+        half_widths_off = (wavelengths_nm - self.centre_nm) / (self.fwhm_nm / 2.0)
+        absorption: Floats = self.height_per_cm * np.exp2(-(half_widths_off**2))
+        return absorption
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Tail:
 
     def at(self, wavelengths_nm: Floats) -> Floats:
         """Absorption in 1/cm at each wavelength."""
-        return self.height_per_cm * np.exp(-(wavelengths_nm - self.at_nm) / self.fold_nm)
+        absorption: Floats = self.height_per_cm * np.exp(-(wavelengths_nm - self.at_nm) / self.fold_nm)
+        return absorption
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,10 @@ class Constituent:
 
     def absorption_per_cm(self, wavelengths_nm: Floats) -> Floats:
         """(bands,) absorption coefficient in 1/cm."""
-        return np.sum([feature.at(wavelengths_nm) for feature in self.features], axis=0, dtype=np.float64)
+        absorption = np.zeros_like(wavelengths_nm)
+        for feature in self.features:
+            absorption += feature.at(wavelengths_nm)
+        return absorption
 
 
 MATRIX: dict[str, Constituent] = {
