@@ -89,10 +89,12 @@ def to_floats(fields: Sequence[str], source: str, where: str) -> Floats:
     try:
         values = [*map(float, fields)]
     except ValueError:
-        values = [as_float(field) for field in fields]
-        for field, value in zip(fields, values, strict=True):
+        values = []
+        for field in fields:
+            value = as_float(field)
             if value is None:
                 raise UnusableSpectrumError(f"{source}: {where}: {shortened(field)} is not a number") from None
+            values.append(value)
     if "_" in "".join(fields):  # Python reads 1_000 as a number; no instrument writes it
         raise UnusableSpectrumError(f"{source}: {where}: a number has an underscore")
     return np.array(values, dtype=np.float64)
