@@ -169,7 +169,7 @@ class Cursor:
         return int.from_bytes(self.data[start : start + 4], "little") == count
 
 
-def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_bytes: int) -> None:
+def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_bytes: int) -> int:
     """Walk through the blocks after the white reference, which nobody needs here, to see the file whole.
 
     Args:
@@ -180,6 +180,9 @@ def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_byte
             variables; 7 both and calibration series; 8 also an audit log and a signature.
         spectrum_bytes: length of one spectrum.
 
+    Returns:
+        The first byte after them.
+
     Raises:
         TruncatedFileError: the file ends inside one of them.
 
@@ -189,18 +192,18 @@ def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_byte
     """
     cursor = Cursor(data, source, at, "the classifier block")
     if revision >= 6 and not _classifier(cursor):
-        return
+        return cursor.at
     cursor.block = "the dependent variables"
     # Revision 6 files exist with nothing after the classifier.
     has_variables = revision >= 7 or (revision == 6 and data[cursor.at :] not in (b"", TERMINATOR))
     if has_variables and not _dependent_variables(cursor):
-        return
+        return cursor.at
     cursor.block = "the calibration series"
     if revision >= 7 and not _calibrations(cursor, spectrum_bytes):
-        return
+        return cursor.at
     cursor.block = "the audit log"
     if revision >= 8 and not _audit_log(cursor):
-        return
+        return cursor.at
     cursor.block = "the signature"
     if revision >= 8:
         cursor.take(1 + 8)
@@ -208,8 +211,9 @@ def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_byte
             cursor.text()
         cursor.take(SIGNATURE_BYTES)
     cursor.block = "the end mark"
-    if data[cursor.at :] in (TERMINATOR[:1], TERMINATOR[:2]):
-        cursor.take(3)
+    if data[cursor.at :] in (TERMINATOR, TERMINATOR[:1], TERMINATOR[:2]):
+        cursor.take(len(TERMINATOR))
+    return cursor.at
 
 
 _EMPTY_CLASSIFIER = bytes(46)

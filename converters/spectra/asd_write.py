@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import datetime
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ _DATA_TYPE_OF = {
     "absorbance": layout.ABSORBANCE,
 }
 _FORMAT_OF: dict[str, int] = {"float32": 0, "int32": 1, "float64": 2}
+_INSTRUMENT_TYPES = {"": 0, **{model: kind for kind, model in layout.INSTRUMENTS.items()}}
 _OLE_EPOCH = datetime(1899, 12, 30)
 _SETTINGS = {
     # name in Spectrum.extra: value when it is not there, least, greatest
@@ -240,10 +242,12 @@ def _comment(spectrum: Spectrum, name: str) -> bytes:
 
 def _setting(extra: dict[str, Any], key: str, name: str) -> int:
     default, least, greatest = _SETTINGS[key]
-    value = extra.get(key, default)
+    value = extra.get(key)
+    if value is None or value == "":  # as an empty cell of a table comes
+        value = default
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = least - 1
     if not least <= number <= greatest:
         raise UnusableSpectrumError(f"{name}: {key} is {value!r}; an .asd file holds {least} to {greatest}")
@@ -255,17 +259,21 @@ def _instrument(text: str) -> tuple[int, int]:
     maker, *words = text.split() or [""]
     if maker != "ASD":
         return 0, 0
-    types = {model: kind for kind, model in layout.INSTRUMENTS.items()}
-    model, number = " ".join(words), 0
+    kind, number = _instrument_type(" ".join(words)), 0
     if words and words[-1].isdecimal():
-        before = " ".join(words[:-1])
+        kind_before = _instrument_type(" ".join(words[:-1]))
         # The 4 of a bare "FieldSpec 4" is no serial number.
-        if before != "type" and (not before or before in types or len(words[-1]) > 2):
-            model, number = before, int(words[-1])
-    kind = types.get(model, 4 if model.startswith(("FieldSpec", "TerraSpec")) else 0)
-    if model.startswith("type ") and model[5:].isdecimal():
-        kind = int(model[5:])
-    return kind if kind <= 0xFF else 0, number if number <= 0xFFFF else 0
+        if kind is None or (kind_before is not None and len(words[-1]) > 2):
+            kind, number = kind_before, int(words[-1])
+    return kind or 0, number if number <= 0xFFFF else 0
+
+
+def _instrument_type(model: str) -> int | None:
+    if model in _INSTRUMENT_TYPES:
+        return _INSTRUMENT_TYPES[model]
+    if re.fullmatch(r"type \d{1,3}", model):
+        return int(model[5:]) if int(model[5:]) <= 0xFF else 0
+    return 4 if re.match(r"(Field|Terra)Spec [34]\b", model) else None
 
 
 def _splices_nm(spectrum: Spectrum, name: str) -> tuple[float, float]:
