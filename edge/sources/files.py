@@ -8,20 +8,25 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from ...converters.spectra import read
 from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.files import GZIP_MAGIC, HEAD_BYTES
-from ...converters.spectra.read import read_spectra
 from ...converters.spectra.spectrum import Spectrum
 from ..estimate import Refusal
 
 SINGLE_BYTES = 16 << 20
-"""More than any file of one spectrum has (an .asd of 2151 channels with its reference: 55 KB)."""
-
+TEXT_BYTES = 64 << 20
 MANY_BYTES = 256 << 20
-"""A table or library of some 15,000 spectra of 2151 bands; twice this in memory still fits a 1 GB device."""
+"""The largest file that is read into memory: of one spectrum, a foreign text table, a table or library.
+
+The first is far more than any such file has; the last is some 15,000 spectra of 2151 bands.
+"""
+
+DEFLATE_AT_MOST = 1032
+"""Bytes that one byte of gzip can stand for (https://zlib.net/zlib_tech.html)."""
 
 TEMPORARY_SUFFIXES = (
     ".part",
@@ -39,8 +44,6 @@ TEMPORARY_SUFFIXES = (
 
 LITTER = frozenset({"thumbs.db", "desktop.ini", "system volume information", "$recycle.bin", "lost+found"})
 """What operating systems leave on a stick, in lower case."""
-
-ENVI_DATA_SUFFIXES = frozenset({"", ".sli", ".esl", ".img", ".dat", ".bin", ".raw", ".lib"})
 
 
 def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
@@ -111,19 +114,31 @@ def envi_header_of(path: str) -> str | None:
     stem, suffix = os.path.splitext(path)
     if suffix.lower() == ".hdr":
         return None
-    bases = [path, stem] if suffix.lower() in ENVI_DATA_SUFFIXES else [path]
-    for header in [base + extension for base in bases for extension in (".hdr", ".HDR")]:
-        if os.path.isfile(header) and _begins_with_envi(header):
-            return header
-    return None
+    # Most files have no such neighbour and need not pay for the import.
+    if not any(os.path.isfile(base + end) for base in (stem, path) for end in (".hdr", ".HDR")):
+        return None
+    from ...converters.spectra.envi import header_beside
 
-
-def _begins_with_envi(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
-            return file.read(16).lstrip(b"\xef\xbb\xbf \t").startswith(b"ENVI")
-    except OSError:
-        return False  # then it is no reason to pass over the data
+        return header_beside(path)
+    except StibiumError:
+        return None  # a header that cannot be opened is no reason to pass over the data
+
+
+def parts_of(path: str, there: Callable[[str], bool] = os.path.isfile) -> list[str]:
+    """Return a file and, if it has the name of an ENVI header, the files beside it that may be its data.
+
+    Args:
+        path: the file.
+        there: says whether a file exists.
+    """
+    base, suffix = os.path.splitext(path)
+    if suffix.lower() != ".hdr":
+        return [path]
+    from ...converters.spectra.envi import DATA_EXTENSIONS
+
+    ends = dict.fromkeys([*DATA_EXTENSIONS, *(end.upper() for end in DATA_EXTENSIONS)])
+    return [path, *(base + end for end in ends if there(base + end))]
 
 
 def read_file(path: str) -> list[Spectrum | Refusal]:
@@ -145,12 +160,10 @@ def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
     """Read one file, a table of any size row by row; yields what `read_file` returns."""
     try:
         reason = no_ordinary_file(path)
-        if reason is None and is_table(path):
-            yield from map(_printable, _iter_table(path))
-            return
-        reason = reason or oversize(path)
+        if reason is None and not is_table(path):
+            reason = oversize(path)
         if reason is None:
-            yield from map(_printable, read_spectra(path))
+            yield from _iter_good_and_bad(path)
             return
     except StibiumError as error:
         reason = str(error)
@@ -166,15 +179,13 @@ def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
     yield _refusal(path, reason)
 
 
-def _iter_table(path: str) -> Iterator[Spectrum | Refusal]:
-    from ...converters.spectra.table import iter_table
-
+def _iter_good_and_bad(path: str) -> Iterator[Spectrum | Refusal]:
     bad: list[Refusal] = []
     try:
-        for spectrum in iter_table(path, on_bad=lambda error: bad.append(_refusal(path, str(error)))):
+        for spectrum in read.iter_spectra(path, on_bad=lambda error: bad.append(_refusal(path, str(error)))):
             yield from bad
             bad.clear()
-            yield spectrum
+            yield _printable(spectrum)
     except StibiumError:
         yield from bad
         raise
@@ -187,20 +198,24 @@ def is_table(path: str) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb", buffering=0) as file:
-        head = file.read(512)
-        packed = head.startswith(GZIP_MAGIC)
-        if b"\0" in head and not packed:
-            return False  # binary: most files are, and need not pay for the rest
-        head += file.read(HEAD_BYTES)
-    if packed:
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
-        except zlib.error:
-            return False
+    head, packed = _head(path, 512)
+    if b"\0" in head and not packed:
+        return False  # binary: most files are, and need not pay for the import
     from ...converters.spectra.table import looks_like_table
 
-    return looks_like_table(head)
+    return looks_like_table(_head(path, HEAD_BYTES)[0])
+
+
+def _head(path: str, size: int) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, unpacked if it is gzip, and whether it is."""
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(size)
+    if not head.startswith(GZIP_MAGIC):
+        return head, False
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, size), True
+    except zlib.error:
+        return b"", True  # damaged: the reader says how
 
 
 def no_ordinary_file(path: str) -> str | None:
@@ -219,53 +234,46 @@ def no_ordinary_file(path: str) -> str | None:
 def oversize(path: str) -> str | None:
     """Say why a file must not be read into memory, or None if it may be.
 
-    Ordinary files are only looked at from outside; a larger one must begin like a format of many spectra.
+    Ordinary files are only looked at from outside; how large one may be depends on what it begins like.
 
     Raises:
         OSError: it is not there or may not be read.
     """
-    size = os.stat(path).st_size
-    if size > MANY_BYTES:
-        return (
-            f"{size / 1e6:.0f} MB are more than is read at once ({MANY_BYTES / 1e6:.0f} MB); "
-            "split it into smaller files"
-        )
-    if size > SINGLE_BYTES and not _begins_like_many(path):
-        return f"{size / 1e6:.0f} MB, and it does not begin like a table or library of spectra"
-    # Deflate packs at most 1032 to 1: a shorter file cannot unpack to more.
-    if size > MANY_BYTES // 1032 and _unpacks_beyond(path, MANY_BYTES):
-        return f"unpacks to more than {MANY_BYTES / 1e6:.0f} MB, more than is read at once; split it"
-    return None
+    size = sum(os.stat(part).st_size for part in parts_of(path))
+    if size <= SINGLE_BYTES // DEFLATE_AT_MOST:
+        return None
+    limit, packed = _limit_of(path)
+    if packed and size <= limit:
+        size = _unpacked_bytes(path, limit)
+    if size <= limit:
+        return None
+    many = f"{'unpacked more than ' if packed else ''}{size / 1e6:.0f} MB"
+    if limit == SINGLE_BYTES:
+        return f"{many}, and it does not begin like a table or library of spectra"
+    return f"{many}, and no more than {limit / 1e6:.0f} MB are read at once; split it into smaller files"
 
 
-def _begins_like_many(path: str) -> bool:
+def _limit_of(path: str) -> tuple[int, bool]:
     from ...converters.spectra.ascii_table import looks_like_ascii_table
 
-    if envi_header_of(path) is not None or is_table(path):
-        return True
-    with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
-    return looks_like_ascii_table(head)
+    head, packed = _head(path, HEAD_BYTES)
+    if is_table(path) or envi_header_of(path) is not None or len(parts_of(path)) > 1:
+        return MANY_BYTES, packed
+    return TEXT_BYTES if looks_like_ascii_table(head) else SINGLE_BYTES, packed
 
 
-def _unpacks_beyond(path: str, limit: int) -> bool:
+def _unpacked_bytes(path: str, limit: int) -> int:
+    """Count what a gzip file unpacks to, but not much beyond a limit."""
     import gzip
 
-    with open(path, "rb") as file:
-        if file.read(2) != GZIP_MAGIC:
-            return False
-        file.seek(0)
-        total = 0
-        try:
-            with gzip.open(file) as unpacked:
-                while total <= limit:
-                    piece = unpacked.read(1 << 20)
-                    if not piece:
-                        return False
-                    total += len(piece)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            return False  # damaged: the reader says how
-        return True
+    total = 0
+    try:
+        with gzip.open(path) as unpacked:
+            while total <= limit and (piece := unpacked.read(1 << 20)):
+                total += len(piece)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return total  # damaged: the reader says how
+    return total
 
 
 def _refusal(path: str, reason: str) -> Refusal:

@@ -25,7 +25,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Spectrum
 from ..estimate import Refusal
-from .files import ENVI_DATA_SUFFIXES, MANY_BYTES, envi_header_of, iter_files, read_file, shown
+from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file, shown
 from .taken import Piece, Signature, Taken, fingerprints_of
 
 GIVE_UP = 5
@@ -184,7 +184,7 @@ class DropFolder:
             return
         try:
             before = signature_of(path)
-            unfinished = any(looks_unfinished(part) for part in _parts_of(path))
+            unfinished = any(looks_unfinished(part) for part in parts_of(path))
         except FileNotFoundError:
             return  # the next listing knows
         except OSError as error:
@@ -252,7 +252,7 @@ def list_folder(root: str, without: frozenset[FileId] = frozenset()) -> Listing:
         if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in without:
             files[found] = _state(status)
     for header in [path for path in files if path.lower().endswith(".hdr")]:
-        for data in _envi_data_of(header, files.__contains__):
+        for data in parts_of(header, files.__contains__)[1:]:
             files[header] += files[data]
     return Listing(files, troubles=tuple(troubles))
 
@@ -264,20 +264,9 @@ def signature_of(path: str) -> Signature:
         OSError: it is not there.
     """
     signature: Signature = ()
-    for part in _parts_of(path):
+    for part in parts_of(path):
         signature += _state(os.stat(part))
     return signature
-
-
-def _parts_of(path: str) -> list[str]:
-    return [path, *_envi_data_of(path, os.path.isfile)] if path.lower().endswith(".hdr") else [path]
-
-
-def _envi_data_of(header: str, there: Callable[[str], bool]) -> list[str]:
-    # The data of `x.hdr` is `x.sli`, or `x` where `x` has a suffix of its own.
-    base = header[: -len(".hdr")]
-    suffixes = sorted(ENVI_DATA_SUFFIXES) + sorted(s.upper() for s in ENVI_DATA_SUFFIXES if s)
-    return [base + suffix for suffix in suffixes if there(base + suffix)]
 
 
 def _state(status: os.stat_result) -> Signature:
