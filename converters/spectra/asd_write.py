@@ -70,8 +70,9 @@ def write_asd(
 
     Notes:
         The format has no room for: time zone and parts of a second, the model of an instrument that is not
-        ASD's, an unknown time (written as 1900-01-01, since readers fail on none at all) and a position of exactly
-        0 N 0 E. The comment of a simulated spectrum begins with that word.
+        ASD's, an unknown time (written as 1900-01-01, since readers fail on none at all), a position of
+        exactly 0 N 0 E and an altitude of exactly 0. Wavelengths are kept to 0.01 nm. The comment of a
+        simulated spectrum begins with that word.
     """
     name = os.fspath(path)
     data = pack_asd(spectrum, reference=reference, revision=revision)
@@ -92,8 +93,7 @@ def pack_asd(
     """Return the bytes of an ASD binary file. Arguments and errors as for `write_asd`.
 
     Args:
-        number_format: of the stored values. int32 rounds, and is for counts; other readers than ours expect
-            float32 in revision 1 and float64 in all others.
+        number_format: of the stored values. int32 rounds, and is for counts. Other readers expect float64.
     """
     if revision not in layout.MAGIC_OF:
         raise ValueError(f"there is no ASD revision {revision}, only 1 to 8")
