@@ -287,7 +287,7 @@ MATRIX: dict[str, Constituent] = {
 SAND = MATRIX["quartz_silt"]
 """Sand grains of quartz and feldspar: nearly transparent under their coating."""
 
-STIBNITE = Constituent(4.6, (Edge(722, 0.075, 90000.0), Tail(800, 500, 90.0)))
+STIBNITE = Constituent(4.6, (Edge(722, 0.050, 90000.0), Tail(800, 500, 12.0)))
 """Sb2S3: opaque below its band gap of 1.72 eV, transparent in the near infrared."""
 
 IRON_SULPHIDE_DENSITY_G_CM3 = 5.5
