@@ -94,8 +94,9 @@ def grain_albedo(absorption: Floats, path_um: Floats | float, refractive_index: 
     """
     outer = ((refractive_index - 1.0) / (refractive_index + 1.0)) ** 2 + 0.05
     inner = 1.0 - 4.0 / (refractive_index * (refractive_index + 1.0) ** 2)
-    passed = np.exp(-absorption * (np.asarray(path_um) * 1e-4))
-    albedo: Floats = outer + (1.0 - outer) * (1.0 - inner) * passed / (1.0 - inner * passed)
+    absorbed = -np.expm1(-absorption * (np.asarray(path_um) * 1e-4))
+    # 1 - (what is lost), so that rounding cannot give more than 1.
+    albedo: Floats = 1.0 - (1.0 - outer) * absorbed / (1.0 - inner * (1.0 - absorbed))
     return albedo
 
 
