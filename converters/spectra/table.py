@@ -331,6 +331,8 @@ def _moment(text: str, source: str, where: str) -> datetime | None:
 
 
 def _typed(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
     # Numbers with leading zeros are names, so they stay text.
     if _INTEGER.fullmatch(text):
         return int(text)

@@ -218,8 +218,8 @@ def split_name(name: str) -> tuple[str, str, bool]:
     """Split the name of a spectrum, often a file name, into sample, measurement and "is simulated".
 
     ASD's RS3 names files by a base and five digits, `RS05200003.asd` or `RS052_00003.asd`: sample `RS052`,
-    measurement `00003`. A name without extension is only split at a separator, since `Soil12345` may be a
-    soil.
+    measurement `00003`. A name without extension is only split at a separator, since `Soil12345` may be a soil,
+    and not after seven digits or more, which are an instrument's serial number (`1456045_00115`).
     """
     simulated = re.search(rf"\b{SIMULATED}\b", name, re.IGNORECASE) is not None
     if simulated:
@@ -228,7 +228,9 @@ def split_name(name: str) -> tuple[str, str, bool]:
     bare = _EXTENSIONS.sub("", name)
     separator = r"[._-]?" if bare != name else r"[._-]"
     found = re.fullmatch(rf"(.+?){separator}(\d{{5}})", bare)
-    return (found[1], found[2], simulated) if found else (bare, "", simulated)
+    if found is None or re.fullmatch(r"\d{7,}", found[1]):
+        return bare, "", simulated
+    return found[1], found[2], simulated
 
 
 def says_simulated(comment: str) -> bool:
