@@ -262,12 +262,17 @@ def judge(preprocessed: Preprocessed, domain: DomainStats | None) -> list[Judgem
 
 def _judgement(t2: float, q: float, worst_nm: float) -> Judgement:
     if q > 1:
-        reason = f"unlike the calibration soils, most at {worst_nm:.0f} nm (Q residual {q:.1f} times its limit)"
+        reason = f"unlike the calibration soils, most at {worst_nm:.0f} nm (Q residual {_times(q)} its limit)"
     elif t2 > 1:
-        reason = f"more extreme than the calibration soils (Hotelling T2 {t2:.1f} times its limit)"
+        reason = f"more extreme than the calibration soils (Hotelling T2 {_times(t2)} its limit)"
     else:
         return Judgement("inside", "", t2, q)
     return Judgement("outside", reason, t2, q)
+
+
+def _times(ratio: float) -> str:
+    # How far beyond a hundredfold says nothing more.
+    return f"{ratio:.1f} times" if ratio < 100 else "over 100 times"
 
 
 def _grid_key(spectrum: Spectrum) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from typing import Any, Literal, TextIO
 
@@ -86,7 +87,7 @@ class Report:
     def _show_table(self, results: Sequence[Result]) -> None:
         if not results:
             return
-        rows = [_table_row(r.outcome) for r in results]
+        rows = [_table_row(r.outcome, self._bundle) for r in results]
         if self._widths is None:
             self._widths = (
                 max(6, *(len(r[0]) for r in rows)),
@@ -110,21 +111,30 @@ def table_heading(bundle: Bundle, widths: tuple[int, int, int]) -> str:
     return f"{note}{'sample':<{sample}}  {title:>{value}}  {cover:^{interval}}  verdict\n"
 
 
-def _table_row(outcome: Estimate | Refusal) -> tuple[str, str, str, str]:
+def _table_row(outcome: Estimate | Refusal, bundle: Bundle) -> tuple[str, str, str, str]:
     if isinstance(outcome, Refusal):
-        return outcome.sample_id or outcome.source, "refused", "", _refused_reason(outcome)
+        return outcome.sample_id or os.path.basename(outcome.source), "refused", "", _refused_reason(outcome)
     name = outcome.sample_id if not outcome.measurement else f"{outcome.sample_id} {outcome.measurement}"
     value = f"{outcome.bound}{' ' if outcome.bound else ''}{in_figures(outcome.value)}"
-    interval = "-"
-    if outcome.low is not None and outcome.high is not None:
-        interval = f"{in_figures(outcome.low)} - {in_figures(outcome.high)}"
     verdict = {"inside": "inside calibration", "outside": "outside calibration", "unknown": "unknown"}[outcome.verdict]
     remarks = [f"{verdict}: {outcome.reason}" if outcome.reason else verdict]
     if outcome.bound:
         remarks.append("above the calibrated range" if outcome.bound == ">" else "below the calibrated range")
     # A value outside the calibration never stands bare: somebody will copy just the number.
     shown = f"({value})" if outcome.verdict != "inside" else value
-    return name, shown, interval, "; ".join([*remarks, *outcome.flags])
+    return name, shown, _interval(outcome, bundle.calibrated_range), "; ".join([*remarks, *outcome.flags])
+
+
+def _interval(outcome: Estimate, calibrated_range: tuple[float, float]) -> str:
+    if outcome.low is None or outcome.high is None:
+        return "-"
+    # An end on the edge of the calibrated range was cut off there: it is a bound.
+    lowest, highest = calibrated_range
+    low = f"{'< ' if outcome.low <= lowest else ''}{in_figures(outcome.low)}"
+    high = f"{'> ' if outcome.high >= highest else ''}{in_figures(outcome.high)}"
+    if outcome.low >= highest or outcome.high <= lowest:
+        return high if outcome.low >= highest else low
+    return f"{low} - {high}"
 
 
 def _refused_reason(outcome: Refusal) -> str:

@@ -18,6 +18,11 @@ from stibium.edge.report import FIELDS, Report, in_figures
 
 
 @pytest.fixture
+def bundle(shipped_bundle: Bundle) -> Bundle:
+    return replace(shipped_bundle, calibrated_range=(5.0, 900.0))
+
+
+@pytest.fixture
 def results(shipped_bundle: Bundle, soils: list[Spectrum]) -> list[Result]:
     (estimate,) = Estimator(shipped_bundle).estimate(soils[:1])
     assert isinstance(estimate, Estimate)
@@ -26,6 +31,7 @@ def results(shipped_bundle: Bundle, soils: list[Spectrum]) -> list[Result]:
         Result(soils[0], inside),
         Result(soils[0], replace(inside, sample_id="leaf", verdict="outside", reason="unlike the soils")),
         Result(soils[0], replace(inside, sample_id="rich", bound=">", value=895.0)),
+        Result(soils[0], replace(inside, sample_id="wide", low=50.0, high=900.0)),
         Result(None, Refusal("broken.asd", "broken.asd: is empty")),
     ]
 
@@ -35,12 +41,12 @@ def shown(bundle: Bundle, results: list[Result], out_format) -> str:
     report = Report(out_format, out, bundle)
     report.show(results[:2])
     report.show(results[2:])
-    assert (report.estimated, report.refused, report.outside) == (3, 1, 2)
+    assert (report.estimated, report.refused, report.outside) == (4, 1, 2)
     return out.getvalue()
 
 
-def test_table_never_shows_an_untrusted_value_bare(shipped_bundle: Bundle, results: list[Result]) -> None:
-    lines = shown(shipped_bundle, results, "table").splitlines()
+def test_table_never_shows_an_untrusted_value_bare(bundle: Bundle, results: list[Result]) -> None:
+    lines = shown(bundle, results, "table").splitlines()
     assert "SIMULATED" in lines[0]
     rows = {line.split()[0]: line for line in lines[2:]}
     assert " 212  " in rows["G0"]
@@ -52,27 +58,28 @@ def test_table_never_shows_an_untrusted_value_bare(shipped_bundle: Bundle, resul
     assert "above the calibrated range" in rows["rich"]
     assert "refused" in rows["broken.asd"]
     assert rows["broken.asd"].count("broken.asd") == 2
-    assert all("simulated" in rows[name] for name in ("G0", "leaf", "rich"))
+    assert "- > 900" in rows["wide"]
+    assert all("simulated" in rows[name] for name in ("G0", "leaf", "rich", "wide"))
 
 
-def test_heading_comes_once(shipped_bundle: Bundle, results: list[Result]) -> None:
-    assert shown(shipped_bundle, results, "table").count("verdict") == 1
-    assert shown(shipped_bundle, results, "csv").count("status,") == 1
+def test_heading_comes_once(bundle: Bundle, results: list[Result]) -> None:
+    assert shown(bundle, results, "table").count("verdict") == 1
+    assert shown(bundle, results, "csv").count("status,") == 1
 
 
-def test_json_lines_carry_every_field(shipped_bundle: Bundle, results: list[Result]) -> None:
-    records = [json.loads(line) for line in shown(shipped_bundle, results, "jsonl").splitlines()]
+def test_json_lines_carry_every_field(bundle: Bundle, results: list[Result]) -> None:
+    records = [json.loads(line) for line in shown(bundle, results, "jsonl").splitlines()]
     assert all(list(r) == list(FIELDS) for r in records)
-    assert [r["status"] for r in records] == ["estimate"] * 3 + ["refused"]
-    assert [r["trusted"] for r in records] == [True, False, False, False]
+    assert [r["status"] for r in records] == ["estimate"] * 4 + ["refused"]
+    assert [r["trusted"] for r in records] == [True, False, False, True, False]
     assert records[0]["simulated"] is True
-    assert records[0]["model_sha256"] == shipped_bundle.sha256
-    assert records[3]["value"] is None
+    assert records[0]["model_sha256"] == bundle.sha256
+    assert records[4]["value"] is None
 
 
-def test_csv_reads_back(shipped_bundle: Bundle, results: list[Result]) -> None:
-    rows = list(csv.DictReader(io.StringIO(shown(shipped_bundle, results, "csv"))))
-    assert [r["value"] for r in rows] == ["212.4", "212.4", "895.0", ""]
+def test_csv_reads_back(bundle: Bundle, results: list[Result]) -> None:
+    rows = list(csv.DictReader(io.StringIO(shown(bundle, results, "csv"))))
+    assert [r["value"] for r in rows] == ["212.4", "212.4", "895.0", "212.4", ""]
     assert rows[0]["flags"] == "simulated model; simulated spectrum"
 
 
