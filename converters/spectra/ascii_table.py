@@ -6,20 +6,29 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from .detectors import MAX_DETECTORS, join_detectors, merge_equal
+from .ascii_layout import (
+    DELIMITERS,
+    MIN_BANDS,
+    WAVELENGTH_NAME,
+    Line,
+    check_columns,
+    down_header,
+    find_across,
+    find_down,
+    rows_from,
+    split,
+    wavelength_groups,
+)
+from .detectors import join_detectors, merge_equal
 from .errors import SpectrumFileError, TruncatedFileError, UnknownFormatError, UnusableSpectrumError
 from .files import read_bytes
 from .spectrum import Floats, Quantity, Spectrum
-from .table import OnBad, from_texts, split_csv
+from .table import OnBad, from_texts
 from .text import (
-    MAX_NM,
-    MIN_NM,
     Scale,
-    as_float,
     decode_text,
     is_text,
     quantity_in,
@@ -34,14 +43,6 @@ from .text import (
     wavelength_unit,
 )
 
-MIN_BANDS = 10
-"""Fewer numbers in a row or column are taken for something else than a spectrum."""
-
-DELIMITERS = ("\t", ";", ",", None)
-"""In the order in which they are tried; None is white space."""
-
-_HEADER_LINES = 100
-_WAVELENGTH_NAME = re.compile(r"(\D*?)(\d+(?:[.,]\d+)?)(\D*)")
 _WAVELENGTH_COLUMN = re.compile(r"wave|wvl|wl\b|lambda|λ|[nuµμ]m\b", re.IGNORECASE)
 _SAYS_WHAT = re.compile(r"quantity|reflect|absorb|transmi|radian|unit|y.?axis", re.IGNORECASE)
 _PLAIN_NAMES = re.compile(r"(?:mean )?(?:reflect\w*|refl?|r|value|absorbance|intensity|y)\b.*", re.IGNORECASE)
@@ -49,11 +50,6 @@ _SAMPLE_COLUMNS = (
     "sampleid", "sample", "samplename", "sampleno", "samplenumber", "labid", "labno", "id", "name", "names",
     "spectrum", "spectrumname", "spectra", "label", "file", "filename", "soil", "soilid",
 )  # fmt: skip
-
-
-class _Line(NamedTuple):
-    number: int
-    cells: list[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def looks_like_ascii_table(head: bytes) -> bool:
         return False
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     whole = lines[:-1] or lines
-    return any(_across_header(whole, d) is not None or _block(whole, d) is not None for d in DELIMITERS)
+    return any(find_across(whole, d) is not None or find_down(whole, d) is not None for d in DELIMITERS)
 
 
 def read_ascii_table(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> list[Spectrum]:
@@ -121,11 +117,11 @@ def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> I
     """Parse a text table and yield its spectra; see `read_ascii_table`."""
     lines = split_lines(decode_text(data, source), source)
     for delimiter in DELIMITERS:
-        header_at = _across_header(lines, delimiter)
+        header_at = find_across(lines, delimiter)
         if header_at is not None:
             return _read_across(lines, header_at, delimiter, source, on_bad)
     for delimiter in DELIMITERS:
-        start = _block(lines, delimiter)
+        start = find_down(lines, delimiter)
         if start is not None:
             return _read_down(lines, start, delimiter, source, on_bad)
     raise UnknownFormatError(
@@ -134,85 +130,20 @@ def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> I
     )
 
 
-def _split(line: str, delimiter: str | None) -> list[str]:
-    if delimiter is None:
-        return line.split()
-    cells = split_csv(line, "", "", delimiter) if '"' in line else line.split(delimiter)
-    return [cell.strip() for cell in cells]
-
-
-def _rows(lines: list[str], start: int, delimiter: str | None, source: str) -> list[_Line]:
-    rows = []
-    for i in range(start, len(lines)):
-        if lines[i].strip():
-            try:
-                rows.append(_Line(i + 1, _split(lines[i], delimiter)))
-            except SpectrumFileError:
-                raise SpectrumFileError(f"{source}: line {i + 1} has quotes that do not match") from None
-    return rows
-
-
-def _check_columns(rows: list[_Line], columns: int, source: str) -> None:
-    for row in rows:
-        if len(row.cells) != columns:
-            kind = TruncatedFileError if row is rows[-1] and len(row.cells) < columns else SpectrumFileError
-            raise kind(f"{source}: line {row.number} has {len(row.cells)} of {columns} columns")
-
-
 # Wavelengths across
-
-
-def _across_header(lines: list[str], delimiter: str | None) -> int | None:
-    """Find the line that names at least MIN_BANDS wavelengths."""
-    for i, line in enumerate(lines[:_HEADER_LINES]):
-        try:
-            if _wavelength_groups(_split(line, delimiter)):
-                return i
-        except SpectrumFileError:
-            continue  # a line with unmatched quotes is no header; as a row it will be refused
-    return None
-
-
-def _wavelength_groups(cells: list[str]) -> list[tuple[str, list[int]]]:
-    """Find sets of columns named by wavelengths, as the letters around each and the columns' places."""
-    if len(cells) < MIN_BANDS:
-        return []
-    groups: dict[tuple[str, str], list[int]] = {}
-    numbers = {}
-    for i, cell in enumerate(cells):
-        found = _WAVELENGTH_NAME.fullmatch(cell)
-        if found is not None:
-            groups.setdefault((found[1], found[3]), []).append(i)
-            numbers[i] = float(found[2].replace(",", "."))
-    return [
-        (f"{around[0]} {around[1]}".strip(), at)
-        for around, at in groups.items()
-        if _are_wavelengths(np.array([numbers[i] for i in at]))
-    ]
-
-
-def _are_wavelengths(numbers: Floats) -> bool:
-    if numbers.size < MIN_BANDS:
-        return False
-    low, high = numbers.min(), numbers.max()
-    # Values of a spectrum also lie in the µm range and may ascend, but not by so much.
-    if not (low >= MIN_NM and high <= MAX_NM) and not (low >= 0.2 and high <= 20.0 and high - low >= 0.5):
-        return False
-    steps = np.diff(numbers)
-    return int(min((steps <= 0).sum(), (steps >= 0).sum())) < MAX_DETECTORS
 
 
 def _read_across(
     lines: list[str], header_at: int, delimiter: str | None, source: str, on_bad: OnBad | None
 ) -> Iterator[Spectrum]:
-    header = _split(lines[header_at], delimiter)
-    rows = _rows(lines, header_at + 1, delimiter, source)
+    header = split(lines[header_at], delimiter)
+    rows = rows_from(lines, header_at + 1, delimiter, source)
     if not rows:
         raise TruncatedFileError(f"{source}: a header of wavelengths without a row of values")
     if all(len(row.cells) == len(header) + 1 for row in rows):
         header = ["", *header]  # R leaves the column of row names without one
-    _check_columns(rows, len(header), source)
-    groups = sorted(_wavelength_groups(header), key=lambda group: -len(group[1]))
+    check_columns(rows, len(header), source)
+    groups = sorted(wavelength_groups(header), key=lambda group: -len(group[1]))
     if len(groups) > 1 and len(groups[0][1]) == len(groups[1][1]):
         raise SpectrumFileError(
             f"{source}: two sets of wavelength columns, {shortened(groups[0][0])} and {shortened(groups[1][0])}; "
@@ -220,8 +151,8 @@ def _read_across(
         )
     around, at = groups[0]
     said = _what_is_said([around], lines[:header_at], source)
-    numbers = [_WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".") for i in at]  # type: ignore[index]
-    values = _numbers([_Line(row.number, [row.cells[i] for i in at]) for row in rows], source)
+    numbers = [WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".") for i in at]  # type: ignore[index]
+    values = _numbers([Line(row.number, [row.cells[i] for i in at]) for row in rows], source)
     nm, values, splices_nm = _put_in_order(np.array([*map(float, numbers)]), values, said.unit, source)
     values = _scaled(values, said, source)
     others = sorted({*range(len(header))}.difference(at))
@@ -259,45 +190,15 @@ def _sample_column(header: list[str], others: list[int]) -> int | None:
 # Wavelengths down
 
 
-def _block(lines: list[str], delimiter: str | None) -> int | None:
-    """Find the first of three lines in a row that are numbers in the same number of columns, two or more."""
-    before = (0, 0)
-    seen = 0
-    for i, line in enumerate(lines):
-        if not line.strip():
-            continue
-        seen += 1
-        columns = _numeric_columns(line, delimiter)
-        length = before[1] + 1 if columns >= 2 and columns == before[0] else min(columns // 2, 1)
-        before = (columns, length)
-        if length == 1:
-            start = i
-        if length == 3:
-            return start
-        if seen >= _HEADER_LINES:
-            return None
-    return None
-
-
-def _numeric_columns(line: str, delimiter: str | None) -> int:
-    """Count the cells of a line if all are numbers or missing, and the first is a number; else 0."""
-    try:
-        cells = _split(line, delimiter)
-    except SpectrumFileError:
-        return 0
-    numbers = [as_float(cell.replace(",", ".", 1)) for cell in cells]
-    return len(cells) if cells and cells[0] and all(number is not None for number in numbers) else 0
-
-
 def _read_down(
     lines: list[str], start: int, delimiter: str | None, source: str, on_bad: OnBad | None
 ) -> Iterator[Spectrum]:
-    rows = _rows(lines, start, delimiter, source)
+    rows = rows_from(lines, start, delimiter, source)
     columns = len(rows[0].cells)
-    _check_columns(rows, columns, source)
+    check_columns(rows, columns, source)
     if len(rows) < MIN_BANDS:
         raise SpectrumFileError(f"{source}: {len(rows)} lines of numbers are no spectrum; {MIN_BANDS} are needed")
-    names, preamble = _down_header(lines[:start], columns, delimiter)
+    names, preamble = down_header(lines[:start], columns, delimiter)
     table = _numbers(rows, source)
     axis = next((i for i, name in enumerate(names) if _WAVELENGTH_COLUMN.match(name)), 0)
     at = [i for i in range(axis + 1, columns) if names[i] or not np.isnan(table[:, i]).all()]
@@ -337,20 +238,6 @@ def _read_down(
         yield spectrum
 
 
-def _down_header(before: list[str], columns: int, delimiter: str | None) -> tuple[list[str], list[str]]:
-    """Return the columns' names, "" where there are none, and the lines before the header."""
-    for i in reversed(range(len(before))):
-        if before[i].strip():
-            try:
-                cells = _split(before[i], delimiter)
-            except SpectrumFileError:
-                break
-            if len(cells) == columns:
-                return cells, before[:i]
-            break
-    return [""] * columns, before
-
-
 def _column_name(name: str, column: int, columns: int, source: str) -> tuple[str, str, bool]:
     sample_id, measurement, simulated = split_name(name)
     if sample_id and not (columns == 1 and _PLAIN_NAMES.fullmatch(name)):
@@ -373,7 +260,7 @@ def _what_is_said(words: Sequence[str], preamble: list[str], source: str) -> _Sa
     )
 
 
-def _numbers(rows: list[_Line], source: str) -> Floats:
+def _numbers(rows: list[Line], source: str) -> Floats:
     """Convert rows of cells to (rows, columns) numbers; a decimal comma is one everywhere or nowhere."""
     comma = next((row.number for row in rows if "," in "".join(row.cells)), None)
     if comma is not None:
@@ -382,7 +269,7 @@ def _numbers(rows: list[_Line], source: str) -> Floats:
             raise SpectrumFileError(
                 f"{source}: decimal commas (line {comma}) and points (line {point}) in one table; use one of them"
             )
-        rows = [_Line(row.number, [cell.replace(",", ".") for cell in row.cells]) for row in rows]
+        rows = [Line(row.number, [cell.replace(",", ".") for cell in row.cells]) for row in rows]
     return np.stack([to_floats(row.cells, source, f"line {row.number}") for row in rows])
 
 

@@ -1,0 +1,145 @@
+"""Where in a text table of spectra the header and the numbers are."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from .detectors import MAX_DETECTORS
+from .errors import SpectrumFileError, TruncatedFileError
+from .spectrum import Floats
+from .table import split_csv
+from .text import MAX_NM, MIN_NM, as_float
+
+MIN_BANDS = 10
+"""Fewer numbers in a row or column are taken for something else than a spectrum."""
+
+DELIMITERS = ("\t", ";", ",", None)
+"""In the order in which they are tried; None is white space."""
+
+HEADER_LINES = 100
+"""Lines within which the table has to begin."""
+
+WAVELENGTH_NAME = re.compile(r"(\D*?)(\d+(?:[.,]\d+)?)(\D*)")
+"""A column's name that is a wavelength with the letters around it."""
+
+
+class Line(NamedTuple):
+    """One line of a table: its number in the file, from 1, and its cells."""
+
+    number: int
+    cells: list[str]
+
+
+def split(line: str, delimiter: str | None) -> list[str]:
+    """Split a line into cells; raises SpectrumFileError for quotes that do not match."""
+    if delimiter is None:
+        return line.split()
+    cells = split_csv(line, "", "", delimiter) if '"' in line else line.split(delimiter)
+    return [cell.strip() for cell in cells]
+
+
+def rows_from(lines: list[str], start: int, delimiter: str | None, source: str) -> list[Line]:
+    """Split the lines from `start` on, but empty ones; raises SpectrumFileError like `split`."""
+    rows = []
+    for i in range(start, len(lines)):
+        if lines[i].strip():
+            try:
+                rows.append(Line(i + 1, split(lines[i], delimiter)))
+            except SpectrumFileError:
+                raise SpectrumFileError(f"{source}: line {i + 1} has quotes that do not match") from None
+    return rows
+
+
+def check_columns(rows: list[Line], columns: int, source: str) -> None:
+    """Raise TruncatedFileError if the last line is short, SpectrumFileError if another line has other columns."""
+    for row in rows:
+        if len(row.cells) != columns:
+            kind = TruncatedFileError if row is rows[-1] and len(row.cells) < columns else SpectrumFileError
+            raise kind(f"{source}: line {row.number} has {len(row.cells)} of {columns} columns")
+
+
+def find_across(lines: list[str], delimiter: str | None) -> int | None:
+    """Find the line that names at least MIN_BANDS wavelengths."""
+    for i, line in enumerate(lines[:HEADER_LINES]):
+        try:
+            if wavelength_groups(split(line, delimiter)):
+                return i
+        except SpectrumFileError:
+            continue  # a line with unmatched quotes is no header; as a row it will be refused
+    return None
+
+
+def wavelength_groups(cells: list[str]) -> list[tuple[str, list[int]]]:
+    """Find sets of columns named by wavelengths, as the letters around each and the columns' places."""
+    if len(cells) < MIN_BANDS:
+        return []
+    groups: dict[tuple[str, str], list[int]] = {}
+    numbers = {}
+    for i, cell in enumerate(cells):
+        found = WAVELENGTH_NAME.fullmatch(cell)
+        if found is not None:
+            groups.setdefault((found[1], found[3]), []).append(i)
+            numbers[i] = float(found[2].replace(",", "."))
+    return [
+        (f"{around[0]} {around[1]}".strip(), at)
+        for around, at in groups.items()
+        if _are_wavelengths(np.array([numbers[i] for i in at]))
+    ]
+
+
+def _are_wavelengths(numbers: Floats) -> bool:
+    if numbers.size < MIN_BANDS:
+        return False
+    low, high = numbers.min(), numbers.max()
+    # Values of a spectrum also lie in the µm range and may ascend, but not by so much.
+    if not (low >= MIN_NM and high <= MAX_NM) and not (low >= 0.2 and high <= 20.0 and high - low >= 0.5):
+        return False
+    steps = np.diff(numbers)
+    return int(min((steps <= 0).sum(), (steps >= 0).sum())) < MAX_DETECTORS
+
+
+def find_down(lines: list[str], delimiter: str | None) -> int | None:
+    """Find the first of three lines in a row that are numbers in the same number of columns, two or more."""
+    before = (0, 0)
+    seen = 0
+    for i, line in enumerate(lines):
+        if not line.strip():
+            continue
+        seen += 1
+        columns = _numeric_columns(line, delimiter)
+        length = before[1] + 1 if columns >= 2 and columns == before[0] else min(columns // 2, 1)
+        before = (columns, length)
+        if length == 1:
+            start = i
+        if length == 3:
+            return start
+        if seen >= HEADER_LINES:
+            return None
+    return None
+
+
+def _numeric_columns(line: str, delimiter: str | None) -> int:
+    """Count the cells of a line if all are numbers or missing, and the first is a number; else 0."""
+    try:
+        cells = split(line, delimiter)
+    except SpectrumFileError:
+        return 0
+    numbers = [as_float(cell.replace(",", ".", 1)) for cell in cells]
+    return len(cells) if cells and cells[0] and all(number is not None for number in numbers) else 0
+
+
+def down_header(before: list[str], columns: int, delimiter: str | None) -> tuple[list[str], list[str]]:
+    """Return the columns' names, "" where there are none, and the lines before the header."""
+    for i in reversed(range(len(before))):
+        if before[i].strip():
+            try:
+                cells = split(before[i], delimiter)
+            except SpectrumFileError:
+                break
+            if len(cells) == columns:
+                return cells, before[:i]
+            break
+    return [""] * columns, before
