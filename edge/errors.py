@@ -9,6 +9,7 @@ __all__ = [
     "InstrumentError",
     "LogError",
     "MeasurementError",
+    "NothingLeftError",
     "PortError",
     "PortGoneError",
     "PreprocessError",
@@ -68,6 +69,10 @@ class InstrumentError(StibiumError, RuntimeError):
 
 class MeasurementError(StibiumError, ValueError):
     """One measurement that cannot be used; the next one may be."""
+
+
+class NothingLeftError(InstrumentError):
+    """The instrument has no further measurement to give, as a virtual probe at the end of its spectra."""
 
 
 class LogError(StibiumError, OSError):

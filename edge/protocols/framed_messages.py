@@ -19,7 +19,8 @@ MAX_RANGES = 15
 """Ranges in one `Resend`: its payload stays within the 64 bytes every instrument has to accept."""
 NO_TEMPERATURE = -0x8000
 
-_TEXT_LIMITS = {"name": 40, "serial_number": 24, "firmware": 24, "label": 40, "text": 120}
+TEXT_LIMITS = {"name": 40, "serial_number": 24, "firmware": 24, "label": 40, "text": 120}
+"""Bytes of UTF-8 that a text may have."""
 
 
 class Kind(IntEnum):
@@ -265,9 +266,7 @@ class Identification:
     def unpack(cls, payload: bytes) -> Identification:
         """Read a payload; ProtocolError if it is none."""
         reader = _Reader(payload)
-        boot, features, first_nm, step_nm, count, saturation_dn, payload_limit, splices = reader.take(
-            "<IHffHIHB"
-        )
+        boot, features, first_nm, step_nm, count, saturation_dn, payload_limit, splices = reader.take("<IHffHIHB")
         splices_nm = reader.take(f"<{splices}f")
         name, serial_number, firmware = reader.text(), reader.text(), reader.text()
         reader.done()
@@ -371,9 +370,7 @@ class SpectrumHead:
         """Read a payload; ProtocolError if it is none."""
         reader = _Reader(payload)
         boot, measurement, request, kind, unit, encoding, flags, *numbers = reader.take("<IIIBBBBHHHIHIHhI")
-        saturated, count, values_per_frame, values_crc, scans, integration_us, gain, temperature, age_ms = (
-            numbers
-        )
+        saturated, count, values_per_frame, values_crc, scans, integration_us, gain, temperature, age_ms = numbers
         label = reader.text()
         reader.done()
         return cls(
@@ -579,5 +576,5 @@ def _text(text: str) -> bytes:
 def _check_texts(message: object, *names: str) -> None:
     for name in names:
         size = len(getattr(message, name).encode())
-        if size > _TEXT_LIMITS[name]:
-            raise ProtocolError(f"{name} has {size} bytes of UTF-8; {_TEXT_LIMITS[name]} are allowed")
+        if size > TEXT_LIMITS[name]:
+            raise ProtocolError(f"{name} has {size} bytes of UTF-8; {TEXT_LIMITS[name]} are allowed")

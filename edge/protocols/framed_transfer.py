@@ -95,9 +95,7 @@ class Assembler:
                 self._pieces.clear()
             self.head = message
             self._first_sequence = frame.sequence
-            self._pieces = {
-                index: data for index, data in self._pieces.items() if index < message.frame_count
-            }
+            self._pieces = {index: data for index, data in self._pieces.items() if index < message.frame_count}
         elif isinstance(message, Values):
             if message.measurement <= self.finished:
                 return None

@@ -1,0 +1,166 @@
+"""A port with bytes on it: anything that pyserial's `serial_for_url` opens, and a recording.
+
+What differs between a USB adapter, a pseudo-terminal, a socket and pyserial's in-process ports ends here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import socket
+import termios
+import time
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from ..errors import PortError, PortGoneError
+
+Direction = Literal["<", ">", "!"]
+"""From the instrument, to it, or a remark on the port."""
+Tap = Callable[[Direction, bytes], None]
+
+_PORT_NUMBER = re.compile(r"^\w+://[^/?]*:\d+")
+_MOST_BYTES = 65536
+_POLL_S = 0.005
+
+
+class BytePort(Protocol):
+    """What a driver needs of a port."""
+
+    name: str
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what has come, nothing if nothing came in time. PortGoneError if hung up."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of it. PortGoneError if hung up."""
+
+    def close(self) -> None:
+        """Close; may be called again."""
+
+
+class SerialPort:
+    """An open port.
+
+    Args:
+        name: `/dev/ttyUSB0`, `socket://host:port`, `rfc2217://host:port`, `loop://`, `spy:///dev/ttyUSB0`.
+        baudrate: bit/s; without meaning for a socket.
+        write_timeout_s: a port that takes no bytes for this long counts as hung up.
+        tap: called with every piece of bytes, as it came or went.
+
+    Raises:
+        PortError: it cannot be opened; the message says what to do about it.
+    """
+
+    def __init__(self, name: str, baudrate: int = 115200, write_timeout_s: float = 5.0, tap: Tap | None = None) -> None:
+        import serial
+
+        self.name = name
+        self._tap = tap
+        if name.startswith(("socket://", "rfc2217://")) and not _PORT_NUMBER.search(name):
+            raise PortError(f"{name}: a port number is missing; write {name.split('://')[0]}://HOST:PORT")
+        try:
+            # Reading never blocks inside pyserial: a change of its time-out would reconfigure the port each
+            # time, and a longer read that ends in a hang-up would take the bytes before it along.
+            self._serial: Any = serial.serial_for_url(
+                name, baudrate=baudrate, timeout=0, write_timeout=write_timeout_s, exclusive=True
+            )
+        except (OSError, ValueError, termios.error) as error:
+            raise PortError(_why_not_open(name, error)) from error
+        self._fd = _file_descriptor(self._serial)
+        self._remark("opened")
+
+    def read(self, timeout_s: float) -> bytes:
+        """See `BytePort`."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            while True:
+                data = bytes(self._serial.read(_MOST_BYTES))
+                left_s = deadline - time.monotonic()
+                if data or left_s <= 0:
+                    break
+                if self._fd is None:
+                    time.sleep(min(left_s, _POLL_S))
+                else:
+                    select.select([self._fd], [], [], left_s)
+        except (OSError, termios.error) as error:
+            raise self._hung_up(error) from error
+        if data and self._tap:
+            self._tap("<", data)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """See `BytePort`."""
+        if self._tap:
+            self._tap(">", data)
+        try:
+            self._serial.write(data)
+        except (OSError, termios.error) as error:
+            raise self._hung_up(error) from error
+
+    def close(self) -> None:
+        """See `BytePort`."""
+        if self._serial.is_open:
+            self._serial.close()
+            self._remark("closed")
+
+    def _hung_up(self, error: Exception) -> PortGoneError:
+        self._remark(f"hung up: {error}")
+        return PortGoneError(f"{self.name}: the port hung up ({error}); was it unplugged?")
+
+    def _remark(self, text: str) -> None:
+        if self._tap:
+            self._tap("!", f"{text} {self.name}".encode())
+
+
+def _file_descriptor(port: Any) -> int | None:
+    # loop:// and rfc2217:// have nothing that select could wait on; pyserial says so by an error.
+    try:
+        return int(port.fileno())
+    except (AttributeError, OSError):
+        return None
+
+
+def _why_not_open(name: str, error: Exception) -> str:
+    cause = error
+    while getattr(cause, "errno", None) is None and isinstance(cause.__context__, Exception):
+        cause = cause.__context__
+    number = getattr(cause, "errno", None)
+    path = name.removeprefix("spy://").split("?")[0]
+    if isinstance(cause, socket.gaierror):
+        return f"{name}: no such host"
+    if isinstance(cause, TimeoutError):
+        return f"{name}: no answer from there; is it the right address, and on the same network?"
+    if number == errno.ECONNREFUSED:
+        return f"{name}: nothing listens there; is the instrument, or `stibium probe --tcp`, running?"
+    if number == errno.ENOENT:
+        return f"{name}: no such port; {_ports_there()}, or wait for it with --wait-for-port"
+    if number in (errno.EACCES, errno.EPERM):
+        return f"{name}: no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return f"{name}: another program has it open; `fuser -v {path}` names it"
+    if number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL) or isinstance(error, termios.error):
+        return f"{name}: not a serial port; {_ports_there()}"
+    if "Could not configure port" in str(error):
+        return f"{name}: not a serial port, or one without hardware behind it; {_ports_there()}"
+    if isinstance(error, ValueError):
+        return f"{name}: not a port ({error}); give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT"
+    return f"{name}: cannot be opened: {getattr(cause, 'strerror', None) or error}"
+
+
+def _ports_there() -> str:
+    from serial.tools import list_ports
+
+    names = sorted(port.device for port in list_ports.comports() if port.hwid != "n/a")
+    return f"there are {', '.join(names)}" if names else "no serial device is plugged in"
+
+
+def _group_of(path: str) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(os.stat(path).st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"
