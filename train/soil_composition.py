@@ -51,7 +51,7 @@ ABUNDANCES: dict[str, Abundance] = {
     "jarosite": Abundance(0.0022, 0.70, 0.12, {"As": 0.50, "Pb": 0.60}),
     "ferrous_carbonate": Abundance(0.0022, 0.70, 0.15, {"Sb": 0.70}),
     "organic_matter": Abundance(0.032, 0.45, 0.10, {"Sb": 0.14, "Pb": 0.15, "Mn": 0.22, "Zn": 0.10}),
-    "black_carbon": Abundance(0.0006, 0.70, 0.12, {"Sb": 0.08}),
+    "black_carbon": Abundance(0.0006, 0.70, 0.12),
 }
 """Constituents whose abundance is drawn; water, sand, manganese oxide and sulphides follow from other rules."""
 
