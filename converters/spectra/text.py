@@ -66,8 +66,10 @@ def split_lines(text: str, source: str) -> list[str]:
     Raises:
         TruncatedFileError: the text is empty or its last line has no end.
     """
-    text = text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n")
-    if not text.endswith("\n"):
+    text = text.rstrip("\x1a")
+    half_an_end = text.endswith("\r") and "\r\n" in text
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if half_an_end or not text.endswith("\n"):
         raise TruncatedFileError(
             f"{source}: the last line has no line end, so it is cut off; "
             "copy the file again (or, if it is whole, save it with a line end)"
