@@ -44,7 +44,7 @@ from .text import (
 )
 
 _WAVELENGTH_COLUMN = re.compile(r"wave|wvl|wl\b|lambda|λ|[nuµμ]m\b", re.IGNORECASE)
-_SAYS_WHAT = re.compile(r"quantity|reflect|absorb|transmi|radian|unit|y.?axis", re.IGNORECASE)
+_SAYS_WHAT = re.compile(r"quantity|reflect|absorb|log\W{0,3}1|transmi|radian|unit|y.?axis", re.IGNORECASE)
 _PLAIN_NAMES = re.compile(r"(?:mean )?(?:reflect\w*|refl?|r|value|absorbance|intensity|y)\b.*", re.IGNORECASE)
 _SAMPLE_COLUMNS = (
     "sampleid", "sample", "samplename", "sampleno", "samplenumber", "labid", "labno", "id", "name", "names",

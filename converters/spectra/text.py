@@ -19,7 +19,7 @@ Scale = Literal["fraction", "percent"]
 
 _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_EXTENSIONS = re.compile(r"\.(asd|sed|sig|txt|csv|tsv|dat|asc|sco|spc|ref|rts|rfl|\d{3})$", re.IGNORECASE)
+_EXTENSIONS = re.compile(r"(?:\.(?:asd|sed|sig|txt|csv|tsv|dat|asc|sco|spc|ref|rts|rfl|\d{3}))+$", re.IGNORECASE)
 
 _QUANTITIES: tuple[tuple[Quantity, str], ...] = (
     ("absorbance", r"absorb|(?<![a-z])abs(?![a-z])|log\W{0,3}1\s*/\s*r"),

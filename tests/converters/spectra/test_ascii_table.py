@@ -1,0 +1,318 @@
+"""Text tables: every way they are written that this project reads, and the ways that are refused."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stibium.converters.spectra import (
+    SpectrumFileError,
+    TruncatedFileError,
+    UnknownFormatError,
+    read_ascii_table,
+)
+from stibium.converters.spectra.ascii_table import looks_like_ascii_table, parse_ascii_table
+from text_samples import soil_reflectance
+
+NM = np.arange(350.0, 2501.0, 50.0)
+SOILS = np.stack([soil_reflectance(NM), 0.8 * soil_reflectance(NM), 0.5 * soil_reflectance(NM) + 0.01]).round(5)
+NAMES = ["RS05200003.asd", "RS053_00001.asd", "v6sample.asd"]
+IDS = [("RS052", "00003"), ("RS053", "00001"), ("v6sample", "")]
+
+
+def number(value: float, comma: bool) -> str:
+    text = f"{value:.7g}"
+    return text.replace(".", ",") if comma else text
+
+
+def down(nm, spectra, names, delimiter="\t", comma=False, axis="Wavelength", end="\n", preamble=()):
+    rows = [[axis, *names]] if names else []
+    rows += [[number(w, comma), *(number(v, comma) for v in values)] for w, values in zip(nm, spectra.T, strict=True)]
+    return (end.join([*preamble, *(delimiter.join(row) for row in rows)]) + end).encode()
+
+
+def across(nm, spectra, names, delimiter="\t", comma=False, around=("", ""), end="\n", preamble=(), first="sample"):
+    rows = [[first, *(around[0] + number(w, comma) + around[1] for w in nm)]]
+    rows += [[name, *(number(v, comma) for v in values)] for name, values in zip(names, spectra, strict=True)]
+    return (end.join([*preamble, *(delimiter.join(row) for row in rows)]) + end).encode()
+
+
+@pytest.mark.parametrize("layout", ["down", "across"])
+@pytest.mark.parametrize(
+    ("delimiter", "comma"),
+    [("\t", False), ("\t", True), (";", False), (";", True), (",", False), ("  ", False), (" ", True)],
+)
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("scale", "unit"), [*itertools.product([1.0, 100.0], [1.0, 0.001])])
+def test_every_way_of_writing_gives_the_same_spectra(layout, delimiter, comma, order, scale, unit):
+    write = down if layout == "down" else across
+    data = write(NM[::order] * unit, SOILS[:, ::order] * scale, NAMES, delimiter=delimiter, comma=comma)
+    assert looks_like_ascii_table(data)
+    assert looks_like_ascii_table(data[:500])
+    spectra = parse_ascii_table(data, "export.txt")
+    assert [(s.sample_id, s.measurement) for s in spectra] == IDS
+    for spectrum, expected in zip(spectra, SOILS, strict=True):
+        np.testing.assert_allclose(spectrum.wavelengths_nm, NM, atol=1e-9)
+        np.testing.assert_allclose(spectrum.values, expected, atol=1e-9)
+        assert spectrum.quantity == "reflectance"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends(encoding, end):
+    text = down(NM / 1000, SOILS, ["Erdé", "b", "c"], axis="Wavelength (µm)", end=end).decode()
+    spectra = parse_ascii_table(text.encode(encoding), "export.txt")
+    assert [s.sample_id for s in spectra] == ["Erdé", "b", "c"]
+    np.testing.assert_array_equal(spectra[0].wavelengths_nm, NM)
+
+
+def test_quoted_fields_and_decimal_commas_between_commas():
+    lines = ['"Wavelength","a","b"'] + [
+        f'"{w:.0f}","{number(x, True)}","{number(y, True)}"' for w, x, y in zip(NM, *SOILS[:2], strict=True)
+    ]
+    spectra = parse_ascii_table(("\n".join(lines) + "\n").encode(), "export.csv")
+    assert [s.sample_id for s in spectra] == ["a", "b"]
+    np.testing.assert_allclose(spectra[1].values, SOILS[1])
+
+
+def test_two_columns_without_a_header_are_named_by_the_file(tmp_path: Path):
+    path = tmp_path / "R50.txt"
+    path.write_bytes(down(NM, SOILS[:1], []))
+    (spectrum,) = read_ascii_table(path)
+    assert (spectrum.sample_id, spectrum.measurement, spectrum.source) == ("R50", "", str(path))
+    path = tmp_path / "RS05200003.asd.txt.gz"
+    path.write_bytes(gzip.compress(down(NM, SOILS[:1], ["Reflectance"])))
+    (spectrum,) = read_ascii_table(path)
+    assert (spectrum.sample_id, spectrum.measurement) == ("RS052", "00003")
+
+
+def test_columns_without_names_are_counted():
+    spectra = parse_ascii_table(down(NM, SOILS, []), "field.txt")
+    assert [(s.sample_id, s.measurement) for s in spectra] == [("field", "1"), ("field", "2"), ("field", "3")]
+
+
+@pytest.mark.parametrize("around", [("X", ""), ("", "nm"), ("R_", ""), ("scan_visnir.", "_ref"), ("Refl. at ", " nm")])
+def test_wavelengths_with_letters_around(around):
+    spectra = parse_ascii_table(across(NM, SOILS, NAMES, ",", around=around), "x.csv")
+    assert [s.sample_id for s in spectra] == [sample for sample, _ in IDS]
+    np.testing.assert_allclose(spectra[2].values, SOILS[2])
+
+
+def test_further_columns_are_kept():
+    header = ",".join(
+        ["", "lab_id", "clay_pct", "site", "plot", "latitude_deg", "longitude_deg", *(f"X{w:.0f}" for w in NM)]
+    )
+    row = ",".join(["7", "0042", "21.5", "north slope", "12", "41.2", "-7.5", *(f"{v:.5f}" for v in SOILS[0])])
+    (spectrum,) = parse_ascii_table(f"{header}\n{row}\n".encode(), "survey.csv")
+    assert spectrum.sample_id == "0042"
+    assert spectrum.extra == {"clay_pct": 21.5, "site": "north slope", "plot": 12}
+    assert spectrum.position is not None
+    assert spectrum.position.longitude_deg == -7.5
+
+
+def test_row_names_of_r_have_no_header():
+    header = " ".join(f'"X{w:.0f}"' for w in NM)
+    rows = "".join(f'"s{i}" ' + " ".join(f"{v:.5f}" for v in values) + "\n" for i, values in enumerate(SOILS))
+    spectra = parse_ascii_table(f"{header}\n{rows}".replace('"', "").encode(), "r.txt")
+    assert [s.sample_id for s in spectra] == ["s0", "s1", "s2"]
+
+
+def test_row_numbers_beside_the_wavelengths_are_passed_over():
+    lines = ['"","wavelength","a"'] + [
+        f'"{i + 1}",{w:g},{v:g}' for i, (w, v) in enumerate(zip(NM, SOILS[0], strict=True))
+    ]
+    (spectrum,) = parse_ascii_table(("\n".join(lines) + "\n").encode(), "r.csv")
+    np.testing.assert_array_equal(spectrum.wavelengths_nm, NM)
+    assert spectrum.sample_id == "a"
+
+
+def test_reflectance_is_chosen_among_counts():
+    columns = np.stack([2000 + NM, (2000 + NM) * SOILS[0], 100 * SOILS[0]])
+    names = ["Norm. DN (Ref.)", "Norm. DN (Target)", "Reflect. %"]
+    (spectrum,) = parse_ascii_table(down(NM, columns, names, ",", axis="Wvl"), "RS052_00003.csv")
+    np.testing.assert_allclose(spectrum.values, SOILS[0])
+    assert (spectrum.sample_id, spectrum.measurement) == ("RS052", "00003")
+
+
+@pytest.mark.parametrize(
+    ("axis", "names", "preamble", "quantity", "factor"),
+    [
+        ("Wavelength (nm)", ["Absorbance"], [], "absorbance", 1.0),
+        ("Wavelength", ["a"], ["log(1/R) of air-dry soil"], "absorbance", 1.0),
+        ("Wavelength", ["Transmittance %"], [], "transmittance", 0.01),
+        ("Wavelength", ["Radiance (W/m2/sr/nm)"], [], "radiance", 1.0),
+        ("Wavelength", ["a"], ["Y axis: raw DN"], "raw_dn", 1.0),
+        ("Wavelength", ["a"], ["Quantity: reflectance, %"], "reflectance", 0.01),
+        ("Wavelength", ["a"], ["humidity 40 %, lamp 2"], "reflectance", 0.01),
+    ],
+)
+def test_words_say_what_the_values_are(axis, names, preamble, quantity, factor):
+    values = 100 * SOILS[:1]
+    (spectrum,) = parse_ascii_table(down(NM, values, names, axis=axis, preamble=preamble), "a.txt")
+    assert spectrum.quantity == quantity
+    np.testing.assert_allclose(spectrum.values, factor * values[0])
+
+
+def test_simulated_names_mark_spectra():
+    spectra = parse_ascii_table(down(NM, SOILS[:2], ["RS052_00003 simulated", "RS053"]), "a.txt")
+    assert [(s.sample_id, s.measurement, s.simulated) for s in spectra] == [
+        ("RS052", "00003", True),
+        ("RS053", "", False),
+    ]
+
+
+def test_a_serial_number_is_no_sample():
+    (spectrum,) = parse_ascii_table(down(NM, SOILS[:1], ["1456045_00115"]), "a.txt")
+    assert (spectrum.sample_id, spectrum.measurement) == ("1456045_00115", "")
+
+
+def test_overlapping_detectors_are_joined():
+    nm = np.concatenate([np.arange(350, 1051, 10.0), np.arange(950, 2501, 10.0)])
+    for write in (down, across):
+        (spectrum,) = parse_ascii_table(write(nm, soil_reflectance(nm)[None], ["a"]), "a.txt")
+        assert spectrum.splices_nm == (1000.0,)
+        assert spectrum.wavelengths_nm.size == 216
+
+
+@pytest.mark.parametrize("write", [down, across])
+def test_one_bad_spectrum_does_not_stop_the_rest(write):
+    spoilt = 1.0 * SOILS
+    spoilt[1, 4] = np.nan
+    bad: list[SpectrumFileError] = []
+    spectra = parse_ascii_table(write(NM, spoilt, ["a", "b", "c"]), "a.txt", bad.append)
+    assert [s.sample_id for s in spectra] == ["a", "c"]
+    assert len(bad) == 1
+    assert str(bad[0]).startswith("a.txt: ")
+    assert "(b)" in str(bad[0])
+    assert "1 of 44 values" in str(bad[0])
+    with pytest.raises(SpectrumFileError, match="1 of 44 values"):
+        parse_ascii_table(write(NM, spoilt, ["a", "b", "c"]), "a.txt")
+
+
+def test_percent_or_fraction_is_decided_by_the_99th_percentile():
+    def read(values, axis="Wavelength"):
+        (spectrum,) = parse_ascii_table(down(NM, np.asarray(values)[None], ["a"], axis=axis), "a.txt")
+        return spectrum.values
+
+    spike = 0.01 * SOILS[0]
+    np.testing.assert_allclose(read(0 * NM + 1.2), 1.2)
+    np.testing.assert_allclose(read(0 * NM + 3.0), 0.03)
+    np.testing.assert_allclose(read(spike), spike)
+    for doubtful in (1.3, 2.9, 201.0, 10000.0):
+        with pytest.raises(SpectrumFileError, match="neither as a fraction nor in %"):
+            read(0 * NM + doubtful)
+        if doubtful < 3:
+            np.testing.assert_allclose(read(0 * NM + doubtful, "Wavelength, reflectance in %"), doubtful / 100)
+    for said, value in (("fraction", 45.0), ("percent", 0.4)):
+        with pytest.raises(SpectrumFileError, match=f"says {said}, but the values reach {value:g}"):
+            read(0 * NM + value, f"Wavelength, {said}")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "reason"),
+    [
+        (b"hello\nworld\n", UnknownFormatError, "without a table of spectra"),
+        (b"a,b\n1,2\n3,4\n", UnknownFormatError, "without a table of spectra"),
+        (down(np.arange(1.0, 45.0), SOILS, ["a", "b", "c"]), SpectrumFileError, "wavelengths from 1 to 44"),
+        (down(NM, SOILS, ["a", "b", "c"], axis="Wavenumber (cm-1)"), SpectrumFileError, "no wavelength"),
+        (down(NM[:9], SOILS[:, :9], ["a", "b", "c"]), SpectrumFileError, "9 lines of numbers"),
+        (down(NM, SOILS, ["a", "b", "c"])[:-1], TruncatedFileError, "no line end"),
+        (down(NM, SOILS, ["a", "b", "c"]) + b"2550\t0.1\n", TruncatedFileError, "2 of 4 columns"),
+        (down(NM, SOILS, ["a", "b", "c"]) + b"end of file\n", SpectrumFileError, "1 of 4 columns"),
+        (down(NM, SOILS, ["a", "b", "c"]) + b"2550\t0.1\t0.1\tx\n", SpectrumFileError, "line 46: 'x' is not a number"),
+        (
+            down(NM, SOILS, ["a", "b"][:0]).replace(b"\t0.", b"\t0,", 1),
+            SpectrumFileError,
+            "decimal commas .* and points",
+        ),
+        (across(NM, SOILS, ["a", "", "c"]), SpectrumFileError, "line 3 .*'sample' is empty"),
+        (across(NM, SOILS, NAMES).split(b"\n")[0] + b"\n", TruncatedFileError, "without a row"),
+        (across(NM, SOILS, NAMES)[:-9], TruncatedFileError, "no line end"),
+        (across(NM, SOILS, NAMES) + b"x\t0.1\n", TruncatedFileError, "2 of 45 columns"),
+        (
+            across(np.append(NM, NM[:20] + 0.5), np.hstack([SOILS, SOILS[:, :20]]), NAMES),
+            SpectrumFileError,
+            "as no detectors do",
+        ),
+        (b"\x00\x01\x02", UnknownFormatError, "control characters"),
+        (b"\xff\xfea", UnknownFormatError, "UTF-16"),
+    ],
+)
+def test_refused_with_its_reason(data, kind, reason):
+    with pytest.raises(kind, match=rf"^a.txt: .*{reason}"):
+        parse_ascii_table(data, "a.txt")
+
+
+def test_two_sets_of_wavelengths_are_refused():
+    header = ",".join(["id", *(f"{w:.0f}_ref" for w in NM), *(f"{w:.0f}_abs" for w in NM)])
+    row = ",".join(["a", *["0.3"] * (2 * NM.size)])
+    with pytest.raises(SpectrumFileError, match="two sets of wavelength columns, '_ref' and '_abs'"):
+        parse_ascii_table(f"{header}\n{row}\n".encode(), "a.csv")
+
+
+def test_a_comma_that_may_be_either_is_refused():
+    lines = [f"{w:.0f},0,{round(1000 * v)}" for w, v in zip(NM, SOILS[0], strict=True)]
+    with pytest.raises(SpectrumFileError, match="a comma may be the decimal sign"):
+        parse_ascii_table(("\n".join(lines) + "\n").encode(), "a.csv")
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_refused_wherever_a_line_is_cut(data):
+    write = data.draw(st.sampled_from([down, across]))
+    content = write(NM, SOILS, NAMES, data.draw(st.sampled_from(["\t", ";", ","])))
+    length = data.draw(st.integers(0, len(content) - 1))
+    if content[length - 1 : length] == b"\n" or not length:
+        return  # a cut between two lines is what this format cannot show
+    with pytest.raises(SpectrumFileError):
+        parse_ascii_table(content[:length], "a.txt")
+
+
+def test_the_same_two_soils_on_two_instruments(shared_data: Path):
+    asd = read_ascii_table(shared_data / "instruments" / "two_soils_asd.csv")
+    other = read_ascii_table(shared_data / "instruments" / "two_soils_spectral_evolution.csv")
+    assert [s.sample_id for s in asd] == [s.sample_id for s in other] == ["HVb21", "HVd13"]
+    for a, b in zip(asd, other, strict=True):
+        assert a.range_nm == b.range_nm == (350.0, 2500.0)
+        assert np.corrcoef(a.values, b.values)[0, 1] > 0.9
+        assert 0 < a.values.min() < a.values.max() < 1
+
+
+@pytest.mark.parametrize(("name", "factor"), [("R50", 1), ("R6", 1), ("R90", 1), ("R55_SiSu", 100)])
+def test_real_panels(shared_data: Path, name: str, factor: float):
+    path = shared_data / "instruments" / "panels" / f"{name}.txt"
+    (spectrum,) = read_ascii_table(path)
+    theirs = np.loadtxt(path, delimiter=",")
+    np.testing.assert_array_equal(spectrum.wavelengths_nm, theirs[:, 0])
+    np.testing.assert_array_equal(spectrum.values, theirs[:, 1] / factor)
+    assert spectrum.sample_id == name
+
+
+def test_real_minerals_down(shared_data: Path):
+    path = shared_data / "minerals" / "usgs_splib07_1nm.csv"
+    spectra = read_ascii_table(path)
+    theirs = np.loadtxt(path, delimiter=",", skiprows=1)
+    assert len(spectra) == 12
+    assert spectra[1].sample_id == "hematite"
+    np.testing.assert_array_equal(np.stack([s.values for s in spectra]), theirs[:, 1:].T)
+
+
+def test_real_survey_across(shared_data: Path):
+    path = shared_data / "soil" / "geeves_contact_probe.csv.gz"
+    spectra = read_ascii_table(path)
+    theirs = np.genfromtxt(path, delimiter=",", skip_header=1)
+    assert len(spectra) == 261
+    np.testing.assert_array_equal(np.stack([s.values for s in spectra]), theirs[:, 5:])
+    assert [s.extra["clay_pct"] for s in spectra] == theirs[:, 1].tolist()
+    assert spectra[0].sample_id == "G002"
+
+
+def test_assays_are_no_spectra(shared_data: Path):
+    for name in ("icpms_table_a1.csv", "icpms_qaqc.csv"):
+        with pytest.raises(UnknownFormatError):
+            read_ascii_table(shared_data / name)
