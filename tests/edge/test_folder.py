@@ -14,6 +14,7 @@ import pytest
 from drop_files import asd_bytes, soil, table_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import LogError
 from stibium.edge.estimate import Refusal
 from stibium.edge.log import Log
@@ -246,6 +247,69 @@ def test_rows_of_a_table_that_is_left_cut_off_are_taken_and_the_rest_later(watch
     assert watch.wait(30) == ["A", "B", "refused soils.csv"]
     path.write_bytes(content)
     assert watch.wait(30) == ["C"]
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> list[bytes]:
+    """The lines of a text that can be read from any of its first lines on: nothing in it says how long it is."""
+    from stibium.converters.spectra.library_write import write_ascii_table
+
+    write_ascii_table(tmp_path / "a.txt", [soil("A")])
+    return (tmp_path / "a.txt").read_bytes().splitlines(keepends=True)
+
+
+def test_a_text_that_is_cut_within_a_line_is_waited_for(watch: Watch, text: list[bytes]) -> None:
+    content = b"".join(text)
+    with (watch.path / "a.txt").open("wb", buffering=0) as file:
+        for start in range(0, len(content), 7001):
+            file.write(content[start : start + 7001])
+            if file.tell() < len(content):
+                assert watch.wait(GIVE_UP_S - 1) == []
+    assert watch.wait(GIVE_UP_S) == ["A"]
+
+
+def test_a_program_that_was_seen_to_pause_is_given_twice_that_time(watch: Watch, text: list[bytes]) -> None:
+    with (watch.path / "a.txt").open("wb", buffering=0) as file:
+        file.write(b"".join(text[:500]))
+        assert watch.wait(SETTLE_S - 0.25) == []
+        file.write(b"".join(text[500:1000]))
+        assert watch.wait(SETTLE_S + 2) == []
+        file.write(b"".join(text[1000:1500]))
+        assert watch.wait(2 * SETTLE_S + 3) == []
+        file.write(b"".join(text[1500:]))
+    assert watch.wait(GIVE_UP_S) == ["A"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    watch: Watch, text: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = watch.path / "a.txt"
+    path.write_bytes(b"".join(text[:1000]))
+    real = module.read_file
+
+    def overtaken(name: str) -> list[Spectrum | Refusal]:
+        items = real(name)
+        if path.stat().st_size < len(b"".join(text)):
+            path.write_bytes(b"".join(text))
+        return items
+
+    monkeypatch.setattr(module, "read_file", overtaken)
+    assert watch.wait(30) == ["A"]
+
+
+def test_the_data_of_an_envi_library_that_got_its_size_first(watch: Watch, tmp_path: Path) -> None:
+    from stibium.converters.spectra.library_write import write_envi
+
+    write_envi(tmp_path / "lib.hdr", [soil("A"), soil("B", 1)])
+    content = (tmp_path / "lib.sli").read_bytes()
+    (tmp_path / "lib.hdr").rename(watch.path / "lib.hdr")
+    with (watch.path / "lib.sli").open("wb", buffering=0) as file:
+        file.truncate(len(content))
+        for start in range(0, len(content), 9000):
+            assert watch.wait(SETTLE_S + 1) == []
+            tick()
+            file.write(content[start : start + 9000])
+    assert watch.wait(GIVE_UP_S) == ["A", "B"]
 
 
 def test_a_kill_within_a_long_table_neither_loses_nor_doubles(watch: Watch) -> None:
