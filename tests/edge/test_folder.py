@@ -36,6 +36,7 @@ class Watch:
         self.now_s = 1000.0
         self.log = Log(self.log_path)
         self.notices: list[str] = []
+        self.items: list[Spectrum | Refusal] = []
         self.restart()
 
     def restart(self) -> None:
@@ -56,7 +57,9 @@ class Watch:
     def store(self, batch: list[Piece]) -> list[str]:
         self.log.add([], also=partial(self.folder.taken.mark, batch))
         self.folder.remember(batch)
-        return [label(item) for piece in batch for item in piece.items]
+        items = [item for piece in batch for item in piece.items]
+        self.items += items
+        return [label(item) for item in items]
 
     def poll(self) -> list[str]:
         return [text for batch in self.folder.poll() for text in self.store(batch)]
@@ -295,6 +298,8 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
 
     monkeypatch.setattr(module, "read_file", overtaken)
     assert watch.wait(30) == ["A"]
+    assert isinstance(watch.items[0], Spectrum)
+    assert watch.items[0].range_nm == (350, 2500)
 
 
 def test_the_data_of_an_envi_library_that_got_its_size_first(watch: Watch, tmp_path: Path) -> None:
