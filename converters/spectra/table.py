@@ -283,9 +283,10 @@ def from_texts(
         raise UnusableSpectrumError(
             f"{source}: {where}: unknown quantity {shortened(quantity)}; known are {', '.join(get_args(Quantity))}"
         )
-    if quantity == "reflectance" and values.size and np.nanmean(values) > 3.0:
+    mean = float(np.mean(values)) if values.size else 0.0
+    if quantity == "reflectance" and 3.0 < mean < np.inf:
         raise UnusableSpectrumError(
-            f"{source}: {where}: reflectance of {np.nanmean(values):.3g} on average; here it is a fraction, not %"
+            f"{source}: {where}: reflectance of {mean:.3g} on average; here it is a fraction, not %"
         )
     simulated = texts.get("simulated", "").lower()
     if simulated not in _TRUE | _FALSE:
