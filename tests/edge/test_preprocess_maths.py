@@ -495,6 +495,18 @@ def test_one_spectrum_is_treated_as_in_a_batch_and_left_as_it_was(name: str, val
     np.testing.assert_array_equal(values, before)
 
 
+@pytest.mark.parametrize("bands", [255, 256, 1918, 1919, 1920, 2001, 2050])
+def test_nothing_is_read_beyond_the_spectrum(bands: int) -> None:
+    nm = 400.0 + np.arange(bands)
+    inside = np.random.default_rng(bands).normal(size=(2, bands))
+    surrounded = np.full((4, bands + 512), np.nan)
+    surrounded[1:3, 256:-256] = inside
+    view = surrounded[1:3, 256:-256]
+    np.testing.assert_array_equal(stft_magnitude(view), stft_magnitude(inside))
+    np.testing.assert_array_equal(savitzky_golay(view, nm), savitzky_golay(inside, nm))
+    np.testing.assert_array_equal(stft_magnitude(view[0]), stft_magnitude(inside[0]))
+
+
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - {"absorbance", "stft"}))
 def test_values_must_be_finite_and_match_the_wavelengths(name: str) -> None:
     function = FUNCTIONS[name]
