@@ -9,6 +9,7 @@ __all__ = [
     "InstrumentError",
     "LogError",
     "MeasurementError",
+    "NoSuchPortError",
     "NothingLeftError",
     "PortError",
     "PortGoneError",
@@ -53,6 +54,10 @@ class ProfileError(StibiumError, ValueError):
 
 class PortError(StibiumError, OSError):
     """A port that cannot be opened, is taken, or has gone."""
+
+
+class NoSuchPortError(PortError):
+    """A port that is not there, or not yet."""
 
 
 class PortGoneError(PortError):

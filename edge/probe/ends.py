@@ -54,7 +54,7 @@ class PtyEnd:
     def plug(self) -> None:
         """See `End`."""
         if self._link is not None and self._link.exists() and not self._link.is_symlink():
-            raise PortError(f"{self._link}: is there and no link; name another path for --link")
+            raise PortError(f"{self._link}: exists and is no symbolic link; name another path for --link")
         self._ours, self._theirs = os.openpty()
         # No echo, no translation of line ends: from the first byte on, before any host has set it up.
         tty.setraw(self._theirs)

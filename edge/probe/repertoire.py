@@ -66,10 +66,9 @@ def from_spectra(spectra: Sequence[Spectrum], raw: bool = False, payload_limit: 
     dark, white = _made_up_references(first.wavelengths_nm)
     takes = []
     for spectrum in spectra:
-        if not np.array_equal(spectrum.wavelengths_nm, first.wavelengths_nm):
-            raise UnsuitableSpectrumError(
-                f"{_named(spectrum)}: not on the wavelengths of {_named(first)}; play them apart"
-            )
+        reason = why_not_playable(spectrum, first)
+        if reason:
+            raise UnsuitableSpectrumError(f"{_named(spectrum)}: {reason}")
         reflectance = _reflectance(spectrum)
         counts = dark.values + reflectance * (white.values - dark.values)
         take = Take(
@@ -98,7 +97,7 @@ def from_spectra(spectra: Sequence[Spectrum], raw: bool = False, payload_limit: 
         payload_limit=min(max(payload_limit, 64), MAX_PAYLOAD),
         splices_nm=first.splices_nm,
         name=_NAME,
-        serial_number="virtual",
+        serial_number="",
         firmware="1",
     )
     return Repertoire(identification, tuple(takes), first.wavelengths_nm)
@@ -164,14 +163,17 @@ def _named(spectrum: Spectrum) -> str:
     return spectrum.source or spectrum.sample_id
 
 
+def why_not_playable(spectrum: Spectrum, first: Spectrum) -> str:
+    """Say why a spectrum cannot be played by the probe that plays `first`; "" if it can."""
+    if spectrum.quantity not in ("reflectance", "absorbance"):
+        return f"holds {spectrum.quantity.replace('_', ' ')}; a probe is played from reflectance"
+    if not np.array_equal(spectrum.wavelengths_nm, first.wavelengths_nm):
+        return f"not on the wavelengths of {_named(first)}; play them apart"
+    return ""
+
+
 def _reflectance(spectrum: Spectrum) -> Floats:
-    if spectrum.quantity == "absorbance":
-        return np.power(10.0, -spectrum.values)
-    if spectrum.quantity != "reflectance":
-        raise UnsuitableSpectrumError(
-            f"{_named(spectrum)}: holds {spectrum.quantity.replace('_', ' ')}; a probe is played from reflectance"
-        )
-    return spectrum.values
+    return np.power(10.0, -spectrum.values) if spectrum.quantity == "absorbance" else spectrum.values
 
 
 def _made_up_references(wavelengths_nm: Floats) -> tuple[Take, Take]:

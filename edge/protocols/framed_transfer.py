@@ -21,6 +21,8 @@ from .framed_messages import (
     Values,
 )
 
+_REMEMBERED = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -53,12 +55,14 @@ class Abandoned:
 class Assembler:
     """Collects the frames of one measurement at a time, in any order, each as often as it comes.
 
-    Numbers of measurements count up, so whatever is not above the last one finished is a repetition and
-    ignored: a measurement comes out once.
+    Numbers of measurements count up, so one that is not above the last one finished is a repetition and
+    ignored: a measurement comes out once. Unless its checksum is another one: then the instrument was switched
+    off and on and did not say so, and counts from 1 again.
     """
 
     def __init__(self) -> None:
         self.finished = 0
+        self._finished_crcs: dict[int, int | None] = {}
         self.abandoned: list[Abandoned] = []
         self._boot: int | None = None
         self._clear()
@@ -75,8 +79,24 @@ class Assembler:
             # Pieces that came before their head may belong to the new life; the checksum will tell.
             if self.head is not None:
                 self._abandon()
-            self.finished = 0
+            self._count_anew()
         self._boot = boot
+
+    def repeats(self, head: SpectrumHead) -> bool:
+        """Whether this measurement has been finished or given up here already."""
+        if head.boot != self._boot or head.measurement not in self._finished_crcs:
+            return False
+        return self._finished_crcs[head.measurement] in (None, head.values_crc)
+
+    def _count_anew(self) -> None:
+        self.finished = 0
+        self._finished_crcs.clear()
+
+    def _note_finished(self, number: int, values_crc: int | None) -> None:
+        self.finished = max(self.finished, number)
+        self._finished_crcs[number] = values_crc
+        if len(self._finished_crcs) > _REMEMBERED:
+            del self._finished_crcs[min(self._finished_crcs)]
 
     @property
     def arrived(self) -> int:
@@ -88,8 +108,10 @@ class Assembler:
         message = frame.message
         if isinstance(message, SpectrumHead):
             self.restart(message.boot)
-            if message.measurement <= self.finished:
+            if self.repeats(message):
                 return None
+            if message.measurement <= self.finished:
+                self._count_anew()
             self._turn_to(message.measurement)
             if self.head is not None and replace(self.head, age_ms=message.age_ms) != message:
                 self._pieces.clear()
@@ -136,7 +158,7 @@ class Assembler:
             return None
         frame_count = self.head.frame_count if self.head else 0
         abandoned = Abandoned(self.current, self.arrived, frame_count)
-        self.finished = self.current
+        self._note_finished(self.current, self.head.values_crc if self.head else None)
         self._clear()
         return abandoned
 
@@ -159,7 +181,7 @@ class Assembler:
             # Each frame was whole, together they are not: pieces of two spectra. All have to come again.
             self._pieces.clear()
             return None
-        self.finished = head.measurement
+        self._note_finished(head.measurement, head.values_crc)
         self._clear()
         return Measurement(head, np.frombuffer(data, ENCODING_DTYPES[head.encoding]).astype(np.float64))
 

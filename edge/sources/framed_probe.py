@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError, PortGoneError
+from ..errors import (
+    InstrumentError,
+    MeasurementError,
+    NoSuchPortError,
+    NothingLeftError,
+    PortError,
+    PortGoneError,
+)
 from ..profile import Profile
 from ..protocols.framed import VERSION, Damaged, Decoder, Event, Foreign, Frame, encode
 from ..protocols.framed_messages import (
@@ -136,7 +143,7 @@ class FramedProbe:
             PortError: the port cannot be opened, or nothing that speaks this protocol answers.
             InstrumentError: the instrument's wavelengths make no sense.
         """
-        pause_s = 0.1
+        pause_s, told = 0.1, ""
         while True:
             try:
                 self._open()
@@ -145,7 +152,9 @@ class FramedProbe:
                 self.close()
                 if not wait_for_port:
                     raise
-                self._notify(f"{error} (waiting)")
+                if str(error) != told:
+                    told = str(error)
+                    self._notify(f"{told} (waiting)")
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         if self.identification.step_nm == 0:
@@ -158,8 +167,8 @@ class FramedProbe:
         Raises:
             MeasurementError: it could not be fetched whole, or took too long; the next one may work.
             NothingLeftError: the instrument has nothing more to measure.
-            InstrumentError: the instrument refused, or another instrument answers now.
-            PortError: the port has gone and not come back.
+            InstrumentError: the instrument refused.
+            PortError: the port has gone and not come back, or another instrument is on it now.
         """
         self._request = self._request % U32 + 1
         message = Acquire(self._request, kind, scans, self._payload_limit)
@@ -246,6 +255,7 @@ class FramedProbe:
     def _reconnect(self, cause: PortGoneError) -> None:
         self.counters.replugs += 1
         self._notify(f"{cause} (waiting for it to come back)")
+        told = ""
         deadline = time.monotonic() + self._patience.replug_s
         pause_s = 0.1
         while True:
@@ -257,6 +267,10 @@ class FramedProbe:
             except PortError as error:
                 if time.monotonic() >= deadline:
                     raise PortError(f"{error} (gone for {self._patience.replug_s:g} s, given up)") from error
+                # That it is not there yet goes without saying.
+                if str(error) != told and not isinstance(error, NoSuchPortError):
+                    told = str(error)
+                    self._notify(told)
             else:
                 self._notify(f"{self.name}: connected again")
                 return
@@ -264,20 +278,22 @@ class FramedProbe:
     def _adopt(self, identification: Identification) -> None:
         before = self._identification
         if before is not None and _who(before) != _who(identification):
-            raise InstrumentError(
-                f"{self.name}: another instrument answers now ({_who(identification)} in place of {_who(before)}); "
-                "start again"
+            raise PortError(
+                f"{self.name}: another instrument answers now: {_who(identification)} in place of {_who(before)}"
             )
         self._identification = identification
         self._note_boot(identification.boot)
 
     def _note_boot(self, boot: int) -> None:
         if self._boot is not None and self._boot != boot:
-            self.counters.restarts += 1
-            self._newest = self._settled = 0
-            self._notify(f"{self.name}: the instrument was switched off and on")
+            self._note_restart()
         self._boot = boot
         self._assembler.restart(boot)
+
+    def _note_restart(self) -> None:
+        self.counters.restarts += 1
+        self._newest = self._settled = 0
+        self._notify(f"{self.name}: the instrument was switched off and on")
 
     def _acquire_wavelengths(self) -> Floats:
         measurement = self.acquire(Kind.WAVELENGTHS, 1)
@@ -414,11 +430,13 @@ class FramedProbe:
             if message.boot != self._boot:
                 self._send(Identify())
                 self._note_boot(message.boot)
-            if message.measurement <= self._assembler.finished:
+            if self._assembler.repeats(message):
                 self.counters.repeated += 1
                 if message.measurement <= self._settled:
                     self._send(Acknowledge(message.measurement))
                 return
+            if message.measurement <= self._assembler.finished:
+                self._note_restart()
         measurement = self._assembler.receive(frame)
         self._quiet_at = time.monotonic() + self._patience.quiet_s
         if measurement is not None:

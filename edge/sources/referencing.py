@@ -81,10 +81,16 @@ class References:
         """Give what has to be measured before the next target, in order; () if all is there and fresh."""
         if not identification.features & Feature.RAW_COUNTS:
             return ()
-        kinds = (Kind.WHITE,) if identification.features & Feature.DARK_SUBTRACTED else (Kind.DARK, Kind.WHITE)
-        wanting = [kind for kind in kinds if self._why_not(kind, identification.boot)]
         # A new dark goes with a new white: both drift together as the instrument warms.
-        return kinds if wanting else ()
+        return self._needed(identification) if self.complaint(identification) else ()
+
+    def complaint(self, identification: Identification) -> str:
+        """Say what is wrong with the dark and white in force; "" if nothing is."""
+        for kind in self._needed(identification):
+            why_not = self._why_not(kind, identification.boot)
+            if why_not:
+                return f"the {kind.name.lower()} reference {why_not}"
+        return ""
 
     def reflectance(self, measurement: Measurement, identification: Identification, wavelengths_nm: Floats) -> Floats:
         """Return (bands,) (target - dark) / (white - dark); NaN where the white shows no light.

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from ..errors import PortError, PortGoneError
+from ..errors import NoSuchPortError, PortError, PortGoneError
 
 Direction = Literal["<", ">", "!"]
 """From the instrument, to it, or a remark on the port."""
@@ -68,7 +68,7 @@ class SerialPort:
                 name, baudrate=baudrate, timeout=0, write_timeout=write_timeout_s, exclusive=True
             )
         except (OSError, ValueError, termios.error) as error:
-            raise PortError(_why_not_open(name, error)) from error
+            raise _why_not_open(name, error) from error
         self._fd = _file_descriptor(self._serial)
         self._remark("opened")
 
@@ -108,7 +108,7 @@ class SerialPort:
 
     def _hung_up(self, error: Exception) -> PortGoneError:
         self._remark(f"hung up: {error}")
-        return PortGoneError(f"{self.name}: the port hung up ({error}); was it unplugged?")
+        return PortGoneError(f"{self.name}: the port hung up; was it unplugged?")
 
     def _remark(self, text: str) -> None:
         if self._tap:
@@ -123,31 +123,35 @@ def _file_descriptor(port: Any) -> int | None:
         return None
 
 
-def _why_not_open(name: str, error: Exception) -> str:
+def _why_not_open(name: str, error: Exception) -> PortError:
     cause = error
     while getattr(cause, "errno", None) is None and isinstance(cause.__context__, Exception):
         cause = cause.__context__
     number = getattr(cause, "errno", None)
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return NoSuchPortError(f"{name}: no such port; {_ports_there()}; --wait-for-port waits for it")
+    if number == errno.ECONNREFUSED:
+        return NoSuchPortError(f"{name}: nothing listens there; is the instrument, or `stibium probe --tcp`, running?")
+    return PortError(f"{name}: {_what_to_do(name, error, cause, number)}")
+
+
+def _what_to_do(name: str, error: Exception, cause: Exception, number: int | None) -> str:
     path = name.removeprefix("spy://").split("?")[0]
     if isinstance(cause, socket.gaierror):
-        return f"{name}: no such host"
+        return "no such host"
     if isinstance(cause, TimeoutError):
-        return f"{name}: no answer from there; is it the right address, and on the same network?"
-    if number == errno.ECONNREFUSED:
-        return f"{name}: nothing listens there; is the instrument, or `stibium probe --tcp`, running?"
-    if number == errno.ENOENT:
-        return f"{name}: no such port; {_ports_there()}, or wait for it with --wait-for-port"
+        return "no answer from there; is it the right address, and on the same network?"
     if number in (errno.EACCES, errno.EPERM):
-        return f"{name}: no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
+        return f"no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
     if number in (errno.EBUSY, errno.EAGAIN):
-        return f"{name}: another program has it open; `fuser -v {path}` names it"
+        return f"another program has it open; `fuser -v {path}` names it"
     if number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL) or isinstance(error, termios.error):
-        return f"{name}: not a serial port; {_ports_there()}"
+        return f"not a serial port; {_ports_there()}"
     if "Could not configure port" in str(error):
-        return f"{name}: not a serial port, or one without hardware behind it; {_ports_there()}"
+        return f"not a serial port, or one without hardware behind it; {_ports_there()}"
     if isinstance(error, ValueError):
-        return f"{name}: not a port ({error}); give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT"
-    return f"{name}: cannot be opened: {getattr(cause, 'strerror', None) or error}"
+        return f"not a port ({error}); give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT"
+    return f"cannot be opened: {getattr(cause, 'strerror', None) or error}"
 
 
 def _ports_there() -> str:
