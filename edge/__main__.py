@@ -1,0 +1,5 @@
+"""`python -m stibium.edge` is `stibium`, for processes that start themselves."""
+
+from .cli import main
+
+main()
