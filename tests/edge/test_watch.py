@@ -128,7 +128,7 @@ def test_once_takes_what_is_there_and_the_next_time_nothing(device: Device) -> N
 def test_once_refuses_with_a_reason_and_exit_code_1(device: Device) -> None:
     (device.drop / "a.asd").write_bytes(asd_bytes())
     (device.drop / "b.asd").write_bytes(asd_bytes()[:8000])
-    done = device.once()
+    done = device.once(settle_s=0.1)
     assert done.returncode == 1
     records = {json.loads(line)["source"]: json.loads(line) for line in done.stdout.splitlines()}
     assert records[str(device.drop / "a.asd")]["status"] == "estimate"
@@ -149,7 +149,7 @@ def test_once_leaves_what_is_still_being_written_and_says_so(device: Device) -> 
     )
     try:
         until((device.drop / "endless.log").exists)
-        done = device.once()
+        done = device.once(settle_s=0.2)
     finally:
         writer.kill()
         writer.wait()
@@ -179,7 +179,7 @@ def test_impossible_options_are_a_usage_error(device: Device, option: list[str])
 def test_a_signal_stops_it_cleanly_with_a_summary(device: Device, number: int) -> None:
     (device.drop / "a.asd").write_bytes(asd_bytes())
     (device.drop / "b.asd").write_bytes(b"no spectrum\n")
-    watcher = device.start()
+    watcher = device.start(settle_s=0.1)
     until(lambda: (device.readings(), device.refusals()) == (["a"], ["b.asd"]))
     out, err = watcher.stop(number)
     assert watcher.process.returncode == 0
