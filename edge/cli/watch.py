@@ -91,9 +91,7 @@ def watch(
     ctx.exit(1 if once and (left or report.refused) else 0)
 
 
-def _take_for_ever(
-    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float
-) -> None:
+def _take_for_ever(watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float) -> None:
     gone = ""
     while not stop.asked:
         _take(watched, engine, report, stop)
