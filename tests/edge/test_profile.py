@@ -1,0 +1,72 @@
+"""Probe profiles: what is in the file is taken, and nothing else is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stibium.edge.errors import ProfileError
+from stibium.edge.profile import Profile, parse_profile, profile_names, read_profile
+
+
+def test_the_shipped_profile_says_the_defaults() -> None:
+    assert profile_names() == ["framed_serial"]
+    assert read_profile() == read_profile("framed_serial") == Profile()
+
+
+def test_every_setting_stands_in_the_shipped_profile() -> None:
+    import stibium.firmware_configs.probes as probes
+
+    text = (Path(probes.__path__[0]) / "framed_serial.toml").read_text()
+    profile = Profile()
+    for section in (profile.serial, profile.measuring, profile.patience):
+        for key, value in vars(section).items():
+            assert f"{key} = {value}" in text
+
+
+def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[serial]\nbaudrate = 921600\n[patience]\nquiet_s = 1\n')
+    profile = read_profile(path)
+    assert (profile.name, profile.serial.baudrate, profile.patience.quiet_s) == ("mine", 921600, 1.0)
+    assert profile.patience.reply_s == Profile().patience.reply_s
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nmae = 'x'", "unknown key nmae; known are name, protocol, serial, measuring, patience"),
+        ("[serial]\nbaud = 1", "unknown key serial.baud; known are baudrate"),
+        ("[wifi]\nx = 1", "unknown key wifi"),
+        ("[serial]\nbaudrate = '115200'", "serial.baudrate = '115200'; a whole number above 0"),
+        ("[serial]\nbaudrate = 0", "serial.baudrate = 0; a whole number above 0"),
+        ("[serial]\nbaudrate = 1e5", "a whole number"),
+        ("[measuring]\npoints = true", "measuring.points = True; a whole number"),
+        ("[measuring]\nscans = 70000", "at most 65535"),
+        ("[patience]\nquiet_s = -1", "patience.quiet_s = -1; a number above 0"),
+        ("[patience]\nquiet_s = nan", "a number above 0"),
+        ("[patience]\nreplug_s = inf", "a number above 0"),
+        ("serial = 3", "serial is no section; write [serial]"),
+        ("name = 3", "name = 3; a text is needed"),
+        ("name = ' '", "a text is needed"),
+        ("protocol = 'modbus'", "protocol 'modbus'; this program speaks framed"),
+        ("name = ", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, says: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse_profile(text, "my.toml")
+    assert str(caught.value).startswith("my.toml: ")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_profiles_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="fieldspec: no profile of that name; there are framed_serial"):
+        read_profile("fieldspec")
+    with pytest.raises(ProfileError, match="nope.toml: No such file"):
+        read_profile(tmp_path / "nope.toml")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ProfileError, match="not a text file"):
+        read_profile(binary)
