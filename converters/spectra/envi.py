@@ -242,7 +242,7 @@ def iter_envi(
     if len(data) > expected:
         raise SpectrumFileError(f"{data_source}: {len(data)} bytes, its header announces {expected}")
     table = np.frombuffer(data, header.dtype, offset=header.offset).reshape(header.spectra, header.bands)
-    names = header.names or tuple(f"spectrum {i + 1}" for i in range(header.spectra))
+    names = header.names or ("",) * header.spectra
     rows = [i for i, name in enumerate(names) if not _NOT_SPECTRA.match(name)]
     nm = to_nm(header.wavelengths, header.unit, source)
     backwards = nm[0] > nm[-1]
@@ -262,7 +262,14 @@ def iter_envi(
         if np.count_nonzero(there) < 2:
             continue
         try:
-            yield _spectrum(names[i], *merge_equal(nm[kept][there], row[there]), quantity, splices_nm, header, source)
+            yield _spectrum(
+                names[i] or f"spectrum {i + 1}",
+                *merge_equal(nm[kept][there], row[there]),
+                quantity,
+                splices_nm,
+                header,
+                source,
+            )
         except UnusableSpectrumError as error:
             reason = str(error).removeprefix(f"{source}: ")
             located = UnusableSpectrumError(f"{source}: spectrum {i + 1} ({shortened(names[i], 60)[1:-1]}): {reason}")

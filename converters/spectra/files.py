@@ -15,6 +15,11 @@ HEAD_BYTES = 1 << 16
 """Enough of a file to know its format by; a whole .asd of 2151 channels with its reference fits in."""
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    # Opening a pipe waits for a writer otherwise, for ever if there is none.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
     """Open an ordinary file for reading; every refusal of the operating system becomes one line.
@@ -23,7 +28,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
         SpectrumFileError: the file is not there, is a folder, a pipe or a device, or may not be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SpectrumFileError(f"{path}: is no ordinary file; copy its content into one")
             yield file

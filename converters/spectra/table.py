@@ -283,7 +283,8 @@ def from_texts(
         raise UnusableSpectrumError(
             f"{source}: {where}: unknown quantity {shortened(quantity)}; known are {', '.join(get_args(Quantity))}"
         )
-    mean = float(np.mean(values)) if values.size else 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = float(np.mean(values)) if values.size else 0.0
     if quantity == "reflectance" and 3.0 < mean < np.inf:
         raise UnusableSpectrumError(
             f"{source}: {where}: reflectance of {mean:.3g} on average; here it is a fraction, not %"

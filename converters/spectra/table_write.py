@@ -29,7 +29,7 @@ def write_table(
     """Write spectra of one grid as a table; the file appears under its name when it is whole.
 
     Memory is that of one spectrum. Values are written with nine significant digits, so that every float32
-    comes back exactly and a float64 within 5e-9 of its size; wavelengths come back exactly. Names in `extra`
+    comes back as it was and a float64 within 5e-9 of its size; wavelengths come back exactly. Names in `extra`
     that are a wavelength or a column of the format get "extra " before them; of `extra`, texts and numbers
     are written.
 
