@@ -60,7 +60,9 @@ DETECTORS_NM = (np.arange(338.2, 1017, 6.8), np.arange(971.8, 1913, 13.5), np.ar
 
 def soil_reflectance(nm: np.ndarray) -> np.ndarray:
     """A soil-like curve: rising, with bands at 1414, 1915 and 2207 nm."""
-    bands = sum(d * np.exp(-0.5 * ((nm - at) / w) ** 2) for d, at, w in [(0.05, 1414, 25), (0.09, 1915, 30), (0.04, 2207, 15)])
+    bands = sum(
+        d * np.exp(-0.5 * ((nm - at) / w) ** 2) for d, at, w in [(0.05, 1414, 25), (0.09, 1915, 30), (0.04, 2207, 15)]
+    )
     return 0.05 + 0.35 * (1 - np.exp(-(nm - 300) / 500)) - bands
 
 
@@ -81,13 +83,21 @@ def sed(
     for i, wavelength in enumerate(nm):
         cells = [f"{wavelength:6.1f}"]
         for label, values in columns.items():
-            cells.append(f"{values[i]:7.3f}" if "%" in label else f"{values[i]:.6E}".replace("E+", "E+0").replace("E-", "E-0"))
+            cells.append(
+                f"{values[i]:7.3f}" if "%" in label else f"{values[i]:.6E}".replace("E+", "E+0").replace("E-", "E-0")
+            )
         lines.append("\t".join(cells))
     return (end.join(lines) + end).encode()
 
 
 def svc(
-    nm: np.ndarray, reflectance: np.ndarray, *, columns: int = 4, white: float = 100000.0, end: str = "\r\n", **header: str
+    nm: np.ndarray,
+    reflectance: np.ndarray,
+    *,
+    columns: int = 4,
+    white: float = 100000.0,
+    end: str = "\r\n",
+    **header: str,
 ) -> bytes:
     """A `.sig` file of radiances over a white reference, with reflectance in % as the fourth column."""
     keys = SVC_HEADER | {key.replace("_", " "): value for key, value in header.items()}
