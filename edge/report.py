@@ -115,26 +115,31 @@ def _table_row(outcome: Estimate | Refusal, bundle: Bundle) -> tuple[str, str, s
     if isinstance(outcome, Refusal):
         return outcome.sample_id or os.path.basename(outcome.source), "refused", "", _refused_reason(outcome)
     name = outcome.sample_id if not outcome.measurement else f"{outcome.sample_id} {outcome.measurement}"
-    value = f"{outcome.bound}{' ' if outcome.bound else ''}{in_figures(outcome.value)}"
+    value = shown_value(outcome.value, outcome.bound, outcome.verdict)
+    interval = shown_interval(outcome.low, outcome.high, bundle.calibrated_range)
     verdict = {"inside": "inside calibration", "outside": "outside calibration", "unknown": "unknown"}[outcome.verdict]
     remarks = [f"{verdict}: {outcome.reason}" if outcome.reason else verdict]
     if outcome.bound:
         remarks.append("above the calibrated range" if outcome.bound == ">" else "below the calibrated range")
-    # A value outside the calibration never stands bare: somebody will copy just the number.
-    shown = f"({value})" if outcome.verdict != "inside" else value
-    return name, shown, _interval(outcome, bundle.calibrated_range), "; ".join([*remarks, *outcome.flags])
+    return name, value, interval, "; ".join([*remarks, *outcome.flags])
 
 
-def _interval(outcome: Estimate, calibrated_range: tuple[float, float]) -> str:
-    if outcome.low is None or outcome.high is None:
+def shown_value(value: float, bound: str, verdict: str) -> str:
+    """Write an estimate; outside the calibration it never stands bare, for somebody will copy just the number."""
+    text = f"{bound}{' ' if bound else ''}{in_figures(value)}"
+    return text if verdict == "inside" else f"({text})"
+
+
+def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:
+    """Write an interval; an end on the edge of the calibrated range was cut off there and is shown as a bound."""
+    if low is None or high is None:
         return "-"
-    # An end on the edge of the calibrated range was cut off there: it is a bound.
     lowest, highest = calibrated_range
-    low = f"{'< ' if outcome.low <= lowest else ''}{in_figures(outcome.low)}"
-    high = f"{'> ' if outcome.high >= highest else ''}{in_figures(outcome.high)}"
-    if outcome.low >= highest or outcome.high <= lowest:
-        return high if outcome.low >= highest else low
-    return f"{low} - {high}"
+    first = f"{'< ' if low <= lowest else ''}{in_figures(low)}"
+    last = f"{'> ' if high >= highest else ''}{in_figures(high)}"
+    if low >= highest or high <= lowest:
+        return last if low >= highest else first
+    return f"{first} - {last}"
 
 
 def _refused_reason(outcome: Refusal) -> str:
