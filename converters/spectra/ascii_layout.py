@@ -101,6 +101,32 @@ def _are_wavelengths(numbers: Floats) -> bool:
     return int(min((steps <= 0).sum(), (steps >= 0).sum())) < MAX_DETECTORS
 
 
+def names_samples(lines: list[str], header_at: int, delimiter: str | None) -> bool:
+    """Say whether a header's numbers are numbers of samples, and the wavelengths go down the first column.
+
+    If both look like wavelengths, those that reach further are.
+    """
+    header = split(lines[header_at], delimiter)
+    first = []
+    for line in lines[header_at + 1 :]:
+        if line.strip():
+            try:
+                value = as_float(split(line, delimiter)[0].replace(",", ".", 1))
+            except SpectrumFileError:
+                return False
+            if value is None or np.isnan(value):
+                return False
+            first.append(value)
+    if not _are_wavelengths(np.array(first)):
+        return False
+    reach = max(
+        max(numbers) - min(numbers)
+        for _, at in wavelength_groups(header)
+        if (numbers := [float(WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".")) for i in at])  # type: ignore[index]
+    )
+    return max(first) - min(first) > reach
+
+
 def find_down(lines: list[str], delimiter: str | None) -> int | None:
     """Find the first of three lines in a row that are numbers in the same number of columns, two or more."""
     before = (0, 0)

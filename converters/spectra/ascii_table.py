@@ -18,6 +18,7 @@ from .ascii_layout import (
     down_header,
     find_across,
     find_down,
+    names_samples,
     rows_from,
     split,
     wavelength_groups,
@@ -118,7 +119,7 @@ def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> I
     lines = split_lines(decode_text(data, source), source)
     for delimiter in DELIMITERS:
         header_at = find_across(lines, delimiter)
-        if header_at is not None:
+        if header_at is not None and not names_samples(lines, header_at, delimiter):
             return _read_across(lines, header_at, delimiter, source, on_bad)
     for delimiter in DELIMITERS:
         start = find_down(lines, delimiter)

@@ -108,8 +108,8 @@ def write_ascii_table(path: str | os.PathLike[str], spectra: Iterable[Spectrum])
     with replacing(target) as file:
         title = f"Wavelength (nm) {_TITLES[first.quantity]}"
         file.write(("\t".join([title, *names]) + "\n").encode("utf-8", "replace"))
-        for nm, values in zip(first.wavelengths_nm, np.stack(columns, axis=1).tolist(), strict=True):
-            file.write((row % (name_nm(nm), *values)).encode("ascii"))
+        for nm, values in zip(first.wavelengths_nm, np.stack(columns, axis=1), strict=True):
+            file.write((row % (name_nm(nm), *values.tolist())).encode("ascii"))
     return len(names)
 
 

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra import (
+    Spectrum,
     SpectrumFileError,
     TruncatedFileError,
     UnknownFormatError,
     read_ascii_table,
+    write_ascii_table,
 )
 from stibium.converters.spectra.ascii_table import looks_like_ascii_table, parse_ascii_table
 from text_samples import soil_reflectance
@@ -246,6 +248,37 @@ def test_percent_or_fraction_is_decided_by_the_99th_percentile():
 def test_refused_with_its_reason(data, kind, reason):
     with pytest.raises(kind, match=rf"^a.txt: .*{reason}"):
         parse_ascii_table(data, "a.txt")
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_numbers_of_samples_are_no_wavelengths(delimiter):
+    samples = [str(1001 + i) for i in range(20)]
+    soils = np.stack([SOILS[0] * (1 - i / 40) for i in range(20)]).round(5)
+    for write, extra in (
+        (down, {"axis": "Wavelength"}),
+        (down, {"axis": ""}),
+        (across, {}),
+        (across, {"first": "Wavelength"}),
+    ):
+        spectra = parse_ascii_table(write(NM, soils, samples, delimiter, **extra), "a.txt")
+        assert [s.sample_id for s in spectra] == samples
+        np.testing.assert_allclose(np.stack([s.values for s in spectra]), soils)
+
+
+@pytest.mark.parametrize("quantity", ["reflectance", "transmittance", "absorbance", "raw_dn", "radiance", "irradiance"])
+def test_what_we_write_is_read_back(tmp_path: Path, quantity):
+    values = {"raw_dn": 30000 * SOILS, "radiance": 9 * SOILS}.get(quantity, SOILS)
+    soils = [
+        Spectrum(NM, values[0], quantity, "RS052", measurement="00003"),
+        Spectrum(NM, values[1], quantity, 'tab\tand "quote"', simulated=True),
+    ]
+    assert write_ascii_table(tmp_path / "a.txt", soils) == 2
+    first, second = read_ascii_table(tmp_path / "a.txt")
+    assert (first.sample_id, first.measurement, first.simulated) == ("RS052", "00003", False)
+    assert (second.sample_id, second.simulated) == ("tab and quote", True)
+    for spectrum, expected in zip((first, second), values, strict=False):
+        assert spectrum.quantity == quantity
+        np.testing.assert_allclose(spectrum.values, expected, rtol=5e-9)
 
 
 def test_two_sets_of_wavelengths_are_refused():
