@@ -49,7 +49,7 @@ def join_detectors(
             raise UnusableSpectrumError(
                 f"{source}: wavelengths go back from {overlap[1]:g} to {overlap[0]:g} nm, as no detectors do"
             )
-        middle = (overlap[0] + overlap[1]) / 2
+        middle = round((overlap[0] + overlap[1]) / 2, 6)
         joins.append(next((join for join in joins_nm if overlap[0] <= join <= overlap[1]), middle))
     edges = [-np.inf, *joins, np.inf]
     kept = np.concatenate(
