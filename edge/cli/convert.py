@@ -202,44 +202,25 @@ def _all_spectra(
 ) -> Iterator[Spectrum]:
     """Yield what can be written, and refuse the rest."""
     from ...converters.spectra.errors import StibiumError
-    from ...converters.spectra.read import iter_spectra
+    from ..estimate import Refusal
+    from ..sources.files import iter_file
 
     fit = _Fit(to, splices, grid_nm)
     for path in _files(inputs, out, to, tally):
         tally.files += 1
-        before = tally.spectra
-        try:
-            _check_size(path)
-            for spectrum in iter_spectra(path, tally.refuse):
-                try:
-                    fitting = fit.of(spectrum)
-                except StibiumError as error:
-                    tally.refuse(error)
-                    continue
-                tally.spectra += 1
-                if sys.stderr.isatty() and tally.spectra % _PROGRESS_EVERY == 0:
-                    click.echo(f"\r{tally.spectra} spectra", nl=False, err=True)
-                yield fitting
-        except StibiumError as error:
-            taken = tally.spectra - before
-            tally.refuse(f"{error} ({taken} spectra before that were taken)" if taken else error)
-
-
-def _check_size(path: str) -> None:
-    """Refuse what does not fit into memory; our own tables are read by the line, however long."""
-    from ...converters.spectra.errors import SpectrumFileError
-    from ...converters.spectra.files import HEAD_BYTES, unpacked
-    from ...converters.spectra.table import looks_like_table
-    from ..sources.files import oversize
-
-    try:
-        reason = oversize(path)
-    except OSError:
-        return  # the reader finds the same and says it in its own words
-    if reason is not None and os.path.isfile(path):
-        with unpacked(path) as file:
-            if not looks_like_table(file.read(HEAD_BYTES)):
-                raise SpectrumFileError(f"{path}: {reason}")
+        for item in iter_file(path):
+            if isinstance(item, Refusal):
+                tally.refuse(f"{item.source}: {item.reason}")
+                continue
+            try:
+                fitting = fit.of(item)
+            except StibiumError as error:
+                tally.refuse(error)
+                continue
+            tally.spectra += 1
+            if sys.stderr.isatty() and tally.spectra % _PROGRESS_EVERY == 0:
+                click.echo(f"\r{tally.spectra} spectra", nl=False, err=True)
+            yield fitting
 
 
 class _Fit:
