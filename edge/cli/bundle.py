@@ -14,7 +14,14 @@ from .options import load_bundle
 
 @click.command(epilog="Example:  stibium info sb.tflite")
 @click.argument("bundle", required=False, type=click.Path())
-@click.option("--format", "out_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "out_format",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How results are written.",
+)
 def info(bundle: str | None, out_format: str) -> None:
     """Print what a model file holds: element, range, preprocessing, where it comes from.
 
