@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..bundle import Bundle
-from .options import load_bundle
+from .options import format_option, load_bundle
 
 
 @click.command(epilog="Example:  stibium info sb.tflite")
@@ -37,9 +37,7 @@ def info(bundle: str | None, out_format: str) -> None:
 
 @click.command(epilog="Example:  stibium check sb.tflite")
 @click.argument("bundle", required=False, type=click.Path())
-@click.option(
-    "--format", "out_format", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True
-)
+@format_option
 @click.pass_context
 def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
     """Recompute a model's golden answers on this device; fails if they differ.
