@@ -39,6 +39,7 @@ class _Held:
 
     number: int
     request: int
+    kind: Kind
     first_sequence: int
     messages: list[Message]
     made_s: float
@@ -70,10 +71,13 @@ class VirtualInstrument:
         self._button_s = button_s
         self._loop = loop
         self._next_target = 0
+        self._held: _Held | None = None
         self.power_cycle(0.0, boot)
 
     def power_cycle(self, now_s: float, boot: int | None = None) -> None:
         """Switch off and on: everything is forgotten except what is in front of the probe."""
+        if self._held is not None and not self._held.acknowledged and self._held.kind == Kind.TARGET:
+            self._next_target -= 1
         self._identification = replace(
             self._repertoire.identification, boot=random.randrange(1, U32) if boot is None else boot
         )
@@ -84,7 +88,7 @@ class VirtualInstrument:
         self._number = 0
         self._last_request = 0
         self._ready_s = 0.0
-        self._held: _Held | None = None
+        self._held = None
         self._pushed: dict[Kind, Take] = {}
         self._to_push: deque[tuple[Kind, Take]] = deque()
         self._identified = False
@@ -244,7 +248,7 @@ class VirtualInstrument:
         head, pieces = split(head, take.values, min(own, limit or own))
         if seconds:
             self._reply(self._status(now_s), now_s)
-        self._held = _Held(self._number, request, self._sequence, [head, *pieces], self._ready_s)
+        self._held = _Held(self._number, request, kind, self._sequence, [head, *pieces], self._ready_s)
         self._sequence = (self._sequence + 1 + len(pieces)) & U16
         self._send_held([range(len(self._held.messages))], self._ready_s)
 

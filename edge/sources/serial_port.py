@@ -61,11 +61,13 @@ class SerialPort:
         self._tap = tap
         if name.startswith(("socket://", "rfc2217://")) and not _PORT_NUMBER.search(name):
             raise PortError(f"{name}: a port number is missing; write {name.split('://')[0]}://HOST:PORT")
+        # pyserial's RFC 2217 client knows no time-out for writing and refuses one.
+        write_timeout = None if name.startswith("rfc2217://") else write_timeout_s
         try:
             # Reading never blocks inside pyserial: a change of its time-out would reconfigure the port each
             # time, and a longer read that ends in a hang-up would take the bytes before it along.
             self._serial: Any = serial.serial_for_url(
-                name, baudrate=baudrate, timeout=0, write_timeout=write_timeout_s, exclusive=True
+                name, baudrate=baudrate, timeout=0, write_timeout=write_timeout, exclusive=True
             )
         except (OSError, ValueError, termios.error) as error:
             raise _why_not_open(name, error) from error
