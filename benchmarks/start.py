@@ -27,6 +27,8 @@ def main() -> bool:
         command = [program, "predict", str(one), "--log", str(Path(folder) / "log.db")]
         env = dict(os.environ)
         env.pop("STIBIUM_MODEL", None)
+        # An installed package is compiled once; where this is set, it would be compiled at each start.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         ours, theirs = [], []
         for i in range(RUNS + 2):
             pair = run_process(command, env), run_process(reference, env)

@@ -1,1 +1,3 @@
 """Everything that runs on the device. NumPy only: no TensorFlow, no SciPy."""
+
+__version__ = "0.1.0"

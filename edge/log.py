@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..converters.spectra.spectrum import Spectrum
+from . import __version__
 from .errors import LogError
 from .estimate import Estimate, Refusal
 
@@ -122,7 +123,7 @@ class Log:
             self._db.execute("PRAGMA foreign_keys=ON")
             self._prepare_schema()
             self._model = (model_sha256, model_name)
-            self._software = _software()
+            self._software = f"stibium {__version__}"
             self._grid_ids: dict[bytes, int] = {}
         except sqlite3.Error as error:
             self._db.close()
@@ -211,9 +212,9 @@ class Log:
     def _add_reading(self, spectrum: Spectrum, stored_at: str) -> int | None:
         position = spectrum.position
         cursor = self._db.execute(
-            "INSERT INTO readings(stored_at, software, source, sample_id, measurement, measured_at, instrument, quantity,"
-            " grid_id, spectrum, splices_nm, saturated, latitude_deg, longitude_deg,"
-            " altitude_m, comment, simulated)"
+            "INSERT INTO readings(stored_at, software, source, sample_id, measurement, measured_at, instrument,"
+            " quantity, grid_id, spectrum, splices_nm, saturated, latitude_deg, longitude_deg, altitude_m, comment,"
+            " simulated)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 stored_at,
@@ -303,12 +304,6 @@ class _Transaction:
             self._db.execute("COMMIT")
         elif self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-
-def _software() -> str:
-    from importlib.metadata import version
-
-    return f"stibium {version('stibium')}"
 
 
 def _cannot(path: Path, what: str, error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from ...converters.spectra.errors import StibiumError
+from .. import __version__
 
 DEVICE_COMMANDS = {
     "predict": "predict:predict",
@@ -56,7 +57,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example:  stibium predict soil00001.asd",
 )
-@click.version_option(package_name="stibium")
+@click.version_option(__version__, prog_name="stibium")
 def stibium() -> None:
     """Antimony in soil from contact-probe reflectance spectra."""
 
