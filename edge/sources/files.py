@@ -242,7 +242,7 @@ def oversize(path: str) -> str | None:
     size = sum(os.stat(part).st_size for part in parts_of(path))
     if size <= SINGLE_BYTES // DEFLATE_AT_MOST:
         return None
-    if size <= SINGLE_BYTES and not _head(path, len(GZIP_MAGIC))[1]:
+    if size <= min(SINGLE_BYTES, TEXT_BYTES, MANY_BYTES) and not _head(path, len(GZIP_MAGIC))[1]:
         return None  # small enough whatever it is: no need to find out, or to import what would
     limit, packed = _limit_of(path)
     if packed and size <= limit:
