@@ -1,0 +1,250 @@
+"""Spectra joined with laboratory values by the sample's name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..converters.spectra.spectrum import Spectrum
+from ..edge.engine import average_samples
+from ..edge.errors import PreprocessError, UnsuitableSpectrumError
+from ..edge.estimate import Refusal, require_reflectance
+from ..edge.preprocess import Recipe
+from ..edge.sources.files import iter_spectra
+from .assays import Assays
+from .errors import TrainingDataError
+
+Floats = NDArray[np.float64]
+Replicates = Literal["average", "each"]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Usable spectra with the laboratory values of their samples.
+
+    Attributes:
+        spectra: every single measurement, those of one sample side by side, samples in the order of the assays.
+        target: sample -> value in `unit`, of the samples that have spectra.
+        element, unit: of the values.
+        refused: files and spectra that cannot be used, and why.
+        without_assay: samples with spectra and no value, in the order met.
+        without_spectra: samples with a value and no usable spectrum.
+        censored: samples left out because the laboratory gave only a bound.
+        excluded: samples left out for a value above `exclude_above`.
+        sha256: of all the spectra used and their values, so that a run can say what it was trained on.
+    """
+
+    spectra: tuple[Spectrum, ...]
+    target: dict[str, float]
+    element: str
+    unit: str
+    refused: tuple[Refusal, ...]
+    without_assay: tuple[str, ...]
+    without_spectra: tuple[str, ...]
+    censored: tuple[str, ...]
+    excluded: tuple[str, ...]
+    sha256: str
+
+    @property
+    def simulated(self) -> bool:
+        """True if any of the spectra is simulated."""
+        return any(spectrum.simulated for spectrum in self.spectra)
+
+    def notes(self, shown: int = 5) -> list[str]:
+        """Say in lines what was left out: how many, and the first `shown` names."""
+        lines = [f"refused {r.source}: {r.reason}" for r in self.refused[:shown]]
+        if len(self.refused) > shown:
+            lines.append(f"refused {len(self.refused) - shown} more")
+        for names, what in (
+            (self.without_assay, "with spectra have no assay"),
+            (self.without_spectra, "with an assay have no usable spectrum"),
+            (self.censored, f"left out: {self.element} is censored, only a bound is known"),
+            (self.excluded, f"left out: {self.element} above the given limit"),
+        ):
+            if names:
+                more = ", ..." if len(names) > shown else ""
+                plural = "sample" if len(names) == 1 else "samples"
+                lines.append(f"{len(names)} {plural} {what}: {', '.join(names[:shown])}{more}")
+        return lines
+
+
+def join(
+    items: Iterable[Spectrum | Refusal],
+    assays: Assays,
+    range_nm: tuple[float, float],
+    exclude_above: float | None = None,
+) -> Joined:
+    """Join spectra with assays by the sample's name.
+
+    Args:
+        items: spectra, and refusals of what could not be read.
+        assays: of one element.
+        range_nm: wavelengths the recipe needs.
+        exclude_above: leave out samples with more than this; Carvalho et al. 2024 left out soils above 1000 ppm Sb.
+
+    Raises:
+        TrainingDataError: nothing is left; the line says why.
+    """
+    order = {name: i for i, name in enumerate(assays.values)}
+    plain = assays.plain
+    excluded = {name for name, value in plain.items() if exclude_above is not None and value > exclude_above}
+    refused: list[Refusal] = []
+    without_assay: dict[str, None] = {}
+    seen: set[str] = set()
+    kept: list[Spectrum] = []
+    for item in items:
+        if isinstance(item, Refusal):
+            refused.append(item)
+            continue
+        if item.sample_id not in order:
+            without_assay[item.sample_id] = None
+            continue
+        try:
+            require_reflectance(item, range_nm)
+        except UnsuitableSpectrumError as error:
+            refused.append(Refusal(item.source, str(error), item.sample_id))
+            continue
+        seen.add(item.sample_id)
+        if item.sample_id in plain and item.sample_id not in excluded:
+            kept.append(item)
+    # Spectra on one grid together, so that they can be averaged and preprocessed in one piece.
+    kept.sort(key=lambda s: (order[s.sample_id], s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity))
+    used = {spectrum.sample_id for spectrum in kept}
+    joined = Joined(
+        spectra=tuple(kept),
+        target={name: plain[name] for name in order if name in used},
+        element=assays.element,
+        unit=assays.unit,
+        refused=tuple(refused),
+        without_assay=tuple(without_assay),
+        without_spectra=tuple(name for name in order if name not in seen),
+        censored=tuple(name for name in assays.censored if name in seen),
+        excluded=tuple(name for name in order if name in excluded and name in seen),
+        sha256=_sha256(kept, plain),
+    )
+    if not kept:
+        raise TrainingDataError(_why_nothing(joined, assays, exclude_above))
+    return joined
+
+
+def load(
+    paths: Sequence[str], assays: Assays, range_nm: tuple[float, float], exclude_above: float | None = None
+) -> Joined:
+    """Read spectra from files and folders and join them; see `join`. The assays' own file is no spectrum to refuse."""
+    own = os.path.abspath(assays.path)
+    items = (i for i in iter_spectra(paths) if isinstance(i, Spectrum) or os.path.abspath(i.source) != own)
+    return join(items, assays, range_nm, exclude_above)
+
+
+def _why_nothing(joined: Joined, assays: Assays, exclude_above: float | None) -> str:
+    if not assays.values:
+        return f"{assays.path}: no sample has a value for {assays.element}"
+    if not assays.plain:
+        return f"{assays.path}: every value of {assays.element} is censored; a bound alone cannot be learned from"
+    if joined.excluded and not joined.censored:
+        return f"{assays.path}: every sample with spectra has {assays.element} above {exclude_above:g} {assays.unit}"
+    if joined.without_assay:
+        return (
+            f"{assays.path}: none of its samples ({_few(assays.values)}) is among those with spectra "
+            f"({_few(joined.without_assay)}); the names must be the same"
+        )
+    if joined.refused:
+        first = joined.refused[0]
+        return f"no usable spectrum: {len(joined.refused)} refused, the first: {first.source}: {first.reason}"
+    if joined.censored:
+        return f"{assays.path}: every sample with spectra is censored or left out"
+    return "no spectra in the files and folders named with --spectra"
+
+
+def _few(names: Iterable[str], shown: int = 3) -> str:
+    listed = list(names)
+    return ", ".join(listed[:shown]) + (", ..." if len(listed) > shown else "")
+
+
+def _sha256(spectra: Sequence[Spectrum], target: dict[str, float]) -> str:
+    digest = hashlib.sha256()
+    for s in spectra:
+        digest.update(f"{s.sample_id}\0{s.measurement}\0{s.quantity}\0{target[s.sample_id]!r}\0{s.splices_nm}".encode())
+        digest.update(s.wavelengths_nm.tobytes())
+        digest.update(s.values.tobytes())
+    return digest.hexdigest()
+
+
+def replicate_rows(spectra: Sequence[Spectrum], replicates: Replicates) -> list[Spectrum]:
+    """Give the spectra that become rows of the training set.
+
+    Args:
+        spectra: single measurements, those of a sample side by side.
+        replicates: "average" for one mean spectrum a sample, as in the paper (five points, one mean); "each" for
+            every measurement as it is. Measurements on unlike grids are never averaged.
+    """
+    if replicates == "each":
+        return list(spectra)
+    return [row for row in average_samples(spectra) if isinstance(row, Spectrum)]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Preprocessed rows.
+
+    Attributes:
+        rows: n spectra as they were.
+        spectra: (n, bands') before the spectrogram.
+        features: (n, ...) as the recipe gives them, not scaled.
+        refused: rows that the recipe could not take; they are not among the n.
+    """
+
+    rows: tuple[Spectrum, ...]
+    spectra: Floats
+    features: Floats
+    refused: tuple[Refusal, ...]
+
+
+def prepare(rows: Sequence[Spectrum], recipe: Recipe) -> Prepared:
+    """Preprocess rows, whatever grids they are on, keeping their order.
+
+    Args:
+        rows: usable reflectance or absorbance, as `join` leaves them.
+
+    Raises:
+        TrainingDataError: the recipe can take none of them.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
+    done: dict[int, tuple[Floats, Floats]] = {}
+    refused: list[Refusal] = []
+    for members in groups.values():
+        values = np.stack([require_reflectance(rows[i], recipe.range_nm) for i in members])
+        try:
+            done |= _preprocessed(rows, members, values, recipe)
+        except PreprocessError:
+            # One of them is at fault: find it without losing the rest.
+            for i, row_values in zip(members, values, strict=True):
+                try:
+                    done |= _preprocessed(rows, [i], row_values[None], recipe)
+                except PreprocessError as error:
+                    refused.append(Refusal(rows[i].source, str(error), rows[i].sample_id))
+    if not done:
+        raise TrainingDataError(f"the recipe can take none of the spectra, the first: {refused[0].reason}")
+    kept = sorted(done)
+    return Prepared(
+        rows=tuple(rows[i] for i in kept),
+        spectra=np.stack([done[i][0] for i in kept]),
+        features=np.stack([done[i][1] for i in kept]),
+        refused=tuple(refused),
+    )
+
+
+def _preprocessed(
+    rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe
+) -> dict[int, tuple[Floats, Floats]]:
+    first = rows[members[0]]
+    result = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)
+    return dict(zip(members, zip(result.spectra, result.features, strict=True), strict=True))

@@ -1,0 +1,199 @@
+"""A bundle against spectra with laboratory values, through the device's own estimator. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TextIO
+
+import numpy as np
+
+from ..edge.bundle import Bundle
+from ..edge.estimate import Estimate, Estimator, Refusal, forward
+from .dataset import Joined, Replicates, replicate_rows
+from .errors import TrainingDataError
+from .metrics import Metrics, coverage, measure
+
+Format = Literal["table", "json", "jsonl", "csv"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a bundle does on samples with laboratory values.
+
+    Attributes:
+        model, model_sha256, element, unit, simulated: of the bundle; `simulated` also if any spectrum is.
+        samples: with a value and a usable spectrum.
+        rows: estimates; more than `samples` if each measurement counts.
+        refused: files and spectra refused.
+        outside: estimates outside the calibration, by the verdict or beyond its range.
+        trained_on: samples whose names the model was trained on; figures on these flatter.
+        coverage: share of values inside their interval, and `stated_coverage` what was promised; None without one.
+        all: metrics of all estimates; `inside` of those inside the calibration; None if there are none.
+        transformed: metrics of all estimates in the space of `transform`; None if there is none, or a value has no
+            place in it.
+    """
+
+    model: str
+    model_sha256: str
+    element: str
+    unit: str
+    simulated: bool
+    samples: int
+    rows: int
+    refused: int
+    outside: int
+    trained_on: int
+    stated_coverage: float | None
+    coverage: float | None
+    all: Metrics
+    inside: Metrics | None
+    transform: str
+    transformed: Metrics | None
+
+
+def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average") -> Evaluation:
+    """Estimate spectra and hold the answers against the laboratory's.
+
+    Args:
+        bundle: of the element that `joined` has, in the same unit.
+        joined: spectra and values.
+        replicates: "average" estimates from each sample's mean spectrum, "each" from every measurement.
+
+    Raises:
+        TrainingDataError: another element or unit, or every spectrum was refused.
+    """
+    if (bundle.element, bundle.unit) != (joined.element, joined.unit):
+        raise TrainingDataError(
+            f"{bundle.name} answers {bundle.element} in {bundle.unit}; "
+            f"the assays have {joined.element} in {joined.unit}"
+        )
+    rows = replicate_rows(joined.spectra, replicates)
+    answers = Estimator(bundle).estimate(rows)
+    pairs = [(row, a) for row, a in zip(rows, answers, strict=True) if isinstance(a, Estimate)]
+    refused = [a for a in answers if isinstance(a, Refusal)]
+    if not pairs:
+        raise TrainingDataError(f"every spectrum was refused, the first: {refused[0].source}: {refused[0].reason}")
+    measured = np.array([joined.target[row.sample_id] for row, _ in pairs])
+    predicted = np.array([a.value for _, a in pairs])
+    trusted = np.array([a.trusted for _, a in pairs])
+    intervals = [(a.low, a.high) for _, a in pairs if a.low is not None and a.high is not None]
+    covered = None
+    if len(intervals) == len(pairs):
+        low, high = np.array(intervals).T
+        covered = coverage(low, high, measured)
+    has_transform = bundle.transform != "none" and (bundle.transform == "sqrt" or measured.min() > 0)
+    known = set(bundle.provenance.get("training_samples", ()))
+    return Evaluation(
+        model=bundle.name,
+        model_sha256=bundle.sha256,
+        element=bundle.element,
+        unit=bundle.unit,
+        simulated=bundle.simulated or joined.simulated,
+        samples=len({row.sample_id for row, _ in pairs}),
+        rows=len(pairs),
+        refused=len(joined.refused) + len(refused),
+        outside=int(np.count_nonzero(~trusted)),
+        trained_on=len(known.intersection(row.sample_id for row, _ in pairs)),
+        stated_coverage=bundle.interval.coverage if bundle.interval else None,
+        coverage=covered,
+        all=measure(predicted, measured),
+        inside=measure(predicted[trusted], measured[trusted]) if trusted.any() else None,
+        transform=bundle.transform,
+        transformed=measure(forward(predicted, bundle.transform), forward(measured, bundle.transform))
+        if has_transform
+        else None,
+    )
+
+
+def held_out_only(joined: Joined, bundle: Bundle) -> Joined:
+    """Keep the samples whose names the bundle was not trained on.
+
+    Raises:
+        TrainingDataError: none is left, or the bundle does not say what it was trained on.
+    """
+    known = bundle.provenance.get("training_samples")
+    if not known:
+        raise TrainingDataError(f"{bundle.name} does not say which samples it was trained on; leave --held-out away")
+    target = {name: value for name, value in joined.target.items() if name not in set(known)}
+    if not target:
+        raise TrainingDataError(f"{bundle.name} was trained on every one of these samples; none is left to evaluate")
+    return replace(joined, target=target, spectra=tuple(s for s in joined.spectra if s.sample_id in target))
+
+
+def as_record(evaluation: Evaluation) -> dict[str, Any]:
+    """Give an evaluation as flat JSON values: plain names for all estimates, then `inside_...` and `log10_...`."""
+    record = {k: v for k, v in vars(evaluation).items() if k not in ("all", "inside", "transformed")}
+    record |= evaluation.all.to_dict()
+    for prefix, part in (("inside", evaluation.inside), (evaluation.transform, evaluation.transformed)):
+        if part is not None:
+            record |= {f"{prefix}_{k}": v for k, v in part.to_dict().items()}
+    return record
+
+
+def write(evaluation: Evaluation, out_format: Format, out: TextIO) -> None:
+    """Write an evaluation as a table, JSON, a JSON line or CSV."""
+    record = as_record(evaluation)
+    if out_format == "table":
+        out.write(table(evaluation))
+    elif out_format == "csv":
+        writer = csv.DictWriter(out, list(record), lineterminator="\n")
+        writer.writeheader()
+        writer.writerow(record)
+    else:
+        out.write(json.dumps(record, ensure_ascii=False, indent=1 if out_format == "json" else None) + "\n")
+
+
+def table(evaluation: Evaluation) -> str:
+    """Lay an evaluation out for people."""
+    e = evaluation
+    lines = []
+    if e.simulated:
+        lines += ["SIMULATED: these figures are about the software and say nothing about real ground.", ""]
+    lines.append(
+        f"{e.element} by {e.model}: {e.rows} estimates of {e.samples} samples, {e.refused} refused, "
+        f"{e.outside} outside the calibration"
+    )
+    if e.trained_on:
+        lines.append(
+            f"{e.trained_on} of the samples have names the model was trained on: the figures flatter (see --held-out)"
+        )
+    columns = [("all", e.unit, e.all)]
+    if e.inside is not None and e.outside:
+        columns.append(("inside only", e.unit, e.inside))
+    if e.transformed is not None:
+        columns.append((f"all, {e.transform}", "", e.transformed))
+    lines += ["", metrics_table(columns)]
+    if e.coverage is not None and e.stated_coverage is not None:
+        lines += ["", f"{100 * e.coverage:.1f} % of the values lie in their {100 * e.stated_coverage:g} % interval"]
+    return "\n".join(lines) + "\n"
+
+
+def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
+    """Lay metrics out side by side.
+
+    Args:
+        columns: heading, unit of the errors ("" for none), metrics.
+    """
+
+    def cell(value: float | int | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}" if digits else f"{value:.4g}"
+
+    lines = [f"{'':<8}" + "".join(f"{heading:>20}" for heading, _, _ in columns)]
+    for name, label, digits in (
+        ("n", "n", 0),
+        ("r2", "R2", 3),
+        ("rmse", "RMSE", 0),
+        ("bias", "bias", 0),
+        ("sep", "SEP", 0),
+        ("rpd", "RPD", 2),
+        ("rpiq", "RPIQ", 2),
+    ):
+        cells = []
+        for _, unit, metrics in columns:
+            text = cell(getattr(metrics, name), digits)
+            cells.append(f"{text} {unit}" if unit and name in ("rmse", "bias", "sep") else text)
+        lines.append(f"{label:<8}" + "".join(f"{text:>20}" for text in cells))
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,147 @@
+"""From a run directory to a bundle a device can use, checked in the device's own runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..converters.models.parity import Parity, compare
+from ..converters.models.quantise import Quantisation, convert_apart
+from ..edge.bundle import Bundle, Golden
+from ..edge.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
+from ..edge.runtime import runtime_name
+from .dataset import prepare
+from .run import Run
+
+Floats = NDArray[np.float64]
+
+GOLDEN_SPECTRA = 5
+GOLDEN_STEPS = 2
+"""A last bit that another processor rounds otherwise can move a quantised output by a step or two."""
+FLOAT_TOLERANCE = 1e-3
+"""Relative: what float32 arithmetic in another order may change, with room to spare."""
+DYNAMIC_TOLERANCE = 1e-2
+"""Relative: activations are quantised anew for each spectrum, so a last bit there moves whole steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A bundle, not yet written, and how it compares with the trained model."""
+
+    bundle: Bundle
+    parity: Parity
+
+
+def export_run(run: Run, quantisations: tuple[Quantisation, ...]) -> dict[Quantisation, Exported]:
+    """Convert a run's model, in one or several formats.
+
+    Golden answers and parity come from this machine's TFLite runtime, by the way every estimate on a device takes.
+
+    Raises:
+        ConversionError: TensorFlow could not convert the model.
+        ParityError: the device's path refuses a validation spectrum.
+        BundleError: this machine's runtime cannot load the converted model.
+    """
+    prepared = prepare(run.held_out, run.recipe)
+    converted = convert_apart(
+        run.model_path,
+        quantisations,
+        run.calibration_features,
+        run.scaling.apply(prepared.features).astype(np.float32),
+    )
+    exported = {}
+    for quantisation, model in converted.models.items():
+        bundle = Bundle(
+            model=model,
+            element=run.element,
+            unit=run.unit,
+            recipe=run.recipe,
+            scaling=run.scaling,
+            transform=run.transform,
+            calibrated_range=run.calibrated_range,
+            quantisation=quantisation,
+            simulated=run.simulated,
+            interval=run.interval,
+            domain=run.domain,
+        )
+        parity = compare(bundle, prepared.rows, run.held_out_measured, converted.keras_answers)
+        exported[quantisation] = Exported(
+            replace(bundle, golden=choose_golden(bundle, run), provenance=_provenance(run, parity)), parity
+        )
+    return exported
+
+
+def choose_golden(bundle: Bundle, run: Run) -> Golden:
+    """Pick validation spectra from low to high, and have this machine's runtime say what they should give."""
+    grids: dict[tuple[object, ...], list[int]] = {}
+    for i, spectrum in enumerate(run.held_out):
+        grids.setdefault((spectrum.wavelengths_nm.tobytes(), spectrum.splices_nm), []).append(i)
+    members = max(grids.values(), key=len)
+    estimator = Estimator(bundle)
+    answers = [a for a in estimator.estimate([run.held_out[i] for i in members]) if isinstance(a, Estimate)]
+    # An answer held at the end of the range would look the same whatever the network said.
+    telling = [i for i, answer in zip(members, answers, strict=True) if not answer.bound] or members
+    ranked = sorted(telling, key=lambda i: (run.held_out_measured[i], i))
+    at = np.unique(np.linspace(0, len(ranked) - 1, min(GOLDEN_SPECTRA, len(ranked))).round().astype(int))
+    chosen = [run.held_out[ranked[i]] for i in at]
+    reflectance = np.stack([require_reflectance(s, run.recipe.range_nm) for s in chosen]).astype(np.float32)
+    golden = Golden(
+        wavelengths_nm=chosen[0].wavelengths_nm,
+        reflectance=reflectance.astype(np.float64),
+        splices_nm=chosen[0].splices_nm,
+        expected=np.empty(0),
+        tolerance=0.0,
+        runtime=runtime_name(),
+    )
+    spectra = [
+        replace(spectrum, values=values, quantity="reflectance", saturated=())
+        for spectrum, values in zip(chosen, golden.reflectance, strict=True)
+    ]
+    expected = np.array([a.value for a in estimator.estimate(spectra) if isinstance(a, Estimate)])
+    tolerance = golden_tolerance(expected, bundle.transform, bundle.quantisation, estimator.runtime.output_step)
+    return replace(golden, expected=expected, tolerance=tolerance)
+
+
+def golden_tolerance(expected: Floats, transform: Transform, quantisation: str, step: float) -> float:
+    """Say how far, relatively, another device's answer may be off and still be the same answer.
+
+    Args:
+        expected: (k,) answers in the unit.
+        transform, quantisation: of the bundle.
+        step: of the model's output, in the transform's space; 0 for a float output.
+
+    Returns:
+        The share that `GOLDEN_STEPS` output steps are of the answer where they are most, and never less than what
+        float arithmetic in another order may change.
+    """
+    least = DYNAMIC_TOLERANCE if quantisation == "dynamic" else FLOAT_TOLERANCE
+    if step == 0:
+        return least
+    values = np.maximum(np.abs(expected), 1e-12)
+    moved = np.abs(inverse(forward(values, transform) + GOLDEN_STEPS * step, transform) - values) / values
+    return max(least, float(moved.max()))
+
+
+def _provenance(run: Run, parity: Parity) -> dict[str, Any]:
+    record = run.record
+    kept = (
+        "data",
+        "replicates",
+        "exclude_above",
+        "metrics",
+        "best_epoch",
+        "network",
+        "protocol",
+        "versions",
+        "weights_sha256",
+    )
+    return {
+        "spectra": "simulated" if run.simulated else "measured",
+        **{name: record[name] for name in kept},
+        "seed": record["protocol"]["seed"],
+        "parity": parity.to_dict(),
+        "training_samples": record["split"]["training"],
+    }

@@ -1,0 +1,87 @@
+"""How well predictions meet laboratory values. NumPy only, so that `stibium evaluate` runs on a device."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Accuracy of n predictions.
+
+    A figure that the data cannot give (one sample, laboratory values that are all the same, no error at all) is
+    None, never infinite.
+
+    Attributes:
+        n: pairs.
+        r2: coefficient of determination, `1 - sum((p - y)^2) / sum((y - mean(y))^2)`; below 0 where the mean of y
+            would have been the better prediction. Not the squared correlation, which forgives bias and slope.
+        rmse: root mean square error, in the unit of the values.
+        bias: mean of `p - y`.
+        sep: standard error of prediction, the standard deviation (n - 1) of `p - y`: the error once the bias is
+            taken out; `rmse^2 = bias^2 + sep^2 (n - 1) / n`.
+        rpd: ratio of performance to deviation, standard deviation (n - 1) of y over `rmse`.
+        rpiq: ratio of performance to interquartile distance, `(Q3 - Q1) / rmse`; for skewed values such as ppm it
+            says more than RPD. Quartiles by linear interpolation.
+
+    References:
+        Bellon-Maurel et al. 2010, TrAC Trends in Analytical Chemistry 29(9):1073 (SEP, RPD, RPIQ). RPD and RPIQ are
+        taken over RMSE rather than SEP, so that a bias is not hidden.
+    """
+
+    n: int
+    r2: float | None
+    rmse: float
+    bias: float
+    sep: float | None
+    rpd: float | None
+    rpiq: float | None
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Give the figures as JSON values."""
+        return asdict(self)
+
+
+def measure(predicted: ArrayLike, measured: ArrayLike) -> Metrics:
+    """Hold predictions against laboratory values.
+
+    Args:
+        predicted, measured: (n,), n at least 1, finite, in one unit.
+
+    Raises:
+        ValueError: shapes differ, nothing to compare, or a value is not finite.
+    """
+    p, y = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    if p.ndim != 1 or p.shape != y.shape or not p.size:
+        raise ValueError(f"{p.shape} predictions for {y.shape} values; one each is needed")
+    if not (np.isfinite(p).all() and np.isfinite(y).all()):
+        raise ValueError("a prediction or value is not finite")
+    error = p - y
+    rmse = float(np.sqrt(np.mean(error**2)))
+    # The variance of equal numbers is rounding noise, not zero.
+    varies = bool(y.min() < y.max())
+    several = p.size > 1
+    return Metrics(
+        n=int(p.size),
+        r2=float(1 - np.sum(error**2) / np.sum((y - y.mean()) ** 2)) if varies else None,
+        rmse=rmse,
+        bias=float(error.mean()),
+        sep=float(error.std(ddof=1)) if several else None,
+        rpd=float(y.std(ddof=1) / rmse) if varies and rmse > 0 else None,
+        rpiq=float(np.subtract(*np.quantile(y, [0.75, 0.25])) / rmse) if varies and rmse > 0 else None,
+    )
+
+
+def coverage(low: ArrayLike, high: ArrayLike, measured: ArrayLike) -> float:
+    """Share of laboratory values inside their intervals, ends included.
+
+    Args:
+        low, high, measured: (n,), n at least 1.
+    """
+    lows, highs, y = (np.asarray(a, dtype=np.float64) for a in (low, high, measured))
+    return float(np.mean((lows <= y) & (y <= highs)))

@@ -1,0 +1,250 @@
+"""The run directory: what `stibium train` leaves behind and `stibium export` takes up.
+
+- run.json: settings, data, split, metrics, history, versions; hashes of the other two
+- model.keras: the network
+- arrays.npz: scaling, domain statistics, calibration rows, validation spectra with their values
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..converters.spectra.spectrum import SIMULATED, Spectrum
+from ..edge.bundle import DomainStats, IntervalStats
+from ..edge.estimate import Transform
+from ..edge.preprocess import Recipe, Scaling
+from .errors import RunError
+from .training import Trained
+
+Floats = NDArray[np.float64]
+
+FORMAT = "stibium run"
+VERSION = 1
+RUN, MODEL, ARRAYS = "run.json", "model.keras", "arrays.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run directory, read and verified.
+
+    Attributes:
+        folder: where it lies.
+        record: run.json.
+        element, unit, recipe, scaling, transform, calibrated_range, interval, domain, simulated: as in the
+            bundle.
+        calibration_features: (n, ...) scaled training rows, float32.
+        held_out: validation spectra; as float32, which is what parity is measured with.
+        held_out_measured: (rows,) in the unit.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    element: str
+    unit: str
+    recipe: Recipe
+    scaling: Scaling
+    transform: Transform
+    calibrated_range: tuple[float, float]
+    interval: IntervalStats | None
+    domain: DomainStats
+    simulated: bool
+    calibration_features: NDArray[np.float32]
+    held_out: tuple[Spectrum, ...]
+    held_out_measured: Floats
+
+    @property
+    def model_path(self) -> Path:
+        """The Keras file."""
+        return self.folder / MODEL
+
+
+def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
+    """Make a folder for a run, before hours of training are spent on it.
+
+    Raises:
+        RunError: it holds files, and `force` is not set or they are no run of ours; or it cannot be made.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        there = {entry.name for entry in path.iterdir()}
+    except OSError as error:
+        raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
+    if there - {RUN, MODEL, ARRAYS}:
+        raise RunError(f"{path}: holds other files ({sorted(there - {RUN, MODEL, ARRAYS})[0]}); name a new folder")
+    if there and not force:
+        raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
+
+
+def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]:
+    """Write a run; run.json comes last, so a directory that has it is whole.
+
+    Returns:
+        The content of run.json.
+    """
+    path = Path(folder)
+    (path / RUN).unlink(missing_ok=True)
+    trained.fitted.model.save(path / MODEL)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **_arrays(trained))
+    (path / ARRAYS).write_bytes(packed.getvalue())
+    record = _record(trained) | {
+        "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (MODEL, ARRAYS)}
+    }
+    partial = path / f".{RUN}.part"
+    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path / RUN)
+    return record
+
+
+def _record(trained: Trained) -> dict[str, Any]:
+    settings, joined = trained.settings, trained.joined
+    low, high = trained.calibrated_range
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "element": joined.element,
+        "unit": joined.unit,
+        SIMULATED: joined.simulated,
+        "transform": settings.transform,
+        "calibrated_range": [low, high],
+        "recipe": settings.recipe.to_dict(),
+        "replicates": settings.replicates,
+        "exclude_above": settings.exclude_above,
+        "network": settings.network.to_dict(),
+        "protocol": settings.protocol.to_dict(),
+        "data": {
+            "sha256": joined.sha256,
+            "spectra": len(joined.spectra),
+            "samples": len(joined.target),
+            "refused": len(joined.refused) + len(trained.refused),
+            "without_assay": len(joined.without_assay),
+            "without_spectra": len(joined.without_spectra),
+            "censored": list(joined.censored),
+            "excluded": list(joined.excluded),
+        },
+        "metrics": {name: metrics.to_dict() for name, metrics in trained.metrics.items()},
+        "best_epoch": trained.fitted.best_epoch,
+        "weights_sha256": trained.weights_sha256,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("stibium", "tensorflow", "keras", "numpy", "scikit-learn")},
+        },
+        "interval": asdict(trained.interval) if trained.interval else None,
+        "domain": {k: getattr(trained.domain, k) for k in ("t2_limit", "q_limit", "method")},
+        "split": {"training": list(trained.training), "validation": list(trained.validation)},
+        "history": [[e.number, e.training_loss, e.validation_loss] for e in trained.fitted.history],
+    }
+
+
+def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "scaling_offset": trained.scaling.offset,
+        "scaling_scale": trained.scaling.scale,
+        "domain_mean": trained.domain.mean,
+        "domain_loadings": trained.domain.loadings,
+        "domain_score_variance": trained.domain.score_variance,
+        "calibration_features": trained.calibration_features,
+        "validation_measured": trained.held_out_measured,
+        "validation_predicted": trained.held_out_predicted,
+        "validation_sample": np.array([s.sample_id for s in trained.held_out]),
+        "validation_simulated": np.array([s.simulated for s in trained.held_out]),
+    }
+    grids: dict[tuple[bytes, tuple[float, ...], str], list[int]] = {}
+    for i, s in enumerate(trained.held_out):
+        grids.setdefault((s.wavelengths_nm.tobytes(), s.splices_nm, s.quantity), []).append(i)
+    for g, ((nm, splices_nm, quantity), members) in enumerate(grids.items()):
+        arrays |= {
+            f"grid{g}_rows": np.array(members),
+            f"grid{g}_wavelengths_nm": np.frombuffer(nm),
+            f"grid{g}_splices_nm": np.array(splices_nm, dtype=np.float64),
+            f"grid{g}_quantity": np.array(quantity),
+            f"grid{g}_values": np.stack([trained.held_out[i].values for i in members]).astype(np.float32),
+        }
+    return arrays
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """Read a run directory and verify its hashes.
+
+    Raises:
+        RunError: it is none, incomplete, damaged, or of a version this program does not know.
+    """
+    path = Path(folder)
+    try:
+        record = json.loads((path / RUN).read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise RunError(f"{path / RUN}: was not written by stibium train")
+        if record["version"] != VERSION:
+            raise RunError(f"{path}: run version {record['version']}; this program reads {VERSION}: train again")
+        contents = {name: (path / name).read_bytes() for name in (MODEL, ARRAYS)}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != record["files"][name]:
+                raise RunError(f"{path / name}: is not what run.json says; train again")
+        with np.load(io.BytesIO(contents[ARRAYS]), allow_pickle=False) as stored:
+            arrays = dict(stored)
+        return _run(path, record, arrays)
+    except FileNotFoundError as error:
+        missing = Path(error.filename or path).name
+        raise RunError(f"{path}: no run directory ({missing} is missing); make one with stibium train") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path}: is not as stibium train writes it ({error!r}); train again") from error
+
+
+def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Run:
+    domain = record["domain"]
+    return Run(
+        folder=path,
+        record=record,
+        element=record["element"],
+        unit=record["unit"],
+        recipe=Recipe.from_dict(record["recipe"]),
+        scaling=Scaling(arrays["scaling_offset"], arrays["scaling_scale"]),
+        transform=record["transform"],
+        calibrated_range=(record["calibrated_range"][0], record["calibrated_range"][1]),
+        interval=IntervalStats(**record["interval"]) if record["interval"] else None,
+        domain=DomainStats(
+            mean=arrays["domain_mean"],
+            loadings=arrays["domain_loadings"],
+            score_variance=arrays["domain_score_variance"],
+            **domain,
+        ),
+        simulated=record[SIMULATED],
+        calibration_features=arrays["calibration_features"],
+        held_out=_held_out(arrays),
+        held_out_measured=arrays["validation_measured"],
+    )
+
+
+def _held_out(arrays: dict[str, NDArray[Any]]) -> tuple[Spectrum, ...]:
+    names, simulated = arrays["validation_sample"], arrays["validation_simulated"]
+    spectra: dict[int, Spectrum] = {}
+    g = 0
+    while f"grid{g}_rows" in arrays:
+        for row, values in zip(arrays[f"grid{g}_rows"], arrays[f"grid{g}_values"], strict=True):
+            spectra[int(row)] = Spectrum(
+                wavelengths_nm=arrays[f"grid{g}_wavelengths_nm"],
+                values=values,
+                quantity=str(arrays[f"grid{g}_quantity"]),  # type: ignore[arg-type]
+                sample_id=str(names[row]),
+                source=f"validation {names[row]}",
+                splices_nm=tuple(arrays[f"grid{g}_splices_nm"].tolist()),
+                simulated=bool(simulated[row]),
+            )
+        g += 1
+    return tuple(spectra[i] for i in sorted(spectra))

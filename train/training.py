@@ -1,0 +1,211 @@
+"""From joined spectra and assays to a trained model with its statistics: what `stibium train` does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..converters.spectra.spectrum import Spectrum
+from ..edge.bundle import DomainStats, IntervalStats
+from ..edge.estimate import Refusal, Transform, forward, inverse
+from ..edge.preprocess import RECIPES, Recipe, Scaling, fit_scaling
+from .dataset import Joined, Replicates, prepare, replicate_rows
+from .errors import TrainingDataError
+from .fit import Epoch, Fitted, Protocol, fit, predict, split_samples
+from .metrics import Metrics, measure
+from .network import NetworkConfig
+from .trust import fit_domain, fit_interval
+
+Floats = NDArray[np.float64]
+
+FEWEST_SAMPLES = 10
+CALIBRATION_ROWS = 500
+"""Training rows kept to calibrate a quantised model's ranges with."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is asked for, besides its data.
+
+    Attributes:
+        recipe: preprocessing, ending in a spectrogram.
+        transform: of the target; the network answers in its space. Back from log10 and sqrt an answer is a median
+            rather than a mean: no correction of that bias is made.
+        replicates: "average" trains on one mean spectrum a sample, "each" on every measurement.
+        network, protocol: see there.
+        exclude_above: samples above this were left out; kept for the record.
+    """
+
+    recipe: Recipe = RECIPES["paper"]
+    transform: Transform = "log10"
+    replicates: Replicates = "average"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    protocol: Protocol = field(default_factory=Protocol)
+    exclude_above: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained model and all that a bundle says about it.
+
+    Attributes:
+        settings, joined: what it came from.
+        fitted: network and history.
+        scaling: of the features, fitted to the training rows.
+        calibrated_range: lowest and highest training value, in the element's unit.
+        interval, domain: from the validation samples' single measurements.
+        training, validation: names of the samples.
+        metrics: "training" and "validation" in the unit, "... (log10)" in the transform's space if there is one;
+            of the rows that were trained on, answers kept within the calibrated range.
+        weights_sha256: of the network's weights.
+        calibration_features: up to 500 scaled training rows, float32.
+        held_out: the validation rows.
+        held_out_measured, held_out_predicted: (rows,) in the unit.
+        refused: rows that the recipe could not take.
+    """
+
+    settings: Settings
+    joined: Joined
+    fitted: Fitted
+    scaling: Scaling
+    calibrated_range: tuple[float, float]
+    interval: IntervalStats | None
+    domain: DomainStats
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    metrics: dict[str, Metrics]
+    weights_sha256: str
+    calibration_features: NDArray[np.float32]
+    held_out: tuple[Spectrum, ...]
+    held_out_measured: Floats
+    held_out_predicted: Floats
+    refused: tuple[Refusal, ...]
+
+
+def check_target(joined: Joined, transform: Transform) -> None:
+    """Refuse targets that no model can be trained on.
+
+    Raises:
+        TrainingDataError: too few samples, all the same value, or a value that the transform cannot take.
+    """
+    target = joined.target
+    if len(target) < FEWEST_SAMPLES:
+        raise TrainingDataError(
+            f"{len(target)} {'sample has' if len(target) == 1 else 'samples have'} both a spectrum and a value for "
+            f"{joined.element}; at least {FEWEST_SAMPLES} are needed, and a hundred for a model worth using"
+        )
+    lowest = min(target, key=target.__getitem__)
+    if max(target.values()) == target[lowest]:
+        raise TrainingDataError(
+            f"every sample has {joined.element} {target[lowest]:g} {joined.unit}; there is nothing to learn"
+        )
+    if transform == "log10" and target[lowest] <= 0:
+        raise TrainingDataError(
+            f"sample {lowest} has {joined.element} {target[lowest]:g} {joined.unit}, which has no logarithm; write it "
+            "as below its detection limit, such as <0.02, or use --transform sqrt"
+        )
+
+
+def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], None] = lambda epoch: None) -> Trained:
+    """Train a model.
+
+    Args:
+        joined: spectra and values.
+        settings: what is asked for.
+        progress: called after each epoch.
+
+    Raises:
+        TrainingDataError: data that no model can be trained on; the line says why.
+    """
+    check_target(joined, settings.transform)
+    training, validation = split_samples(list(joined.target), settings.protocol)
+    in_training = set(training)
+    rows = replicate_rows(joined.spectra, settings.replicates)
+    fitting = prepare([row for row in rows if row.sample_id in in_training], settings.recipe)
+    holding = prepare([row for row in rows if row.sample_id not in in_training], settings.recipe)
+    # Interval and domain hold for what a device is given: single measurements, which scatter more than their mean.
+    single = prepare([s for s in joined.spectra if s.sample_id not in in_training], settings.recipe)
+
+    target, held_out_target, single_target = (
+        np.array([joined.target[row.sample_id] for row in part.rows]) for part in (fitting, holding, single)
+    )
+    if target.min() == target.max():
+        raise TrainingDataError(
+            f"the {len(training)} training samples all have {joined.element} {target[0]:g} {joined.unit}; "
+            "there is nothing to learn"
+        )
+    if np.ptp(fitting.spectra, axis=0).max() == 0:
+        raise TrainingDataError("the training spectra are all the same; are they copies of one file?")
+    scaling = _as_stored(fit_scaling(fitting.features, per="global"))
+
+    def scaled(features: Floats) -> NDArray[np.float32]:
+        return scaling.apply(features).astype(np.float32)
+
+    transform = settings.transform
+    fitted = fit(
+        scaled(fitting.features),
+        forward(target, transform),
+        scaled(holding.features),
+        forward(held_out_target, transform),
+        settings.network,
+        settings.protocol,
+        progress,
+    )
+
+    low, high = float(target.min()), float(target.max())
+    metrics: dict[str, Metrics] = {}
+    predicted = {}
+    for name, part, measured in (("training", fitting, target), ("validation", holding, held_out_target)):
+        answers = predict(fitted.model, scaled(part.features))
+        predicted[name] = np.clip(inverse(answers, transform), low, high)
+        metrics[name] = measure(predicted[name], measured)
+        if transform != "none":
+            metrics[f"{name} ({transform})"] = measure(
+                forward(predicted[name], transform), forward(measured, transform)
+            )
+    return Trained(
+        settings=settings,
+        joined=joined,
+        fitted=fitted,
+        scaling=scaling,
+        calibrated_range=(low, high),
+        interval=fit_interval(
+            predict(fitted.model, scaled(single.features)),
+            forward(single_target, transform),
+            [row.sample_id for row in single.rows],
+        ),
+        domain=fit_domain(fitting.spectra, single.spectra),
+        training=tuple(training),
+        validation=tuple(validation),
+        metrics=metrics,
+        weights_sha256=_weights_sha256(fitted.model),
+        calibration_features=scaled(fitting.features[_spread(target, CALIBRATION_ROWS)]),
+        held_out=holding.rows,
+        held_out_measured=held_out_target,
+        held_out_predicted=predicted["validation"],
+        refused=fitting.refused + holding.refused,
+    )
+
+
+def _as_stored(scaling: Scaling) -> Scaling:
+    # A bundle keeps single precision; training must see what the device will.
+    return Scaling(*(a.astype(np.float32).astype(np.float64) for a in (scaling.offset, scaling.scale)))
+
+
+def _spread(target: Floats, most: int) -> NDArray[np.intp]:
+    """Choose at most `most` rows evenly from lowest to highest, both ends included."""
+    order = np.argsort(target, kind="stable")
+    at = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(np.intp))
+    return np.asarray(order[at])
+
+
+def _weights_sha256(model: Any) -> str:
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()
