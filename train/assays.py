@@ -95,30 +95,13 @@ def read_assays(path: str | os.PathLike[str], element: str) -> Assays:
             message names the row as a spreadsheet counts it.
     """
     name = os.fspath(path)
-    try:
-        data = read_bytes(name)
-        packed = Path(name).read_bytes()
-    except SpectrumFileError as error:
-        raise AssayFileError(str(error)) from error
+    data, packed = read_csv_bytes(name)
     return parse_assays(data, name, element, hashlib.sha256(packed).hexdigest())
 
 
 def parse_assays(data: bytes, source: str, element: str, sha256: str = "") -> Assays:
     """Take the bytes of a table of assays; see `read_assays`."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AssayFileError(f"{source}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
-    if "\0" in text:
-        raise AssayFileError(f"{source}: is no CSV table; save the sheet as CSV")
-    head = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    delimiter = max(",;\t", key=head.count)
-    rows = _rows(text, source, delimiter)
-    try:
-        _, header = next(rows)
-    except StopIteration:
-        raise AssayFileError(f"{source}: is empty; a header and one row a sample are needed") from None
-    header = [field.strip() for field in header]
+    header, rows, delimiter = open_csv(data, source)
     sample_at = next((i for i, field in enumerate(header) if field.lower() in ("sample", "sample_id")), 0)
     at, found, unit = _find_column(header, element, source)
     values: dict[str, Assay] = {}
@@ -139,12 +122,49 @@ def parse_assays(data: bytes, source: str, element: str, sha256: str = "") -> As
                 "keep one, or their mean"
             )
         first_row[sample] = row
-        assay = _assay(fields[at], delimiter, f"{source}: row {row} ({sample}), column {header[at]}")
+        assay = parse_value(fields[at], delimiter, f"{source}: row {row} ({sample}), column {header[at]}")
         if assay is None:
             missing += 1
         else:
             values[sample] = assay
     return Assays(found, unit, values, missing, source, sha256)
+
+
+def read_csv_bytes(name: str) -> tuple[bytes, bytes]:
+    """Read a file, unpacked if it is gzip, and as it lies on the disk.
+
+    Raises:
+        AssayFileError: it cannot be read.
+    """
+    try:
+        return read_bytes(name), Path(name).read_bytes()
+    except SpectrumFileError as error:
+        raise AssayFileError(str(error)) from error
+
+
+def open_csv(data: bytes, source: str) -> tuple[list[str], Iterator[tuple[int, list[str]]], str]:
+    """Find a table's header and what parts its fields.
+
+    Returns:
+        The header, an iterator of (row as a spreadsheet counts it, fields), and the delimiter.
+
+    Raises:
+        AssayFileError: no UTF-8 text, no CSV, or empty; also while iterating.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AssayFileError(f"{source}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
+    if "\0" in text:
+        raise AssayFileError(f"{source}: is no CSV table; save the sheet as CSV")
+    head = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    delimiter = max(",;\t", key=head.count)
+    rows = _rows(text, source, delimiter)
+    try:
+        _, header = next(rows)
+    except StopIteration:
+        raise AssayFileError(f"{source}: is empty; a header and one row a sample are needed") from None
+    return [field.strip() for field in header], rows, delimiter
 
 
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -160,9 +180,14 @@ def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[st
         raise AssayFileError(f"{source}: row {row + 1} is no CSV ({error})") from None
 
 
+def split_column(name: str) -> tuple[str, str] | None:
+    """Split a column's name into element and unit; None if it does not end in a unit."""
+    match = _COLUMN.fullmatch(name)
+    return (match["element"], match["unit"]) if match else None
+
+
 def _find_column(header: list[str], element: str, source: str) -> tuple[int, str, str]:
-    matches = [(i, _COLUMN.fullmatch(name)) for i, name in enumerate(header)]
-    columns = [(i, match["element"], match["unit"]) for i, match in matches if match]
+    columns = [(i, *split) for i, name in enumerate(header) if (split := split_column(name))]
     wanted = [column for column in columns if element in (column[1], header[column[0]])]
     if len(wanted) == 1:
         return wanted[0]
@@ -180,7 +205,20 @@ def _find_column(header: list[str], element: str, source: str) -> tuple[int, str
     raise AssayFileError(f"{source}: no column for {element}; {hint}")
 
 
-def _assay(field: str, delimiter: str, where: str) -> Assay | None:
+def parse_value(field: str, delimiter: str, where: str) -> Assay | None:
+    """Read a field of a table.
+
+    Args:
+        field: such as 12.3, <0.02, >4000, or nothing.
+        delimiter: of the table's fields.
+        where: names file, row and column in the message.
+
+    Returns:
+        The value or bound; None where there is none.
+
+    Raises:
+        AssayFileError: it is no value.
+    """
     text = field.strip()
     if text.lower() in MISSING:
         return None
