@@ -8,6 +8,7 @@ import pytest
 import stibium.edge
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import Bundle, read_bundle
+from stibium.edge.runtime import _interpreter_class
 
 SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -19,6 +20,11 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("../shared/data is not there: real spectra are not part of the project")
     return SHARED_DATA
+
+
+# Once TensorFlow is imported, tflite-runtime 2.14 builds no interpreter any more; the other way round both work. Some
+# tests import TensorFlow when they are collected, so the runtime must be there before.
+_interpreter_class()
 
 
 @pytest.fixture(scope="session")
