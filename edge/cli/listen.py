@@ -239,6 +239,7 @@ class _Run:
                 key = self._measuring.key(measurement)
                 if self._taken is not None and self._taken.holds(key):
                     self._known += 1
+                    _notice(f"measurement {measurement.head.measurement} is in the log already; not taken again")
                 elif isinstance(outcome, Refusal):
                     self._show_refusals([outcome], [key])
                 else:

@@ -45,6 +45,8 @@ class Abandoned:
     arrived: int
     frame_count: int
     """0 if the head, which tells it, did not arrive."""
+    request: int | None
+    """As in the head; None if that did not arrive."""
 
     def __str__(self) -> str:
         """Say it for a person."""
@@ -76,21 +78,22 @@ class Assembler:
     def restart(self, boot: int) -> None:
         """Begin to count anew if the instrument was switched off since: `boot` is another number then."""
         if self._boot is not None and self._boot != boot:
-            # Pieces that came before their head may belong to the new life; the checksum will tell.
-            if self.head is not None:
-                self._abandon()
-            self._count_anew()
+            self.count_anew()
         self._boot = boot
+
+    def count_anew(self) -> None:
+        """Forget what was finished, because the instrument counts from 1 again."""
+        # Pieces that came before their head may belong to the new life; the checksum will tell.
+        if self.head is not None:
+            self._abandon()
+        self.finished = 0
+        self._finished_crcs.clear()
 
     def repeats(self, head: SpectrumHead) -> bool:
         """Whether this measurement has been finished or given up here already."""
         if head.boot != self._boot or head.measurement not in self._finished_crcs:
             return False
         return self._finished_crcs[head.measurement] in (None, head.values_crc)
-
-    def _count_anew(self) -> None:
-        self.finished = 0
-        self._finished_crcs.clear()
 
     def _note_finished(self, number: int, values_crc: int | None) -> None:
         self.finished = max(self.finished, number)
@@ -111,7 +114,7 @@ class Assembler:
             if self.repeats(message):
                 return None
             if message.measurement <= self.finished:
-                self._count_anew()
+                self.count_anew()
             self._turn_to(message.measurement)
             if self.head is not None and replace(self.head, age_ms=message.age_ms) != message:
                 self._pieces.clear()
@@ -156,8 +159,8 @@ class Assembler:
         """Stop waiting for the current measurement; later frames of it are ignored."""
         if not self.current:
             return None
-        frame_count = self.head.frame_count if self.head else 0
-        abandoned = Abandoned(self.current, self.arrived, frame_count)
+        frame_count, request = (self.head.frame_count, self.head.request) if self.head else (0, None)
+        abandoned = Abandoned(self.current, self.arrived, frame_count, request)
         self._note_finished(self.current, self.head.values_crc if self.head else None)
         self._clear()
         return abandoned

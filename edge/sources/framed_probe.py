@@ -50,6 +50,7 @@ _NOISY, _QUIET = 0.25, 0.02
 _LONGEST_PAUSE_S = 2.0
 _LEAST_BUSY_S = 0.2
 _KEEP_ALIVES = 3
+_MOST_LOSSES = 100
 
 
 @dataclass
@@ -101,6 +102,7 @@ class FramedProbe:
         self._boot: int | None = None
         self._newest: int | None = None
         self._settled = 0
+        self._fetching = False
         self._quiet_at = 0.0
         self._heard_at = 0.0
         self._unanswered = 0
@@ -172,21 +174,27 @@ class FramedProbe:
         """
         self._request = self._request % U32 + 1
         message = Acquire(self._request, kind, scans, self._payload_limit)
-        for _ in range(self._patience.request_attempts):
-            try:
-                return self._fetch(message)
-            except PortGoneError as error:
-                self._reconnect(error)
-        raise self._give_up(f"the port hung up {self._patience.request_attempts} times during one measurement")
+        self._fetching = True
+        try:
+            for _ in range(self._patience.request_attempts):
+                try:
+                    return self._fetch(message)
+                except PortGoneError as error:
+                    self._reconnect(error)
+            raise self._give_up(f"the port hung up {self._patience.request_attempts} times during one measurement")
+        finally:
+            self._fetching = False
 
     def wait(self, timeout_s: float) -> Measurement | None:
-        """Return a measurement that the instrument sends unasked, None if none has come in time.
+        """Return a measurement that the instrument sends unasked.
+
+        None if none has come in time, or there is something new in `losses`.
 
         Raises:
             MeasurementError, InstrumentError, PortError: as `acquire`.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._ready:
+        while not self._ready and not self.losses:
             try:
                 event = self._pump(deadline)
                 if isinstance(event, Frame) and isinstance(event.message, Fault):
@@ -208,7 +216,9 @@ class FramedProbe:
     def unfinished(self) -> str:
         """Say which measurement is only partly here; "" if there is none. It is given up."""
         abandoned = self._assembler.give_up()
-        return f"{abandoned}" if abandoned else ""
+        if abandoned is not None:
+            self._note_losses(abandoned.measurement)
+        return str(abandoned or "")
 
     def close(self) -> None:
         """Close the port."""
@@ -285,12 +295,13 @@ class FramedProbe:
         self._note_boot(identification.boot)
 
     def _note_boot(self, boot: int) -> None:
+        self._assembler.restart(boot)
         if self._boot is not None and self._boot != boot:
             self._note_restart()
         self._boot = boot
-        self._assembler.restart(boot)
 
     def _note_restart(self) -> None:
+        self._note_losses()
         self.counters.restarts += 1
         self._newest = self._settled = 0
         self._notify(f"{self.name}: the instrument was switched off and on")
@@ -436,11 +447,12 @@ class FramedProbe:
                     self._send(Acknowledge(message.measurement))
                 return
             if message.measurement <= self._assembler.finished:
+                self._assembler.count_anew()
                 self._note_restart()
         measurement = self._assembler.receive(frame)
         self._quiet_at = time.monotonic() + self._patience.quiet_s
+        self._note_losses(measurement.head.measurement if measurement is not None else None)
         if measurement is not None:
-            self._note_losses(measurement.head.measurement)
             self._judge_line()
             self._ready.append(measurement)
 
@@ -460,16 +472,21 @@ class FramedProbe:
             # The instrument offers it again when the port is back, and is told again then.
             self._reconnect(error)
 
-    def _note_losses(self, number: int) -> None:
-        """Note what lies between the newest measurement so far and this one."""
-        told = {abandoned.measurement: str(abandoned) for abandoned in self._assembler.abandoned}
+    def _note_losses(self, number: int | None = None) -> None:
+        """Note what broke off, and what lies between the newest measurement so far and this one."""
+        for abandoned in self._assembler.abandoned:
+            self._note_gap(abandoned.measurement)
+            # One that was asked for is asked for again, as after a power cut, or has been reported as failed.
+            if abandoned.request == 0 or not self._fetching:
+                self.losses.append(str(abandoned))
         self._assembler.abandoned.clear()
+        if number is not None:
+            self._note_gap(number)
+
+    def _note_gap(self, number: int) -> None:
         if self._newest is not None:
-            for missed in range(max(self._newest + 1, number - 100), number):
-                self.losses.append(
-                    told.pop(missed, f"measurement {missed} was made by the instrument and never arrived")
-                )
-        self.losses.extend(told.values())
+            for missed in range(max(self._newest + 1, number - _MOST_LOSSES), number):
+                self.losses.append(f"measurement {missed} was made by the instrument and never arrived")
         self._newest = max(number, self._newest or 0)
 
     def _judge_line(self) -> None:
