@@ -226,6 +226,9 @@ def _parse(data: bytes, source: str, sha256: str = "") -> _Part:
         except ValueError as error:
             raise AssayFileError(f"{where} ({name}): {error}") from None
         values = tuple(parse_value(fields[i], delimiter, f"{where} ({name}), column {header[i]}") for i, _ in found)
+        for (i, _), value in zip(found, values, strict=True):
+            if value == Assay(0.0, "<"):
+                raise AssayFileError(f"{where} ({name}), column {header[i]}: <0 says nothing; give the detection limit")
         lines.append(_Line(where, name, kind, values))
     if not lines:
         raise AssayFileError(f"{source}: has a header and no rows")
