@@ -124,9 +124,8 @@ def test_a_recording_is_not_overwritten(instrument: Instrument, listener: Listen
     assert done.err.strip().endswith("is there already; name another file to record in")
 
 
+@pytest.mark.parametrize("instrument", ["pty"], indirect=True)
 def test_a_second_listener_is_turned_away(instrument: Instrument, listener: Listener) -> None:
-    if instrument.port.startswith("socket"):
-        pytest.skip("a socket takes its hosts one after the other")
     with listener.running(instrument.port, *NOW, "--passive", "--points", "1") as first:
         assert first.stderr is not None
         assert instrument.port in first.stderr.readline()
