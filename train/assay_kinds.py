@@ -33,7 +33,7 @@ _ALIASES: dict[Kind, tuple[str, ...]] = {
 KINDS: dict[str, Kind] = {alias: kind for kind, aliases in _ALIASES.items() for alias in aliases}
 """What may stand in the column `kind`, in lower case, and what it means."""
 
-_TAIL = r"(?:\d+\w?|[ _.-].*)?"
+_TAIL = r"(?:[\d _.-].*)?"
 _PLAIN: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), cast(Kind, kind))
     for pattern, kind in (

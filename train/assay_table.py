@@ -172,9 +172,9 @@ def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
     return _together(parts)
 
 
-def parse_assay_table(data: bytes, source: str) -> AssayTable:
-    """Take the bytes of one table; see `read_assay_table`."""
-    return _together([_parse(data, source)])
+def parse_assay_tables(*tables: tuple[bytes, str]) -> AssayTable:
+    """Take the bytes of tables, each with the name messages call it by; see `read_assay_table`."""
+    return _together([_parse(data, source) for data, source in tables])
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,7 @@ class Correlations:
         reading: what was done with bounds.
         r: (k, k); nan where fewer than 3 samples have both elements, or one of them does not vary.
         n: (k, k) samples that each was taken over.
+        n_bounds: (k, k) of them, those of which a bound was taken as the value.
     """
 
     elements: tuple[str, ...]
@@ -240,6 +241,7 @@ class Correlations:
     reading: Reading
     r: Floats
     n: NDArray[np.int64]
+    n_bounds: NDArray[np.int64]
 
     def to_records(self) -> list[dict[str, Any]]:
         """Give each pair of elements as JSON values; `section` is "correlation", an r that there is not is None."""
@@ -255,6 +257,7 @@ class Correlations:
                         "method": self.method,
                         "reading": self.reading,
                         "n": int(self.n[i, j]),
+                        "n_bounds": int(self.n_bounds[i, j]),
                         "r": None if math.isnan(r) else r,
                     }
                 )
@@ -271,16 +274,18 @@ def correlate(table: AssayTable, method: Method = "pearson", reading: Reading = 
             Pearson's r of either kind is drawn towards 0, or away from it.
     """
     values = sample_matrix(table, reading)
+    bounds = np.isfinite(values) & ~np.isfinite(sample_matrix(table, "known values only"))
     if method == "log-pearson":
         values = np.where(values > 0, values, np.nan)
     k = len(table.columns)
-    r, n = np.full((k, k), np.nan), np.zeros((k, k), dtype=np.int64)
+    r, n, n_bounds = np.full((k, k), np.nan), np.zeros((k, k), dtype=np.int64), np.zeros((k, k), dtype=np.int64)
     for i in range(k):
         for j in range(i, k):
             both = np.isfinite(values[:, i]) & np.isfinite(values[:, j])
             n[i, j] = n[j, i] = both.sum()
+            n_bounds[i, j] = n_bounds[j, i] = (both & (bounds[:, i] | bounds[:, j])).sum()
             r[i, j] = r[j, i] = correlation(values[both, i], values[both, j], method)
-    return Correlations(tuple(column.element for column in table.columns), method, reading, r, n)
+    return Correlations(tuple(column.element for column in table.columns), method, reading, r, n, n_bounds)
 
 
 def sample_matrix(table: AssayTable, reading: Reading) -> Floats:

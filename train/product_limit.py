@@ -91,18 +91,28 @@ def product_limit(
     inside[: below.size] &= ~(known & (high[None, :] >= below[:, None]))
     inside[below.size :] &= ~(known & (low[None, :] <= above[:, None]))
     mass = np.full(low.size, 1.0 / low.size)
-    for _ in range(most):
+    for step in range(1, most + 1):
         share = inside * mass
-        new = (exact + groups @ (share / share.sum(axis=1, keepdims=True))) / n
+        under = share.sum(axis=1, keepdims=True)
+        new = (exact + groups @ (share / under)) / n
         change = float(np.abs(new - mass).max())
         mass = new
-        if change < tolerance:
+        # Where the likelihood is level the steps never end, and it does not matter where they do.
+        if change < tolerance or (step % 1000 == 0 and _likelihood_to_gain(exact, groups, inside, mass, n) < 1e-6):
             break
     else:
         raise TrainingDataError(f"no distribution after {most} steps; are almost all values bounds?")
     # What no observation needs shrinks towards 0 and never gets there.
     mass[mass < 1e-7 / n] = 0.0
     return Distribution(low, high, mass / mass.sum())
+
+
+def _likelihood_to_gain(exact: Floats, groups: Floats, inside: NDArray[np.bool_], mass: Floats, n: int) -> float:
+    """Most that the log-likelihood can still rise by: its steepest slope over a piece, less n (it is concave)."""
+    slope = groups @ (inside / (inside @ mass)[:, None])
+    known = exact > 0
+    slope[known] += exact[known] / mass[known]
+    return float(slope.max() - n)
 
 
 def _pieces(plain: Floats, below: Floats, above: Floats, floor: float) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from .assays import Assay
@@ -212,6 +212,18 @@ class QualityControl:
     def verdict(self) -> Verdict:
         """The most serious verdict."""
         return worst(finding.verdict for finding in self.judged)
+
+    def select(self, elements: Iterable[str]) -> QualityControl:
+        """Keep the findings on some elements, and those on none."""
+        kept = set(elements)
+        return replace(
+            self,
+            pairs=tuple(f for f in self.pairs if f.element in kept),
+            precision=tuple(f for f in self.precision if f.element in kept),
+            recoveries=tuple(f for f in self.recoveries if f.element in kept),
+            blanks=tuple(f for f in self.blanks if f.element in kept),
+            detection=tuple(f for f in self.detection if f.element in kept),
+        )
 
     def to_records(self) -> list[dict[str, Any]]:
         """Give each finding as JSON values, `section` saying what it is; values and bounds as the laboratory writes."""
