@@ -47,7 +47,8 @@ class RecordingWriter:
         self._start = time.monotonic()
         started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         try:
-            self._file = open(self._path, "x", encoding="utf-8", newline="\n")  # noqa: SIM115
+            # Unbuffered: what could not be written must not be tried again when the file is closed.
+            self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115
         except FileExistsError:
             raise RecordingError(f"{self._path}: is there already; name another file to record in") from None
         except OSError as error:
@@ -61,8 +62,9 @@ class RecordingWriter:
 
     def _line(self, line: str) -> None:
         try:
-            self._file.write(line)
-            self._file.flush()
+            rest = memoryview(line.encode())
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise RecordingError(f"{self._path}: cannot record any more: {error.strerror or error}") from error
 

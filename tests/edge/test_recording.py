@@ -77,6 +77,14 @@ def test_a_recording_is_never_overwritten(tmp_path: Path) -> None:
         RecordingWriter(tmp_path / "no" / "rec.txt")
 
 
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / "rec.txt") as record:
+        record._file.close()
+        record._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+        with pytest.raises(RecordingError, match="rec.txt: cannot record any more: No space left"):
+            record("<", b"x")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
