@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from stibium.train.cli_assays import assays
 
 SOILS = """sample,site,Sb_ppm,As_ppm,clay_pct
 S1,a,12.1,40,10
@@ -244,14 +246,17 @@ def test_an_absent_element_is_named(soils: Path) -> None:
     ["S1,5\n", "S1,\nS2,\n", "S1,>5\nS2,>5\n", "S1,<5\n", "S1,5\nS2,5\nS3,5\n", "BLK,1\n", "S1,0\nS2,0\nREP S1,0\n"],
     ids=["one sample", "no values", "all above", "all below", "all the same", "no samples", "zeros"],
 )
-@pytest.mark.parametrize("out_format", ["table", "jsonl", "csv"])
-def test_tables_with_next_to_nothing_are_described(tmp_path: Path, rows: str, out_format: str) -> None:
+def test_tables_with_next_to_nothing_are_described(tmp_path: Path, rows: str) -> None:
     path = tmp_path / "few.csv"
     path.write_text(f"sample,Sb_ppm\n{rows}")
-    done = run(path, "--format", out_format)
+    done = run(path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "nan" not in done.stdout
-    assert done.stdout
+    for out_format in ("table", "jsonl", "csv"):
+        # In this process, for the time's sake.
+        result = CliRunner().invoke(assays, [str(path), "--format", out_format], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert "nan" not in result.stdout
+        assert result.stdout
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "assays.md"
