@@ -11,7 +11,6 @@ import click
 from ..bundle import Bundle
 from .options import format_option, load_bundle
 
-
 SHOWN = 8
 """Names of a long list that `info` prints; `--format json` has them all."""
 
