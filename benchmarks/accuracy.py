@@ -41,8 +41,11 @@ def main(sets: str, targets: str, methods: str, splits: int, fast: bool, json_pa
     set_names, method_names = chosen(sets, SETS, "set"), chosen(methods, METHODS, "method")
     wanted = {target.strip().lower() for target in targets.split(",") if target.strip()}
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + splits))
-    print(f"R2 on the third left out, mean ± standard deviation over random_state {seeds[0]} to {seeds[-1]}; {SUMMARY}")
-    print(f"{'set':<8} {'target':<13}{'n':>4}  " + "".join(f"{name:<19}" for name in method_names) + "best", flush=True)
+    states = f"random_state {seeds[0]}" + (f" to {seeds[-1]}" if splits > 1 else "")
+    print(f"R2 on the third left out, mean ± standard deviation over {states}; {SUMMARY}")
+    print(
+        f"{'set':<8} {'target':<13}{'n':>4}  " + "".join(f" {name:<18}" for name in method_names) + "best", flush=True
+    )
     start, results, skipped = time.monotonic(), [], []
     for set_name in set_names:
         try:
