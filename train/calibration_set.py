@@ -88,10 +88,6 @@ class CalibrationSet:
     def __len__(self) -> int:
         return int(self.target.size)
 
-    def labels(self) -> tuple[Hashable, ...]:
-        """Give what must stay together: groups if there are any, else samples."""
-        return self.samples if self.groups is None else self.groups
-
 
 def from_spectra(
     spectra: Sequence[Spectrum],

@@ -285,6 +285,8 @@ def _score(
     for r, repeat in enumerate(folds.repeats):
         results = [done[name, r, i] for i in range(len(repeat))]
         for fold, result in zip(repeat, results, strict=True):
+            if len(result.predicted) != fold.test.size:
+                raise ValueError(f"an earlier result of {name} does not fit repeat {r + 1}; it was of other folds")
             predicted[r, fold.test] = result.predicted
         chosen.append(tuple(result.chosen for result in results))
         seconds += sum(result.seconds for result in results)

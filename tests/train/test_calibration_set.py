@@ -24,8 +24,7 @@ def test_one_grid_stays_as_it_is() -> None:
     data = from_spectra(spectra, {"A": 1.0, "B": 2.0}, "Sb", "ppm", {"A": "x", "B": "y"})
     np.testing.assert_array_equal(data.wavelengths_nm, NM)
     assert data.splices_nm == (1000.0,)
-    assert data.labels() == ("x", "y")
-    assert replace(data, groups=None).labels() == ("A", "B")
+    assert (data.samples, data.groups) == (("A", "B"), ("x", "y"))
 
 
 def test_mixed_grids_are_resampled_to_what_they_share() -> None:

@@ -15,6 +15,7 @@ from stibium.train.errors import TrainingDataError
 from stibium.train.folds import hold_out, leave_one_group_out, paper_split, repeated_folds
 from stibium.train.metrics import measure
 from stibium.train.validation import FoldResult, Progress, cross_validate
+from stibium.train.validation_table import validation_table
 
 
 def test_every_method_gets_the_same_folds_and_never_a_row_it_is_tested_on() -> None:
@@ -131,6 +132,8 @@ def test_what_is_known_is_not_done_again() -> None:
     assert len(method.calls) == 2
     assert [p.done for p in later] == list(range(8, 13))
     assert [s.predicted for s in resumed.scores] == [s.predicted for s in whole.scores]
+    with pytest.raises(ValueError, match="it was of other folds"):
+        cross_validate([mean_of_training()], data, repeated_folds(data.samples, n_folds=4), known=known)
 
 
 def test_the_result_is_json_and_the_same_again() -> None:
@@ -144,6 +147,23 @@ def test_the_result_is_json_and_the_same_again() -> None:
     assert a.best().method == "mean"
     with pytest.raises(KeyError):
         a["PLSR"]
+
+
+def test_the_table_says_what_the_result_holds() -> None:
+    data = soil_like(20)
+    found = cross_validate([mean_of_training(), memory()], data, repeated_folds(data.samples, repeats=2))
+    lines = validation_table(found).splitlines()
+    assert lines[0] == f"clay (%), 20 rows: {found.folds}"
+    assert lines[2].split() == ["mean", "memory"]
+    rmse = found["mean"].metrics["rmse"]
+    (row,) = (line for line in lines if line.startswith("RMSE  "))
+    assert row.split()[1:4] == [f"{rmse.mean:.3g}", "±", f"{rmse.sd:.2g}"]
+    low = found["memory"].by_class[0]
+    (row,) = (line for line in lines if line.startswith("RMSE below"))
+    assert row.startswith(f"RMSE below {low.high:.4g} (n {low.n})")
+    assert row.endswith(f"{low.rmse.mean:.3g} ± {low.rmse.sd:.2g}")
+    single = cross_validate([memory()], data, paper_split(data.samples))
+    assert "±" not in validation_table(single)
 
 
 def test_what_cannot_be_validated_is_said_in_one_line() -> None:
