@@ -197,9 +197,16 @@ class _Training:
         )
 
 
+PARSIMONY = 1.05
+
+
 @dataclass(frozen=True)
 class PartialLeastSquares:
-    """Partial least squares regression: preprocessing, number of components and transform chosen together."""
+    """Partial least squares regression.
+
+    For each preprocessing and transform, the fewest components whose error is within 5 % of the lowest (the last few
+    percent are noise of the folds, and each further component fits some of it); then the best of these.
+    """
 
     fast: bool = False
     name: str = "PLSR"
@@ -235,8 +242,8 @@ class PartialLeastSquares:
                 return scaling(x[test]) @ coefficients + mean
 
             predicted = data.out_of_fold(data.folds, fit_predict)
-            errors = [inner_rmse(predicted[..., k], data.target, transform) for k in range(most)]
-            k = int(np.argmin(errors))
+            errors = np.array([inner_rmse(predicted[..., k], data.target, transform) for k in range(most)])
+            k = int(np.argmax(errors <= PARSIMONY * errors.min()))
             if best is None or errors[k] < best[0]:
                 best = errors[k], variant, transform, k, predicted[..., k]
         assert best is not None
