@@ -32,6 +32,7 @@ Floats = NDArray[np.float64]
 FORMAT = "stibium run"
 VERSION = 1
 RUN, MODEL, ARRAYS = "run.json", "model.keras", "arrays.npz"
+_OURS = frozenset({RUN, MODEL, ARRAYS, f".{RUN}.part"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,8 @@ def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
         there = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
-    if there - {RUN, MODEL, ARRAYS}:
-        raise RunError(f"{path}: holds other files ({sorted(there - {RUN, MODEL, ARRAYS})[0]}); name a new folder")
+    if there - _OURS:
+        raise RunError(f"{path}: holds other files ({sorted(there - _OURS)[0]}); name a new folder")
     if there and not force:
         raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
 

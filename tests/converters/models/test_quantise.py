@@ -40,7 +40,7 @@ def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def converted(keras_file: Path) -> Converted:
-    return convert_apart(keras_file, QUANTISATIONS, features(64, 1), features(20, 2))
+    return convert_apart(keras_file, QUANTISATIONS, features(24, 1), features(20, 2))
 
 
 def test_every_format_answers_as_keras_does(converted: Converted) -> None:
@@ -75,7 +75,7 @@ def test_sizes_are_in_order(converted: Converted) -> None:
 
 
 def test_converting_again_gives_the_same_bytes(keras_file: Path, converted: Converted) -> None:
-    again = convert_apart(keras_file, ("int8",), features(64, 1), features(1, 2))
+    again = convert_apart(keras_file, ("int8",), features(24, 1), features(1, 2))
     assert again.models["int8"] == converted.models["int8"]
     assert again.keras_answers == pytest.approx(converted.keras_answers[:1], rel=1e-5)
 
