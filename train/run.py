@@ -3,6 +3,7 @@
 - run.json: settings, data, split, metrics, history, versions; hashes of the other two
 - model.keras: the network
 - arrays.npz: scaling, domain statistics, calibration rows, validation spectra with their values
+- report.html: for people; nothing is read back from it
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Floats = NDArray[np.float64]
 
 FORMAT = "stibium run"
 VERSION = 1
-RUN, MODEL, ARRAYS = "run.json", "model.keras", "arrays.npz"
+RUN, MODEL, ARRAYS, REPORT = "run.json", "model.keras", "arrays.npz", "report.html"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,9 @@ def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
         there = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
-    if there - {RUN, MODEL, ARRAYS}:
-        raise RunError(f"{path}: holds other files ({sorted(there - {RUN, MODEL, ARRAYS})[0]}); name a new folder")
+    others = sorted(there - {RUN, MODEL, ARRAYS, REPORT})
+    if others:
+        raise RunError(f"{path}: holds other files ({others[0]}); name a new folder")
     if there and not force:
         raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
 
@@ -94,7 +96,8 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
         The content of run.json.
     """
     path = Path(folder)
-    (path / RUN).unlink(missing_ok=True)
+    for name in (RUN, REPORT):
+        (path / name).unlink(missing_ok=True)
     trained.fitted.model.save(path / MODEL)
     packed = io.BytesIO()
     np.savez_compressed(packed, **_arrays(trained))
