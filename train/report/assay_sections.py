@@ -10,7 +10,7 @@ from ..element_statistics import Moments
 from ..quality_findings import DuplicatePair, QualityControl, as_reported
 from .chart import number
 from .contents import PrintedTables, ReportContents
-from .figures import Look, draw_correlations, draw_duplicates
+from .figures import Look, draw_correlations, draw_duplicates, written_unit
 from .page import Section, figure, figures, paragraph, table
 
 STATISTICS = ("mean", "sd", "minimum", "q1", "median", "q3", "maximum", "skewness")
@@ -28,6 +28,10 @@ def _optional(value: float | None, digits: int = 3) -> str:
     return "" if value is None else number(value, digits)
 
 
+def _column(element: str, unit: str) -> str:
+    return f"{element} ({written_unit(unit)})" if unit else element
+
+
 def statistics_section(contents: ReportContents, look: Look) -> Section | None:
     """Describe each element, each reading of its bounds a line, the paper's printed figures beneath."""
     if not contents.statistics:
@@ -37,7 +41,7 @@ def statistics_section(contents: ReportContents, look: Look) -> Section | None:
     notes: list[str] = []
     blank = ("",) * len(STATISTICS)
     for d in contents.statistics:
-        name = f"{d.element} ({d.unit})" if d.unit else d.element
+        name = _column(d.element, d.unit)
         censored = bool(d.n_below or d.n_above)
         if d.as_values is not None:
             rows.append((name, "bounds as values" if censored else "values", str(d.n), *_moments(d.as_values)))
@@ -167,7 +171,7 @@ def _tables(q: QualityControl) -> list[str]:
     recoveries = [
         (
             r.material,
-            f"{r.element} ({r.unit})",
+            _column(r.element, r.unit),
             r.verdict,
             str(r.n),
             _optional(r.mean, 4),
@@ -181,7 +185,7 @@ def _tables(q: QualityControl) -> list[str]:
     blanks = [
         (
             b.item,
-            f"{b.element} ({b.unit})",
+            _column(b.element, b.unit),
             b.verdict,
             as_reported(b.value),
             _optional(b.detection_limit),
@@ -192,7 +196,7 @@ def _tables(q: QualityControl) -> list[str]:
     ]
     detection = [
         (
-            f"{d.element} ({d.unit})",
+            _column(d.element, d.unit),
             d.verdict,
             str(d.n),
             str(d.n_missing) if d.n_missing else "",

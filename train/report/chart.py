@@ -97,13 +97,21 @@ def axis_over(label: str, *values: ArrayLike, kind: Transform = "none", pad: flo
     return Axis(label, float(low), float(high), kind)
 
 
+_ROUND = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
 def nice_steps(low: float, high: float, wanted: int) -> list[float]:
-    """Give about `wanted` round numbers from low to high, 1, 2 or 5 times a power of ten apart."""
+    """Give about `wanted` round numbers from low to high, at least 3, 1, 2 or 5 times a power of ten apart."""
     raw = (high - low) / max(wanted, 1)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]
+    at = next(i for i, m in enumerate(_ROUND) if i > 2 and m * power >= raw * (1 - 1e-9))
+    while True:
+        step = _ROUND[at] * power
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        # One or two ticks are no scale.
+        if last - first >= 2 or at == 0:
+            return [round(k * step, 12) for k in range(first, last + 1)]
+        at -= 1
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -44,6 +44,7 @@ from .contents import (
     LearningCurves,
     PredictedSet,
     QuantisationLadder,
+    ReportContents,
     SpectraTrace,
     StepResult,
 )
@@ -76,6 +77,11 @@ class Look:
     transform: Transform
     simulated: bool
 
+    @classmethod
+    def at(cls, contents: ReportContents) -> Look:
+        """Take it from a report's contents, the unit as people write it."""
+        return cls(contents.element, written_unit(contents.unit), contents.transform, contents.simulated)
+
     @property
     def of(self) -> str:
         """Element with unit, such as "Sb (ppm)"."""
@@ -87,6 +93,11 @@ class Look:
         if (self.transform == "log10" and lowest <= 0) or (self.transform == "sqrt" and lowest < 0):
             return "none"
         return self.transform
+
+
+def written_unit(unit: str) -> str:
+    """Write a unit as people do; column names of assays cannot hold a percent sign."""
+    return "%" if unit == "pct" else unit
 
 
 def draw_step(step: StepResult, samples: Sequence[str], grade: Floats, look: Look) -> str:

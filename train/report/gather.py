@@ -19,6 +19,7 @@ from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
 from ..fit import predict
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, take_apart
+from ..metrics import measure
 from ..training import Trained
 from .contents import (
     BandProfile,
@@ -32,6 +33,7 @@ from .contents import (
     PrintedTables,
     ReportContents,
 )
+from .figures import written_unit
 from .trace import on_one_grid, spread_by_grade, trace_spectra
 
 Floats = NDArray[np.float64]
@@ -76,20 +78,23 @@ def training_contents(
     network = settings.network
     taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
     facts = (
-        ("element", f"{joined.element} in {joined.unit}"),
+        ("element", f"{joined.element} in {written_unit(joined.unit)}"),
         ("samples", f"{len(trained.training)} for training, {len(trained.validation)} for validation"),
         ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
         ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", settings.recipe.name or "a recipe of its own"),
         ("target learned as", settings.transform if settings.transform != "none" else "it is"),
         ("network", f"{trained.fitted.model.count_params()} parameters, {len(network.blocks)} blocks"),
-        ("calibrated range", f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {joined.unit}"),
+        (
+            "calibrated range",
+            f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {written_unit(joined.unit)}",
+        ),
         ("seed", str(settings.protocol.seed)),
         ("weights", f"SHA-256 {trained.weights_sha256[:12]}…"),
         ("date", datetime.date.today().isoformat()),
     )
     return ReportContents(
-        title=f"{joined.element} from soil spectra: training",
+        title=f"{spoken(joined.element)} in soil, estimated from its reflectance",
         kind="training",
         element=joined.element,
         unit=joined.unit,
@@ -118,6 +123,12 @@ def training_contents(
         importance=importance_part(answer, parts["training"], joined, settings.recipe, settings.transform, progress),
         **assay_parts(assays, notes, progress),  # type: ignore[arg-type]
     )
+
+
+def spoken(element: str) -> str:
+    """Begin a title with a column's name: total_carbon as Total carbon, Sb and pH as they are."""
+    words = element.replace("_", " ")
+    return words[0].upper() + words[1:] if words.islower() else words
 
 
 def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
@@ -194,7 +205,10 @@ def evaluation_contents(
         )
     columns = [MetricsColumn("all", bundle.unit, evaluation.all)]
     if evaluation.inside is not None and evaluation.outside:
-        columns.insert(0, MetricsColumn("inside the calibration only", bundle.unit, evaluation.inside))
+        columns.append(MetricsColumn("inside the calibration", bundle.unit, evaluation.inside))
+    if len(sets) > 1:
+        # Last of those in the unit, for it is what the page opens with.
+        columns += [MetricsColumn(s.name, bundle.unit, measure(s.predicted, s.measured)) for s in sets]
     if evaluation.transformed is not None:
         columns.append(MetricsColumn(f"all ({evaluation.transform})", "", evaluation.transformed))
 
@@ -218,18 +232,21 @@ def evaluation_contents(
         )
     facts = (
         ("model", f"{bundle.name}, SHA-256 {bundle.sha256[:12]}…"),
-        ("element", f"{bundle.element} in {bundle.unit}"),
+        ("element", f"{bundle.element} in {written_unit(bundle.unit)}"),
         ("format", bundle.quantisation),
         ("samples", f"{evaluation.samples}; {evaluation.rows} estimates, {evaluation.refused} refused"),
         ("outside the calibration", str(evaluation.outside)),
         ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", bundle.recipe.name or "a recipe of its own"),
         ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
-        ("calibrated range", f"{bundle.calibrated_range[0]:g} to {bundle.calibrated_range[1]:g} {bundle.unit}"),
+        (
+            "calibrated range",
+            f"{bundle.calibrated_range[0]:g} to {bundle.calibrated_range[1]:g} {written_unit(bundle.unit)}",
+        ),
         ("date", datetime.date.today().isoformat()),
     )
     return ReportContents(
-        title=f"{bundle.element} from soil spectra: {bundle.name} held against laboratory values",
+        title=f"{spoken(bundle.element)} in soil: {bundle.name} held against laboratory values",
         kind="evaluation",
         element=bundle.element,
         unit=bundle.unit,
@@ -278,7 +295,9 @@ def importance_part(
         recipe, transform: of the model.
         progress: called after each spectrum.
     """
-    unit = joined.unit if transform == "none" else f"{transform} {joined.unit}"
+    unit = written_unit(joined.unit)
+    if transform != "none":
+        unit = f"{transform} {unit}"
     profiles = [_shapley_profile(answer, prepared.rows, joined.target, recipe, unit, progress)]
     names = [row.sample_id for row in prepared.rows]
     target = forward(np.array([joined.target[name] for name in names]), transform)

@@ -172,7 +172,9 @@ margin:.6em 0 1em;align-items:start}
 figure{margin:0;max-width:520px;break-inside:avoid}
 figure svg{display:block;width:100%;height:auto;overflow:visible;font-variant-numeric:tabular-nums}
 figcaption{font-size:.85rem;color:var(--grey);margin-top:.2em}
-.scroll{overflow-x:auto;margin:.4em 0 1.1em}
+.scroll{overflow-x:auto;margin:.4em 0 1.1em;background:linear-gradient(90deg,#fff 40%,#fff0) 0 0/36px 100% local,
+linear-gradient(270deg,#fff 40%,#fff0) 100% 0/36px 100% local,linear-gradient(90deg,#1f293326,#fff0) 0 0/10px 100%,
+linear-gradient(270deg,#1f293326,#fff0) 100% 0/10px 100%;background-repeat:no-repeat}
 table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:.2em 0 .4em}
 th,td{padding:.32em .75em;text-align:right;border-bottom:1px solid var(--faint);white-space:nowrap;
@@ -180,7 +182,7 @@ vertical-align:top}
 thead th{color:var(--grey);font-weight:600;border-bottom:2px solid var(--faint)}
 th.text,td.text,tbody th{text-align:left}
 tbody th{font-weight:500}
-td.text{white-space:normal;min-width:7em;max-width:28em}
+td.text{white-space:normal;min-width:8.5em;max-width:28em}
 tr.strong td,tr.strong th{background:#fff4ea;font-weight:600}
 tr.faint td,tr.faint th{color:var(--grey)}
 .verdict{white-space:nowrap;font-weight:600}
@@ -191,9 +193,10 @@ tr.faint td,tr.faint th{color:var(--grey)}
 footer{border-top:1px solid var(--faint);margin-top:2em;padding-top:1em;font-size:.82rem;color:var(--grey)}
 @media (max-width:520px){body{padding:18px 14px 36px}h1{font-size:1.4rem}
 .facts{grid-template-columns:repeat(2,minmax(0,1fr))}.cards{grid-template-columns:repeat(3,1fr)}
-.cards div{padding:.5em .6em}.cards dd{font-size:1.1rem}th,td{padding:.3em .5em}}
+.cards div{padding:.5em .6em}.cards dd{font-size:1.1rem}th,td{padding:.3em .5em}
+figure svg{font-size:13.5px}}
 @media print{@page{margin:14mm}body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}
-section{break-before:auto;margin-top:1em;padding-top:.8em}h2{break-after:avoid}.scroll{overflow:visible}
+section{break-before:auto;margin-top:1em;padding-top:.8em}h2{break-after:avoid}.scroll{overflow:visible;background:none}
 .figures{grid-template-columns:1fr 1fr}table{font-size:8.5pt}tr,figure{break-inside:avoid}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """

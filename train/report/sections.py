@@ -23,6 +23,7 @@ from .figures import (
     draw_spectrogram,
     draw_step,
     grade_quarters,
+    written_unit,
 )
 from .page import Section, figure, figures, paragraph, table
 
@@ -31,7 +32,7 @@ Maker = Callable[[ReportContents, Look], Section | None]
 
 def make_sections(contents: ReportContents) -> list[Section]:
     """Make the sections whose parts are there, in reading order: how good it is, then why, then from what."""
-    look = Look(contents.element, contents.unit, contents.transform, contents.simulated)
+    look = Look.at(contents)
     makers: tuple[Maker, ...] = (
         accuracy,
         predictions,
@@ -64,7 +65,7 @@ def accuracy(contents: ReportContents, look: Look) -> Section | None:
     columns = contents.metrics
     main = [c for c in columns if c.unit][-1] if any(c.unit for c in columns) else columns[-1]
     m = main.metrics
-    unit = f" {main.unit}" if main.unit else ""
+    unit = f" {written_unit(main.unit)}" if main.unit else ""
     cards = [
         ("R²", _fixed(m.r2)),
         ("RMSE", _optional(m.rmse) + unit),
@@ -86,7 +87,7 @@ def accuracy(contents: ReportContents, look: Look) -> Section | None:
     ):
         read: Callable[[Metrics], str] = of
         rows.append((name, *(read(c.metrics) for c in columns)))
-    header = ("", *(f"{c.name}, {c.unit}" if c.unit else c.name for c in columns))
+    header = ("", *(f"{c.name}, {written_unit(c.unit)}" if c.unit else c.name for c in columns))
     body = (
         paragraph(f"{look.of}, {main.name}:", "lead")
         + f'<dl class="cards">{shown}</dl>'
@@ -156,8 +157,8 @@ def _by_grade(s: PredictedSet, look: Look) -> str:
                 inside,
             )
         )
-    header = (f"measured {look.of}", "n", f"bias ({look.unit})", f"RMSE ({look.unit})", "median error", "in interval")
-    return table(header, rows, caption=f"Error by grade, {s.name}")
+    header = ("measured", "n", "bias", "RMSE", "median error", "in interval")
+    return table(header, rows, caption=f"{look.of}: error by grade, {s.name}")
 
 
 def baselines(contents: ReportContents, look: Look) -> Section | None:
@@ -238,6 +239,7 @@ def domain(contents: ReportContents, look: Look) -> Section | None:
                 f"{100 * np.count_nonzero(far | unlike) / len(s.samples):.1f} %",
             )
         )
+    header = ("spectra", "n", "T² only beyond", "Q beyond", "outside")
     caption = "Left of and below the dashed limits a spectrum belongs to the calibration."
     return Section(
         "domain",
@@ -247,8 +249,7 @@ def domain(contents: ReportContents, look: Look) -> Section | None:
             + part.method,
             "lead",
         )
-        + figures([figure(draw_domain(part, look), caption)])
-        + table(("spectra", "n", "T² only beyond", "Q beyond", "outside"), rows),
+        + figures([figure(draw_domain(part, look), caption), table(header, rows)]),
     )
 
 

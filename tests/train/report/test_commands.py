@@ -1,0 +1,95 @@
+"""`stibium train` and `stibium evaluate --report` in processes of their own, on simulated soils."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stibium.edge
+
+BUNDLE = str(Path(stibium.edge.__path__[0]) / "shipped" / "sb_simulated.tflite")
+SECTIONS = {
+    "accuracy",
+    "predictions",
+    "residuals",
+    "importance",
+    "domain",
+    "spectra",
+    "statistics",
+    "correlations",
+    "quality",
+}
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "stibium.edge", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def soils_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    done = run("simulate", "--out", "soils", "--samples", "30", "--points", "2", "--as", "table", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+DATA = ("--spectra", "soils/spectra.csv.gz", "--assays", "soils/assays.csv")
+
+
+def sections(text: str) -> set[str]:
+    return set(re.findall(r'<section id="(\w+)"', text))
+
+
+def test_training_leaves_a_report(soils_folder: Path) -> None:
+    train = ("train", *DATA, "--element", "Sb", "--epochs", "2", "--out", "run")
+    done = run(*train, cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    assert f"report: {Path('run', 'report.html')}" in done.stderr
+    text = (soils_folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS | {"learning"}
+    assert "SIMULATED" in text
+    assert "https:" not in text
+    # What stands on the terminal stands in the report.
+    r2 = re.search(r"^R2 +\S+ +\S+ +(\S+)", done.stdout, re.M)
+    assert r2 is not None
+    assert f"<td>{r2.group(1).replace('-', '−')}</td>" in text
+    n = len(re.findall(r"<title>[^<]*: measured [^<]*predicted", text))
+    samples = re.search(r"(\d+) samples for training, (\d+) for validation", done.stdout)
+    assert samples is not None
+    assert n == int(samples.group(1)) + int(samples.group(2))
+    assert "\x1b" not in done.stderr
+
+    # A run with a report in it is still a run of ours, to be overwritten only if told to; without --report none is left.
+    assert "holds a run already" in run(*train, cwd=soils_folder).stderr
+    again = run(*train, "--force", "--no-report", cwd=soils_folder)
+    assert again.returncode == 0, again.stderr
+    assert not (soils_folder / "run" / "report.html").exists()
+
+
+def test_evaluation_writes_a_report_where_told(soils_folder: Path) -> None:
+    done = run("evaluate", BUNDLE, *DATA, "--report", "held.html", "--format", "json", cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "held.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS
+    assert "sb_simulated.tflite" in text
+    assert "SIMULATED" in text
+
+
+def test_a_report_that_has_no_place_is_refused_before_the_work(soils_folder: Path) -> None:
+    done = run("evaluate", BUNDLE, *DATA, "--report", "absent/held.html", cwd=soils_folder)
+    assert done.returncode == 2
+    assert "is no folder" in done.stderr
+    assert "Traceback" not in done.stderr
