@@ -32,7 +32,7 @@ bench: $(DEV)
 
 # Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
 model: $(DEV)
-	$(BIN)/python train/ship.py
+	$(BIN)/python -m stibium.train.ship
 
 $(DEVICE): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -132,10 +132,11 @@ def render_statistics(descriptions: Sequence[Description]) -> str:
             readings.append(("log-normal law", str(d.n), figure(law.mean), figure(law.sd), "", *figures))
         rows += [(name if i == 0 else "", *reading) for i, reading in enumerate(readings)]
         if d.note:
-            notes.append(f"{d.element}: {d.note}: too narrow, too low at the top; read the other lines")
+            notes.append(f"{d.element}: {d.note} in the first line; product limit and log-normal law keep them bounds")
         if d.n_missing:
             notes.append(f"{d.element}: {d.n_missing} of {d.n + d.n_missing} samples have no value")
-    return "\n".join(["Descriptive statistics", columns(header, rows, left=2), *notes])
+    table = [columns(header, rows, left=2)] if rows else []
+    return "\n".join(["Descriptive statistics", *table, *notes])
 
 
 def _moments(m: Moments) -> tuple[str, ...]:
@@ -153,7 +154,7 @@ def render_correlations(correlations: Correlations) -> str:
         said.insert(1, correlations.reading)
     rows = []
     for i, element in enumerate(correlations.elements):
-        cells = ["" if math.isnan(r) else f"{r:.2f}" for r in correlations.r[i, : i + 1]]
+        cells = ["-" if math.isnan(r) else f"{r:.2f}" for r in correlations.r[i, : i + 1]]
         rows.append((element, *cells, *[""] * (len(correlations.elements) - i - 1)))
     return f"Correlation ({'; '.join(said)})\n{columns(('', *correlations.elements), rows)}"
 
@@ -297,7 +298,7 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1,
     A column without any entry is left out.
     """
     used = [i for i in range(len(header)) if any(row[i] for row in rows) or i < left]
-    widths = {i: max(len(header[i]), *(len(row[i]) for row in rows)) for i in used}
+    widths = {i: max(len(row[i]) for row in (header, *rows)) for i in used}
     lines = []
     for row in (header, *rows):
         cells = [

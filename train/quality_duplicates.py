@@ -89,10 +89,11 @@ def compare(
     if a is None or b is None:
         return None
     rpd, note = None, ""
-    if a.censored or b.censored:
+    contradictory = _contradict(a, b) or _contradict(b, a)
+    if contradictory:
+        note = "the bound contradicts the other value"
+    elif a.censored or b.censored:
         note = "only a bound is known"
-        if _contradict(a, b) or _contradict(b, a):
-            note = "the bound contradicts the other value"
     elif a.value + b.value == 0:
         note = "both 0"
     else:
@@ -100,16 +101,17 @@ def compare(
         if limit is not None and (a.value + b.value) / 2 < limits.quantification * limit:
             note = f"mean below {limits.quantification:g} times the detection limit"
     return DuplicatePair(
-        stage,
-        first.of,
-        column.element,
-        column.unit,
-        a,
-        b,
-        rpd,
-        None if rpd is None else rpd / 2,
-        rpd is not None and not note,
-        note,
+        stage=stage,
+        item=first.of,
+        element=column.element,
+        unit=column.unit,
+        first=a,
+        second=b,
+        rpd_pct=rpd,
+        hard_pct=None if rpd is None else rpd / 2,
+        used=rpd is not None and not note,
+        contradictory=contradictory,
+        note=note,
     )
 
 
@@ -133,7 +135,8 @@ def judge_precision(pairs: list[DuplicatePair], column: Column, limits: QualityL
             continue
         if not used:
             reasons = ", ".join(dict.fromkeys(pair.note for pair in mine))
-            found.append(Precision(stage, column.element, column.unit, len(mine), 0, "not judged", reasons))
+            wrong: Verdict = "warn" if any(pair.contradictory for pair in mine) else "not judged"
+            found.append(Precision(stage, column.element, column.unit, len(mine), 0, wrong, reasons))
             continue
         s = pair_statistics([p.first.value for p in used], [p.second.value for p in used], hard)
         verdict: Verdict = "pass" if s.cv_pct <= passes else "warn" if s.cv_pct <= fails else "fail"
@@ -145,7 +148,7 @@ def judge_precision(pairs: list[DuplicatePair], column: Column, limits: QualityL
             said.append(
                 f"{len(used)} {'pairs are' if len(used) > 1 else 'pair is'} few: CV may be {s.cv_upper_pct:.0f} %"
             )
-        if any("contradicts" in pair.note for pair in mine):
+        if any(pair.contradictory for pair in mine):
             verdict = worst((verdict, "warn"))
             said.append("a bound contradicts the other value of its pair")
         found.append(

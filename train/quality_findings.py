@@ -71,7 +71,8 @@ class DuplicatePair:
         first, second: values or bounds, in `unit`.
         rpd_pct, hard_pct: None where only a bound is known of one of them, or both are 0.
         used: whether it counts for the element's precision: both known, their mean above the quantification limit.
-        note: why not.
+        contradictory: whether a bound rules the other value out.
+        note: why it does not count.
     """
 
     stage: Stage
@@ -83,6 +84,7 @@ class DuplicatePair:
     rpd_pct: float | None
     hard_pct: float | None
     used: bool
+    contradictory: bool
     note: str
 
 

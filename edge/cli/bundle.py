@@ -11,6 +11,9 @@ import click
 from ..bundle import Bundle
 from .options import format_option, load_bundle
 
+SHOWN = 8
+"""Names of a long list that `info` prints; `--format json` has them all."""
+
 
 @click.command(epilog="Example:  stibium info sb.tflite")
 @click.argument("bundle", required=False, type=click.Path())
@@ -122,7 +125,13 @@ def _print_entry(key: str, value: Any, depth: int) -> None:
             text = ", ".join(f"{k} {x}" for k, x in v.items())
             click.echo(f"{'  ' * (depth + 1)}{text}")
     else:
-        text = (
-            ", ".join(f"{x:g}" if isinstance(x, float) else str(x) for x in value) if isinstance(value, list) else value
-        )
-        click.echo(f"{name:<24}{text}")
+        click.echo(f"{name:<24}{_in_words(value)}")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        shown = ", ".join(_in_words(v) for v in value[:SHOWN])
+        return f"{shown}, ... ({len(value)} in all)" if len(value) > SHOWN else shown
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -185,3 +185,4 @@ def test_info_says_what_it_is(tiny_bundle: Path) -> None:
     table = stibium("info", str(tiny_bundle))
     assert "simulated" in table.stdout
     assert "savitzky_golay" in table.stdout
+    assert max(map(len, table.stdout.splitlines())) < 300

@@ -186,6 +186,8 @@ def test_bounds_make_no_pair_but_may_contradict() -> None:
     ]
     precision = only(found.precision)
     assert (precision.n_pairs, precision.n_used, precision.verdict) == (3, 1, "warn")
+    alone = only(check("sample,Sb_ppm\nS2,>4000\nREP S2,300\n").precision)
+    assert (alone.verdict, alone.note) == ("warn", "the bound contradicts the other value")
     agreeing = check("sample,Sb_ppm\nS2,>4000\nREP S2,4300\nS4,>4000\nREP S4,<5000\nS5,<1\nREP S5,0.4\n")
     assert {p.note for p in agreeing.pairs} == {"only a bound is known"}
 
