@@ -235,6 +235,24 @@ def plsr_vip(spectra: Floats, target: Floats, groups: Sequence[str], seed: int =
     return vip_scores(model.x_weights_, model.x_scores_, model.y_loadings_[0]), components
 
 
+def stretches(wavelengths_nm: Floats, width_nm: float) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Divide wavelengths into stretches, leaving out those without any band.
+
+    Args:
+        wavelengths_nm: (bands,) ascending, two at least.
+        width_nm: of a stretch; the last may be narrower.
+
+    Returns:
+        First and last wavelength of the m stretches, and which of them each band is in, (bands,).
+    """
+    nm = np.asarray(wavelengths_nm, dtype=np.float64)
+    count = max(1, int(np.ceil((nm[-1] - nm[0]) / width_nm - 1e-9)))
+    at = np.minimum(((nm - nm[0]) / width_nm + 1e-9).astype(np.intp), count - 1)
+    used, index = np.unique(at, return_inverse=True)
+    first = nm[0] + used * width_nm
+    return first, np.minimum(first + width_nm, nm[-1]), index
+
+
 def forest_importance(
     spectra: Floats, wavelengths_nm: Floats, target: Floats, width_nm: float = 10.0, trees: int = 200, seed: int = 42
 ) -> tuple[Floats, Floats, Floats]:
@@ -252,12 +270,8 @@ def forest_importance(
     """
     from sklearn.ensemble import RandomForestRegressor
 
-    nm = wavelengths_nm
-    edges = np.arange(nm[0], nm[-1] + width_nm, width_nm)
-    at = np.clip(np.searchsorted(edges, nm, side="right") - 1, 0, len(edges) - 1)
-    used = np.unique(at)
-    means = np.stack([spectra[:, at == u].mean(axis=1) for u in used], axis=1)
+    first, last, at = stretches(wavelengths_nm, width_nm)
+    means = np.stack([spectra[:, at == u].mean(axis=1) for u in range(len(first))], axis=1)
     forest = RandomForestRegressor(trees, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=1)
     forest.fit(means, target)
-    first = edges[used]
-    return first, np.minimum(first + width_nm, nm[-1]), np.asarray(forest.feature_importances_)
+    return first, last, np.asarray(forest.feature_importances_)

@@ -12,6 +12,7 @@ from stibium.train.importance import (
     forest_importance,
     plsr_vip,
     sample_shapley,
+    stretches,
     take_apart,
     vip_scores,
 )
@@ -135,6 +136,13 @@ def test_plsr_and_forest_find_the_band() -> None:
     assert share.sum() == pytest.approx(1.0)
     assert (last > first).all()
     assert abs(first[np.argmax(share)] - 550) < 40
+
+
+def test_stretches_hold_every_band_once() -> None:
+    first, last, at = stretches(np.array([400.0, 404.0, 410.0, 435.0, 440.0]), 10.0)
+    assert first.tolist() == [400.0, 410.0, 430.0]
+    assert last.tolist() == [410.0, 420.0, 440.0]
+    assert at.tolist() == [0, 0, 1, 2, 2]
 
 
 def test_plsr_takes_few_samples_and_flat_spectra() -> None:

@@ -18,7 +18,7 @@ from ...edge.preprocess import Preprocessed, Recipe
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
 from ..fit import predict
-from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, take_apart
+from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..metrics import measure
 from ..training import Trained
 from .contents import (
@@ -205,7 +205,7 @@ def evaluation_contents(
         )
     columns = [MetricsColumn("all", bundle.unit, evaluation.all)]
     if evaluation.inside is not None and evaluation.outside:
-        columns.append(MetricsColumn("inside the calibration", bundle.unit, evaluation.inside))
+        columns.insert(0, MetricsColumn("inside the calibration", bundle.unit, evaluation.inside))
     if len(sets) > 1:
         # Last of those in the unit, for it is what the page opens with.
         columns += [MetricsColumn(s.name, bundle.unit, measure(s.predicted, s.measured)) for s in sets]
@@ -359,11 +359,9 @@ def _shapley_profile(
 
 
 def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> BandProfile:
-    edges = np.arange(nm[0], nm[-1] + VIP_STRETCH_NM, VIP_STRETCH_NM)
-    at = np.clip(np.searchsorted(edges, nm, side="right") - 1, 0, len(edges) - 1)
-    used = np.unique(at)
+    first, last, at = stretches(nm, VIP_STRETCH_NM)
     # Of a stretch the root of the mean square, so that the whole still has a mean square of 1.
-    height = np.array([np.sqrt(np.mean(vip[at == u] ** 2)) for u in used])
+    height = np.array([np.sqrt(np.mean(vip[at == u] ** 2)) for u in range(len(first))])
     return BandProfile(
         name="PLSR, VIP scores",
         y_label="VIP",
@@ -372,8 +370,8 @@ def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> Band
             f"cross-validation, on the preprocessed spectra of {samples} samples; above 1 a wavelength counts more "
             "than most."
         ),
-        first_nm=edges[used],
-        last_nm=np.minimum(edges[used] + VIP_STRETCH_NM, nm[-1]),
+        first_nm=first,
+        last_nm=last,
         height=height,
         threshold=1.0,
     )

@@ -63,7 +63,7 @@ def a_trace() -> SpectraTrace:
 def a_quality() -> QualityControl:
     one, two = Assay(100.0), Assay(110.0)
     return QualityControl(
-        pairs=(DuplicatePair("pulp", "RS001", "Sb", "ppm", one, two, 9.5, 4.75, True, ""),),
+        pairs=(DuplicatePair("pulp", "RS001", "Sb", "ppm", one, two, 9.5, 4.75, True, False, ""),),
         precision=(Precision("pulp", "Sb", "ppm", 1, 1, "pass", "", cv_pct=6.7),),
         recoveries=(
             Recovery("OREAS X", "Sb", "ppm", 2, 0, 50.0, 1.0, 2.0, 51.0, 2.0, 98.0, -0.5, True, "warn", "by hand"),

@@ -125,7 +125,7 @@ def test_every_figure_says_in_words_what_it_shows(full: ReportContents) -> None:
     assert len(drawings) == 15
     for drawing in drawings:
         assert drawing["role"] == "img"
-        assert len(str(drawing["aria-label"])) > 40
+        assert len(str(drawing["aria-label"])) > 30
         assert re.search(r"\d", str(drawing["aria-label"]))
 
 
