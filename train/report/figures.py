@@ -234,6 +234,10 @@ def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: i
     chart.text(chart.left + 8, 47, f"R² {r2}")
     chart.text(chart.left + 8, 63, f"RMSE {number(figures.rmse, 3)} {look.unit}")
     chart.text(chart.left + 8, 79, f"n {len(part.measured)}")
+    if kind != "none":
+        # What the axes show; a few high grades decide the plain figure alone.
+        of_axes = measure(forward(part.predicted, kind), forward(part.measured, kind))
+        chart.text(chart.left + 8, 95, f"R² of {kind} {'–' if of_axes.r2 is None else fixed(of_axes.r2)}")
     return chart.svg(look.simulated)
 
 

@@ -143,7 +143,7 @@ def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
         )
     note = "The network was fitted to these: they say how well it remembers, not how well it estimates."
     if name == "validation":
-        note = "These decided when training stopped, and nothing else."
+        note = "These decided when training stopped, and their residuals set the intervals: somewhat optimistic."
     judged = judge(_as_preprocessed(part, trained.settings.recipe), trained.domain)
     return PredictedSet(
         name=name,

@@ -196,7 +196,7 @@ footer{border-top:1px solid var(--faint);margin-top:2em;padding-top:1em;font-siz
 .cards div{padding:.5em .6em}.cards dd{font-size:1.1rem}th,td{padding:.3em .5em}
 figure svg{font-size:13.5px}}
 @media print{@page{margin:14mm}body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}
-section{break-before:auto;margin-top:1em;padding-top:.8em}h2{break-after:avoid}.scroll{overflow:visible;background:none}
+section{margin-top:1em;padding-top:.8em}h2,.lead{break-after:avoid}.scroll{overflow:visible;background:none}
 .figures{grid-template-columns:1fr 1fr}table{font-size:8.5pt}tr,figure{break-inside:avoid}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """

@@ -157,7 +157,7 @@ def _by_grade(s: PredictedSet, look: Look) -> str:
                 inside,
             )
         )
-    header = ("measured", "n", "bias", "RMSE", "median error", "in interval")
+    header = ("measured", "n", "bias", "RMSE", "median |error|", "in interval")
     return table(header, rows, caption=f"{look.of}: error by grade, {s.name}")
 
 
