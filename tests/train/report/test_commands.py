@@ -92,3 +92,56 @@ def test_a_report_that_has_no_place_is_refused_before_the_work(soils_folder: Pat
     assert done.returncode == 2
     assert "is no folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_device_without_the_training_side_writes_a_report_too(soils_folder: Path) -> None:
+    program = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'sklearn', 'scipy', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"
+        "from stibium.edge.cli import main\n"
+        f"sys.argv = ['stibium', 'evaluate', {BUNDLE!r}, *{DATA!r}, '--report', 'device.html']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=soils_folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "device.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS
+    assert "Shapley values through the whole path" in text
+    assert "Random forest." not in text
+
+
+def test_one_sample_is_enough_for_a_page(soils_folder: Path) -> None:
+    assays = (soils_folder / "soils" / "assays.csv").read_text(encoding="utf-8").splitlines()
+    head = next(i for i, line in enumerate(assays) if line.startswith("sample"))
+    one = next(line for line in assays[head + 1 :] if ">" not in line)
+    (soils_folder / "one.csv").write_text("\n".join([*assays[: head + 1], one]) + "\n", encoding="utf-8")
+    arguments = ("--spectra", "soils/spectra.csv.gz", "--assays", "one.csv", "--replicates", "each")
+    done = run("evaluate", BUNDLE, *arguments, "--report", "one.html", cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "one.html").read_text(encoding="utf-8")
+    assert {"predictions", "importance", "spectra"} <= sections(text)
+    assert "nan" not in text
+
+
+def test_progress_shows_on_a_terminal_and_leaves_nothing_behind(soils_folder: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "stibium.edge", "evaluate", BUNDLE, *DATA, "--report", "seen.html"]
+    process = subprocess.Popen(command, cwd=soils_folder, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:
+        # Linux ends a terminal nobody holds any more with an error rather than an end of file.
+        assert process.wait(60) == 0
+    finally:
+        os.close(ours)
+    assert process.wait(60) == 0
+    assert b"\r\x1b[Kreport: Shapley values, spectrum, 16 of 16" in shown
+    assert b"\r\x1b[Kreport: seen.html" in shown
