@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | model | clean
+# make demo | test | lint | bench | bench-accuracy | model | clean
 #
 # One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
 # top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 DEVICE := $(VENV)/.device
 DEV := $(VENV)/.dev
 
-.PHONY: demo test lint typecheck bench model clean
+.PHONY: demo test lint typecheck bench bench-accuracy model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
@@ -29,6 +29,12 @@ typecheck: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python benchmarks/run.py
+
+# Models against each other on real soils; OPTIONS='--sets CV.98 --fast' and the like. Soil data that cannot be had are
+# reported as skipped.
+bench-accuracy: $(DEV)
+	-$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/accuracy.py $(OPTIONS)
 
 # Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
 model: $(DEV)

@@ -112,6 +112,78 @@ def savitzky_golay(values: ArrayLike, wavelengths_nm: ArrayLike, window_nm: floa
     return savitzky_golay_operator(nm, window_nm, degree)(as_spectra(values, nm.size))
 
 
+def savitzky_golay_derivative_operator(
+    wavelengths_nm: ArrayLike, window_nm: float = 31.0, degree: int = 2, order: int = 1, keep_nm: float | None = None
+) -> tuple[Operator, Floats]:
+    """Twin of `savitzky_golay_derivative`: the operator, and the wavelengths it leaves."""
+    nm = as_wavelengths(wavelengths_nm)
+    # The plain filter knows what a window may be.
+    savitzky_golay_operator(nm, window_nm, degree)
+    step_nm = float((nm[-1] - nm[0]) / (nm.size - 1))
+    if not 0 <= order <= degree:
+        raise PreprocessError(f"a polynomial of degree {degree} has no derivative of order {order}")
+    every = 1 if keep_nm is None else max(1, round(keep_nm / step_nm))
+    bands = window_bands(window_nm, step_nm)
+    kept = np.arange(0, nm.size, every)
+    starts = np.clip(kept - bands // 2, 0, nm.size - bands)
+    # The coefficients of the polynomial fitted to a window are linear in its values; so is its derivative at a band.
+    to_coefficients = np.linalg.pinv(np.vander(np.arange(bands) - bands // 2, degree + 1, increasing=True))
+    powers = np.arange(order, degree + 1)
+    factors = np.array([math.perm(int(p), order) for p in powers], dtype=np.float64) / step_nm**order
+    at = kept - starts - bands // 2
+    weights = (factors * at[:, None].astype(np.float64) ** (powers - order)) @ to_coefficients[powers]
+    middle = np.flatnonzero(at == 0)
+    ends = np.flatnonzero(at != 0)
+    to_middle = weights[middle[0]] if middle.size else np.empty(0)
+
+    def differentiate(values: Floats) -> Floats:
+        out = np.empty((*values.shape[:-1], kept.size))
+        windows = np.lib.stride_tricks.sliding_window_view(values, bands, axis=-1)
+        if middle.size:
+            first = starts[middle[0]]
+            # Contiguous, because BLAS does not take windows that overlap.
+            chosen = np.ascontiguousarray(windows[..., first : starts[middle[-1]] + 1 : every, :])
+            out[..., middle] = chosen @ to_middle
+        for row in ends:
+            out[..., row] = windows[..., starts[row], :] @ weights[row]
+        return out
+
+    return differentiate, nm[kept]
+
+
+def savitzky_golay_derivative(
+    values: ArrayLike,
+    wavelengths_nm: ArrayLike,
+    window_nm: float = 31.0,
+    degree: int = 2,
+    order: int = 1,
+    keep_nm: float | None = None,
+) -> tuple[Floats, Floats]:
+    """Differentiate the sliding polynomials (Savitzky and Golay 1964), at every band or only every so-many nm.
+
+    Equal to `scipy.signal.savgol_filter(values, bands, degree, deriv=order, delta=step_nm)` with its default
+    treatment of the ends, of which it keeps every `keep_nm / step_nm`-th band, the first one included.
+
+    Args:
+        values: (bands,) or (n, bands), any unit.
+        wavelengths_nm: (bands,), uniform.
+        window_nm: becomes the odd number of bands nearest to window / step.
+        degree: of the polynomial.
+        order: of the derivative; 0 smooths.
+        keep_nm: distance of the bands that are kept; None keeps all.
+
+    Returns:
+        (bands',) or (n, bands') per nm to the power of `order`, and the wavelengths that are kept, (bands',).
+
+    Raises:
+        PreprocessError: the grid is not uniform; the window has too few bands for the degree, or more than there are;
+            the order is above the degree.
+    """
+    nm = as_wavelengths(wavelengths_nm)
+    operator, kept_nm = savitzky_golay_derivative_operator(nm, window_nm, degree, order, keep_nm)
+    return operator(as_spectra(values, nm.size)), kept_nm
+
+
 def derivative_operator(wavelengths_nm: ArrayLike, order: int = 1) -> Operator:
     """Twin of `derivative`."""
     nm = as_wavelengths(wavelengths_nm)

@@ -21,6 +21,8 @@ from .filters import (
     derivative,
     derivative_operator,
     savitzky_golay,
+    savitzky_golay_derivative,
+    savitzky_golay_derivative_operator,
     savitzky_golay_operator,
     stft_magnitude,
     stft_magnitude_operator,
@@ -55,6 +57,7 @@ __all__ = [
     "Recipe",
     "Resample",
     "SavitzkyGolay",
+    "SavitzkyGolayDerivative",
     "Scaling",
     "Spectrogram",
     "SpliceCorrection",
@@ -69,6 +72,7 @@ __all__ = [
     "remove_continuum",
     "resample",
     "savitzky_golay",
+    "savitzky_golay_derivative",
     "splice_correct",
     "standard_normal_variate",
     "stft_magnitude",
@@ -168,6 +172,23 @@ class SavitzkyGolay:
 
 
 @dataclass(frozen=True)
+class SavitzkyGolayDerivative:
+    """Smooth and differentiate in one, and keep a band every `keep_nm`; see `savitzky_golay_derivative`."""
+
+    step: ClassVar[str] = "savitzky_golay_derivative"
+    window_nm: float = 31.0
+    degree: int = 2
+    order: int = 1
+    keep_nm: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_real(self, "window_nm")
+        _check_whole(self, "degree", 0)
+        _check_whole(self, "order", 0)
+        _check_real(self, "keep_nm")
+
+
+@dataclass(frozen=True)
 class Derivative:
     """Differentiate, per nm; see `derivative`."""
 
@@ -210,6 +231,7 @@ Step = (
     | Absorbance
     | ContinuumRemoval
     | SavitzkyGolay
+    | SavitzkyGolayDerivative
     | Derivative
     | StandardNormalVariate
     | Spectrogram
@@ -401,7 +423,7 @@ def _check_order(steps: tuple[Step, ...]) -> None:
         if not isinstance(step, (Absorbance, ContinuumRemoval)):
             continue
         for other in steps[:i]:
-            if isinstance(other, (Derivative, StandardNormalVariate)):
+            if isinstance(other, (Derivative, SavitzkyGolayDerivative, StandardNormalVariate)):
                 raise RecipeError(f"{step.step} must come before {other.step}, which leaves no reflectance")
             if isinstance(step, Absorbance) and isinstance(other, ContinuumRemoval) and other.method == "subtract":
                 raise RecipeError("absorbance cannot follow a subtracted continuum, which leaves nothing above zero")
@@ -447,6 +469,9 @@ def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | 
             operators.append(remove_continuum_operator(nm, step.method, step.hull))
         elif isinstance(step, SavitzkyGolay):
             operators.append(savitzky_golay_operator(nm, step.window_nm, step.degree))
+        elif isinstance(step, SavitzkyGolayDerivative):
+            smooth, nm = savitzky_golay_derivative_operator(nm, step.window_nm, step.degree, step.order, step.keep_nm)
+            operators.append(smooth)
         elif isinstance(step, Derivative):
             operators.append(derivative_operator(nm, step.order))
         elif isinstance(step, StandardNormalVariate):

@@ -90,7 +90,7 @@ def exclude_option(command: F) -> F:
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=1e-3,
+    default=3e-3,
     show_default=True,
     help="Of Adam.",
 )
@@ -147,9 +147,6 @@ def train(
     kind = "SIMULATED spectra" if joined.simulated else "spectra"
     say([f"{len(joined.spectra)} {kind} of {len(joined.target)} samples with {joined.element}"])
 
-    from .tensorflow_setup import import_tensorflow
-
-    import_tensorflow()
     shown = EpochProgress(epochs)
     try:
         trained = train_model(joined, settings, shown)
@@ -173,17 +170,18 @@ def train(
         from .report.write import write_training_report
 
         say([f"report: {write_training_report(out, trained, assays)}"])
-    click.echo(f"\nNext: stibium export {out} --quantise int8 --out {joined.element.lower()}.tflite")
+    click.echo(f"\nNext: stibium export {out} --quantise float16 --out {joined.element.lower()}.tflite")
 
 
-@click.command(epilog="Example:  stibium export runs/sb --quantise int8 --out sb.tflite")
+@click.command(epilog="Example:  stibium export runs/sb --quantise float16 --out sb.tflite")
 @click.argument("run", type=click.Path())
 @click.option(
     "--quantise",
     type=click.Choice(["int8", "int16x8", "dynamic", "float16", "float32"]),
-    default="int8",
+    default="float16",
     show_default=True,
-    help="Format of the network.",
+    help="Format of the network: float16 answers alike in every runtime; the integer formats are for devices "
+    "without floating point, and round.",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), metavar="FILE", help="Bundle to write.")
 @click.option(
@@ -198,7 +196,7 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
     """Make a run's model into a bundle, and show that the device answers as the trained model did.
 
     The validation spectra go through Keras and through the exported file in this machine's TFLite runtime. An
-    export that adds more than 5 % to the model's RMSE, or differs from it by more than half of that RMSE, is
+    export that adds more than 10 % to the model's RMSE, or differs from it by more than half of that RMSE, is
     broken rather than rounded: it is reported and not written.
     """
     require_training_side()

@@ -19,12 +19,12 @@ from .run import Run
 Floats = NDArray[np.float64]
 
 GOLDEN_SPECTRA = 5
-GOLDEN_STEPS = 2
-"""A last bit that another processor rounds otherwise can move a quantised output by a step or two."""
+GOLDEN_STEPS = 5
+"""Another runtime's kernels round activations in other places, which can move a quantised output by a few steps."""
 FLOAT_TOLERANCE = 1e-3
 """Relative: what float32 arithmetic in another order may change, with room to spare."""
-DYNAMIC_TOLERANCE = 1e-2
-"""Relative: activations are quantised anew for each spectrum, so a last bit there moves whole steps."""
+DYNAMIC_TOLERANCE = 0.06
+"""Relative: activations are quantised anew for each spectrum, and runtimes differ in how."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .errors import TrainingDataError
 from .network import NetworkConfig, build_network, fold_target_scale
+from .tensorflow_setup import import_tensorflow
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ class Protocol:
         epochs: at most.
         patience: epochs without a lower validation loss after which training stops (the paper says early stopping
             and no more); the weights of the best epoch are kept.
-        learning_rate: of Adam (Kingma & Ba 2015), Keras' default.
+        learning_rate: of Adam (Kingma & Ba 2015).
         seed: of weights, batches and dropout.
     """
 
@@ -35,7 +36,7 @@ class Protocol:
     shuffle_buffer: int = 100
     epochs: int = 1000
     patience: int = 100
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     seed: int = 42
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,11 +105,12 @@ def fit(
 
     Returns:
         The network with the weights of its best epoch. The same arguments give the same weights on the same
-        machine, provided `tensorflow_setup.import_tensorflow` came first.
+        machine.
 
     Raises:
         TrainingDataError: the features are no spectrogram, or the loss became infinite.
     """
+    import_tensorflow()
     import keras
     import tensorflow as tf
 

@@ -28,10 +28,12 @@ class Metrics:
         rpd: ratio of performance to deviation, standard deviation (n - 1) of y over `rmse`.
         rpiq: ratio of performance to interquartile distance, `(Q3 - Q1) / rmse`; for skewed values such as ppm it
             says more than RPD. Quartiles by linear interpolation.
+        concordance: Lin's coefficient, `2 cov(p, y) / (var(p) + var(y) + bias^2)` with variances over n: the
+            correlation, made lower by bias and by slopes other than 1; 1 only where every p is its y.
 
     References:
         Bellon-Maurel et al. 2010, TrAC Trends in Analytical Chemistry 29(9):1073 (SEP, RPD, RPIQ). RPD and RPIQ are
-        taken over RMSE rather than SEP, so that a bias is not hidden.
+        taken over RMSE rather than SEP, so that a bias is not hidden. Lin 1989, Biometrics 45(1):255 (concordance).
     """
 
     n: int
@@ -41,6 +43,7 @@ class Metrics:
     sep: float | None
     rpd: float | None
     rpiq: float | None
+    concordance: float | None
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Give the figures as JSON values."""
@@ -74,7 +77,13 @@ def measure(predicted: ArrayLike, measured: ArrayLike) -> Metrics:
         sep=float(error.std(ddof=1)) if several else None,
         rpd=float(y.std(ddof=1) / rmse) if varies and rmse > 0 else None,
         rpiq=float(np.subtract(*np.quantile(y, [0.75, 0.25])) / rmse) if varies and rmse > 0 else None,
+        concordance=_concordance(p, y) if varies else None,
     )
+
+
+def _concordance(p: Floats, y: Floats) -> float:
+    together = np.mean((p - p.mean()) * (y - y.mean()))
+    return float(2 * together / (p.var() + y.var() + (p.mean() - y.mean()) ** 2))
 
 
 def coverage(low: ArrayLike, high: ArrayLike, measured: ArrayLike) -> float:

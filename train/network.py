@@ -35,7 +35,7 @@ class NetworkConfig:
             carries; False puts it there as well, as the paper's sentence on its layers reads.
         head: "map" weighs every place of the last feature map by itself, so the network knows at which wavelengths
             it sees something; "average" averages over the places first, as MobileNetV2 does for photographs.
-        dropout: share of the last feature map's channels left out in training.
+        dropout: share of the last feature map left out in each step of training.
         l2: penalty on the weights of the convolutions.
         batch_norm_momentum: Keras' 0.99 needs hundreds of steps to learn the statistics; with a hundred soils, two
             batches an epoch, early stopping would judge a network that answers nonsense.
@@ -47,7 +47,7 @@ class NetworkConfig:
     blocks: tuple[Block, ...] = (Block(16, 4, 2), Block(32, 4, 2), Block(48, 4, 1))
     linear_projection: bool = True
     head: Literal["map", "average"] = "map"
-    dropout: float = 0.0
+    dropout: float = 0.3
     l2: float = 0.0
     batch_norm_momentum: float = 0.9
 
@@ -99,10 +99,11 @@ def build_network(config: NetworkConfig, input_shape: tuple[int, ...]) -> Any:
     if config.head == "average":
         x = layers.GlobalAveragePooling2D(keepdims=True)(x)
     if config.dropout:
-        x = layers.SpatialDropout2D(config.dropout)(x)
+        x = layers.Dropout(config.dropout)(x)
     # A dense layer over the whole map, written as the convolution it is: TensorFlow converts a dynamic-range
     # FULLY_CONNECTED of a version that tflite-runtime 2.14 does not know.
-    x = layers.Conv2D(1, x.shape[1:3], kernel_regularizer=penalty, name=OUTPUT)(x)
+    # It starts at zero, the mean of the standardised target.
+    x = layers.Conv2D(1, x.shape[1:3], kernel_initializer="zeros", kernel_regularizer=penalty, name=OUTPUT)(x)
     return keras.Model(spectrogram, layers.Flatten()(x))
 
 

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 
 
 @contextmanager
@@ -28,6 +30,14 @@ def quiet() -> Iterator[None]:
             os.close(saved)
 
 
+def _import_tflite_runtime() -> None:
+    # Once TensorFlow is in a process, tflite-runtime 2.14 builds no interpreter; the other way round both work.
+    for name in ("tflite_runtime", "ai_edge_litert"):
+        if find_spec(name) is not None:
+            import_module(f"{name}.interpreter")
+            return
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow for a process of its own: quiet, one thread, deterministic kernels.
 
@@ -37,6 +47,7 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN chooses kernels by processor, and says so on every start.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    _import_tflite_runtime()
     running = "tensorflow" in sys.modules
     with quiet():
         import tensorflow as tf

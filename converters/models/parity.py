@@ -15,7 +15,7 @@ from .errors import ParityError
 
 Floats = NDArray[np.float64]
 
-LIMIT = 0.05
+LIMIT = 0.10
 """An export whose RMSE is more than this share above the trained model's is broken, not merely rounded: unscaled
 inputs, or batch statistics that were never learned, show here first."""
 

@@ -1,0 +1,50 @@
+"""`make bench-accuracy` on one small piece of its work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import r2_score
+
+PROGRAM = Path(__file__).parents[1] / "benchmarks" / "accuracy.py"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(PROGRAM), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_prints_what_its_predictions_give(shared_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "accuracy.json"
+    done = run(
+        *("--sets", "Geeves", "--targets", "clay", "--methods", "PLSR,SVR", "--splits", 2, "--fast", "--json", out)
+    )
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(out.read_text())
+    row = next(line for line in done.stdout.splitlines() if line.startswith("Geeves"))
+    measured, means = np.array(result["measured"]), {}
+    for score in result["scores"]:
+        r2 = []
+        for repeat in score["predicted"]:
+            tested = [i for i, value in enumerate(repeat) if value is not None]
+            assert len(tested) == 87
+            r2.append(r2_score(measured[tested], [repeat[i] for i in tested]))
+        means[score["method"]] = np.mean(r2)
+        assert f"{np.mean(r2):.3f} ± {np.std(r2, ddof=1):.3f}" in row
+    assert row.endswith(max(means, key=lambda name: means[name]))
+    assert min(means.values()) > 0.5
+
+
+def test_what_is_not_there_is_said_in_one_line() -> None:
+    done = run("--sets", "Nowhere")
+    assert done.returncode == 2
+    assert "no set Nowhere; there are Geeves, CV.98" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = run("--methods", "oracle")
+    assert done.returncode == 2
+    assert "no method oracle; there are PLSR, SVR" in done.stderr

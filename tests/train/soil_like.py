@@ -1,0 +1,74 @@
+"""Spectra whose target is known, made in a moment: a few absorption bands, one of which goes with the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from stibium.train.calibration_set import CalibrationSet
+
+NM = np.arange(400.0, 2451.0, 10.0)
+
+
+def soil_like(n: int = 60, noise: float = 0.02, seed: int = 0, nm: np.ndarray = NM, **other: Any) -> CalibrationSet:
+    """Make n soils; a band at 2200 nm deepens with the target, others and the level vary by themselves."""
+    random = np.random.default_rng(seed)
+    target = random.uniform(5.0, 60.0, n)
+    level = random.uniform(0.2, 0.6, (n, 1)) + random.uniform(0, 0.2, (n, 1)) * (nm - 400) / 2050
+    absorbance = -np.log10(level)
+    for centre, width in ((500, 120), (1000, 200), (1410, 30), (1910, 40)):
+        absorbance = absorbance + random.uniform(0.02, 0.2, (n, 1)) * np.exp(-0.5 * ((nm - centre) / width) ** 2)
+    strength = 0.004 * target[:, None] * (1 + noise * random.normal(size=(n, 1)))
+    absorbance = absorbance + strength * np.exp(-0.5 * ((nm - 2200) / 40) ** 2)
+    given: dict[str, Any] = {
+        "reflectance": 10.0**-absorbance,
+        "wavelengths_nm": nm,
+        "target": target,
+        "samples": tuple(f"S{i:03}" for i in range(n)),
+        "name": "clay",
+        "unit": "%",
+    }
+    return CalibrationSet(**(given | other))
+
+
+class Scripted:
+    """A method whose predictor does what a function of the training data says."""
+
+    def __init__(self, name: str, make: Any) -> None:
+        self.name, self.make, self.calls = name, make, []
+
+    def fit(
+        self,
+        reflectance: np.ndarray,
+        wavelengths_nm: np.ndarray,
+        target: np.ndarray,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[object] | None = None,
+        seed: int = 0,
+    ) -> Any:
+        self.calls.append((reflectance, target, tuple(groups or ()), seed))
+        answer = self.make(reflectance, target)
+
+        class Answer:
+            chosen = f"{len(target)} rows"
+
+            def predict(self, values: np.ndarray) -> np.ndarray:
+                return np.array([answer(row) for row in values])
+
+        return Answer()
+
+
+def mean_of_training() -> Scripted:
+    return Scripted("mean", lambda reflectance, target: lambda row: target.mean())
+
+
+def memory() -> Scripted:
+    """Knows what it has seen by heart, and has no idea of anything else."""
+
+    def make(reflectance: np.ndarray, target: np.ndarray) -> Any:
+        known = {row.tobytes(): value for row, value in zip(reflectance, target, strict=True)}
+        return lambda row: known.get(row.tobytes(), target.mean())
+
+    return Scripted("memory", make)

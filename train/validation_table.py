@@ -1,0 +1,51 @@
+"""A validation as a table for the terminal."""
+
+from __future__ import annotations
+
+from .validation import ClassError, Spread, Validation
+
+ROWS = (
+    ("R2", "r2", 3),
+    ("RMSE", "rmse", 0),
+    ("bias", "bias", 0),
+    ("SEP", "sep", 0),
+    ("RPD", "rpd", 2),
+    ("RPIQ", "rpiq", 2),
+    ("concordance", "concordance", 3),
+)
+
+
+def validation_table(validation: Validation) -> str:
+    """Lay methods out side by side: figures over all grades, then RMSE and bias by class of grade.
+
+    Each cell is the mean and, where there are several repeats, the standard deviation over them.
+    """
+    scores = validation.scores
+    table = [["", *(score.method for score in scores)]]
+    for label, key, digits in ROWS:
+        table.append([label, *(_cell(score.metrics[key], digits) for score in scores)])
+    for label, key in (("RMSE", "rmse"), ("bias", "bias")):
+        for i, of_class in enumerate(scores[0].by_class):
+            cells = [_cell(getattr(score.by_class[i], key), 0) for score in scores]
+            table.append([f"{label} {_range(of_class)} (n {of_class.n})", *cells])
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    unit = f" ({validation.unit})" if validation.unit else ""
+    lines = [f"{validation.name}{unit}, {len(validation.measured)} rows: {validation.folds}", ""]
+    for row in table:
+        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def _range(of_class: ClassError) -> str:
+    if of_class.low is None:
+        return "all" if of_class.high is None else f"below {of_class.high:.4g}"
+    return f"from {of_class.low:.4g}" + ("" if of_class.high is None else f" to {of_class.high:.4g}")
+
+
+def _cell(spread: Spread, digits: int) -> str:
+    """Write mean ± sd with fixed decimals, or with significant digits where `digits` is 0."""
+    if spread.mean is None:
+        return "-"
+    mean, sd = (f".{digits}f", f".{digits}f") if digits else (".3g", ".2g")
+    return f"{spread.mean:{mean}}" + ("" if spread.sd is None else f" ± {spread.sd:{sd}}")
