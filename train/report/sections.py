@@ -84,6 +84,7 @@ def accuracy(contents: ReportContents, look: Look) -> Section | None:
         ("SEP", lambda m: _optional(m.sep, 4)),
         ("RPD", lambda m: _fixed(m.rpd)),
         ("RPIQ", lambda m: _fixed(m.rpiq)),
+        ("concordance", lambda m: _fixed(m.concordance, 3)),
     ):
         read: Callable[[Metrics], str] = of
         rows.append((name, *(read(c.metrics) for c in columns)))

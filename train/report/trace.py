@@ -17,6 +17,7 @@ from ...edge.preprocess import (
     Recipe,
     Resample,
     SavitzkyGolay,
+    SavitzkyGolayDerivative,
     Spectrogram,
     SpliceCorrection,
     StandardNormalVariate,
@@ -114,6 +115,10 @@ def describe_step(step: Step, label: str, before: Step | None = None) -> tuple[s
         return "Continuum removal", f"{step.hull.capitalize()} hull {way}.", f"{label}, hull removed"
     if isinstance(step, SavitzkyGolay):
         return "Savitzky–Golay smoothing", f"Degree {step.degree} over {step.window_nm:g} nm.", label
+    if isinstance(step, SavitzkyGolayDerivative):
+        name, _, after = describe_step(Derivative(step.order), label) if step.order else ("Smoothing", "", label)
+        said = f"Savitzky–Golay, degree {step.degree} over {step.window_nm:g} nm; a band every {step.keep_nm:g} nm."
+        return name, said, after
     if isinstance(step, Derivative):
         order = {1: "First", 2: "Second"}.get(step.order, f"{step.order}th")
         per = "nm⁻¹" if step.order == 1 else f"nm⁻{'²³⁴⁵⁶⁷⁸⁹'[step.order - 2]}" if step.order < 10 else "nm"
