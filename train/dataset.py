@@ -77,7 +77,7 @@ class Joined:
 def join(
     items: Iterable[Spectrum | Refusal],
     assays: Assays,
-    range_nm: tuple[float, float],
+    range_nm: tuple[float, float] | None,
     exclude_above: float | None = None,
 ) -> Joined:
     """Join spectra with assays by the sample's name.
@@ -85,7 +85,7 @@ def join(
     Args:
         items: spectra, and refusals of what could not be read.
         assays: of one element.
-        range_nm: wavelengths the recipe needs.
+        range_nm: wavelengths the recipe needs; None takes every spectrum with the range it has.
         exclude_above: leave out samples with more than this; Carvalho et al. 2024 left out soils above 1000 ppm Sb.
 
     Raises:
@@ -106,7 +106,7 @@ def join(
             without_assay[item.sample_id] = None
             continue
         try:
-            require_reflectance(item, range_nm)
+            require_reflectance(item, range_nm or item.range_nm)
         except UnsuitableSpectrumError as error:
             refused.append(Refusal(item.source, str(error), item.sample_id))
             continue
@@ -134,7 +134,7 @@ def join(
 
 
 def load(
-    paths: Sequence[str], assays: Assays, range_nm: tuple[float, float], exclude_above: float | None = None
+    paths: Sequence[str], assays: Assays, range_nm: tuple[float, float] | None, exclude_above: float | None = None
 ) -> Joined:
     """Read spectra from files and folders and join them; see `join`. The assays' own file is no spectrum to refuse."""
     own = os.path.abspath(assays.path)

@@ -36,13 +36,23 @@ def stibium(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "stibium.edge", *arguments], check=True)
 
 
+def make_run(folder: Path) -> tuple[Path, Path]:
+    """Simulate the soils and train the shipped model on them, in a folder.
+
+    Returns:
+        The simulation's folder and the run directory.
+    """
+    soils, run = folder / "soils", folder / "run"
+    stibium("simulate", "--out", str(soils), "--samples", str(SAMPLES), "--as", "table")
+    data = ("--spectra", str(soils / "spectra.csv.gz"), "--assays", str(soils / "assays.csv"))
+    stibium("train", *data, "--element", "Sb", "--out", str(run), "--patience", str(PATIENCE))
+    return soils, run
+
+
 def main() -> None:
     """Simulate, train, export, and pick samples for the demonstration."""
     with tempfile.TemporaryDirectory(prefix="stibium-ship-") as folder:
-        soils, run = Path(folder) / "soils", Path(folder) / "run"
-        stibium("simulate", "--out", str(soils), "--samples", str(SAMPLES), "--as", "table")
-        data = ("--spectra", str(soils / "spectra.csv.gz"), "--assays", str(soils / "assays.csv"))
-        stibium("train", *data, "--element", "Sb", "--out", str(run), "--patience", str(PATIENCE))
+        soils, run = make_run(Path(folder))
         stibium("export", str(run), "--quantise", QUANTISATION, "--out", str(SHIPPED / "sb_simulated.tflite"))
         validation = set(json.loads((run / "run.json").read_text())["split"]["validation"])
         chosen = choose_demo_samples(soils / "assays.csv", validation)
