@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -95,6 +96,7 @@ def exclude_option(command: F) -> F:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of weights and batches.")
 @click.option("--force", is_flag=True, help="Overwrite a run in RUN.")
+@click.option("--no-report", is_flag=True, help="Leave out RUN/report.html, which takes some seconds.")
 def train(
     spectra: tuple[str, ...],
     assays: str,
@@ -110,12 +112,13 @@ def train(
     learning_rate: float,
     seed: int,
     force: bool,
+    no_report: bool,
 ) -> None:
     """Train one element's model on spectra and assays, joined by the sample's name.
 
     The defaults are the published protocol: a third of the samples for validation, batches of 64, early stopping,
     at most 1000 epochs. Samples whose value is censored (<0.02, >4000) are left out. The same data and seed give
-    the same model.
+    the same model. RUN/report.html shows how it went: one file, to be opened in any browser.
     """
     require_training_side()
     from ..edge.preprocess import RECIPES
@@ -163,6 +166,10 @@ def train(
     click.echo(metrics_table([(name, unit, m) for unit, (name, m) in zip(units, trained.metrics.items(), strict=True)]))
     if trained.interval is None:
         say(["too few validation samples for a 90 % prediction interval (19 are needed): answers will have none"])
+    if not no_report:
+        from .report.write import write_training_report
+
+        say([f"report: {write_training_report(out, trained, assays)}"])
     click.echo(f"\nNext: stibium export {out} --quantise float16 --out {joined.element.lower()}.tflite")
 
 
@@ -194,7 +201,6 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
     """
     require_training_side()
     import json
-    from pathlib import Path
 
     from ..converters.models.parity import check_parity
     from ..edge.bundle import write_bundle
@@ -231,6 +237,12 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
     show_default=True,
     help="How the figures are written.",
 )
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Also write a page with figures, one .html file to be opened in any browser.",
+)
 @click.pass_context
 def evaluate(
     ctx: click.Context,
@@ -241,6 +253,7 @@ def evaluate(
     exclude_above: float | None,
     held_out: bool,
     out_format: str,
+    report: str | None,
 ) -> None:
     """Hold a bundle's answers against laboratory values: R2, RMSE, bias, SEP, RPD, RPIQ, coverage.
 
@@ -253,6 +266,8 @@ def evaluate(
     from .evaluate import evaluate as hold_against
     from .evaluate import held_out_only, write
 
+    if report is not None and not Path(report).absolute().parent.is_dir():
+        raise click.BadParameter(f"{Path(report).absolute().parent} is no folder", param_hint="--report")
     loaded = read_bundle(bundle)
     joined = load(spectra, read_assays(assays, loaded.element), loaded.recipe.range_nm, exclude_above)
     say(joined.notes())
@@ -260,6 +275,11 @@ def evaluate(
         joined = held_out_only(joined, loaded)
     evaluation = hold_against(loaded, joined, replicates)  # type: ignore[arg-type]
     write(evaluation, out_format, sys.stdout)  # type: ignore[arg-type]
+    if report is not None:
+        from .report.write import write_evaluation_report
+
+        write_evaluation_report(report, loaded, joined, evaluation, replicates, assays)  # type: ignore[arg-type]
+        say([f"report: {report}"])
     ctx.exit(1 if evaluation.refused else 0)
 
 

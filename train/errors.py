@@ -15,3 +15,7 @@ class TrainingDataError(StibiumError, ValueError):
 
 class RunError(StibiumError, ValueError):
     """A run directory that is occupied, damaged, or none."""
+
+
+class ReportError(StibiumError, OSError):
+    """A report that cannot be written."""

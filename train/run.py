@@ -3,6 +3,7 @@
 - run.json: settings, data, split, metrics, history, versions; hashes of the other two
 - model.keras: the network
 - arrays.npz: scaling, domain statistics, calibration rows, validation spectra with their values
+- report.html: for people; nothing is read back from it
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ Floats = NDArray[np.float64]
 
 FORMAT = "stibium run"
 VERSION = 1
-RUN, MODEL, ARRAYS = "run.json", "model.keras", "arrays.npz"
-_OURS = frozenset({RUN, MODEL, ARRAYS, f".{RUN}.part"})
+RUN, MODEL, ARRAYS, REPORT = "run.json", "model.keras", "arrays.npz", "report.html"
+_OURS = frozenset({RUN, MODEL, ARRAYS, REPORT, f".{RUN}.part"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,8 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
         The content of run.json.
     """
     path = Path(folder)
-    (path / RUN).unlink(missing_ok=True)
+    for name in (RUN, REPORT):
+        (path / name).unlink(missing_ok=True)
     trained.fitted.model.save(path / MODEL)
     packed = io.BytesIO()
     np.savez_compressed(packed, **_arrays(trained))

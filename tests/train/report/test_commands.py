@@ -1,0 +1,147 @@
+"""`stibium train` and `stibium evaluate --report` in processes of their own, on simulated soils."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stibium.edge
+
+BUNDLE = str(Path(stibium.edge.__path__[0]) / "shipped" / "sb_simulated.tflite")
+SECTIONS = {
+    "accuracy",
+    "predictions",
+    "residuals",
+    "importance",
+    "domain",
+    "spectra",
+    "statistics",
+    "correlations",
+    "quality",
+}
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "stibium.edge", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def soils_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    done = run("simulate", "--out", "soils", "--samples", "30", "--points", "2", "--as", "table", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+DATA = ("--spectra", "soils/spectra.csv.gz", "--assays", "soils/assays.csv")
+
+
+def sections(text: str) -> set[str]:
+    return set(re.findall(r'<section id="(\w+)"', text))
+
+
+def test_training_leaves_a_report(soils_folder: Path) -> None:
+    train = ("train", *DATA, "--element", "Sb", "--epochs", "1", "--out", "run")
+    bare = run(*train, "--no-report", cwd=soils_folder)
+    assert bare.returncode == 0, bare.stderr
+    assert not (soils_folder / "run" / "report.html").exists()
+    done = run(*train, "--force", cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    assert f"report: {Path('run', 'report.html')}" in done.stderr
+    assert "\x1b" not in done.stderr
+    text = (soils_folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS | {"learning"}
+    assert "SIMULATED" in text
+    assert "https:" not in text
+    # What stands on the terminal stands in the report.
+    r2 = re.search(r"^R2 +\S+ +\S+ +(\S+)", done.stdout, re.M)
+    assert r2 is not None
+    assert f"<td>{r2.group(1).replace('-', '−')}</td>" in text
+    samples = re.search(r"(\d+) samples for training, (\d+) for validation", done.stdout)
+    assert samples is not None
+    drawn = len(re.findall(r"<title>[^<]*: measured [^<]*predicted", text))
+    assert drawn == int(samples.group(1)) + int(samples.group(2))
+    # A run with a report in it is a run of ours, to be overwritten only if told to.
+    assert "holds a run already" in run(*train, cwd=soils_folder).stderr
+
+
+def test_evaluation_writes_a_report_where_told(soils_folder: Path) -> None:
+    done = run("evaluate", BUNDLE, *DATA, "--report", "held.html", "--format", "json", cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "held.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS
+    assert "sb_simulated.tflite" in text
+    assert "SIMULATED" in text
+
+
+def test_a_report_that_has_no_place_is_refused_before_the_work(soils_folder: Path) -> None:
+    done = run("evaluate", BUNDLE, *DATA, "--report", "absent/held.html", cwd=soils_folder)
+    assert done.returncode == 2
+    assert "is no folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_device_without_the_training_side_writes_a_report_too(soils_folder: Path) -> None:
+    program = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'sklearn', 'scipy', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"
+        "from stibium.edge.cli import main\n"
+        f"sys.argv = ['stibium', 'evaluate', {BUNDLE!r}, *{DATA!r}, '--report', 'device.html']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=soils_folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "device.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS
+    assert "Shapley values through the whole path" in text
+    assert "Random forest." not in text
+
+
+def test_one_sample_is_enough_for_a_page(soils_folder: Path) -> None:
+    assays = (soils_folder / "soils" / "assays.csv").read_text(encoding="utf-8").splitlines()
+    head = next(i for i, line in enumerate(assays) if line.startswith("sample"))
+    one = next(line for line in assays[head + 1 :] if ">" not in line)
+    (soils_folder / "one.csv").write_text("\n".join([*assays[: head + 1], one]) + "\n", encoding="utf-8")
+    arguments = ("--spectra", "soils/spectra.csv.gz", "--assays", "one.csv", "--replicates", "each")
+    done = run("evaluate", BUNDLE, *arguments, "--report", "one.html", cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "one.html").read_text(encoding="utf-8")
+    assert {"predictions", "importance", "spectra"} <= sections(text)
+    assert "nan" not in text
+
+
+def test_progress_shows_on_a_terminal_and_leaves_nothing_behind(soils_folder: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "stibium.edge", "evaluate", BUNDLE, *DATA, "--report", "seen.html"]
+    process = subprocess.Popen(command, cwd=soils_folder, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:
+        # Linux ends a terminal nobody holds any more with an error rather than an end of file.
+        assert process.wait(60) == 0
+    finally:
+        os.close(ours)
+    assert process.wait(60) == 0
+    assert b"\r\x1b[Kreport: Shapley values, spectrum, 16 of 16" in shown
+    assert b"\r\x1b[Kreport: seen.html" in shown

@@ -1,0 +1,52 @@
+"""A validation as a comparison with baselines and as a set of predictions."""
+
+from __future__ import annotations
+
+import pytest
+from stibium.train.metrics import measure
+from stibium.train.report.compare import compare_methods, cross_validated_set
+from stibium.train.validation import METRICS, MethodScore, Spread, Validation
+
+MEASURED = (1.0, 4.0, 9.0, 16.0)
+
+
+def a_score(name: str, *repeats: tuple[float | None, ...]) -> MethodScore:
+    tested = [[(p, y) for p, y in zip(r, MEASURED, strict=True) if p is not None] for r in repeats]
+    found = [measure(*map(list, zip(*pairs, strict=True))) for pairs in tested]
+    metrics = {key: Spread.of([getattr(m, key) for m in found]) for key in METRICS}
+    return MethodScore(name, repeats, metrics, (), (("7 components", "9 components"), ("7 components", "")), 1.0)
+
+
+def a_validation() -> Validation:
+    return Validation(
+        folds="2 folds, 2 repeats",
+        name="clay",
+        unit="pct",
+        samples=("A", "B", "C", "D"),
+        groups=None,
+        measured=MEASURED,
+        scores=(
+            a_score("plsr", (2.0, 4.0, 8.0, None), (4.0, 5.0, 8.0, None)),
+            a_score("network", (1.0, 4.0, 9.0, 15.0), (1.0, 5.0, 9.0, 16.0)),
+        ),
+    )
+
+
+def test_each_method_is_a_row_with_its_spread_and_choices() -> None:
+    comparison = compare_methods(a_validation(), "network")
+    assert [(row.name, row.ours) for row in comparison.rows] == [("plsr", False), ("network", True)]
+    assert comparison.protocol == "2 folds, 2 repeats."
+    rmse = comparison.rows[1].figures["RMSE"]
+    assert rmse.mean == pytest.approx(0.5)
+    assert rmse.values == pytest.approx((0.5, 0.5))
+    assert comparison.rows[0].note == "7 components (2×); 9 components (1×)"
+
+
+def test_predictions_are_means_over_repeats_of_the_rows_that_were_tested() -> None:
+    plsr = cross_validated_set(a_validation(), "plsr")
+    assert plsr.samples == ("A", "B", "C")
+    assert plsr.predicted == pytest.approx([3.0, 4.5, 8.0])
+    assert plsr.measured == pytest.approx(MEASURED[:3])
+    assert "mean of 2 repeats" in plsr.note
+    with pytest.raises(KeyError):
+        cross_validated_set(a_validation(), "forest")

@@ -1,0 +1,180 @@
+"""The page: self-contained, whole, safe, and without what it was not given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from stibium.train.errors import ReportError
+from stibium.train.report import ReportContents, write_report
+from stibium.train.report.page import render_page, table
+
+PARTS = {
+    "metrics": {"accuracy"},
+    "spectra": {"spectra"},
+    "learning": {"learning"},
+    "predictions": {"predictions", "residuals"},
+    "baselines": {"baselines"},
+    "ladder": {"quantisation"},
+    "domain": {"domain"},
+    "quality": {"quality"},
+    "statistics": {"statistics"},
+    "correlations": {"correlations"},
+    "importance": {"importance"},
+}
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Elements of a page; fails where one is closed that is not open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1:] == [tag], f"{tag} closed within {self.open[-3:]}"
+        self.open.pop()
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def sections(text: str) -> set[str | None]:
+    return {attributes.get("id") for attributes in Page(text).named("section")}
+
+
+def test_the_page_loads_nothing_from_anywhere(full: ReportContents) -> None:
+    text = render_page(full)
+    page = Page(text)
+    assert page.open == []
+    assert not re.search(r"(?i)https?:|//[a-z]|@import|javascript:", text)
+    assert not page.named("script")
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("#", "data:")), f"{tag} {name} {target}"
+    assert not re.search(r"url\((?!data:)", text)
+    policy = next(a["content"] for a in page.named("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in str(policy)
+
+
+def test_links_within_the_page_lead_somewhere(full: ReportContents) -> None:
+    page = Page(render_page(full))
+    targets = {a["id"] for _, a in page.elements if "id" in a}
+    links = [str(a["href"])[1:] for a in page.named("a")]
+    assert len(links) == sum(map(len, PARTS.values()))
+    assert set(links) <= targets
+
+
+def test_every_part_has_a_name_here(full: ReportContents) -> None:
+    optional = {f.name for f in fields(ReportContents) if f.default is None}
+    assert optional == set(PARTS) | {"printed"}
+    assert all(getattr(full, name) is not None for name in optional)
+
+
+def test_all_parts_appear(full: ReportContents) -> None:
+    assert sections(render_page(full)) == set().union(*PARTS.values())
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_none_is_left_out_and_nothing_else(full: ReportContents, part: str) -> None:
+    text = render_page(replace(full, **{part: None}))
+    assert sections(text) == set().union(*PARTS.values()) - PARTS[part]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_can_stand_alone(full: ReportContents, part: str) -> None:
+    alone = replace(full, printed=None, **{other: None for other in PARTS if other != part})
+    assert sections(render_page(alone)) == PARTS[part]
+
+
+def test_nothing_at_all_is_still_a_page(full: ReportContents) -> None:
+    empty = replace(full, printed=None, **dict.fromkeys(PARTS))
+    assert sections(render_page(empty)) == set()
+    assert "A report" in render_page(empty)
+
+
+def test_simulated_is_said_throughout(full: ReportContents) -> None:
+    measured, simulated = render_page(full), render_page(replace(full, simulated=True))
+    assert "SIMULATED" not in measured
+    assert "<title>SIMULATED: A report</title>" in simulated
+    assert 'class="simulated"' in simulated
+    drawings = Page(simulated).named("svg")
+    said = [a for a in drawings if str(a["aria-label"]).startswith("SIMULATED")]
+    # The paper's correlations are of real soils, in a report on simulated ones too.
+    assert len(said) == len(drawings) - 1
+
+
+def test_every_figure_says_in_words_what_it_shows(full: ReportContents) -> None:
+    drawings = Page(render_page(full)).named("svg")
+    assert len(drawings) == 15
+    for drawing in drawings:
+        assert drawing["role"] == "img"
+        assert len(str(drawing["aria-label"])) > 30
+        assert re.search(r"\d", str(drawing["aria-label"]))
+
+
+def test_hostile_names_stay_text(full: ReportContents) -> None:
+    bad = '"><script>alert(1)</script><svg onload=x>&'
+    sets = tuple(replace(s, name=bad, samples=(bad,) * len(s.samples)) for s in full.predictions.sets)
+    assert full.predictions is not None
+    assert full.spectra is not None
+    assert full.domain is not None
+    assert full.baselines is not None
+    contents = replace(
+        full,
+        title=bad,
+        element=bad,
+        unit=bad,
+        facts=((bad, bad),),
+        notes=(bad,),
+        predictions=replace(full.predictions, sets=sets),
+        spectra=replace(full.spectra, samples=(bad,) * 3),
+        domain=replace(full.domain, method=bad, sets=tuple(replace(s, name=bad) for s in full.domain.sets)),
+        baselines=replace(full.baselines, rows=tuple(replace(r, name=bad, note=bad) for r in full.baselines.rows)),
+        correlations=tuple(replace(c, elements=(bad, "As", "Mn")) for c in full.correlations or ()),
+    )
+    page = Page(render_page(contents))
+    assert page.open == []
+    assert not page.named("script")
+    assert not any("onload" in attributes for _, attributes in page.elements)
+
+
+def test_a_report_is_written_whole_or_not_at_all(full: ReportContents, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    write_report(path, full)
+    assert path.read_text(encoding="utf-8") == render_page(full)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
+    with pytest.raises(ReportError, match="the report cannot be written"):
+        write_report(tmp_path / "absent" / "r.html", full)
+
+
+def test_a_table_leaves_out_columns_without_any_entry() -> None:
+    text = table(("a", "b", "c"), [("1", "", "3"), ("4", "", "pass")])
+    assert '<th scope="col">b</th>' not in text
+    assert 'class="verdict pass"' in text
+
+
+def test_the_error_table_counts_what_lies_in_the_interval(full: ReportContents) -> None:
+    assert full.predictions is not None
+    s = full.predictions.sets[1]
+    assert s.low is not None
+    assert s.high is not None
+    share = 100 * ((s.low <= s.measured) & (s.measured <= s.high)).mean()
+    assert f"{share:.0f} % of the measured values lie in theirs, 90 % stated" in render_page(full)
+    assert "1 ringed spectrum lies outside the calibration" in render_page(full)

@@ -1,0 +1,66 @@
+"""From a validation of several methods to the parts of a report that show it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..validation import MethodScore, Validation
+from .contents import BaselineComparison, BaselineRow, PredictedSet, Spread
+
+SHOWN = (
+    ("R2", "r2"),
+    ("RMSE", "rmse"),
+    ("bias", "bias"),
+    ("RPD", "rpd"),
+    ("RPIQ", "rpiq"),
+    ("concordance", "concordance"),
+)
+MOST_CHOICES = 3
+
+
+def compare_methods(validation: Validation, ours: str | None = None) -> BaselineComparison:
+    """Show how methods did on the same folds.
+
+    Args:
+        validation: of any number of methods.
+        ours: name of the method whose model the report is about.
+    """
+    rows = []
+    for score in validation.scores:
+        figures = {}
+        for label, key in SHOWN:
+            spread = score.metrics[key]
+            if spread.mean is not None:
+                values = tuple(v for v in spread.values if v is not None)
+                figures[label] = Spread(spread.mean, spread.sd, values if len(values) > 1 else ())
+        rows.append(BaselineRow(score.method, figures, score.method == ours, _choices(score)))
+    return BaselineComparison(tuple(rows), f"{validation.folds}.")
+
+
+def _choices(score: MethodScore) -> str:
+    counts: dict[str, int] = {}
+    for choice in (choice for repeat in score.chosen for choice in repeat if choice):
+        counts[choice] = counts.get(choice, 0) + 1
+    often = sorted(counts, key=lambda choice: -counts[choice])
+    text = "; ".join(f"{choice} ({counts[choice]}×)" for choice in often[:MOST_CHOICES])
+    return text + ("; ..." if len(often) > MOST_CHOICES else "")
+
+
+def cross_validated_set(validation: Validation, method: str) -> PredictedSet:
+    """Show what one method said of rows that it had not seen, the mean over repeats where there are several.
+
+    Raises:
+        KeyError: there is no such method.
+    """
+    score = validation[method]
+    predicted = np.array([[np.nan if v is None else v for v in repeat] for repeat in score.predicted], dtype=np.float64)
+    tested = np.isfinite(predicted).any(axis=0)
+    repeats = len(score.predicted)
+    return PredictedSet(
+        name="cross-validation",
+        samples=tuple(name for name, yes in zip(validation.samples, tested, strict=True) if yes),
+        measured=np.asarray(validation.measured, dtype=np.float64)[tested],
+        predicted=np.nanmean(predicted[:, tested], axis=0),
+        note=f"Each estimated by {method} fitted without it"
+        + (f", mean of {repeats} repeats." if repeats > 1 else "."),
+    )

@@ -1,0 +1,474 @@
+"""Figures from plain arrays. Each is an SVG text with a description for those who cannot see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...edge.estimate import Transform, forward
+from ..metrics import measure
+from .bands import known_bands
+from .chart import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    WIDTH,
+    Anchor,
+    Axis,
+    Chart,
+    Mark,
+    Shape,
+    axis_over,
+    drawing,
+    fixed,
+    hexadecimal,
+    image,
+    number,
+    sequential,
+)
+from .contents import (
+    BandProfile,
+    BaselineComparison,
+    DomainPart,
+    LearningCurves,
+    PredictedSet,
+    QuantisationLadder,
+    ReportContents,
+    SpectraTrace,
+    StepResult,
+)
+
+Floats = NDArray[np.float64]
+
+SET_STYLES: tuple[tuple[str, Shape, bool], ...] = (
+    (BLUE, "circle", True),
+    (VERMILLION, "diamond", False),
+    (GREEN, "square", False),
+    (PURPLE, "circle", False),
+)
+ELEMENT_STYLES: tuple[tuple[str, Shape], ...] = (
+    (VERMILLION, "circle"),
+    (BLUE, "diamond"),
+    (GREEN, "square"),
+    (PURPLE, "circle"),
+    (ORANGE, "diamond"),
+    (SKY, "square"),
+)
+BAND_LABELS_TOP = 34
+
+
+@dataclass(frozen=True)
+class Look:
+    """What figures of one report share: element and unit, the spacing of grades, and whether it is simulated."""
+
+    element: str
+    unit: str
+    transform: Transform
+    simulated: bool
+
+    @classmethod
+    def at(cls, contents: ReportContents) -> Look:
+        """Take it from a report's contents, the unit as people write it."""
+        return cls(contents.element, written_unit(contents.unit), contents.transform, contents.simulated)
+
+    @property
+    def of(self) -> str:
+        """Element with unit, such as "Sb (ppm)"."""
+        return f"{self.element} ({self.unit})" if self.unit else self.element
+
+    def spacing(self, *values: ArrayLike) -> Transform:
+        """Give the spacing of axes of grade: the transform's, unless a value has no place in it."""
+        lowest = min(float(np.min(v)) for v in values)
+        if (self.transform == "log10" and lowest <= 0) or (self.transform == "sqrt" and lowest < 0):
+            return "none"
+        return self.transform
+
+
+def written_unit(unit: str) -> str:
+    """Write a unit as people do; column names of assays cannot hold a percent sign."""
+    return "%" if unit == "pct" else unit
+
+
+def draw_step(step: StepResult, samples: Sequence[str], grade: Floats, look: Look) -> str:
+    """Draw spectra after one step, coloured from low grade (dark) to high (light), known bands marked."""
+    x = Axis("wavelength (nm)", float(step.wavelengths_nm[0]), float(step.wavelengths_nm[-1]))
+    y = axis_over(step.y_label, step.values)
+    alt = (
+        f"{step.name}: {len(samples)} spectra from {x.low:.0f} to {x.high:.0f} nm, {step.y_label} from "
+        f"{number(float(step.values.min()), 3)} to {number(float(step.values.max()), 3)}."
+    )
+    chart = Chart(x, y, alt, height=270, top=BAND_LABELS_TOP, x_grid=False)
+    _mark_bands(chart, look.element)
+    colours = [hexadecimal(c) for c in sequential(_ranks(grade))]
+    for name, value, colour, spectrum in zip(samples, grade, colours, step.values, strict=True):
+        chart.line(step.wavelengths_nm, spectrum, colour, title=f"{name}: {number(float(value), 4)} {look.unit}")
+    return chart.svg(look.simulated)
+
+
+def _ranks(values: Floats) -> Floats:
+    order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return np.asarray(order / max(len(values) - 1, 1), dtype=np.float64)
+
+
+def _mark_bands(chart: Chart, element: str, shade: bool = True) -> None:
+    bands = known_bands(element, chart.x.low, chart.x.high)
+    for band in bands:
+        if shade and band.last_nm - band.first_nm <= 150:
+            chart.span(band.first_nm, band.last_nm)
+    for band in bands:
+        ends = np.clip([band.first_nm, band.last_nm], chart.x.low, chart.x.high)
+        a, b = chart.px(ends)
+        y = chart.top - 20 if band.row == 0 else chart.top - 7
+        wide = band.last_nm - band.first_nm > 150
+        anchor: Anchor = "start" if wide or a < chart.left + 20 else "end" if b > chart.right - 20 else "middle"
+        at = a if anchor == "start" else b if anchor == "end" else (a + b) / 2
+        chart.text(at, y, band.label, anchor=anchor, colour="#7a6220", size=10.5)
+        if wide:
+            chart.raw(f'<path d="M{a:.1f} {chart.top - 2}H{b:.1f}" stroke="#b8973a" stroke-width="3"/>')
+
+
+def draw_spectrogram(trace: SpectraTrace, look: Look) -> str:
+    """Draw the mean spectrogram, logarithm of the magnitude, each frame at its wavelengths."""
+    spectrogram, centres = trace.spectrogram, trace.frame_centres_nm
+    if spectrogram is None or centres is None:
+        raise ValueError("there is no spectrogram to draw")
+    frames, bins = spectrogram.shape
+    level = np.log10(np.maximum(spectrogram, np.max(spectrogram) * 1e-6))
+    low, high = float(level.min()), float(level.max())
+    half = float(centres[1] - centres[0]) / 2 if frames > 1 else 50.0
+    chart = Chart(
+        Axis("centre of the frame (nm)", float(centres[0]) - half, float(centres[-1]) + half),
+        Axis("frequency bin", 0, bins),
+        f"Mean spectrogram of {len(trace.samples)} spectra: {frames} frames of {bins} frequency bins, log10 magnitude "
+        f"from {low:.1f} to {high:.1f}.",
+        height=270,
+        top=BAND_LABELS_TOP,
+        x_grid=False,
+    )
+    _mark_bands(chart, look.element, shade=False)
+    share = (level - low) / (high - low) if high > low else np.zeros_like(level)
+    width, height = chart.right - chart.left, chart.bottom - chart.top
+    chart.raw(image(sequential(share).transpose(1, 0, 2)[::-1], chart.left, chart.top, width, height))
+    at = chart.height - 8
+    chart.text(chart.left - 46, at, f"log₁₀ {number(low, 2)}", size=10.5, colour=GREY)
+    chart.raw(image(sequential(np.linspace(0, 1, 32))[None], chart.left + 12, at - 8, 48, 8))
+    chart.text(chart.left + 66, at, number(high, 2), size=10.5, colour=GREY)
+    return chart.svg(look.simulated)
+
+
+def draw_learning(curves: LearningCurves, look: Look) -> str:
+    """Draw training and validation loss by epoch, on a logarithmic axis, and the epoch that was kept."""
+    floor = 1e-6
+    training, validation = np.maximum(curves.training, floor), np.maximum(curves.validation, floor)
+    best = float(validation[np.flatnonzero(curves.epoch == curves.best_epoch)[0]])
+    x = Axis("epoch", float(curves.epoch[0]), float(max(curves.epoch[-1], curves.epoch[0] + 1)))
+    y = axis_over("loss", training, validation, kind="log10", pad=0.1)
+    alt = (
+        f"Learning curves over {len(curves.epoch)} epochs: training loss ends at {training[-1]:.3g}, validation loss "
+        f"at {validation[-1]:.3g}; lowest validation loss {best:.3g} in epoch {curves.best_epoch}."
+    )
+    chart = Chart(x, y, alt, top=40)
+    chart.line(curves.epoch, training, BLUE, width=1.6, dash="5 3")
+    chart.line(curves.epoch, validation, VERMILLION, width=1.8)
+    chart.rule(x=float(curves.best_epoch), colour=GREY, dash="2 3")
+    chart.points([curves.best_epoch], [best], VERMILLION, shape="diamond", size=4.5)
+    at = float(chart.px(curves.best_epoch))
+    late = at > (chart.left + chart.right) / 2
+    chart.text(
+        at - 8 if late else at + 8,
+        chart.bottom - 8,
+        f"kept: epoch {curves.best_epoch}, {best:.3g}",
+        anchor="end" if late else "start",
+    )
+    _legend_above(chart, [("training", BLUE, "dashes"), ("validation", VERMILLION, "line")])
+    return chart.svg(look.simulated)
+
+
+def _legend_above(chart: Chart, entries: Sequence[tuple[str, str, Mark]]) -> None:
+    top = chart.top
+    chart.top = 4
+    chart.legend(entries)
+    chart.top = top
+
+
+def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: int, look: Look) -> str:
+    """Draw predicted against measured with intervals; all sets of a report share the axes."""
+    shown = [v for s in every for v in (s.measured, s.predicted, s.low, s.high) if v is not None]
+    kind = look.spacing(*shown)
+    x = axis_over(f"measured {look.of}", *shown, kind=kind)
+    y = Axis(f"predicted {look.of}", x.low, x.high, kind)
+    figures = measure(part.predicted, part.measured)
+    r2 = "–" if figures.r2 is None else fixed(figures.r2)
+    alt = (
+        f"Predicted against measured {look.of} of {len(part.measured)} {part.name} rows: R2 {r2}, RMSE "
+        f"{figures.rmse:.3g} {look.unit}, measured from {part.measured.min():.3g} to {part.measured.max():.3g}."
+    )
+    chart = Chart(x, y, alt, height=400)
+    chart.line([x.low, x.high], [x.low, x.high], INK, width=1)
+    colour, shape, hollow = SET_STYLES[which % len(SET_STYLES)]
+    if part.low is not None and part.high is not None:
+        chart.whiskers(part.measured, part.low, part.high, colour)
+    titles = []
+    for at, name in enumerate(part.samples):
+        said = f"{name}: measured {number(part.measured[at], 4)}, predicted {number(part.predicted[at], 4)} {look.unit}"
+        if part.low is not None and part.high is not None:
+            said += f" ({number(part.low[at], 4)} to {number(part.high[at], 4)})"
+        titles.append(said)
+    chart.points(part.measured, part.predicted, colour, shape=shape, hollow=hollow, titles=titles)
+    if part.outside is not None and part.outside.any():
+        xs, ys = chart.px(part.measured[part.outside]), chart.py(part.predicted[part.outside])
+        rings = "".join(f'<ellipse cx="{a:.1f}" cy="{b:.1f}" rx="7" ry="7"/>' for a, b in zip(xs, ys, strict=True))
+        chart.raw(f'<g fill="none" stroke="{INK}" stroke-width="1.2">{rings}</g>')
+    chart.text(chart.left + 8, 30, part.name, bold=True, size=13)
+    chart.text(chart.left + 8, 47, f"R² {r2}")
+    chart.text(chart.left + 8, 63, f"RMSE {number(figures.rmse, 3)} {look.unit}")
+    chart.text(chart.left + 8, 79, f"n {len(part.measured)}")
+    if kind != "none":
+        # What the axes show; a few high grades decide the plain figure alone.
+        of_axes = measure(forward(part.predicted, kind), forward(part.measured, kind))
+        chart.text(chart.left + 8, 95, f"R² of {kind} {'–' if of_axes.r2 is None else fixed(of_axes.r2)}")
+    return chart.svg(look.simulated)
+
+
+def residuals_of(part: PredictedSet, transform: Transform) -> Floats:
+    """Give (n,) residuals as they are drawn: the ratio of predicted to measured on log axes, else the difference."""
+    if transform == "log10":
+        return np.asarray(part.predicted / part.measured)
+    return np.asarray(part.predicted - part.measured)
+
+
+def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int, look: Look) -> str:
+    """Draw residuals against grade: as factors on log axes, as differences else; means of quarters as bars."""
+    kind = look.spacing(*(v for s in every for v in (s.measured, s.predicted)))
+    all_residuals = [residuals_of(s, kind) for s in every]
+    residuals = all_residuals[which]
+    x = axis_over(f"measured {look.of}", *(s.measured for s in every), kind=kind)
+    if kind == "log10":
+        furthest = max(float(np.abs(np.log10(r)).max()) for r in all_residuals)
+        end = 10 ** max(1.12 * furthest, 0.1)
+        y, neutral, what = Axis("predicted / measured", 1 / end, end, "log10"), 1.0, "factors"
+    else:
+        furthest = 1.12 * max(float(np.abs(r).max()) for r in all_residuals) or 1.0
+        y, neutral, what = Axis(f"predicted − measured ({look.unit})", -furthest, furthest), 0.0, "differences"
+    chart = Chart(
+        x,
+        y,
+        f"Residuals of {len(residuals)} {part.name} rows against measured {look.of}, as {what} from "
+        f"{number(float(residuals.min()), 3)} to {number(float(residuals.max()), 3)}.",
+        height=280,
+        left=66,
+    )
+    chart.rule(y=neutral)
+    colour, shape, hollow = SET_STYLES[which % len(SET_STYLES)]
+    verb = "times" if kind == "log10" else "off by"
+    titles = [
+        f"{s}: measured {number(float(m), 4)} {look.unit}, {verb} {number(float(r), 3)}"
+        for s, m, r in zip(part.samples, part.measured, residuals, strict=True)
+    ]
+    chart.points(part.measured, residuals, colour, shape=shape, hollow=hollow, titles=titles)
+    for rows in grade_quarters(part.measured):
+        centre = forward(residuals[rows], kind if kind == "log10" else "none").mean()
+        at = 10**centre if kind == "log10" else centre
+        ends = part.measured[rows]
+        chart.line([ends.min(), ends.max()], [at, at], INK, width=3)
+    chart.text(chart.left + 8, 28, part.name, bold=True, size=13)
+    return chart.svg(look.simulated)
+
+
+def grade_quarters(measured: Floats) -> list[NDArray[np.intp]]:
+    """Divide samples into four by grade, as equal in number as can be; fewer than eight are one class."""
+    order = np.argsort(measured, kind="stable")
+    return list(np.array_split(order, 4)) if len(order) >= 8 else [order]
+
+
+def draw_baselines(comparison: BaselineComparison, look: Look) -> str:
+    """Draw one figure of merit of every model: each repeat a dot, their mean and standard deviation beside it."""
+    rows = [(r, r.figures[comparison.plotted]) for r in comparison.rows if comparison.plotted in r.figures]
+    ends = [v for _, s in rows for v in (*s.values, s.mean - (s.sd or 0), s.mean + (s.sd or 0))]
+    height = 60 + 40 * len(rows)
+    short = [row.name if len(row.name) < 24 else row.name[:22] + "…" for row, _ in rows]
+    ticks = [(float(len(rows) - 1 - i), name) for i, name in enumerate(short)]
+    longest = max(len(text) for _, text in ticks)
+    chart = Chart(
+        axis_over(comparison.plotted.replace("R2", "R²"), ends, pad=0.08),
+        Axis("", -0.6, len(rows) - 0.4),
+        f"{comparison.plotted} of {len(rows)} models: "
+        + ", ".join(f"{r.name} {number(s.mean, 3)}" + (f" ± {number(s.sd, 2)}" if s.sd else "") for r, s in rows)
+        + ".",
+        height=height,
+        left=int(min(170, 16 + 6.6 * longest)),
+        y_ticks=ticks,
+    )
+    for (at, _), (row, spread) in zip(ticks, rows, strict=True):
+        colour = VERMILLION if row.ours else BLUE
+        if spread.values:
+            chart.points(spread.values, [at - 0.22] * len(spread.values), colour, size=2.6)
+        if spread.sd:
+            chart.level_whiskers([at], [spread.mean - spread.sd], [spread.mean + spread.sd], colour)
+        mark: Shape = "diamond" if row.ours else "square"
+        chart.points([spread.mean], [at], colour, shape=mark, size=5, titles=[row.name])
+        x, y = float(chart.px(spread.mean)), float(chart.py(at)) - 9
+        chart.text(x, y, number(spread.mean, 3), anchor="middle", bold=row.ours)
+    return chart.svg(look.simulated)
+
+
+def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
+    """Draw how much each format adds to the error, the limit, and which was chosen."""
+    rows = ladder.rows
+    added = np.array([row.added_percent for row in rows])
+    ends = [0.0, ladder.limit_percent, *added]
+    at = np.arange(len(rows))[::-1].astype(float)
+    chart = Chart(
+        axis_over("added RMSE (%)", ends, pad=0.12),
+        Axis("", -0.6, len(rows) - 0.4),
+        "Added RMSE by format: "
+        + ", ".join(f"{r.format} {number(r.added_percent, 3)} %{', chosen' if r.chosen else ''}" for r in rows)
+        + f"; the limit is {ladder.limit_percent:g} %.",
+        height=58 + 34 * len(rows),
+        left=78,
+        y_ticks=[(float(a), r.format) for a, r in zip(at, rows, strict=True)],
+    )
+    chart.bars(at, 0.0, added, [VERMILLION if r.chosen else SKY for r in rows])
+    chart.rule(x=0.0)
+    chart.rule(x=ladder.limit_percent, dash="4 3")
+    at_limit = float(chart.px(ladder.limit_percent))
+    chart.text(at_limit, chart.top - 3, f"limit {ladder.limit_percent:g} %", anchor="middle", size=10.5)
+    for a, row in zip(at, rows, strict=True):
+        end = float(chart.px(max(row.added_percent, 0.0)))
+        text = f"{number(row.added_percent, 2)} %" + (" ✓ chosen" if row.chosen else "")
+        right = end > chart.right - 90
+        anchor: Anchor = "end" if right else "start"
+        y = float(chart.py(a)) + 4
+        chart.text(end - 6 if right else end + 6, y, text, anchor=anchor, bold=row.chosen)
+    return chart.svg(look.simulated)
+
+
+def draw_domain(part: DomainPart, look: Look) -> str:
+    """Draw Hotelling T2 against the Q residual, both over their limits, on log axes; inside is lower left."""
+    floor = 1e-3
+    t2 = [np.maximum(s.t2_over_limit, floor) for s in part.sets]
+    q = [np.maximum(s.q_over_limit, floor) for s in part.sets]
+    counts = [int(np.count_nonzero((s.t2_over_limit > 1) | (s.q_over_limit > 1))) for s in part.sets]
+    chart = Chart(
+        axis_over("Hotelling T² / limit", *t2, [2.0], kind="log10"),
+        axis_over("Q residual / limit", *q, [2.0], kind="log10"),
+        "Calibration domain, Hotelling T2 against Q residual over their limits: "
+        + ", ".join(f"{c} of {len(s.samples)} {s.name} spectra outside" for c, s in zip(counts, part.sets, strict=True))
+        + ".",
+        height=380,
+        top=30,
+    )
+    a, b = float(chart.px(1.0)), float(chart.py(1.0))
+    inside = f'width="{a - chart.left:.1f}" height="{chart.bottom - b:.1f}" fill="#e6f3ee"'
+    chart.raw(f'<rect x="{chart.left}" y="{b:.1f}" {inside}/>')
+    chart.rule(x=1.0, dash="4 3")
+    chart.rule(y=1.0, dash="4 3")
+    for i, (part_set, xs, ys) in enumerate(zip(part.sets, t2, q, strict=True)):
+        colour, shape, hollow = SET_STYLES[i % len(SET_STYLES)]
+        titles = [
+            f"{s}: T² {number(float(u), 3)}, Q {number(float(v), 3)} times the limit"
+            for s, u, v in zip(part_set.samples, part_set.t2_over_limit, part_set.q_over_limit, strict=True)
+        ]
+        chart.points(xs, ys, colour, shape=shape, hollow=hollow, titles=titles)
+    chart.text(chart.left + 8, chart.bottom - 10, "inside the calibration", colour=GREEN, size=11.5)
+    _legend_above(chart, [(s.name, SET_STYLES[i % 4][0], SET_STYLES[i % 4][1]) for i, s in enumerate(part.sets)])
+    return chart.svg(look.simulated)
+
+
+def draw_importance(profile: BandProfile, look: Look) -> str:
+    """Draw how much each stretch of wavelengths counts, known bands marked."""
+    top = int(np.argmax(profile.height))
+    middle = (profile.first_nm + profile.last_nm) / 2
+    ends = [0.0, float(profile.height.max()) or 1.0, *([profile.threshold] if profile.threshold else [])]
+    chart = Chart(
+        Axis("wavelength (nm)", float(profile.first_nm[0]), float(profile.last_nm[-1])),
+        Axis(profile.y_label, 0.0, 1.08 * max(ends)),
+        f"{profile.name}, {len(profile.height)} stretches of wavelengths from {profile.first_nm[0]:.0f} to "
+        f"{profile.last_nm[-1]:.0f} nm; the highest at {middle[top]:.0f} nm.",
+        height=250,
+        top=BAND_LABELS_TOP,
+        x_grid=False,
+    )
+    _mark_bands(chart, look.element)
+    titles = [
+        f"{a:.0f}–{b:.0f} nm: {number(float(h), 3)}"
+        for a, b, h in zip(profile.first_nm, profile.last_nm, profile.height, strict=True)
+    ]
+    chart.columns(profile.first_nm, profile.last_nm, profile.height, BLUE, titles)
+    if profile.threshold:
+        chart.rule(y=profile.threshold, dash="4 3")
+    return chart.svg(look.simulated)
+
+
+def draw_correlations(elements: Sequence[str], r: Floats, look: Look) -> str:
+    """Draw a correlation matrix: blue below 0, vermillion above, every number written in."""
+    k = len(elements)
+    size = min(62.0, (WIDTH - 70) / k)
+    left = 60.0
+    parts = []
+    for i in range(k):
+        y = 30 + i * size
+        name = escape(elements[i])
+        parts.append(f'<text x="{left - 8}" y="{y + size / 2 + 4:.1f}" text-anchor="end" fill="{INK}">{name}</text>')
+        parts.append(f'<text x="{left + (i + 0.5) * size:.1f}" y="22" text-anchor="middle" fill="{INK}">{name}</text>')
+        for j in range(k):
+            value = float(r[i, j])
+            # Every element is at one with itself; colour there would only draw the eye.
+            plain = i == j or not np.isfinite(value)
+            colour = FAINT if plain else _diverging(value)
+            ink = INK if plain or abs(value) <= 0.85 else PAPER
+            text = f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
+            parts.append(
+                f'<g class="cell"><rect x="{left + j * size:.1f}" y="{y:.1f}" width="{size - 2:.1f}" '
+                f'height="{size - 2:.1f}" rx="2" fill="{colour}"/><text x="{left + (j + 0.5) * size - 1:.1f}" '
+                f'y="{y + size / 2 + 3:.1f}" text-anchor="middle" fill="{ink}">{text}</text></g>'
+            )
+    pairs = [
+        f"{elements[i]} and {elements[j]} {r[i, j]:.2f}" for i in range(k) for j in range(i) if np.isfinite(r[i, j])
+    ]
+    return drawing("".join(parts), 52 + k * size, "Correlation matrix: " + ", ".join(pairs) + ".", look.simulated)
+
+
+def _diverging(value: float) -> str:
+    white, end = np.array([246, 246, 246]), np.array([178, 74, 0] if value > 0 else [0, 92, 150])
+    return hexadecimal((white + (end - white) * min(abs(value), 1.0) ** 1.3).round())
+
+
+def draw_duplicates(
+    elements: Sequence[str], item: Sequence[str], level: Floats, hard_pct: Floats, limit_pct: float, look: Look
+) -> str:
+    """Draw how far duplicates are apart against their grade.
+
+    Args:
+        elements, item: of n pairs.
+        level: (n,) means of the pairs, above 0, in the table's units.
+        hard_pct: (n,) half absolute relative differences.
+        limit_pct: drawn as a line.
+        look: of the report.
+    """
+    x = axis_over("mean of the pair (in the table's units)", level, kind="log10")
+    y = Axis("half relative difference (%)", 0.0, 1.15 * max(float(hard_pct.max()), limit_pct))
+    within = int(np.count_nonzero(hard_pct <= limit_pct))
+    alt = f"{len(level)} pairs of duplicates: {within} have a half relative difference of at most {limit_pct:g} %."
+    chart = Chart(x, y, alt, height=280, top=30)
+    chart.rule(y=limit_pct, dash="4 3")
+    names = list(dict.fromkeys(elements))
+    for i, name in enumerate(names):
+        colour, shape = ELEMENT_STYLES[i % len(ELEMENT_STYLES)]
+        mine = [j for j, e in enumerate(elements) if e == name]
+        titles = [f"{name}, {item[j]}: {number(float(level[j]), 4)}, {number(float(hard_pct[j]), 3)} %" for j in mine]
+        chart.points(level[mine], hard_pct[mine], colour, shape=shape, titles=titles)
+    styles = [ELEMENT_STYLES[i % len(ELEMENT_STYLES)] for i in range(len(names))]
+    _legend_above(chart, [(name, *style) for name, style in zip(names[:8], styles, strict=False)])
+    return chart.svg(look.simulated)

@@ -1,0 +1,414 @@
+"""From a trained model, or a bundle held against samples, to what a report shows of it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.errors import StibiumError
+from ...converters.spectra.spectrum import Spectrum
+from ...edge.bundle import Bundle, DomainStats
+from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, judge, require_reflectance
+from ...edge.preprocess import Preprocessed, Recipe
+from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
+from ..evaluate import Evaluation
+from ..fit import predict
+from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
+from ..metrics import measure
+from ..training import Trained
+from .contents import (
+    BandProfile,
+    DomainPart,
+    DomainSet,
+    ImportancePart,
+    LearningCurves,
+    MetricsColumn,
+    PredictedSet,
+    Predictions,
+    PrintedTables,
+    ReportContents,
+)
+from .figures import written_unit
+from .trace import on_one_grid, spread_by_grade, trace_spectra
+
+Floats = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+EXPLAINED_SPECTRA = 16
+PERMUTATIONS = 4
+STRETCH_NM = 40.0
+VIP_STRETCH_NM = 10.0
+FEWEST_FOR_MODELS = 12
+"""Samples below which no PLSR or forest is fitted beside the model: what they said would be chance."""
+CITATION = "Carvalho et al. 2024, Remote Sensing 16(11):1964"
+
+
+def training_contents(
+    trained: Trained, assays: str, progress: Progress = lambda what, done, of: None
+) -> ReportContents:
+    """Gather the report of a training.
+
+    Args:
+        trained: model, data and statistics.
+        assays: file of laboratory values; all its elements are described.
+        progress: called with what is being done, how much of it is done, and of how much.
+    """
+    joined, settings = trained.joined, trained.settings
+    progress("predictions", 0, 0)
+    rows = replicate_rows(joined.spectra, settings.replicates)
+    in_training = set(trained.training)
+    parts = {
+        "training": prepare([row for row in rows if row.sample_id in in_training], settings.recipe),
+        "validation": prepare([row for row in rows if row.sample_id not in in_training], settings.recipe),
+    }
+    notes = joined.notes()
+    progress("preprocessing", 0, 0)
+    trace = trace_spectra([row for part in parts.values() for row in part.rows], joined.target, settings.recipe)
+
+    def answer(reflectance: Floats, nm: Floats, splices_nm: tuple[float, ...]) -> Floats:
+        features = settings.recipe.preprocess(reflectance, nm, splices_nm).features
+        return predict(trained.fitted.model, trained.scaling.apply(features).astype(np.float32))
+
+    history = trained.fitted.history
+    network = settings.network
+    taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
+    facts = (
+        ("element", f"{joined.element} in {written_unit(joined.unit)}"),
+        ("samples", f"{len(trained.training)} for training, {len(trained.validation)} for validation"),
+        ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
+        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+        ("preprocessing", settings.recipe.name or "a recipe of its own"),
+        ("target learned as", settings.transform if settings.transform != "none" else "it is"),
+        ("network", f"{trained.fitted.model.count_params()} parameters, {len(network.blocks)} blocks"),
+        (
+            "calibrated range",
+            f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {written_unit(joined.unit)}",
+        ),
+        ("seed", str(settings.protocol.seed)),
+        ("weights", f"SHA-256 {trained.weights_sha256[:12]}…"),
+        ("date", datetime.date.today().isoformat()),
+    )
+    return ReportContents(
+        title=f"{spoken(joined.element)} in soil, estimated from its reflectance",
+        kind="training",
+        element=joined.element,
+        unit=joined.unit,
+        transform=settings.transform,
+        simulated=joined.simulated,
+        facts=facts,
+        metrics=tuple(
+            MetricsColumn(name, joined.unit if name in parts else "", metrics)
+            for name, metrics in trained.metrics.items()
+        ),
+        spectra=trace,
+        learning=LearningCurves(
+            epoch=np.array([e.number for e in history], dtype=np.float64),
+            training=np.array([e.training_loss for e in history]),
+            validation=np.array([e.validation_loss for e in history]),
+            best_epoch=trained.fitted.best_epoch,
+        ),
+        predictions=Predictions(
+            tuple(_trained_set(trained, name, part) for name, part in parts.items()),
+            trained.interval.coverage if trained.interval else None,
+        ),
+        domain=DomainPart(
+            tuple(_domain_set(name, part, settings.recipe, trained.domain) for name, part in parts.items()),
+            f"Limits: {trained.domain.method}.",
+        ),
+        importance=importance_part(answer, parts["training"], joined, settings.recipe, settings.transform, progress),
+        **assay_parts(assays, notes, progress),  # type: ignore[arg-type]
+    )
+
+
+def spoken(element: str) -> str:
+    """Begin a title with a column's name: total_carbon as Total carbon, Sb and pH as they are."""
+    words = element.replace("_", " ")
+    return words[0].upper() + words[1:] if words.islower() else words
+
+
+def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
+    features = trained.scaling.apply(part.features).astype(np.float32)
+    outputs = predict(trained.fitted.model, features)
+    transform, ends = trained.settings.transform, trained.calibrated_range
+    low = high = None
+    if trained.interval is not None:
+        low, high = (
+            np.clip(inverse(outputs + offset, transform), *ends)
+            for offset in (trained.interval.low_offset, trained.interval.high_offset)
+        )
+    note = "The network was fitted to these: they say how well it remembers, not how well it estimates."
+    if name == "validation":
+        note = "These decided when training stopped, and their residuals set the intervals: somewhat optimistic."
+    judged = judge(_as_preprocessed(part, trained.settings.recipe), trained.domain)
+    return PredictedSet(
+        name=name,
+        samples=tuple(row.sample_id for row in part.rows),
+        measured=np.array([trained.joined.target[row.sample_id] for row in part.rows]),
+        predicted=np.clip(inverse(outputs, transform), *ends),
+        low=low,
+        high=high,
+        outside=np.array([j.verdict == "outside" for j in judged]),
+        note=note,
+    )
+
+
+def _as_preprocessed(part: Prepared, recipe: Recipe) -> Preprocessed:
+    return Preprocessed(part.spectra, recipe.wavelengths_nm, part.features)
+
+
+def _domain_set(name: str, part: Prepared, recipe: Recipe, domain: DomainStats) -> DomainSet:
+    judged = judge(_as_preprocessed(part, recipe), domain)
+    return DomainSet(
+        name,
+        tuple(row.sample_id for row in part.rows),
+        np.array([j.t2_over_limit for j in judged], dtype=np.float64),
+        np.array([j.q_over_limit for j in judged], dtype=np.float64),
+    )
+
+
+def evaluation_contents(
+    bundle: Bundle,
+    joined: Joined,
+    evaluation: Evaluation,
+    replicates: Replicates,
+    assays: str,
+    progress: Progress = lambda what, done, of: None,
+) -> ReportContents:
+    """Gather the report of a bundle held against samples, by the device's own estimator.
+
+    Args:
+        bundle, joined, evaluation, replicates: as given to and by `evaluate.evaluate`.
+        assays: file of laboratory values; all its elements are described.
+        progress: as for `training_contents`.
+    """
+    progress("predictions", 0, 0)
+    estimator = Estimator(bundle)
+    rows = replicate_rows(joined.spectra, replicates)
+    answers = estimator.estimate(rows)
+    pairs = [(row, a) for row, a in zip(rows, answers, strict=True) if isinstance(a, Estimate)]
+    known = set(bundle.provenance.get("training_samples", ()))
+    named: dict[str, list[tuple[Spectrum, Estimate]]] = {}
+    for row, estimate in pairs:
+        name = "seen in training" if row.sample_id in known else "new to the model"
+        named.setdefault(name, []).append((row, estimate))
+    sets = tuple(_evaluated_set(name, named[name], joined.target) for name in sorted(named, reverse=True))
+    prepared = prepare([row for row, _ in pairs], bundle.recipe)
+    notes = joined.notes()
+    if evaluation.trained_on:
+        notes.append(
+            f"{evaluation.trained_on} of the samples have names the model was trained on: the figures of all flatter"
+        )
+    columns = [MetricsColumn("all", bundle.unit, evaluation.all)]
+    if evaluation.inside is not None and evaluation.outside:
+        columns.insert(0, MetricsColumn("inside the calibration", bundle.unit, evaluation.inside))
+    if len(sets) > 1:
+        # Last of those in the unit, for it is what the page opens with.
+        columns += [MetricsColumn(s.name, bundle.unit, measure(s.predicted, s.measured)) for s in sets]
+    if evaluation.transformed is not None:
+        columns.append(MetricsColumn(f"all ({evaluation.transform})", "", evaluation.transformed))
+
+    def answer(reflectance: Floats, nm: Floats, splices_nm: tuple[float, ...]) -> Floats:
+        features = bundle.recipe.preprocess(reflectance, nm, splices_nm).features
+        return estimator.runtime.run(bundle.scaling.apply(features))
+
+    judged = [(s, e) for s, e in pairs if e.t2_over_limit is not None and e.q_over_limit is not None]
+    domain = None
+    if judged and bundle.domain is not None:
+        domain = DomainPart(
+            (
+                DomainSet(
+                    "evaluated",
+                    tuple(s.sample_id for s, _ in judged),
+                    np.array([e.t2_over_limit for _, e in judged], dtype=np.float64),
+                    np.array([e.q_over_limit for _, e in judged], dtype=np.float64),
+                ),
+            ),
+            f"Limits: {bundle.domain.method}.",
+        )
+    facts = (
+        ("model", f"{bundle.name}, SHA-256 {bundle.sha256[:12]}…"),
+        ("element", f"{bundle.element} in {written_unit(bundle.unit)}"),
+        ("format", bundle.quantisation),
+        ("samples", f"{evaluation.samples}; {evaluation.rows} estimates, {evaluation.refused} refused"),
+        ("outside the calibration", str(evaluation.outside)),
+        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+        ("preprocessing", bundle.recipe.name or "a recipe of its own"),
+        ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
+        (
+            "calibrated range",
+            f"{bundle.calibrated_range[0]:g} to {bundle.calibrated_range[1]:g} {written_unit(bundle.unit)}",
+        ),
+        ("date", datetime.date.today().isoformat()),
+    )
+    return ReportContents(
+        title=f"{spoken(bundle.element)} in soil: {bundle.name} held against laboratory values",
+        kind="evaluation",
+        element=bundle.element,
+        unit=bundle.unit,
+        transform=bundle.transform,
+        simulated=evaluation.simulated,
+        facts=facts,
+        metrics=tuple(columns),
+        spectra=trace_spectra(prepared.rows, joined.target, bundle.recipe),
+        predictions=Predictions(sets, evaluation.stated_coverage),
+        domain=domain,
+        importance=importance_part(answer, prepared, joined, bundle.recipe, bundle.transform, progress),
+        **assay_parts(assays, notes, progress),  # type: ignore[arg-type]
+    )
+
+
+def _evaluated_set(name: str, pairs: Sequence[tuple[Spectrum, Estimate]], target: Mapping[str, float]) -> PredictedSet:
+    intervals = [(e.low, e.high) for _, e in pairs if e.low is not None and e.high is not None]
+    low = high = None
+    if len(intervals) == len(pairs):
+        low, high = np.array(intervals, dtype=np.float64).T
+    return PredictedSet(
+        name=name,
+        samples=tuple(row.sample_id for row, _ in pairs),
+        measured=np.array([target[row.sample_id] for row, _ in pairs]),
+        predicted=np.array([e.value for _, e in pairs]),
+        low=low,
+        high=high,
+        outside=np.array([e.verdict == "outside" for _, e in pairs]),
+    )
+
+
+def importance_part(
+    answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
+    prepared: Prepared,
+    joined: Joined,
+    recipe: Recipe,
+    transform: Transform,
+    progress: Progress,
+) -> ImportancePart:
+    """Ask which wavelengths carry the estimate: the model itself, and where they are installed a PLSR and a forest.
+
+    Args:
+        answer: (n, bands) reflectance, (bands,) wavelengths, detector joins -> (n,) answers in the transform's space.
+        prepared: rows to ask about, and to fit the other two to.
+        joined: for the samples' values.
+        recipe, transform: of the model.
+        progress: called after each spectrum.
+    """
+    unit = written_unit(joined.unit)
+    if transform != "none":
+        unit = f"{transform} {unit}"
+    profiles = [_shapley_profile(answer, prepared.rows, joined.target, recipe, unit, progress)]
+    names = [row.sample_id for row in prepared.rows]
+    target = forward(np.array([joined.target[name] for name in names]), transform)
+    # On a device there is no scikit-learn; the model itself can be asked there all the same.
+    enough = len(set(names)) >= FEWEST_FOR_MODELS and target.min() < target.max()
+    if enough and find_spec("sklearn") is not None:
+        nm = recipe.wavelengths_nm
+        progress("PLSR", 0, 0)
+        vip, components = plsr_vip(prepared.spectra, target, names)
+        profiles.append(_vip_profile(vip, components, nm, len(set(names))))
+        progress("random forest", 0, 0)
+        first, last, share = forest_importance(prepared.spectra, nm, target)
+        detail = f"Mean decrease in impurity, 200 trees on means over 10 nm of {len(names)} preprocessed spectra."
+        profiles.append(BandProfile("Random forest", "share of importance (%)", detail, first, last, 100 * share))
+    return ImportancePart(tuple(profiles))
+
+
+def _shapley_profile(
+    answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
+    rows: Sequence[Spectrum],
+    target: Mapping[str, float],
+    recipe: Recipe,
+    unit: str,
+    progress: Progress,
+) -> BandProfile:
+    alike = on_one_grid(rows)
+    nm, splices_nm = alike[0].wavelengths_nm, alike[0].splices_nm
+    first, last = recipe.range_nm
+    # One band beyond each end, so that the grid is still covered.
+    used = slice(
+        max(int(np.searchsorted(nm, first + 1e-6)) - 1, 0), int(np.searchsorted(nm, last - 1e-6, side="right")) + 1
+    )
+    chosen = spread_by_grade(alike, target, EXPLAINED_SPECTRA)
+    background = np.mean([require_reflectance(row, recipe.range_nm)[used] for row in alike], axis=0)
+    spectra = np.stack([require_reflectance(row, recipe.range_nm)[used] for row in chosen])
+    players = take_apart(spectra, nm[used], background, STRETCH_NM)
+
+    def ask(reflectance: Floats) -> Floats:
+        return answer(reflectance, nm[used], splices_nm)
+
+    model: Predict = ask
+    found = sample_shapley(
+        model, players, PERMUTATIONS, progress=lambda done, of: progress("Shapley values, spectrum", done, of)
+    )
+    mean = np.abs(found.values).mean(axis=0)
+    half = players.width_nm / 2
+    return BandProfile(
+        name="Shapley values through the whole path",
+        y_label=f"mean |SHAP| ({unit})",
+        detail=(
+            f"What each {players.width_nm:.0f} nm of reflectance adds to the answer beyond that of the mean spectrum, "
+            f"over {len(chosen)} spectra from low to high grade, {PERMUTATIONS} orders each; brightness and slope "
+            f"alone add {mean[0]:.2g}."
+        ),
+        first_nm=players.centres_nm - half,
+        last_nm=players.centres_nm + half,
+        height=mean[1:],
+    )
+
+
+def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> BandProfile:
+    first, last, at = stretches(nm, VIP_STRETCH_NM)
+    # Of a stretch the root of the mean square, so that the whole still has a mean square of 1.
+    height = np.array([np.sqrt(np.mean(vip[at == u] ** 2)) for u in range(len(first))])
+    return BandProfile(
+        name="PLSR, VIP scores",
+        y_label="VIP",
+        detail=(
+            f"Of a PLSR with {components} {'component' if components == 1 else 'components'}, chosen by grouped "
+            f"cross-validation, on the preprocessed spectra of {samples} samples; above 1 a wavelength counts more "
+            "than most."
+        ),
+        first_nm=first,
+        last_nm=last,
+        height=height,
+        threshold=1.0,
+    )
+
+
+def assay_parts(path: str, notes: Sequence[str], progress: Progress) -> dict[str, object]:
+    """Describe and judge the whole file of assays; a file too plain for that leaves a note and no parts."""
+    from ..assay_table import read_assay_table
+    from ..element_statistics import correlate, describe
+    from ..quality_control import check_quality
+
+    progress("assays", 0, 0)
+    try:
+        table = read_assay_table(path)
+    except StibiumError as error:
+        return {"notes": (*notes, f"elements and quality control are not described: {error}")}
+    parts: dict[str, object] = {"notes": tuple(notes), "quality": check_quality(table)}
+    if table.of_kind("sample"):
+        parts["statistics"] = describe(table)
+        parts["printed"] = printed_tables([(c.element, c.unit) for c in table.columns])
+        if len(table.columns) > 1:
+            parts["correlations"] = (correlate(table, "pearson"), correlate(table, "log-pearson"))
+    return parts
+
+
+def printed_tables(columns: Sequence[tuple[str, str]]) -> PrintedTables | None:
+    """Give the paper's printed figures of those elements that are in ppm here too; None if there are none."""
+    from ..paper_tables import printed_figures
+
+    here = {element for element, unit in columns if unit == "ppm"}
+    statistics: dict[tuple[str, str], str] = {}
+    correlations: dict[tuple[str, str], str] = {}
+    for f in printed_figures():
+        if f.table == 2 and f.element in here:
+            statistics[f.element, f.statistic] = f.printed
+        elif f.table == 1 and {f.element, f.other} <= here:
+            correlations[f.element, f.other] = f.printed
+    if not statistics and not correlations:
+        return None
+    return PrintedTables(statistics, correlations, CITATION)

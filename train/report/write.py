@@ -1,0 +1,53 @@
+"""Reports of trainings and evaluations, with progress on a terminal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...edge.bundle import Bundle
+from ..dataset import Joined, Replicates
+from ..evaluate import Evaluation
+from ..run import REPORT
+from ..training import Trained
+from .gather import evaluation_contents, training_contents
+from .page import write_report
+from .terminal import ProgressLine
+
+
+def write_training_report(run: str | os.PathLike[str], trained: Trained, assays: str) -> Path:
+    """Write a run's report into its folder.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    shown = ProgressLine()
+    path = Path(run) / REPORT
+    try:
+        write_report(path, training_contents(trained, assays, shown.show))
+    finally:
+        shown.close()
+    return path
+
+
+def write_evaluation_report(
+    path: str | os.PathLike[str],
+    bundle: Bundle,
+    joined: Joined,
+    evaluation: Evaluation,
+    replicates: Replicates,
+    assays: str,
+) -> None:
+    """Write the report of a bundle held against samples; see `gather.evaluation_contents`.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    shown = ProgressLine()
+    try:
+        write_report(path, evaluation_contents(bundle, joined, evaluation, replicates, assays, shown.show))
+    finally:
+        shown.close()
