@@ -11,13 +11,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from samples import DEMO_SAMPLES
 from scipy.signal import savgol_filter
 from scipy.spatial import ConvexHull
 from stibium.converters.spectra.read import read_spectra
 from stibium.edge.preprocess import RECIPES
+from stibium.train.tensorflow_setup import quiet
+
+with quiet():
+    import tensorflow as tf
+
+    tf.constant(0.0)  # its first call has things to say, too
 
 RATIO_BOUND = 6
 DIFFERENCE_BOUND = 1e-6
