@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,8 +49,8 @@ class Runtime:
             with _quiet_stderr():
                 self._interpreter = _interpreter_class()(model_content=model, num_threads=threads)
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise BundleError(f"the TFLite runtime cannot load the model: {error}") from error
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise BundleError(_why_not(error)) from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         if int(np.prod(self._output["shape"])) != 1:
@@ -88,6 +89,13 @@ class Runtime:
             out[i] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)[0]
         scale, zero_point = self._output["quantization"]
         return (out - zero_point) * scale if self._output["dtype"] != np.float32 else out
+
+
+def _why_not(error: Exception) -> str:
+    # Seen with tflite-runtime 2.14: the two share symbols, and the one loaded first wins.
+    if "tensorflow" in sys.modules:
+        return f"the TFLite runtime cannot load the model in a process that has TensorFlow loaded already: {error}"
+    return f"the TFLite runtime cannot load the model: {error}"
 
 
 @contextmanager
