@@ -12,9 +12,10 @@ import io
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,44 +23,16 @@ from numpy.typing import NDArray
 from .errors import BundleError, RecipeError
 from .estimate import Transform
 from .preprocess import Recipe, Scaling
+from .trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats, Space
 
 Floats = NDArray[np.float64]
 
 FORMAT = "stibium bundle"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 MANIFEST = "stibium/manifest.json"
 ARRAYS = "stibium/arrays.npz"
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
-
-
-@dataclass(frozen=True)
-class IntervalStats:
-    """Offsets from the network's output to the ends of the prediction interval, in the transform's space."""
-
-    coverage: float
-    low_offset: float
-    high_offset: float
-    method: str
-
-
-@dataclass(frozen=True, eq=False)
-class DomainStats:
-    """Principal components of the preprocessed calibration spectra, and the limits of belonging to them.
-
-    Attributes:
-        mean: (bands,).
-        loadings: (components, bands), orthonormal rows.
-        score_variance: (components,).
-        t2_limit, q_limit: limits of Hotelling T2 and of the Q residual.
-        method: how the limits were set.
-    """
-
-    mean: Floats
-    loadings: Floats
-    score_variance: Floats
-    t2_limit: float
-    q_limit: float
-    method: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +69,7 @@ class Bundle:
         calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
         quantisation: int8, int16x8, dynamic, float16 or float32.
         simulated: True if the calibration spectra are simulated.
-        interval, domain, golden: see there; None where the training side gave none.
+        interval, domain, detection, replicates, golden: see there; None where the training side gave none.
         provenance: data hashes, versions, seed, metrics, as JSON values.
         sha256: of the whole file; "" before it is written.
         path: where it was read from.
@@ -113,6 +86,8 @@ class Bundle:
     simulated: bool
     interval: IntervalStats | None = None
     domain: DomainStats | None = None
+    detection: DetectionStats | None = None
+    replicates: ReplicateStats | None = None
     golden: Golden | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -160,25 +135,16 @@ def pack_bundle(bundle: Bundle) -> bytes:
         "transform": bundle.transform,
         "calibrated_range": list(bundle.calibrated_range),
         "recipe": bundle.recipe.to_dict(),
-        "interval": None,
+        "interval": asdict(bundle.interval) if bundle.interval else None,
         "domain": None,
+        "detection": asdict(bundle.detection) if bundle.detection else None,
+        "replicates": asdict(bundle.replicates) if bundle.replicates else None,
         "golden": None,
         "provenance": bundle.provenance,
     }
-    if (interval := bundle.interval) is not None:
-        manifest["interval"] = {
-            "coverage": interval.coverage,
-            "low_offset": interval.low_offset,
-            "high_offset": interval.high_offset,
-            "method": interval.method,
-        }
-    if (domain := bundle.domain) is not None:
-        manifest["domain"] = {"t2_limit": domain.t2_limit, "q_limit": domain.q_limit, "method": domain.method}
-        arrays |= {
-            "domain_mean": domain.mean,
-            "domain_loadings": domain.loadings,
-            "domain_score_variance": domain.score_variance,
-        }
+    if bundle.domain is not None:
+        manifest["domain"], domain_arrays = pack_domain(bundle.domain)
+        arrays |= domain_arrays
     if (golden := bundle.golden) is not None:
         manifest["golden"] = {
             "splices_nm": list(golden.splices_nm),
@@ -251,9 +217,9 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
         manifest = json.loads(text)
         if manifest["format"] != FORMAT:
             raise BundleError("no stibium bundle")
-        if manifest["version"] != VERSION:
+        if manifest["version"] not in READABLE:
             raise BundleError(
-                f"bundle version {manifest['version']}; this program reads version {VERSION}: "
+                f"bundle version {manifest['version']}; this program reads up to version {VERSION}: "
                 "update stibium or export again"
             )
         model = content[: manifest["model"]["bytes"]]
@@ -273,7 +239,9 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
 
 def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha256: str, path: str) -> Bundle:
     a = {k: np.asarray(v, dtype=np.float64) for k, v in arrays.items()}
-    interval, domain, golden = manifest["interval"], manifest["domain"], manifest["golden"]
+    domain, golden = manifest["domain"], manifest["golden"]
+    # Version 1 had neither.
+    detection, replicates = manifest.get("detection"), manifest.get("replicates")
     return Bundle(
         model=model,
         element=manifest["element"],
@@ -284,15 +252,10 @@ def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha2
         calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),
         quantisation=manifest["quantisation"],
         simulated=bool(manifest["simulated"]),
-        interval=IntervalStats(**interval) if interval else None,
-        domain=DomainStats(
-            mean=a["domain_mean"],
-            loadings=a["domain_loadings"],
-            score_variance=a["domain_score_variance"],
-            **domain,
-        )
-        if domain
-        else None,
+        interval=unpack_interval(manifest["interval"]) if manifest["interval"] else None,
+        domain=unpack_domain(domain, a) if domain else None,
+        detection=DetectionStats(**detection) if detection else None,
+        replicates=ReplicateStats(**replicates) if replicates else None,
         golden=Golden(
             wavelengths_nm=a["golden_wavelengths_nm"],
             reflectance=a["golden_reflectance"],
@@ -307,6 +270,31 @@ def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha2
         sha256=sha256,
         path=path,
     )
+
+
+def pack_domain(domain: DomainStats) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Give a domain's statistics as JSON values and as named arrays."""
+    values = {name: value for name, value in vars(domain).items() if not isinstance(value, np.ndarray)}
+    arrays = {f"domain_{name}": value for name, value in vars(domain).items() if isinstance(value, np.ndarray)}
+    values.pop("residual_scale", None)
+    return values, arrays
+
+
+def unpack_domain(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> DomainStats:
+    """Read what `pack_domain` gave; what a bundle of version 1 lacks has its default."""
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    if known.get("space", "preprocessed") not in get_args(Space):
+        raise BundleError(f"its domain is described by {known['space']!r}, which this program does not know")
+    for name in ("mean", "loadings", "score_variance", "residual_scale"):
+        if f"domain_{name}" in arrays:
+            known[name] = np.asarray(arrays[f"domain_{name}"], dtype=np.float64)
+    return DomainStats(**known)
+
+
+def unpack_interval(values: Mapping[str, Any]) -> IntervalStats:
+    """Read `dataclasses.asdict` of an interval, through JSON."""
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return IntervalStats(**known)
 
 
 def _known_transform(name: str) -> Transform:

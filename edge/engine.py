@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
-
-import numpy as np
 
 from ..converters.spectra.spectrum import Spectrum
 from .estimate import Estimator, Refusal
 from .log import Log, Result
-from .preprocess import average_replicates
+from .replicates import mean_spectrum
 
 CHUNK = 64
 """Spectra that share one pass and one commit where many come at once, as from a folder."""
@@ -61,30 +58,20 @@ def in_chunks(items: Iterable[Spectrum | Refusal], size: int = CHUNK) -> Iterato
 def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | Refusal]:
     """Replace neighbouring measurements of one sample by their mean spectrum.
 
-    Only neighbours are joined, so a stream of any length passes through; files of a folder come sorted by name,
-    which puts a sample's measurements side by side. Measurements on different wavelength grids, or of different
-    quantities, are not joined. A saturated measurement is kept out of the mean and comes as it is.
+    The mean keeps its measurements, so that their scatter can be told. Only neighbours are joined, so a stream of any
+    length passes through; files of a folder come sorted by name, which puts a sample's measurements side by side.
+    Measurements on different wavelength grids, or of different quantities, are not joined. A saturated measurement is
+    kept out of the mean and comes as it is.
     """
     for key, group in groupby(items, key=_sample_key):
         members = list(group)
         if key is None or len(members) == 1:
             yield from members
             continue
-        yield _mean([m for m in members if isinstance(m, Spectrum)])
+        yield mean_spectrum([m for m in members if isinstance(m, Spectrum)])
 
 
 def _sample_key(item: Spectrum | Refusal) -> object:
     if isinstance(item, Refusal) or item.saturated:
         return None
     return item.sample_id, item.quantity, item.splices_nm, item.wavelengths_nm.tobytes(), item.simulated
-
-
-def _mean(members: list[Spectrum]) -> Spectrum:
-    (mean,), _ = average_replicates(np.stack([m.values for m in members]), [""] * len(members))
-    first = members[0]
-    return replace(
-        first,
-        values=mean,
-        measurement=f"mean of {len(members)}",
-        source=f"{first.source} and {len(members) - 1} more",
-    )

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Spectrum
 from .errors import PreprocessError, UnsuitableSpectrumError
-from .preprocess import Preprocessed
+from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
+from .trust import Judgement, Verdict, interval, judge
 
 if TYPE_CHECKING:
-    from .bundle import Bundle, DomainStats
+    from .bundle import Bundle
 
 Floats = NDArray[np.float64]
 Transform = Literal["none", "sqrt", "log10"]
-Verdict = Literal["inside", "outside", "unknown"]
+Bound = Literal["", ">", "<", "< LOD"]
 
 HIGHEST_REFLECTANCE = 1.5
 """A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
@@ -43,15 +44,22 @@ class Estimate:
     Attributes:
         sample_id, measurement, source, measured_at: copied from the spectrum.
         element, unit: what `value`, `low` and `high` are, such as Sb in ppm.
-        value: kept within the calibrated range.
-        bound: "" for a plain value, ">" or "<" where the model points beyond the calibrated range.
-        low, high: prediction interval, within the calibrated range; None if the bundle has no statistics for it.
+        value: what the model says, kept within the calibrated range.
+        bound: "" for a plain value, ">" or "<" where the model points beyond the calibrated range, "< LOD" where the
+            sample cannot be told from one that holds nothing; no value is shown then.
+        low, high: prediction interval, within the calibrated range; None if the bundle has no statistics for it. It
+            is wider the farther the spectrum lies from the calibration, and if its points scatter too much.
         coverage: stated share of true values inside the interval, such as 0.9.
         verdict: "inside" or "outside" the calibration; "unknown" if the bundle cannot tell.
         reason: in words, why the verdict is not "inside".
         flags: further remarks, such as "simulated model".
         t2_over_limit, q_over_limit: Hotelling T2 and Q residual over their limits; above 1 is outside.
         simulated: True if the model or the spectrum is simulated.
+        points: measurements that the spectrum is the mean of; 1 for a single one.
+        points_low, points_high: lowest and highest estimate from a single point, within the calibrated range.
+        scatter_over_limit: standard deviation of the points' estimates, in the transform's space, over what the
+            calibration's samples show; above 1 the interval is widened and a flag says so.
+        detection_limit: the model's limit of detection; None if all that it was calibrated on is above it.
     """
 
     sample_id: str
@@ -61,7 +69,7 @@ class Estimate:
     element: str
     unit: str
     value: float
-    bound: Literal["", ">", "<"]
+    bound: Bound
     low: float | None
     high: float | None
     coverage: float | None
@@ -71,11 +79,17 @@ class Estimate:
     t2_over_limit: float | None
     q_over_limit: float | None
     simulated: bool
+    points: int = 1
+    points_low: float | None = None
+    points_high: float | None = None
+    scatter_over_limit: float | None = None
+    detection_limit: float | None = None
 
     @property
     def trusted(self) -> bool:
         """True if the value may stand without a warning beside it."""
-        return self.verdict == "inside" and not self.bound
+        scattered = self.scatter_over_limit is not None and self.scatter_over_limit > 1
+        return self.verdict == "inside" and not self.bound and not scattered
 
 
 def forward(values: Floats, transform: Transform) -> Floats:
@@ -140,6 +154,14 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     return values
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What the network and the domain say of one spectrum."""
+
+    output: float
+    judged: Judgement
+
+
 class Estimator:
     """A loaded bundle, ready to answer. Not for use from several threads at once."""
 
@@ -148,14 +170,29 @@ class Estimator:
         self.runtime = Runtime(bundle.model)
 
     def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
-        """Answer for each spectrum, in order; one that cannot be used never stops the others."""
+        """Answer for each spectrum, in order; one that cannot be used never stops the others.
+
+        The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean.
+        """
+        flat: list[Spectrum] = []
+        for spectrum in spectra:
+            flat += [spectrum, *_points(spectrum)]
+        readings = iter(self._read(flat))
         answers: list[Estimate | Refusal] = []
-        for _, group in groupby(spectra, key=_grid_key):
-            answers.extend(self._estimate_on_one_grid(list(group)))
+        for spectrum in spectra:
+            reading = next(readings)
+            points = [next(readings) for _ in _points(spectrum)]
+            answers.append(reading if isinstance(reading, Refusal) else self._answer(spectrum, reading, points))
         return answers
 
-    def _estimate_on_one_grid(self, spectra: list[Spectrum]) -> list[Estimate | Refusal]:
-        answers: dict[int, Estimate | Refusal] = {}
+    def _read(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
+        readings: list[_Reading | Refusal] = []
+        for _, group in groupby(spectra, key=_grid_key):
+            readings.extend(self._read_one_grid(list(group)))
+        return readings
+
+    def _read_one_grid(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
+        readings: dict[int, _Reading | Refusal] = {}
         usable: list[int] = []
         rows: list[Floats] = []
         for i, spectrum in enumerate(spectra):
@@ -163,41 +200,50 @@ class Estimator:
                 rows.append(require_reflectance(spectrum, self.bundle.recipe.range_nm))
                 usable.append(i)
             except UnsuitableSpectrumError as error:
-                answers[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
+                readings[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
         if usable:
             values = np.stack(rows)
-            for i, answer in zip(usable, self._answer([spectra[i] for i in usable], values), strict=True):
-                answers[i] = answer
-        return [answers[i] for i in range(len(spectra))]
+            for i, reading in zip(usable, self._run([spectra[i] for i in usable], values), strict=True):
+                readings[i] = reading
+        return [readings[i] for i in range(len(spectra))]
 
-    def _answer(self, spectra: list[Spectrum], values: Floats) -> list[Estimate | Refusal]:
+    def _run(self, spectra: list[Spectrum], values: Floats) -> list[_Reading | Refusal]:
         try:
             preprocessed = self.bundle.recipe.preprocess(values, spectra[0].wavelengths_nm, spectra[0].splices_nm)
         except PreprocessError as error:
             if len(spectra) == 1:
                 return [Refusal(spectra[0].source, str(error), spectra[0].sample_id)]
             # One of them is at fault: find it without losing the rest.
-            return [self._answer([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
+            return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
         outputs = self.runtime.run(self.bundle.scaling.apply(preprocessed.features))
-        verdicts = judge(preprocessed, self.bundle.domain)
         return [
-            self._one(spectrum, float(output), verdict)
-            for spectrum, output, verdict in zip(spectra, outputs, verdicts, strict=True)
+            _Reading(output, judged)
+            if np.isfinite(output)
+            else Refusal(spectrum.source, "the model gives no number for this spectrum", spectrum.sample_id)
+            for spectrum, output, judged in zip(
+                spectra, outputs.tolist(), judge(preprocessed, self.bundle.domain), strict=True
+            )
         ]
 
-    def _one(self, spectrum: Spectrum, output: float, judged: Judgement) -> Estimate | Refusal:
-        bundle = self.bundle
-        if not np.isfinite(output):
-            return Refusal(spectrum.source, "the model gives no number for this spectrum", spectrum.sample_id)
-        lowest, highest = bundle.calibrated_range
-        plain = float(inverse(np.array(output), bundle.transform))
-        bound: Literal["", ">", "<"] = ">" if plain > highest else "<" if plain < lowest else ""
-        low = high = coverage = None
+    def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
+        bundle, judged = self.bundle, reading.judged
+        value, bound = self._value(reading.output)
+        usable = [point for point in points if isinstance(point, _Reading)]
+        scattered = None
+        if len(usable) > 1:
+            scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)
+        low = high = None
         if bundle.interval is not None:
-            ends = np.array([output + bundle.interval.low_offset, output + bundle.interval.high_offset])
-            low, high = (float(v) for v in np.clip(inverse(ends, bundle.transform), lowest, highest))
-            coverage = bundle.interval.coverage
-        flags = []
+            ends = interval(
+                reading.output,
+                bundle.interval,
+                judged.t2_over_limit,
+                judged.q_over_limit,
+                scattered.extra_sd if scattered else 0.0,
+            )
+            low, high = self._within(*ends)
+        singly = self._within(*(point.output for point in usable))
+        flags = _replicate_flags(points, usable, scattered, judged)
         if bundle.simulated:
             flags.append("simulated model")
         if spectrum.simulated:
@@ -209,70 +255,58 @@ class Estimator:
             measured_at=spectrum.measured_at,
             element=bundle.element,
             unit=bundle.unit,
-            value=min(max(plain, lowest), highest),
+            value=value,
             bound=bound,
             low=low,
             high=high,
-            coverage=coverage,
+            coverage=bundle.interval.coverage if bundle.interval else None,
             verdict=judged.verdict,
             reason=judged.reason,
             flags=tuple(flags),
             t2_over_limit=judged.t2_over_limit,
             q_over_limit=judged.q_over_limit,
             simulated=bundle.simulated or spectrum.simulated,
+            points=max(len(points), 1),
+            points_low=min(singly, default=None),
+            points_high=max(singly, default=None),
+            scatter_over_limit=scattered.over_limit if scattered else None,
+            detection_limit=bundle.detection.limit if bundle.detection else None,
         )
 
+    def _value(self, output: float) -> tuple[float, Bound]:
+        lowest, highest = self.bundle.calibrated_range
+        plain = float(inverse(np.array(output), self.bundle.transform))
+        detection = self.bundle.detection
+        bound: Bound = ">" if plain > highest else "<" if plain < lowest else ""
+        if detection is not None and plain <= detection.critical:
+            bound = "< LOD"
+        return min(max(plain, lowest), highest), bound
 
-@dataclass(frozen=True)
-class Judgement:
-    """Whether one spectrum belongs to the calibration, and why not."""
-
-    verdict: Verdict
-    reason: str = ""
-    t2_over_limit: float | None = None
-    q_over_limit: float | None = None
-
-
-def judge(preprocessed: Preprocessed, domain: DomainStats | None) -> list[Judgement]:
-    """Hold preprocessed spectra against the calibration's principal components.
-
-    Hotelling T2 is the distance inside the space of the calibration soils, the Q residual the squared distance
-    from it (Jackson & Mudholkar 1979, Technometrics 21(3):341). The limits were set at training.
-
-    Args:
-        preprocessed: `spectra` (n, bands) on the model's grid.
-        domain: the bundle's statistics; None gives the verdict "unknown".
-
-    Returns:
-        n judgements.
-    """
-    spectra = preprocessed.spectra
-    if domain is None:
-        return [Judgement("unknown", "the bundle has no statistics of its calibration")] * len(spectra)
-    centred = spectra - domain.mean
-    scores = centred @ domain.loadings.T
-    t2 = np.sum(scores**2 / domain.score_variance, axis=1) / domain.t2_limit
-    residuals = centred - scores @ domain.loadings
-    q = np.sum(residuals**2, axis=1) / domain.q_limit
-    return [
-        _judgement(float(t2[i]), float(q[i]), preprocessed.wavelengths_nm[int(np.argmax(residuals[i] ** 2))])
-        for i in range(len(spectra))
-    ]
+    def _within(self, *outputs: float | Floats) -> list[float]:
+        """Take outputs to the element's unit, kept within the calibrated range."""
+        values = inverse(np.array(outputs, dtype=np.float64), self.bundle.transform)
+        return [float(value) for value in np.clip(values, *self.bundle.calibrated_range)]
 
 
-def _judgement(t2: float, q: float, worst_nm: float) -> Judgement:
-    if q > 1:
-        reason = f"unlike the calibration soils, most at {worst_nm:.0f} nm (Q residual {_times(q)} its limit)"
-    elif t2 > 1:
-        reason = f"more extreme than the calibration soils (Hotelling T2 {_times(t2)} its limit)"
-    else:
-        return Judgement("inside", "", t2, q)
-    return Judgement("outside", reason, t2, q)
+def _points(spectrum: Spectrum) -> tuple[Spectrum, ...]:
+    return spectrum.points if isinstance(spectrum, MeanSpectrum) else ()
 
 
-def _times(ratio: float) -> str:
-    # How far beyond a hundredfold says nothing more.
-    return f"{ratio:.1f} times" if ratio < 100 else "over 100 times"
+def _replicate_flags(
+    points: Sequence[_Reading | Refusal], usable: Sequence[_Reading], scattered: Scatter | None, mean: Judgement
+) -> list[str]:
+    flags = []
+    if scattered is not None and scattered.over_limit is not None and scattered.over_limit > 1:
+        times = f"{scattered.over_limit:.1f} times the limit"
+        flags.append(f"the {len(usable)} points scatter more than usual ({times}): measure again")
+    outside = sum(point.judged.verdict == "outside" for point in usable)
+    # Where the mean is outside too, its reason says enough.
+    if outside and mean.verdict == "inside":
+        flags.append(f"{outside} of {len(points)} points outside the calibration")
+    refused = [point for point in points if isinstance(point, Refusal)]
+    if refused:
+        flags.append(f"{len(refused)} of {len(points)} points cannot be used alone: {refused[0].reason}")
+    return flags
 
 
 def _grid_key(spectrum: Spectrum) -> tuple[object, ...]:

@@ -24,7 +24,7 @@ from . import __version__
 from .errors import LogError
 from .estimate import Estimate, Refusal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x53624C67  # "SbLg"
 LOG_ENVIRONMENT_VARIABLE = "STIBIUM_LOG"
 
@@ -67,7 +67,9 @@ CREATE TABLE estimates (
     low REAL, high REAL, coverage REAL,
     verdict TEXT NOT NULL, reason TEXT NOT NULL, flags TEXT NOT NULL,
     t2_over_limit REAL, q_over_limit REAL,
-    simulated INTEGER NOT NULL
+    simulated INTEGER NOT NULL,
+    points INTEGER NOT NULL DEFAULT 1,    -- measurements that the reading is the mean of
+    points_low REAL, points_high REAL, scatter_over_limit REAL
 );
 CREATE INDEX estimates_by_reading ON estimates(reading_id);
 CREATE TABLE refusals (
@@ -80,6 +82,14 @@ CREATE TABLE refusals (
     reason TEXT NOT NULL
 );
 """
+
+FROM_VERSION_1 = (
+    "ALTER TABLE estimates ADD COLUMN points INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE estimates ADD COLUMN points_low REAL",
+    "ALTER TABLE estimates ADD COLUMN points_high REAL",
+    "ALTER TABLE estimates ADD COLUMN scatter_over_limit REAL",
+)
+"""What a log of version 1 lacks; its estimates stay as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +154,10 @@ class Log:
                 self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             elif application != APPLICATION_ID:
                 raise LogError(f"{self.path}: a database of another program; name another file with --log")
+            elif version == 1:
+                for statement in FROM_VERSION_1:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise LogError(
                     f"{self.path}: log version {version}, this program writes version {SCHEMA_VERSION}; update stibium"
@@ -189,7 +203,8 @@ class Log:
             return
         self._db.execute(
             "INSERT INTO estimates(reading_id, model_id, element, unit, value, bound, low, high, coverage, verdict,"
-            " reason, flags, t2_over_limit, q_over_limit, simulated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " reason, flags, t2_over_limit, q_over_limit, simulated, points, points_low, points_high,"
+            " scatter_over_limit) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 reading_id,
                 self._model_id(),
@@ -206,6 +221,10 @@ class Log:
                 outcome.t2_over_limit,
                 outcome.q_over_limit,
                 outcome.simulated,
+                outcome.points,
+                outcome.points_low,
+                outcome.points_high,
+                outcome.scatter_over_limit,
             ),
         )
 

@@ -267,11 +267,14 @@ class Preprocessed:
         spectra: (n, bands') as they are before the spectrogram, on what is left of the model's grid.
         wavelengths_nm: (bands',).
         features: what the model takes: (n, frames, bins, 1), or `spectra` where the recipe has no spectrogram.
+        reflectance: (n, bands') on the same wavelengths, splices corrected and nothing else done; what a spectrum is
+            judged by, whatever the recipe makes of it for the model.
     """
 
     spectra: Floats
     wavelengths_nm: Floats
     features: Floats
+    reflectance: Floats
 
 
 @dataclass(frozen=True)
@@ -326,7 +329,7 @@ class Recipe:
     @cached_property
     def feature_shape(self) -> tuple[int, ...]:
         """Shape of one spectrum's features: (frames, bins, 1), or (bands',) where there is no spectrogram."""
-        _, to_features, nm = _on_grid(self.steps)
+        _, to_features, nm, _ = _on_grid(self.steps)
         return nm.shape if to_features is None else to_features(np.zeros(nm.size)).shape
 
     def preprocess(
@@ -349,25 +352,29 @@ class Recipe:
         # As bytes they can be looked up. They are checked once, when they are new.
         nm = np.asarray(wavelengths_nm, dtype=np.float64)
         spectra = as_spectra(values, nm.size)
-        operators = _to_grid(self.steps[:2], nm.shape, nm.tobytes(), tuple(splices_nm))
-        on_grid, to_features, left_nm = _on_grid(self.steps)
-        operators += on_grid
+        to_grid = _to_grid(self.steps[:2], nm.shape, nm.tobytes(), tuple(splices_nm))
+        on_grid, to_features, left_nm, left = _on_grid(self.steps)
         if spectra.ndim == 1 or spectra.shape[0] <= CHUNK:
-            done = _run(operators, spectra)
-            return Preprocessed(done, left_nm, done if to_features is None else to_features(done))
+            reflectance = _run(to_grid, spectra)
+            done = _run(on_grid, reflectance)
+            features = done if to_features is None else to_features(done)
+            return Preprocessed(done, left_nm, features, reflectance[..., left])
         done = np.empty((spectra.shape[0], left_nm.size))
+        reflectance = np.empty_like(done)
         features = done if to_features is None else np.empty((spectra.shape[0], *self.feature_shape))
         for first in range(0, spectra.shape[0], CHUNK):
             chunk = slice(first, first + CHUNK)
             try:
-                done[chunk] = _run(operators, spectra[chunk])
+                resampled = _run(to_grid, spectra[chunk])
+                done[chunk] = _run(on_grid, resampled)
             except PreprocessError:
                 # Once more with all of them, so that the message counts spectra as the caller does.
-                _run(operators, spectra)
+                _run(to_grid + on_grid, spectra)
                 raise
+            reflectance[chunk] = resampled[:, left]
             if to_features is not None:
                 features[chunk] = to_features(done[chunk])
-        return Preprocessed(done, left_nm, features)
+        return Preprocessed(done, left_nm, features, reflectance)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as JSON values."""
@@ -451,18 +458,20 @@ def _to_grid(
 
 
 @lru_cache(maxsize=64)
-def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | None, Floats]:
-    """Prepare what is done from the model's grid on: steps, spectrogram if any, and the wavelengths that are left."""
+def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | None, Floats, slice]:
+    """Prepare what is done from the model's grid on: steps, spectrogram if any, wavelengths left, and which."""
     nm = np.empty(0)
+    left = range(0)
     operators: list[Operator] = []
     to_features: Operator | None = None
     for step in steps:
         if isinstance(step, Resample):
             nm = step.wavelengths_nm
+            left = range(nm.size)
         elif isinstance(step, Cut):
             kept = cut_bands(nm, step.first_nm, step.last_nm)
             operators.append(_take(kept))
-            nm = nm[kept]
+            nm, left = nm[kept], left[kept]
         elif isinstance(step, Absorbance):
             operators.append(to_absorbance_operator(nm))
         elif isinstance(step, ContinuumRemoval):
@@ -470,8 +479,10 @@ def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | 
         elif isinstance(step, SavitzkyGolay):
             operators.append(savitzky_golay_operator(nm, step.window_nm, step.degree))
         elif isinstance(step, SavitzkyGolayDerivative):
+            before = nm
             smooth, nm = savitzky_golay_derivative_operator(nm, step.window_nm, step.degree, step.order, step.keep_nm)
             operators.append(smooth)
+            left = left[:: int(np.searchsorted(before, nm[1])) if nm.size > 1 else None]
         elif isinstance(step, Derivative):
             operators.append(derivative_operator(nm, step.order))
         elif isinstance(step, StandardNormalVariate):
@@ -479,7 +490,7 @@ def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | 
         elif isinstance(step, Spectrogram):
             to_features = stft_magnitude_operator(nm.size, step.frame_length, step.frame_step, step.fft_length)
     nm.setflags(write=False)
-    return tuple(operators), to_features, nm
+    return tuple(operators), to_features, nm, slice(left.start, left.stop, left.step)
 
 
 def _take(bands: slice) -> Operator:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TextIO
 
 from .bundle import Bundle
-from .estimate import Estimate, Refusal
+from .estimate import Bound, Estimate, Refusal
 from .log import Result
 
 Format = Literal["table", "jsonl", "csv"]
@@ -24,9 +24,14 @@ FIELDS = (
     "value",
     "unit",
     "bound",
+    "detection_limit",
     "low",
     "high",
     "coverage",
+    "points",
+    "points_low",
+    "points_high",
+    "scatter_over_limit",
     "trusted",
     "verdict",
     "reason",
@@ -38,6 +43,13 @@ FIELDS = (
     "model_sha256",
 )
 """What stands in JSON lines and CSV, in this order; `status` is "estimate" or "refused"."""
+
+BOUNDS: dict[Bound, str] = {
+    ">": "above the calibrated range",
+    "<": "below the calibrated range",
+    "< LOD": "below the limit of detection",
+}
+"""What a bound means, in words."""
 
 
 class Report:
@@ -71,7 +83,7 @@ class Report:
         """One line on what was shown, for the end of a run."""
         line = f"{self.estimated} estimated, {self.refused} refused"
         if self.outside:
-            line += f"; {self.outside} in parentheses: outside what the model was calibrated on, not to be relied on"
+            line += f"; {self.outside} to be read with the remark: outside the calibration, a bound or scattered points"
         return line
 
     def _show_records(self, results: Sequence[Result]) -> None:
@@ -120,13 +132,16 @@ def _table_row(outcome: Estimate | Refusal, bundle: Bundle) -> tuple[str, str, s
     verdict = {"inside": "inside calibration", "outside": "outside calibration", "unknown": "unknown"}[outcome.verdict]
     remarks = [f"{verdict}: {outcome.reason}" if outcome.reason else verdict]
     if outcome.bound:
-        remarks.append("above the calibrated range" if outcome.bound == ">" else "below the calibrated range")
+        remarks.append(BOUNDS[outcome.bound])
+    if outcome.points_low is not None and outcome.points_high is not None:
+        remarks.append(f"points {in_figures(outcome.points_low)} - {in_figures(outcome.points_high)}")
     return name, value, interval, "; ".join([*remarks, *outcome.flags])
 
 
-def shown_value(value: float, bound: str, verdict: str) -> str:
+def shown_value(value: float | None, bound: str, verdict: str) -> str:
     """Write an estimate; outside the calibration it never stands bare, for somebody will copy just the number."""
-    text = f"{bound}{' ' if bound else ''}{in_figures(value)}"
+    number = "" if bound == "< LOD" or value is None else in_figures(value)
+    text = f"{bound} {number}".strip()
     return text if verdict == "inside" else f"({text})"
 
 
@@ -175,12 +190,17 @@ def as_record(outcome: Estimate | Refusal, bundle: Bundle) -> dict[str, Any]:
         "measurement": outcome.measurement,
         "measured_at": outcome.measured_at.isoformat() if outcome.measured_at else None,
         "element": outcome.element,
-        "value": _rounded(outcome.value),
+        "value": None if outcome.bound == "< LOD" else _rounded(outcome.value),
         "unit": outcome.unit,
         "bound": outcome.bound,
+        "detection_limit": _rounded(outcome.detection_limit),
         "low": _rounded(outcome.low),
         "high": _rounded(outcome.high),
         "coverage": outcome.coverage,
+        "points": outcome.points,
+        "points_low": _rounded(outcome.points_low),
+        "points_high": _rounded(outcome.points_high),
+        "scatter_over_limit": _rounded(outcome.scatter_over_limit),
         "trusted": outcome.trusted,
         "verdict": outcome.verdict,
         "flags": list(outcome.flags),

@@ -70,13 +70,13 @@ class Views:
         """Run all recipes; see `Recipe.preprocess`.
 
         Returns:
-            `features` (n, features) or (features,), `spectra` and `wavelengths_nm` of the first recipe.
+            `features` (n, features) or (features,); all else as the first recipe gives it.
         """
         done = [recipe.preprocess(values, wavelengths_nm, splices_nm) for recipe in self.recipes]
         first = done[0]
         lead = first.spectra.shape[:-1]
         features = np.concatenate([p.features.reshape(*lead, -1) for p in done], axis=-1)
-        return Preprocessed(first.spectra, first.wavelengths_nm, features)
+        return Preprocessed(first.spectra, first.wavelengths_nm, features, first.reflectance)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the views as JSON values."""

@@ -165,7 +165,7 @@ def train(
     units = [joined.unit if name in ("training", "validation") else "" for name in trained.metrics]
     click.echo(metrics_table([(name, unit, m) for unit, (name, m) in zip(units, trained.metrics.items(), strict=True)]))
     if trained.interval is None:
-        say(["too few validation samples for a 90 % prediction interval (19 are needed): answers will have none"])
+        say(["too few validation samples for a 90 % prediction interval (9 are needed): answers will have none"])
     if not no_report:
         from .report.write import write_training_report
 

@@ -15,7 +15,7 @@ from ..converters.spectra.spectrum import Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import PreprocessError, UnsuitableSpectrumError
 from ..edge.estimate import Refusal, require_reflectance
-from ..edge.preprocess import Recipe
+from ..edge.preprocess import Preprocessed, Recipe
 from ..edge.sources.files import iter_spectra
 from .assays import Assays
 from .errors import TrainingDataError
@@ -197,13 +197,27 @@ class Prepared:
         rows: n spectra as they were.
         spectra: (n, bands') before the spectrogram.
         features: (n, ...) as the recipe gives them, not scaled.
+        reflectance: (n, bands') on the same wavelengths as `spectra`; what the domain is fitted to.
+        wavelengths_nm: (bands',).
         refused: rows that the recipe could not take; they are not among the n.
     """
 
     rows: tuple[Spectrum, ...]
     spectra: Floats
     features: Floats
+    reflectance: Floats
+    wavelengths_nm: Floats
     refused: tuple[Refusal, ...]
+
+    @property
+    def samples(self) -> list[str]:
+        """Names of the rows' samples."""
+        return [row.sample_id for row in self.rows]
+
+    @property
+    def preprocessed(self) -> Preprocessed:
+        """The rows as a recipe gives them."""
+        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance)
 
 
 def prepare(rows: Sequence[Spectrum], recipe: Recipe) -> Prepared:
@@ -218,7 +232,7 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe) -> Prepared:
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, row in enumerate(rows):
         groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
-    done: dict[int, tuple[Floats, Floats]] = {}
+    done: dict[int, tuple[Floats, Floats, Floats]] = {}
     refused: list[Refusal] = []
     for members in groups.values():
         values = np.stack([require_reflectance(rows[i], recipe.range_nm) for i in members])
@@ -234,17 +248,20 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe) -> Prepared:
     if not done:
         raise TrainingDataError(f"the recipe can take none of the spectra, the first: {refused[0].reason}")
     kept = sorted(done)
+    spectra, features, reflectance = (np.stack([done[i][part] for i in kept]) for part in range(3))
     return Prepared(
         rows=tuple(rows[i] for i in kept),
-        spectra=np.stack([done[i][0] for i in kept]),
-        features=np.stack([done[i][1] for i in kept]),
+        spectra=spectra,
+        features=features,
+        reflectance=reflectance,
+        wavelengths_nm=recipe.wavelengths_nm,
         refused=tuple(refused),
     )
 
 
 def _preprocessed(
     rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe
-) -> dict[int, tuple[Floats, Floats]]:
+) -> dict[int, tuple[Floats, Floats, Floats]]:
     first = rows[members[0]]
     result = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)
-    return dict(zip(members, zip(result.spectra, result.features, strict=True), strict=True))
+    return dict(zip(members, zip(result.spectra, result.features, result.reflectance, strict=True), strict=True))

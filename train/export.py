@@ -66,6 +66,8 @@ def export_run(run: Run, quantisations: tuple[Quantisation, ...]) -> dict[Quanti
             simulated=run.simulated,
             interval=run.interval,
             domain=run.domain,
+            detection=run.detection,
+            replicates=run.replicates,
         )
         parity = compare(bundle, prepared.rows, run.held_out_measured, converted.keras_answers)
         exported[quantisation] = Exported(

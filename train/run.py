@@ -22,16 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import SIMULATED, Spectrum
-from ..edge.bundle import DomainStats, IntervalStats
+from ..edge.bundle import pack_domain, unpack_domain, unpack_interval
 from ..edge.estimate import Transform
 from ..edge.preprocess import Recipe, Scaling
+from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats
 from .errors import RunError
 from .training import Trained
 
 Floats = NDArray[np.float64]
 
 FORMAT = "stibium run"
-VERSION = 1
+VERSION = 2
 RUN, MODEL, ARRAYS, REPORT = "run.json", "model.keras", "arrays.npz", "report.html"
 _OURS = frozenset({RUN, MODEL, ARRAYS, REPORT, f".{RUN}.part"})
 
@@ -43,8 +44,8 @@ class Run:
     Attributes:
         folder: where it lies.
         record: run.json.
-        element, unit, recipe, scaling, transform, calibrated_range, interval, domain, simulated: as in the
-            bundle.
+        element, unit, recipe, scaling, transform, calibrated_range, interval, domain, detection, replicates,
+            simulated: as in the bundle.
         calibration_features: (n, ...) scaled training rows, float32.
         held_out: validation spectra; as float32, which is what parity is measured with.
         held_out_measured: (rows,) in the unit.
@@ -60,6 +61,8 @@ class Run:
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
     domain: DomainStats
+    detection: DetectionStats | None
+    replicates: ReplicateStats | None
     simulated: bool
     calibration_features: NDArray[np.float32]
     held_out: tuple[Spectrum, ...]
@@ -145,7 +148,9 @@ def _record(trained: Trained) -> dict[str, Any]:
             **{name: version(name) for name in ("stibium", "tensorflow", "keras", "numpy", "scikit-learn")},
         },
         "interval": asdict(trained.interval) if trained.interval else None,
-        "domain": {k: getattr(trained.domain, k) for k in ("t2_limit", "q_limit", "method")},
+        "domain": pack_domain(trained.domain)[0],
+        "detection": asdict(trained.detection) if trained.detection else None,
+        "replicate_scatter": asdict(trained.replicates) if trained.replicates else None,
         "split": {"training": list(trained.training), "validation": list(trained.validation)},
         "history": [[e.number, e.training_loss, e.validation_loss] for e in trained.fitted.history],
     }
@@ -155,9 +160,7 @@ def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         "scaling_offset": trained.scaling.offset,
         "scaling_scale": trained.scaling.scale,
-        "domain_mean": trained.domain.mean,
-        "domain_loadings": trained.domain.loadings,
-        "domain_score_variance": trained.domain.score_variance,
+        **pack_domain(trained.domain)[1],
         "calibration_features": trained.calibration_features,
         "validation_measured": trained.held_out_measured,
         "validation_predicted": trained.held_out_predicted,
@@ -210,7 +213,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
 
 
 def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Run:
-    domain = record["domain"]
+    detection, replicates = record["detection"], record["replicate_scatter"]
     return Run(
         folder=path,
         record=record,
@@ -220,13 +223,10 @@ def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
         scaling=Scaling(arrays["scaling_offset"], arrays["scaling_scale"]),
         transform=record["transform"],
         calibrated_range=(record["calibrated_range"][0], record["calibrated_range"][1]),
-        interval=IntervalStats(**record["interval"]) if record["interval"] else None,
-        domain=DomainStats(
-            mean=arrays["domain_mean"],
-            loadings=arrays["domain_loadings"],
-            score_variance=arrays["domain_score_variance"],
-            **domain,
-        ),
+        interval=unpack_interval(record["interval"]) if record["interval"] else None,
+        domain=unpack_domain(record["domain"], arrays),
+        detection=DetectionStats(**detection) if detection else None,
+        replicates=ReplicateStats(**replicates) if replicates else None,
         simulated=record[SIMULATED],
         calibration_features=arrays["calibration_features"],
         held_out=_held_out(arrays),

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Spectrum
-from ..edge.bundle import DomainStats, IntervalStats
 from ..edge.estimate import Refusal, Transform, forward, inverse
 from ..edge.preprocess import RECIPES, Recipe, Scaling, fit_scaling
+from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
 from .dataset import Joined, Replicates, prepare, replicate_rows
+from .detection import fit_detection
 from .errors import TrainingDataError
 from .fit import Epoch, Fitted, Protocol, fit, predict, split_samples
 from .metrics import Metrics, measure
 from .network import NetworkConfig
-from .trust import fit_domain, fit_interval
+from .trust import fit_domain, fit_interval, fit_replicates
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +59,9 @@ class Trained:
         fitted: network and history.
         scaling: of the features, fitted to the training rows.
         calibrated_range: lowest and highest training value, in the element's unit.
-        interval, domain: from the validation samples' single measurements.
+        domain: of the training samples' single measurements, which scatter more than their means.
+        interval, replicates: from the validation samples' single measurements.
+        detection: from the validation rows; of amounts per amount only.
         training, validation: names of the samples.
         metrics: "training" and "validation" in the unit, "... (log10)" in the transform's space if there is one;
             of the rows that were trained on, answers kept within the calibrated range.
@@ -76,6 +79,8 @@ class Trained:
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
     domain: DomainStats
+    detection: DetectionStats | None
+    replicates: ReplicateStats | None
     training: tuple[str, ...]
     validation: tuple[str, ...]
     metrics: dict[str, Metrics]
@@ -130,9 +135,10 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
     holding = prepare([row for row in rows if row.sample_id not in in_training], settings.recipe)
     # Interval and domain hold for what a device is given: single measurements, which scatter more than their mean.
     single = prepare([s for s in joined.spectra if s.sample_id not in in_training], settings.recipe)
+    single_training = prepare([s for s in joined.spectra if s.sample_id in in_training], settings.recipe)
 
     target, held_out_target, single_target = (
-        np.array([joined.target[row.sample_id] for row in part.rows]) for part in (fitting, holding, single)
+        np.array([joined.target[name] for name in part.samples]) for part in (fitting, holding, single)
     )
     if target.min() == target.max():
         raise TrainingDataError(
@@ -159,27 +165,35 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
 
     low, high = float(target.min()), float(target.max())
     metrics: dict[str, Metrics] = {}
-    predicted = {}
+    predicted, outputs = {}, {}
     for name, part, measured in (("training", fitting, target), ("validation", holding, held_out_target)):
-        answers = predict(fitted.model, scaled(part.features))
-        predicted[name] = np.clip(inverse(answers, transform), low, high)
+        outputs[name] = predict(fitted.model, scaled(part.features))
+        predicted[name] = np.clip(inverse(outputs[name], transform), low, high)
         metrics[name] = measure(predicted[name], measured)
         if transform != "none":
             metrics[f"{name} ({transform})"] = measure(
                 forward(predicted[name], transform), forward(measured, transform)
             )
+    domain = fit_domain(single_training.reflectance, single_training.wavelengths_nm, single_training.samples).stats
+    single_outputs = predict(fitted.model, scaled(single.features))
+    interval = fit_interval(
+        single_outputs,
+        forward(single_target, transform),
+        np.array([(j.t2_over_limit, j.q_over_limit) for j in judge(single.preprocessed, domain)], dtype=np.float64),
+        single.samples,
+        # The same samples decided when training stopped; no figure is made up to correct that.
+        residuals_of="validation predictions, somewhat optimistic since they also decided when training stopped,",
+    )
     return Trained(
         settings=settings,
         joined=joined,
         fitted=fitted,
         scaling=scaling,
         calibrated_range=(low, high),
-        interval=fit_interval(
-            predict(fitted.model, scaled(single.features)),
-            forward(single_target, transform),
-            [row.sample_id for row in single.rows],
-        ),
-        domain=fit_domain(fitting.spectra, single.spectra),
+        interval=interval,
+        domain=domain,
+        detection=fit_detection(inverse(outputs["validation"], transform), held_out_target),
+        replicates=fit_replicates(single_outputs, single.samples),
         training=tuple(training),
         validation=tuple(validation),
         metrics=metrics,

@@ -103,6 +103,10 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         record["interval"] = {"coverage": bundle.interval.coverage, "method": bundle.interval.method}
     if bundle.domain:
         record["domain"] = {"components": len(bundle.domain.loadings), "method": bundle.domain.method}
+    if bundle.detection:
+        record["limit_of_detection"] = {"limit": bundle.detection.limit, "method": bundle.detection.method}
+    if bundle.replicates:
+        record["replicates"] = {"method": bundle.replicates.method}
     if bundle.golden:
         record["golden"] = {
             "spectra": len(bundle.golden.expected),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -13,8 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import (
     ARRAYS,
+    FORMAT,
     MANIFEST,
     Bundle,
     pack_bundle,
@@ -24,8 +28,10 @@ from stibium.edge.bundle import (
     write_bundle,
 )
 from stibium.edge.errors import BundleError, StibiumError
+from stibium.edge.estimate import Estimator
 from stibium.edge.golden import recompute_golden
 from stibium.edge.runtime import Runtime, _interpreter_class
+from stibium.edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats
 
 
 def test_round_trip_keeps_everything(shipped_bundle: Bundle, tmp_path: Path) -> None:
@@ -44,6 +50,86 @@ def test_round_trip_keeps_everything(shipped_bundle: Bundle, tmp_path: Path) -> 
     assert again.domain is not None
     assert shipped_bundle.domain is not None
     np.testing.assert_array_equal(again.domain.loadings, shipped_bundle.domain.loadings)
+
+
+def fitted(bundle: Bundle) -> Bundle:
+    """A bundle with every kind of statistics."""
+    rng = np.random.default_rng(1)
+    bins = len(bundle.recipe.wavelengths_nm) // 10
+    domain = DomainStats(
+        mean=rng.normal(size=bins).astype(np.float32).astype(float),
+        loadings=np.eye(bins)[:2],
+        score_variance=np.array([2.0, 1.0]),
+        t2_limit=3.5,
+        q_limit=200.0,
+        method="by hand",
+        space="absorbance shape",
+        bands_per_bin=10,
+        residual_scale=np.full(bins, 0.25),
+        brightness_range=(0.1, 0.9),
+        contrast_range=(0.01, 0.5),
+        most_chlorophyll=None,
+    )
+    return replace(
+        bundle,
+        domain=domain,
+        interval=IntervalStats(0.9, -0.25, 0.25, "by hand", (0.1, 0.2, -0.3), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0)),
+        detection=DetectionStats(12.5, 20.0, "by hand"),
+        replicates=ReplicateStats(0.05, 0.11, "by hand"),
+    )
+
+
+def test_statistics_come_back_as_they_were(shipped_bundle: Bundle) -> None:
+    bundle = fitted(shipped_bundle)
+    again = unpack_bundle(pack_bundle(bundle))
+    assert (again.interval, again.detection, again.replicates) == (
+        bundle.interval,
+        bundle.detection,
+        bundle.replicates,
+    )
+    assert again.domain is not None
+    assert bundle.domain is not None
+    for name, value in vars(bundle.domain).items():
+        np.testing.assert_array_equal(getattr(again.domain, name), value)
+
+
+def rewritten(bundle: Bundle, change) -> bytes:
+    """The bundle's file with its manifest changed, and every hash right."""
+    content = pack_bundle(bundle)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        manifest, arrays = json.loads(archive.read(MANIFEST)), archive.read(ARRAYS)
+    change(manifest)
+    text = json.dumps(manifest).encode()
+    out = io.BytesIO(bundle.model)
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.comment = f"{FORMAT} {hashlib.sha256(text).hexdigest()}".encode()
+        archive.writestr(MANIFEST, text)
+        archive.writestr(ARRAYS, arrays)
+    return out.getvalue()
+
+
+def test_a_bundle_of_version_1_still_answers(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    bands = shipped_bundle.recipe.wavelengths_nm.size
+    domain = DomainStats(np.zeros(bands), np.eye(bands)[:3], np.ones(3), 5.0, 1e9, "by hand")
+    plain = replace(shipped_bundle, detection=None, replicates=None)
+    bundle = replace(plain, domain=domain, interval=IntervalStats(0.9, -0.25, 0.5, "by hand"))
+
+    def to_version_1(manifest: dict) -> None:
+        manifest["version"] = 1
+        del manifest["detection"], manifest["replicates"]
+        manifest["domain"] = {k: manifest["domain"][k] for k in ("t2_limit", "q_limit", "method")}
+        manifest["interval"] = {k: manifest["interval"][k] for k in ("coverage", "low_offset", "high_offset", "method")}
+
+    old = unpack_bundle(rewritten(bundle, to_version_1))
+    assert (old.detection, old.replicates) == (None, None)
+    assert Estimator(old).estimate(soils) == Estimator(bundle).estimate(soils)
+
+
+def test_what_this_program_does_not_know_is_said(shipped_bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match=r"bundle version 3; this program reads up to version 2: update stibium"):
+        unpack_bundle(rewritten(shipped_bundle, lambda manifest: manifest.update(version=3)))
+    with pytest.raises(BundleError, match="described by 'dreams', which this program does not know"):
+        unpack_bundle(rewritten(fitted(shipped_bundle), lambda manifest: manifest["domain"].update(space="dreams")))
 
 
 def test_same_bundle_is_the_same_file(shipped_bundle: Bundle) -> None:

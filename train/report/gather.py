@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.spectrum import Spectrum
-from ...edge.bundle import Bundle, DomainStats
-from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, judge, require_reflectance
-from ...edge.preprocess import Preprocessed, Recipe
+from ...edge.bundle import Bundle
+from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
+from ...edge.preprocess import Recipe
+from ...edge.trust import DomainStats, interval, judge
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
 from ..fit import predict
@@ -117,7 +118,7 @@ def training_contents(
             trained.interval.coverage if trained.interval else None,
         ),
         domain=DomainPart(
-            tuple(_domain_set(name, part, settings.recipe, trained.domain) for name, part in parts.items()),
+            tuple(_domain_set(name, part, trained.domain) for name, part in parts.items()),
             f"Limits: {trained.domain.method}.",
         ),
         importance=importance_part(answer, parts["training"], joined, settings.recipe, settings.transform, progress),
@@ -135,16 +136,21 @@ def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
     features = trained.scaling.apply(part.features).astype(np.float32)
     outputs = predict(trained.fitted.model, features)
     transform, ends = trained.settings.transform, trained.calibrated_range
+    judged = judge(part.preprocessed, trained.domain)
     low = high = None
     if trained.interval is not None:
         low, high = (
-            np.clip(inverse(outputs + offset, transform), *ends)
-            for offset in (trained.interval.low_offset, trained.interval.high_offset)
+            np.clip(inverse(end, transform), *ends)
+            for end in interval(
+                outputs,
+                trained.interval,
+                np.array([j.t2_over_limit for j in judged], dtype=np.float64),
+                np.array([j.q_over_limit for j in judged], dtype=np.float64),
+            )
         )
     note = "The network was fitted to these: they say how well it remembers, not how well it estimates."
     if name == "validation":
         note = "These decided when training stopped, and their residuals set the intervals: somewhat optimistic."
-    judged = judge(_as_preprocessed(part, trained.settings.recipe), trained.domain)
     return PredictedSet(
         name=name,
         samples=tuple(row.sample_id for row in part.rows),
@@ -157,12 +163,8 @@ def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
     )
 
 
-def _as_preprocessed(part: Prepared, recipe: Recipe) -> Preprocessed:
-    return Preprocessed(part.spectra, recipe.wavelengths_nm, part.features)
-
-
-def _domain_set(name: str, part: Prepared, recipe: Recipe, domain: DomainStats) -> DomainSet:
-    judged = judge(_as_preprocessed(part, recipe), domain)
+def _domain_set(name: str, part: Prepared, domain: DomainStats) -> DomainSet:
+    judged = judge(part.preprocessed, domain)
     return DomainSet(
         name,
         tuple(row.sample_id for row in part.rows),
