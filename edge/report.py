@@ -47,7 +47,7 @@ FIELDS = (
 BOUNDS: dict[Bound, str] = {
     ">": "above the calibrated range",
     "<": "below the calibrated range",
-    "< LOD": "below the limit of detection",
+    "< LOD": "cannot be told from soil that holds none",
 }
 """What a bound means, in words."""
 

@@ -48,6 +48,7 @@ def demo(speed: str, log: str | None) -> None:
     `stibium listen` on the other end of it: the same two programs that a real instrument would need.
     """
     from ..log import default_log_path
+    from ..report import in_figures
 
     bundle = load_bundle(None)
     samples = Path(__file__).parents[1] / "shipped" / "demo_samples.csv.gz"
@@ -66,6 +67,9 @@ def demo(speed: str, log: str | None) -> None:
         for record in _listen(port, len(laboratory), log):
             click.echo(_row(record, laboratory.get(record["sample_id"], "?"), bundle.calibrated_range))
             shown += 1
+    if bundle.detection:
+        critical = f"{in_figures(bundle.detection.critical)} {bundle.unit}"
+        click.echo(f"\n< LOD: cannot be told from soil that holds none; with this model, estimates up to {critical}.")
     click.echo(f"\n{shown} samples measured, estimated and stored in {log}")
     click.echo(NEXT)
 
