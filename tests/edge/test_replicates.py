@@ -136,7 +136,7 @@ def test_below_the_limit_of_detection(shipped_bundle: Bundle, soils: list[Spectr
     report = Report("table", out, bundle)
     report.show([Result(soils[0], below)])
     assert re.search(rf"  < LOD +{in_figures(below.low)} - ", out.getvalue())
-    assert "below the limit of detection" in out.getvalue()
+    assert "cannot be told from soil that holds none" in out.getvalue()
     out = io.StringIO()
     Report("jsonl", out, bundle).show([Result(soils[0], below)])
     record = json.loads(out.getvalue())
