@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from .errors import BundleError, RecipeError
 from .estimate import Transform
 from .preprocess import Recipe, Scaling
+from .views import Views, preprocessing_from_dict
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ class Bundle:
     Attributes:
         model: the `.tflite` flatbuffer.
         element, unit: such as Sb, ppm.
-        recipe: preprocessing, ending in what the network takes.
+        recipe: preprocessing, ending in what the network takes; several recipes side by side as `Views`.
         scaling: of the features.
         transform: the space the network answers in.
         calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
@@ -105,7 +106,7 @@ class Bundle:
     model: bytes
     element: str
     unit: str
-    recipe: Recipe
+    recipe: Recipe | Views
     scaling: Scaling
     transform: Transform
     calibrated_range: tuple[float, float]
@@ -278,7 +279,7 @@ def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha2
         model=model,
         element=manifest["element"],
         unit=manifest["unit"],
-        recipe=Recipe.from_dict(manifest["recipe"]),
+        recipe=preprocessing_from_dict(manifest["recipe"]),
         scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
         transform=_known_transform(manifest["transform"]),
         calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..edge.estimate import Transform, forward
 from ..edge.preprocess import Absorbance, Recipe, Resample, SavitzkyGolayDerivative, StandardNormalVariate, Step
+from ..edge.scaling import Scaling
 from ..edge.views import Views
 from .baselines import Variant
 from .folds import InnerFolds, inner_folds
@@ -101,6 +102,7 @@ class DefaultPredictor:
         views: the preprocessing; its features are the network's input.
         wavelengths_nm, splices_nm: of the spectra it was trained on, and expects in `predict`.
         network: from features to the target's unit.
+        scaling: of the features for an exported network, which has few digits; `network` takes them as they are.
         out_of_fold: (repeats, n) in the target's unit: what the inner cross-validation said of each training row.
         transform: that has the largest share in the answer; residuals are the most even in its space.
         chosen: its weights in words.
@@ -110,6 +112,7 @@ class DefaultPredictor:
     wavelengths_nm: Floats
     splices_nm: tuple[float, ...]
     network: RadialNetwork
+    scaling: Scaling
     out_of_fold: Floats
     transform: Transform
     chosen: str
@@ -200,6 +203,7 @@ class DefaultModel:
             wavelengths_nm=nm,
             splices_nm=splices_nm,
             network=network,
+            scaling=feature_scaling(parts),
             out_of_fold=np.tensordot(shares, np.stack([answers[i] for i in kept]), 1),
             transform=spaces[int(shares.argmax())].transform,
             chosen=_in_words(variants, spaces, shares, network.parameters),
@@ -216,6 +220,18 @@ def view_recipe(variant: Variant, grid: Resample, keep_nm: float) -> Recipe:
         steps.append(StandardNormalVariate())
     steps.append(SavitzkyGolayDerivative(variant.window_nm, 2, variant.order, keep_nm))
     return recipe_on(grid, *steps)
+
+
+def feature_scaling(parts: Sequence[Floats]) -> Scaling:
+    """Scale each band to about one standard deviation, those that hardly vary to less.
+
+    Args:
+        parts: for each view its training features (n, bands).
+    """
+    offsets = [part.mean(axis=0) for part in parts]
+    # Without the addition, noise of a band that does not vary would become as large as any signal.
+    scales = [part.std(axis=0) + 1e-3 * (float(part.std()) or 1.0) for part in parts]
+    return Scaling(np.concatenate(offsets), np.concatenate(scales))
 
 
 def fit_space(

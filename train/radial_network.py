@@ -97,7 +97,7 @@ class RadialNetwork:
         raw = self.raw(features)
         answers = [share * back(raw[:, i]) for i, (share, back) in enumerate(zip(self.shares, self.backs, strict=True))]
         # The mean of numbers within a range may leave it by rounding.
-        return np.clip(np.sum(answers, axis=0), self.backs[0].low, self.backs[0].high)
+        return np.asarray(np.clip(np.sum(answers, axis=0), self.backs[0].low, self.backs[0].high))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give the network as named arrays, of which those of a branch end in its number."""

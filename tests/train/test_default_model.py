@@ -123,7 +123,7 @@ def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Calibrati
     assert len(network.shares) > 1, "the target is skewed; more than one transform should be in the answer"
     assert f"{predictor.transform} " in predictor.chosen
     np.testing.assert_allclose(network.predict(np.hstack(new)), answer, rtol=1e-6)
-    assert np.ptp(answer) > 0.5 * np.ptp(grades)
+    assert np.ptp(answer) > 0.2 * np.ptp(grades)
 
 
 def test_centres_are_left_out_until_the_network_is_small_enough(
