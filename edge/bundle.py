@@ -24,6 +24,7 @@ from .errors import BundleError, RecipeError
 from .estimate import Transform
 from .preprocess import Recipe, Scaling
 from .trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats, Space
+from .views import Views, preprocessing_from_dict
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ class Bundle:
     Attributes:
         model: the `.tflite` flatbuffer.
         element, unit: such as Sb, ppm.
-        recipe: preprocessing, ending in what the network takes.
+        recipe: preprocessing, ending in what the network takes; several recipes side by side as `Views`.
         scaling: of the features.
         transform: the space the network answers in.
         calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
@@ -78,7 +79,7 @@ class Bundle:
     model: bytes
     element: str
     unit: str
-    recipe: Recipe
+    recipe: Recipe | Views
     scaling: Scaling
     transform: Transform
     calibrated_range: tuple[float, float]
@@ -246,7 +247,7 @@ def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha2
         model=model,
         element=manifest["element"],
         unit=manifest["unit"],
-        recipe=Recipe.from_dict(manifest["recipe"]),
+        recipe=preprocessing_from_dict(manifest["recipe"]),
         scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
         transform=_known_transform(manifest["transform"]),
         calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),

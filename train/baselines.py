@@ -238,7 +238,7 @@ class PartialLeastSquares:
                 autoscale: bool = variant.autoscale,
             ) -> Floats:
                 scaling = BandScaling.learn(x[training], autoscale)
-                coefficients, mean = _pls(scaling(x[training]), z[training], most)
+                coefficients, mean = pls_coefficients(scaling(x[training]), z[training], most)
                 return scaling(x[test]) @ coefficients + mean
 
             predicted = data.out_of_fold(data.folds, fit_predict)
@@ -249,13 +249,13 @@ class PartialLeastSquares:
         assert best is not None
         _, variant, transform, k, predicted = best
         scaling = BandScaling.learn(data.spectra[variant], variant.autoscale)
-        coefficients, mean = _pls(scaling(data.spectra[variant]), forward(data.target, transform), k + 1)
+        coefficients, mean = pls_coefficients(scaling(data.spectra[variant]), forward(data.target, transform), k + 1)
         weights = coefficients[:, k]
         words = f"{k + 1} component{'s' if k else ''}"
         return data.regression(variant, transform, predicted, lambda spectra: spectra @ weights + mean, words)
 
 
-def _pls(x: Floats, z: Floats, most: int) -> tuple[Floats, float]:
+def pls_coefficients(x: Floats, z: Floats, most: int) -> tuple[Floats, float]:
     """Fit 1 to `most` components at once: coefficients (bands, most), and the mean of z. x has mean 0."""
     from sklearn.cross_decomposition import PLSRegression
 

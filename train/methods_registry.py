@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .baselines import PartialLeastSquares, RandomForest, SupportVectors
+from .default_model import DefaultModel
 from .methods import Method
 from .published_method import PublishedNetwork
 
@@ -15,6 +16,7 @@ METHODS: dict[str, Callable[[bool], Method]] = {
     "PLSR": PartialLeastSquares,
     "SVR": SupportVectors,
     "random forest": RandomForest,
+    "default": DefaultModel,
     "published network": PublishedNetwork,
 }
 """Name -> what makes the method; its argument says whether it is to be fast (smaller grids, fewer epochs)."""

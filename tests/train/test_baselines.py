@@ -5,7 +5,14 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from soil_like import soil_like
 from stibium.edge.estimate import forward, inverse
-from stibium.train.baselines import BandScaling, PartialLeastSquares, RandomForest, SupportVectors, Variant, _pls
+from stibium.train.baselines import (
+    BandScaling,
+    PartialLeastSquares,
+    RandomForest,
+    SupportVectors,
+    Variant,
+    pls_coefficients,
+)
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods import Back, Method, common_range, inner_rmse, transforms_for
@@ -77,7 +84,7 @@ def test_all_numbers_of_components_come_from_one_fit(data: CalibrationSet) -> No
     scaling = BandScaling.learn(data.reflectance, autoscale=True)
     x = scaling(data.reflectance)
     assert np.mean(np.sum(x**2, axis=1)) == pytest.approx(1)
-    coefficients, mean = _pls(x, data.target, 6)
+    coefficients, mean = pls_coefficients(x, data.target, 6)
     for k in range(6):
         expected = PLSRegression(k + 1, scale=False).fit(x, data.target).predict(x).ravel()
         np.testing.assert_allclose(x @ coefficients[:, k] + mean, expected, rtol=1e-8)

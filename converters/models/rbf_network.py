@@ -1,0 +1,199 @@
+"""A network of radial units, given as arrays -> `.tflite`, in float32 or float16.
+
+Eight bits do not suffice for it: the weights of radial units are large and cancel, and a distance in 8 bits tells near
+from far only. The float16 file holds these weights as the sum of two halves, so that they keep 22 bits.
+
+As in `quantise`, TensorFlow runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.estimate import Transform, forward
+from ...edge.scaling import Scaling
+from .errors import ConversionError
+
+Arrays = Mapping[str, NDArray[Any]]
+Floats = NDArray[np.float64]
+
+RadialQuantisation = Literal["float16", "float32"]
+RADIAL_QUANTISATIONS: tuple[RadialQuantisation, ...] = get_args(RadialQuantisation)
+
+LARGEST_WEIGHT = 1024.0
+"""Weights are scaled to at most this by a power of two: float16 ends at 65504, and a unit may be any."""
+LOW_HALF = 2048.0
+"""What a float16 leaves of a number is smaller by this factor; multiplied by it, it is a float16 in full again."""
+
+
+def convert_radial_apart(
+    arrays: Arrays, scaling: Scaling, transform: Transform, quantisations: Sequence[RadialQuantisation]
+) -> dict[RadialQuantisation, bytes]:
+    """Convert in a process of its own.
+
+    Args:
+        arrays: the network. For all of it `gammas` (g,), `bias`, `shares` and `transforms` (t,), `corrections` (t, 2)
+            and `range` (2,); for the view with number i, from 0, `projection_i` (bands, components), `offset_i`
+            (components,), `factors_i` (powers, components), `centres_i` (m, components), `kernel_weights_i`
+            (powers, g, m, t) and `linear_weights_i` (bands, t).
+        scaling: of the features of all views, side by side; the file takes scaled features.
+        transform: the space that the file is to answer in, see `edge.estimate.inverse`.
+        quantisations: formats wanted.
+
+    Returns:
+        Format -> flatbuffer, which takes one row at a time.
+
+    Raises:
+        ConversionError: TensorFlow is not installed, or could not convert; the message is the last line it wrote.
+    """
+    bands = sum(len(value) for name, value in arrays.items() if name.startswith("linear_weights_"))
+    with tempfile.TemporaryDirectory(prefix="stibium-") as folder:
+        job = {"scaling_offset": scaling.offset, "scaling_scale": scaling.scale}
+        job = {name: np.broadcast_to(value, (bands,)) for name, value in job.items()}
+        np.savez(Path(folder) / "job.npz", **arrays, **job)
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, folder, transform, *quantisations],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"},
+        )
+        if done.returncode:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            last = lines[-1] if lines else f"exit code {done.returncode}"
+            raise ConversionError(f"the network of radial units cannot be converted: {last}")
+        return {name: (Path(folder) / f"{name}.tflite").read_bytes() for name in quantisations}
+
+
+def convert_radial(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation: RadialQuantisation) -> bytes:
+    """Convert in this process, which needs TensorFlow; see `convert_radial_apart`."""
+    import tensorflow as tf
+
+    network = _graph(arrays, scaling, transform, halves=quantisation == "float16")
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.get_concrete_function()])
+    if quantisation == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    return bytes(converter.convert())
+
+
+def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool) -> Any:
+    """Write the network down for TensorFlow: (1, features) -> (1, 1)."""
+    import tensorflow as tf
+
+    # A power of four, so that its root is exact as well; float16 has no numbers above 65504.
+    size = 4.0 ** np.ceil(np.log2(float(np.abs(arrays["range"]).max())) / 2)
+    arrays = _in_units_of(size, arrays)
+    views = sum(name.startswith("projection_") for name in arrays)
+    largest = max(float(np.abs(arrays[f"kernel_weights_{i}"]).max()) for i in range(views))
+    unit = 2.0 ** np.ceil(np.log2(max(largest, 1e-30) / LARGEST_WEIGHT))
+    starts = np.cumsum([0, *(len(arrays[f"linear_weights_{i}"]) for i in range(views))])
+
+    def constant(values: Any) -> Any:
+        return tf.constant(np.asarray(values, dtype=np.float32))
+
+    def weigh(units: Any, weights: Floats) -> Any:
+        if not halves:
+            return tf.matmul(units, constant(weights))
+        high = weights.astype(np.float16).astype(np.float64)
+        low = (weights - high) * LOW_HALF
+        return tf.matmul(units, constant(high)) + tf.matmul(units, constant(low)) * (1.0 / LOW_HALF)
+
+    def exact(one: Any, *values: float) -> list[Any]:
+        # A plain constant would be rounded to a float16, however few of them there are.
+        found = weigh(one, np.array([values]))
+        return [found[:, i : i + 1] for i in range(len(values))]
+
+    def add_view(i: int, features: Any) -> Any:
+        projection, offset, factors, centres, kernel_weights, linear_weights = (
+            arrays[f"{name}_{i}"]
+            for name in ("projection", "offset", "factors", "centres", "kernel_weights", "linear_weights")
+        )
+        band = slice(int(starts[i]), int(starts[i + 1]))
+        shift, scale = scaling.offset[band], scaling.scale[band, None]
+        x = features[:, band]
+        scores = tf.matmul(x, constant(projection * scale)) + constant((shift @ projection + offset)[None])
+        added = weigh(x, linear_weights * scale / unit)
+        for factor, of_power in zip(factors, kernel_weights, strict=True):
+            weighed = scores * constant(factor[None])
+            squares = tf.reduce_sum(tf.square(weighed), axis=1, keepdims=True)
+            products = tf.matmul(weighed, constant((centres * factor).T))
+            distances = tf.nn.relu(squares + constant(np.sum((centres * factor) ** 2, axis=1)[None]) - 2.0 * products)
+            for gamma, weights in zip(arrays["gammas"], of_power, strict=True):
+                if np.any(weights):
+                    added = added + weigh(tf.exp(distances * np.float32(-gamma)), weights / unit)
+        return added
+
+    def answer(added: Any, one: Any) -> Any:
+        shifts = [scaling.offset[starts[i] : starts[i + 1]] @ arrays[f"linear_weights_{i}"] for i in range(views)]
+        bias = arrays["bias"] + np.sum(shifts, axis=0)
+        low, high, to_natural = exact(one, *arrays["range"], float(np.log(10.0)))
+        mixed = 0.0
+        for t, (name, share) in enumerate(zip(arrays["transforms"], arrays["shares"], strict=True)):
+            ends = forward(arrays["range"], name)
+            first, second = arrays["corrections"][t]
+            lowest, highest, middle, first, second, share = exact(one, *ends, bias[t], first, second, share)
+            # To units and back by a power of two that a float16 holds.
+            z = added[:, t : t + 1] * np.float32(unit) + middle
+            z = tf.minimum(tf.maximum(z, lowest), highest)
+            if name == "sqrt":
+                z = tf.square(z) + 2.0 * first * z + second
+            elif name == "log10":
+                z = tf.exp(z * to_natural) * first
+            mixed = mixed + share * tf.minimum(tf.maximum(z, low), high)
+        if transform == "log10":
+            # TFLite has a natural logarithm only.
+            (shift,) = exact(one, float(np.log10(size)))
+            return tf.math.log(mixed) / to_natural + shift
+        # The size itself may be above what a float16 holds, its root hardly.
+        (root,) = exact(one, float(np.sqrt(size)))
+        return tf.sqrt(tf.nn.relu(mixed)) * root if transform == "sqrt" else mixed * root * root
+
+    @tf.function(input_signature=[tf.TensorSpec((1, int(starts[-1])), tf.float32, name="features")])  # type: ignore[untyped-decorator,unused-ignore]
+    def network(features: Any) -> Any:
+        # Always 1, but the converter cannot know, and so leaves the halves of constants apart.
+        one = tf.exp(-tf.nn.relu(-tf.reduce_sum(tf.square(features), axis=1, keepdims=True)))
+        added = add_view(0, features)
+        for i in range(1, views):
+            added = added + add_view(i, features)
+        return answer(added, one)
+
+    return network
+
+
+def _in_units_of(size: float, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Give the network that answers in units that are larger by `size`."""
+    scaled = dict(arrays)
+    scales = {"none": size, "sqrt": np.sqrt(size), "log10": 1.0}
+    per_transform = np.array([scales[name] for name in arrays["transforms"]])
+    shifts = np.array([np.log10(size) if name == "log10" else 0.0 for name in arrays["transforms"]])
+    for name in arrays:
+        if name.startswith(("kernel_weights_", "linear_weights_")):
+            scaled[name] = arrays[name] / per_transform
+    scaled["bias"] = arrays["bias"] / per_transform - shifts
+    scaled["corrections"] = arrays["corrections"] / np.stack([per_transform, per_transform**2], axis=1)
+    scaled["range"] = arrays["range"] / size
+    return scaled
+
+
+def _main(folder: str, transform: Transform, *quantisations: RadialQuantisation) -> None:
+    with np.load(Path(folder) / "job.npz", allow_pickle=False) as job:
+        arrays = dict(job)
+    scaling = Scaling(arrays.pop("scaling_offset"), arrays.pop("scaling_scale"))
+    for name in quantisations:
+        (Path(folder) / f"{name}.tflite").write_bytes(convert_radial(arrays, scaling, transform, name))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])  # type: ignore[arg-type]
