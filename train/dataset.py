@@ -17,6 +17,7 @@ from ..edge.errors import PreprocessError, UnsuitableSpectrumError
 from ..edge.estimate import Refusal, require_reflectance
 from ..edge.preprocess import Preprocessed, Recipe
 from ..edge.sources.files import iter_spectra
+from ..edge.views import Views
 from .assays import Assays
 from .errors import TrainingDataError
 
@@ -220,7 +221,7 @@ class Prepared:
         return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance)
 
 
-def prepare(rows: Sequence[Spectrum], recipe: Recipe) -> Prepared:
+def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
     """Preprocess rows, whatever grids they are on, keeping their order.
 
     Args:
@@ -260,7 +261,7 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe) -> Prepared:
 
 
 def _preprocessed(
-    rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe
+    rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe | Views
 ) -> dict[int, tuple[Floats, Floats, Floats]]:
     first = rows[members[0]]
     result = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)

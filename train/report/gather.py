@@ -16,6 +16,7 @@ from ...edge.bundle import Bundle
 from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
 from ...edge.preprocess import Recipe
 from ...edge.trust import DomainStats, interval, judge
+from ...edge.views import Views
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
 from ..fit import predict
@@ -256,7 +257,12 @@ def evaluation_contents(
         simulated=evaluation.simulated,
         facts=facts,
         metrics=tuple(columns),
-        spectra=trace_spectra(prepared.rows, joined.target, bundle.recipe),
+        # Of several views the first is drawn.
+        spectra=trace_spectra(
+            prepared.rows,
+            joined.target,
+            bundle.recipe.recipes[0] if isinstance(bundle.recipe, Views) else bundle.recipe,
+        ),
         predictions=Predictions(sets, evaluation.stated_coverage),
         domain=domain,
         importance=importance_part(answer, prepared, joined, bundle.recipe, bundle.transform, progress),
@@ -284,7 +290,7 @@ def importance_part(
     answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
     prepared: Prepared,
     joined: Joined,
-    recipe: Recipe,
+    recipe: Recipe | Views,
     transform: Transform,
     progress: Progress,
 ) -> ImportancePart:
@@ -321,7 +327,7 @@ def _shapley_profile(
     answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
     rows: Sequence[Spectrum],
     target: Mapping[str, float],
-    recipe: Recipe,
+    recipe: Recipe | Views,
     unit: str,
     progress: Progress,
 ) -> BandProfile:
