@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sklearn.metrics import r2_score
 
 PROGRAM = Path(__file__).parents[1] / "benchmarks" / "accuracy.py"
@@ -48,3 +49,12 @@ def test_what_is_not_there_is_said_in_one_line() -> None:
     done = run("--methods", "oracle")
     assert done.returncode == 2
     assert "no method oracle; there are PLSR, SVR" in done.stderr
+
+
+def test_splits_can_begin_anywhere() -> None:
+    pytest.importorskip("LimeSoDa")
+    options = ("--sets", "CV.98", "--targets", "SOC", "--methods", "PLSR", "--splits", 2, "--fast")
+    first, second = (run(*options, "--first-seed", seed) for seed in (47, 48))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert "over random_state 47 to 48;" in first.stdout
+    assert first.stdout.splitlines()[2] != second.stdout.splitlines()[2]

@@ -31,6 +31,9 @@ RADIAL_QUANTISATIONS: tuple[RadialQuantisation, ...] = get_args(RadialQuantisati
 
 LARGEST_WEIGHT = 1024.0
 """Weights are scaled to at most this by a power of two: float16 ends at 65504, and a unit may be any."""
+BEYOND = 1e-5
+"""Of the calibrated range's ends, what the file goes beyond them: a device tells by that an answer that is at the end
+because it could not be further, and marks it."""
 LOW_HALF = 2048.0
 """What a float16 leaves of a number is smaller by this factor; multiplied by it, it is a float16 in full again."""
 
@@ -95,6 +98,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
     # A power of four, so that its root is exact as well; float16 has no numbers above 65504.
     size = 4.0 ** np.ceil(np.log2(float(np.abs(arrays["range"]).max())) / 2)
     arrays = _in_units_of(size, arrays)
+    calibrated = arrays["range"] + BEYOND * np.array([-1.0, 1.0]) * np.abs(arrays["range"])
     views = sum(name.startswith("projection_") for name in arrays)
     largest = max(float(np.abs(arrays[f"kernel_weights_{i}"]).max()) for i in range(views))
     unit = 2.0 ** np.ceil(np.log2(max(largest, 1e-30) / LARGEST_WEIGHT))
@@ -138,10 +142,10 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
     def answer(added: Any, one: Any) -> Any:
         shifts = [scaling.offset[starts[i] : starts[i + 1]] @ arrays[f"linear_weights_{i}"] for i in range(views)]
         bias = arrays["bias"] + np.sum(shifts, axis=0)
-        low, high, to_natural = exact(one, *arrays["range"], float(np.log(10.0)))
+        low, high, to_natural = exact(one, *calibrated, float(np.log(10.0)))
         mixed = 0.0
         for t, (name, share) in enumerate(zip(arrays["transforms"], arrays["shares"], strict=True)):
-            ends = forward(arrays["range"], name)
+            ends = forward(calibrated, name)
             first, second = arrays["corrections"][t]
             lowest, highest, middle, first, second, share = exact(one, *ends, bias[t], first, second, share)
             # To units and back by a power of two that a float16 holds.

@@ -81,6 +81,18 @@ def test_a_units_size_does_not_matter_to_float16(trained: DefaultPredictor, data
     np.testing.assert_allclose(found, ppb.predict(data.reflectance), rtol=0.02)
 
 
+def test_what_cannot_be_further_is_marked_as_a_bound(trained: DefaultPredictor, data: CalibrationSet) -> None:
+    arrays = trained.network.to_arrays()
+    arrays["bias"] = np.full_like(arrays["bias"], 1e4)
+    models = convert_radial_apart(arrays, trained.scaling, "none", RADIAL_QUANTISATIONS)
+    low, high = (float(end) for end in arrays["range"])
+    for name, model in models.items():
+        bundle = Bundle(model, "clay", "%", trained.views, trained.scaling, "none", (low, high), name, True)
+        (found,) = Estimator(bundle).estimate([Spectrum(NM, data.reflectance[0], "reflectance", "S")])
+        assert isinstance(found, Estimate)
+        assert (found.bound, found.value) == (">", high)
+
+
 def test_a_bundle_with_views_answers_spectra(
     models: dict[str, bytes], trained: DefaultPredictor, data: CalibrationSet, tmp_path: Path
 ) -> None:
