@@ -85,7 +85,8 @@ def choose_golden(bundle: Bundle, run: Run) -> Golden:
     estimator = Estimator(bundle)
     answers = [a for a in estimator.estimate([run.held_out[i] for i in members]) if isinstance(a, Estimate)]
     # An answer held at the end of the range would look the same whatever the network said.
-    telling = [i for i, answer in zip(members, answers, strict=True) if not answer.bound] or members
+    low, high = bundle.calibrated_range
+    telling = [i for i, answer in zip(members, answers, strict=True) if low < answer.value < high] or members
     ranked = sorted(telling, key=lambda i: (run.held_out_measured[i], i))
     at = np.unique(np.linspace(0, len(ranked) - 1, min(GOLDEN_SPECTRA, len(ranked))).round().astype(int))
     chosen = [run.held_out[ranked[i]] for i in at]
