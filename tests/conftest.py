@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ import stibium.edge
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import Bundle, read_bundle
 from stibium.edge.runtime import _interpreter_class
+
+# Whatever starts the tests may ignore these (nohup, a shell's background job); children would inherit that, and
+# rightly not stop when a test asks them to.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -30,6 +30,10 @@ from .quality_findings import (
 Floats = NDArray[np.float64]
 
 
+MOST_TIMES = 1e9
+"""More times the detection limit than this are not told apart."""
+
+
 def check_quality(
     table: AssayTable, certificates: Mapping[str, Certificate] | None = None, limits: QualityLimits | None = None
 ) -> QualityControl:
@@ -209,7 +213,8 @@ def _blanks(
         elif limit is not None and value.censored == "<":
             note = f"its bound lies above {limits.blank_warn:g} times the detection limit"
         elif limit is not None:
-            times = value.value / limit
+            # A detection limit next to nothing would make a number that JSON cannot hold.
+            times = min(value.value / limit, MOST_TIMES)
             verdict, note = _graded(times, limits.blank_warn, limits.blank_fail), ""
             if value.censored or verdict == "fail":
                 verdict, note = "fail", "contamination"

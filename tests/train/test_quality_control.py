@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from stibium.train.assay_table import parse_assay_tables
 from stibium.train.assays import Assay
@@ -328,6 +328,7 @@ ROWS = st.lists(st.tuples(KIND, st.sampled_from(["A", "B", "A-D", "REP B", "STD 
 
 
 @given(ROWS)
+@example([("mdl", "A", "2.2e-309", ""), ("blank", "B", "1.0", "")])
 def test_any_table_is_judged_and_every_record_is_json(rows: list[tuple[str, str, str, str]]) -> None:
     text = "kind,name,Sb_ppm,As_ppm\n" + "".join(",".join(row) + "\n" for row in rows)
     found = check(text, '["STD 1"]\nSb_ppm = { value = 10, sd = 1 }\n')
