@@ -149,7 +149,8 @@ def test_same_answers_under_python_313(wheel: Path, tmp_path: Path) -> None:
             b["bound"],
             b["flags"],
         )
-        assert b["value"] == pytest.approx(a["value"], rel=1e-3)
+        # Below the limit of detection there is no value, there as little as here.
+        assert b["value"] == (None if a["value"] is None else pytest.approx(a["value"], rel=1e-3))
     check = subprocess.run([str(tmp_path / "venv/bin/stibium"), "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr
     assert "ai-edge-litert" in check.stderr

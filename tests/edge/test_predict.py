@@ -62,7 +62,11 @@ def test_good_files_are_answered_and_bad_ones_refused_each_with_its_reason(
     assert golden is not None
     for i in range(3):
         record = records.pop(f"good{i}_00001.asd")
-        assert record["value"] == pytest.approx(golden.expected[i], rel=golden.tolerance)
+        assert shipped_bundle.detection is not None
+        if golden.expected[i] <= shipped_bundle.detection.critical:
+            assert (record["bound"], record["value"]) == ("< LOD", None)
+        else:
+            assert record["value"] == pytest.approx(golden.expected[i], rel=golden.tolerance)
         assert (record["sample_id"], record["measurement"]) == (f"good{i}", "00001")
         assert record["simulated"] is True
     reasons = {name: r["reason"] for name, r in records.items()}
@@ -92,9 +96,10 @@ def test_all_good_is_exit_0_and_everything_is_in_the_log(tmp_path: Path, soils: 
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     with sqlite3.connect(log) as db:
         stored = db.execute(
-            "SELECT r.source, e.value FROM readings r JOIN estimates e ON e.reading_id = r.id ORDER BY r.id"
+            "SELECT r.source, CASE e.bound WHEN '< LOD' THEN NULL ELSE e.value END FROM readings r JOIN estimates e ON e.reading_id = r.id ORDER BY r.id"
         ).fetchall()
-    assert [(r["source"], pytest.approx(float(r["value"]), rel=1e-5)) for r in rows] == stored
+    assert [(r["source"], pytest.approx(float(r["value"]), rel=1e-5) if r["value"] else None) for r in rows] == stored
+    assert sum(bool(r["value"]) for r in rows) >= 3
 
 
 def test_measurements_of_a_sample_are_averaged_on_request(tmp_path: Path, soils: list[Spectrum], log: Path) -> None:
