@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from .estimate import Estimate, Refusal
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x53624C67  # "SbLg"
 LOG_ENVIRONMENT_VARIABLE = "STIBIUM_LOG"
+BUSY_S = 30.0
+"""How long to wait for another process that is writing."""
 
 SCHEMA = """
 CREATE TABLE models (
@@ -124,11 +127,11 @@ class Log:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            self._db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise LogError(_cannot(self.path, "be opened", error)) from error
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._prepare_schema()
@@ -307,6 +310,19 @@ def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spe
                 " FROM readings r JOIN grids g ON g.id = grid_id ORDER BY r.id"
             )
         )
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    # Another process that is making the same file holds it for a moment, and this statement does not wait for locks.
+    give_up = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 class _Transaction:

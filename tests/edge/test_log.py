@@ -100,6 +100,7 @@ def test_several_processes_may_write(shipped_bundle: Bundle, tmp_path: Path, soi
         except Exception as error:
             errors.append(error)
 
+    # All at once on a file that is not there yet: each may be the one that makes it.
     threads = [threading.Thread(target=write, args=(f"t{i}",)) for i in range(4)]
     for t in threads:
         t.start()
