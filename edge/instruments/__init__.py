@@ -1,0 +1,1 @@
+"""Drivers: each instrument's own dialect behind one face, `driver.Instrument`."""
