@@ -11,6 +11,7 @@ __all__ = [
     "MeasurementError",
     "NoSuchPortError",
     "NothingLeftError",
+    "OutputError",
     "PortError",
     "PortGoneError",
     "PreprocessError",
@@ -82,3 +83,7 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
+
+
+class OutputError(StibiumError, OSError):
+    """Results that cannot be written where they should be shown; they are in the log."""

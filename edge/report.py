@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TextIO
 
 from .bundle import Bundle
+from .errors import OutputError
 from .estimate import Bound, Estimate, Refusal
 from .log import Result
 
@@ -66,18 +67,31 @@ class Report:
         self.outside = 0
 
     def show(self, results: Sequence[Result]) -> None:
-        """Write some results and count them."""
+        """Write some results and count them.
+
+        Raises:
+            OutputError: the output takes no more, as a file on a full disk.
+            BrokenPipeError: its reader has gone.
+        """
         for result in results:
             if isinstance(result.outcome, Refusal):
                 self.refused += 1
             else:
                 self.estimated += 1
                 self.outside += not result.outcome.trusted
-        if self._format == "table":
-            self._show_table(results)
-        else:
-            self._show_records(results)
-        self._out.flush()
+        try:
+            if self._format == "table":
+                self._show_table(results)
+            else:
+                self._show_records(results)
+            self._out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"the output cannot be written: {error.strerror or error}; the results are in the log; free space, or "
+                "send the output elsewhere"
+            ) from error
 
     def summary(self) -> str:
         """One line on what was shown, for the end of a run."""
