@@ -163,7 +163,9 @@ class VirtualInstrument:
     def _press_by_itself(self, now_s: float) -> None:
         if self._press_s is not None and now_s >= self._press_s:
             self._press_s = None
-            if self.press_button(now_s) and self._button_s:
+            waiting = bool(self._to_push) or (self._held is not None and not self._held.acknowledged)
+            # A press while the host is away is in vain; the next one comes all the same.
+            if (self.press_button(now_s) or waiting) and self._button_s:
                 self._press_s = now_s + self._button_s
 
     def _answer(self, message: Message, sequence: int, now_s: float) -> None:

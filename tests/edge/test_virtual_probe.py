@@ -177,6 +177,19 @@ def test_the_button_waits_for_the_acknowledgement_and_reminds() -> None:
     assert [type(f.message) for f in bench.ask(GetStatus())] == [Status, Fault]
 
 
+def test_the_button_is_pressed_again_after_a_press_in_vain() -> None:
+    bench = Bench(from_spectra(SMALL), button_s=1.0)
+    bench.ask(Identify())
+    (first,) = spectra_in(bench.hear(1.1))
+    # The host is away for longer than the button waits: it is reminded, and nothing new is measured.
+    bench.hear(1.1)
+    bench.hear(1.1)
+    assert bench.instrument.measured == 1
+    assert spectra_in(bench.ask(Acknowledge(first.head.measurement))) == []
+    (second,) = spectra_in(bench.hear(1.1))
+    assert (second.head.measurement, second.head.label) == (2, "S1")
+
+
 def test_a_power_cut_forgets_all_but_the_sample_in_front_of_it() -> None:
     bench = Bench(from_spectra(SMALL))
     (first,) = spectra_in(bench.ask(Acquire(1, Kind.TARGET, 1)))
