@@ -43,6 +43,8 @@ class FaultLine:
         end: what the host opens.
         cuts: one for each time the cable is plugged in; after the last it stays in.
         on_cut: called in the line's thread while the cable is out.
+        adapter_stays: an instrument that hangs up leaves the host's port as it is, as one switched off behind a serial
+            adapter does; otherwise its port goes with it.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class FaultLine:
         end: End,
         cuts: Iterable[Cut] = (),
         on_cut: Callable[[], None] = lambda: None,
+        adapter_stays: bool = False,
         seed: int = 0,
     ) -> None:
         self._address = instrument
         self._end = end
         self._cuts: Iterator[Cut] = iter(cuts)
         self._on_cut = on_cut
+        self._adapter_stays = adapter_stays
         self._dice = random.Random(seed)
         self._instrument: socket.socket | None = None
         self._to_host = bytearray()
@@ -164,7 +168,7 @@ class FaultLine:
         except OSError:
             data = b""
         if not data:
-            self._pull(0.02)  # the instrument hung up: so does its cable
+            self._instrument_gone()
             return
         self._pass("<", data, self._to_host.extend)
 
@@ -182,6 +186,12 @@ class FaultLine:
         try:
             self._instrument.sendall(data)
         except OSError:
+            self._instrument_gone()
+
+    def _instrument_gone(self) -> None:
+        if self._adapter_stays:
+            self._hang_up()
+        else:
             self._pull(0.02)
 
     def _pass(self, way: Way, data: bytes, on: Callable[[bytes], object]) -> None:

@@ -169,7 +169,7 @@ def test_a_log_on_a_read_only_disk(listener: Listener, soils: list[Spectrum], tm
 def test_a_card_that_turns_read_only_while_it_measures(
     listener: Listener, soils: list[Spectrum], tmp_path: Path
 ) -> None:
-    spectra = numbered(soils, 400)
+    spectra = numbered(soils, 250)
     with card(tmp_path / "card") as disk, button_pressed(spectra, tmp_path) as port:
         listener.log = disk / "log.db"
         with listener.running(port, *PASSIVE) as process:
@@ -282,7 +282,7 @@ def test_a_power_cut_takes_nothing_that_was_committed(
     dice = random.Random(14)
     spectra = numbered(soils, 400)
     with button_pressed(spectra, tmp_path) as port:
-        snapshots = taken_while_measuring(listener, port, spectra, 8, dice)
+        snapshots = taken_while_measuring(listener, port, spectra, 6, dice)
     after = tmp_path / "after"
     torn_pages = 0
     for snapshot in snapshots:
@@ -294,7 +294,7 @@ def test_a_power_cut_takes_nothing_that_was_committed(
             continue
         # What had been shown was synchronised to the disk: no power cut reaches before the commit it was shown by.
         counts = {}
-        for end in dice.sample(commits, min(6, len(commits))):
+        for end in dice.sample(commits, min(4, len(commits))):
             counts[end] = readings_after(after, snapshot.database, snapshot.wal[:end])
         for end, wanted in counts.items():
             following = min((c for c in commits if c > end), default=len(snapshot.wal))

@@ -102,8 +102,9 @@ def shipped(shipped_bundle: object) -> Path:
 def test_pulled_and_replugged_in_every_state(
     listener: Listener, soils: list[Spectrum], dialogue: list[Cut], tmp_path: Path, power: bool
 ) -> None:
-    cuts = random.Random(3).sample(dialogue, len(dialogue))
-    assert len(cuts) > 30
+    # Half of the places for the power, which is more of an end than a cable.
+    cuts = random.Random(3).sample(dialogue, len(dialogue) // (2 if power else 1))
+    assert len(cuts) > 15
     assert {cut.way for cut in cuts} == {"<", ">"}
     spectra = numbered(soils, len(cuts))
     with bench(spectra, tmp_path, cuts, power) as on:
@@ -121,8 +122,9 @@ def test_pulled_and_replugged_in_every_state(
     assert "restarts of the instrument" in done.err
 
 
-@pytest.mark.parametrize("button", [False, True], ids=["asked", "button"])
-@pytest.mark.parametrize("fault", ["lost", "changed", "doubled", "all"])
+@pytest.mark.parametrize(
+    ("fault", "button"), [("lost", False), ("changed", True), ("doubled", False), ("all", False), ("all", True)]
+)
 def test_bytes_lost_changed_and_doubled_both_ways(
     listener: Listener, soils: list[Spectrum], tmp_path: Path, fault: str, button: bool
 ) -> None:

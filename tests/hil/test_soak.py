@@ -1,0 +1,62 @@
+"""The parts of `make soak`, each for seconds; and that they notice what they are there to notice."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from line_processes import Listener
+from shots import REASONS, Shots, shipped_bundle, shipped_soils
+from soak import Account, kill_again_and_again, measure_in_a_row, replay, settle
+from stibium.edge.probe.ends import PtyEnd
+from stibium.edge.probe.instrument import VirtualInstrument
+from stibium.edge.probe.serve import VirtualProbe
+
+pytestmark = pytest.mark.usefixtures("virtual_only")
+
+
+@pytest.mark.parametrize("button", [False, True], ids=["asked", "button"])
+def test_replay_with_mishaps(tmp_path: Path, button: bool) -> None:
+    account = replay(tmp_path, 5.0, (0.1, 0.5), button, seed=21, scan_share=0.1)
+    assert account.answered > 10
+    assert sum(account.faults.values()) > 3
+    assert len(account.refused) > 2
+
+
+def test_in_a_row(tmp_path: Path) -> None:
+    assert "0 lost, 0 doubled" in measure_in_a_row(tmp_path, 300)
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    assert "0 corrupt databases" in kill_again_and_again(tmp_path, 20, seed=10)
+
+
+def test_what_is_lost_doubled_changed_or_refused_wrongly_is_noticed(tmp_path: Path) -> None:
+    shots = Shots(shipped_soils(), bad_every=5)
+    shots.limit = 5 * len(REASONS)
+    listener = Listener(tmp_path, shipped_bundle())
+    with VirtualProbe(VirtualInstrument(shots.repertoire()), PtyEnd(tmp_path / "port")) as probe:
+        done = listener.run(probe.name, "--points", "1")
+    account = Account()
+    settle(account, shots, listener.log, tmp_path, done.out, done.err)
+    assert account.refused == dict.fromkeys(REASONS, 1)
+    assert account.answered == 4 * len(REASONS)
+
+    untouched = listener.log.read_bytes()
+    for harm, says in {
+        "DELETE FROM estimates WHERE reading_id = 3; DELETE FROM readings WHERE id = 3": "lost without a word",
+        "UPDATE refusals SET reason = 'never arrived' WHERE id = 2": "is bad",
+        "UPDATE readings SET sample_id = 'M0000001' WHERE sample_id = 'M0000002'": "not the values measured",
+        "UPDATE readings SET spectrum = zeroblob(length(spectrum)) WHERE id = 1": "not the values measured",
+        "INSERT INTO refusals SELECT 99, NULL, stored_at, software, source, 'M0000000', 'the moon' FROM refusals LIMIT 1": "is good and was refused",
+        "INSERT INTO estimates SELECT 99, reading_id, model_id, element, unit, value, bound, low, high, coverage, verdict,"
+        " reason, flags, t2_over_limit, q_over_limit, simulated, points, points_low, points_high, scatter_over_limit"
+        " FROM estimates WHERE id = 1": "there twice",
+    }.items():
+        listener.log.write_bytes(untouched)
+        with closing(sqlite3.connect(listener.log)) as db:
+            db.executescript(harm)
+        with pytest.raises(AssertionError, match=says):
+            settle(Account(), shots, listener.log, tmp_path, done.out, done.err)
