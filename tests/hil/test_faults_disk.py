@@ -236,18 +236,20 @@ class Snapshot:
 def taken_while_measuring(
     listener: Listener, port: str, spectra: list[Spectrum], count: int, dice: random.Random
 ) -> list[Snapshot]:
-    """Stop `stibium listen` at random moments and copy what lies on the disk."""
-    snapshots = []
+    """Stop `stibium listen` at random moments and copy what lies on the disk; the last time after a checkpoint."""
+    snapshots: list[Snapshot] = []
     shown = 0
+    wal = Path(f"{listener.log}-wal")
     with listener.running(port, *PASSIVE) as process:
         assert process.stdout is not None
-        for _ in range(count):
-            for _ in range(dice.randrange(1, len(spectra) // (2 * count))):
-                shown += bool(process.stdout.readline())
+        for number in range(count + 1):
+            wanted = shown + dice.randrange(1, len(spectra) // (4 * count))
+            while shown < wanted or (number == count and listener.log.stat().st_size < 100_000):
+                assert process.stdout.readline(), "it ended before its log had a checkpoint"
+                shown += 1
             process.send_signal(signal.SIGSTOP)
             _, status = os.waitpid(process.pid, os.WUNTRACED)
             assert os.WIFSTOPPED(status)
-            wal = Path(f"{listener.log}-wal")
             snapshots.append(Snapshot(listener.log.read_bytes(), wal.read_bytes() if wal.exists() else b"", shown))
             process.send_signal(signal.SIGCONT)
         process.kill()
