@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | bench-accuracy | model | clean
+# make demo | test | soak | lint | bench | bench-accuracy | model | clean
 #
 # One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
 # top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
@@ -8,13 +8,21 @@ BIN := $(VENV)/bin
 DEVICE := $(VENV)/.device
 DEV := $(VENV)/.dev
 
-.PHONY: demo test lint typecheck bench bench-accuracy model clean
+MINUTES ?= 60
+KILLS ?= 1000
+
+.PHONY: demo test soak lint typecheck bench bench-accuracy model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
 
 test: $(DEV)
 	$(BIN)/python -m pytest
+
+# The fault tests for as long as a day in the field: an hour of replay with mishaps every few seconds, 1,000 kills, 10,000
+# measurements in a row, 10,000 files at once. `make soak MINUTES=5 KILLS=100` for a shorter one.
+soak: $(DEV)
+	$(BIN)/python tests/hil/soak.py --minutes $(MINUTES) --kills $(KILLS) $(OPTIONS)
 
 lint: $(DEV) typecheck
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("preprocess", "start", "folder", "quantisation")
+BENCHMARKS = ("preprocess", "start", "folder", "latency", "quantisation")
 
 
 def main() -> int:
