@@ -21,6 +21,7 @@ DEVICE_COMMANDS = {
     "predict": "predict:predict",
     "watch": "watch:watch",
     "listen": "listen:listen",
+    "measure": "measure:measure",
     "probe": "probe:probe",
     "convert": "convert:convert",
     "info": "bundle:info",

@@ -29,7 +29,7 @@ def test_a_good_spectrum_passes() -> None:
 
 
 def test_all_that_is_wrong_is_said() -> None:
-    noisy = SOIL + DICE.normal(0, 0.02, GRID_NM.size)
+    noisy = SOIL + DICE.normal(0, 0.008, GRID_NM.size)
     noisy[GRID_NM > 1000] += 0.2
     found = gates.spectrum_gates(a_spectrum(noisy, saturated=("VNIR",)), RULES, (300.0, 2400.0))
     assert [finding.code for finding in found] == ["saturated", "range", "noise", "splice_step"]
