@@ -19,10 +19,10 @@ from . import __version__, log_sessions
 from .disk_room import DiskRoom, Reserve, disk_room
 from .errors import LogError
 from .estimate import Estimate, Refusal
-from .log_read import read_spectra_of_log
 from .log_rows import NOTHING_MORE, ReadingFacts, estimate_columns, point_columns, reading_columns
 from .log_schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
 from .log_sessions import StoredScanKind, grid_id_of, now
+from .log_spectra import read_spectra_of_log
 from .replicates import MeanSpectrum
 
 if TYPE_CHECKING:
