@@ -6,6 +6,7 @@ from ..converters.spectra.errors import StibiumError
 
 __all__ = [
     "BundleError",
+    "ExportError",
     "InstrumentError",
     "LogError",
     "MeasurementError",
@@ -82,3 +83,7 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
+
+
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""

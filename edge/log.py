@@ -274,10 +274,13 @@ class Log:
 
     def _add_one(self, result: Result, stored_at: str) -> int | None:
         about = result.about or NOTHING_MORE
-        reading_id = None
+        reading_id = model_id = None
         if result.spectrum is not None:
             reading_id = self._add_reading(result.spectrum, about, stored_at)
-        self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, None)
+            if self._model[0] and not about.rule_broken:
+                # A refusal, too, is the model's then, and another model may think otherwise.
+                model_id = self._model_id()
+        self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, model_id)
         return reading_id
 
     def _add_outcome(

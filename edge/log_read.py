@@ -32,6 +32,7 @@ class Chosen:
         refused: refusals only.
         session: number of a session.
         simulated: whether the spectrum is simulated.
+        reading: this one only.
     """
 
     sample: str = ""
@@ -42,6 +43,7 @@ class Chosen:
     refused: bool = False
     session: int | None = None
     simulated: bool | None = None
+    reading: int | None = None
 
 
 ALL = Chosen()
@@ -203,6 +205,7 @@ def where_reading(chosen: Chosen) -> tuple[list[str], list[object]]:
         ("r.stored_at < ?", _utc(chosen.until)),
         ("r.session_id = ?", chosen.session),
         ("r.simulated = ?", chosen.simulated),
+        ("r.id = ?", chosen.reading),
     ):
         if value is not None:
             conditions.append(condition)
@@ -226,7 +229,7 @@ def iter_entries(db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = Fal
     if refusals_too:
         of_readings.append(_refused_readings(db, chosen, every or chosen.refused))
     merged = heapq.merge(*of_readings, key=lambda entry: (entry.reading.id if entry.reading else 0, entry.stored_at))
-    if not refusals_too or chosen.simulated is not None:
+    if not refusals_too or chosen.simulated is not None or chosen.reading is not None:
         yield from merged
         return
     yield from heapq.merge(

@@ -13,8 +13,17 @@ import numpy as np
 from ..converters.spectra.errors import UnusableSpectrumError
 from ..converters.spectra.spectrum import Position, Spectrum
 from .estimate import Refusal
-from .log_read import ALL, READING_COLUMNS, Chosen, Reading, columns, open_for_reading, reading_from, time_from
-from .log_read import where_reading as _where_reading
+from .log_read import (
+    ALL,
+    READING_COLUMNS,
+    Chosen,
+    Reading,
+    columns,
+    open_for_reading,
+    reading_from,
+    time_from,
+    where_reading,
+)
 from .replicates import MeanSpectrum
 
 _MORE = ("spectrum", "splices_nm", "saturated")
@@ -39,12 +48,24 @@ def iter_spectra(db: sqlite3.Connection, chosen: Chosen = ALL) -> Iterator[tuple
 
     Args:
         db: from `log_read.open_for_reading`.
-        chosen: which; what it says of outcomes does not matter here.
+        chosen: which, as for `log_read.iter_entries`.
 
     Returns:
         A stream; a `Refusal` stands for what the database has and is no spectrum.
     """
-    conditions, values = _where_reading(chosen)
+    conditions, values = where_reading(chosen)
+    outcome = [("element", chosen.element), ("verdict", chosen.verdict)]
+    wanted = [(name, value) for name, value in outcome if value]
+    if wanted:
+        # As in `log_read.iter_entries`, the latest estimate for each element counts.
+        conditions.append(
+            "EXISTS (SELECT 1 FROM estimates e WHERE e.reading_id = r.id AND"
+            f" {' AND '.join(f'e.{name} = ?' for name, _ in wanted)} AND NOT EXISTS (SELECT 1 FROM estimates n"
+            " WHERE n.reading_id = r.id AND n.element = e.element AND n.id > e.id))"
+        )
+        values += [value for _, value in wanted]
+    if chosen.refused:
+        conditions.append("EXISTS (SELECT 1 FROM refusals f WHERE f.reading_id = r.id)")
     yield from _spectra(db, conditions, values, "")
 
 
@@ -60,7 +81,7 @@ def unanswered(
         after: row after which to go on; 0 for the first.
         most: how many at most.
     """
-    conditions, values = _where_reading(chosen)
+    conditions, values = where_reading(chosen)
     by_model = "(SELECT id FROM models WHERE sha256 = ?)"
     conditions += [
         "r.id > ?",
