@@ -6,6 +6,7 @@ from ..converters.spectra.errors import StibiumError
 
 __all__ = [
     "BundleError",
+    "ExportError",
     "InstrumentError",
     "InstrumentExchangedError",
     "LogError",
@@ -87,3 +88,7 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
+
+
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""

@@ -19,10 +19,10 @@ from . import __version__, log_sessions
 from .disk_room import DiskRoom, Reserve, disk_room
 from .errors import LogError
 from .estimate import Estimate, Refusal
-from .log_read import read_spectra_of_log
 from .log_rows import NOTHING_MORE, ReadingFacts, estimate_columns, point_columns, reading_columns
 from .log_schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
 from .log_sessions import StoredScanKind, grid_id_of, now
+from .log_spectra import read_spectra_of_log
 from .replicates import MeanSpectrum
 
 if TYPE_CHECKING:
@@ -274,10 +274,13 @@ class Log:
 
     def _add_one(self, result: Result, stored_at: str) -> int | None:
         about = result.about or NOTHING_MORE
-        reading_id = None
+        reading_id = model_id = None
         if result.spectrum is not None:
             reading_id = self._add_reading(result.spectrum, about, stored_at)
-        self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, None)
+            if self._model[0] and not about.rule_broken:
+                # A refusal, too, is the model's then, and another model may think otherwise.
+                model_id = self._model_id()
+        self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, model_id)
         return reading_id
 
     def _add_outcome(

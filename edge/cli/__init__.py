@@ -23,6 +23,8 @@ DEVICE_COMMANDS = {
     "listen": "listen:listen",
     "measure": "measure:measure",
     "probe": "probe:probe",
+    "log": "log:log",
+    "reprocess": "reprocess:reprocess",
     "convert": "convert:convert",
     "info": "bundle:info",
     "check": "bundle:check",

@@ -69,7 +69,7 @@ def make_full_log(path: Path, bundle: Bundle, soils: Sequence[Spectrum]) -> None
                         point=point,
                     )
                 )
-                values = soil.values * (1 + 0.02 * point)
+                values = soil.values ** (1 + 0.1 * point)
                 points.append(replace(soil, sample_id=f"T{number}", values=values, measurement=str(point)))
             mean = replace(
                 mean_spectrum(points),

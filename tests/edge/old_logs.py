@@ -105,7 +105,7 @@ def make_old_log(path: Path, version: int, spectra: list[Spectrum], model_sha256
                     "stibium 0.1.0",
                     spectrum.source,
                     spectrum.sample_id,
-                    "",
+                    spectrum.measurement,
                     None,
                     "",
                     spectrum.quantity,
