@@ -13,6 +13,7 @@ __all__ = [
     "NothingLeftError",
     "PortError",
     "PortGoneError",
+    "PositionError",
     "PreprocessError",
     "ProfileError",
     "ProtocolError",
@@ -62,6 +63,10 @@ class NoSuchPortError(PortError):
 
 class PortGoneError(PortError):
     """A port that was open has hung up: unplugged, or the other side closed it."""
+
+
+class PositionError(StibiumError, ValueError):
+    """A source of positions that is written in a way nobody understands."""
 
 
 class ProtocolError(StibiumError, ValueError):
