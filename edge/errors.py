@@ -15,6 +15,7 @@ __all__ = [
     "NothingLeftError",
     "PortError",
     "PortGoneError",
+    "PositionError",
     "PreprocessError",
     "ProfileError",
     "ProtocolError",
@@ -68,6 +69,10 @@ class PortGoneError(PortError):
 
 class InstrumentExchangedError(PortError):
     """Another instrument answers on a port than the one that was identified there."""
+
+
+class PositionError(StibiumError, ValueError):
+    """A source of positions that is written in a way nobody understands."""
 
 
 class ProtocolError(StibiumError, ValueError):

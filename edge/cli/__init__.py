@@ -28,6 +28,7 @@ DEVICE_COMMANDS = {
     "convert": "convert:convert",
     "info": "bundle:info",
     "check": "bundle:check",
+    "doctor": "doctor:doctor",
     "demo": "demo:demo",
 }
 """Command -> module under this package and name of the click command in it."""

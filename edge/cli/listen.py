@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..report import Report
     from ..sources.measuring import Key, Measuring, Samples, TakenMeasurements
     from ..sources.serial_port import BytePort
+    from ..supervise import Supervisor
 
 POLL_S = 1.0
 
@@ -82,6 +83,7 @@ def listen(
     from ..report import Report
     from ..sources.measuring import Samples, TakenMeasurements
     from ..sources.recording import REPLAY_SCHEME
+    from ..supervise import Supervisor
 
     replay = port.startswith(REPLAY_SCHEME)
     if sample_id and prefix:
@@ -100,6 +102,7 @@ def listen(
     scans = scans or settings.measuring.scans
     run: _Run | None = None
     stopped = False
+    supervisor = Supervisor()
     with ExitStack() as stack:
         engine = stack.enter_context(open_engine(bundle, log))
         stop = stack.enter_context(Stop())
@@ -107,8 +110,9 @@ def listen(
             measuring = _open_probe(stack, port, settings, record, wait_for_port)
             # What a recording holds may be looked at as often as one likes.
             taken = None if replay else TakenMeasurements(engine.log.database)
-            run = _Run(measuring, samples, engine, report, stop, taken, count)
+            run = _Run(measuring, samples, engine, report, stop, taken, count, supervisor)
             _notice(_introduction(measuring))
+            supervisor.ready(_introduction(measuring))
             if passive or replay:
                 if white is not None and not replay:
                     measuring.take_references(scans, unattended=white == "now")
@@ -118,6 +122,7 @@ def listen(
         except KeyboardInterrupt:
             stopped = True
         finally:
+            supervisor.stopping()
             if run is not None:
                 click.echo("; ".join([report.summary(), *run.remarks()]), err=True)
     if stopped and count is not None:
@@ -160,8 +165,10 @@ class _Run:
         stop: Stop,
         taken: TakenMeasurements | None,
         count: int | None,
+        supervisor: Supervisor,
     ) -> None:
         self._measuring, self._samples, self._engine = measuring, samples, engine
+        self._supervisor = supervisor
         self._report, self._stop, self._taken, self._count = report, stop, taken, count
         self._known = 0
 
@@ -178,6 +185,7 @@ class _Run:
         measuring.take_references(scans, unattended=white_now)
         failures = 0
         while not self._done:
+            self._supervisor.alive()
             if white_now and measuring.wants_references():
                 # By now there is soil under the probe, and nobody to put it on the panel.
                 raise InstrumentError(f"{measuring.why_references()}; start again with the probe on the white panel")
@@ -201,6 +209,7 @@ class _Run:
         from ..sources.recording import EndOfRecordingError
 
         while not self._done:
+            self._supervisor.alive()
             self._show_progress()
             try:
                 measurement, outcome = self._measuring.wait(POLL_S, self._samples.current_id)
@@ -262,6 +271,7 @@ class _Run:
         results = self._engine.take(items, also)
         _clear_line()
         self._report.show(results)
+        self._supervisor.alive(self._report.summary())
 
     def _show_progress(self) -> None:
         if sys.stderr.isatty():
