@@ -7,6 +7,7 @@ from ..converters.spectra.errors import StibiumError
 __all__ = [
     "BundleError",
     "InstrumentError",
+    "InstrumentExchangedError",
     "LogError",
     "MeasurementError",
     "NoSuchPortError",
@@ -62,6 +63,10 @@ class NoSuchPortError(PortError):
 
 class PortGoneError(PortError):
     """A port that was open has hung up: unplugged, or the other side closed it."""
+
+
+class InstrumentExchangedError(PortError):
+    """Another instrument answers on a port than the one that was identified there."""
 
 
 class ProtocolError(StibiumError, ValueError):
