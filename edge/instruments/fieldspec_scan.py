@@ -137,7 +137,7 @@ def scan_of(
             head.vnir.integration, {name: (swir.gain, swir.offset) for name, swir in swirs.items()}, layout.detectors
         ),
         boot=boot,
-        saturated=_saturated(head, swirs, layout, values),
+        saturated=_saturated(head, swirs, layout, values, kind),
         shutter_closed=bool(head.vnir.shutter) if vnir else None,
         cooler_alarms=tuple(name for name, swir in swirs.items() if swir.tec_status),
         dark_subtracted=(*(("VNIR",) if vnir and head.vnir.dark_subtracted else ()), *swirs),
@@ -147,12 +147,14 @@ def scan_of(
     )
 
 
-def _saturated(head: AcquireHead, swirs: dict[str, SwirHead], layout: Layout, values: Floats) -> tuple[str, ...]:
+def _saturated(
+    head: AcquireHead, swirs: dict[str, SwirHead], layout: Layout, values: Floats, kind: ScanKind
+) -> tuple[str, ...]:
     flags = {name: swir.saturation for name, swir in swirs.items()} | {"VNIR": head.vnir.saturation}
+    # The shutter is the VNIR's: in a dark the others see light, and nothing is made of it.
+    judged = [name for name in layout.detectors if kind != "dark" or name not in swirs]
     # The flag of a detector, or counts at their end even without it.
-    return tuple(
-        name for name in layout.detectors if flags[name] or (values[layout.bands_of(name)] >= FULL_SCALE_DN).any()
-    )
+    return tuple(name for name in judged if flags[name] or (values[layout.bands_of(name)] >= FULL_SCALE_DN).any())
 
 
 def _extra(head: AcquireHead, swirs: dict[str, SwirHead]) -> dict[str, Any]:

@@ -9,64 +9,17 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import numpy as np
 
 from ..instruments.fieldspec import SIMULATED_SETTING, VIRTUAL_SETTING
-from ..protocols.fieldspec_messages import (
-    DETECTOR_CHANNELS,
-    MOST_SCANS,
-    TYPE_DETECTORS,
-    Detector,
-    Setting,
-    integration_ms,
-)
-from ..protocols.fieldspec_replies import (
-    Acquired,
-    AcquireHead,
-    AnyReply,
-    Controlled,
-    Optimised,
-    SwirHead,
-    Value,
-    Version,
-    VnirHead,
-)
-from ..protocols.fieldspec_replies import Settings as SettingsReply
-from . import fieldspec_optics as optics
-from .in_front import GRID_NM, InFront, Thing
+from ..protocols.fieldspec_replies import Acquired, AnyReply, Settings, Value, Version
+from .fieldspec_optics import DARK_CORRECTION
+from .fieldspec_spectrometer import MISSING, WRONG, Spectrometer
+from .in_front import InFront
 
-_OPTIMISE_S, _RESTORE_S, _SWIR_SCAN_S = 8.0, 2.0, 0.1
+_OPTIMISE_S, _RESTORE_S, _CONTROL_S = 8.0, 2.0, 0.05
 _PIECES = 8
-_NOT_LOADED, _FAILED_READ, _FAILED_OPTIMISE, _FAILED_CONTROL, _FAILED_SCAN = 300, 400, 800, 900, 200
-_UNKNOWN, _MISSING, _WRONG = -6, -8, -19
+_FAILED_READ, _UNKNOWN = 400, -6
 _WRITES_FLASH = ("ERASE", "SAVE", "INIT,1", "INIT,2")
-
-
-@dataclass
-class Mishaps:
-    """What goes wrong when it is told to.
-
-    Attributes:
-        lamp: whether it is lit.
-        cooler_alarms: names of the detectors whose cooler gives an alarm.
-        shutter_stuck: it stays as it is.
-        errors: errbytes that the next measurements, optimisings and controls are answered with.
-        silent: so many commands are not answered at all.
-        short: so many measurements come with one channel too few.
-        twice: so many replies come twice.
-        cut: so many error replies end after their codes.
-    """
-
-    lamp: bool = True
-    cooler_alarms: tuple[str, ...] = ()
-    shutter_stuck: bool = False
-    errors: tuple[int, ...] = ()
-    silent: int = 0
-    short: int = 0
-    twice: int = 0
-    cut: int = 0
 
 
 class VirtualFieldSpec:
@@ -97,39 +50,26 @@ class VirtualFieldSpec:
         log: Callable[[str], None] | None = None,
     ) -> None:
         self.in_front = in_front
-        self.mishaps = Mishaps()
+        self.spectrometer = Spectrometer(in_front, instrument_type, seed)
+        self.mishaps = self.spectrometer.mishaps
         self.serial_number = serial_number
-        self.instrument_type = instrument_type
         self.said: list[str] = []
         """Commands that came, in order; the last thousand."""
         self._real_time, self._warm_s, self._time_scale = real_time, warm_s, time_scale
         self._not_ready_s, self._simulated = not_ready_s, simulated
         self._log = log or (lambda line: None)
-        self._dice = np.random.default_rng(seed)
         self._greeting_dice = random.Random(seed)
         self._on_since_s: float | None = None
         self._fresh = True
-        self._measured = 0
         self._outbox: deque[tuple[float, bytes]] = deque()
-        self._reset()
-
-    def _reset(self) -> None:
-        self._outbox.clear()
-        self._settings = optics.Settings()
-        self._loaded = False
         self._busy_until_s = 0.0
-
-    @property
-    def detectors(self) -> tuple[str, ...]:
-        """Names of its detectors."""
-        return TYPE_DETECTORS[self.instrument_type]
 
     # --- what `VirtualProbe` asks of a player -------------------------------------------------------------
 
     @property
     def measured(self) -> int:
         """Measurements made since power-up."""
-        return self._measured
+        return self.spectrometer.measured
 
     @property
     def held_frames(self) -> int:
@@ -153,8 +93,8 @@ class VirtualFieldSpec:
 
     def power_cycle(self, now_s: float) -> None:
         """Switch off and on: cold, nothing loaded, everything at its default."""
-        self._reset()
-        self._measured = 0
+        self.cable_pulled()
+        self.spectrometer.reset()
         self._on_since_s, self._fresh = now_s, False
 
     def press_button(self, now_s: float) -> bool:
@@ -224,200 +164,51 @@ class VirtualFieldSpec:
             self._log(f"{text}: would write an instrument's flash; no program may send that")
             return Value(_FAILED_READ, _UNKNOWN, name, 0.0, 0), 0.0
         if name == "V" and not parameters:
-            return Version(100, 0, "stibium virtual", 1.5, self.instrument_type), 0.0
+            return Version(100, 0, "stibium virtual", 1.5, self.spectrometer.instrument_type), 0.0
         if text == "RESTORE,1":
-            self._loaded = True
+            self.spectrometer.loaded = True
             values = self._flash()
-            return SettingsReply(100, 0, tuple(values.items()), len(values), 0), _RESTORE_S
+            return Settings(100, 0, tuple(values.items()), len(values), 0), _RESTORE_S
         if name == "INIT" and parameters[:1] == ["0"]:
             return self._read(parameters), 0.0
         if text == "ABORT":
             return Value(100, 0, "ABORT", 0.0, 0), 0.0
         if name == "OPT":
-            return self._optimise(parameters, now_s), _OPTIMISE_S
+            return self.spectrometer.optimise(parameters, self._on_s(now_s), self._error(now_s)), _OPTIMISE_S
         if name == "IC":
-            return self._control(parameters, now_s), 0.05
+            return self.spectrometer.control(parameters, self._error(now_s)), _CONTROL_S
         if name == "A":
-            return self._acquire(parameters, now_s)
+            return self.spectrometer.acquire(parameters, self._on_s(now_s), self._error(now_s))
         return Value(_FAILED_READ, _UNKNOWN, name[:20], 0.0, 0), 0.0
 
     def _flash(self) -> dict[str, float]:
+        whole = self.spectrometer.instrument_type == 13
         values = {
             "SerialNumber": float(self.serial_number),
             "StartingWavelength": 350.0,
             "EndingWavelength": 2500.0,
             "VStartingWavelength": 350.0,
             "VEndingWavelength": 1000.0,
-            "S1StartingWavelength": 1001.0 if self.instrument_type == 13 else 1000.0,
+            "S1StartingWavelength": 1001.0 if whole else 1000.0,
             "S1EndingWavelength": 1800.0,
-            "S2StartingWavelength": 1801.0 if self.instrument_type == 13 else 1800.0,
+            "S2StartingWavelength": 1801.0 if whole else 1800.0,
             "S2EndingWavelength": 2500.0,
-            "VDarkCurrentCorrection": optics.DARK_CORRECTION,
+            "VDarkCurrentCorrection": DARK_CORRECTION,
             VIRTUAL_SETTING: 1.0,
         }
         return values | ({SIMULATED_SETTING: 1.0} if self._simulated else {})
 
     def _read(self, parameters: list[str]) -> Value:
         if len(parameters) < 2:
-            return Value(_FAILED_READ, _MISSING, "", 0.0, 0)
+            return Value(_FAILED_READ, MISSING, "", 0.0, 0)
         values = self._flash()
         if parameters[1] not in values:
-            return Value(_FAILED_READ, _WRONG, parameters[1][:29], 0.0, 0)
+            return Value(_FAILED_READ, WRONG, parameters[1][:29], 0.0, 0)
         return Value(100, 0, parameters[1], values[parameters[1]], 1)
 
-    def _told_error(self, now_s: float) -> int:
+    def _error(self, now_s: float) -> int:
         if self.mishaps.errors:
             errbyte, *rest = self.mishaps.errors
             self.mishaps.errors = tuple(rest)
             return errbyte
         return -12 if self._awake_s(now_s) < self._not_ready_s else 0
-
-    def _light(self) -> Thing:
-        thing = self.in_front.now
-        return thing if self.mishaps.lamp else replace(thing, reflectance=np.zeros_like(GRID_NM))
-
-    def _optimise(self, parameters: list[str], now_s: float) -> Optimised:
-        mask = int(parameters[0]) if parameters and parameters[0].isdigit() else 0
-        if not 0 < mask < 8:
-            return Optimised(_FAILED_OPTIMISE, _MISSING if not parameters else _WRONG, 0, 0, 0, 0, 0)
-        errbyte = self._told_error(now_s)
-        settings, on_s = self._settings, self._on_s(now_s)
-        gain, offset, step = list(settings.gain), list(settings.offset), settings.step
-        for detector, bit, error in (("VNIR", 1, -15), ("SWIR1", 2, -16), ("SWIR2", 4, -17)):
-            if errbyte or not mask & bit or detector not in self.detectors:
-                continue
-            nm, light = self._seen_by(detector)
-            if detector == "VNIR":
-                found = None if settings.closed else optics.optimise_vnir(nm, light, on_s)
-                errbyte, step = (error, step) if found is None else (0, found)
-            else:
-                both = optics.optimise_swir(detector, nm, light, on_s)
-                number = ("SWIR1", "SWIR2").index(detector)
-                errbyte = error if both is None else 0
-                gain[number], offset[number] = both or (gain[number], offset[number])
-        if errbyte:
-            return Optimised(_FAILED_OPTIMISE, errbyte, 0, 0, 0, 0, 0)
-        settings.step, settings.gain, settings.offset = step, (gain[0], gain[1]), (offset[0], offset[1])
-        self.in_front.referenced()
-        return Optimised(100, 0, step, *settings.gain, *settings.offset)
-
-    def _control(self, parameters: list[str], now_s: float) -> Controlled:
-        try:
-            detector, setting, value = map(int, parameters)
-            _check_control(detector, setting, value)
-        except ValueError:
-            return Controlled(_FAILED_CONTROL, _MISSING if len(parameters) < 3 else _WRONG, 0, 0, 0)
-        errbyte = self._told_error(now_s)
-        if errbyte:
-            return Controlled(_FAILED_CONTROL, errbyte, detector, setting, value)
-        settings = self._settings
-        if setting == Setting.SHUTTER and not self.mishaps.shutter_stuck:
-            settings.closed = bool(value)
-        elif setting == Setting.INTEGRATION:
-            settings.step = value
-        elif setting in (Setting.GAIN, Setting.OFFSET) and detector != Detector.VNIR:
-            name = "gain" if setting == Setting.GAIN else "offset"
-            pair = list(getattr(settings, name))
-            pair[detector] = value
-            setattr(settings, name, (pair[0], pair[1]))
-        return Controlled(100, 0, detector, setting, value)
-
-    def _acquire(self, parameters: list[str], now_s: float) -> tuple[Acquired, float]:
-        scans = int(parameters[1]) if len(parameters) > 1 and parameters[1].isdigit() else 0
-        if parameters[:1] != ["1"] or not 0 < scans <= MOST_SCANS:
-            return self._no_scan(_FAILED_SCAN, _MISSING if len(parameters) < 2 else _WRONG), 0.0
-        if not self._loaded:
-            return self._no_scan(_NOT_LOADED, -1), 0.0
-        errbyte = self._told_error(now_s)
-        if errbyte:
-            return self._no_scan(_FAILED_SCAN, errbyte), 0.0
-        self._measured += 1
-        reply = self._measure(scans, now_s)
-        if self._settings.closed and "VNIR" in self.detectors:
-            self.in_front.referenced()
-        else:
-            self.in_front.measured()
-        step_s = integration_ms(self._settings.step) / 1000 if "VNIR" in self.detectors else 0.0
-        swir_s = _SWIR_SCAN_S if len(self.detectors) > 1 or "VNIR" not in self.detectors else 0.0
-        return reply, scans * max(step_s, swir_s)
-
-    def _no_scan(self, header: int, errbyte: int) -> Acquired:
-        head = AcquireHead(header, errbyte, instrument_type=self.instrument_type)
-        return Acquired(head, np.zeros(sum(self._wavelengths(d).size for d in self.detectors)))
-
-    def _wavelengths(self, detector: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """As delivered: with both others there, each detector ends where the next one begins."""
-        if self.instrument_type == 13:
-            first, last = optics.RANGES_NM[detector]
-            return np.arange(first, last + 1)
-        first = {"VNIR": 350.0, "SWIR1": 1000.0, "SWIR2": 1800.0}[detector]
-        return first + np.arange(DETECTOR_CHANNELS[detector], dtype=np.float64)
-
-    def _seen_by(self, detector: str) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-        nm = self._wavelengths(detector)
-        return nm, np.interp(nm, GRID_NM, self._light().reflectance)
-
-    def _measure(self, scans: int, now_s: float) -> Acquired:
-        on_s, settings = self._on_s(now_s), self._settings
-        frames = {}
-        for detector in self.detectors:
-            nm, light = self._seen_by(detector)
-            if detector == "VNIR":
-                frames[detector] = optics.vnir(nm, light, settings, on_s, scans, self._dice)
-            else:
-                # The shutter is the VNIR's: the others see what is in front whatever it does.
-                frames[detector] = optics.swir(detector, nm, light, settings, on_s, scans, self._dice)
-        minutes = int(on_s // 60)
-        head = AcquireHead(
-            100,
-            0,
-            sample_count=scans,
-            voltage=5 if self.mishaps.lamp else 0,
-            current=1 if self.mishaps.lamp else 0,
-            temperature=25,
-            instrument_hours=1200 + minutes // 60,
-            instrument_minutes=minutes % 60,
-            instrument_type=self.instrument_type,
-            vnir=self._vnir_head(frames, scans),
-            swir1=self._swir_head("SWIR1", frames, scans),
-            swir2=self._swir_head("SWIR2", frames, scans),
-        )
-        return Acquired(head, np.concatenate([frames[detector].values for detector in self.detectors]))
-
-    def _vnir_head(self, frames: dict[str, optics.Frame], scans: int) -> VnirHead:
-        frame = frames.get("VNIR")
-        if frame is None:
-            return VnirHead()
-        return VnirHead(
-            integration=self._settings.step,
-            scans=scans,
-            max_channel=int(frame.values.max()),
-            min_channel=int(frame.values.min()),
-            saturation=int(frame.saturated),
-            shutter=int(self._settings.closed),
-            drift=frame.drift,
-        )
-
-    def _swir_head(self, detector: str, frames: dict[str, optics.Frame], scans: int) -> SwirHead:
-        frame = frames.get(detector)
-        if frame is None:
-            return SwirHead()
-        number = ("SWIR1", "SWIR2").index(detector)
-        return SwirHead(
-            tec_status=int(detector in self.mishaps.cooler_alarms),
-            tec_current=700,
-            max_channel=int(frame.values.max()),
-            min_channel=int(frame.values.min()),
-            saturation=int(frame.saturated),
-            a_scans=scans,
-            b_scans=scans,
-            gain=self._settings.gain[number],
-            offset=self._settings.offset[number],
-            dark_subtracted=1,
-        )
-
-
-def _check_control(detector: int, setting: int, value: int) -> None:
-    ranges = {0: (-1, 15), 1: (0, 4096), 2: (0, 4096), 3: (0, 1), 4: (0, 1)}
-    if detector not in (0, 1, 2) or setting not in ranges or not ranges[setting][0] <= value <= ranges[setting][1]:
-        raise ValueError("out of range")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import astuple, dataclass, field
-from typing import ClassVar, TypeAlias, TypeVar
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Reply:
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">ii")
 
     @classmethod
-    def _numbers(cls, data: bytes) -> tuple[int, ...]:
+    def _numbers(cls, data: bytes) -> tuple[Any, ...]:
         return cls._LAYOUT.unpack(_exactly(data, cls._LAYOUT.size, cls.__name__))
 
 
@@ -241,7 +241,7 @@ class AcquireHead(Reply):
         """Read the structure; ProtocolError if its length is another."""
         numbers = cls._numbers(data)
         vnir, swir1, swir2 = VnirHead(*numbers[12:20]), SwirHead(*numbers[20:33]), SwirHead(*numbers[33:46])
-        return cls(*numbers[:12], vnir=vnir, swir1=swir1, swir2=swir2)
+        return replace(cls(*numbers[:12]), vnir=vnir, swir1=swir1, swir2=swir2)
 
     def pack(self) -> bytes:
         """Return the structure."""
