@@ -11,6 +11,7 @@ __all__ = [
     "InstrumentExchangedError",
     "LogError",
     "MeasurementError",
+    "NoReplyError",
     "NoSuchPortError",
     "NothingLeftError",
     "PortError",
@@ -77,6 +78,10 @@ class PositionError(StibiumError, ValueError):
 
 class ProtocolError(StibiumError, ValueError):
     """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
+
+
+class NoReplyError(StibiumError, TimeoutError):
+    """The instrument did not answer in time, or not all of its answer came."""
 
 
 class InstrumentError(StibiumError, RuntimeError):

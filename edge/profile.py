@@ -13,6 +13,7 @@ from typing import Any
 
 from ..firmware_configs import probes
 from .errors import ProfileError
+from .profile_fieldspec import FieldSpecProfile, parse_fieldspec
 from .profile_rules import ReferenceMaterial, Rules, parse_rules
 
 if sys.version_info >= (3, 11):
@@ -63,6 +64,13 @@ class Profile:
     patience: Patience = Patience()
     rules: Rules = field(default_factory=Rules)
     reference_material: ReferenceMaterial = field(default_factory=ReferenceMaterial)
+    fieldspec: FieldSpecProfile | None = None
+    """Set if `protocol` is "fieldspec"."""
+
+    @property
+    def default_port(self) -> str | None:
+        """Where the instrument is if nobody says otherwise; None where no such place is known."""
+        return self.fieldspec.address if self.fieldspec else None
 
 
 _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
@@ -72,7 +80,7 @@ _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
 }
 _TEXTS = ("name", "protocol")
 _RULES = ("rules", "reference_material")
-_PROTOCOLS = ("framed",)
+_PROTOCOLS = ("framed", "fieldspec")
 _HIGHEST = {
     "baudrate": 12_000_000,
     "scans": 0xFFFF,
@@ -124,7 +132,7 @@ def parse_profile(text: str, source: str) -> Profile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{source}: not TOML: {error}") from None
-    _refuse_unknown(document, [*_TEXTS, *_SECTIONS, *_RULES], source, "")
+    _refuse_unknown(document, [*_TEXTS, *_SECTIONS, *_RULES, "fieldspec"], source, "")
     found: dict[str, Any] = {}
     for key in _TEXTS:
         if key in document:
@@ -142,6 +150,10 @@ def parse_profile(text: str, source: str) -> Profile:
         numbers = {key: _number(table[key], defaults[key], key, f"{source}: {section}.{key}") for key in table}
         found[section] = kind(**numbers)
     found["rules"], found["reference_material"] = parse_rules(document, source)
+    if found.get("protocol") == "fieldspec":
+        found["fieldspec"] = parse_fieldspec(document.get("fieldspec", {}), source)
+    elif "fieldspec" in document:
+        raise ProfileError(f'{source}: [fieldspec] needs protocol = "fieldspec"')
     return Profile(**found)
 
 
