@@ -6,14 +6,18 @@ from ..converters.spectra.errors import StibiumError
 
 __all__ = [
     "BundleError",
+    "ExportError",
     "InstrumentError",
+    "InstrumentExchangedError",
     "LogError",
     "MeasurementError",
+    "NoReplyError",
     "NoSuchPortError",
     "NothingLeftError",
     "OutputError",
     "PortError",
     "PortGoneError",
+    "PositionError",
     "PreprocessError",
     "ProfileError",
     "ProtocolError",
@@ -65,8 +69,20 @@ class PortGoneError(PortError):
     """A port that was open has hung up: unplugged, or the other side closed it."""
 
 
+class InstrumentExchangedError(PortError):
+    """Another instrument answers on a port than the one that was identified there."""
+
+
+class PositionError(StibiumError, ValueError):
+    """A source of positions that is written in a way nobody understands."""
+
+
 class ProtocolError(StibiumError, ValueError):
     """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
+
+
+class NoReplyError(StibiumError, TimeoutError):
+    """The instrument did not answer in time, or not all of its answer came."""
 
 
 class InstrumentError(StibiumError, RuntimeError):
@@ -87,3 +103,7 @@ class LogError(StibiumError, OSError):
 
 class OutputError(StibiumError, OSError):
     """Results that cannot be written where they should be shown; they are in the log."""
+
+
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""
