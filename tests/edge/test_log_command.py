@@ -365,7 +365,8 @@ def test_reprocess_says_what_cannot_be_made_again(tmp_path: Path, soils: list[Sp
     assert plain["before_interval"] == "(10.0 - 900)"
     assert "points" not in str(plain["flags"])
     assert "how its points scatter is not known" in str(mean["flags"])
-    assert refused["reason"] == "covers 350-1075 nm; the model needs 350-2500 nm"
+    first_nm, last_nm = read_bundle(other_model).recipe.range_nm
+    assert refused["reason"] == f"covers 350-1075 nm; the model needs {first_nm:g}-{last_nm:g} nm"
     # It is said again by whoever reads the log later.
     later = records(run("log", path, "--format", "jsonl"))
     assert "how its points scatter is not known" in str(later[1]["flags"])
