@@ -74,6 +74,11 @@ class FaultLine:
         """What becomes of the bytes that pass; may be set at any time."""
         self.heard: dict[Way, bytearray] = {"<": bytearray(), ">": bytearray()}
         """What has passed since the cable was last plugged in, before it was spoiled."""
+        self.said = b""
+        """The last that the host said, as it came in one piece."""
+        self.commands: list[int] = []
+        self.replies: list[int] = []
+        """How many bytes had passed to the instrument after each piece, and from it before."""
         self.cut_count = 0
         self._cut = next(self._cuts, None)
         end.plug()
@@ -198,6 +203,10 @@ class FaultLine:
         cut = self._cut if self._cut is not None and self._cut.way == way else None
         if cut is not None:
             data = data[: max(cut.after_bytes - len(self.heard[way]), 0)]
+        if way == ">":
+            self.said = data
+            self.replies.append(len(self.heard["<"]))
+            self.commands.append(len(self.heard[">"]) + len(data))
         self.heard[way] += data
         on(self.spoil(way, data))
         if cut is not None and len(self.heard[way]) >= cut.after_bytes:
@@ -230,6 +239,6 @@ class FaultLine:
 
     def _plug(self) -> None:
         self._plug_at_s = None
-        for passed in self.heard.values():
-            passed.clear()
+        for passed in (*self.heard.values(), self.commands, self.replies):
+            passed.clear()  # type: ignore[attr-defined]
         self._end.plug()
