@@ -130,12 +130,14 @@ class Routine:
         """What forbids estimates until it is put right, such as shifted wavelengths."""
         self.instrument_key = ""
         self.boot: int | None = None
+        self.resumed = self.device_restarted = False
+        """Nothing was measured since the session was taken up again; this device was switched off in between."""
         self.named: Planned | None = None
         self.notes: list[str] = []
         self._want: deque[Step] = deque()
         self._waived = False
         self._over = False
-        self._failures = 0
+        self._failures = self._useless = 0
         self._before: Scan | None = None
         self._since_panel: list[str] = []
         self._clock_remarks: list[Finding] = []
@@ -206,10 +208,10 @@ class Routine:
             return Step.DISK
         if not self.warm_up_skipped and warming_up(self._rules, self._on_for_min()):
             return Step.WARM_UP
-        if self._want:
-            return self._want[0]
         if self.instrument.identity.optimises and self.settings.optimise and not self.optimised:
             return Step.OPTIMISE
+        if self._want:
+            return self._want[0]
         if not self._waived and self.references.complaints(self.valid_min(), self.monotonic()):
             self._want.extend(self._reference_steps())
             return self._want[0]
@@ -388,6 +390,7 @@ class Routine:
             return
         self._failures = 0
         self._drop_wish()
+        self._want.clear()
         self.optimised = True
         self.references.forget()
         self._happened("optimised", f"optimised: {settings}", details=dict(settings.values))
@@ -401,9 +404,12 @@ class Routine:
         self._tell_remarks(found, scan_id)
         if refusing(found):
             self._happened("reference_refused", f"{kind}: {reason(found)}", "refused", {"scan_id": scan_id})
+            if kind == "white" and any(finding.code == "saturated" for finding in found):
+                self.optimised = False
             self._count_failure(found)
             return False
-        self._failures = 0
+        if kind == "white":
+            self._useless = 0
         if self._want and self._want[0].value == kind:
             self._want.popleft()
         if kind == "white":
@@ -458,7 +464,7 @@ class Routine:
             self._happened("wavelength_check", reason(wrong), "refused", details)
             self._count_failure(wrong)
             return
-        self._failures = 0
+        self._useless = 0
         self._drop_wish()
         self.wavelength_checked_s = scan.taken_s
         self.standing = [f for f in self.standing if f.code != "wavelength_shift"] + wrong
@@ -655,7 +661,7 @@ class Routine:
             self._tell_losses()
             self._failed(stored_as, error)
             return None
-        self._failures = 0 if kind == "target" else self._failures
+        self._failures = 0
         scan = replace(scan, extra={**scan.extra, "host_boot": host_boot(), "monotonic_s": scan.taken_s})
         nm = instrument.wavelengths_nm
         scan_id = log.add_scan(
@@ -674,17 +680,21 @@ class Routine:
             self._clock_remarks.append(finding)
             self._happened("clock", finding.text, "warning")
         if self.boot is not None and scan.boot != self.boot:
-            self.on_since_s, self.warm_up_skipped, self.optimised = self.monotonic(), False, False
-            self.references.give_up(
-                Finding("reference_restart", "white reference from before the instrument was switched off and on")
-            )
-            self._happened(
-                "restarted",
-                "the instrument was switched off and on: warm up again",
-                "warning",
-                {"host_boot": host_boot(), "monotonic_s": self.on_since_s},
-            )
+            self._restarted(cold=not self.resumed or self.device_restarted)
+        self.resumed = False
         self.boot = scan.boot
+
+    def _restarted(self, cold: bool) -> None:
+        """Dark and white are void; if the instrument was off for all we know, it has to warm up again too."""
+        void = "white reference from before the instrument was switched off and on"
+        self.references.give_up(Finding("reference_restart", void))
+        self.optimised = False
+        text = "the instrument was switched off and on"
+        if cold:
+            self.on_since_s, self.warm_up_skipped = self.monotonic(), False
+            text += ": warm up again"
+        details = {"host_boot": host_boot(), "monotonic_s": self.on_since_s}
+        self._happened("restarted" if cold else "references_void", text, "warning", details)
 
     def _tell_losses(self) -> None:
         for loss in self.instrument.losses():
@@ -698,10 +708,10 @@ class Routine:
             raise InstrumentError(f"{name}: {self._failures} measurements in a row failed; see above") from error
 
     def _count_failure(self, found: list[Finding]) -> None:
-        self._failures += 1
-        if self._failures >= MOST_FAILURES:
+        self._useless += 1
+        if self._useless >= MOST_FAILURES:
             raise InstrumentError(
-                f"{self.instrument.name}: {self._failures} measurements in a row are no use: {reason(found)}"
+                f"{self.instrument.name}: {self._useless} measurements in a row are no use: {reason(found)}"
             )
 
     # --- the log ----------------------------------------------------------------------------------------------
