@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +22,6 @@ from .estimate import Estimate, Refusal
 from .log_rows import NOTHING_MORE, ReadingFacts, estimate_columns, point_columns, reading_columns
 from .log_schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
 from .log_sessions import StoredScanKind, grid_id_of, now
-from .log_spectra import read_spectra_of_log
 from .replicates import MeanSpectrum
 
 if TYPE_CHECKING:
@@ -66,6 +65,13 @@ def default_log_path() -> Path:
         return Path(named)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "stibium" / "readings.db"
+
+
+def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spectrum]]:
+    """Give every reading of a log as (id, Spectrum); see `log_spectra.read_spectra_of_log`."""
+    from .log_spectra import read_spectra_of_log as read
+
+    return read(path)
 
 
 class Log:

@@ -24,6 +24,7 @@ from stibium.edge.errors import LogError
 from stibium.edge.estimate import Refusal
 from stibium.edge.log import Log, ReadingFacts, Result
 from stibium.edge.log_history import unfinished_sessions
+from stibium.edge.log_read import iter_entries, open_for_reading
 
 KILLS = int(os.environ.get("STIBIUM_KILLS", "40"))
 """How often the writer is killed; more in a long run."""
@@ -303,6 +304,17 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
         assert log.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert log.database.execute("PRAGMA synchronous").fetchone() == (2,)
         assert log.database.execute("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+def test_a_log_on_a_full_disk_is_read(small_disk: Path) -> None:
+    path = small_disk / "log.db"
+    with Log(path) as log:
+        log.add([Result(spectrum, Refusal("x", "y")) for spectrum in spectra_of(4)])
+    fill(small_disk, 0)
+    with open_for_reading(path) as db:
+        assert [entry.outcome.sample_id for entry in iter_entries(db)] == [""] * 4
+    with pytest.raises(LogError, match="free space"):
+        Log(path)
 
 
 def test_room_is_that_of_the_disk(tmp_path: Path) -> None:
