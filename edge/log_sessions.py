@@ -142,4 +142,4 @@ def _plain(value: object) -> object:
 
 def plain_text(text: str) -> str:
     """Replace what is no UTF-8, as in a name typed or read in another encoding; SQLite takes no such text."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not text.isascii() else text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
