@@ -21,7 +21,7 @@ from .errors import LogError
 from .estimate import Estimate, Refusal
 from .log_rows import NOTHING_MORE, ReadingFacts, estimate_columns, point_columns, reading_columns
 from .log_schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
-from .log_sessions import StoredScanKind, grid_id_of, now
+from .log_sessions import StoredScanKind, grid_id_of, now, plain_text
 from .replicates import MeanSpectrum
 
 if TYPE_CHECKING:
@@ -305,9 +305,9 @@ class Log:
                     reading_id,
                     stored_at,
                     self._software,
-                    outcome.source,
-                    outcome.sample_id,
-                    outcome.reason,
+                    plain_text(outcome.source),
+                    plain_text(outcome.sample_id),
+                    plain_text(outcome.reason),
                     model_id,
                     session_id,
                 ),

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from stibium.edge.estimate import Refusal
 from stibium.edge.log import Log, ReadingFacts, Result
 from stibium.edge.log_history import unfinished_sessions
 from stibium.edge.log_read import iter_entries, open_for_reading
+from stibium.edge.replicates import mean_spectrum
 
 KILLS = int(os.environ.get("STIBIUM_KILLS", "40"))
 """How often the writer is killed; more in a long run."""
@@ -304,6 +306,28 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
         assert log.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert log.database.execute("PRAGMA synchronous").fetchone() == (2,)
         assert log.database.execute("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+def test_the_reserve_and_the_least_room_hold_many_samples(tmp_path: Path) -> None:
+    path, nm = tmp_path / "log.db", np.arange(350.0, 2501.0)
+    point = replace(spectra_of(1, nm.size)[0], wavelengths_nm=nm)
+    with Log(path) as log:
+        session = log.begin_session(port="p")
+
+        def on_disk() -> int:
+            return path.stat().st_size + Path(f"{path}-wal").stat().st_size
+
+        before = on_disk()
+        ids = [
+            log.add_scan(a_scan(number), session_id=session, kind="target", wavelengths_nm=nm) for number in range(5)
+        ]
+        about = ReadingFacts(session_id=session, scan_ids=tuple((scan_id, "target") for scan_id in ids))
+        log.add([Result(mean_spectrum([point] * 5), Refusal("x", "y"), about)])
+        sample = on_disk() - before
+    # docs/log.md says 0.3 MB, before the journal is used again.
+    assert sample < 300_000
+    assert 5 * sample < RESERVE_BYTES
+    assert 50 * sample < LEAST_BYTES
 
 
 def test_a_log_on_a_full_disk_is_read(small_disk: Path) -> None:

@@ -223,6 +223,13 @@ def test_a_reading_of_scans_that_are_not_there_is_not_stored(
     assert len(entries(full_log, every=True)) == 5
 
 
+def test_names_in_another_encoding_are_stored(tmp_path: Path, soils: list[Spectrum]) -> None:
+    name = os.fsdecode(b"Covas do Bar\xe3o")
+    with Log(tmp_path / "log.db") as log:
+        log.add([Result(replace(soils[0], sample_id=name, source=name, comment=name), Refusal(name, name, name))])
+    assert names(entries(tmp_path / "log.db")) == ["Covas do Bar?o"]
+
+
 def test_an_older_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     make_old_log(path, 1, spectra_of(3))
