@@ -76,7 +76,8 @@ def add_scan(
         (
             session_id,
             now(),
-            scan.measured_at.isoformat(),
+            # All in one time zone, so that the newest can be found.
+            scan.measured_at.astimezone(timezone.utc).isoformat(),
             plain_text(scan.key[0]),
             int(scan.boot),
             int(scan.number),

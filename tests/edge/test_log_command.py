@@ -156,6 +156,15 @@ def test_filters_choose_for_lists_and_exports_alike(full_log: Path, tmp_path: Pa
     assert chosen("--since", "2020-01-01T12:00", "--element", "Sb") == ["T0", "T1", "T2"]
 
 
+def test_the_last_ones(full_log: Path, tmp_path: Path) -> None:
+    listed = records(run("log", full_log, "--last", 2, "--format", "jsonl"))
+    assert [record["sample_id"] for record in listed] == ["T3", "T4"]
+    assert len(records(run("log", full_log, "--events", "--last", 1, "--format", "jsonl"))) == 1
+    assert len(records(run("log", full_log, "--last", 9, "--format", "jsonl"))) == 5
+    run("log", full_log, "--last", 1, "--sample", "T[01]", "--export", tmp_path / "one", "--as", "asd")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["T1.asd"]
+
+
 def test_a_day_means_the_whole_day_where_the_device_is(tmp_path: Path, soils: list[Spectrum]) -> None:
     path = tmp_path / "old.db"
     make_old_log(path, 2, [soils[0]])  # stored 2025-05-01T10:00 UTC

@@ -304,6 +304,30 @@ def test_a_log_on_a_disk_that_cannot_be_written_is_read(full_log: Path, mounted:
         entries(mounted / "log.db")
 
 
+def test_a_log_that_may_not_be_written_is_read(full_log: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everything; the test with a file system of its own stands for this one")
+    full_log.chmod(0o444)
+    full_log.parent.chmod(0o555)
+    try:
+        assert names(entries(full_log)) == ["T0", "T1", "T2", "T3", "T4"]
+        with pytest.raises(LogError, match="permission is needed"):
+            Log(full_log)
+    finally:
+        full_log.parent.chmod(0o755)
+
+
+def test_what_is_stored_while_a_list_is_read_does_not_disturb_it(full_log: Path, soils: list[Spectrum]) -> None:
+    with Log(full_log) as log, open_for_reading(full_log) as db:
+        seen = []
+        for entry in iter_entries(db):
+            seen.append(entry.outcome.sample_id)
+            log.add([Result(soils[0], Refusal("x", "stored meanwhile", "N"))])
+    # Each of the streams that are merged is one moment of the log; a later moment may have more, never less.
+    assert [name for name in seen if name != "N"] == ["T0", "T1", "T2", "T3", "T4"]
+    assert len(entries(full_log)) == 5 + len(seen)
+
+
 MEMORY = """
 import resource, sys
 from stibium.edge.log_read import iter_entries, open_for_reading
