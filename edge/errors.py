@@ -49,6 +49,14 @@ class BundleError(StibiumError, ValueError):
     """A model file that is damaged, foreign, or of a version this program does not know."""
 
 
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""
+
+
+class OutputError(StibiumError, OSError):
+    """Results that cannot be written where they should be shown; they are in the log."""
+
+
 class RecordingError(StibiumError, ValueError):
     """A recording of a port that is none, or has a line that cannot be read."""
 
@@ -99,11 +107,3 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
-
-
-class OutputError(StibiumError, OSError):
-    """Results that cannot be written where they should be shown; they are in the log."""
-
-
-class ExportError(StibiumError, OSError):
-    """A file that readings are exported to cannot be written."""
