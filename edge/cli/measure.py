@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ...converters.spectra.errors import StibiumError
 from ..profile import DEFAULT_PROFILE, profile_text, read_profile
 from ..quality_control import Stated
 from ..report import Report
@@ -182,8 +183,11 @@ def measure(
             _lead(routine, lines, notes, stop, screen)
         except KeyboardInterrupt:
             code = 130
-        finally:
-            _end(routine, screen)
+        except StibiumError:
+            # The port has gone, or the disk is full: whatever it is, the day is not over.
+            _end(routine, screen, over=False)
+            raise
+        _end(routine, screen)
     ctx.exit(code or _exit_code(routine))
 
 
@@ -207,13 +211,15 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
                 routine.do(command)
 
 
-def _end(routine: Routine, screen: Screen) -> None:
-    ended = routine.close()
+def _end(routine: Routine, screen: Screen, over: bool = True) -> None:
+    ended = over and routine.close()
     for remark in routine.instrument.remarks():
         screen.say(remark)
     controls = f", {routine.failed_controls} controls FAILED" if routine.failed_controls else ""
     screen.say(f"{routine.estimated} estimated, {routine.refused} refused{controls}")
-    if not ended:
+    if not over:
+        screen.say(f"--resume goes on with {routine.planned.sample_id}")
+    elif not ended:
         screen.say(f"{routine.planned.sample_id} is half measured; --resume goes on with it")
 
 

@@ -15,6 +15,7 @@ import pytest
 from fault_line import Cut, FaultLine, Way
 from line_processes import PATIENCE_S
 from measure_process import Measurer, shown_in
+from shots import shipped_bundle
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.probe.ends import PtyEnd, TcpEnd
 from stibium.edge.probe.fieldspec_instrument import VirtualFieldSpec
@@ -34,7 +35,7 @@ def test_killed_again_and_again_a_measuring_day_goes_on(
     tiny_bundle: Path, soils: list[Spectrum], tmp_path: Path
 ) -> None:
     dice = random.Random(31)
-    samples, points, kills = 24, 3, 14
+    samples, points, kills = 24, 3, 10
     spectra = numbered(soils, samples * points + kills)
     measurer = Measurer(tmp_path, tiny_bundle, "framed")
     options = ("--count", str(samples), "--points", str(points))
@@ -79,6 +80,26 @@ def scans_in(database: Path) -> int:
 # --- the FieldSpec ---------------------------------------------------------------------------------------
 
 
+class Field(InFront):
+    """What lies before the probe, with somebody who puts it on the panel when the program is started again.
+
+    Nobody moves the probe for the single scan by which the driver tells whether the instrument was switched off.
+    """
+
+    instrument: VirtualFieldSpec
+
+    def measured(self) -> None:
+        """See `InFront`."""
+        if self.instrument.said[-1] == "A,1,1":
+            self._before = None
+        else:
+            super().measured()
+
+    def panel_first(self) -> None:
+        """Put the probe on the white panel, until the white reference is taken."""
+        self._begun, self._queue = False, []
+
+
 @dataclass
 class Bench:
     """A virtual FieldSpec, its cable, and what lies before it."""
@@ -86,13 +107,18 @@ class Bench:
     line: FaultLine
     probe: VirtualProbe
     instrument: VirtualFieldSpec
-    spectra: list[Spectrum]
+    field: Field
+
+    def panel_first(self) -> None:
+        """See `Field`."""
+        self.probe.call(self.field.panel_first)
 
 
 @contextmanager
 def fieldspec(spectra: list[Spectrum], cuts: Iterable[Cut] = (), power: bool = False) -> Iterator[Bench]:
     """Put up a FieldSpec; with `power` each cut switches it off and on as well."""
-    instrument = VirtualFieldSpec(InFront(things_from(spectra)))
+    field = Field(things_from(spectra))
+    instrument = field.instrument = VirtualFieldSpec(field)
     with VirtualProbe(instrument, TcpEnd("127.0.0.1", 0)) as probe:
 
         def cut() -> None:
@@ -105,14 +131,17 @@ def fieldspec(spectra: list[Spectrum], cuts: Iterable[Cut] = (), power: bool = F
 
         line = FaultLine(("127.0.0.1", int(probe.name.rpartition(":")[2])), TcpEnd("127.0.0.1", 0), cuts, cut)
         with line:
-            yield Bench(line, probe, instrument, spectra)
+            yield Bench(line, probe, instrument, field)
 
 
-def assert_these_soils(measurer: Measurer, spectra: list[Spectrum]) -> list[int]:
+ALL_READINGS = "SELECT sample_id, spectrum FROM readings ORDER BY id"
+
+
+def assert_these_soils(measurer: Measurer, spectra: list[Spectrum], which: str = ALL_READINGS) -> list[int]:
     """Each reading is the reflectance of a soil that lay there, in their order and none twice; give which."""
     truth = np.array([spectrum.values for spectrum in spectra])
     found = []
-    for name, blob in measurer.rows("SELECT sample_id, spectrum FROM readings ORDER BY id"):
+    for name, blob in measurer.rows(which):
         values = np.frombuffer(blob, "<f4").astype(np.float64)
         apart = np.sqrt(np.mean((truth - values) ** 2, axis=1))
         assert apart.min() < 0.01, f"{name} is no soil that was measured"
@@ -130,29 +159,61 @@ def places_in_each_state(line: FaultLine) -> list[Cut]:
     return [Cut(way, at) for way, at in places]
 
 
-@pytest.mark.parametrize("power", [False, True], ids=["cable", "power"])
-def test_a_fieldspec_that_hangs_up_in_every_state(
-    tiny_bundle: Path, distinct: list[Spectrum], tmp_path: Path, power: bool
-) -> None:
-    undisturbed = Measurer(mkdir(tmp_path / "undisturbed"), tiny_bundle, "fieldspec")
+@pytest.fixture(scope="module")
+def states(distinct: list[Spectrum], tmp_path_factory: pytest.TempPathFactory) -> list[Cut]:
+    """Places to break the line at, from an undisturbed day: connecting, optimising, dark, white, soils."""
+    measurer = Measurer(tmp_path_factory.mktemp("undisturbed"), shipped_bundle(), "fieldspec")
     with fieldspec(distinct) as on:
-        done = undisturbed.run(on.line.name, "--count", "3", "--points", "1")
+        done = measurer.run(on.line.name, "--count", "3", "--points", "1")
         assert done.code == 0, done.err
-        states = places_in_each_state(on.line)
-    assert_these_soils(undisturbed, distinct)
-    assert len(states) > 50
-    cuts = random.Random(33).sample(states, len(states) // (4 if power else 1))
-    measurer = Measurer(mkdir(tmp_path / "broken"), tiny_bundle, "fieldspec")
-    with fieldspec(distinct, cuts, power) as on:
-        done = measurer.run(on.line.name, "--count", "8", "--points", "1")
-        assert on.line.cut_count > len(cuts) // 2
-    print(done.err)
+        places = places_in_each_state(on.line)
+    assert assert_these_soils(measurer, distinct) == [0, 1, 2]
+    assert len(places) > 50
+    return places
+
+
+def test_a_fieldspec_whose_line_breaks_in_every_state(
+    tiny_bundle: Path, distinct: list[Spectrum], tmp_path: Path
+) -> None:
+    # Connecting again is four commands and 17 kB of replies, a soil one and 9 kB. A break while it connects and one
+    # while it measures take turns, because the driver waits longer each time that it fails to connect.
+    dice = random.Random(33)
+    connecting = [Cut("<", dice.randrange(1, 17_000)) for _ in range(6)] + [
+        Cut(">", sent) for sent in (1, 5, 9, 14, 22)
+    ]
+    measuring = [Cut("<", dice.randrange(17_000, 30_000)) for _ in range(8)] + [Cut(">", sent) for sent in (40, 50, 60)]
+    pairs = zip(dice.sample(connecting, 11), dice.sample(measuring, 11), strict=True)
+    cuts = [cut for pair in pairs for cut in pair]
+    measurer = Measurer(tmp_path, tiny_bundle, "fieldspec")
+    with fieldspec(distinct, cuts) as on:
+        done = measurer.run(on.line.name, "--count", "10", "--points", "1")
+        assert on.line.cut_count == len(cuts), done.err
+    assert done.code == 0, done.err
     assert "new connections" in done.err
     assert_sound(measurer.log, tmp_path / "copy")
-    if not power:
-        assert done.code == 0, done.err
-        measurer.assert_samples_once(8, 1)
+    measurer.assert_samples_once(10, 1)
     assert_these_soils(measurer, distinct)
+
+
+def test_a_fieldspec_switched_off_and_on_in_every_state(
+    tiny_bundle: Path, distinct: list[Spectrum], states: list[Cut], tmp_path: Path
+) -> None:
+    outcomes = set()
+    for number, cut in enumerate(random.Random(34).sample(states, 5)):
+        measurer = Measurer(mkdir(tmp_path / str(number)), tiny_bundle, "fieldspec")
+        with fieldspec(distinct, [cut], power=True) as on:
+            done = measurer.run(on.line.name, "--count", "3", "--points", "1")
+            assert on.line.cut_count == 1
+        shown = shown_in(done.out)
+        assert shown == ["sample-001", "sample-002", "sample-003"], done.err
+        reasons = [reason for (reason,) in measurer.rows("SELECT reason FROM refusals")]
+        # Before the first soil everything is taken again; after it nobody is there to put the probe on the panel.
+        assert done.code == (1 if reasons else 0)
+        assert all("switched off and on" in reason or "missing" in reason for reason in reasons), reasons
+        outcomes.add(bool(reasons))
+        answered = "SELECT sample_id, spectrum FROM readings r JOIN estimates e ON e.reading_id = r.id ORDER BY r.id"
+        assert_these_soils(measurer, distinct, answered)
+    assert outcomes == {False, True}
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +252,7 @@ def test_a_fieldspec_that_never_answers_ends_with_one_line_and_the_day_goes_on(
         first = len(shown_in(done.out))
         assert first < 5
         on.line.spoil = lambda way, data: data
+        on.panel_first()
         again = measurer.run(on.line.name, "--count", "5", "--points", "1")
     assert again.code == 0, again.err
     assert len(shown_in(again.out)) == 5 - first
@@ -203,16 +265,24 @@ def test_a_fieldspec_day_killed_again_and_again(tiny_bundle: Path, distinct: lis
     measurer = Measurer(tmp_path, tiny_bundle, "fieldspec")
     options = ("--count", "8", "--points", "1")
     shown: list[str] = []
+    kills = 0
     with fieldspec(distinct) as on:
-        for _ in range(8):
+        while len(shown) < 7 and kills < 8:
+            on.panel_first()
             with measurer.start(on.line.name, *options) as process:
+                assert process.stdout is not None
                 assert process.stderr is not None
+                # At most one answer a run, so that the day lasts; often it is killed before it has one.
                 process.stderr.readline()
-                time.sleep(dice.random() * 0.25)
+                line = process.stdout.readline() if dice.random() < 0.5 else ""
+                time.sleep(dice.random() * 0.03)
                 process.kill()
                 out, _ = process.communicate(timeout=PATIENCE_S)
-            shown += shown_in(out)
+                kills += process.returncode == -9
+            shown += shown_in(line + out)
             assert assert_sound(measurer.log, tmp_path / "copy") >= len(shown)
+        assert kills > 3
+        on.panel_first()
         done = measurer.run(on.line.name, *options)
     assert done.code == 0, done.err
     shown += shown_in(done.out)
