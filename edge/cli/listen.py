@@ -13,6 +13,8 @@ from .options import format_option, load_bundle, log_option, model_option, open_
 from .stopping import Stop
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from ...converters.spectra.spectrum import Spectrum
     from ..engine import Engine
     from ..estimate import Refusal
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..protocols.framed_transfer import Measurement
     from ..report import Report
     from ..sources.measuring import Key, Measuring, Samples, TakenMeasurements
+    from ..sources.open_points import OpenPoints
     from ..sources.serial_port import BytePort
     from ..supervise import Supervisor
 
@@ -82,6 +85,7 @@ def listen(
     from ..profile import DEFAULT_PROFILE, read_profile
     from ..report import Report
     from ..sources.measuring import Samples, TakenMeasurements
+    from ..sources.open_points import OpenPoints
     from ..sources.recording import REPLAY_SCHEME
     from ..supervise import Supervisor
 
@@ -110,9 +114,11 @@ def listen(
             measuring = _open_probe(stack, port, settings, record, wait_for_port)
             # What a recording holds may be looked at as often as one likes.
             taken = None if replay else TakenMeasurements(engine.log.database)
-            run = _Run(measuring, samples, engine, report, stop, taken, count, supervisor)
+            open_points = None if replay else OpenPoints(engine.log.database)
+            run = _Run(measuring, samples, engine, report, stop, taken, open_points, count, supervisor)
             _notice(_introduction(measuring))
             supervisor.ready(_introduction(measuring))
+            run.finish_left_over()
             if passive or replay:
                 if white is not None and not replay:
                     measuring.take_references(scans, unattended=white == "now")
@@ -164,6 +170,7 @@ class _Run:
         report: Report,
         stop: Stop,
         taken: TakenMeasurements | None,
+        open_points: OpenPoints | None,
         count: int | None,
         supervisor: Supervisor,
     ) -> None:
@@ -171,10 +178,27 @@ class _Run:
         self._supervisor = supervisor
         self._report, self._stop, self._taken, self._count = report, stop, taken, count
         self._known = 0
+        self._open = open_points
 
     @property
     def _done(self) -> bool:
         return self._count is not None and self._samples.complete >= self._count
+
+    def finish_left_over(self) -> None:
+        """Make samples of the points that a run left behind when it was cut off: which soil comes now, nobody knows."""
+        from ..sources.measuring import Samples
+
+        who = self._measuring.probe.identification
+        left = []
+        if self._open is not None:
+            left = self._open.left_over(self._measuring.instrument, who.boot, unique=bool(who.serial_number))
+        if left:
+            _notice(f"{len(left)} points were left by a run that was cut off; they count as they are")
+        rest = Samples(len(left) + 1)
+        with self._stop.held_back():
+            for spectrum, key in left:
+                self._show_samples(rest.add(spectrum, key))
+            self._show_samples(rest.finish())
 
     def measure(self, scans: int, white_now: bool, ask_points: bool) -> None:
         """Ask the instrument for one point after the other."""
@@ -194,7 +218,7 @@ class _Run:
                 _ask(f"Put the probe on {samples.current_id or 'the sample'}, point {samples.pending + 1}")
             self._show_progress()
             try:
-                measurement, outcome = measuring.acquire(scans, samples.current_id)
+                measurement, outcome = measuring.acquire(scans, samples.given_id)
             except NothingLeftError as error:
                 _notice(str(error))
                 break
@@ -212,7 +236,7 @@ class _Run:
             self._supervisor.alive()
             self._show_progress()
             try:
-                measurement, outcome = self._measuring.wait(POLL_S, self._samples.current_id)
+                measurement, outcome = self._measuring.wait(POLL_S, self._samples.given_id)
             except NothingLeftError as error:
                 _notice(str(error))
                 break
@@ -231,7 +255,7 @@ class _Run:
             (counters.replugs, "times unplugged"),
             (counters.restarts, "restarts of the instrument"),
             (self._known, "measurements that were in the log already"),
-            (self._samples.pending, "points of a sample that is not complete"),
+            (self._samples.pending, "points of a sample that is not complete, kept for the next start"),
         ]
         return [f"{number} {what}" for number, what in counted if number]
 
@@ -252,9 +276,15 @@ class _Run:
                     self._show_refusals([outcome], [key])
                 else:
                     self._show_samples(self._samples.add(outcome, key))
+                    self._keep_open(key)
         if measurement is not None:
             self._measuring.probe.acknowledge(measurement)
         return not isinstance(outcome, Refusal)
+
+    def _keep_open(self, key: Key) -> None:
+        newest = self._samples.newest
+        if self._open is not None and newest is not None:
+            self._engine.log.add([], also=self._open.keeper(key, newest))
 
     def _show_samples(self, samples: Iterable[tuple[Spectrum, list[Key]]]) -> None:
         for spectrum, keys in samples:
@@ -267,7 +297,11 @@ class _Run:
             self._store_and_show(refusals, keys)
 
     def _store_and_show(self, items: Sequence[Spectrum | Refusal], keys: Sequence[Key]) -> None:
-        also = self._taken.marker(keys) if self._taken is not None else None
+        def also(database: sqlite3.Connection) -> None:
+            if self._taken is not None and self._open is not None:
+                self._taken.marker(keys)(database)
+                self._open.dropper(keys)(database)
+
         results = self._engine.take(items, also)
         _clear_line()
         self._report.show(results)

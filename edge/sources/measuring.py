@@ -46,11 +46,21 @@ class Samples:
         return len(self._taken)
 
     @property
+    def newest(self) -> Spectrum | None:
+        """The last point of the sample that is not complete; None if there is none."""
+        return self._taken[-1] if self._taken else None
+
+    @property
     def current_id(self) -> str:
         """Name of the sample that is being measured, as far as it is known before its first point."""
         if self._taken:
             return self._taken[0].sample_id
         return self._sample_id or (self._counted(self.begun + 1) if self._prefix else "")
+
+    @property
+    def given_id(self) -> str:
+        """What a measurement is to be named whatever the instrument calls it; "" if its label counts."""
+        return self.current_id if self._sample_id or self._prefix else ""
 
     def add(self, spectrum: Spectrum, key: Key) -> Iterator[tuple[Spectrum, list[Key]]]:
         """Take a point; give each sample that is complete with it, as its mean, and what it was made of."""
@@ -144,10 +154,15 @@ class Measuring:
         self.references = References(white_valid_min)
         self._ask, self._notice = ask, notice
 
+    @property
+    def instrument(self) -> str:
+        """Name and serial number, as in the key of a measurement."""
+        return f"{self.probe.identification.name} {self.probe.identification.serial_number}"
+
     def key(self, measurement: Measurement) -> Key:
         """Name a measurement so that no other has the same name."""
-        identification, head = self.probe.identification, measurement.head
-        return f"{identification.name} {identification.serial_number}", head.boot, head.measurement, head.values_crc
+        head = measurement.head
+        return self.instrument, head.boot, head.measurement, head.values_crc
 
     def wants_references(self) -> bool:
         """Whether dark and white have to be measured before the next target."""

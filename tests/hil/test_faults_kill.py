@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from line_processes import PATIENCE_S, Listener
 from stibium.converters.spectra.spectrum import Spectrum
@@ -100,3 +104,51 @@ def test_killed_while_it_asks_no_measurement_is_stored_twice(
     assert len(spectra) - len(names) <= 4
     assert_true(listener.log, spectra)
     assert_sound(listener.log, tmp_path / "copy")
+
+
+def test_killed_amid_a_sample_its_points_are_kept(listener: Listener, soils: list[Spectrum], tmp_path: Path) -> None:
+    points, samples = 3, 5
+    spectra = [
+        replace(spectrum, sample_id=f"S{number // points}")
+        for number, spectrum in enumerate(numbered(soils[:1], points * samples))
+    ]
+    options = ("--passive", "--points", str(points))
+    instrument = VirtualInstrument(from_spectra(spectra), button_s=None)
+    with VirtualProbe(instrument, PtyEnd(tmp_path / "port")) as probe:
+        for kill_after in (2, 3, 4, 7):
+            with listener.running(probe.name, *options) as process:
+                assert process.stderr is not None
+                while "stibium virtual probe" not in process.stderr.readline():
+                    assert process.poll() is None
+                while instrument.measured < kill_after or not acknowledged(instrument):
+                    if instrument.measured < kill_after:
+                        probe.press_button()
+                    time.sleep(0.01)
+                process.kill()
+        assert_sound(listener.log, tmp_path / "copy")
+        with listener.running(probe.name, *options) as process:
+            assert process.stderr is not None
+            while process.poll() is None and instrument.measured <= len(spectra):
+                probe.press_button()
+                time.sleep(0.01)
+            _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err
+    with closing(sqlite3.connect(listener.log)) as db:
+        rows = db.execute(
+            "SELECT sample_id, spectrum, points FROM readings r JOIN estimates e ON e.reading_id = r.id ORDER BY r.id"
+        ).fetchall()
+    used: Counter[str] = Counter()
+    sums = dict.fromkeys({spectrum.sample_id for spectrum in spectra}, np.zeros(spectra[0].values.size))
+    for name, blob, count in rows:
+        used[name] += count
+        sums[name] = sums[name] + count * np.frombuffer(blob, "<f4").astype(np.float64)
+    # However a sample was cut up, each of its points is in one reading, and in one only.
+    assert used == Counter(spectrum.sample_id for spectrum in spectra)
+    for name, total in sums.items():
+        measured = sum(spectrum.values for spectrum in spectra if spectrum.sample_id == name)
+        np.testing.assert_allclose(total, measured, rtol=1e-6)
+
+
+def acknowledged(instrument: VirtualInstrument) -> bool:
+    held = instrument._held
+    return held is None or held.acknowledged

@@ -241,6 +241,19 @@ def test_a_bad_measurement_is_refused_and_the_next_one_taken(
 
 
 @pytest.mark.usefixtures("virtual_only")
+def test_a_new_label_begins_a_new_sample_however_many_points_the_last_one_had(
+    listener: Listener, played: list[Spectrum], shipped_bundle: Bundle, tmp_path: Path
+) -> None:
+    cut_short = [*played[:2], *played[3:6]]
+    write_table(tmp_path / "five.csv", cut_short)
+    with playing(tmp_path, str(tmp_path / "five.csv"), "--speed", "full") as port:
+        done = listener.run(port, "--points", str(POINTS))
+    assert done.code == 0, done.err
+    assert [(record["sample_id"], record["points"]) for record in done.records] == [("HIL0", 2), ("HIL1", 3)]
+    assert_estimates(done.records, expected(shipped_bundle, cut_short))
+
+
+@pytest.mark.usefixtures("virtual_only")
 def test_the_button_measures_when_nobody_asks(
     listener: Listener, played: list[Spectrum], played_file: Path, shipped_bundle: Bundle, tmp_path: Path
 ) -> None:
