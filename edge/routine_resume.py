@@ -21,9 +21,10 @@ from .instruments.driver import Scan, ScanSettings
 from .log import Log
 from .quality import Finding, reason
 from .quality_control import Stated
-from .routine import Routine, Settings, host_boot
+from .routine import Routine
 from .routine_plan import Plan, Planned
 from .routine_sample import Place, Sample
+from .routine_session import Settings, host_boot
 from .routine_steps import Fact
 
 
