@@ -248,6 +248,22 @@ def test_the_geopackage_is_one(full_log: Path, tmp_path: Path) -> None:
     assert struct.unpack("<BI2d", blob[40:]) == (1, 1, -8.361, 41.1496)
 
 
+def test_gdal_takes_the_maps_for_its_own(full_log: Path, tmp_path: Path) -> None:
+    """The library that QGIS reads with, where it is installed (pip install pyogrio)."""
+    pyogrio = pytest.importorskip("pyogrio", reason="pyogrio, which brings GDAL, is not installed")
+    for name, driver, layer in (("day.gpkg", "GPKG", "readings"), ("day.geojson", "GeoJSON", "day")):
+        run("log", full_log, "--export", tmp_path / name)
+        info = pyogrio.read_info(tmp_path / name)
+        assert (info["driver"], info["layer_name"], info["features"]) == (driver, layer, 2)
+        assert list(info["fields"]) == list(FIELDS)
+        assert info["total_bounds"] == pytest.approx((-8.363, 41.1496, -8.361, 41.1496))
+        meta, _, points, values = pyogrio.raw.read(tmp_path / name)
+        said = dict(zip(meta["fields"], values, strict=True))
+        assert struct.unpack("<2d", points[0][5:21]) == (-8.361, 41.1496)
+        assert list(said["estimate"]) == ["< LOD", "< LOD"]
+        assert list(said["simulated"]) == [True, True]
+
+
 def test_spectra_come_out_as_asd_and_as_a_table(full_log: Path, tmp_path: Path) -> None:
     done = run("log", full_log, "--export", tmp_path / "spectra", "--as", "asd")
     assert done.returncode == 0

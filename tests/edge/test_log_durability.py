@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from log_samples import a_scan
+from log_samples import a_scan, own_disk
 from old_logs import spectra_of
 from stibium.edge.disk_room import LEAST_BYTES, RESERVE_BYTES, DiskRoom, disk_room
 from stibium.edge.errors import LogError
@@ -35,7 +35,7 @@ WRITER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from log_samples import a_scan
+from log_samples import a_scan, own_disk
 from old_logs import spectra_of
 from stibium.edge.estimate import Estimate, Refusal
 from stibium.edge.log import Log, ReadingFacts, Result
@@ -235,14 +235,8 @@ def test_a_power_cut_while_the_journal_is_copied_into_the_database(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of its own, of 48 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "stibium-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with own_disk(tmp_path / "small") as place:
+        yield place
 
 
 def fill(place: Path, leave: int) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_samples import MEASURED_AT, a_scan, make_full_log
+from log_samples import MEASURED_AT, a_scan, make_full_log, own_disk
 from old_logs import make_old_log, spectra_of
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import Bundle
@@ -277,14 +277,8 @@ def test_what_is_no_log_is_said_in_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of its own, of 48 MB."""
-    place = tmp_path / "mounted"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "stibium-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can be mounted by root only")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with own_disk(tmp_path / "mounted") as place:
+        yield place
 
 
 def test_a_log_on_a_disk_that_cannot_be_written_is_read(full_log: Path, mounted: Path, soils: list[Spectrum]) -> None:
