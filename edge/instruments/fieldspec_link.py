@@ -151,7 +151,7 @@ class FieldSpecLink:
     def _greet(self, quiet_s: float) -> None:
         port = self._open_port()
         self.name = port.name
-        self._line = FieldSpecLine(port, self._patience.quiet_s)
+        self._line = FieldSpecLine(port, self._patience.quiet_s, self._patience.reply_s)
         self._line.drain_greeting(quiet_s)
 
     def _was_restarted(self) -> bool:
@@ -327,7 +327,7 @@ class FieldSpecLink:
                 self.counters.silences += 1
                 self.hang_up(abort=True)
                 self.reconnect(error)
-                raise MeasurementError(f"{error} Measure again") from error
+                raise MeasurementError(f"{error} (measure again)") from error
             except InstrumentError:
                 if not self.in_step:
                     self.reconnect(PortGoneError(f"{self.name}: an error came without the rest of its reply"))

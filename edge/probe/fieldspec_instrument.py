@@ -79,6 +79,7 @@ class VirtualFieldSpec:
     def host_came(self, now_s: float) -> None:
         """Greet; how long the greeting is differs each time."""
         self._switch_on(now_s)
+        self.spectrometer.host_came()
         words = "stibium virtual FieldSpec, no instrument. " + "Hello. " * self._greeting_dice.randrange(1, 9)
         self._outbox.append((now_s, words.encode()))
 
@@ -166,7 +167,7 @@ class VirtualFieldSpec:
         if name == "V" and not parameters:
             return Version(100, 0, "stibium virtual", 1.5, self.spectrometer.instrument_type), 0.0
         if text == "RESTORE,1":
-            self.spectrometer.loaded = True
+            self.spectrometer.restore()
             values = self._flash()
             return Settings(100, 0, tuple(values.items()), len(values), 0), _RESTORE_S
         if name == "INIT" and parameters[:1] == ["0"]:

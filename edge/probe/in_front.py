@@ -136,6 +136,11 @@ class InFront:
     def _place(self) -> int:
         return self._next % len(self._soils) if self._loop else min(self._next, len(self._soils) - 1)
 
+    def optimising(self) -> None:
+        """The instrument is about to optimise, for which everybody puts it on the white panel."""
+        if self._pinned is None:
+            self._begun, self._queue = False, []
+
     def referenced(self) -> None:
         """The instrument has optimised, or measured with its shutter closed."""
         self._begun = True
