@@ -107,7 +107,9 @@ class FieldSpecLink:
                 if failures >= self._patience.request_attempts:
                     raise PortError(f"{error} (connected {failures} times; is it an ASD FieldSpec?)") from error
             except PortError as error:
-                if not wait_for_port:
+                # One that was there a moment ago may be back in a moment.
+                failures += bool(failures)
+                if not wait_for_port and not 0 < failures < self._patience.request_attempts:
                     raise
                 if str(error) != told:
                     told = str(error)
