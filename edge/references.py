@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Floats, Spectrum
 from .errors import ProfileError
@@ -69,10 +70,19 @@ class References:
         self.dark = Reference(scan, scan_id, scan.values)
         if before is None or before.scan.settings != scan.settings or before.scan.boot != scan.boot:
             return []
-        white = self.white.light if self.white is not None else None
+        # A detector that takes off its own dark has no shutter: it sees whatever is in front of the probe.
+        dark = self._bands_without(scan.dark_subtracted)
+        white = self.white.light[dark] if self.white is not None else None
         # Worth knowing, and no fault of this dark: it is the newer one that counts.
-        drifted = dark_level(scan.values, before.scan.values, white, self._rules)
+        drifted = dark_level(scan.values[dark], before.scan.values[dark], white, self._rules)
         return [Finding(finding.code, finding.text, "remark") for finding in drifted]
+
+    def _bands_without(self, detectors: tuple[str, ...]) -> NDArray[np.bool_]:
+        """(bands,) which of them are of none of these detectors."""
+        identity, nm = self._instrument.identity, self._instrument.wavelengths_nm
+        number = np.searchsorted(identity.splices_nm, nm, side="left")
+        skipped = [identity.detectors.index(name) for name in detectors if name in identity.detectors]
+        return np.asarray(~np.isin(number, skipped))
 
     def _take_white(self, scan: Scan, scan_id: int) -> list[Finding]:
         if "dark" in self.needed:

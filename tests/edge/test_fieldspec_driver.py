@@ -21,6 +21,7 @@ from stibium.edge.errors import (
 from stibium.edge.instruments.fieldspec import FieldSpecInstrument
 from stibium.edge.probe.faults import Faults
 from stibium.edge.probe.in_front import GRID_NM
+from stibium.edge.references import References
 
 SETTINGS = ("VNIR integration_ms", "SWIR1 gain", "SWIR1 offset", "SWIR2 gain", "SWIR2 offset")
 
@@ -179,6 +180,21 @@ def test_a_dark_has_to_be_there_and_of_the_same_integration_time() -> None:
         other = replace(dark, settings=replace(dark.settings, values=(("VNIR integration_ms", 34.0),)))
         with pytest.raises(MeasurementError, match="integration time of 34 ms, this with 68 ms"):
             instrument.correct_dark(white, other)
+
+
+def test_the_swir_s_light_in_a_dark_is_no_drift_of_the_dark() -> None:
+    with bench() as at:
+        instrument = at.ready()
+        references = References(instrument, at.profile.rules)
+        assert references.take(instrument.acquire("dark", 10), 1) == []
+        assert references.take(instrument.acquire("white", 10), 2) == []
+        # The shutter is the VNIR's: in the second dark the SWIR detectors see a soil, not the panel.
+        at.control.obey("sample S1")
+        second = instrument.acquire("dark", 10)
+        assert np.ptp(second.values[1000:]) > 5000
+        assert references.take(second, 3) == []
+        risen = replace(second, values=second.values + 3000.0 * (instrument.wavelengths_nm <= 1000))
+        assert [finding.code for finding in references.take(risen, 4)] == ["dark_drift"]
 
 
 # --- what the instrument says is wrong ---------------------------------------------------------------------
