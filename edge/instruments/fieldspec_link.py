@@ -291,13 +291,13 @@ class FieldSpecLink:
         return reply.value
 
     def control(self, detector: Detector, setting: Setting, value: int) -> None:
-        """Set something. ProtocolError if the reply says that something else was set."""
+        """Set something. ProtocolError if the reply is about something else; each scan's header says what is set."""
         reply = self.ask(Control(detector, setting, value), Controlled)
-        if (reply.detector, reply.setting, reply.value) != (detector, setting, value):
+        if (reply.detector, reply.setting) != (detector, setting):
             self._open_line.in_step = False
             raise ProtocolError(
-                f"{self.name}: {detector.name} {setting.name.lower()} {value} was answered with "
-                f"{reply.detector}, {reply.setting}, {reply.value}"
+                f"{self.name}: setting {int(setting)} of detector {int(detector)} was answered with setting "
+                f"{reply.setting} of detector {reply.detector}"
             )
 
     def set_shutter(self, closed: bool) -> None:
@@ -351,7 +351,8 @@ class FieldSpecLink:
 
     def close(self) -> None:
         """Close the line, and leave the shutter open."""
-        if self.shutter_closed and self._line is not None:
+        if self.shutter_closed:
+            self.shutter_closed = False
             try:
                 self.hang_up(abort=True)
                 self._greet(self._patience.quiet_s)

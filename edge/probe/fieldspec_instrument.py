@@ -81,7 +81,7 @@ class VirtualFieldSpec:
         self._switch_on(now_s)
         self.spectrometer.host_came()
         words = "stibium virtual FieldSpec, no instrument. " + "Hello. " * self._greeting_dice.randrange(1, 9)
-        self._outbox.append((now_s, words.encode()))
+        self._outbox.append((now_s + self.mishaps.greeting_s, words.encode()))
 
     def cable_pulled(self) -> None:
         """Forget what was on its way; what is set stays set."""

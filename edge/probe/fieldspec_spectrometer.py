@@ -37,6 +37,7 @@ class Mishaps:
         short: so many measurements come with one channel too few.
         twice: so many replies come twice.
         cut: so many error replies end after their codes.
+        greeting_s: the greeting comes so many seconds late.
     """
 
     lamp: bool = True
@@ -47,6 +48,7 @@ class Mishaps:
     short: int = 0
     twice: int = 0
     cut: int = 0
+    greeting_s: float = 0.0
 
 
 class Spectrometer:

@@ -21,6 +21,7 @@ from stibium.edge.errors import (
 from stibium.edge.instruments.fieldspec import FieldSpecInstrument
 from stibium.edge.probe.faults import Faults
 from stibium.edge.probe.in_front import GRID_NM
+from stibium.edge.protocols.fieldspec_replies import Controlled
 from stibium.edge.references import References
 
 SETTINGS = ("VNIR integration_ms", "SWIR1 gain", "SWIR1 offset", "SWIR2 gain", "SWIR2 offset")
@@ -442,6 +443,27 @@ def test_a_reply_that_comes_twice_is_never_the_next_one_s() -> None:
             best = min(np.abs(found - soil(n).reflectance).max() for n in range(number, 3))
             assert best < 0.005
         assert "1 answer that was none" in instrument.remarks()
+
+
+def test_a_reply_about_another_setting_is_not_taken() -> None:
+    with bench() as at:
+        instrument = at.ready()
+        real, wrong = at.player.spectrometer.control, [True]
+
+        def control(parameters: list[str], errbyte: int) -> Controlled:
+            reply = real(parameters, errbyte)
+            return replace(reply, detector=0) if wrong and wrong.pop() else reply
+
+        at.player.spectrometer.control = control  # type: ignore[method-assign]
+        assert instrument.acquire("dark", 1).shutter_closed
+        assert instrument.remarks() == ["1 new connection", "1 answer that was none"]
+        assert any("setting 3 of detector 2 was answered with setting 3 of detector 0" in line for line in at.told)
+
+
+def test_a_greeting_that_comes_late_is_waited_for() -> None:
+    with bench() as at:
+        at.player.mishaps.greeting_s = 0.12
+        assert at.instrument.connect().serial_number == "18000"
 
 
 def test_bytes_that_come_unasked_while_waiting_are_noticed() -> None:
