@@ -13,6 +13,7 @@ from typing import Any
 
 from ..firmware_configs import probes
 from .errors import ProfileError
+from .profile_ascii import AsciiProfile, parse_ascii
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -60,6 +61,8 @@ class Profile:
     serial: Serial = Serial()
     measuring: Measuring = Measuring()
     patience: Patience = Patience()
+    ascii: AsciiProfile | None = None
+    """Set if `protocol` is "ascii"."""
 
 
 _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
@@ -68,7 +71,7 @@ _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
     "patience": Patience,
 }
 _TEXTS = ("name", "protocol")
-_PROTOCOLS = ("framed",)
+_PROTOCOLS = ("framed", "ascii")
 _HIGHEST = {
     "baudrate": 12_000_000,
     "scans": 0xFFFF,
@@ -112,7 +115,7 @@ def parse_profile(text: str, source: str) -> Profile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{source}: not TOML: {error}") from None
-    _refuse_unknown(document, [*_TEXTS, *_SECTIONS], source, "")
+    _refuse_unknown(document, [*_TEXTS, *_SECTIONS, "ascii"], source, "")
     found: dict[str, Any] = {}
     for key in _TEXTS:
         if key in document:
@@ -129,6 +132,10 @@ def parse_profile(text: str, source: str) -> Profile:
         _refuse_unknown(table, list(defaults), source, f"{section}.")
         numbers = {key: _number(table[key], defaults[key], key, f"{source}: {section}.{key}") for key in table}
         found[section] = kind(**numbers)
+    if found.get("protocol") == "ascii":
+        found["ascii"] = parse_ascii(document.get("ascii", {}), source)
+    elif "ascii" in document:
+        raise ProfileError(f'{source}: [ascii] needs protocol = "ascii"')
     return Profile(**found)
 
 
