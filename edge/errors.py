@@ -10,6 +10,7 @@ __all__ = [
     "InstrumentExchangedError",
     "LogError",
     "MeasurementError",
+    "NoReplyError",
     "NoSuchPortError",
     "NothingLeftError",
     "PortError",
@@ -71,6 +72,10 @@ class InstrumentExchangedError(PortError):
 
 class ProtocolError(StibiumError, ValueError):
     """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
+
+
+class NoReplyError(StibiumError, TimeoutError):
+    """The instrument did not answer in time, or not all of its answer came."""
 
 
 class InstrumentError(StibiumError, RuntimeError):
