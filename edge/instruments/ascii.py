@@ -13,6 +13,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ..errors import (
     InstrumentError,
+    InstrumentExchangedError,
     MeasurementError,
     NoSuchPortError,
     NothingLeftError,
@@ -101,7 +102,7 @@ class AsciiInstrument:
                 return self.identity
             except PortError as error:
                 self._drop_port()
-                if not wait_for_port:
+                if not wait_for_port or isinstance(error, InstrumentExchangedError):
                     raise
                 if str(error) != told:
                     told = str(error)
@@ -181,7 +182,7 @@ class AsciiInstrument:
         try:
             who = self._ask_who()
             if self._who is not None and who != self._who:
-                raise PortError(
+                raise InstrumentExchangedError(
                     f"{self.name}: another instrument answers now: {_said(who)} in place of {_said(self._who)}"
                 )
             self._set_up()
@@ -262,6 +263,8 @@ class AsciiInstrument:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
                 self._open()
+            except InstrumentExchangedError:
+                raise
             except PortError as error:
                 if time.monotonic() >= deadline:
                     raise PortError(f"{error} (gone for {self._patience.replug_s:g} s, given up)") from error

@@ -29,7 +29,7 @@ class VirtualAsciiInstrument:
         targets: (bands,) reflectance each, in the order in which values go out.
         wavelengths_nm: (bands,) in the same order.
         serial_number: said if the profile has a command for it.
-        simulated: no instrument ever saw any of the targets.
+        simulated: no instrument ever saw some of the targets, or any.
         real_time: measuring takes as long as the scans would.
         loop: begin again after the last target.
     """
@@ -234,7 +234,7 @@ def player_for_ascii(
             )
         values = 10.0**-spectrum.values if spectrum.quantity == "absorbance" else spectrum.values
         targets.append(np.interp(nm, spectrum.wavelengths_nm, values))
-    simulated = all(spectrum.simulated for spectrum in spectra)
+    simulated = any(spectrum.simulated for spectrum in spectra)
     return VirtualAsciiInstrument(settings, targets, nm, simulated=simulated, real_time=real_time, loop=loop)
 
 

@@ -13,7 +13,14 @@ import pytest
 from framed_samples import some_spectra
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import Bundle
-from stibium.edge.errors import InstrumentError, MeasurementError, NothingLeftError, PortError, ProfileError
+from stibium.edge.errors import (
+    InstrumentError,
+    InstrumentExchangedError,
+    MeasurementError,
+    NothingLeftError,
+    PortError,
+    ProfileError,
+)
 from stibium.edge.estimate import require_reflectance
 from stibium.edge.instruments.ascii import AsciiInstrument
 from stibium.edge.instruments.driver import Instrument
@@ -243,7 +250,9 @@ def test_another_instrument_is_not_taken_for_the_first(tmp_path: Path) -> None:
         probe.unplug()
         player._serial_number = "VIRTUAL-2"
         threading.Timer(0.1, probe.plug).start()
-        with pytest.raises(PortError, match=r"another instrument answers now: .*VIRTUAL-2 in place of .*VIRTUAL-1"):
+        with pytest.raises(
+            InstrumentExchangedError, match=r"another instrument answers now: .*VIRTUAL-2 in place of .*VIRTUAL-1"
+        ):
             instrument.acquire("target", 1)
 
 
