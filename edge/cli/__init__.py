@@ -21,6 +21,7 @@ DEVICE_COMMANDS = {
     "predict": "predict:predict",
     "watch": "watch:watch",
     "listen": "listen:listen",
+    "ports": "ports:ports",
     "probe": "probe:probe",
     "convert": "convert:convert",
     "info": "bundle:info",

@@ -110,6 +110,24 @@ class AsciiInstrument:
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
+    def ask_who(self) -> Identity:
+        """Open the port and only ask who is there: nothing is switched or measured.
+
+        Raises:
+            InstrumentError: the profile has no command for that.
+            PortError: the port cannot be opened, or another instrument answers, or none.
+        """
+        if self._ascii.commands.identify is None:
+            raise InstrumentError(f"{self._profile.name}: no command that asks who is there")
+        self._port = self._open_port()
+        try:
+            # Ends what somebody else may have left on the line, and lets the complaint about it pass.
+            self._write("")
+            self._fall_quiet()
+            return self._make_identity(self._ask_who())
+        except (InstrumentError, MeasurementError) as error:
+            raise PortError(str(error)) from error
+
     def optimise(self) -> ScanSettings:
         """Refuse: integration time and gain stand in the profile."""
         raise InstrumentError(f"{self.name}: the integration time is set in the profile, not by the instrument")

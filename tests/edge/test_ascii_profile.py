@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from stibium.edge.errors import ProfileError
 from stibium.edge.profile import parse_profile, read_profile
@@ -27,6 +31,17 @@ def test_the_example_shows_every_key() -> None:
     for section in (Line, Commands, Integration, Lamp, ValuesFormat, Wavelengths):
         for key in section.__dataclass_fields__:
             assert f"{key} = " in text, key
+
+
+def test_the_document_names_every_key_and_the_defaults() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "ascii_spectrometers.md").read_text()
+    for section in (Line, Commands, Integration, Lamp, ValuesFormat, Wavelengths):
+        for key in section.__dataclass_fields__:
+            assert re.search(rf"[`.]{key}`", text), key
+    for key, default in [*vars(Line()).items(), *vars(ValuesFormat()).items()]:
+        row = next(line for line in text.splitlines() if line.startswith("| `") and f"`{key}`" in line.split("|")[1])
+        said = json.dumps(default) if isinstance(default, str) else f"{default:g}" if default != () else "[]"
+        assert said in row.split("|")[2], row
 
 
 def test_the_example_is_read() -> None:
