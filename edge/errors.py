@@ -6,6 +6,7 @@ from ..converters.spectra.errors import StibiumError
 
 __all__ = [
     "BundleError",
+    "ExportError",
     "InstrumentError",
     "InstrumentExchangedError",
     "LogError",
@@ -15,6 +16,7 @@ __all__ = [
     "NothingLeftError",
     "PortError",
     "PortGoneError",
+    "PositionError",
     "PreprocessError",
     "ProfileError",
     "ProtocolError",
@@ -70,6 +72,10 @@ class InstrumentExchangedError(PortError):
     """Another instrument answers on a port than the one that was identified there."""
 
 
+class PositionError(StibiumError, ValueError):
+    """A source of positions that is written in a way nobody understands."""
+
+
 class ProtocolError(StibiumError, ValueError):
     """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
 
@@ -92,3 +98,7 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
+
+
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""

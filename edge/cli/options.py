@@ -60,5 +60,6 @@ def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None) -> Iterator[
     from ..log import Log
 
     estimator = Estimator(bundle)
-    with Log(log if log is not None else default_log_path(), bundle.name, bundle.sha256) as opened:
+    path = log if log is not None else default_log_path()
+    with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
         yield Engine(estimator, opened)
