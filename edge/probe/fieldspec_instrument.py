@@ -117,6 +117,10 @@ class VirtualFieldSpec:
         """Take a command: what comes in one piece is one, as nothing else ends it."""
         self._switch_on(now_s)
         text = data.decode("ascii", "replace").strip()
+        if text == "ABORT":
+            self.in_front.not_delivered()
+        # Whoever asks for the next thing has got the last one.
+        self.in_front.delivered()
         self.said = [*self.said[-999:], text]
         if self.mishaps.silent:
             self.mishaps.silent -= 1

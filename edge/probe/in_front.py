@@ -103,6 +103,7 @@ class InFront:
         Raises:
             ValueError: there is no such thing, or no such sample.
         """
+        self.delivered()
         fixed = {"white": self._white, "mylar": self._mylar, "cover": self._cover}
         if what == "auto":
             self._pinned = None
@@ -154,6 +155,10 @@ class InFront:
         if self._queue and self._queue.pop(0) != "sample":
             return
         self._next += 1
+
+    def delivered(self) -> None:
+        """The last measurement has arrived, or nobody will ask for it again."""
+        self._before = None
 
     def not_delivered(self) -> None:
         """The last measurement was lost on its way: what it was of is still there."""

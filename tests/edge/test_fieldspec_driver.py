@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -428,6 +429,8 @@ def test_one_channel_too_few_is_one_failed_scan() -> None:
         at.control.obey("short")
         with pytest.raises(MeasurementError, match="4 bytes of the answer to A,1,1 are missing after 0"):
             instrument.acquire("target", 1)
+        # Given up by the host, so it is still there.
+        assert at.player.in_front.now.name == "white"
         dark, white = instrument.acquire("dark", 1), instrument.acquire("white", 40)
         assert np.isfinite(instrument.correct_dark(white, dark)).all()
 
@@ -485,6 +488,68 @@ def test_a_line_that_breaks_and_repeats_itself_never_gives_a_scan_that_is_not_wh
             found = instrument.correct_dark(target, dark) / instrument.correct_dark(white, dark)
             np.testing.assert_allclose(found, soil(0).reflectance, atol=0.005)
         assert instrument.remarks()
+
+
+def test_a_line_that_stalls_is_waited_for_and_given_up_in_time() -> None:
+    with bench(faults=Faults(stall=0.2, stall_s=0.05), soils=1) as at:
+        np.testing.assert_allclose(reflectance(at.ready(), 40), soil(0).reflectance, atol=0.005)
+        assert at.instrument.remarks() == []
+    with bench(quick_profile(reply_s=0.3, scan_s=600.0, longest_scan_s=600.0)) as at:
+        instrument = at.ready()
+        at.control.obey("short")
+        # The rest of a reply that has begun is not waited for as long as a measurement may take.
+        with pytest.raises(MeasurementError, match="4 bytes of the answer to A,1,1 are missing after 0"):
+            instrument.acquire("target", 1)
+
+
+MISHAPS = (
+    "hang-up 0", "hang-up 9", "hang-up 400", "hang-up 8859", "silence", "short", "twice", "twice 2", "answer -12",
+    "answer -3", "answer -14 2", "power-cycle", "unplug", "",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_whatever_happens_a_scan_is_right_or_an_error(seed: int) -> None:
+    dice = random.Random(seed)
+    profile = quick_profile(reply_s=0.4, scan_s=0.01, optimise_s=0.4, restore_s=0.4)
+    with bench(profile, soils=1, seed=seed) as at:
+        instrument = at.ready()
+        right = wrong = 0
+        dark = white = None
+        for _ in range(12):
+            at.control.obey("white")
+            if dice.random() < 0.7:
+                _mishap(at, dice)
+            try:
+                if dark is None or white is None or dark.boot != white.boot:
+                    dark, white = instrument.acquire("dark", 40), None
+                    white = instrument.acquire("white", 40)
+                at.control.obey("sample")
+                if dice.random() < 0.5:
+                    _mishap(at, dice)
+                target = instrument.acquire("target", 40)
+            except (MeasurementError, InstrumentError):
+                wrong += 1
+                continue
+            assert target.shutter_closed is False
+            if target.boot != white.boot:
+                dark = white = None
+                continue
+            assert target.settings == white.settings == dark.settings
+            found = instrument.correct_dark(target, dark) / instrument.correct_dark(white, dark)
+            np.testing.assert_allclose(found, soil(0).reflectance, atol=0.01)
+            right += 1
+        assert right >= 3
+        assert instrument.remarks()
+
+
+def _mishap(at: Bench, dice: random.Random) -> None:
+    chosen = dice.choice(MISHAPS)
+    if chosen == "unplug":
+        at.control.obey("unplug")
+        threading.Timer(0.1, lambda: at.control.obey("plug")).start()
+    elif chosen:
+        at.control.obey(chosen)
 
 
 def test_closing_in_the_middle_of_a_dark_opens_the_shutter() -> None:

@@ -238,6 +238,9 @@ def test_a_measurement_that_was_lost_is_of_the_same_thing_again() -> None:
     assert names(front, 2) == ["white", "S0"]
     front.not_delivered()
     assert names(front, 2) == ["S0", "S1"]
+    front.delivered()
+    front.not_delivered()
+    assert front.now.name == "S1"
 
 
 def test_what_is_put_there_stays_there() -> None:
