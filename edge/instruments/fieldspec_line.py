@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from ..errors import NoReplyError, PortGoneError, ProtocolError, StibiumError
 from ..protocols.fieldspec import ReplyBuffer
@@ -104,8 +105,7 @@ class FieldSpecLine:
             abort: tell the instrument first that what is under way is not wanted any more.
         """
         if abort:
-            try:
+            # A line that has hung up needs no word of farewell.
+            with suppress(PortGoneError):
                 self._port.write(Abort().pack())
-            except PortGoneError:
-                abort = False
         self._port.close()
