@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,13 @@ from fault_line import Cut, FaultLine, Way
 from line_processes import PATIENCE_S
 from measure_process import Measurer, shown_in
 from shots import shipped_bundle
+from soak import kill_a_measuring_day
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.probe.ends import PtyEnd, TcpEnd
+from stibium.edge.probe.ends import TcpEnd
 from stibium.edge.probe.fieldspec_instrument import VirtualFieldSpec
 from stibium.edge.probe.in_front import InFront, things_from
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.repertoire import from_spectra
 from stibium.edge.probe.serve import VirtualProbe
-from truth import assert_sound, numbered, stored_values
+from truth import assert_sound, numbered
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
 
@@ -31,50 +29,9 @@ pytestmark = pytest.mark.usefixtures("virtual_only")
 # --- kill -9 ---------------------------------------------------------------------------------------------
 
 
-def test_killed_again_and_again_a_measuring_day_goes_on(
-    tiny_bundle: Path, soils: list[Spectrum], tmp_path: Path
-) -> None:
-    dice = random.Random(31)
-    samples, points, kills = 24, 3, 10
-    spectra = numbered(soils, samples * points + kills)
-    measurer = Measurer(tmp_path, tiny_bundle, "framed")
-    options = ("--count", str(samples), "--points", str(points))
-    shown: list[str] = []
-    scans = 0
-    with VirtualProbe(VirtualInstrument(from_spectra(spectra)), PtyEnd(tmp_path / "port")) as probe:
-        for _ in range(kills):
-            with measurer.start(probe.name, *options) as process:
-                assert process.stderr is not None
-                if dice.random() < 0.2:
-                    time.sleep(dice.random() * 0.5)
-                else:
-                    process.stderr.readline()
-                    time.sleep(dice.random() * 0.12)
-                process.kill()
-                out, _ = process.communicate(timeout=PATIENCE_S)
-            shown += shown_in(out)
-            if measurer.log.exists():
-                assert assert_sound(measurer.log, tmp_path / "copy") >= len(shown)
-                scans, before = scans_in(tmp_path / "copy" / "copy.db"), scans
-                assert scans >= before, "a stored scan is gone"
-        done = measurer.run(probe.name, *options)
-    assert done.code == 0, done.err
-    shown += shown_in(done.out)
-    assert len(shown) == len(set(shown)), "shown twice"
-    measurer.assert_samples_once(samples, points)
-    # Each scan is a soil's, each soil is there once, in their order; a kill loses what was on its way, nothing else.
-    order = {stored_values(spectrum): number for number, spectrum in enumerate(spectra)}
-    measured = [order[values] for (values,) in measurer.rows('SELECT "values" FROM scans ORDER BY id')]
-    assert measured == sorted(set(measured))
-    assert len(measured) == samples * points
-    assert measured[-1] + 1 - len(measured) <= kills
-
-
-def scans_in(database: Path) -> int:
-    with closing(sqlite3.connect(database)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'scans'").fetchone():
-            return 0
-        return int(db.execute("SELECT count(*) FROM scans").fetchone()[0])
+def test_killed_again_and_again_a_measuring_day_goes_on(tmp_path: Path) -> None:
+    done = kill_a_measuring_day(tmp_path, kills=10, samples=40, points=3, seed=31)
+    assert "each once, 0 corrupt databases" in done
 
 
 # --- the FieldSpec ---------------------------------------------------------------------------------------
