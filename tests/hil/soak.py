@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fault_line import FaultLine, Way
+from kills import assert_all_there, kill_a_measuring_day, kill_again_and_again, kill_at_points
 from line_processes import PATIENCE_S, STIBIUM, Listener
-from measure_process import Measurer, shown_in
 from shots import REASONS, Shots, shipped_bundle, shipped_soils
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.edge.probe.ends import PtyEnd, TcpEnd
@@ -35,7 +35,6 @@ from truth import assert_sound, numbered, readings, refusals
 
 TRANSPORT = ("arrived in part", "hung up", "never arrived", "no measurement in", "did not come")
 """What a refusal says whose measurement was good and did not come through."""
-CHECKED_EVERY = 25
 
 
 @dataclass
@@ -224,106 +223,6 @@ def settle(account: Account, shots: Shots, log: Path, folder: Path, out: str, er
     assert shown["refused"] == len(refusals(log)), "shown is not what is stored"
 
 
-# --- kill -9, again and again ----------------------------------------------------------------------------
-
-
-def kill_again_and_again(folder: Path, count: int, seed: int) -> str:
-    """Kill `stibium listen` at random moments; every measurement must be there once, and each that was shown."""
-    dice = random.Random(seed)
-    shots = Shots(shipped_soils())
-    listener = Listener(folder, shipped_bundle())
-    shown: list[str] = []
-    kills = 0
-    with VirtualProbe(VirtualInstrument(shots.repertoire(), button_s=0.0), PtyEnd(folder / "port")) as probe:
-        for number in range(count):
-            with listener.running(probe.name, "--passive", "--points", "1") as process:
-                assert process.stderr is not None
-                if dice.random() < 0.2:
-                    time.sleep(dice.random() * 0.4)  # while it starts
-                else:
-                    process.stderr.readline()
-                    time.sleep(dice.random() * 0.06)
-                process.kill()
-                out, _ = process.communicate(timeout=PATIENCE_S)
-                kills += process.returncode == -9
-            shown += [json.loads(line)["sample_id"] for line in out.splitlines(True) if line.endswith("}\n")]
-            if listener.log.exists() and (number < CHECKED_EVERY or number % CHECKED_EVERY == 0):
-                assert assert_sound(listener.log, folder / "copy") >= len(shown), "shown and not stored"
-        shots.end()
-        done = listener.run(probe.name, "--passive", "--points", "1")
-    assert done.code == 0, done.err
-    shown += [record["sample_id"] for record in done.records]
-    assert len(shown) == len(set(shown)), "shown twice"
-    stored = assert_all_there(listener.log, shots)
-    assert set(shown) <= stored, "shown and not stored"
-    assert_sound(listener.log, folder / "copy")
-    return f"{kills} kills, {len(stored)} measurements: 0 lost, 0 doubled, 0 corrupt databases"
-
-
-def assert_all_there(log: Path, shots: Shots) -> set[str]:
-    """Every measurement that was made is in the log once, with its values."""
-    names: Counter[str] = Counter()
-    for name, values in readings(log):
-        assert values == shots.values(int(name[1:])).astype("<f4").tobytes(), f"{name}: not the values measured"
-        names[name] += 1
-    assert names == Counter(shots.name(number) for number in range(shots.highest + 1)), "lost or doubled"
-    return set(names)
-
-
-def kill_a_measuring_day(folder: Path, kills: int, samples: int, points: int, seed: int) -> str:
-    """Kill `stibium measure` at random moments; the day goes on each time, and ends with each sample measured once."""
-    dice = random.Random(seed)
-    shots = Shots(shipped_soils())
-    measurer = Measurer(folder, shipped_bundle(), "framed")
-    options = ("--count", str(samples), "--points", str(points))
-    shown: list[str] = []
-    killed = scans = 0
-    with VirtualProbe(VirtualInstrument(shots.repertoire()), PtyEnd(folder / "port")) as probe:
-        for number in range(kills):
-            with measurer.start(probe.name, *options) as process:
-                assert process.stderr is not None
-                if dice.random() < 0.2:
-                    time.sleep(dice.random() * 0.5)
-                else:
-                    process.stderr.readline()
-                    time.sleep(dice.random() * 0.12)
-                process.kill()
-                out, _ = process.communicate(timeout=PATIENCE_S)
-                killed += process.returncode == -9
-            shown += shown_in(out)
-            if measurer.log.exists() and (number < CHECKED_EVERY or number % CHECKED_EVERY == 0):
-                assert assert_sound(measurer.log, folder / "copy") >= len(shown), "shown and not stored"
-                scans, before = scans_in(folder / "copy" / "copy.db"), scans
-                assert scans >= before, "a stored scan is gone"
-            if process.returncode == 0:
-                break  # the day was over before the kill
-        # A day that had ended is not begun again.
-        done = measurer.run(probe.name, *options) if process.returncode else None
-    if done is not None:
-        assert done.code == 0, done.err
-        shown += shown_in(done.out)
-    assert len(shown) == len(set(shown)), "shown twice"
-    measurer.assert_samples_once(samples, points)
-    # Each scan is a soil's, each soil is there once, in their order; a kill loses what was on its way, nothing else.
-    measured = []
-    played = {shots.values(number).astype("<f4").tobytes(): number for number in range(shots.highest + 1)}
-    for (values,) in measurer.rows('SELECT "values" FROM scans ORDER BY id'):
-        measured.append(played[values])
-    assert measured == sorted(set(measured)), "a scan is there twice, or in the wrong place"
-    assert len(measured) == samples * points, "a scan is lost or doubled"
-    lost = measured[-1] + 1 - len(measured)
-    assert lost <= killed, f"{lost} scans lost by {killed} kills"
-    return f"{killed} kills, {samples} samples of {points} points: each once, 0 corrupt databases"
-
-
-def scans_in(database: Path) -> int:
-    """How many scans are stored; 0 before there is a table for them."""
-    with closing(sqlite3.connect(database)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'scans'").fetchone():
-            return 0
-        return int(db.execute("SELECT count(*) FROM scans").fetchone()[0])
-
-
 # --- ten thousand in a row -------------------------------------------------------------------------------
 
 
@@ -426,6 +325,7 @@ def main() -> int:
         do("in a row", lambda folder: measure_in_a_row(folder, chosen.measurements))
     if chosen.kills:
         do("kill -9", lambda folder: kill_again_and_again(folder, chosen.kills, chosen.seed))
+        do("kill -9, each", lambda folder: kill_at_points(folder, None, chosen.seed))
         day = max(chosen.kills // 10, 5)
         do("kill -9, day", lambda folder: kill_a_measuring_day(folder, day, 4 * day, 3, chosen.seed))
     if chosen.files:

@@ -2,80 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kills import kill_again_and_again, kill_at_points
 from line_processes import PATIENCE_S, Listener
+from measure_process import shown_in
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.probe.ends import PtyEnd
 from stibium.edge.probe.instrument import VirtualInstrument
 from stibium.edge.probe.repertoire import from_spectra
 from stibium.edge.probe.serve import VirtualProbe
-from truth import assert_each_once, assert_sound, assert_true, numbered, readings
+from truth import assert_sound, assert_true, numbered, readings
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
 
-KILL_AT = str(Path(__file__).with_name("kill_at.py"))
-PASSIVE = ("--passive", "--points", "1")
+
+def test_killed_at_every_point_of_a_measurement(tmp_path: Path) -> None:
+    assert "0 lost, 0 doubled" in kill_at_points(tmp_path, 10, seed=9)
 
 
-@contextmanager
-def button_pressed(spectra: list[Spectrum], folder: Path) -> Iterator[str]:
-    """An instrument that measures as soon as the last measurement is acknowledged; gives its port."""
-    instrument = VirtualInstrument(from_spectra(spectra), button_s=0.0)
-    with VirtualProbe(instrument, PtyEnd(folder / "port")) as probe:
-        yield probe.name
-
-
-def shown_in(out: str) -> list[str]:
-    """The samples of the lines that came out whole."""
-    return [json.loads(line)["sample_id"] for line in out.splitlines(keepends=True) if line.endswith("}\n")]
-
-
-def finish(listener: Listener, port: str, spectra: list[Spectrum]) -> None:
-    """The session goes on: what is left is measured, and then all is there once."""
-    left = len(spectra) - len(readings(listener.log))
-    done = listener.run(port, *PASSIVE)
-    assert done.code == 0, done.err
-    assert len(done.records) == left
-    assert_each_once(listener.log, spectra)
-
-
-def test_killed_at_every_point_of_a_measurement(listener: Listener, soils: list[Spectrum], tmp_path: Path) -> None:
-    # Things done in a run of two measurements: some thirty with the database, a hundred with the port.
-    spectra = numbered(soils, 40)
-    counted = tmp_path / "counted"
-    with button_pressed(spectra, tmp_path) as port:
-        arguments = listener.command(port, *PASSIVE, "--count", "2")[1:]
-
-        def run(at: int) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, KILL_AT, str(at), str(counted), *arguments]
-            return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-
-        assert run(0).returncode == 0
-        things = int(counted.read_text())
-        assert things > 60
-        # Up to the first answer they lie close together, so that one is never far from the next.
-        points = sorted(random.Random(9).sample(range(1, things), 16))
-        shown = 2
-        for at in points:
-            done = run(at)
-            assert done.returncode in (-signal.SIGKILL, 0), done.stderr
-            shown += len(shown_in(done.stdout))
-            assert assert_sound(listener.log, tmp_path / "copy") >= shown
-        finish(listener, port, spectra)
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    assert "0 corrupt databases" in kill_again_and_again(tmp_path, 12, seed=10)
 
 
 def test_killed_while_it_asks_no_measurement_is_stored_twice(
@@ -86,7 +41,7 @@ def test_killed_while_it_asks_no_measurement_is_stored_twice(
     shown: list[str] = []
     instrument = VirtualInstrument(from_spectra(spectra))
     with VirtualProbe(instrument, PtyEnd(tmp_path / "port")) as probe:
-        for _ in range(4):
+        for _ in range(3):
             with listener.running(probe.name, "--points", "1") as process:
                 assert process.stderr is not None
                 process.stderr.readline()
@@ -101,7 +56,7 @@ def test_killed_while_it_asks_no_measurement_is_stored_twice(
     assert len(names) == len(set(names))
     assert set(shown) <= set(names)
     # At each kill one measurement at most was under way and not stored yet.
-    assert len(spectra) - len(names) <= 4
+    assert len(spectra) - len(names) <= 3
     assert_true(listener.log, spectra)
     assert_sound(listener.log, tmp_path / "copy")
 

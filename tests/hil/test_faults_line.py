@@ -199,7 +199,7 @@ def test_a_reply_that_never_comes_ends_with_one_line_and_keeps_what_there_is(
 
 
 def test_two_probes_into_one_log(listener: Listener, soils: list[Spectrum], tmp_path: Path) -> None:
-    left, right = numbered(soils, 25, "L"), numbered(soils, 25, "R")
+    left, right = numbered(soils, 15, "L"), numbered(soils, 15, "R")
     with ExitStack() as stack:
         processes = []
         for name, spectra in (("left", left), ("right", right)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from line_processes import Listener
 from shots import REASONS, Shots, shipped_bundle, shipped_soils
-from soak import Account, kill_again_and_again, measure_in_a_row, replay, settle
+from soak import Account, measure_in_a_row, replay, settle
 from stibium.edge.probe.ends import PtyEnd
 from stibium.edge.probe.instrument import VirtualInstrument
 from stibium.edge.probe.serve import VirtualProbe
@@ -27,10 +27,6 @@ def test_replay_with_mishaps(tmp_path: Path, button: bool) -> None:
 
 def test_in_a_row(tmp_path: Path) -> None:
     assert "0 lost, 0 doubled" in measure_in_a_row(tmp_path, 300)
-
-
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    assert "0 corrupt databases" in kill_again_and_again(tmp_path, 16, seed=10)
 
 
 def test_what_is_lost_doubled_changed_or_refused_wrongly_is_noticed(tmp_path: Path) -> None:
