@@ -126,7 +126,8 @@ def _take_what_is_there(
         if first is None:
             first = set(waiting)
         open_files = {path: since_s for path, since_s in waiting.items() if path in first}
-        if stored and all(since_s > patience_s for since_s in open_files.values()):
+        changing = watched.changing()
+        if stored and all(path in changing and since_s > patience_s for path, since_s in open_files.items()):
             for path in open_files:
                 _notice(f"{path}: left, it is still being written")
             return bool(open_files)

@@ -146,6 +146,11 @@ class DropFolder:
         now_s = self.clock()
         return {path: now_s - p.first_s for path, p in self._pending.items() if not p.refused}
 
+    def changing(self) -> set[str]:
+        """Name the files among them that are not quiet; each of the others is taken or refused when its turn comes."""
+        now_s = self.clock()
+        return {path for path, p in self._pending.items() if now_s - p.since_s < self.settle_s * GIVE_UP}
+
     def _tell(self, troubles: tuple[Refusal, ...]) -> None:
         lines = {f"{trouble.source} {trouble.reason}" for trouble in troubles}
         for line in sorted(lines - self._noticed):

@@ -177,3 +177,16 @@ def test_a_file_that_is_never_whole_while_others_come(device: Device) -> None:
         writer.kill()
         writer.wait()
     watcher.stop()
+
+
+def test_a_quiet_file_is_not_left_because_the_others_took_long(device: Device) -> None:
+    for i in range(1000):
+        (device.drop / f"s{i:04d}x.asd").write_bytes(asd_bytes(i % 5))
+    (device.drop / "half.asd").write_bytes(asd_bytes()[:9000])
+    # From a camera's clock: its age says nothing, so it is waited for. Taking the others lasts longer than that.
+    os.utime(device.drop / "half.asd", (time.time() + 1e4, time.time() + 1e4))
+    done = device.once(settle_s=0.03)
+    assert "still being written" not in done.stderr
+    assert done.returncode == 1
+    assert device.refusals() == ["half.asd"]
+    assert len(device.readings()) == 1000
