@@ -10,7 +10,7 @@ from stibium.edge.profile import Profile, parse_profile, profile_names, read_pro
 
 
 def test_the_shipped_profile_says_the_defaults() -> None:
-    assert profile_names() == ["framed_serial"]
+    assert "framed_serial" in profile_names()
     assert read_profile() == read_profile("framed_serial") == Profile()
 
 
@@ -92,8 +92,8 @@ def test_rules_are_taken_and_zero_is_one_of_their_numbers(tmp_path: Path) -> Non
 
 
 def test_profiles_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="fieldspec: no profile of that name; there are framed_serial"):
-        read_profile("fieldspec")
+    with pytest.raises(ProfileError, match="nowhere: no profile of that name; there are .*framed_serial"):
+        read_profile("nowhere")
     with pytest.raises(ProfileError, match="nope.toml: No such file"):
         read_profile(tmp_path / "nope.toml")
     binary = tmp_path / "binary.toml"
