@@ -48,6 +48,10 @@ class BundleError(StibiumError, ValueError):
     """A model file that is damaged, foreign, or of a version this program does not know."""
 
 
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""
+
+
 class RecordingError(StibiumError, ValueError):
     """A recording of a port that is none, or has a line that cannot be read."""
 
@@ -98,7 +102,3 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
-
-
-class ExportError(StibiumError, OSError):
-    """A file that readings are exported to cannot be written."""

@@ -136,18 +136,21 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None)
     try:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         db.close()
-        # On a disk that cannot be written SQLite cannot make the index of the write-ahead file.
-        if os.access(path.absolute().parent, os.W_OK) or not isinstance(error, sqlite3.OperationalError):
-            raise LogError(cannot(path, "be read", error)) from error
+        # On a disk that is full or cannot be written SQLite cannot make the index of the write-ahead file.
         journal = path.with_name(path.name + "-wal")
+        if "locked" in str(error):
+            raise LogError(cannot(path, "be read", error)) from error
         if journal.exists() and journal.stat().st_size:
             raise LogError(
-                f"{path}: its newest readings are in {journal.name}, which cannot be used on a disk that cannot be "
-                "written; copy both files to another folder and name the copy with --log"
+                f"{path}: its newest readings are in {journal.name}, which cannot be used on a disk that is full or "
+                "cannot be written; copy both files to another folder and name the copy with --log"
             ) from error
         return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        db.close()
+        raise LogError(cannot(path, "be read", error)) from error
     return db
 
 
