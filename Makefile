@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | bench-accuracy | model | clean
+# make demo | test | test-pi | lint | bench | bench-accuracy | model | clean
 #
 # One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
 # top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
@@ -8,13 +8,18 @@ BIN := $(VENV)/bin
 DEVICE := $(VENV)/.device
 DEV := $(VENV)/.dev
 
-.PHONY: demo test lint typecheck bench bench-accuracy model clean
+.PHONY: demo test test-pi lint typecheck bench bench-accuracy model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
 
 test: $(DEV)
 	$(BIN)/python -m pytest
+
+# The device's part on an emulated Raspberry Pi: needs root, Debian and a network. Its Debian is built once, in some
+# minutes, and kept in ~/.cache/stibium; `make test` uses it from then on.
+test-pi: $(DEV)
+	STIBIUM_PI=build $(BIN)/python -m pytest tests/pi
 
 lint: $(DEV) typecheck
 	$(BIN)/ruff check .
