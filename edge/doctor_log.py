@@ -131,7 +131,7 @@ def _tables(db: sqlite3.Connection) -> set[str]:
 def _permission(path: Path) -> str:
     try:
         owner, group = path.owner(), path.group()
-        for_group = bool(path.stat().st_mode & stat.S_IWGRP) and group not in ("root", owner)
+        for_group = bool(path.stat().st_mode & stat.S_IWGRP) and group != "root"
     except (OSError, KeyError):
         return "name another file with --log"
     if for_group:

@@ -15,12 +15,18 @@ BUILT_FROM = ("train", "edge", "converters", "firmware_configs", "pyproject.toml
 
 
 @pytest.fixture(scope="session")
-def emulated_pi(tmp_path_factory: pytest.TempPathFactory) -> EmulatedPi:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project's."""
+    return _wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def emulated_pi(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> EmulatedPi:
     """Ready to run `stibium`; tests that want it are skipped where there can be none."""
     work = tmp_path_factory.mktemp("pi")
     try:
         pi = open_pi(work)
-        pi.install(_wheel(tmp_path_factory.mktemp("wheel")), cache_folder() / "wheels")
+        pi.install(wheel, cache_folder() / "wheels")
     except NotPossibleError as error:
         pytest.skip(f"no emulated Raspberry Pi: {error}")
     return pi
