@@ -18,12 +18,14 @@ from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 from zipfile import Path as ZipPath
 
+import pip
+
 SUITE = "bookworm"
 PYTHON = "3.11"
 """The interpreter of that suite."""
 GLIBC = 36
 """Its C library is 2.36: wheels made for an older one run."""
-RECIPE = f"{SUITE}-arm64-2"
+RECIPE = f"{SUITE}-arm64-3"
 """Name of a finished root; the number counts changes of how it is made."""
 SWITCH = "STIBIUM_PI"
 """Set to "build", missing programs are installed and the root is built; otherwise only a finished one is used."""
@@ -76,12 +78,10 @@ class EmulatedPi:
         shutil.copytree(downloads, inside)
         shutil.copy(wheel, inside)
         self.run("python3", "-m", "venv", "--without-pip", "venv")
-        # Debian keeps a pip for new environments as a wheel, which runs as it is.
-        (pip,) = self.root.glob("usr/share/python-wheels/pip-*.whl")
+        # This machine's pip, which is Python only.
+        shutil.copytree(Path(pip.__file__).parent, self.work / "pip", ignore=shutil.ignore_patterns("__pycache__"))
         chosen = ["--no-index", "--find-links", "wheels", "--no-compile", "--disable-pip-version-check"]
-        self.run(
-            "venv/bin/python", f"/usr/share/python-wheels/{pip.name}/pip", "install", *chosen, f"wheels/{wheel.name}"
-        )
+        self.run("venv/bin/python", "pip", "install", *chosen, f"wheels/{wheel.name}")
 
 
 def open_pi(work: Path) -> EmulatedPi:
@@ -136,7 +136,8 @@ def _build(root: Path) -> None:
             return
         building = root.with_name(root.name + ".building")
         shutil.rmtree(building, ignore_errors=True)
-        packages = "--include=python3,python3-venv"
+        # No python3-pip or -venv: both bring certificates along, whose set-up takes qemu minutes.
+        packages = "--include=python3"
         script = f"""
             set -e
             {_BINFMT_HERE}
@@ -145,7 +146,8 @@ def _build(root: Path) -> None:
             mkdir "$1/work"
             rm -rf "$1"/var/cache/apt/archives/*.deb
         """
-        done = _in_namespace(script, str(building), _mirror())
+        # It holds the lock as well: should this process be killed, nobody else begins before it has ended.
+        done = _in_namespace(script, str(building), _mirror(), keep_open=(lock.fileno(),))
         if done.returncode != 0:
             shutil.rmtree(building, ignore_errors=True)
             raise NotPossibleError(f"debootstrap failed: {_last_line(done)}")
@@ -186,15 +188,23 @@ def requirements(wheel: Path) -> list[str]:
     return [f"{r.name}{r.specifier}" for r in wanted if r.marker is None or r.marker.evaluate(there)]
 
 
-def _in_namespace(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _in_namespace(script: str, *arguments: str, keep_open: tuple[int, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run a shell script in a mount namespace of its own, which ends with it."""
-    return _call("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *arguments)
+    command = ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *arguments)
+    return _call(*command, keep_open=keep_open)
 
 
-def _call(*command: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    variables = os.environ | (environment or {})
+def _call(
+    *command: str, environment: dict[str, str] | None = None, keep_open: tuple[int, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _niced(command), capture_output=True, text=True, check=False, env=variables, stdin=subprocess.DEVNULL
+        _niced(command),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        pass_fds=keep_open,
     )
 
 
