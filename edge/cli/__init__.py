@@ -21,6 +21,8 @@ DEVICE_COMMANDS = {
     "predict": "predict:predict",
     "watch": "watch:watch",
     "listen": "listen:listen",
+    "measure": "measure:measure",
+    "ports": "ports:ports",
     "probe": "probe:probe",
     "log": "log:log",
     "reprocess": "reprocess:reprocess",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import format_option, load_bundle, log_option, model_option, open_engine
+from .stopping import Stop
 
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Spectrum
@@ -106,7 +105,7 @@ def listen(
     supervisor = Supervisor()
     with ExitStack() as stack:
         engine = stack.enter_context(open_engine(bundle, log))
-        stop = stack.enter_context(_Stop())
+        stop = stack.enter_context(Stop())
         try:
             measuring = _open_probe(stack, port, settings, record, wait_for_port)
             # What a recording holds may be looked at as often as one likes.
@@ -163,7 +162,7 @@ class _Run:
         samples: Samples,
         engine: Engine,
         report: Report,
-        stop: _Stop,
+        stop: Stop,
         taken: TakenMeasurements | None,
         count: int | None,
         supervisor: Supervisor,
@@ -314,38 +313,3 @@ def _introduction(measuring: Measuring) -> str:
         what.append("a program, no instrument")
     name = " ".join(filter(None, (who.name, who.serial_number)))
     return f"{measuring.probe.name}: {name}, {', '.join(what)}"
-
-
-class _Stop:
-    """Ctrl-C, SIGTERM or a closed terminal: ends the run, but never between storing and showing."""
-
-    def __init__(self) -> None:
-        self._held = self._asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # What the parent has set to be ignored (nohup) stays ignored.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Put a stop off until the end of this block."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._asked:
-            raise KeyboardInterrupt
-
-    def _ask(self, number: int, _: FrameType | None) -> None:
-        self._asked = True
-        if not self._held:
-            raise KeyboardInterrupt
