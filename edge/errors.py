@@ -6,6 +6,7 @@ from ..converters.spectra.errors import StibiumError
 
 __all__ = [
     "BundleError",
+    "ExportError",
     "InstrumentError",
     "LogError",
     "MeasurementError",
@@ -42,6 +43,10 @@ class UnsuitableSpectrumError(StibiumError, ValueError):
 
 class BundleError(StibiumError, ValueError):
     """A model file that is damaged, foreign, or of a version this program does not know."""
+
+
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""
 
 
 class RecordingError(StibiumError, ValueError):
