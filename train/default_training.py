@@ -19,7 +19,7 @@ from .dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from .default_model import DefaultModel, DefaultPredictor
 from .detection import fit_detection
 from .folds import Folds, repeated_folds
-from .kept_fits import KeptFits, key_of
+from .kept_fits import KeptFits, key_of, plan_digest
 from .metrics import Metrics, measure
 from .radial_network import RadialNetwork
 from .training import Trained, as_stored, check_target, evenly_by_grade
@@ -128,8 +128,7 @@ def compare(
     if settings.baselines:
         methods += [make(settings.fast) for make in (PartialLeastSquares, SupportVectors, RandomForest)]  # type: ignore[misc]
     kept = kept or KeptFits(None)
-    divided = hashlib.sha256(repr((plan.description, plan.keys, joined.sha256)).encode()).hexdigest()[:16]
-    key = key_of(f"{joined.element} {divided}", data, settings.fast)
+    key = key_of(f"{joined.element} {plan_digest(plan, joined.sha256)}", data, settings.fast)
 
     def keep(done: Progress) -> None:
         kept.keep(key, done.result.repeat, done.result)

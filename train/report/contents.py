@@ -247,7 +247,7 @@ class ReportContents:
 
     Attributes:
         title: of the page.
-        kind: "training" or "evaluation".
+        kind: "training", "evaluation" or "validation".
         element, unit: what is estimated.
         transform: the space the model learned in; log10 makes log axes.
         simulated: True if model or data are simulated; the page then says so throughout.
@@ -256,7 +256,7 @@ class ReportContents:
     """
 
     title: str
-    kind: Literal["training", "evaluation"]
+    kind: Literal["training", "evaluation", "validation"]
     element: str
     unit: str
     transform: Transform
