@@ -21,12 +21,15 @@ DEVICE_COMMANDS = {
     "predict": "predict:predict",
     "watch": "watch:watch",
     "listen": "listen:listen",
+    "measure": "measure:measure",
+    "ports": "ports:ports",
     "probe": "probe:probe",
     "log": "log:log",
     "reprocess": "reprocess:reprocess",
     "convert": "convert:convert",
     "info": "bundle:info",
     "check": "bundle:check",
+    "doctor": "doctor:doctor",
     "demo": "demo:demo",
 }
 """Command -> module under this package and name of the click command in it."""
