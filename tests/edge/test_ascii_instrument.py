@@ -323,6 +323,32 @@ def test_why_nobody_is_there(answer: bytes, says: str) -> None:
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("endless", [b"garbage ", b"#note\n", b"\r\n\r\n", b"line\n", b"\x00\xff"])
+def test_a_port_that_never_stops_talking_is_given_up(endless: bytes) -> None:
+    class Babbling(Scripted):
+        def read(self, timeout_s: float) -> bytes:
+            return endless
+
+    settings = QUICK.ascii
+    assert settings is not None
+    patience = replace(QUICK.patience, longest_scan_s=0.05)
+    marks = replace(settings.line, ok="OK", ignore="#", longest_line=4096)
+    profile = replace(QUICK, patience=patience, ascii=replace(settings, line=marks))
+    instrument = AsciiInstrument(lambda: Babbling(lambda _: b""), profile)
+    with pytest.raises(PortError, match=r"scripted: S: .*are profile and speed"):
+        instrument.connect()
+
+
+def test_a_closed_instrument_says_so_and_is_closed_again() -> None:
+    instrument = AsciiInstrument(lambda: Scripted(lambda _: b"1,2,3\n"), QUICK)
+    instrument.connect()
+    instrument.close()
+    instrument.close()
+    assert instrument.name == "scripted"
+    with pytest.raises(PortError, match="scripted: the port is not open"):
+        instrument.acquire("target", 1)
+
+
 def test_an_echo_is_tolerated_and_a_real_instrument_gets_no_cue() -> None:
     port = Scripted(lambda command: f"{command}\r\n10,20,30\r\n".encode())
     instrument = AsciiInstrument(lambda: port, QUICK)
