@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..converters.spectra.spectrum import Floats, Spectrum
-from .errors import ProfileError
+from .errors import MeasurementError, ProfileError
 from .instruments.driver import Instrument, Scan
 from .profile_rules import Rules
 from .quality import Finding, refusing
-from .quality_scan import dark_level, drift_count, flags, numbers, white_light
+from .quality_scan import dark_level, drift_count, flags, numbers, parts, white_light
 from .quality_time import too_old
 
 
@@ -71,7 +71,9 @@ class References:
             return []
         white = self.white.light if self.white is not None else None
         # Worth knowing, and no fault of this dark: it is the newer one that counts.
-        drifted = dark_level(scan.values, before.scan.values, white, self._rules)
+        own = self._own_dark(scan)
+        seen = None if white is None or not own.any() else white[own]
+        drifted = dark_level(scan.values[own], before.scan.values[own], seen, self._rules)
         return [Finding(finding.code, finding.text, "remark") for finding in drifted]
 
     def _take_white(self, scan: Scan, scan_id: int) -> list[Finding]:
@@ -80,7 +82,10 @@ class References:
             if missing:
                 return missing
         dark = self.dark.scan if self.dark is not None else None
-        light = self._instrument.correct_dark(scan, dark)
+        try:
+            light = self._instrument.correct_dark(scan, dark)
+        except MeasurementError as error:
+            return [Finding("reference_settings", str(error).removeprefix(f"{self._instrument.name}: "))]
         before = self.white
         same = before is not None and before.scan.settings == scan.settings
         identity, nm = self._instrument.identity, self._instrument.wavelengths_nm
@@ -120,8 +125,17 @@ class References:
         found = [finding for kind in self.needed for finding in self._wrong_with(kind, scan)]
         found = found or self.complaints(valid_min, scan.taken_s)
         if not found and self.dark is not None and self.white is not None:
-            found = drift_count(scan, self.dark.scan, self.white.light, self._rules)
+            own = self._own_dark(self.dark.scan)
+            if own.any():
+                found = drift_count(scan, self.dark.scan, self.white.light[own], self._rules)
         return found
+
+    def _own_dark(self, scan: Scan) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Mark the bands whose detectors do not subtract their dark themselves: only there a dark is one."""
+        marked = np.zeros(scan.values.size, dtype=bool)
+        for name, part in parts(self._instrument.wavelengths_nm, self._instrument.identity):
+            marked[part] = name not in scan.dark_subtracted
+        return marked
 
     def _wrong_with(self, kind: str, scan: Scan) -> list[Finding]:
         reference = self._of(kind)

@@ -21,9 +21,10 @@ from .instruments.driver import Scan, ScanSettings
 from .log import Log
 from .quality import Finding, reason
 from .quality_control import Stated
-from .routine import Routine, Settings, host_boot
+from .routine import Routine
 from .routine_plan import Plan, Planned
 from .routine_sample import Place, Sample
+from .routine_session import Settings, host_boot
 from .routine_steps import Fact
 
 
@@ -118,6 +119,11 @@ def take_up(routine: Routine, unfinished: Unfinished) -> None:
     routine.engine.log.add_event("resumed", "the session is taken up again", session_id=session_id)
     begun = _begun(database, session_id)
     _replay_scans(routine, events, begun)
+    if routine.instrument.identity.optimises:
+        # What it was set to may be gone with the connection, and with it what dark and white belong to.
+        routine.optimised, routine.boot = False, None
+        routine.references.forget()
+    routine.resumed, routine.device_restarted = True, unfinished.details["host_boot"] != host_boot()
     sample = routine.sample
     points = 0 if sample is None else len(sample.points)
     half = f"; {sample.planned.sample_id} has {points} points" if sample is not None and points else ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..converters.spectra.errors import SpectrumFileError
 from ..converters.spectra.spectrum import Floats, Position, Spectrum
+from .errors import MeasurementError
 from .instruments.driver import Identity, Instrument, Scan
 from .profile_rules import Rules
 from .quality import Finding, refusing
@@ -121,7 +122,14 @@ def judge(
     if lacking:
         counts = _as_spectrum(scan, scan.values, instrument, "raw_dn")
         return Point(scan, scan_id, counts, tuple(found))
-    reflectance = references.reflectance(scan)
+    try:
+        reflectance = references.reflectance(scan)
+    except MeasurementError as error:
+        # The driver knows more of its dark than the settings say, as that it belongs to another integration time.
+        text = str(error).removeprefix(f"{instrument.name}: ")
+        found += [] if refusing(found) else [Finding("reference_settings", text)]
+        counts = _as_spectrum(scan, scan.values, instrument, "raw_dn")
+        return Point(scan, scan_id, counts, tuple(found), dark_id, white_id)
     found += low_signal(nm, reflectance, identity, range_nm, rules)
     spectrum = _as_spectrum(scan, reflectance, instrument, "reflectance")
     if spectrum is None:

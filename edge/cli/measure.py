@@ -13,7 +13,7 @@ import click
 from ..profile import DEFAULT_PROFILE, profile_text, read_profile
 from ..quality_control import Stated
 from ..report import Report
-from ..routine import PositionSource, Routine, Settings
+from ..routine import Routine
 from ..routine_plan import Plan
 from ..routine_resume import (
     Unfinished,
@@ -25,6 +25,7 @@ from ..routine_resume import (
     unfinished_session,
 )
 from ..routine_sample import who
+from ..routine_session import Settings
 from ..routine_steps import Command, Step, parse_command
 from .measure_screen import Lines, Screen, Script, Typed, Yes
 from .options import format_option, load_bundle, log_option, model_option, open_engine
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..bundle import Bundle
     from ..engine import Engine
     from ..instruments.driver import Instrument
+    from ..position import PositionSource
     from ..profile import Profile
 
 
