@@ -230,6 +230,23 @@ def test_pulled_and_plugged_in_again_no_target_is_lost_or_doubled(tmp_path: Path
     assert any("times unplugged" in remark for remark in instrument.remarks())
 
 
+@pytest.mark.parametrize("power", [False, True])
+def test_pulled_after_any_byte_the_scan_comes_out_right(tmp_path: Path, power: bool) -> None:
+    player = player_for_ascii(TRIAD, SOILS)
+    end = PtyEnd(tmp_path / "port")
+    with (
+        VirtualProbe(player, end, unplug_s=0.01, unplug_power=power) as probe,
+        closing(open_instrument(probe.name, TRIAD)) as instrument,
+    ):
+        instrument.connect()
+        expected = instrument.acquire("white", 1).values.tolist()
+        # In the notice, between two lines, in a number, and near the end.
+        for count in (0, 1, 30, 41, 42, 43, 60, 100, 120):
+            probe.hang_up_after(count)
+            assert instrument.acquire("white", 1).values.tolist() == expected, count
+        assert int(instrument.remarks()[-1].split()[0]) == 9
+
+
 def test_power_is_lost_and_the_instrument_set_up_again(tmp_path: Path) -> None:
     with playing(TRIAD, PtyEnd(tmp_path / "port")) as (instrument, probe, player):
         instrument.connect()

@@ -53,7 +53,7 @@ def test_the_triad_is_read_stored_and_refused_by_the_model(profile: Path, tiny_b
         [],
         ["--misbehave", "drop=0.00005"],
         ["--misbehave", "garbage=0.00005"],
-        ["--misbehave", "stall=0.002,stall-s=0.7"],
+        ["--misbehave", "stall=0.001,stall-s=0.7"],
         ["--unplug-every", "3", "--unplug-s", "0.2", "--unplug-power"],
     ],
     ids=["well", "drop", "garbage", "stall", "power"],
