@@ -131,12 +131,17 @@ def listen(
 
 
 def _open_probe(stack: ExitStack, port: str, settings: Profile, record: str | None, wait_for_port: bool) -> Measuring:
-    from ..errors import PortError
+    from ..errors import PortError, ProfileError
     from ..sources.framed_probe import FramedProbe
     from ..sources.measuring import Measuring
     from ..sources.recording import REPLAY_SCHEME, EndOfRecordingError, RecordingWriter, ReplayPort
     from ..sources.serial_port import SerialPort
 
+    if settings.protocol != "framed":
+        raise ProfileError(
+            f"{settings.name}: listen speaks the framed protocol only; for this instrument: "
+            f"stibium measure {port} with the same --profile"
+        )
     writer = stack.enter_context(RecordingWriter(record, f"port {port}")) if record else None
 
     def open_port() -> BytePort:
