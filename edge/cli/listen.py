@@ -93,6 +93,10 @@ def listen(
     if replay and record:
         raise click.UsageError("a recording that is replayed is not recorded again")
     settings = read_profile(profile or DEFAULT_PROFILE)
+    if settings.protocol != "framed":
+        raise click.UsageError(
+            f"an instrument of profile {profile} does not send by itself: stibium measure {port} --profile {profile}"
+        )
     if baud is not None:
         settings = replace(settings, serial=replace(settings.serial, baudrate=baud))
     bundle = load_bundle(model)
