@@ -12,7 +12,7 @@ LOW_SHARE = 0.05
 LOW_AT_MOST_BYTES = 1_000_000_000
 """Low is less than 200 MB, or less than 5 % of the disk as long as that is below 1 GB."""
 LEAST_BYTES = 20_000_000
-"""With less nothing more is measured. A sample of five points takes about 0.15 MB with its scans and the journal."""
+"""With less nothing more is measured. A sample of five points takes less than 0.3 MB with its scans and the journal."""
 RESERVE_BYTES = 2_000_000
 """Kept beside the log while an instrument is used; given up to store what was measured when the disk is full."""
 

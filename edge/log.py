@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..converters.spectra.spectrum import Floats, Spectrum
 from . import __version__, log_sessions
-from .disk_room import DiskRoom, Reserve, disk_room
+from .disk_room import RESERVE_BYTES, DiskRoom, Reserve, disk_room
 from .errors import LogError
 from .estimate import Estimate, Refusal
 from .log_rows import NOTHING_MORE, ReadingFacts, estimate_columns, point_columns, reading_columns
 from .log_schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
-from .log_sessions import StoredScanKind, grid_id_of, now
+from .log_sessions import StoredScanKind, grid_id_of, now, plain_text
 from .replicates import MeanSpectrum
 
 if TYPE_CHECKING:
@@ -256,15 +256,18 @@ class Log:
         """Run `work` in a transaction; on a full disk give up the reserve for it, once."""
         try:
             return self._in_transaction(work)
-        except sqlite3.OperationalError as error:
-            if "full" not in str(error) or not self._reserve.give_up():
-                raise self._failed(error) from error
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            if not self._is_full(error) or not self._reserve.give_up():
+                raise self._failed(error) from error
         try:
             return self._in_transaction(work)
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def _is_full(self, error: sqlite3.Error) -> bool:
+        # Where a file of SQLite's own cannot grow, it speaks of an input/output error.
+        text = str(error)
+        return "is full" in text or ("I/O error" in text and disk_room(self.path).free_bytes < RESERVE_BYTES)
 
     def _in_transaction(self, work: Callable[[], T]) -> T:
         try:
@@ -305,9 +308,9 @@ class Log:
                     reading_id,
                     stored_at,
                     self._software,
-                    outcome.source,
-                    outcome.sample_id,
-                    outcome.reason,
+                    plain_text(outcome.source),
+                    plain_text(outcome.sample_id),
+                    plain_text(outcome.reason),
                     model_id,
                     session_id,
                 ),

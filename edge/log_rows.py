@@ -50,11 +50,11 @@ def reading_columns(spectrum: Spectrum, about: ReadingFacts) -> dict[str, object
     """Give the columns of `readings` for a spectrum; the file's own fields and the routine's settings share one."""
     position = spectrum.position
     return {
-        "source": spectrum.source,
-        "sample_id": spectrum.sample_id,
-        "measurement": spectrum.measurement,
+        "source": plain_text(spectrum.source),
+        "sample_id": plain_text(spectrum.sample_id),
+        "measurement": plain_text(spectrum.measurement),
         "measured_at": _time(spectrum.measured_at),
-        "instrument": spectrum.instrument,
+        "instrument": plain_text(spectrum.instrument),
         "quantity": spectrum.quantity,
         "spectrum": spectrum.values.astype("<f4").tobytes(),
         "splices_nm": json.dumps(spectrum.splices_nm),
@@ -62,7 +62,7 @@ def reading_columns(spectrum: Spectrum, about: ReadingFacts) -> dict[str, object
         "latitude_deg": position.latitude_deg if position else None,
         "longitude_deg": position.longitude_deg if position else None,
         "altitude_m": position.altitude_m if position else None,
-        "comment": spectrum.comment,
+        "comment": plain_text(spectrum.comment),
         "simulated": spectrum.simulated,
         "session_id": about.session_id,
         "settings": as_json({**spectrum.extra, **about.settings}),
@@ -71,15 +71,15 @@ def reading_columns(spectrum: Spectrum, about: ReadingFacts) -> dict[str, object
         "duplicate_of": plain_text(about.duplicate_of),
         "position_source": about.position_source,
         "position_at": _time(about.position_at),
-        "rule_broken": about.rule_broken,
+        "rule_broken": plain_text(about.rule_broken),
     }
 
 
 def point_columns(point: Spectrum) -> dict[str, object]:
     """Give the columns of `points` for one measurement of a mean; its grid and quantity are the mean's."""
     return {
-        "source": point.source,
-        "measurement": point.measurement,
+        "source": plain_text(point.source),
+        "measurement": plain_text(point.measurement),
         "measured_at": _time(point.measured_at),
         "spectrum": point.values.astype("<f4").tobytes(),
     }

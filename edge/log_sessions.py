@@ -76,7 +76,8 @@ def add_scan(
         (
             session_id,
             now(),
-            scan.measured_at.isoformat(),
+            # All in one time zone, so that the newest can be found.
+            scan.measured_at.astimezone(timezone.utc).isoformat(),
             plain_text(scan.key[0]),
             int(scan.boot),
             int(scan.number),
@@ -142,4 +143,4 @@ def _plain(value: object) -> object:
 
 def plain_text(text: str) -> str:
     """Replace what is no UTF-8, as in a name typed or read in another encoding; SQLite takes no such text."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not text.isascii() else text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

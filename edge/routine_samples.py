@@ -18,6 +18,10 @@ from .routine_sample import Place, Point, Sample, sample_spectrum, scattering
 from .routine_steps import Fact
 
 
+_NUMBERED = {"white_old", "dark_old", "order", "noise", "splice_step", "low_signal", "warm_up"}
+"""Findings whose text differs from point to point in its number only."""
+
+
 class Sampling(Checks):
     """From points to readings."""
 
@@ -107,8 +111,7 @@ class Sampling(Checks):
             found += [f for point in sample.spoiled[-1:] for f in point.findings]
             count = f"{len(sample.points)} of {self.settings.points} points"
             found.append(Finding("points_missing", count))
-        # Points differ in the minutes they name; one text for each sort of finding is enough.
-        found = list({(finding.code, finding.severity): finding for finding in found}.values()) + self._clock_remarks
+        found = _once(found) + self._clock_remarks
         self._clock_remarks = []
         result = self._result(sample, points, found)
         details = {**sample.planned.as_details(), "begun": sample.begun_id, "repeated": sample.repeated}
@@ -192,6 +195,11 @@ def point_details(point: Point, sample: Sample) -> dict[str, Any]:
     """Say which point an event is about."""
     codes = [finding.code for finding in point.findings]
     return {"scan_id": point.scan_id, "begun": sample.begun_id, "findings": codes}
+
+
+def _once(found: list[Finding]) -> list[Finding]:
+    """Give each finding once; of those that name another number for each point, the last."""
+    return list({(f.code, f.severity, "" if f.code in _NUMBERED else f.text): f for f in found}.values())
 
 
 def _ignore(_: object) -> None:

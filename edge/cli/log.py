@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,9 @@ from .options import format_option, log_option
 if TYPE_CHECKING:
     import sqlite3
 
-    from ..log_read import Chosen
+    from ...converters.spectra.spectrum import Spectrum
+    from ..estimate import Refusal
+    from ..log_read import Chosen, Entry, Reading
 
 FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
 _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg"}
@@ -31,6 +34,7 @@ _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": 
 )
 @click.option("--refused", is_flag=True, help="Only what was refused.")
 @click.option("--all-estimates", is_flag=True, help="Every estimate of a reading, not only the latest.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of what else is chosen.")
 @click.option("--sessions", is_flag=True, help="List measuring sessions instead of readings.")
 @click.option("--events", is_flag=True, help="List what happened instead of readings.")
 @click.option(
@@ -61,6 +65,7 @@ def log(
     verdict: str | None,
     refused: bool,
     all_estimates: bool,
+    last: int | None,
     sessions: bool,
     events: bool,
     out: str | None,
@@ -93,16 +98,20 @@ def log(
         _check_out(out, as_format, force)
     with open_for_reading(log if log is not None else default_log_path()) as db:
         if out is not None and as_format is not None:
-            ctx.exit(_export(db, chosen, all_estimates, out, as_format))
+            ctx.exit(_export(db, chosen, all_estimates, last, out, as_format))
         if sessions or events:
+            from ..log_history import iter_events, iter_sessions
             from .log_show import show_events, show_sessions
 
-            (show_sessions if sessions else show_events)(db, chosen, out_format, sys.stdout)
+            if sessions:
+                show_sessions(_last(iter_sessions(db, chosen), last), out_format, sys.stdout)
+            else:
+                show_events(_last(iter_events(db, chosen), last), out_format, sys.stdout)
         else:
             from ..log_read import iter_entries
             from .log_show import show_entries
 
-            show_entries(iter_entries(db, chosen, all_estimates), out_format, sys.stdout)
+            show_entries(_last(iter_entries(db, chosen, all_estimates), last), out_format, sys.stdout)
 
 
 def _format_of(out: str) -> str:
@@ -144,16 +153,17 @@ class _Tally:
         click.echo(f"refused: {' '.join(line.split())}", err=True)
 
 
-def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, out: str, as_format: str) -> int:
+def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
     from ..log_read import iter_entries
+    from ..log_spectra import iter_spectra
 
     tally = _Tally()
     if as_format in ("asd", "table"):
         what = "spectra"
-        _export_spectra(db, chosen, out, as_format, tally)
+        _export_spectra(_last(iter_spectra(db, chosen), last), out, as_format, tally)
     else:
         what = "outcomes"
-        entries = _counted(iter_entries(db, chosen, every))
+        entries = _counted(_last(iter_entries(db, chosen, every), last))
         if as_format in ("csv", "jsonl"):
             tally.written = _export_records(entries, out, as_format)
         else:
@@ -174,6 +184,10 @@ T = TypeVar("T")
 _PROGRESS_EVERY = 500
 
 
+def _last(items: Iterable[T], number: int | None) -> Iterable[T]:
+    return items if number is None else deque(items, maxlen=number)
+
+
 def _counted(items: Iterable[T]) -> Iterator[T]:
     progress = sys.stderr.isatty()
     number = 0
@@ -185,7 +199,7 @@ def _counted(items: Iterable[T]) -> Iterator[T]:
         click.echo(err=True)
 
 
-def _export_records(entries: Iterable[object], out: str, as_format: str) -> int:
+def _export_records(entries: Iterable[Entry], out: str, as_format: str) -> int:
     import io
 
     from ...converters.spectra.files import replacing
@@ -199,17 +213,18 @@ def _export_records(entries: Iterable[object], out: str, as_format: str) -> int:
     return count
 
 
-def _export_spectra(db: sqlite3.Connection, chosen: Chosen, out: str, as_format: str, tally: _Tally) -> None:
+def _export_spectra(
+    readings: Iterable[tuple[Reading, Spectrum | Refusal]], out: str, as_format: str, tally: _Tally
+) -> None:
     import numpy as np
 
     from ...converters.spectra.errors import SpectrumFileError
     from ...converters.spectra.spectrum import Spectrum
     from ...converters.spectra.table_write import other_grid, write_table
-    from ..log_spectra import iter_spectra
 
     def usable() -> Iterator[Spectrum]:
         grid_nm = None
-        for reading, spectrum in _counted(iter_spectra(db, chosen)):
+        for reading, spectrum in _counted(readings):
             if not isinstance(spectrum, Spectrum):
                 tally.refuse(f"reading {reading.id}: {spectrum.reason}")
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -12,8 +11,8 @@ from itertools import islice
 from typing import Any, TextIO
 
 from ..estimate import Estimate
-from ..log_history import iter_events, iter_sessions
-from ..log_read import Chosen, Entry
+from ..log_history import Event, Session
+from ..log_read import Entry
 from ..log_records import as_record, write_records
 from ..report import BOUNDS
 
@@ -59,9 +58,8 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def show_sessions(db: sqlite3.Connection, chosen: Chosen, out_format: str, out: TextIO) -> None:
+def show_sessions(sessions: Iterable[Session], out_format: str, out: TextIO) -> None:
     """List sessions; without `--format table` with profile and settings."""
-    sessions = iter_sessions(db, chosen)
     if out_format != "table":
         _write_plain((asdict(session) for session in sessions), out_format, out)
         return
@@ -83,9 +81,8 @@ def show_sessions(db: sqlite3.Connection, chosen: Chosen, out_format: str, out: 
     write_table(heading, rows, out, right=(0, 6, 7, 8))
 
 
-def show_events(db: sqlite3.Connection, chosen: Chosen, out_format: str, out: TextIO) -> None:
+def show_events(events: Iterable[Event], out_format: str, out: TextIO) -> None:
     """List what happened; without `--format table` with all details."""
-    events = iter_events(db, chosen)
     if out_format != "table":
         _write_plain((asdict(event) for event in events), out_format, out)
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 
 from ..errors import NoReplyError, PortGoneError, ProtocolError, StibiumError
 from ..protocols.fieldspec import ReplyBuffer
@@ -11,6 +13,29 @@ from ..protocols.fieldspec_replies import AnyReply, Reply
 from ..sources.serial_port import BytePort
 
 _MOST_GREETING = 65536
+
+
+@dataclass
+class Counters:
+    """What happened on the line."""
+
+    reconnects: int = 0
+    restarts: int = 0
+    """Times the instrument was found to have been switched off and on."""
+    silences: int = 0
+    out_of_step: int = 0
+    not_ready: int = 0
+
+    def remarks(self) -> list[str]:
+        """Say it in words, what did not happen left out."""
+        counted = [
+            (self.reconnects, "new connection", "new connections"),
+            (self.restarts, "restart of the instrument", "restarts of the instrument"),
+            (self.silences, "answer that did not come", "answers that did not come"),
+            (self.out_of_step, "answer that was none", "answers that were none"),
+            (self.not_ready, 'time "not ready"', 'times "not ready"'),
+        ]
+        return [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]
 
 
 class FieldSpecLine:
@@ -104,8 +129,7 @@ class FieldSpecLine:
             abort: tell the instrument first that what is under way is not wanted any more.
         """
         if abort:
-            try:
+            # A line that has hung up needs no word of farewell.
+            with suppress(PortGoneError):
                 self._port.write(Abort().pack())
-            except PortGoneError:
-                abort = False
         self._port.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import (
@@ -36,7 +35,7 @@ from ..protocols.fieldspec_messages import (
 )
 from ..protocols.fieldspec_replies import Acquired, AnyReply, Controlled, Optimised, Settings, Value, Version
 from ..sources.serial_port import BytePort
-from .fieldspec_line import FieldSpecLine
+from .fieldspec_line import Counters, FieldSpecLine
 from .fieldspec_scan import header_ms
 
 _LONGEST_PAUSE_S = 2.0
@@ -44,18 +43,6 @@ _NOT_LOADED = 300
 _U31 = 0x7FFFFFFF
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=AnyReply)
-
-
-@dataclass
-class Counters:
-    """What happened on the line."""
-
-    reconnects: int = 0
-    restarts: int = 0
-    """Times the instrument was found to have been switched off and on."""
-    silences: int = 0
-    out_of_step: int = 0
-    not_ready: int = 0
 
 
 class FieldSpecLink:

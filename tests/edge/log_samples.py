@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import pytest
 from stibium.converters.spectra.spectrum import Position, Spectrum
 from stibium.edge.bundle import Bundle
 from stibium.edge.estimate import Estimator, Refusal
@@ -96,3 +100,16 @@ def make_full_log(path: Path, bundle: Bundle, soils: Sequence[Spectrum]) -> None
         log.add([Result(None, Refusal("/dev/ttyUSB0", "the shutter was closed", "T4"), about)])
         log.add_event("rule_broken", why, None, session)
         log.end_session(session)
+
+
+@contextmanager
+def own_disk(place: Path) -> Iterator[Path]:
+    """A real file system of its own, of 48 MB; the test is skipped where none can be mounted."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "stibium-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can be mounted by root only")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

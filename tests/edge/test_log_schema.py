@@ -156,3 +156,14 @@ def test_no_statement_of_the_program_deletes() -> None:
     }
     assert found == {}
     assert words.search("DELETE FROM readings")
+
+
+def test_the_document_names_every_table_and_its_queries_run(full_log: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "log.md").read_text("utf-8")
+    with closing(sqlite3.connect(full_log)) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        for name in names:
+            assert f"`{name}`" in text, name
+        queries = text.split("```sql")[1].split("```")[0].split(";\n")
+        found = [db.execute(query).fetchall() for query in queries if query.strip()]
+    assert [len(rows) for rows in found] == [3, 0, 0]

@@ -97,3 +97,16 @@ def test_an_instrument_that_is_not_known_is_one_line() -> None:
     assert done.returncode == 1
     assert "nothing: no profile of that name" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_listen_says_who_measures_with_a_fieldspec() -> None:
+    done = subprocess.run(
+        [STIBIUM, "listen", "socket://127.0.0.1:1", "--profile", "fieldspec", "--no-ask"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "stibium measure socket://127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
