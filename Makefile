@@ -1,25 +1,22 @@
-# make demo | test | test-pi | lint | bench | bench-accuracy | model | clean
+# make demo | test | lint | bench | bench-accuracy | model | clean
 #
 # One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
 # top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
+#
+# make test-pi, as root, tests the device's part on an emulated Raspberry Pi.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEVICE := $(VENV)/.device
 DEV := $(VENV)/.dev
 
-.PHONY: demo test test-pi lint typecheck bench bench-accuracy model clean
+.PHONY: demo test lint typecheck bench bench-accuracy model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
 
 test: $(DEV)
 	$(BIN)/python -m pytest
-
-# The device's part on an emulated Raspberry Pi: needs root, Debian and a network. Its Debian is built once, in some
-# minutes, and kept in ~/.cache/stibium; `make test` uses it from then on.
-test-pi: $(DEV)
-	STIBIUM_PI=build $(BIN)/python -m pytest tests/pi
 
 lint: $(DEV) typecheck
 	$(BIN)/ruff check .
@@ -44,6 +41,12 @@ bench-accuracy: $(DEV)
 # Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
 model: $(DEV)
 	$(BIN)/python -m stibium.train.ship
+
+# The device's part on an emulated Raspberry Pi: needs root, Debian and a network. Its Debian is built once, in some
+# minutes, and kept in ~/.cache/stibium; `make test` uses it from then on.
+.PHONY: test-pi
+test-pi: $(DEV)
+	STIBIUM_PI=build $(BIN)/python -m pytest tests/pi
 
 $(DEVICE): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
