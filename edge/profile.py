@@ -13,6 +13,7 @@ from typing import Any
 
 from ..firmware_configs import probes
 from .errors import ProfileError
+from .profile_ascii import AsciiProfile, parse_ascii
 from .profile_fieldspec import FieldSpecProfile, parse_fieldspec
 from .profile_rules import ReferenceMaterial, Rules, parse_rules
 
@@ -66,6 +67,8 @@ class Profile:
     reference_material: ReferenceMaterial = field(default_factory=ReferenceMaterial)
     fieldspec: FieldSpecProfile | None = None
     """Set if `protocol` is "fieldspec"."""
+    ascii: AsciiProfile | None = None
+    """Set if `protocol` is "ascii"."""
 
     @property
     def default_port(self) -> str | None:
@@ -80,7 +83,7 @@ _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
 }
 _TEXTS = ("name", "protocol")
 _RULES = ("rules", "reference_material")
-_PROTOCOLS = ("framed", "fieldspec")
+_PROTOCOLS = ("framed", "fieldspec", "ascii")
 _HIGHEST = {
     "baudrate": 12_000_000,
     "scans": 0xFFFF,
@@ -132,7 +135,7 @@ def parse_profile(text: str, source: str) -> Profile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{source}: not TOML: {error}") from None
-    _refuse_unknown(document, [*_TEXTS, *_SECTIONS, *_RULES, "fieldspec"], source, "")
+    _refuse_unknown(document, [*_TEXTS, *_SECTIONS, *_RULES, "fieldspec", "ascii"], source, "")
     found: dict[str, Any] = {}
     for key in _TEXTS:
         if key in document:
@@ -154,6 +157,10 @@ def parse_profile(text: str, source: str) -> Profile:
         found["fieldspec"] = parse_fieldspec(document.get("fieldspec", {}), source)
     elif "fieldspec" in document:
         raise ProfileError(f'{source}: [fieldspec] needs protocol = "fieldspec"')
+    if found.get("protocol") == "ascii":
+        found["ascii"] = parse_ascii(document.get("ascii", {}), source)
+    elif "ascii" in document:
+        raise ProfileError(f'{source}: [ascii] needs protocol = "ascii"')
     return Profile(**found)
 
 

@@ -22,6 +22,7 @@ DEVICE_COMMANDS = {
     "watch": "watch:watch",
     "listen": "listen:listen",
     "measure": "measure:measure",
+    "ports": "ports:ports",
     "probe": "probe:probe",
     "log": "log:log",
     "reprocess": "reprocess:reprocess",

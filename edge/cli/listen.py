@@ -93,6 +93,10 @@ def listen(
     if replay and record:
         raise click.UsageError("a recording that is replayed is not recorded again")
     settings = read_profile(profile or DEFAULT_PROFILE)
+    if settings.protocol != "framed":
+        raise click.UsageError(
+            f"an instrument of profile {profile} does not send by itself: stibium measure {port} --profile {profile}"
+        )
     if baud is not None:
         settings = replace(settings, serial=replace(settings.serial, baudrate=baud))
     bundle = load_bundle(model)
@@ -131,12 +135,17 @@ def listen(
 
 
 def _open_probe(stack: ExitStack, port: str, settings: Profile, record: str | None, wait_for_port: bool) -> Measuring:
-    from ..errors import PortError
+    from ..errors import PortError, ProfileError
     from ..sources.framed_probe import FramedProbe
     from ..sources.measuring import Measuring
     from ..sources.recording import REPLAY_SCHEME, EndOfRecordingError, RecordingWriter, ReplayPort
     from ..sources.serial_port import SerialPort
 
+    if settings.protocol != "framed":
+        raise ProfileError(
+            f"{settings.name}: listen speaks the framed protocol only; for this instrument: "
+            f"stibium measure {port} with the same --profile"
+        )
     writer = stack.enter_context(RecordingWriter(record, f"port {port}")) if record else None
 
     def open_port() -> BytePort:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .probe_players import fieldspec_options, fieldspec_player, framed_player, notice, obey_standard_input
+from .probe_players import ascii_player, fieldspec_options, fieldspec_player, framed_player, notice, obey_standard_input
 
 if TYPE_CHECKING:
     from ..probe.ends import End
@@ -41,7 +41,7 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
     default="framed_serial",
     show_default=True,
     metavar="PROFILE",
-    help="Profile of the instrument to play: framed_serial, fieldspec, or a .toml file.",
+    help="Profile of the instrument to play: framed_serial, fieldspec, as7265x, ascii_spectrometer, or a .toml file.",
 )
 @click.option("--recording", type=click.Path(), metavar="FILE", help="Play the measurements of a recording.")
 @click.option("--verbatim", is_flag=True, help="Play the recording's bytes as they are, whatever the host says.")
@@ -56,7 +56,7 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
     help="Scans and bytes take the time they would take, or none.",
 )
 @click.option(
-    "--baud", type=click.IntRange(min=1), default=115200, show_default=True, help="Speed of the line in bit/s."
+    "--baud", type=click.IntRange(min=1), metavar="BIT/S", help="Speed of the line.  [default: the profile's]"
 )
 @click.option(
     "--raw/--reflectance", default=False, help="Deliver counts, dark and white, or reflectance.  [default: reflectance]"
@@ -96,7 +96,7 @@ def probe(
     link: str | None,
     tcp: tuple[str, int] | None,
     speed: str,
-    baud: int,
+    baud: int | None,
     raw: bool,
     frame_bytes: int | None,
     button: float | None,
@@ -115,7 +115,8 @@ def probe(
     ends it.
 
     With --instrument fieldspec it is an ASD FieldSpec on a TCP port: the white panel is in front of it until it has
-    optimised and after each dark, then the spectra, one for each measurement.
+    optimised and after each dark, then the spectra, one for each measurement. With an ASCII instrument's profile, such
+    as as7265x, it answers that profile's commands.
     """
     from ..probe.ends import PtyEnd, TcpEnd
     from ..probe.fieldspec_instrument import VirtualFieldSpec
@@ -130,7 +131,8 @@ def probe(
         raise click.UsageError("--verbatim needs --recording")
     if recording and raw:
         raise click.UsageError("a recording plays what was recorded; --raw is for SPECTRA")
-    protocol = read_profile(instrument).protocol
+    profile = read_profile(instrument)
+    protocol = profile.protocol
     _refuse_options_of_others(ctx, protocol)
     player: Player
     real_time = speed == "real"
@@ -139,6 +141,11 @@ def probe(
         if faults.wrong_length:
             raise click.UsageError("wrong-length: a FieldSpec's replies say no length")
         end: End = TcpEnd(*(tcp or ("127.0.0.1", 0)))
+    elif protocol == "ascii":
+        if faults.wrong_length:
+            raise click.UsageError("wrong-length: lines of text say no length")
+        player = ascii_player(profile, spectra, real_time, loop)
+        end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
     else:
         player = framed_player(spectra, recording, verbatim, raw, frame_bytes, real_time, button, loop)
         end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
@@ -147,7 +154,7 @@ def probe(
         end,
         faults,
         seed,
-        baudrate=baud if real_time and protocol == "framed" else None,
+        baudrate=(baud or profile.serial.baudrate) if real_time and protocol != "fieldspec" else None,
         unplug_every=unplug_every or 0,
         unplug_s=unplug_s,
         unplug_power=unplug_power,
@@ -167,7 +174,8 @@ def probe(
         served.close()
 
 
-_FRAMED_ONLY = ("recording", "verbatim", "pty", "link", "baud", "raw", "frame_bytes", "button")
+_FRAMED_PROTOCOL_ONLY = ("recording", "verbatim", "raw", "frame_bytes", "button")
+_FRAMED_ONLY = (*_FRAMED_PROTOCOL_ONLY, "pty", "link", "baud")
 
 
 def _refuse_options_of_others(ctx: click.Context, protocol: str) -> None:
@@ -178,5 +186,7 @@ def _refuse_options_of_others(ctx: click.Context, protocol: str) -> None:
             continue
         if protocol == "fieldspec" and name in _FRAMED_ONLY:
             raise click.UsageError(f"{option.opts[0]} is nothing that a FieldSpec has")
+        if protocol == "ascii" and name in _FRAMED_PROTOCOL_ONLY:
+            raise click.UsageError(f"{option.opts[0]} is nothing that an ASCII instrument has")
         if protocol != "fieldspec" and name.startswith("fs_"):
             raise click.UsageError(f"{option.opts[0]} needs --instrument fieldspec")

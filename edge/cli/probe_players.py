@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Spectrum
     from ..probe.fieldspec_instrument import VirtualFieldSpec
     from ..probe.serve import Player, VirtualProbe
+    from ..profile import Profile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,6 +146,13 @@ def fieldspec_player(spectra: Sequence[str], real_time: bool, loop: bool, seed: 
         simulated=any(soil.simulated for soil in soils),
         log=notice,
     )
+
+
+def ascii_player(profile: Profile, spectra: Sequence[str], real_time: bool, loop: bool) -> Player:
+    """Play the ASCII instrument of a profile."""
+    from ..probe.ascii_instrument import player_for_ascii
+
+    return player_for_ascii(profile, _read(spectra), real_time=real_time, loop=loop)
 
 
 def obey_standard_input(player: VirtualFieldSpec, served: VirtualProbe) -> None:

@@ -158,15 +158,7 @@ class FieldSpecInstrument:
 
     def remarks(self) -> list[str]:
         """What happened on the line."""
-        counters = self._link.counters
-        counted = [
-            (counters.reconnects, "new connection", "new connections"),
-            (counters.restarts, "restart of the instrument", "restarts of the instrument"),
-            (counters.silences, "answer that did not come", "answers that did not come"),
-            (counters.out_of_step, "answer that was none", "answers that were none"),
-            (counters.not_ready, 'time "not ready"', 'times "not ready"'),
-        ]
-        return [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]
+        return self._link.counters.remarks()
 
     def losses(self) -> list[str]:
         """Nothing: a scan that does not arrive is reported by the call that asked for it."""

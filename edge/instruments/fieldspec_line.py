@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 
 from ..errors import NoReplyError, PortGoneError, ProtocolError, StibiumError
 from ..protocols.fieldspec import ReplyBuffer
@@ -11,6 +13,29 @@ from ..protocols.fieldspec_replies import AnyReply, Reply
 from ..sources.serial_port import BytePort
 
 _MOST_GREETING = 65536
+
+
+@dataclass
+class Counters:
+    """What happened on the line."""
+
+    reconnects: int = 0
+    restarts: int = 0
+    """Times the instrument was found to have been switched off and on."""
+    silences: int = 0
+    out_of_step: int = 0
+    not_ready: int = 0
+
+    def remarks(self) -> list[str]:
+        """Say it in words, what did not happen left out."""
+        counted = [
+            (self.reconnects, "new connection", "new connections"),
+            (self.restarts, "restart of the instrument", "restarts of the instrument"),
+            (self.silences, "answer that did not come", "answers that did not come"),
+            (self.out_of_step, "answer that was none", "answers that were none"),
+            (self.not_ready, 'time "not ready"', 'times "not ready"'),
+        ]
+        return [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]
 
 
 class FieldSpecLine:
@@ -22,11 +47,12 @@ class FieldSpecLine:
     Args:
         port: open.
         quiet_s: an error reply that ends early is over when nothing has come for so long.
+        stall_s: a reply that has begun and does not go on for so long will not.
     """
 
-    def __init__(self, port: BytePort, quiet_s: float) -> None:
+    def __init__(self, port: BytePort, quiet_s: float, stall_s: float) -> None:
         self._port = port
-        self._quiet_s = quiet_s
+        self._quiet_s, self._stall_s = quiet_s, stall_s
         self._buffer = ReplyBuffer()
         self.in_step = True
 
@@ -66,18 +92,20 @@ class FieldSpecLine:
                 raise ProtocolError(f"{len(unasked)} bytes came unasked before {said}")
             self._buffer.expect(command, instrument_type)
             self._port.write(command.pack())
-            deadline = time.monotonic() + timeout_s
+            begun = time.monotonic()
+            deadline = begun + timeout_s
             while (reply := self._buffer.next_reply()) is None:
                 refusal = self._buffer.refusal()
                 left_s = deadline - time.monotonic()
                 data = self._port.read(max(0.0, min(left_s, self._quiet_s) if refusal else left_s))
                 if data:
                     self._buffer.receive(data)
+                    deadline = min(deadline, time.monotonic() + self._stall_s)
                 elif refusal:
                     self.in_step = False
                     return refusal
                 elif time.monotonic() >= deadline:
-                    raise NoReplyError(self._what_is_missing(said, timeout_s))
+                    raise NoReplyError(self._what_is_missing(said, time.monotonic() - begun))
         except (StibiumError, ValueError) as error:
             self.in_step = False
             if isinstance(error, (PortGoneError, NoReplyError)):
@@ -89,12 +117,10 @@ class FieldSpecLine:
             raise
         return reply
 
-    def _what_is_missing(self, said: str, timeout_s: float) -> str:
+    def _what_is_missing(self, said: str, seconds: float) -> str:
         if not self._buffer.pending:
-            return f"{self.name}: no answer to {said} in {timeout_s:g} s; is the instrument switched on?"
-        return (
-            f"{self.name}: {self._buffer.missing} bytes of the answer to {said} are still missing after {timeout_s:g} s"
-        )
+            return f"{self.name}: no answer to {said} in {seconds:.1f} s; is the instrument switched on?"
+        return f"{self.name}: {self._buffer.missing} bytes of the answer to {said} are missing after {seconds:.1f} s"
 
     def close(self, abort: bool = False) -> None:
         """Close the port.
@@ -103,8 +129,7 @@ class FieldSpecLine:
             abort: tell the instrument first that what is under way is not wanted any more.
         """
         if abort:
-            try:
+            # A line that has hung up needs no word of farewell.
+            with suppress(PortGoneError):
                 self._port.write(Abort().pack())
-            except PortGoneError:
-                abort = False
         self._port.close()

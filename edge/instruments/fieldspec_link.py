@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import (
@@ -36,7 +35,7 @@ from ..protocols.fieldspec_messages import (
 )
 from ..protocols.fieldspec_replies import Acquired, AnyReply, Controlled, Optimised, Settings, Value, Version
 from ..sources.serial_port import BytePort
-from .fieldspec_line import FieldSpecLine
+from .fieldspec_line import Counters, FieldSpecLine
 from .fieldspec_scan import header_ms
 
 _LONGEST_PAUSE_S = 2.0
@@ -44,18 +43,6 @@ _NOT_LOADED = 300
 _U31 = 0x7FFFFFFF
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=AnyReply)
-
-
-@dataclass
-class Counters:
-    """What happened on the line."""
-
-    reconnects: int = 0
-    restarts: int = 0
-    """Times the instrument was found to have been switched off and on."""
-    silences: int = 0
-    out_of_step: int = 0
-    not_ready: int = 0
 
 
 class FieldSpecLink:
@@ -107,7 +94,9 @@ class FieldSpecLink:
                 if failures >= self._patience.request_attempts:
                     raise PortError(f"{error} (connected {failures} times; is it an ASD FieldSpec?)") from error
             except PortError as error:
-                if not wait_for_port:
+                # One that was there a moment ago may be back in a moment.
+                failures += bool(failures)
+                if not wait_for_port and not 0 < failures < self._patience.request_attempts:
                     raise
                 if str(error) != told:
                     told = str(error)
@@ -151,7 +140,7 @@ class FieldSpecLink:
     def _greet(self, quiet_s: float) -> None:
         port = self._open_port()
         self.name = port.name
-        self._line = FieldSpecLine(port, self._patience.quiet_s)
+        self._line = FieldSpecLine(port, self._patience.quiet_s, self._patience.reply_s)
         self._line.drain_greeting(quiet_s)
 
     def _was_restarted(self) -> bool:
@@ -289,13 +278,13 @@ class FieldSpecLink:
         return reply.value
 
     def control(self, detector: Detector, setting: Setting, value: int) -> None:
-        """Set something. ProtocolError if the reply says that something else was set."""
+        """Set something. ProtocolError if the reply is about something else; each scan's header says what is set."""
         reply = self.ask(Control(detector, setting, value), Controlled)
-        if (reply.detector, reply.setting, reply.value) != (detector, setting, value):
+        if (reply.detector, reply.setting) != (detector, setting):
             self._open_line.in_step = False
             raise ProtocolError(
-                f"{self.name}: {detector.name} {setting.name.lower()} {value} was answered with "
-                f"{reply.detector}, {reply.setting}, {reply.value}"
+                f"{self.name}: setting {int(setting)} of detector {int(detector)} was answered with setting "
+                f"{reply.setting} of detector {reply.detector}"
             )
 
     def set_shutter(self, closed: bool) -> None:
@@ -327,7 +316,7 @@ class FieldSpecLink:
                 self.counters.silences += 1
                 self.hang_up(abort=True)
                 self.reconnect(error)
-                raise MeasurementError(f"{error} Measure again") from error
+                raise MeasurementError(f"{error} (measure again)") from error
             except InstrumentError:
                 if not self.in_step:
                     self.reconnect(PortGoneError(f"{self.name}: an error came without the rest of its reply"))
@@ -349,7 +338,8 @@ class FieldSpecLink:
 
     def close(self) -> None:
         """Close the line, and leave the shutter open."""
-        if self.shutter_closed and self._line is not None:
+        if self.shutter_closed:
+            self.shutter_closed = False
             try:
                 self.hang_up(abort=True)
                 self._greet(self._patience.quiet_s)

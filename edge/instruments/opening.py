@@ -26,7 +26,8 @@ def open_instrument(
     """
 
     def open_port() -> BytePort:
-        return SerialPort(port, profile.serial.baudrate, tap=tap)
+        framing = profile.ascii.line.framing if profile.ascii else "8N1"
+        return SerialPort(port, profile.serial.baudrate, tap=tap, framing=framing)
 
     # Each driver is imported only where it is used: the device starts fast.
     if profile.protocol == "framed":

@@ -79,8 +79,9 @@ class VirtualFieldSpec:
     def host_came(self, now_s: float) -> None:
         """Greet; how long the greeting is differs each time."""
         self._switch_on(now_s)
+        self.spectrometer.host_came()
         words = "stibium virtual FieldSpec, no instrument. " + "Hello. " * self._greeting_dice.randrange(1, 9)
-        self._outbox.append((now_s, words.encode()))
+        self._outbox.append((now_s + self.mishaps.greeting_s, words.encode()))
 
     def cable_pulled(self) -> None:
         """Forget what was on its way; what is set stays set."""
@@ -116,6 +117,10 @@ class VirtualFieldSpec:
         """Take a command: what comes in one piece is one, as nothing else ends it."""
         self._switch_on(now_s)
         text = data.decode("ascii", "replace").strip()
+        if text == "ABORT":
+            self.in_front.not_delivered()
+        # Whoever asks for the next thing has got the last one.
+        self.in_front.delivered()
         self.said = [*self.said[-999:], text]
         if self.mishaps.silent:
             self.mishaps.silent -= 1
@@ -166,7 +171,7 @@ class VirtualFieldSpec:
         if name == "V" and not parameters:
             return Version(100, 0, "stibium virtual", 1.5, self.spectrometer.instrument_type), 0.0
         if text == "RESTORE,1":
-            self.spectrometer.loaded = True
+            self.spectrometer.restore()
             values = self._flash()
             return Settings(100, 0, tuple(values.items()), len(values), 0), _RESTORE_S
         if name == "INIT" and parameters[:1] == ["0"]:

@@ -37,6 +37,7 @@ class Mishaps:
         short: so many measurements come with one channel too few.
         twice: so many replies come twice.
         cut: so many error replies end after their codes.
+        greeting_s: the greeting comes so many seconds late.
     """
 
     lamp: bool = True
@@ -47,6 +48,7 @@ class Mishaps:
     short: int = 0
     twice: int = 0
     cut: int = 0
+    greeting_s: float = 0.0
 
 
 class Spectrometer:
@@ -65,6 +67,7 @@ class Spectrometer:
         self.detectors = TYPE_DETECTORS[instrument_type]
         self.measured = 0
         self._dice = np.random.default_rng(seed)
+        self._sampling = False
         self.reset()
 
     def reset(self) -> None:
@@ -72,6 +75,14 @@ class Spectrometer:
         self._settings = optics.Settings()
         self.loaded = False
         self.measured = 0
+
+    def host_came(self) -> None:
+        """What a host measures before it restores is to find out about the instrument: no sample is used up."""
+        self._sampling = False
+
+    def restore(self) -> None:
+        """Answer `RESTORE,1`."""
+        self.loaded = self._sampling = True
 
     def _light(self) -> Floats:
         return self.in_front.now.reflectance if self.mishaps.lamp else np.zeros_like(GRID_NM)
@@ -81,6 +92,7 @@ class Spectrometer:
         mask = int(parameters[0]) if parameters and parameters[0].isdigit() else 0
         if not 0 < mask < 8:
             return Optimised(_FAILED_OPTIMISE, MISSING if not parameters else WRONG, 0, 0, 0, 0, 0)
+        self.in_front.optimising()
         settings = self._settings
         gain, offset, step = list(settings.gain), list(settings.offset), settings.step
         for detector, bit, error in (("VNIR", 1, -15), ("SWIR1", 2, -16), ("SWIR2", 4, -17)):
@@ -135,7 +147,7 @@ class Spectrometer:
         reply = self._measure(scans, on_s)
         if self._settings.closed and "VNIR" in self.detectors:
             self.in_front.referenced()
-        else:
+        elif self._sampling:
             self.in_front.measured()
         step_s = integration_ms(self._settings.step) / 1000 if "VNIR" in self.detectors else 0.0
         swir_s = _SWIR_SCAN_S if len(self.detectors) > 1 or "VNIR" not in self.detectors else 0.0

@@ -103,6 +103,7 @@ class InFront:
         Raises:
             ValueError: there is no such thing, or no such sample.
         """
+        self.delivered()
         fixed = {"white": self._white, "mylar": self._mylar, "cover": self._cover}
         if what == "auto":
             self._pinned = None
@@ -136,6 +137,11 @@ class InFront:
     def _place(self) -> int:
         return self._next % len(self._soils) if self._loop else min(self._next, len(self._soils) - 1)
 
+    def optimising(self) -> None:
+        """The instrument is about to optimise, for which everybody puts it on the white panel."""
+        if self._pinned is None:
+            self._begun, self._queue = False, []
+
     def referenced(self) -> None:
         """The instrument has optimised, or measured with its shutter closed."""
         self._begun = True
@@ -149,6 +155,10 @@ class InFront:
         if self._queue and self._queue.pop(0) != "sample":
             return
         self._next += 1
+
+    def delivered(self) -> None:
+        """The last measurement has arrived, or nobody will ask for it again."""
+        self._before = None
 
     def not_delivered(self) -> None:
         """The last measurement was lost on its way: what it was of is still there."""

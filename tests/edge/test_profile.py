@@ -10,7 +10,7 @@ from stibium.edge.profile import Profile, parse_profile, profile_names, read_pro
 
 
 def test_the_shipped_profile_says_the_defaults() -> None:
-    assert "framed_serial" in profile_names()
+    assert {"framed_serial", "fieldspec", "as7265x", "ascii_spectrometer"} <= set(profile_names())
     assert read_profile() == read_profile("framed_serial") == Profile()
 
 
@@ -58,7 +58,7 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
         ("serial = 3", "serial is no section; write [serial]"),
         ("name = 3", "name = 3; a text is needed"),
         ("name = ' '", "a text is needed"),
-        ("protocol = 'modbus'", "protocol 'modbus'; this program speaks framed"),
+        ("protocol = 'modbus'", "protocol 'modbus'; this program speaks framed, fieldspec, ascii"),
         ("name = ", "not TOML"),
         ("rules = 1", "rules is no section; write [rules]"),
         ("[rules]\nwarmup_min = 1", "unknown key rules.warmup_min; known are warm_up_min"),
@@ -92,8 +92,8 @@ def test_rules_are_taken_and_zero_is_one_of_their_numbers(tmp_path: Path) -> Non
 
 
 def test_profiles_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="nowhere: no profile of that name; there are .*framed_serial"):
-        read_profile("nowhere")
+    with pytest.raises(ProfileError, match="nobody: no profile of that name; there are .*framed_serial"):
+        read_profile("nobody")
     with pytest.raises(ProfileError, match="nope.toml: No such file"):
         read_profile(tmp_path / "nope.toml")
     binary = tmp_path / "binary.toml"
