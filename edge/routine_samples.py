@@ -17,7 +17,6 @@ from .routine_plan import Planned
 from .routine_sample import Place, Point, Sample, sample_spectrum, scattering
 from .routine_steps import Fact
 
-
 _NUMBERED = {"white_old", "dark_old", "order", "noise", "splice_step", "low_signal", "warm_up"}
 """Findings whose text differs from point to point in its number only."""
 

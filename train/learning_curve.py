@@ -10,7 +10,7 @@ import numpy as np
 from .calibration_set import CalibrationSet
 from .default_model import DefaultModel
 from .errors import TrainingDataError
-from .folds import Folds
+from .folds import Folds, Rows
 from .metrics import measure
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -46,7 +46,9 @@ def learning_curve(
     Returns:
         A point for each share of `SHARES` that leaves at least ten samples of unlike values in every fold.
     """
-    samples, training, validation = [], [], []
+    samples: list[float] = []
+    training: list[float] = []
+    validation: list[float] = []
     done = 0
     for share in SHARES:
         fitted_to, seen, unseen = [], [], []
@@ -79,7 +81,7 @@ def learning_curve(
     return LearningCurve(tuple(samples), tuple(training), tuple(validation))
 
 
-def _share_of(data: CalibrationSet, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+def _share_of(data: CalibrationSet, rows: Rows, share: float, seed: int) -> Rows:
     """Draw a share of the samples among these rows; a larger share of the same seed holds the smaller one."""
     names = list(dict.fromkeys(data.samples[row] for row in rows))
     order = np.random.default_rng(seed).permutation(len(names))
