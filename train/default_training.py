@@ -20,6 +20,7 @@ from .default_model import DefaultModel, DefaultPredictor
 from .detection import fit_detection
 from .folds import Folds, repeated_folds
 from .kept_fits import KeptFits, key_of, plan_digest
+from .learning_curve import learning_curve
 from .metrics import Metrics, measure
 from .radial_network import RadialNetwork
 from .training import Trained, as_stored, check_target, evenly_by_grade
@@ -149,6 +150,7 @@ def train_default(
     settings: DefaultSettings,
     comparison: Validation,
     groups: Mapping[str, Hashable] | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Trained:
     """Train the default model on all samples.
 
@@ -159,11 +161,13 @@ def train_default(
     Args:
         joined, settings, groups: as they were for `compare`.
         comparison: what `compare` gave.
+        progress: called with fits done and of how many, for the learning curve.
 
     Raises:
         TrainingDataError: data that no model can be made from.
     """
     data = from_joined(joined, settings.replicates, groups)
+    curve = learning_curve(data, _plan(data, settings), progress)
     keys = data.samples if data.groups is None else data.groups
     predictor = DefaultModel(settings.fast).fit(
         data.reflectance,
@@ -206,7 +210,7 @@ def train_default(
         unseen_predicted=_said(comparison),
         unseen_measured=np.array(comparison.measured),
         comparison=comparison,
-        record={"chosen": predictor.chosen, **asdict(settings)},
+        record={"chosen": predictor.chosen, **asdict(settings), "learning": asdict(curve)},
     )
 
 
