@@ -13,13 +13,13 @@ import json
 import time
 
 import click
-from kept_fits import KeptFits, key_of
 from on_device import QUANTISATION, OnDevice
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
 from stibium.edge.runtime import runtime_name
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.folds import paper_split
+from stibium.train.kept_fits import KeptFits, key_of
 from stibium.train.methods_registry import BASELINES, METHODS
 from stibium.train.validation import Progress, Validation, cross_validate
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from .doctor import Finding
-from .log import APPLICATION_ID, SCHEMA_VERSION
+from .log_schema import APPLICATION_ID, SCHEMA_VERSION
 
 _COPY_AWAY = "copy the log, with its -wal file, to another disk before anything else; then sqlite3 LOG .recover"
 
@@ -59,34 +61,44 @@ def _contents(path: Path, db: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def newest_reading(path: Path) -> datetime | None:
-    """When the newest reading was stored, UTC; None if there is none or the log cannot be read."""
-    return _newest(path, "readings", "SELECT max(stored_at) FROM readings")
+    """When the newest reading or scan was stored, UTC; None if there is none or the log cannot be read."""
+    found = [_first(path, table, f"SELECT max(stored_at) FROM {table}") for table in ("readings", "scans")]
+    return max((at for row in found if row and (at := _time(row[0]))), default=None)
 
 
 def white_reference(path: Path, now: datetime, valid_min: float) -> Iterator[Finding]:
-    """How old the newest white reference is."""
-    taken = _newest(path, "scans", "SELECT max(measured_at) FROM scans WHERE kind = 'white'")
-    if taken is None:
+    """How old the newest white reference is.
+
+    Args:
+        path: the log.
+        now: the device's clock.
+        valid_min: minutes that a white reference may be used.
+    """
+    newest = "SELECT measured_at, simulated FROM scans WHERE kind = 'white' ORDER BY measured_at DESC LIMIT 1"
+    row = _first(path, "scans", newest)
+    taken = _time(row[0]) if row else None
+    if row is None or taken is None:
         yield Finding("white", "ok", "no white reference in the log yet; measuring asks for one")
         return
     age_min = (now - taken).total_seconds() / 60
-    found = f"the last white reference is {_in_words(age_min)} old"
+    found = f"the last white reference{' (SIMULATED)' if row[1] else ''} is {_in_words(age_min)} old"
     if age_min > valid_min:
         yield Finding("white", "warning", found, "take one before the next sample; measuring asks for it")
     else:
         yield Finding("white", "ok", f"{found}, valid for {valid_min:g} min")
 
 
-def _newest(path: Path, table: str, statement: str) -> datetime | None:
+def _first(path: Path, table: str, statement: str) -> tuple[Any, ...] | None:
     if not path.exists():
         return None
     try:
         with closing(_open(path)) as db:
-            if table not in _tables(db):
-                return None
-            (text,) = db.execute(statement).fetchone()
+            return db.execute(statement).fetchone() if table in _tables(db) else None
     except sqlite3.DatabaseError:
         return None  # `log` says what is wrong with it
+
+
+def _time(text: Any) -> datetime | None:
     try:
         at = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
@@ -95,7 +107,21 @@ def _newest(path: Path, table: str, statement: str) -> datetime | None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    db = sqlite3.connect(address, uri=True, timeout=5)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        journal = path.with_name(path.name + "-wal")
+        if journal.exists() and journal.stat().st_size:
+            raise
+        # Where nothing can be written SQLite cannot make the index of the write-ahead file; but there is no such file.
+        return sqlite3.connect(f"{address}&immutable=1", uri=True)
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
 
 
 def _tables(db: sqlite3.Connection) -> set[str]:
@@ -105,9 +131,12 @@ def _tables(db: sqlite3.Connection) -> set[str]:
 def _permission(path: Path) -> str:
     try:
         owner, group = path.owner(), path.group()
+        for_group = bool(path.stat().st_mode & stat.S_IWGRP) and group != "root"
     except (OSError, KeyError):
         return "name another file with --log"
-    return f"it belongs to {owner}, group {group}: sudo usermod -a -G {group} $USER and log in again, or another --log"
+    if for_group:
+        return f"it belongs to group {group}: sudo usermod -a -G {group} $USER, then log in again"
+    return f"it belongs to {owner}: run as {owner}, change its permissions, or name another file with --log"
 
 
 def _in_words(minutes: float) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from .disk_room import disk_room
 from .doctor import Finding, Host
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
 """No clock that is right is before this program was written."""
-LITTLE_DISK_MB, TOO_LITTLE_DISK_MB = 1000, 100
 LITTLE_MEMORY_MB, TOO_LITTLE_MEMORY_MB = 150, 60
 """`stibium predict` takes 47 MB."""
 WARM_C, HOT_C = 75.0, 80.0
@@ -63,17 +62,14 @@ def clock(host: Host, newest: datetime | None) -> Iterator[Finding]:
 
 def storage(host: Host, log: Path) -> Iterator[Finding]:
     """Room for the log, and whether the disk it is on keeps anything."""
-    folder = next(parent for parent in log.absolute().parents if parent.exists())
-    free_mb = shutil.disk_usage(folder).free / 1e6
-    found = f"{_size(free_mb)} free for the log in {folder}"
-    if free_mb < TOO_LITTLE_DISK_MB:
-        yield Finding("disk", "problem", found, "move old files away from it; the log itself is never shortened")
-    elif free_mb < LITTLE_DISK_MB:
-        yield Finding("disk", "warning", found, "make room before a long day")
+    room = disk_room(log)
+    if room.low:
+        advice = "move other files away from it; the log itself is never shortened"
+        yield Finding("disk", "warning" if room.enough else "problem", room.notice, advice)
     else:
-        yield Finding("disk", "ok", found)
+        yield Finding("disk", "ok", f"{_size(room.free_bytes / 1e6)} free for the log in {room.folder}")
     mounts = _mounts(host)
-    place = _mounted(mounts, os.path.realpath(folder))
+    place = _mounted(mounts, os.path.realpath(room.folder))
     if place is not None and mounts[place][0] in _NO_MEMORY_OF_IT:
         found = f"the log lies in memory ({mounts[place][0]} on {place}): it is gone when the power is"
         yield Finding("disk", "problem", found, "put it on a disk with STIBIUM_LOG, or switch the overlay off")

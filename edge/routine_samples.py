@@ -10,13 +10,12 @@ from .instruments.driver import Scan
 from .log import Result
 from .log_rows import ReadingFacts, ScanRole
 from .log_sessions import add_event
-from .quality import Finding, reason, refusing
+from .quality import Finding, reason
 from .quality_control import Judgement, judge_blank, judge_duplicate, judge_reference
 from .routine_checks import OUTDATED, Checks
 from .routine_plan import Planned
 from .routine_sample import Place, Point, Sample, sample_spectrum, scattering
 from .routine_steps import Fact
-
 
 _NUMBERED = {"white_old", "dark_old", "order", "noise", "splice_step", "low_signal", "warm_up"}
 """Findings whose text differs from point to point in its number only."""
@@ -71,7 +70,9 @@ class Sampling(Checks):
                 sample.repeated += 1
             return
         sample.points.append(point)
-        remark = f": {reason(point.findings)}" if refusing(point.findings) else ""
+        # The reason is told once for a sample; every point's stands in the log.
+        known = any(before.refused for before in sample.points[:-1])
+        remark = "" if not point.refused else ", no estimate" if known else f": {reason(point.findings)}"
         name = f"{sample.planned.sample_id} {number}/{self.settings.points}"
         self._happened("point", f"{name} taken{remark}", "warning" if remark else "note", point_details(point, sample))
         if number >= self.settings.points:

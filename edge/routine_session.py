@@ -106,6 +106,8 @@ class Session:
         """Nothing was measured since the session was taken up again; this device was switched off in between."""
         self.named: Planned | None = None
         self.notes: list[str] = []
+        self.asked: Step | None = None
+        """What the last prompt asked for; Enter answers that, and nothing that has become due since."""
         self._want: deque[Step] = deque()
         self._waived = False
         self.over = False

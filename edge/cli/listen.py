@@ -97,6 +97,10 @@ def listen(
     if replay and record:
         raise click.UsageError("a recording that is replayed is not recorded again")
     settings = read_profile(profile or DEFAULT_PROFILE)
+    if settings.protocol != "framed":
+        raise click.UsageError(
+            f"an instrument of profile {profile} does not send by itself: stibium measure {port} --profile {profile}"
+        )
     if baud is not None:
         settings = replace(settings, serial=replace(settings.serial, baudrate=baud))
     bundle = load_bundle(model)
@@ -108,7 +112,7 @@ def listen(
     stopped = False
     supervisor = Supervisor()
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(bundle, log))
+        engine = stack.enter_context(open_engine(bundle, log, settings.rules))
         stop = stack.enter_context(Stop())
         try:
             measuring = _open_probe(stack, port, settings, record, wait_for_port)

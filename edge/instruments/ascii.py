@@ -16,21 +16,19 @@ from ..errors import (
     InstrumentExchangedError,
     MeasurementError,
     NoSuchPortError,
-    NothingLeftError,
     PortError,
     PortGoneError,
     ProfileError,
     ProtocolError,
 )
 from ..profile import Profile
-from ..protocols.ascii_lines import CUE, VIRTUAL_NOTICE, Answer, AnswerReader, BadLine, LineDecoder, parse_values
+from ..protocols.ascii_lines import CUE, parse_values
 from ..sources.referencing import detector_names
 from ..sources.serial_port import BytePort
+from .ascii_line import AsciiLine
 from .driver import Identity, Scan, ScanKind, ScanSettings
 
 _LONGEST_PAUSE_S = 2.0
-_ERROR_ATTEMPTS = 3
-"""A command that was damaged on the way is answered with an error, too."""
 _U32 = 0xFFFFFFFF
 
 
@@ -55,18 +53,15 @@ class AsciiInstrument:
     ) -> None:
         if profile.ascii is None:
             raise ProfileError(f"{profile.name}: not a profile of an ASCII instrument")
-        self._open_port, self._profile, self._ascii = open_port, profile, profile.ascii
+        self._profile, self._ascii = profile, profile.ascii
         self._patience = profile.patience
         self._notify = notify or (lambda line: None)
-        self._port: BytePort | None = None
-        self._decoder = LineDecoder(self._ascii.line.longest_line)
+        self._line = AsciiLine(open_port, self._ascii.line, profile.patience)
         self._who: tuple[str, ...] | None = None
         self._identity: Identity | None = None
         # Counted from here on: with the time it makes numbers that no other run of the program gives.
         self._started_ms = int(time.time() * 1000) & _U32
         self._number = 0
-        self._notice: str | None = None
-        self._bad_lines = self._asked_again = self._replugs = self._received = 0
         self._wavelengths_nm: Floats | None = None
         self._order = slice(None) if not self._ascii.wavelengths_nm else np.argsort(self._ascii.wavelengths_nm)
         if self._ascii.wavelengths_nm:
@@ -77,7 +72,7 @@ class AsciiInstrument:
     @property
     def name(self) -> str:
         """The port's name."""
-        return self._port.name if self._port else "port"
+        return self._line.name
 
     @property
     def identity(self) -> Identity:
@@ -101,7 +96,7 @@ class AsciiInstrument:
                 self._open()
                 return self.identity
             except PortError as error:
-                self._drop_port()
+                self._line.close()
                 if not wait_for_port or isinstance(error, InstrumentExchangedError):
                     raise
                 if str(error) != told:
@@ -119,11 +114,11 @@ class AsciiInstrument:
         """
         if self._ascii.commands.identify is None:
             raise InstrumentError(f"{self._profile.name}: no command that asks who is there")
-        self._port = self._open_port()
+        self._line.open()
         try:
             # Ends what somebody else may have left on the line, and lets the complaint about it pass.
-            self._write("")
-            self._fall_quiet()
+            self._line.send("")
+            self._line.fall_quiet()
             return self._make_identity(self._ask_who())
         except (InstrumentError, MeasurementError) as error:
             raise PortError(str(error)) from error
@@ -147,7 +142,7 @@ class AsciiInstrument:
         try:
             deadline = time.monotonic() + timeout_s
             while (left_s := deadline - time.monotonic()) > 0:
-                self._read(left_s)
+                self._line.read(left_s)
         except PortGoneError as error:
             self._reconnect(error)
         return None
@@ -167,12 +162,13 @@ class AsciiInstrument:
 
     def remarks(self) -> list[str]:
         """What happened on the line."""
+        counters = self._line.counters
         counted = [
-            (self._bad_lines, "damaged lines"),
-            (self._asked_again, "commands sent again"),
-            (self._replugs, "times unplugged"),
+            (counters.damaged, "damaged line", "damaged lines"),
+            (counters.asked_again, "command sent again", "commands sent again"),
+            (counters.replugs, "time unplugged", "times unplugged"),
         ]
-        return [f"{number} {what}" for number, what in counted if number]
+        return [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]
 
     def losses(self) -> list[str]:
         """Nothing: these instruments measure only when asked."""
@@ -180,23 +176,17 @@ class AsciiInstrument:
 
     def close(self) -> None:
         """Switch the lamp off and close the port."""
-        if self._port is not None and self._identity is not None:
+        if self._identity is not None:
             # A port that is gone cannot be told; the lamp has gone with it.
             with suppress(PortError):
                 for command in self._ascii.lamp.off:
-                    self._port.write(self._bytes(command))
-        self._drop_port()
+                    self._line.send(command)
+        self._line.close()
 
     # --- opening, and opening again -----------------------------------------------------------------------
 
-    def _drop_port(self) -> None:
-        if self._port is not None:
-            self._port.close()
-
     def _open(self) -> None:
-        self._decoder = LineDecoder(self._ascii.line.longest_line)
-        self._received = 0
-        self._port = self._open_port()
+        self._line.open()
         try:
             who = self._ask_who()
             if self._who is not None and who != self._who:
@@ -211,50 +201,44 @@ class AsciiInstrument:
             raise PortError(str(error)) from error
         self._who = who
         self._identity = self._make_identity(who)
+        self._line.found = True
 
     def _ask_who(self) -> tuple[str, ...]:
         commands = self._ascii.commands
         if commands.identify is None:
             return ()
-        kind = self._ask_surely(commands.identify.send)
+        kind = self._line.ask_surely(commands.identify.send)
         expected = commands.identify.expect
         if not kind.startswith(expected):
             raise PortError(
                 f"{self.name}: answers {commands.identify.send} with {kind!r}, which does not begin with {expected!r}: "
                 f"not the instrument of profile {self._profile.name!r}"
             )
-        more = [self._ask_surely(command) if command else "" for command in (commands.firmware, commands.serial_number)]
+        more = [
+            self._line.ask_surely(command) if command else "" for command in (commands.firmware, commands.serial_number)
+        ]
         return (kind, *more)
-
-    def _ask_surely(self, command: str) -> str:
-        """Ask until the same answer has come twice: on a noisy line one may be changed, and nothing would tell."""
-        heard: list[str] = []
-        for _ in range(self._patience.request_attempts):
-            heard.append(" ".join(self._ask(command).lines))
-            if heard.count(heard[-1]) == 2:
-                return heard[-1]
-        raise PortError(f"{self.name}: answers {command} differently each time: {heard[-2]!r}, then {heard[-1]!r}")
 
     def _set_up(self) -> None:
         settings = self._ascii
         for step in settings.commands.init:
-            self._ask(step.send, step.expect)
+            self._line.ask(step.send, step.expect)
         if settings.integration.command:
             value = round(settings.integration.ms / settings.integration.unit_ms)
-            self._ask(settings.integration.command.replace("{value}", str(value)))
+            self._line.ask(settings.integration.command.replace("{value}", str(value)))
         self._switch_lamp(True)
 
     def _switch_lamp(self, on: bool) -> None:
         commands = self._ascii.lamp.on if on else self._ascii.lamp.off
         for command in commands:
-            self._ask(command)
+            self._line.ask(command)
         if commands:
             time.sleep(self._ascii.lamp.settle_s)
 
     def _make_identity(self, who: tuple[str, ...]) -> Identity:
         values = self._ascii.values
         raw = values.delivers == "counts"
-        notice = self._notice or ""
+        notice = self._line.notice or ""
         return Identity(
             name=self._profile.name,
             serial_number=who[2] if who else "",
@@ -265,18 +249,18 @@ class AsciiInstrument:
             shutter=raw and values.dark == "lamp_off",
             optimises=False,
             simulated="simulated" in notice,
-            virtual=self._notice is not None,
+            virtual=self._line.notice is not None,
             firmware=" ".join(filter(None, who[:2])),
         )
 
     def _reconnect(self, cause: PortGoneError) -> None:
-        self._replugs += 1
+        self._line.counters.replugs += 1
         self._notify(f"{cause} (waiting for it to come back)")
         told = ""
         deadline = time.monotonic() + self._patience.replug_s
         pause_s = 0.1
         while True:
-            self._drop_port()
+            self._line.close()
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
@@ -327,8 +311,8 @@ class AsciiInstrument:
 
     def _cue(self, text: str) -> None:
         """Tell a program that plays an instrument what lies in front of it; a real instrument is told nothing."""
-        if self._notice is not None:
-            self._write(f"{CUE} {text}")
+        if self._line.notice is not None:
+            self._line.send(f"{CUE} {text}")
 
     def _scan_all(self, scans: int) -> Floats:
         if "{scans}" in self._ascii.commands.acquire:
@@ -340,15 +324,17 @@ class AsciiInstrument:
         layout = self._ascii.values
         extra_s = scans * self._ascii.integration.ms / 1000
         known = self._wavelengths_nm
+        count = known.size if known is not None else 0
+        lines = count if layout.lines == "per_band" else 1
         for _ in range(self._patience.request_attempts):
-            answer = self._ask(command, lines=known.size if known is not None else 0, extra_s=extra_s)
+            answer = self._line.ask(command, lines=lines, extra_s=extra_s)
             try:
-                values, nm = parse_values(answer.lines, layout, known.size if known is not None else 0)
+                values, nm = parse_values(answer.lines, layout, count)
                 values = self._in_order(values, nm) if nm is not None else values[self._order]
             except ProtocolError as error:
-                self._bad_lines += 1
+                self._line.counters.damaged += 1
                 why = str(error)
-                self._fall_quiet()
+                self._line.fall_quiet()
                 continue
             return values / 100 if layout.delivers == "percent" else values
         raise MeasurementError(f"{self.name}: {why}; measure again")
@@ -371,124 +357,6 @@ class AsciiInstrument:
         over = self.wavelengths_nm[(raw >= limit).any(axis=0)]
         detectors = np.unique(np.searchsorted(self.identity.splices_nm, over, side="left"))
         return tuple(self.identity.detectors[int(number)] for number in detectors)
-
-    # --- commands and answers -----------------------------------------------------------------------------
-
-    def _ask(self, command: str, expect: str = "", lines: int = 1, extra_s: float = 0.0) -> Answer:
-        """Send a command until it is answered as it should be.
-
-        Raises:
-            PortGoneError: nothing came at all, as from a socket whose other side was switched off.
-            PortError: the same before an instrument was found.
-            InstrumentError: the instrument says an error, again and again.
-            MeasurementError: what comes is damaged, again and again.
-        """
-        lines = lines if self._ascii.values.lines == "per_band" or lines <= 1 else 1
-        errors, why, said = 0, "", ""
-        silent = True
-        for attempt in range(self._patience.request_attempts):
-            if attempt:
-                self._asked_again += 1
-                self._fall_quiet()
-            received = self._received
-            try:
-                answer = self._exchange(command, max(lines, 1), extra_s)
-            except ProtocolError as error:
-                why = str(error)
-                silent = silent and self._received == received
-                continue
-            silent = False
-            if answer.error is not None:
-                errors, said = errors + 1, answer.error
-                if errors >= _ERROR_ATTEMPTS:
-                    break
-            elif expect and not " ".join(answer.lines).startswith(expect):
-                why = f"{' '.join(answer.lines)!r} came, which does not begin with {expect!r}"
-            else:
-                return answer
-        if said:
-            raise InstrumentError(f"{self.name}: the instrument answers {command} with {said!r}")
-        if silent and self._identity is not None:
-            raise PortGoneError(f"{self.name}: {self._patience.request_attempts} requests were not answered")
-        if self._identity is None:
-            raise PortError(f"{self.name}: {self._why_unknown(command, why, silent)}")
-        raise MeasurementError(f"{self.name}: {command}: {why}; measure again")
-
-    def _why_unknown(self, command: str, why: str, silent: bool) -> str:
-        if silent:
-            seconds = self._patience.request_attempts * self._patience.reply_s
-            return f"silent: no answer in {seconds:g} s; is the instrument switched on, and on this port?"
-        speed = self._profile.serial.baudrate
-        return f"{command}: {why}; is it a {self._profile.name}, and {speed} bit/s its speed?"
-
-    def _exchange(self, command: str, lines: int, extra_s: float) -> Answer:
-        """Send once and take the answer; ProtocolError says why there is none."""
-        self._forget_input()
-        self._write(command)
-        reader = AnswerReader(self._ascii.line, command, lines)
-        start_s = time.monotonic()
-        deadline = start_s + self._patience.reply_s + extra_s
-        while True:
-            line = self._decoder.next_line()
-            if line is None:
-                left_s = deadline - time.monotonic()
-                if not self._read(max(left_s, 0.0)) and left_s <= 0:
-                    raise ProtocolError(self._why_none(reader))
-            elif isinstance(line, BadLine):
-                self._bad_lines += 1
-                raise ProtocolError(line.reason)
-            elif line.startswith(VIRTUAL_NOTICE):
-                self._take_notice(line)
-            elif (answer := reader.take(line)) is not None:
-                return answer
-            elif time.monotonic() - start_s > self._patience.longest_scan_s:
-                raise ProtocolError(f"no end of the answer in {self._patience.longest_scan_s:g} s")
-            else:
-                # Many lines may follow one another for longer than a reply takes.
-                deadline = max(deadline, time.monotonic() + self._patience.reply_s)
-
-    def _why_none(self, reader: AnswerReader) -> str:
-        cut = self._decoder.give_up()
-        if cut is not None:
-            self._bad_lines += 1
-            return cut.reason
-        if reader.begun:
-            return f"the answer stopped after {reader.begun} lines"
-        if reader.echoes:
-            return "what is sent comes back and nothing else: a loop, or the instrument is off"
-        return "no answer in time"
-
-    def _take_notice(self, line: str) -> None:
-        self._notice = line
-        if "nothing left" in line:
-            raise NothingLeftError(f"{self.name}: the virtual instrument has played all its spectra")
-
-    def _fall_quiet(self) -> None:
-        """Let what is still on its way arrive, so that it is not taken for the next answer."""
-        until_s = time.monotonic() + self._patience.reply_s
-        while time.monotonic() < until_s and self._read(self._patience.quiet_s):
-            self._forget_input()
-
-    def _forget_input(self) -> None:
-        while self._read(0.0):
-            pass
-        self._decoder = LineDecoder(self._ascii.line.longest_line)
-
-    def _read(self, timeout_s: float) -> int:
-        if self._port is None:
-            raise PortError("the port is not open")
-        data = self._port.read(timeout_s)
-        self._received += len(data)
-        self._decoder.receive(data)
-        return len(data)
-
-    def _write(self, command: str) -> None:
-        if self._port is None:
-            raise PortError("the port is not open")
-        self._port.write(self._bytes(command))
-
-    def _bytes(self, command: str) -> bytes:
-        return (command + self._ascii.line.line_end).encode("ascii")
 
 
 def _said(who: tuple[str, ...]) -> str:

@@ -101,8 +101,8 @@ class FieldSpecLink:
                 if str(error) != told:
                     told = str(error)
                     self._notify(f"{told} (waiting)")
-                time.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _open(self, quiet_s: float) -> Version:
         self.hang_up()

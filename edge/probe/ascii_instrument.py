@@ -49,8 +49,6 @@ class VirtualAsciiInstrument:
         self._real_time, self._loop = real_time, loop
         self._next_target = 0
         self._cue, self._last_target, self._target = "", "", -1
-        self.measured = 0
-        self.held_frames = 0
         self._dark, self._white = _made_up_references(wavelengths_nm)
         self.power_cycle(0.0)
 
@@ -88,6 +86,7 @@ class VirtualAsciiInstrument:
         """Begin anew, lamp off and without integration time; what is in front of it stays."""
         self._decoder = LineDecoder(self._settings.line.longest_line)
         self._outbox: deque[tuple[float, bytes]] = deque()
+        self.measured = self.held_frames = 0
         self._lamp = not self._settings.lamp.on
         self._integration_ms = 0.0
 

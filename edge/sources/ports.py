@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import InstrumentError, MeasurementError, NoReplyError, NoSuchPortError, PortError, ProtocolError
 from ..instruments.driver import Identity
 from ..profile import Profile, profile_names, read_profile
-from .serial_port import SerialPort
+from .serial_port import SerialPort, what_without_permission
 
 EXAMPLE = "ascii_spectrometer"
 """A shipped profile of no instrument: nobody answers to it."""
@@ -106,7 +106,7 @@ def _why_not_usable(port: AttachedPort) -> str:
     if not is_there(port):
         return "no such port"
     if "://" not in port.port and not os.access(port.port, os.R_OK | os.W_OK):
-        return "no permission"
+        return what_without_permission(port.port)
     return ""
 
 

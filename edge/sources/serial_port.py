@@ -159,7 +159,7 @@ def _what_to_do(name: str, error: Exception, cause: Exception, number: int | Non
     if isinstance(cause, TimeoutError):
         return "no answer from there; is it the right address, and on the same network?"
     if number in (errno.EACCES, errno.EPERM):
-        return f"no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
+        return what_without_permission(path)
     if number in (errno.EBUSY, errno.EAGAIN):
         return f"another program has it open; `fuser -v {path}` names it"
     if number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL) or isinstance(error, termios.error):
@@ -169,6 +169,11 @@ def _what_to_do(name: str, error: Exception, cause: Exception, number: int | Non
     if isinstance(error, ValueError):
         return f"not a port ({error}); give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT"
     return f"cannot be opened: {getattr(cause, 'strerror', None) or error}"
+
+
+def what_without_permission(path: str) -> str:
+    """Say what a person without permission for a device does."""
+    return f"no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
 
 
 def _ports_there() -> str:

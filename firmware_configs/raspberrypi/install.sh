@@ -98,6 +98,7 @@ units() {
 }
 
 install_python() {
+    [ -e "$from" ] || refuse "$from: no such file or folder; --from names a checkout or a wheel" 1
     [ -x /opt/stibium/bin/python ] || python3 -m venv /opt/stibium ||
         refuse "no virtual environment can be made; run: apt install python3-venv" 1
     /opt/stibium/bin/python -m pip install --quiet --upgrade "$from" ||

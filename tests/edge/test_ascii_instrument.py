@@ -230,6 +230,23 @@ def test_pulled_and_plugged_in_again_no_target_is_lost_or_doubled(tmp_path: Path
     assert any("times unplugged" in remark for remark in instrument.remarks())
 
 
+@pytest.mark.parametrize("power", [False, True])
+def test_pulled_after_any_byte_the_scan_comes_out_right(tmp_path: Path, power: bool) -> None:
+    player = player_for_ascii(TRIAD, SOILS)
+    end = PtyEnd(tmp_path / "port")
+    with (
+        VirtualProbe(player, end, unplug_s=0.01, unplug_power=power) as probe,
+        closing(open_instrument(probe.name, TRIAD)) as instrument,
+    ):
+        instrument.connect()
+        expected = instrument.acquire("white", 1).values.tolist()
+        # In the notice, between two lines, in a number, and near the end.
+        for count in (0, 1, 30, 41, 42, 43, 60, 100, 120):
+            probe.hang_up_after(count)
+            assert instrument.acquire("white", 1).values.tolist() == expected, count
+        assert int(instrument.remarks()[-1].split()[0]) == 9
+
+
 def test_power_is_lost_and_the_instrument_set_up_again(tmp_path: Path) -> None:
     with playing(TRIAD, PtyEnd(tmp_path / "port")) as (instrument, probe, player):
         instrument.connect()
@@ -321,6 +338,32 @@ def test_why_nobody_is_there(answer: bytes, says: str) -> None:
         instrument.connect()
     assert str(caught.value).startswith("scripted: ")
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("endless", [b"garbage ", b"#note\n", b"\r\n\r\n", b"line\n", b"\x00\xff"])
+def test_a_port_that_never_stops_talking_is_given_up(endless: bytes) -> None:
+    class Babbling(Scripted):
+        def read(self, timeout_s: float) -> bytes:
+            return endless
+
+    settings = QUICK.ascii
+    assert settings is not None
+    patience = replace(QUICK.patience, longest_scan_s=0.05)
+    marks = replace(settings.line, ok="OK", ignore="#", longest_line=4096)
+    profile = replace(QUICK, patience=patience, ascii=replace(settings, line=marks))
+    instrument = AsciiInstrument(lambda: Babbling(lambda _: b""), profile)
+    with pytest.raises(PortError, match=r"scripted: S: .*are profile and speed"):
+        instrument.connect()
+
+
+def test_a_closed_instrument_says_so_and_is_closed_again() -> None:
+    instrument = AsciiInstrument(lambda: Scripted(lambda _: b"1,2,3\n"), QUICK)
+    instrument.connect()
+    instrument.close()
+    instrument.close()
+    assert instrument.name == "scripted"
+    with pytest.raises(PortError, match="scripted: the port is not open"):
+        instrument.acquire("target", 1)
 
 
 def test_an_echo_is_tolerated_and_a_real_instrument_gets_no_cue() -> None:

@@ -57,3 +57,11 @@ def test_options_that_mean_nothing_here_are_refused(options: list[str], says: st
     done = subprocess.run([STIBIUM, "probe", *options], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("profile", ["as7265x", "fieldspec"])
+def test_listen_says_which_command_measures_with_such_an_instrument(profile: str) -> None:
+    command = [STIBIUM, "listen", "/dev/ttyUSB0", "--profile", profile]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert f"stibium measure /dev/ttyUSB0 --profile {profile}" in done.stderr

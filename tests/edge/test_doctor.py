@@ -14,11 +14,14 @@ from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge import doctor_log, doctor_system
+from stibium.edge.disk_room import DiskRoom
 from stibium.edge.doctor import Finding, Host, examine, golden, ports, worst
 from stibium.edge.estimate import Refusal
+from stibium.edge.instruments.driver import Scan
 from stibium.edge.log import Log, Result
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
@@ -182,7 +185,7 @@ def test_pages_that_were_lost_are_found(log: Path) -> None:
 def test_a_log_that_may_not_be_written(log: Path) -> None:
     log.chmod(0o444)
     if os.geteuid() != 0:
-        assert "usermod" in one(doctor_log.log, log).advice
+        assert "change its permissions" in list(doctor_log.log(log))[1].advice
         return
     # Root may do everything; somebody else looks. The test's own folders are for root only.
     import tempfile
@@ -197,30 +200,57 @@ def test_a_log_that_may_not_be_written(log: Path) -> None:
         )
         if "No module named" in done.stderr or "ermission denied" in done.stderr:
             pytest.skip("nobody but root may read the project here")
-        assert done.stdout.startswith("problem "), done.stderr
+        whole, *others = done.stdout.splitlines()
+        assert whole.startswith(f"ok {path}: whole, "), done.stderr
+        assert [line.endswith("not writable, so nothing can be measured") for line in others] == [True, True]
+
+
+def white(measured_at: datetime, number: int, simulated: bool = False) -> Scan:
+    return Scan(
+        kind="white",
+        values=np.full(3, 30000.0),
+        unit="raw_dn",
+        key=("probe", 1, number, 7),
+        number=number,
+        taken_s=0.0,
+        measured_at=measured_at,
+        scans=10,
+        simulated=simulated,
+    )
 
 
 def test_the_age_of_the_white_reference(log: Path) -> None:
-    with closing(sqlite3.connect(log)) as db:
-        db.execute("DROP TABLE IF EXISTS scans")
-        db.commit()
     assert "no white reference" in one(doctor_log.white_reference, log, NOW, 30).found
-    with closing(sqlite3.connect(log)) as db:
-        db.execute("CREATE TABLE scans (id INTEGER PRIMARY KEY, kind TEXT, measured_at TEXT)")
-        db.execute("INSERT INTO scans(kind, measured_at) VALUES ('target', ?)", (NOW.isoformat(),))
-        db.commit()
+    grid = np.array([400.0, 500.0, 600.0])
+    with Log(log) as opened:
+        opened.add_scan(white(NOW, 1), session_id=None, kind="target", wavelengths_nm=grid)
         assert "no white reference" in one(doctor_log.white_reference, log, NOW, 30).found
-        db.execute(
-            "INSERT INTO scans(kind, measured_at) VALUES ('white', ?)", ((NOW - timedelta(minutes=20)).isoformat(),)
-        )
-        db.commit()
-    assert (
-        one(doctor_log.white_reference, log, NOW, 30).found
-        == "the last white reference is 20 min old, valid for 30 min"
-    )
+        for number, age_min in ((2, 200), (3, 20), (4, 90)):
+            scan = white(NOW - timedelta(minutes=age_min), number)
+            opened.add_scan(scan, session_id=None, kind="white", wavelengths_nm=grid)
+    found = "the last white reference is 20 min old"
+    assert one(doctor_log.white_reference, log, NOW, 30).found == f"{found}, valid for 30 min"
     old = one(doctor_log.white_reference, log, NOW, 15)
-    assert (old.level, old.found) == ("warning", "the last white reference is 20 min old")
+    assert (old.level, old.found) == ("warning", found)
     assert "5 days old" in one(doctor_log.white_reference, log, NOW + timedelta(days=5), 30).found
+    with Log(log) as opened:
+        opened.add_scan(white(NOW, 5, simulated=True), session_id=None, kind="white", wavelengths_nm=grid)
+    assert "white reference (SIMULATED) is 0 min old" in one(doctor_log.white_reference, log, NOW, 30).found
+
+
+def test_a_log_of_an_earlier_version(tmp_path: Path) -> None:
+    """As it lies on a device before the first measurement with a newer program."""
+    from stibium.edge import log_schema
+
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as db:
+        for statement in log_schema.VERSION_2:
+            db.execute(statement)
+        db.execute("PRAGMA user_version=2")
+        db.execute(f"PRAGMA application_id={log_schema.APPLICATION_ID}")
+    assert one(doctor_log.log, path).found.endswith("whole, 0 readings, 0 refusals")
+    assert "no white reference" in one(doctor_log.white_reference, path, NOW, 30).found
+    assert doctor_log.newest_reading(path) is None
 
 
 # --- the system -----------------------------------------------------------------------------------------------
@@ -295,10 +325,10 @@ def test_a_log_in_memory_and_a_read_only_card(played: Played, log: Path, monkeyp
     assert "read-only" in findings[1].found
 
 
-@pytest.mark.parametrize(("free_mb", "level"), [(50, "problem"), (500, "warning"), (5000, "ok")])
+@pytest.mark.parametrize(("free_mb", "level"), [(10, "problem"), (100, "warning"), (50_000, "ok")])
 def test_room(played: Played, log: Path, monkeypatch: pytest.MonkeyPatch, free_mb: int, level: str) -> None:
-    usage = shutil.disk_usage(log)._replace(free=free_mb * 1_000_000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    room = DiskRoom(log.parent, free_mb * 1_000_000, 64_000_000_000)
+    monkeypatch.setattr(doctor_system, "disk_room", lambda _: room)
     assert one(doctor_system.storage, played.host(), log).level == level
 
 

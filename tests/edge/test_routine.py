@@ -223,6 +223,20 @@ def test_a_white_that_ages_is_asked_for_and_without_it_there_is_no_estimate(make
     assert isinstance(outcome(bench), Estimate)
 
 
+def test_enter_answers_what_was_asked_and_nothing_that_has_become_due_since(make: Make) -> None:
+    bench = make()
+    bench.type("", "")
+    assert bench.step == "point"
+    bench.wait_min(31)
+    scans = bench.rows("SELECT count(*) FROM scans")
+    bench.routine.do(Command(""))
+    bench.routine.do(Command("s"))
+    # The soil is under the probe, not the panel: nothing may be taken for a white now.
+    assert bench.rows("SELECT count(*) FROM scans") == scans
+    assert bench.facts[-1].text == "things have changed since that was asked"
+    assert bench.step == "white"
+
+
 def test_a_white_lasts_less_while_warming(make: Make) -> None:
     bench = make(rules=replace(QUICK, warming_min=30.0), on_for_min=16.0)
     bench.type("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -334,6 +335,23 @@ def test_what_cannot_be_is_answered_with_its_fault(bench: Bench) -> None:
     bench.send(_raw(0x85, bytes(15), 3))
     bench.send(GetStatus(), 4)
     assert isinstance(bench.next().message, Status)
+
+
+def test_after_any_garbage_it_answers(bench: Bench) -> None:
+    dice = random.Random(11)
+    good = encode(Acquire(3, Kind.TARGET, 1), 5)
+    garbage = bytearray()
+    for _ in range(300):
+        frame = bytearray(dice.choice([good, encode(Resend(((7, 2), (9, 1))), 6), dice.randbytes(dice.randrange(200))]))
+        for _ in range(dice.randrange(3) if frame else 0):
+            frame[dice.randrange(len(frame))] = dice.randrange(256)
+        garbage += frame
+    # At once: a bridge whose answers nobody reads waits before it reads on.
+    bench.send(bytes(garbage) + b"\0" + encode(Identify(), 4242))
+    frames = bench.until(Identification)
+    # The first comes by itself; then the answer.
+    assert isinstance(frames[-1].message, Identification)
+    assert isinstance(bench.until(Identification)[-1].message, Identification)
 
 
 def _raw(type_code: int, payload: bytes, sequence: int) -> bytes:

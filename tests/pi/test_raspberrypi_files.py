@@ -9,10 +9,12 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from stibium.edge.cli import stibium as group
+from stibium.edge.sources.ports import _USB
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "firmware_configs" / "raspberrypi"
@@ -223,7 +225,7 @@ def rules() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
 
 def test_rules_name_adapters_in_lower_case_hexadecimal() -> None:
-    labels, targets, vendors = set(), set(), set()
+    labels, targets = set(), set()
     for line, tokens in rules():
         assert ", ".join(f'{key}{operator}"{value}"' for key, operator, value in tokens) == line
         for key, operator, value in tokens:
@@ -231,14 +233,27 @@ def test_rules_name_adapters_in_lower_case_hexadecimal() -> None:
                 assert operator == "=="
                 for pattern in value.split("|"):
                     assert re.fullmatch(r"[0-9a-f\[\]-]{4,}", pattern), line
-                if "idVendor" in key:
-                    vendors.update(value.split("|"))
             if key == "LABEL":
                 labels.add(value)
             if key == "GOTO":
                 targets.add(value)
     assert labels == targets
-    assert {"0403", "10c4", "1a86", "067b", "2e8a", "1546"} <= vendors
+
+
+def test_what_is_recognised_gets_a_name() -> None:
+    """Each USB device that `stibium ports` knows."""
+    for path in FILES.glob("*.rules"):
+        lines = [tokens for line, tokens in rules() if line in path.read_text()]
+        for vendor, product in _USB:
+            matching = [
+                {key: value.split("|") for key, _, value in tokens}
+                for tokens in lines
+                if any("idVendor" in key and f"{vendor:04x}" in value.split("|") for key, _, value in tokens)
+            ]
+            assert matching, f"{vendor:04x} in {path.name}"
+            if product is not None:
+                products = [patterns.get("ATTRS{idProduct}", ["*"]) for patterns in matching]
+                assert any(fnmatch(f"{product:04x}", pattern) for patterns in products for pattern in patterns)
 
 
 def test_udev_reads_the_rules(tmp_path: Path) -> None:

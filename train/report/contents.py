@@ -76,6 +76,16 @@ class LearningCurves:
 
 
 @dataclass(frozen=True, eq=False)
+class SampleCurves:
+    """RMSE by number of samples fitted to, (k,) each, in the element's unit; `note` is said below the figure."""
+
+    samples: Floats
+    training: Floats
+    validation: Floats
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class PredictedSet:
     """Predicted and measured values of one set of samples, (n,) each, in the element's unit.
 
@@ -153,19 +163,21 @@ class LadderRow:
 
     Attributes:
         format: int8, int16x8, ...
-        bytes: of the file.
-        rmse: in the space named in the ladder.
-        added_percent: of the float model's RMSE.
+        bytes: of the file; 0 if there is none.
+        rmse: with what the format adds; None where it was not measured.
+        added_percent: of the float model's RMSE on unseen samples; None where it was not measured.
         chosen: whether it was taken.
         low_grade_added_percent: the same for the samples of low grade; None where not looked at.
+        note: such as why it was not measured.
     """
 
     format: str
     bytes: int
-    rmse: float
-    added_percent: float
+    rmse: float | None
+    added_percent: float | None
     chosen: bool
     low_grade_added_percent: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -245,7 +257,7 @@ class ReportContents:
 
     Attributes:
         title: of the page.
-        kind: "training" or "evaluation".
+        kind: "training", "evaluation" or "validation".
         element, unit: what is estimated.
         transform: the space the model learned in; log10 makes log axes.
         simulated: True if model or data are simulated; the page then says so throughout.
@@ -254,7 +266,7 @@ class ReportContents:
     """
 
     title: str
-    kind: Literal["training", "evaluation"]
+    kind: Literal["training", "evaluation", "validation"]
     element: str
     unit: str
     transform: Transform
@@ -264,6 +276,7 @@ class ReportContents:
     metrics: tuple[MetricsColumn, ...] | None = None
     spectra: SpectraTrace | None = None
     learning: LearningCurves | None = None
+    by_samples: SampleCurves | None = None
     predictions: Predictions | None = None
     baselines: BaselineComparison | None = None
     ladder: QuantisationLadder | None = None

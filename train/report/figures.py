@@ -45,6 +45,7 @@ from .contents import (
     PredictedSet,
     QuantisationLadder,
     ReportContents,
+    SampleCurves,
     SpectraTrace,
     StepResult,
 )
@@ -195,6 +196,24 @@ def draw_learning(curves: LearningCurves, look: Look) -> str:
     return chart.svg(look.simulated)
 
 
+def draw_by_samples(curves: SampleCurves, look: Look) -> str:
+    """Draw the error on samples fitted to and on others, by number of samples."""
+    low, high = float(curves.samples[0]), float(curves.samples[-1])
+    x = Axis("samples fitted to", low - 0.05 * (high - low), high + 0.05 * (high - low))
+    y = axis_over(f"RMSE ({look.unit})" if look.unit else "RMSE", [0.0], curves.training, curves.validation)
+    alt = "Error by number of samples: " + "; ".join(
+        f"{n:.0f} samples, {number(t, 3)} on those fitted to, {number(v, 3)} on others"
+        for n, t, v in zip(curves.samples, curves.training, curves.validation, strict=True)
+    )
+    chart = Chart(x, y, f"{alt}.", top=40)
+    chart.line(curves.samples, curves.training, BLUE, width=1.6, dash="5 3")
+    chart.line(curves.samples, curves.validation, VERMILLION, width=1.8)
+    chart.points(curves.samples, curves.training, BLUE, shape="circle", size=4.0)
+    chart.points(curves.samples, curves.validation, VERMILLION, shape="diamond", size=4.5)
+    _legend_above(chart, [("fitted to", BLUE, "dashes"), ("left out", VERMILLION, "line")])
+    return chart.svg(look.simulated)
+
+
 def _legend_above(chart: Chart, entries: Sequence[tuple[str, str, Mark]]) -> None:
     top = chart.top
     chart.top = 4
@@ -325,15 +344,15 @@ def draw_baselines(comparison: BaselineComparison, look: Look) -> str:
 
 def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
     """Draw how much each format adds to the error, the limit, and which was chosen."""
-    rows = ladder.rows
-    added = np.array([row.added_percent for row in rows])
+    measured = [(row, row.added_percent) for row in ladder.rows if row.added_percent is not None]
+    rows, added = [row for row, _ in measured], np.array([percent for _, percent in measured])
     ends = [0.0, ladder.limit_percent, *added]
     at = np.arange(len(rows))[::-1].astype(float)
     chart = Chart(
         axis_over("added RMSE (%)", ends, pad=0.12),
         Axis("", -0.6, len(rows) - 0.4),
         "Added RMSE by format: "
-        + ", ".join(f"{r.format} {number(r.added_percent, 3)} %{', chosen' if r.chosen else ''}" for r in rows)
+        + ", ".join(f"{r.format} {number(by, 3)} %{', chosen' if r.chosen else ''}" for r, by in measured)
         + f"; the limit is {ladder.limit_percent:g} %.",
         height=58 + 34 * len(rows),
         left=78,
@@ -344,9 +363,9 @@ def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
     chart.rule(x=ladder.limit_percent, dash="4 3")
     at_limit = float(chart.px(ladder.limit_percent))
     chart.text(at_limit, chart.top - 3, f"limit {ladder.limit_percent:g} %", anchor="middle", size=10.5)
-    for a, row in zip(at, rows, strict=True):
-        end = float(chart.px(max(row.added_percent, 0.0)))
-        text = f"{number(row.added_percent, 2)} %" + (" ✓ chosen" if row.chosen else "")
+    for a, (row, percent) in zip(at, measured, strict=True):
+        end = float(chart.px(max(percent, 0.0)))
+        text = f"{number(percent, 2)} %" + (" ✓ chosen" if row.chosen else "")
         right = end > chart.right - 90
         anchor: Anchor = "end" if right else "start"
         y = float(chart.py(a)) + 4

@@ -14,6 +14,7 @@ from .contents import PredictedSet, ReportContents
 from .figures import (
     Look,
     draw_baselines,
+    draw_by_samples,
     draw_domain,
     draw_importance,
     draw_ladder,
@@ -52,6 +53,10 @@ def make_sections(contents: ReportContents) -> list[Section]:
 
 def _optional(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else number(value, digits)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else number(value, 3) + " %"
 
 
 def _fixed(value: float | None, decimals: int = 2) -> str:
@@ -158,7 +163,7 @@ def _by_grade(s: PredictedSet, look: Look) -> str:
                 inside,
             )
         )
-    header = ("measured", "n", "bias", "RMSE", "median |error|", "in interval")
+    header = ("measured", "n", "bias", "RMSE", "median |err|", "covered")
     return table(header, rows, caption=f"{look.of}: error by grade, {s.name}")
 
 
@@ -280,12 +285,20 @@ def spectra(contents: ReportContents, look: Look) -> Section | None:
 
 
 def learning(contents: ReportContents, look: Look) -> Section | None:
-    """Learning curves."""
-    part = contents.learning
-    if part is None or len(part.epoch) == 0:
-        return None
-    caption = f"Loss: {part.loss}. Where training falls on and validation does not, the network is learning by heart."
-    return Section("learning", "Learning curves", figures([figure(draw_learning(part, look), caption)]))
+    """Learning curves: by epoch, or by number of samples."""
+    shown = []
+    part, by_samples = contents.learning, contents.by_samples
+    if part is not None and len(part.epoch):
+        shown.append(
+            figure(
+                draw_learning(part, look),
+                f"Loss: {part.loss}. Where training falls on and validation does not, the network learns by heart.",
+            )
+        )
+    if by_samples is not None and len(by_samples.samples) > 1:
+        caption = "Where the curve of what was left out still falls at its end, more samples would help."
+        shown.append(figure(draw_by_samples(by_samples, look), f"{caption} {by_samples.note}".strip()))
+    return Section("learning", "Learning curves", figures(shown)) if shown else None
 
 
 def ladder(contents: ReportContents, look: Look) -> Section | None:
@@ -296,11 +309,11 @@ def ladder(contents: ReportContents, look: Look) -> Section | None:
     rows = [
         (
             row.format,
-            f"{row.bytes / 1024:.0f} KB",
-            number(row.rmse, 4),
-            number(row.added_percent, 3) + " %",
-            "" if row.low_grade_added_percent is None else number(row.low_grade_added_percent, 3) + " %",
-            "✓ chosen" if row.chosen else "",
+            f"{row.bytes / 1024:.0f} KB" if row.bytes else "–",
+            _optional(row.rmse, 4),
+            _percent(row.added_percent),
+            _percent(row.low_grade_added_percent),
+            "✓ chosen" if row.chosen else row.note,
         )
         for row in part.rows
     ]
@@ -313,11 +326,18 @@ def ladder(contents: ReportContents, look: Look) -> Section | None:
         "verdict",
     )
     strong = [i for i, row in enumerate(part.rows) if row.chosen]
-    lead = f"The smallest format that adds no more than {part.limit_percent:g} % to the error is taken."
+    lead = (
+        f"The smallest format that adds no more than {part.limit_percent:g} % to the error on unseen samples, at all "
+        "grades and at low grade alone, is taken by export --quantise auto."
+    )
     return Section(
         "quantisation",
         "Quantisation ladder",
         paragraph(lead, "lead")
-        + figures([figure(draw_ladder(part, look), "What each format adds to the error of the model as trained.")])
+        + (
+            figures([figure(draw_ladder(part, look), "What each format adds to the error of the model as trained.")])
+            if any(row.added_percent is not None for row in part.rows)
+            else ""
+        )
         + table(header, rows, strong=strong),
     )

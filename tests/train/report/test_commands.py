@@ -54,7 +54,19 @@ def sections(text: str) -> set[str]:
 
 
 def test_training_leaves_a_report(soils_folder: Path) -> None:
-    train = ("train", *DATA, "--element", "Sb", "--epochs", "1", "--out", "run")
+    train = (
+        "train",
+        *DATA,
+        "--element",
+        "Sb",
+        "--method",
+        "published",
+        "--no-baselines",
+        "--epochs",
+        "1",
+        "--out",
+        "run",
+    )
     bare = run(*train, "--no-report", cwd=soils_folder)
     assert bare.returncode == 0, bare.stderr
     assert not (soils_folder / "run" / "report.html").exists()
@@ -63,7 +75,7 @@ def test_training_leaves_a_report(soils_folder: Path) -> None:
     assert f"report: {Path('run', 'report.html')}" in done.stderr
     assert "\x1b" not in done.stderr
     text = (soils_folder / "run" / "report.html").read_text(encoding="utf-8")
-    assert sections(text) == SECTIONS | {"learning"}
+    assert sections(text) == SECTIONS | {"learning", "quantisation"}
     assert "SIMULATED" in text
     assert "https:" not in text
     # What stands on the terminal stands in the report.

@@ -1,29 +1,30 @@
-"""Fits that a long benchmark keeps in a file, one JSON line each, so that it goes on where it was interrupted."""
+"""Fits that a long comparison keeps in a file, one JSON line each, so that it goes on where it was interrupted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from stibium.converters.spectra.errors import StibiumError
-from stibium.train.calibration_set import CalibrationSet
-from stibium.train.validation import FoldResult
-
-
-class KeptFitsError(StibiumError, ValueError):
-    """A file of kept fits that is none."""
+from .calibration_set import CalibrationSet
+from .errors import KeptFitsError
+from .folds import Folds
+from .validation import FoldResult
 
 
 class KeptFits:
-    """Fits by set, target, kind of run and data; nothing is kept if `path` is None.
+    """Fits by what they were of; see `key_of`.
+
+    Args:
+        path: the file, which need not be there yet; None to keep nothing.
 
     Raises:
         KeptFitsError: a line that is none of ours; the file is left as it is.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self._path = Path(path) if path else None
         self._known: dict[tuple[str, int], list[FoldResult]] = {}
         if self._path is None or not self._path.exists():
@@ -38,7 +39,7 @@ class KeptFits:
                 result = FoldResult.from_dict(kept["fit"])
                 self._known.setdefault((kept["of"], kept["random_state"]), []).append(result)
             except (ValueError, KeyError, TypeError) as error:
-                raise KeptFitsError(f"{path}: line {number} is no kept fit; name another file with --keep") from error
+                raise KeptFitsError(f"{path}: line {number} is no kept fit; name another file") from error
 
     def known(self, key: str, seeds: tuple[int, ...]) -> list[FoldResult]:
         """Give the fits of these splits, numbered as in this run."""
@@ -56,8 +57,19 @@ class KeptFits:
 
 
 def key_of(label: str, data: CalibrationSet, fast: bool) -> str:
-    """Name what a fit was of, so that it is never taken for one of other data."""
+    """Name what a fit was of, so that it is never taken for one of other data.
+
+    Args:
+        label: of the data, and of the way they are divided where seeds do not tell it.
+        data: what is fitted to.
+        fast: whether the methods are.
+    """
     digest = hashlib.sha256()
     for array in (data.reflectance, data.wavelengths_nm, data.target):
         digest.update(array.tobytes())
     return f"{label}{' fast' if fast else ''} {digest.hexdigest()[:16]}"
+
+
+def plan_digest(plan: Folds, data_sha256: str) -> str:
+    """Name a way of dividing certain data, for `key_of`."""
+    return hashlib.sha256(repr((plan.description, plan.keys, data_sha256)).encode()).hexdigest()[:16]
