@@ -183,10 +183,14 @@ def test_a_card_that_turns_read_only_while_it_measures(
         assert_one_clear_line(err, str(listener.log), "so nothing more is measured")
         repair(disk)
         assert_intact(listener.log)
-        assert {name for name, _ in readings(listener.log)} >= set(shown)
+        # A bare loop of pwrite and fdatasync shows it too: at the moment of the error Linux may confirm one write that
+        # it then does not keep. What had been shown before that moment is there, and nothing is there twice.
+        stored = {name for name, _ in readings(listener.log)}
+        lost = set(shown) - stored
+        assert lost <= {shown[-1]} - set(shown[: len(lines)])
         done = listener.run(port, *PASSIVE)
         assert done.code == 0, done.err
-        assert_each_once(listener.log, spectra)
+        assert_each_once(listener.log, [spectrum for spectrum in spectra if spectrum.sample_id not in lost])
 
 
 def test_a_write_protected_stick_is_read(tiny_bundle: Path, soils: list[Spectrum], tmp_path: Path) -> None:
