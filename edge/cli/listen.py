@@ -13,8 +13,6 @@ from .options import format_option, load_bundle, log_option, model_option, open_
 from .stopping import Stop
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from ...converters.spectra.spectrum import Spectrum
     from ..engine import Engine
     from ..estimate import Refusal
@@ -306,11 +304,7 @@ class _Run:
             self._store_and_show(refusals, keys)
 
     def _store_and_show(self, items: Sequence[Spectrum | Refusal], keys: Sequence[Key]) -> None:
-        def also(database: sqlite3.Connection) -> None:
-            if self._taken is not None and self._open is not None:
-                self._taken.marker(keys)(database)
-                self._open.dropper(keys)(database)
-
+        also = self._taken.marker(keys) if self._taken is not None else None
         results = self._engine.take(items, also)
         _clear_line()
         self._report.show(results)

@@ -1,4 +1,4 @@
-"""Points of samples that are not complete yet, kept in the log's own database until their sample is stored.
+"""Points of samples that are not complete yet, in the log's own database.
 
 An instrument forgets a measurement once it is acknowledged, and a sample's mean is stored with its last point. So each
 point before that is written down first: a program that is killed amid a sample leaves its points to the next one.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -37,10 +37,10 @@ _TEXTS = ("quantity", "sample_id", "source", "measurement", "instrument", "comme
 
 
 class OpenPoints:
-    """The points that wait for the rest of their sample.
+    """The points that wait for the rest of their sample, until `TakenMeasurements` knows them.
 
     Args:
-        database: the log's connection.
+        database: the log's connection, with the table of taken measurements.
 
     Raises:
         LogError: the database cannot be used.
@@ -67,18 +67,6 @@ class OpenPoints:
 
         return keep
 
-    @staticmethod
-    def dropper(keys: Iterable[Key]) -> Callable[[sqlite3.Connection], None]:
-        """Return what forgets points, inside the transaction that stores their sample, which has them all."""
-        rows = list(keys)
-
-        def drop(database: sqlite3.Connection) -> None:
-            database.executemany(
-                "DELETE FROM open_points WHERE instrument=? AND boot=? AND measurement=? AND values_crc=?", rows
-            )
-
-        return drop
-
     def left_over(self, instrument: str, boot: int, unique: bool) -> list[tuple[Spectrum, Key]]:
         """Give an instrument's points that no sample has, in the order in which they were measured.
 
@@ -93,7 +81,9 @@ class OpenPoints:
         """
         rows = self._rows(
             "SELECT instrument, boot, measurement, values_crc, about, wavelengths_nm, spectrum FROM open_points o"
-            " JOIN grids g ON g.id = grid_id WHERE instrument = ? AND (? OR boot = ? OR stored_at < ?) ORDER BY o.id",
+            " JOIN grids g ON g.id = grid_id WHERE instrument = ? AND (? OR boot = ? OR stored_at < ?)"
+            " AND NOT EXISTS (SELECT 1 FROM taken_measurements t WHERE t.instrument = o.instrument AND t.boot = o.boot"
+            " AND t.measurement = o.measurement AND t.values_crc = o.values_crc) ORDER BY o.id",
             (instrument, unique, boot, int(time.time()) - LONGEST_SAMPLE_S),
         )
         return [(_spectrum(*row[4:]), row[:4]) for row in rows]

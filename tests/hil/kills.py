@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from line_processes import PATIENCE_S, Listener
-from measure_process import Measurer, shown_in
+from measuring_day import Measurer, shown_in
 from shots import Shots, shipped_bundle, shipped_soils
 from stibium.edge.probe.ends import PtyEnd
 from stibium.edge.probe.instrument import VirtualInstrument

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from kills import kill_again_and_again, kill_at_points
 from line_processes import PATIENCE_S, Listener
-from measure_process import shown_in
+from measuring_day import shown_in
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.probe.ends import PtyEnd
 from stibium.edge.probe.instrument import VirtualInstrument

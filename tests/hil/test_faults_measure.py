@@ -14,7 +14,7 @@ import pytest
 from fault_line import Cut, FaultLine, Way
 from kills import kill_a_measuring_day
 from line_processes import PATIENCE_S
-from measure_process import Measurer, shown_in
+from measuring_day import Measurer, shown_in
 from shots import shipped_bundle
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.probe.ends import TcpEnd
