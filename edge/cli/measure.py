@@ -195,7 +195,11 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
     for note in notes:
         routine.do(Command("n", note))
     screen.say("? shows the commands.")
-    while (prompt := routine.prompt()).step is not Step.DONE:
+    while True:
+        lines.pause()
+        prompt = routine.prompt()
+        if prompt.step is Step.DONE:
+            return
         line = lines.read(prompt)
         command = Command("q") if line is None else parse_command(line)
         if command is None:
