@@ -206,20 +206,37 @@ def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> Non
     assert measurer.rows("SELECT ended_at IS NOT NULL FROM sessions ORDER BY id") == [(1,), (0,)]
 
 
+def test_lines_may_come_from_another_program(port: str, measurer: Measurer) -> None:
+    command = measurer.command(port, *THREE, "--format", "csv")
+    done = subprocess.run(
+        command, input="\nKX9\n\n\n\n", capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stderr
+    heading, row = done.stdout.splitlines()
+    assert heading.startswith("status,sample_id")
+    assert row.startswith("estimate,KX9")
+
+
 def test_wrong_use_is_one_line_and_code_two(measurer: Measurer, tmp_path: Path) -> None:
     script = tmp_path / "s"
     script.write_text("")
     for options, words in (
         (("--yes", "--script", str(script)), "either --script or --yes"),
         (("--points", "0"), "points"),
+        ((), "nobody to ask on standard input"),
     ):
         done = subprocess.run(
-            measurer.command("nowhere", *options), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+            measurer.command("nowhere", *options),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 2
         assert words in done.stderr
     done = subprocess.run(
-        measurer.command("/dev/nowhere"), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        measurer.command("/dev/nowhere", "--yes"), capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
