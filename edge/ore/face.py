@@ -24,7 +24,7 @@ from .table import ABOVE, BELOW, EXACT
 Floats = NDArray[np.float64]
 MOST_ROWS = 20_000
 """Combinations that are tried; where there are more, too much is unknown."""
-FEWEST_POINTS, MOST_POINTS = 5, 33
+FEWEST_POINTS, MOST_POINTS = 5, 129
 
 
 @dataclass(frozen=True)
