@@ -233,7 +233,7 @@ def test_trees_without_a_test() -> None:
 
 def test_ways_that_hardly_a_block_went() -> None:
     """Without a least weight XGBoost's covers go down to nearly nothing; what is divided by them stays finite."""
-    x, y = data(4, 300)
+    x, _ = data(4, 300)
     sharp = (np.nan_to_num(x[:, 0]) > 20).astype(int)
     fitted = xgboost.XGBClassifier(
         n_estimators=60, max_depth=9, min_child_weight=0, reg_lambda=0.0, learning_rate=1.0, n_jobs=1
