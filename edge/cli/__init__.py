@@ -21,6 +21,8 @@ DEVICE_COMMANDS = {
     "predict": "predict:predict",
     "watch": "watch:watch",
     "listen": "listen:listen",
+    "measure": "measure:measure",
+    "ports": "ports:ports",
     "probe": "probe:probe",
     "log": "log:log",
     "reprocess": "reprocess:reprocess",
@@ -28,6 +30,7 @@ DEVICE_COMMANDS = {
     "info": "bundle:info",
     "check": "bundle:check",
     "ore": "ore:ore",
+    "doctor": "doctor:doctor",
     "demo": "demo:demo",
 }
 """Command -> module under this package and name of the click command in it."""
