@@ -1,0 +1,342 @@
+"""Tables of blocks, read in pieces: numbers, bounds, classes, labels and groups out of CSV.
+
+A detection limit stays what it says: `<0.02` is a value with the bound -1, `>4000` one with the bound 1. What is not
+known is not-a-number. Nothing is guessed: a field that is neither a number, a word of its class nor a known word for
+"missing" refuses its row, in one line that names file, line and column.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.errors import SpectrumFileError
+from ...converters.spectra.files import unpacked
+from ...converters.spectra.text import says_simulated, shortened
+from ..errors import BlockTableError
+from .columns import Columns, Variable
+
+Floats = NDArray[np.float64]
+CHUNK = 2048
+BELOW, EXACT, ABOVE = -1, 0, 1
+ORE, GANGUE = 1, 0
+DELIMITERS = ",;\t"
+
+Cell = tuple[float, int]
+ReadCell = Callable[[str], Cell]
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row that is no usable block. `reason` is one line that names file, line and column."""
+
+    line: int
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Some rows of a table.
+
+    Attributes:
+        variables: (k,) what the columns of `values` are.
+        ids: (n,) the block's name, or "line 7" where the table has none.
+        lines: (n,) line of the file.
+        values: (n, k) concentration in the variable's unit, or code of the class (1 is the lowest word); the limit
+            itself where there is a bound; not-a-number where it is missing.
+        bounds: (n, k) -1 where the true value is below the one given, 1 where it is above, else 0.
+        labels: (n,) 1 ore, 0 gangue; None if labels were not asked for.
+        groups: (n,) drill hole or face; None if the table has no such column.
+        refused: rows among these that are not usable; they are not in the arrays.
+        simulated: True if a comment at the table's top begins with that word (`# simulated ...`).
+    """
+
+    variables: tuple[Variable, ...]
+    ids: tuple[str, ...]
+    lines: NDArray[np.int64]
+    values: Floats
+    bounds: NDArray[np.int8]
+    labels: NDArray[np.int8] | None
+    groups: tuple[str, ...] | None
+    refused: tuple[RefusedRow, ...] = ()
+    simulated: bool = False
+
+    @property
+    def features(self) -> Floats:
+        """(n, k) what a model takes; see `plain_values`."""
+        return plain_values(self.values, self.bounds)
+
+
+def plain_values(values: Floats, bounds: NDArray[np.int8]) -> Floats:
+    """Put a number where there is a bound: half of a lower detection limit, an upper limit itself.
+
+    Half the limit is the usual substitute (Helsel 2012, Statistics for Censored Environmental Data, names it and its
+    faults). Training and device both use this function, so a model is judged on the substitutes it will meet.
+    """
+    return np.where(bounds == BELOW, values / 2, values)
+
+
+def iter_blocks(
+    path: str | os.PathLike[str],
+    columns: Columns,
+    *,
+    labelled: bool = False,
+    strict: bool = False,
+    chunk: int = CHUNK,
+) -> Iterator[Blocks]:
+    """Read a table in pieces; memory is that of one piece, whatever the table's length.
+
+    Args:
+        path: CSV with comma, semicolon or tab, plain or gzip; `#` lines at the top are comments.
+        columns: which columns to read, and as what; others are passed over.
+        labelled: read the label, too; a block without one is then refused.
+        strict: raise for the first row that is not usable, instead of handing it out in `Blocks.refused`.
+        chunk: rows in a piece.
+
+    Raises:
+        BlockTableError: no such file, no header, a column that is missing or there twice, no row at all, no UTF-8;
+            with `strict` also a bad row.
+    """
+    source = os.fspath(path)
+    try:
+        with unpacked(source) as file:
+            # newline="" leaves line ends inside quoted fields to the csv module.
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            yield from _pieces(text, source, columns, labelled, strict, chunk)
+    except SpectrumFileError as error:
+        raise BlockTableError(str(error)) from None
+    except UnicodeDecodeError:
+        raise BlockTableError(f"{source}: holds bytes that are no UTF-8; save it as UTF-8") from None
+
+
+def read_blocks(path: str | os.PathLike[str], columns: Columns, *, labelled: bool = True) -> Blocks:
+    """Read a whole table, every row of which must be usable; raises like `iter_blocks` with `strict`."""
+    pieces = list(iter_blocks(path, columns, labelled=labelled, strict=True))
+    first = pieces[0]
+    return Blocks(
+        variables=first.variables,
+        ids=tuple(i for piece in pieces for i in piece.ids),
+        lines=np.concatenate([piece.lines for piece in pieces]),
+        values=np.concatenate([piece.values for piece in pieces]),
+        bounds=np.concatenate([piece.bounds for piece in pieces]),
+        labels=np.concatenate([piece.labels for piece in pieces if piece.labels is not None]) if labelled else None,
+        groups=None if first.groups is None else tuple(g for piece in pieces for g in piece.groups or ()),
+        simulated=first.simulated,
+    )
+
+
+def field_reader(variable: Variable, missing: Sequence[str]) -> ReadCell:
+    """Give what reads one variable's field into (value, bound), and raises ValueError with what is wrong.
+
+    A class takes its words, whatever their case, and the codes 1 to the number of words. Each distinct field of a
+    class is parsed once.
+    """
+    absent = {m.strip().casefold() for m in missing}
+    if variable.kind == "class":
+        known: dict[str, Cell] = dict.fromkeys(absent, (math.nan, EXACT))
+        known |= {word.casefold(): (float(code), EXACT) for code, word in enumerate(variable.words, 1)}
+        return lambda field: _class_cell(field, variable, known)
+    return lambda field: _assay_cell(field, absent)
+
+
+def _class_cell(field: str, variable: Variable, known: dict[str, Cell]) -> Cell:
+    found = known.get(field)
+    if found is None:
+        found = known.get(field.strip().casefold())
+    if found is not None:
+        return found
+    try:
+        code = float(field)
+    except ValueError:
+        code = math.nan
+    if code in range(1, len(variable.words) + 1):
+        known[field] = code, EXACT
+        return known[field]
+    words = ", ".join(variable.words)
+    raise ValueError(f"{shortened(field)} is no class; known are {words} and the codes 1 to {len(variable.words)}")
+
+
+def _assay_cell(field: str, absent: set[str]) -> Cell:
+    text = field.strip()
+    if text.casefold() in absent:
+        return math.nan, EXACT
+    bound = {"<": BELOW, ">": ABOVE}.get(text[0], EXACT)
+    try:
+        value = float(text if bound == EXACT else text[1:])
+    except ValueError:
+        value = math.nan
+    # Python reads 1_000, nan and inf as numbers; no laboratory writes them.
+    if not math.isfinite(value) or "_" in text:
+        raise ValueError(f"{shortened(field)} is not a number")
+    if value < 0:
+        raise ValueError(
+            f"{shortened(field)} is negative; write a detection limit as <0.02, what is not known as empty"
+        )
+    if value == 0 and bound == BELOW:
+        raise ValueError(f"{shortened(field)}: nothing is below zero")
+    return value, bound
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where in a row things stand; -1 for what is not there."""
+
+    width: int
+    at: tuple[int, ...]
+    readers: tuple[ReadCell, ...]
+    label: int
+    group: int
+    id: int
+
+
+def _pieces(
+    text: io.TextIOWrapper, source: str, columns: Columns, labelled: bool, strict: bool, chunk: int
+) -> Iterator[Blocks]:
+    comments, header_line, skipped = _top(text, source)
+    delimiter = max(DELIMITERS, key=header_line.count)
+    header = [name.strip() for name in next(csv.reader([header_line], delimiter=delimiter))]
+    layout = _layout(header, source, columns, labelled)
+    label_codes = _label_codes(columns) if labelled else {}
+    reader = csv.reader(text, delimiter=delimiter)
+    simulated = any(says_simulated(line.lstrip("#")) for line in comments)
+    piece = _Piece()
+    rows = 0
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise BlockTableError(f"{source}:{skipped + reader.line_num}: damaged row ({error})") from None
+        if fields is None:
+            break
+        if not any(field.strip() for field in fields):
+            continue
+        rows += 1
+        line = skipped + reader.line_num
+        try:
+            piece.take(fields, line, layout, columns, label_codes)
+        except ValueError as error:
+            reason = f"{source}:{line}: {error}"
+            if strict:
+                raise BlockTableError(reason) from None
+            piece.refused.append(RefusedRow(line, _id_of(fields, line, layout), reason))
+        if len(piece.ids) + len(piece.refused) >= chunk:
+            yield piece.blocks(columns, labelled, layout.group >= 0, simulated)
+            piece = _Piece()
+    if rows == 0:
+        raise BlockTableError(f"{source}: a table without a row")
+    if piece.ids or piece.refused:
+        yield piece.blocks(columns, labelled, layout.group >= 0, simulated)
+
+
+class _Piece:
+    """Rows as they gather."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.lines: list[int] = []
+        self.cells: list[list[Cell]] = []
+        self.labels: list[int] = []
+        self.groups: list[str] = []
+        self.refused: list[RefusedRow] = []
+
+    def take(
+        self, fields: list[str], line: int, layout: _Layout, columns: Columns, label_codes: dict[str, int]
+    ) -> None:
+        if len(fields) != layout.width:
+            raise ValueError(f"{len(fields)} of {layout.width} columns")
+        cells = []
+        for at, read, variable in zip(layout.at, layout.readers, columns.variables, strict=True):
+            try:
+                cells.append(read(fields[at]))
+            except ValueError as error:
+                raise ValueError(f"{variable.column}: {error}") from None
+        if label_codes:
+            self.labels.append(_label_code(fields[layout.label], columns, label_codes))
+        self.groups.append(fields[layout.group].strip() if layout.group >= 0 else "")
+        self.cells.append(cells)
+        self.lines.append(line)
+        self.ids.append(_id_of(fields, line, layout))
+
+    def blocks(self, columns: Columns, labelled: bool, grouped: bool, simulated: bool) -> Blocks:
+        cells = np.array(self.cells, dtype=np.float64).reshape(len(self.cells), len(columns.variables), 2)
+        return Blocks(
+            variables=columns.variables,
+            ids=tuple(self.ids),
+            lines=np.array(self.lines, dtype=np.int64),
+            values=np.ascontiguousarray(cells[:, :, 0]),
+            bounds=cells[:, :, 1].astype(np.int8),
+            labels=np.array(self.labels, dtype=np.int8) if labelled else None,
+            groups=tuple(self.groups) if grouped else None,
+            refused=tuple(self.refused),
+            simulated=simulated,
+        )
+
+
+def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:
+    comments = []
+    for number, line in enumerate(text, 1):
+        line = line.rstrip("\r\n")
+        if line.startswith("#"):
+            comments.append(line)
+        elif line.strip():
+            return comments, line, number
+    raise BlockTableError(f"{source}: empty; a header with the columns' names is needed")
+
+
+def _layout(header: list[str], source: str, columns: Columns, labelled: bool) -> _Layout:
+    twice = [name for name in header if name and header.count(name) > 1]
+    if twice:
+        raise BlockTableError(f"{source}: column {twice[0]!r} is there twice; remove or rename one of them")
+    needed = [v.column for v in columns.variables]
+    if labelled:
+        if columns.label is None:
+            raise BlockTableError(f"{source}: the columns file names no label; add a [label] section to it")
+        needed.append(columns.label.column)
+    absent = [name for name in needed if name not in header]
+    if absent:
+        raise BlockTableError(
+            f"{source}: no column {', '.join(map(repr, absent))}; it has {_shown(header)}: name your own headers in a "
+            "columns file"
+        )
+    return _Layout(
+        width=len(header),
+        at=tuple(header.index(v.column) for v in columns.variables),
+        readers=tuple(field_reader(v, columns.missing) for v in columns.variables),
+        label=header.index(columns.label.column) if labelled and columns.label else -1,
+        group=header.index(columns.group) if columns.group in header and columns.group else -1,
+        id=header.index(columns.id) if columns.id in header and columns.id else -1,
+    )
+
+
+def _shown(header: list[str], most: int = 8) -> str:
+    return ", ".join(header[:most]) + (f", ... ({len(header)} in all)" if len(header) > most else "")
+
+
+def _label_codes(columns: Columns) -> dict[str, int]:
+    assert columns.label is not None  # `_layout` has refused it before
+    codes = {word.casefold(): ORE for word in columns.label.ore}
+    return codes | {word.casefold(): GANGUE for word in columns.label.gangue}
+
+
+def _label_code(field: str, columns: Columns, codes: dict[str, int]) -> int:
+    code = codes.get(field.strip().casefold())
+    if code is not None:
+        return code
+    assert columns.label is not None
+    if field.strip().casefold() in {m.casefold() for m in columns.missing}:
+        raise ValueError(f"{columns.label.column}: the label is missing; remove the row or fill it in")
+    words = ", ".join([*columns.label.ore, *columns.label.gangue])
+    raise ValueError(f"{columns.label.column}: {shortened(field)} is no label; known are {words}")
+
+
+def _id_of(fields: list[str], line: int, layout: _Layout) -> str:
+    named = fields[layout.id].strip() if 0 <= layout.id < len(fields) else ""
+    return named or f"line {line}"
