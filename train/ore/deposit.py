@@ -138,7 +138,15 @@ class _Ground:
     def grade_g_t(self) -> Floats:
         a = self.arsenopyrite
         fine = np.exp(-(((a - 0.4) / 0.8) ** 2))
-        ln = -3.2 + 7.0 * fine + 0.25 * self.pyrite + 0.4 * self.base_metals + 0.15 * self.silica + 0.7 * self.tenor + 0.06 * self.own
+        ln = (
+            -3.2
+            + 7.0 * fine
+            + 0.25 * self.pyrite
+            + 0.4 * self.base_metals
+            + 0.15 * self.silica
+            + 0.7 * self.tenor
+            + 0.06 * self.own
+        )
         return np.asarray(np.exp(ln))
 
 

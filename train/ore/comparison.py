@@ -1,0 +1,388 @@
+"""Five models, four scenarios, two ways of dividing the rows: every fit that the comparison is made of.
+
+Each cell (protocol, scenario, model) is `Settings.folds` nested fits, and one on all training rows for the test set and
+the device. The fits are independent of each other, so they are spread over processes; what is done is kept in the run's
+folder and an interrupted comparison goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.ore.scenarios import Scenario
+from .data import OreData
+from .models import MODELS
+from .scores import Spread, bootstrap, score, spread
+from .search import Chosen, choose_and_fit
+from .splits import TEST_ROWS, TRAINING_ROWS, Protocol, Split, draw_splits, folds
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+FINAL = -1
+"""Part of the task that fits all training rows."""
+PARTS = ".parts"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a comparison depends on, beside the table.
+
+    Attributes:
+        scenarios, models: which.
+        training_rows, test_rows: drawn from the table.
+        folds: outer ones.
+        seed: of draws, folds and models.
+        fast: fewer combinations and smaller ensembles.
+    """
+
+    scenarios: tuple[Scenario, ...]
+    models: tuple[str, ...] = tuple(MODELS)
+    training_rows: int = TRAINING_ROWS
+    test_rows: int = TEST_ROWS
+    folds: int = 10
+    seed: int = 42
+    fast: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One nested fit: `part` is the outer fold, or `FINAL`."""
+
+    protocol: Protocol
+    scenario: str
+    model: str
+    part: int
+
+    @property
+    def name(self) -> str:
+        """For a file."""
+        digest = hashlib.sha256(self.scenario.encode()).hexdigest()[:8]
+        return f"{self.protocol}-{digest}-{self.model}-{self.part}"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a fit predicted for the rows it had not seen; `chosen` only of a final grouped fit."""
+
+    probability: Floats
+    raw: Floats
+    parameters: dict[str, Any]
+    calibration: str
+    seconds: float
+    chosen: Chosen | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A model in a scenario under one protocol.
+
+    Attributes:
+        folds: scores of each outer fold.
+        cross_validated: their mean and spread.
+        unseen: (training rows,) the outer folds' probabilities put together.
+        test: scores on the test rows; `test_spread` over groups drawn anew.
+        test_probability, test_raw: (test rows,) calibrated, and as the library gives it.
+        parameters, calibration: of the final fit.
+        seconds: of all its fits.
+    """
+
+    protocol: Protocol
+    scenario: str
+    model: str
+    folds: tuple[dict[str, float], ...]
+    cross_validated: dict[str, Spread]
+    unseen: Floats
+    test: dict[str, float]
+    test_spread: dict[str, Spread]
+    test_probability: Floats
+    test_raw: Floats
+    parameters: dict[str, Any]
+    calibration: str
+    seconds: float
+    chosen: Chosen | None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All cells, and the rows they stand on. `seconds` is the time it took, fits taken up from before included."""
+
+    settings: Settings
+    splits: tuple[Split, ...]
+    cells: tuple[Cell, ...]
+    seconds: float
+
+    def cell(self, protocol: Protocol, scenario: str, model: str) -> Cell:
+        """Find one."""
+        return next(c for c in self.cells if (c.protocol, c.scenario, c.model) == (protocol, scenario, model))
+
+    def split(self, protocol: Protocol) -> Split:
+        """Find one."""
+        return next(s for s in self.splits if s.protocol == protocol)
+
+    @property
+    def honest(self) -> Protocol:
+        """The protocol to judge by: grouped where there are groups."""
+        return self.splits[0].protocol
+
+    def best(self, scenario: str) -> Cell:
+        """The model with the lowest cross-validated Brier score in a scenario."""
+        cells = [c for c in self.cells if c.protocol == self.honest and c.scenario == scenario]
+        return min(cells, key=lambda c: c.cross_validated["brier"].mean)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is: fits done and to be done, and seconds left."""
+
+    done: int
+    total: int
+    remaining_s: float
+
+
+def compare(
+    data: OreData,
+    settings: Settings,
+    folder: Path,
+    jobs: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Fit everything.
+
+    Args:
+        data: the table.
+        settings: what to compare.
+        folder: of the run; finished fits are kept there until the comparison is whole.
+        jobs: processes; by default as many as there are processors to run on.
+        progress: called after each fit.
+
+    Raises:
+        TrainingDataError: the table has too few rows, holes or blocks of a class.
+    """
+    started = time.monotonic()
+    splits = draw_splits(data.ore, data.groups, settings.training_rows, settings.test_rows, settings.seed)
+    work = _Work(data, settings, splits)
+    tasks = list(work.tasks())
+    kept = _Kept(folder / PARTS, work.signature())
+    outcomes = {task: found for task in tasks if (found := kept.load(task)) is not None}
+    clock = _Clock(tasks, started, progress)
+    clock.skip(outcomes)
+    # The longest first, so that no process is left alone with one at the end.
+    waiting = sorted((t for t in tasks if t not in outcomes), key=lambda t: -MODELS[t.model].cost)
+    for task, outcome in _run(work, waiting, jobs or available_processors()):
+        kept.save(task, outcome)
+        outcomes[task] = outcome
+        clock.tick(task)
+    before = sum(o.seconds for t, o in outcomes.items() if t not in waiting)
+    cells = tuple(work.cell(*key, outcomes) for key in work.cells())
+    return Comparison(settings, splits, cells, time.monotonic() - started + before)
+
+
+def forget_parts(folder: Path) -> None:
+    """Remove the finished fits, once the run is whole."""
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+
+
+def available_processors() -> int:
+    """Count the processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Work:
+    """The tasks of a comparison, and how to do one."""
+
+    def __init__(self, data: OreData, settings: Settings, splits: tuple[Split, ...]) -> None:
+        self.settings = settings
+        self.data = {s.protocol: (data.take(s.training), data.take(s.test)) for s in splits}
+        self.columns = {s.name: data.columns_of(s.variables) for s in settings.scenarios}
+        self.folds = {
+            protocol: folds(protocol, rows.ore, rows.groups, settings.folds, settings.seed)
+            for protocol, (rows, _) in self.data.items()
+        }
+        self.honest = splits[0].protocol
+        self.sha256 = data.sha256
+
+    def cells(self) -> Iterator[tuple[Protocol, str, str]]:
+        for protocol in self.data:
+            for scenario in self.settings.scenarios:
+                for model in self.settings.models:
+                    yield protocol, scenario.name, model
+
+    def tasks(self) -> Iterator[Task]:
+        for key in self.cells():
+            for part in range(FINAL, self.settings.folds):
+                yield Task(*key, part)
+
+    def signature(self) -> str:
+        """What a kept fit must have in common with this comparison."""
+        about = {"version": _VERSION, "table": self.sha256, **asdict(self.settings)}
+        return json.dumps(about, sort_keys=True)
+
+    def rows(self, task: Task) -> tuple[OreData, OreData]:
+        """Training rows and the rows to predict."""
+        training, test = self.data[task.protocol]
+        if task.part == FINAL:
+            return training, test
+        first, second = self.folds[task.protocol][task.part]
+        return training.take(first), training.take(second)
+
+    def do(self, task: Task) -> Outcome:
+        started = time.monotonic()
+        training, unseen = self.rows(task)
+        columns = self.columns[task.scenario]
+        chosen = choose_and_fit(
+            MODELS[task.model],
+            training.features[:, columns],
+            training.ore,
+            training.groups,
+            task.protocol,
+            self.settings.seed,
+            self.settings.fast,
+        )
+        raw = chosen.raw(unseen.features[:, columns])
+        return Outcome(
+            chosen.calibration.apply(raw),
+            raw,
+            dict(chosen.parameters),
+            chosen.calibration.kind,
+            time.monotonic() - started,
+            chosen if task.part == FINAL and task.protocol == self.honest else None,
+        )
+
+    def cell(self, protocol: Protocol, scenario: str, model: str, outcomes: dict[Task, Outcome]) -> Cell:
+        training, test = self.data[protocol]
+        parts = [outcomes[Task(protocol, scenario, model, part)] for part in range(self.settings.folds)]
+        final = outcomes[Task(protocol, scenario, model, FINAL)]
+        unseen = np.empty(len(training.ore))
+        scores = []
+        for (_, left_out), part in zip(self.folds[protocol], parts, strict=True):
+            unseen[left_out] = part.probability
+            scores.append(score(part.probability, training.ore[left_out]))
+        groups = test.groups if test.groups is not None else np.arange(len(test.ore))
+        return Cell(
+            protocol,
+            scenario,
+            model,
+            tuple(scores),
+            spread(scores),
+            unseen,
+            score(final.probability, test.ore),
+            bootstrap(final.probability, test.ore, groups, self.settings.seed),
+            final.probability,
+            final.raw,
+            final.parameters,
+            final.calibration,
+            sum(o.seconds for o in (*parts, final)),
+            final.chosen,
+        )
+
+
+_work: _Work | None = None
+
+
+def _enter(work: _Work) -> None:
+    global _work
+    _work = work
+
+
+def _do(task: Task) -> Outcome:
+    assert _work is not None
+    return _work.do(task)
+
+
+def _run(work: _Work, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield task, work.do(task)
+        return
+    # One thread each: the processes are the parallel part. Children read the environment when they start.
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_enter, initargs=(work,))
+    try:
+        running: dict[Future[Outcome], Task] = {pool.submit(_do, task): task for task in tasks}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+    finally:
+        # Also when the reader stops half way: what has not begun must not begin.
+        pool.shutdown(cancel_futures=True)
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+class _Kept:
+    """Finished fits on disk; those of other settings are removed."""
+
+    def __init__(self, folder: Path, signature: str) -> None:
+        self._folder = folder
+        about = folder / "settings.json"
+        if not about.is_file() or about.read_text(encoding="utf-8") != signature:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            about.write_text(signature, encoding="utf-8")
+
+    def load(self, task: Task) -> Outcome | None:
+        path = self._folder / f"{task.name}.npz"
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            return Outcome(stored["probability"], stored["raw"], **about)
+
+    def save(self, task: Task, outcome: Outcome) -> None:
+        if outcome.chosen is not None:
+            # A live model is not kept: reading one back would run whatever the file holds.
+            return
+        path = self._folder / f"{task.name}.npz"
+        about = {
+            "parameters": outcome.parameters,
+            "calibration": outcome.calibration,
+            "seconds": outcome.seconds,
+        }
+        partial = path.with_suffix(".part")
+        with open(partial, "wb") as file:
+            np.savez(file, probability=outcome.probability, raw=outcome.raw, about=json.dumps(about))
+        os.replace(partial, path)
+
+
+class _Clock:
+    """Tells how long is left, from what the fits so far took, weighted by what each kind costs."""
+
+    def __init__(self, tasks: Sequence[Task], started: float, progress: Callable[[Progress], None] | None) -> None:
+        self._left = sum(MODELS[t.model].cost for t in tasks)
+        self._spent = 0.0
+        self._done, self._total = 0, len(tasks)
+        self._started = started
+        self._progress = progress
+
+    def skip(self, done: dict[Task, Outcome]) -> None:
+        self._left -= sum(MODELS[t.model].cost for t in done)
+        self._done += len(done)
+
+    def tick(self, task: Task) -> None:
+        cost = MODELS[task.model].cost
+        self._left -= cost
+        self._spent += cost
+        self._done += 1
+        if self._progress is not None:
+            rate = (time.monotonic() - self._started) / self._spent
+            self._progress(Progress(self._done, self._total, max(self._left, 0.0) * rate))
