@@ -19,8 +19,6 @@ Floats = NDArray[np.float64]
 Kind = Literal["none", "platt", "isotonic"]
 
 KINDS: tuple[Kind, ...] = ("none", "platt", "isotonic")
-EDGE = 1e-6
-"""Probabilities are kept this far from 0 and 1 before their log-odds are taken."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,8 @@ class Calibration:
     """A rising curve from raw to calibrated probability.
 
     Attributes:
-        kind: "none"; "platt": 1 / (1 + exp(-(slope * log-odds + intercept))), Platt 1999 on the log-odds of the raw
-            probability kept within `EDGE` of 0 and 1; "isotonic": straight lines between corners, flat beyond them.
+        kind: "none"; "platt": 1 / (1 + exp(-(slope * p + intercept))), Platt 1999, of the raw probability p, as
+            scikit-learn has it for models without a decision function; "isotonic": straight lines between corners, flat beyond them.
         slope, intercept: of "platt".
         raw, calibrated: corners of "isotonic", rising.
     """
@@ -43,22 +41,16 @@ class Calibration:
     def apply(self, probability: Floats) -> Floats:
         """Calibrate raw probabilities of any shape."""
         if self.kind == "platt":
-            return np.asarray(1 / (1 + np.exp(-(self.slope * log_odds(probability) + self.intercept))))
+            return np.asarray(1 / (1 + np.exp(-(self.slope * probability + self.intercept))))
         if self.kind == "isotonic":
             return np.interp(probability, self.raw, self.calibrated)
         return np.asarray(probability, dtype=np.float64)
 
 
-def log_odds(probability: Floats) -> Floats:
-    """Log-odds of probabilities kept within `EDGE` of 0 and 1."""
-    p = np.clip(probability, EDGE, 1 - EDGE)
-    return np.asarray(np.log(p / (1 - p)))
-
-
 def fit_calibration(kind: Kind, probability: Floats, ore: NDArray[np.bool_]) -> Calibration:
     """Fit a curve to (n,) raw probabilities of rows the model has not seen, and what they were."""
     if kind == "platt":
-        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(log_odds(probability)[:, None], ore)
+        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(probability[:, None], ore)
         slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
         # A model that is worse than none must not have its order turned round.
         return Calibration("platt", max(slope, 0.0), intercept)

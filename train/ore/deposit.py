@@ -5,10 +5,10 @@ of theirs; its data are not public. Everything here is made up, so that the soft
 reaches on it says nothing about real ground.
 
 How it is made: along drill holes, spatially continuous fields are drawn for arsenopyrite, pyrite, late base metals,
-silica, strain, hardness, and for how much gold the arsenopyrite holds. Most gold sits unseen in fine arsenopyrite; where
-arsenopyrite is coarse and massive it is barren. So the true grade rises with As and falls again, a relation that no
-straight line follows, and the assay of Au, of a few grams with or without a grain, knows the true grade less well than
-As does. A block is ore if its true grade is above the cut-off.
+silica, strain, hardness, and for how much gold the arsenopyrite holds. Most gold sits unseen in fine arsenopyrite;
+where arsenopyrite is coarse and massive it is barren. So the true grade rises with As and falls again, a relation that
+no straight line follows, and the assay of Au, of a few grams with or without a grain, knows the true grade less well
+than As does. A block is ore if its true grade is above the cut-off.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 BLOCKS = 67_300
 """Ten times the study's test set of 6,730."""
+CUTOFF_G_T = 1.5
 CLASSES = ("Low", "Medium", "High")
 ASSAYS = ("Au", "As", "S", "Pb", "Zn", "Cu")
 LOGGED = (
@@ -97,16 +98,13 @@ def simulate_deposit(blocks: int = BLOCKS, seed: int = 42) -> Deposit:
         hole=hole,
         places_m=places_m,
         assays=_assay(ground, grade_g_t, _chance(seed, 2)),
-        classes=_log_classes(ground, grade_g_t, hole, _chance(seed, 3)),
+        classes=_log_classes(ground, hole, _chance(seed, 3)),
         missing=_lose(hole, _chance(seed, 4)),
         grade_g_t=grade_g_t,
         ore=grade_g_t > CUTOFF_G_T,
         cutoff_g_t=CUTOFF_G_T,
         seed=seed,
     )
-
-
-CUTOFF_G_T = 1.5
 
 
 class _Ground:
@@ -138,15 +136,8 @@ class _Ground:
     def grade_g_t(self) -> Floats:
         a = self.arsenopyrite
         fine = np.exp(-(((a - 0.4) / 0.8) ** 2))
-        ln = (
-            -3.2
-            + 7.0 * fine
-            + 0.25 * self.pyrite
-            + 0.4 * self.base_metals
-            + 0.15 * self.silica
-            + 0.7 * self.tenor
-            + 0.06 * self.own
-        )
+        ln = -1.94 + 4.55 * fine + 0.16 * self.pyrite + 0.28 * self.base_metals + 0.1 * self.silica
+        ln = ln + 0.46 * self.tenor + 0.03 * self.own
         return np.asarray(np.exp(ln))
 
 
@@ -154,12 +145,14 @@ def _assay(ground: _Ground, grade_g_t: Floats, chance: np.random.Generator) -> F
     def noise(sd: float) -> Floats:
         return sd * chance.standard_normal(len(grade_g_t))
 
+    # A visible grain in the fifty grams that are melted; rare, and then it is nearly all there is.
+    grains = np.where(chance.random(len(grade_g_t)) < 0.04, 2.0 + noise(0.8), 0.0)
     arsenic = 5.6 + 1.25 * ground.arsenopyrite
     sulphur = np.logaddexp(-1.1 + 0.75 * ground.pyrite, arsenic - 8.8)
     return np.exp(
         np.stack(
             [
-                np.log(grade_g_t) + noise(1.5),
+                np.log(grade_g_t) + noise(0.9) + grains,
                 arsenic + noise(0.08),
                 sulphur + noise(0.1),
                 2.9 + 0.8 * ground.base_metals + noise(0.05),
@@ -171,11 +164,9 @@ def _assay(ground: _Ground, grade_g_t: Floats, chance: np.random.Generator) -> F
     )
 
 
-def _log_classes(
-    ground: _Ground, grade_g_t: Floats, hole: NDArray[np.intp], chance: np.random.Generator
-) -> NDArray[np.int8]:
+def _log_classes(ground: _Ground, hole: NDArray[np.intp], chance: np.random.Generator) -> NDArray[np.int8]:
     """Judge by eye: a latent, the geologist's own bias (one a hole), misjudgement of the block, two thresholds."""
-    n, holes = len(grade_g_t), int(hole.max()) + 1
+    n, holes = len(hole), int(hole.max()) + 1
     sulphides = 0.75 * ground.arsenopyrite + 0.55 * ground.pyrite
     clusters = sulphides / sulphides.std()
     seen = clusters + 0.4 * chance.standard_normal(n)

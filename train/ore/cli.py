@@ -1,0 +1,91 @@
+"""`stibium ore simulate`, `stibium ore train`, `stibium ore evaluate`, `stibium ore export`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ..cli import MissingTrainingSideError, say
+
+if TYPE_CHECKING:
+    pass
+
+NEEDS_TRAIN = "needs the training side, which is not installed here: pip install 'stibium[train]'"
+
+
+def require_training_side() -> None:
+    """Stop in one line where only the device's part is installed.
+
+    Raises:
+        MissingTrainingSideError: scikit-learn, SciPy or XGBoost is absent.
+    """
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("sklearn", "scipy", "xgboost")):
+        raise MissingTrainingSideError(NEEDS_TRAIN)
+
+
+@click.command(epilog="Example:  stibium ore simulate --out deposit --seed 42")
+@click.option(
+    "--out", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder to write."
+)
+@click.option(
+    "--blocks",
+    type=click.IntRange(min=1),
+    default=67_300,
+    show_default=True,
+    metavar="N",
+    help="Blocks to simulate, each a metre of a drill hole.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=42,
+    show_default=True,
+    metavar="N",
+    help="What all chance is drawn from: the same seed gives the same files.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier simulation in DIR.")
+def simulate(folder: str, blocks: int, seed: int, force: bool) -> None:
+    """Write a SIMULATED gold deposit: drill holes, assays, logged classes, ore or gangue.
+
+    Variables and relations follow Costa, Carneiro & Ulsen 2025, whose data are not public. DIR gets blocks.csv, the
+    columns.toml that describes it, and a README.
+    """
+    from .deposit import simulate_deposit
+    from .deposit_files import write_deposit
+
+    line = _Line()
+    try:
+        line.show("simulating")
+        deposit = simulate_deposit(blocks, seed)
+        table = write_deposit(folder, deposit, force, lambda made: line.show(f"{made} of {blocks} blocks"))
+    finally:
+        line.close()
+    say(
+        [
+            f"{blocks} simulated blocks of {int(deposit.hole.max()) + 1} drill holes, "
+            f"{100 * deposit.ore.mean():.0f} % of them ore, in {table}"
+        ]
+    )
+
+
+class _Line:
+    """A last line on a terminal; says nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown_at = 0.0
+
+    def show(self, text: str) -> None:
+        now = time.monotonic()
+        if self._terminal and now - self._shown_at > 0.1:
+            self._shown_at = now
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+    def close(self) -> None:
+        if self._terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
