@@ -14,56 +14,68 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from ...edge.ore.model import Calibration
 
 Floats = NDArray[np.float64]
-Kind = Literal["none", "platt", "isotonic"]
+Kind = Literal["none", "sigmoid", "isotonic"]
 
-KINDS: tuple[Kind, ...] = ("none", "platt", "isotonic")
+KINDS: tuple[Kind, ...] = ("none", "sigmoid", "isotonic")
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """A rising curve from raw to calibrated probability.
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A fitted pipeline with a curve behind it, as the converter for the device takes it.
 
     Attributes:
-        kind: "none"; "platt": 1 / (1 + exp(-(slope * p + intercept))), Platt 1999, of the raw probability p, as
-            scikit-learn has it for models without a decision function; "isotonic": straight lines between corners, flat beyond them.
-        slope, intercept: of "platt".
-        raw, calibrated: corners of "isotonic", rising.
+        pipeline: gives the plain probability.
+        curve: of the plain probability; None if it stays as it is.
     """
 
-    kind: Kind = "none"
-    slope: float = 1.0
-    intercept: float = 0.0
-    raw: tuple[float, ...] = ()
-    calibrated: tuple[float, ...] = ()
+    pipeline: Pipeline
+    curve: Calibration | None
 
-    def apply(self, probability: Floats) -> Floats:
-        """Calibrate raw probabilities of any shape."""
-        if self.kind == "platt":
-            return np.asarray(1 / (1 + np.exp(-(self.slope * probability + self.intercept))))
-        if self.kind == "isotonic":
-            return np.interp(probability, self.raw, self.calibrated)
-        return np.asarray(probability, dtype=np.float64)
+    def plain(self, features: Floats) -> Floats:
+        """(n,) the library's own probability of ore."""
+        return np.asarray(self.pipeline.predict_proba(features)[:, 1], dtype=np.float64)
+
+    def probability(self, features: Floats) -> Floats:
+        """(n,) the calibrated probability of ore."""
+        return along(self.curve, self.plain(features))
+
+    def predict_proba(self, features: Floats) -> Floats:
+        """(n, 2) probability of gangue and of ore, as scikit-learn lays it out."""
+        ore = self.probability(features)
+        return np.stack([1 - ore, ore], axis=1)
 
 
-def fit_calibration(kind: Kind, probability: Floats, ore: NDArray[np.bool_]) -> Calibration:
-    """Fit a curve to (n,) raw probabilities of rows the model has not seen, and what they were."""
-    if kind == "platt":
-        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(probability[:, None], ore)
-        slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+def along(curve: Calibration | None, plain: Floats) -> Floats:
+    """Take plain probabilities to calibrated ones; None leaves them as they are."""
+    return plain if curve is None else curve.apply(plain)
+
+
+def fit_calibration(kind: Kind, plain: Floats, ore: NDArray[np.bool_]) -> Calibration | None:
+    """Fit a curve to (n,) plain probabilities of rows the model has not seen, and what they were.
+
+    "sigmoid" is Platt's (1999), of the probability, as scikit-learn has it for models without a decision function;
+    "isotonic" is a rising line through corners, flat beyond them (Zadrozny & Elkan 2002).
+    """
+    if kind == "sigmoid":
+        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(plain[:, None], ore)
         # A model that is worse than none must not have its order turned round.
-        return Calibration("platt", max(slope, 0.0), intercept)
+        slope, intercept = max(float(fitted.coef_[0, 0]), 0.0), float(fitted.intercept_[0])
+        return Calibration("sigmoid", "probability", np.array([-slope, -intercept]), np.zeros(0))
     if kind == "isotonic":
-        steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(probability, ore)
-        corners = steps.X_thresholds_, steps.y_thresholds_
-        return Calibration("isotonic", raw=tuple(map(float, corners[0])), calibrated=tuple(map(float, corners[1])))
-    return Calibration()
+        steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(plain, ore)
+        x, y = (np.asarray(v, dtype=np.float64) for v in (steps.X_thresholds_, steps.y_thresholds_))
+        return Calibration("isotonic", "probability", x, y)
+    return None
 
 
 def choose_calibration(
     probability: Floats, ore: NDArray[np.bool_], parts: Sequence[NDArray[np.intp]]
-) -> tuple[Calibration, dict[str, float]]:
+) -> tuple[Calibration | None, dict[str, float]]:
     """Choose the curve with the lowest Brier score on rows it was not fitted to.
 
     Args:
@@ -81,8 +93,8 @@ def choose_calibration(
             others = np.ones(len(probability), dtype=bool)
             others[part] = False
             # One class alone has no curve.
-            fits = kind if ore[others].any() and not ore[others].all() else "none"
-            calibrated[part] = fit_calibration(fits, probability[others], ore[others]).apply(probability[part])
+            fits: Kind = kind if ore[others].any() and not ore[others].all() else "none"
+            calibrated[part] = along(fit_calibration(fits, probability[others], ore[others]), probability[part])
         scores[kind] = float(np.mean((calibrated - ore) ** 2))
     best = min(KINDS, key=lambda kind: scores[kind])
     return fit_calibration(best, probability, ore), scores

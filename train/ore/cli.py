@@ -1,10 +1,11 @@
-"""`stibium ore simulate`, `stibium ore train`, `stibium ore evaluate`, `stibium ore export`."""
+"""`stibium ore simulate`, and what the commands of `stibium ore` share on the training side."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +13,8 @@ from ..cli import MissingTrainingSideError, say
 
 if TYPE_CHECKING:
     pass
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NEEDS_TRAIN = "needs the training side, which is not installed here: pip install 'stibium[train]'"
 
@@ -26,6 +29,27 @@ def require_training_side() -> None:
 
     if any(find_spec(name) is None for name in ("sklearn", "scipy", "xgboost")):
         raise MissingTrainingSideError(NEEDS_TRAIN)
+
+
+def columns_option(command: F) -> F:
+    """`--columns`: what the table's columns are."""
+    return click.option(
+        "--columns",
+        type=click.Path(),
+        metavar="TOML",
+        help="What the table's columns are.  [default: $STIBIUM_ORE_COLUMNS, or the study's variables]",
+    )(command)
+
+
+def cost_options(command: F) -> F:
+    """`--cost-lost-ore` and `--cost-hauled-gangue`."""
+    cost = click.FloatRange(min=0, min_open=True)
+    for name, default, text in (
+        ("--cost-hauled-gangue", 1.0, "What a block of gangue costs that is hauled as ore, in the same unit."),
+        ("--cost-lost-ore", 5.0, "What a block of ore costs that is thrown away, in any unit; sets the threshold."),
+    ):
+        command = click.option(name, type=cost, default=default, show_default=True, metavar="COST", help=text)(command)
+    return command
 
 
 @click.command(epilog="Example:  stibium ore simulate --out deposit --seed 42")
@@ -58,7 +82,7 @@ def simulate(folder: str, blocks: int, seed: int, force: bool) -> None:
     from .deposit import simulate_deposit
     from .deposit_files import write_deposit
 
-    line = _Line()
+    line = Line()
     try:
         line.show("simulating")
         deposit = simulate_deposit(blocks, seed)
@@ -73,7 +97,7 @@ def simulate(folder: str, blocks: int, seed: int, force: bool) -> None:
     )
 
 
-class _Line:
+class Line:
     """A last line on a terminal; says nothing elsewhere."""
 
     def __init__(self) -> None:
@@ -81,11 +105,13 @@ class _Line:
         self._shown_at = 0.0
 
     def show(self, text: str) -> None:
+        """Show a text, at most ten times a second."""
         now = time.monotonic()
         if self._terminal and now - self._shown_at > 0.1:
             self._shown_at = now
             click.echo(f"\r\x1b[K{text}", nl=False, err=True)
 
     def close(self) -> None:
+        """Clear the line."""
         if self._terminal:
             click.echo("\r\x1b[K", nl=False, err=True)

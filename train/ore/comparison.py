@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.ore.scenarios import Scenario
+from .calibration import along
 from .data import OreData
 from .models import MODELS
 from .scores import Spread, bootstrap, score, spread
@@ -253,12 +254,12 @@ class _Work:
             self.settings.seed,
             self.settings.fast,
         )
-        raw = chosen.raw(unseen.features[:, columns])
+        raw = chosen.model.plain(unseen.features[:, columns])
         return Outcome(
-            chosen.calibration.apply(raw),
+            along(chosen.model.curve, raw),
             raw,
             dict(chosen.parameters),
-            chosen.calibration.kind,
+            chosen.calibration,
             time.monotonic() - started,
             chosen if task.part == FINAL and task.protocol == self.honest else None,
         )

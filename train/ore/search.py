@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
-from .calibration import Calibration, choose_calibration
+from .calibration import Calibrated, choose_calibration
 from .models import Model, Parameters
 from .splits import Protocol, folds, some_rows
 
@@ -31,26 +30,18 @@ class Chosen:
     """A fitted model and how it came about.
 
     Attributes:
-        pipeline: fitted to all rows.
-        calibration: to be applied to its probability.
+        model: fitted to all rows.
         parameters: chosen.
         tried: how many combinations were.
-        calibration_scores: Brier score of each kind of calibration on inner rows.
+        calibration: kind of the curve.
+        calibration_scores: Brier score of each kind on inner rows.
     """
 
-    pipeline: Pipeline
-    calibration: Calibration
+    model: Calibrated
     parameters: Parameters
     tried: int
+    calibration: str
     calibration_scores: dict[str, float]
-
-    def raw(self, features: Floats) -> Floats:
-        """(n,) the library's own probability of ore."""
-        return probability_of(self.pipeline, features)
-
-    def probability(self, features: Floats) -> Floats:
-        """(n,) the calibrated probability of ore."""
-        return self.calibration.apply(self.raw(features))
 
 
 def choose_and_fit(
@@ -84,7 +75,7 @@ def choose_and_fit(
                 # A part that happens to lack a class cannot be learned from.
                 rows = fewer if ore[fewer].any() and not ore[fewer].all() else training
             fitted = model.pipeline(candidates[which], seed, fast).fit(features[rows], ore[rows])
-            out[left_out] = probability_of(fitted, features[left_out])
+            out[left_out] = Calibrated(fitted, None).plain(features[left_out])
         return out
 
     def brier(probability: Floats) -> float:
@@ -97,11 +88,7 @@ def choose_and_fit(
     for which in ranked:
         known[which] = unseen(which, 1.0)
     best = min(known, key=lambda which: brier(known[which]))
-    calibration, scores = choose_calibration(known[best], ore, [left_out for _, left_out in inner])
+    curve, scores = choose_calibration(known[best], ore, [left_out for _, left_out in inner])
     pipeline = model.pipeline(candidates[best], seed, fast).fit(features, ore)
-    return Chosen(pipeline, calibration, candidates[best], len(candidates), scores)
-
-
-def probability_of(pipeline: Pipeline, features: Floats) -> Floats:
-    """(n,) probability of ore from a fitted pipeline, float64."""
-    return np.asarray(pipeline.predict_proba(features)[:, 1], dtype=np.float64)
+    kind = "none" if curve is None else curve.kind
+    return Chosen(Calibrated(pipeline, curve), candidates[best], len(candidates), kind, scores)

@@ -38,9 +38,9 @@ class Beside:
     why: str
 
 
-_OTHER_GROUND = "other ground: this deposit is simulated" 
+_OTHER_GROUND = "other ground: this deposit is simulated"
 _HARD_LABELS = (
-    "the study's MSE is close to 1 - accuracy, which is what hard labels give; a Brier score of the probability is lower"
+    "the study's MSE is about 1 - accuracy, which is what hard labels give; the Brier score of a probability is lower"
 )
 
 
@@ -105,9 +105,7 @@ def _correlation_rows(exploration: Exploration, simulated: bool) -> list[Beside]
         study = "almost 0" if high == 0 else _range(low, high)
         # Of a correlation coefficient a difference of 0.05 is below what anyone would act on.
         agrees = low - 0.05 <= value <= high + 0.05
-        rows.append(
-            Beside(what, study, f"{value:.2f} (Spearman {ranks:.2f})", "", agrees, "" if agrees else made)
-        )
+        rows.append(Beside(what, study, f"{value:.2f} (Spearman {ranks:.2f})", "", agrees, "" if agrees else made))
     return rows
 
 
@@ -170,7 +168,9 @@ def _order_rows(comparison: Comparison, show: _Show, ground: str) -> list[Beside
     rows: list[Beside] = []
     names, models = [s.name for s in comparison.settings.scenarios], comparison.settings.models
     if set(SCENARIO_ORDER) <= set(names) and "xgboost" in models:
-        found = {p: [n for n in order_of_scenarios(comparison, "xgboost", p) if n in SCENARIO_ORDER] for p in show.protocols}
+        found = {
+            p: [n for n in order_of_scenarios(comparison, "xgboost", p) if n in SCENARIO_ORDER] for p in show.protocols
+        }
         order = found[comparison.honest]
         agrees = order[:2] == ["C1", "C3"]
         rows.append(
@@ -239,5 +239,7 @@ def _leading_rows(there: set[str], leading: Callable[[str], Sequence[str]]) -> l
         why = f"{both} of the study's {len(study)} are among the first {len(study)}" if len(study) > 1 else ""
         if not agrees:
             why = f"{found[0]} leads here" + (f"; {why}" if why else "")
-        rows.append(Beside(f"variables that lead {scenario} (SHAP)", ", ".join(study), "", ", ".join(found), agrees, why))
+        rows.append(
+            Beside(f"variables that lead {scenario} (SHAP)", ", ".join(study), "", ", ".join(found), agrees, why)
+        )
     return rows

@@ -7,22 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...edge.ore.bundle import Costs
 from .scores import confusion
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Costs:
-    """What a wrong decision costs, in any one unit: a block of ore lost to waste, a block of gangue hauled as ore."""
-
-    lost_ore: float = 5.0
-    hauled_gangue: float = 1.0
-
-    @property
-    def threshold(self) -> float:
-        """The best threshold for calibrated probabilities: p x lost = (1 - p) x hauled (Elkan 2001)."""
-        return self.hauled_gangue / (self.hauled_gangue + self.lost_ore)
+def stated_threshold(costs: Costs) -> float:
+    """The best threshold for calibrated probabilities: p x lost = (1 - p) x hauled (Elkan 2001)."""
+    return costs.hauled_gangue / (costs.hauled_gangue + costs.lost_ore)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +25,7 @@ class Threshold:
     Attributes:
         value: the threshold; a block is called ore from here on.
         cost: mean cost a block there; `cost_at_half` at 0.5; `cost_all_ore` and `cost_all_gangue` without a model.
-        stated: what calibrated probabilities alone would say (`Costs.threshold`).
+        stated: what calibrated probabilities alone would say (`stated_threshold`).
         grid, curve: thresholds and the mean cost at each.
     """
 
@@ -54,14 +47,14 @@ def choose_threshold(probability: Floats, ore: NDArray[np.bool_], costs: Costs) 
     grid = np.arange(1, 200) / 200
     curve = np.array([mean_cost(probability, ore, costs, t) for t in grid])
     cheapest = np.flatnonzero(curve <= curve.min() + 1e-12)
-    at = cheapest[np.argmin(np.abs(grid[cheapest] - costs.threshold))]
+    at = cheapest[np.argmin(np.abs(grid[cheapest] - stated_threshold(costs)))]
     return Threshold(
         float(grid[at]),
         float(curve[at]),
         mean_cost(probability, ore, costs, 0.5),
         float((~ore).mean() * costs.hauled_gangue),
         float(ore.mean() * costs.lost_ore),
-        costs.threshold,
+        stated_threshold(costs),
         grid,
         curve,
     )
