@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from ..report.chart import (
     sequential,
 )
 from .calibration import reliability
-from .comparison import Cell, Comparison
+from .comparison import Comparison
 from .explain import ONE_WAY, Summary, Waterfall
 from .explore import Frequency
 from .models import MODELS
@@ -38,11 +39,36 @@ from .threshold import Threshold
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+
+class Judged(Protocol):
+    """What curves are drawn of: a comparison's cell, or a bundle held against a table."""
+
+    @property
+    def model(self) -> str:
+        """Short name."""
+
+    @property
+    def calibration(self) -> str:
+        """Kind, or none."""
+
+    @property
+    def test(self) -> dict[str, float]:
+        """Scores."""
+
+    @property
+    def test_probability(self) -> Floats:
+        """(n,) calibrated."""
+
+    @property
+    def test_raw(self) -> Floats:
+        """(n,) before calibration."""
+
+
 COLOURS = {"logistic": GREY, "tree": ORANGE, "forest": GREEN, "adaboost": PURPLE, "xgboost": BLUE}
 _CLASS_COLOURS = (SKY, ORANGE, VERMILLION, PURPLE, GREEN)
 
 
-def draw_roc(cells: Sequence[Cell], ore: Bools, simulated: bool) -> str:
+def draw_roc(cells: Sequence[Judged], ore: Bools, simulated: bool) -> str:
     """Share of ore found against share of gangue hauled, a line a model."""
     chart = _unit_chart("gangue called ore", "ore called ore", "ROC curves.")
     chart.line([0, 1], [0, 1], GREY, width=1, dash="3 3")
@@ -53,7 +79,7 @@ def draw_roc(cells: Sequence[Cell], ore: Bools, simulated: bool) -> str:
     return chart.svg(simulated)
 
 
-def draw_precision_recall(cells: Sequence[Cell], ore: Bools, simulated: bool) -> str:
+def draw_precision_recall(cells: Sequence[Judged], ore: Bools, simulated: bool) -> str:
     """Precision against recall, a line a model."""
     chart = _unit_chart("recall: ore called ore", "precision", "Precision-recall curves.")
     chart.rule(y=float(ore.mean()), colour=GREY, dash="3 3")
@@ -64,7 +90,7 @@ def draw_precision_recall(cells: Sequence[Cell], ore: Bools, simulated: bool) ->
     return chart.svg(simulated)
 
 
-def draw_reliability(cell: Cell, ore: Bools, simulated: bool) -> str:
+def draw_reliability(cell: Judged, ore: Bools, simulated: bool) -> str:
     """How often it was ore against the probability that was stated; hollow: as the library gave it."""
     chart = _unit_chart("stated probability of ore", "share that was ore", "Calibration curve.")
     chart.line([0, 1], [0, 1], GREY, width=1, dash="3 3")

@@ -99,7 +99,7 @@ def outcome(result: OreResult) -> Section:
     apart = result.comparison.honest == "grouped"
     test = len(result.comparison.split(result.comparison.honest).test)
     lead = (
-        f"The best model of each scenario by the Brier score of left-out folds; figures from {number(test)} test blocks "
+        f"The best model of each scenario by the Brier score of left-out folds; figures of {number(test)} test blocks "
         + ("of holes that no model had seen." if apart else "drawn at random: the table has no holes to keep apart.")
         + f" An expected calibration error of at most {ECE_WANTED} passes."
     )
@@ -118,8 +118,8 @@ def scores(result: OreResult) -> Section:
         f"{settings.folds} stratified folds"
         + (" of whole holes" if result.comparison.honest == "grouped" else "")
         + f"; inside each, parameters were searched in {2 if settings.fast else INNER_FOLDS} inner folds. Budget, in "
-        f"combinations: {budgets}; tried on {FIRST_SHARE:.0%} of the rows, the best {1 if settings.fast else FINALISTS} "
-        "on all of them. Inner predictions choose the calibration. Mean ± standard deviation over the outer folds; the "
+        f"combinations: {budgets}; tried on {FIRST_SHARE:.0%} of the rows, {1 if settings.fast else FINALISTS} of them "
+        "on all rows. Inner predictions choose the calibration. Mean ± standard deviation over the outer folds; the "
         "parameters are those of the final fit."
     )
     body = paragraph(how, "lead") + table(header, rows, left=2, strong=strong, caption="Left-out folds")
@@ -338,7 +338,8 @@ def statistics(result: OreResult) -> Section:
     header, rows = statistics_rows(result)
     lead = (
         f"{number(e.rows)} blocks, {e.ore_percent:.1f} % of them ore. Bounds count as half a lower limit and as an "
-        "upper limit (below, above: how many). Nothing is imputed here; models impute the median and mark it, inside each fold."
+        "upper limit (below, above: how many). Nothing is imputed here; models impute the median and mark it, inside "
+        "each fold."
     )
     body = paragraph(lead, "lead") + table(header, rows, left=2)
     if e.frequencies:

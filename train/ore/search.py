@@ -66,6 +66,7 @@ def choose_and_fit(
     known: dict[int, Floats] = {}
 
     def unseen(which: int, share: float) -> Floats:
+        parameters = candidates[which] if share == 1 else {**candidates[which], **model.first}
         out = np.empty(len(ore))
         for part, (training, left_out) in enumerate(inner):
             rows = training
@@ -74,7 +75,7 @@ def choose_and_fit(
                 fewer = training[some_rows(protocol, holes, share, seed + part)]
                 # A part that happens to lack a class cannot be learned from.
                 rows = fewer if ore[fewer].any() and not ore[fewer].all() else training
-            fitted = model.pipeline(candidates[which], seed, fast).fit(features[rows], ore[rows])
+            fitted = model.pipeline(parameters, seed, fast).fit(features[rows], ore[rows])
             out[left_out] = Calibrated(fitted, None).plain(features[left_out])
         return out
 
