@@ -181,8 +181,8 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         table.writerow(["simulated", "protocol", "scenario", "model", *SCORES, *(f"{s}_sd" for s in SCORES)])
         for cell in comparison.cells:
             spreads = [cell.cross_validated[s] for s in SCORES]
-            numbers = [f"{s.mean:.4f}" for s in spreads] + [f"{s.sd:.4f}" for s in spreads]
-            table.writerow([result.data.simulated, cell.protocol, cell.scenario, cell.model, *numbers])
+            digits = [f"{s.mean:.4f}" for s in spreads] + [f"{s.sd:.4f}" for s in spreads]
+            table.writerow([result.data.simulated, cell.protocol, cell.scenario, cell.model, *digits])
         click.echo(text.getvalue(), nl=False)
         return
     if result.data.simulated:
@@ -192,16 +192,16 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         f"{comparison.settings.folds} left-out folds, {how}; mean ± standard deviation; * the best by Brier score\n"
     )
     header = ("", "model", "accuracy", "precision", "recall", "F1", "Brier", "AUC", "ECE", "AUC at random")
-    lines = [header]
+    lines: list[tuple[str, ...]] = [header]
     for cell in comparison.cells:
         if cell.protocol != comparison.honest:
             continue
         mixed = comparison.cell("random", cell.scenario, cell.model).cross_validated["auc"]
         spreads = [cell.cross_validated[s] for s in SCORES]
         mark = "*" if comparison.best(cell.scenario) is cell else " "
-        texts = [f"{s.mean:.3f} ± {s.sd:.3f}" for s in spreads]
+        numbers = [f"{s.mean:.3f} ± {s.sd:.3f}" for s in spreads]
         title = f"{mark}{MODELS[cell.model].title}"
-        lines.append((cell.scenario, title, *texts, f"{mixed.mean:.3f} ± {mixed.sd:.3f}"))
+        lines.append((cell.scenario, title, *numbers, f"{mixed.mean:.3f} ± {mixed.sd:.3f}"))
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for line in lines:
-        click.echo("  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)).rstrip())
+    for texts in lines:
+        click.echo("  ".join(f"{text:<{w}}" for text, w in zip(texts, widths, strict=True)).rstrip())

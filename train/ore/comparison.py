@@ -99,7 +99,7 @@ class Cell:
         test: scores on the test rows; `test_spread` over groups drawn anew.
         test_probability, test_raw: (test rows,) calibrated, and as the library gives it.
         parameters, calibration: of the final fit.
-        seconds: of all its fits.
+        seconds: of a processor, for all its fits.
     """
 
     protocol: Protocol
@@ -120,7 +120,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All cells, and the rows they stand on. `seconds` is the time it took, fits taken up from before included."""
+    """All cells, and the rows they stand on. `seconds` is how long this call took."""
 
     settings: Settings
     splits: tuple[Split, ...]
@@ -134,6 +134,11 @@ class Comparison:
     def split(self, protocol: Protocol) -> Split:
         """Find one."""
         return next(s for s in self.splits if s.protocol == protocol)
+
+    @property
+    def processor_s(self) -> float:
+        """Seconds that all fits took of one processor, those of an interrupted run included."""
+        return sum(c.seconds for c in self.cells)
 
     @property
     def honest(self) -> Protocol:
@@ -188,9 +193,8 @@ def compare(
         kept.save(task, outcome)
         outcomes[task] = outcome
         clock.tick(task)
-    before = sum(o.seconds for t, o in outcomes.items() if t not in waiting)
     cells = tuple(work.cell(*key, outcomes) for key in work.cells())
-    return Comparison(settings, splits, cells, time.monotonic() - started + before)
+    return Comparison(settings, splits, cells, time.monotonic() - started)
 
 
 def forget_parts(folder: Path) -> None:
@@ -242,7 +246,8 @@ class _Work:
         return training.take(first), training.take(second)
 
     def do(self, task: Task) -> Outcome:
-        started = time.monotonic()
+        # Of the processor: what else runs on the machine is not the fit's doing.
+        started = time.process_time()
         training, unseen = self.rows(task)
         columns = self.columns[task.scenario]
         chosen = choose_and_fit(
@@ -260,7 +265,7 @@ class _Work:
             raw,
             dict(chosen.parameters),
             chosen.calibration,
-            time.monotonic() - started,
+            time.process_time() - started,
             chosen if task.part == FINAL and task.protocol == self.honest else None,
         )
 

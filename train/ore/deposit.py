@@ -121,7 +121,8 @@ class _Ground:
 
         def mix(shares: dict[str, float]) -> Floats:
             rest = max(1 - sum(v * v for v in shares.values()), 0.0)
-            return sum(v * own[k] for k, v in shares.items()) + np.sqrt(rest) * chance.standard_normal(n)
+            parts = [v * own[k] for k, v in shares.items()]
+            return np.asarray(np.sum(parts, axis=0) + np.sqrt(rest) * chance.standard_normal(n))
 
         self.arsenopyrite = mix({"arsenopyrite": 0.95})
         self.pyrite = mix({"arsenopyrite": 0.55, "pyrite": 0.75})
@@ -149,17 +150,19 @@ def _assay(ground: _Ground, grade_g_t: Floats, chance: np.random.Generator) -> F
     grains = np.where(chance.random(len(grade_g_t)) < 0.04, 2.0 + noise(0.8), 0.0)
     arsenic = 5.6 + 1.25 * ground.arsenopyrite
     sulphur = np.logaddexp(-1.1 + 0.75 * ground.pyrite, arsenic - 8.8)
-    return np.exp(
-        np.stack(
-            [
-                np.log(grade_g_t) + noise(0.9) + grains,
-                arsenic + noise(0.08),
-                sulphur + noise(0.1),
-                2.9 + 0.8 * ground.base_metals + noise(0.05),
-                4.1 + 0.7 * ground.base_metals + 0.35 * ground.zinc + noise(0.05),
-                3.4 + 0.5 * ground.host + 0.15 * ground.copper + noise(0.05),
-            ],
-            axis=1,
+    return np.asarray(
+        np.exp(
+            np.stack(
+                [
+                    np.log(grade_g_t) + noise(0.9) + grains,
+                    arsenic + noise(0.08),
+                    sulphur + noise(0.1),
+                    2.9 + 0.8 * ground.base_metals + noise(0.05),
+                    4.1 + 0.7 * ground.base_metals + 0.35 * ground.zinc + noise(0.05),
+                    3.4 + 0.5 * ground.host + 0.15 * ground.copper + noise(0.05),
+                ],
+                axis=1,
+            )
         )
     )
 
@@ -191,7 +194,7 @@ def _log_classes(ground: _Ground, hole: NDArray[np.intp], chance: np.random.Gene
         if name not in ("Sulfetac", "Au_Potenc"):
             values = values + bias[hole, i]
         columns.append(np.digitize(values, thresholds.get(name, (-0.4, 0.9))))
-    return np.stack(columns, axis=1).astype(np.int8)
+    return np.asarray(np.stack(columns, axis=1), dtype=np.int8)
 
 
 def _lose(hole: NDArray[np.intp], chance: np.random.Generator) -> NDArray[np.bool_]:

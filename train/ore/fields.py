@@ -35,4 +35,4 @@ def gaussian_field(places_m: Floats, ranges_m: tuple[float, float, float], rando
     for first in range(0, len(out), _BATCH):
         here = slice(first, first + _BATCH)
         out[here] = np.cos(places_m[here] @ vectors.T + phases).sum(axis=1)
-    return out * np.sqrt(2.0 / _WAVES)
+    return np.asarray(out * np.sqrt(2.0 / _WAVES))

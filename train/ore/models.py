@@ -97,7 +97,7 @@ MODELS: dict[str, Model] = {
                 "n_estimators": (100,),
                 "max_depth": (6, 8, 10),
                 "min_samples_leaf": (2, 5),
-                "max_features": ("sqrt", 0.35),
+                "max_features": ("sqrt", 0.25),
             },
             4,
             6.0,

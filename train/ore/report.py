@@ -28,9 +28,9 @@ def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> Non
         ("blocks", str(len(result.data.ore))),
         ("training rows", str(len(comparison.split(comparison.honest).training))),
         ("test rows", str(len(comparison.split(comparison.honest).test))),
-        ("outer folds", str(comparison.settings.folds)),
+        ("outer folds", str(comparison.settings.folds) + (", --fast" if comparison.settings.fast else "")),
         ("seed", str(comparison.settings.seed)),
-        ("time of all fits", f"{comparison.seconds / 60:.1f} min" + (", --fast" if comparison.settings.fast else "")),
+        ("processor time of all fits", f"{comparison.processor_s / 60:.1f} min"),
     ]
     write_page(path, "training", "Ore or gangue", result.data.simulated, facts, notes, make_ore_sections(result))
 

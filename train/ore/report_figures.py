@@ -252,7 +252,7 @@ def draw_swarm(summary: Summary, simulated: bool, most: int = 120) -> str:
     reach = 1.05 * max(float(np.abs(shown).max()), 1e-6)
     unit = "probability" if summary.space == "probability" else "log-odds"
     chart = Chart(
-        Axis(f"contribution ({unit}); right of 0 towards ore", -reach, reach),
+        Axis(f"contribution ({unit})", -reach, reach),
         Axis("", -0.7, len(order) - 0.3),
         f"SHAP values of {MODELS[summary.model].title} in {summary.scenario}.",
         height=58 + 27 * len(order),

@@ -46,7 +46,8 @@ def make_ore_sections(result: OreResult) -> list[Section]:
 def score_rows(result: OreResult, protocol: str) -> tuple[list[str], list[list[str]], list[int]]:
     """Header, rows and the best rows of the comparison under one protocol; every score with its spread."""
     header = ["scenario", "model", *(TITLES[s] for s in SCORES), "calibration", "parameters"]
-    rows, strong = [], []
+    rows: list[list[str]] = []
+    strong: list[int] = []
     for cell in _cells(result, protocol):
         if protocol == result.comparison.honest and result.comparison.best(cell.scenario) is cell:
             strong.append(len(rows))
@@ -256,11 +257,11 @@ def explanations(result: OreResult) -> Section:
     for scenario in result.comparison.settings.scenarios:
         best = result.comparison.best(scenario.name)
         swarm = result.summaries[scenario.name, best.model]
-        text = f"{MODELS[best.model].title}, the best here: each dot a block, dark for low values, light for high ones."
+        text = f"{_capital(MODELS[best.model].title)}, the best here: a dot a block, dark for low values, light for high ones."
         items = [figure(draw_swarm(swarm, simulated), text)]
         for model in result.comparison.settings.models:
             summary = result.summaries[scenario.name, model]
-            items.append(figure(draw_magnitudes(summary, simulated), f"{MODELS[model].title}."))
+            items.append(figure(draw_magnitudes(summary, simulated), f"{_capital(MODELS[model].title)}."))
         body += f"<h3>{escape(scenario.name)}: {escape(scenario.title)}</h3>" + figures(items)
         falls = [
             figure(draw_waterfall(w, _words(result, w), simulated), _fall_caption(w))
@@ -276,7 +277,7 @@ def explanations(result: OreResult) -> Section:
 
 def _fall_caption(w: Waterfall) -> str:
     was = "ore" if w.ore else "gangue"
-    return f"{MODELS[w.model].title}, {w.block}: probability of ore {w.probability:.3f}; it was {was}."
+    return f"{_capital(MODELS[w.model].title)}, {w.block}: probability of ore {w.probability:.3f}; it was {was}."
 
 
 def _words(result: OreResult, w: Waterfall) -> list[str]:
@@ -369,6 +370,10 @@ def _cells(result: OreResult, protocol: str) -> list[Cell]:
 
 def _test_ore(result: OreResult, protocol: str) -> Bools:
     return result.data.ore[result.comparison.split(protocol).test]  # type: ignore[arg-type]
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _parameters(cell: Cell) -> str:

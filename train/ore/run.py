@@ -139,6 +139,7 @@ def save_record(
         "cells": [_cell_record(c, comparison, data, thresholds) for c in comparison.cells],
         "study": [asdict(b) for b in beside],
         "seconds": round(comparison.seconds, 1),
+        "processor_seconds": round(comparison.processor_s, 1),
         "versions": versions(),
         "files": files,
     }

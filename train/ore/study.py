@@ -14,6 +14,7 @@ import numpy as np
 
 from .explore import Exploration, of_pair
 from .models import MODELS
+from .splits import Protocol
 
 if TYPE_CHECKING:
     from .comparison import Cell, Comparison
@@ -116,10 +117,10 @@ class _Show:
         self.comparison = comparison
         self.protocols = [s.protocol for s in comparison.splits]
 
-    def text(self, protocol: str, scenario: str, model: str, score: str) -> str:
+    def text(self, protocol: Protocol, scenario: str, model: str, score: str) -> str:
         if protocol not in self.protocols:
             return "–"
-        cell = self.comparison.cell(protocol, scenario, model)  # type: ignore[arg-type]
+        cell = self.comparison.cell(protocol, scenario, model)
         folds = cell.cross_validated[score]
         return f"{cell.test[score]:.3f} (folds {folds.mean:.3f} ± {folds.sd:.3f})"
 
