@@ -25,6 +25,7 @@ DEVICE_COMMANDS = {
     "convert": "convert:convert",
     "info": "bundle:info",
     "check": "bundle:check",
+    "ore": "ore:ore",
     "demo": "demo:demo",
 }
 """Command -> module under this package and name of the click command in it."""

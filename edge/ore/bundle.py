@@ -156,7 +156,7 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
         "golden_contributions": golden.contributions,
     }
     packed = io.BytesIO()
-    np.savez(packed, **arrays)  # type: ignore[arg-type]
+    np.savez(packed, **arrays)
     manifest = {
         "format": FORMAT,
         "version": VERSION,
@@ -164,8 +164,8 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
         "columns": bundle.columns.to_dict(),
         "scenario": asdict(bundle.scenario),
         "model": model,
-        "threshold": bundle.threshold,
-        "costs": asdict(bundle.costs),
+        "threshold": float(bundle.threshold),
+        "costs": {name: float(cost) for name, cost in asdict(bundle.costs).items()},
         "training": {
             "blocks": training.blocks,
             "ore_share": training.ore_share,
@@ -209,7 +209,7 @@ def read_ore_bundle(path: str | os.PathLike[str]) -> OreBundle:
         raise BundleError(f"{path}: {error.strerror}; name a bundle with --model") from error
     try:
         return unpack_ore_bundle(content, str(path))
-    except (BundleError, ColumnFileError) as error:
+    except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
 
 
@@ -230,8 +230,10 @@ def unpack_ore_bundle(content: bytes, path: str = "") -> OreBundle:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             return _bundle(manifest, dict(arrays), hashlib.sha256(content).hexdigest(), path)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        if isinstance(error, (BundleError, ColumnFileError)):
+        if isinstance(error, BundleError):
             raise
+        if isinstance(error, ColumnFileError):
+            raise BundleError(str(error)) from error
         raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
 
 

@@ -148,7 +148,7 @@ class OreModel:
             return Contributions(self._shapley.base, self._shapley.values(x))
         moved = self.core.weights * (x - self.core.mean)
         base = float(self.core.weights @ self.core.mean + self.core.intercept)
-        return Contributions(base, np.bincount(self.players, moved, self.variables))
+        return Contributions(base, np.bincount(self.players, moved, self.variables).astype(np.float64))
 
 
 def _interpolated(values: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> Floats:

@@ -123,7 +123,7 @@ class _Group:
         )
         self._earlier = np.concatenate([np.zeros(0, np.intp), *(lv.earlier for lv in self._levels)])
         self._z = np.concatenate(z)
-        x, w = np.polynomial.legendre.leggauss(max((int(np.concatenate(played).max()) + 1) // 2, 1))
+        x, w = np.polynomial.legendre.leggauss(max((int(np.concatenate(played).max()) + 1) // 2, 1))  # type: ignore[no-untyped-call]
         # Single precision: a factor's relative error is 6e-8, a value's stays below 1e-6 of the answer.
         self._t, self._w = ((x + 1) / 2).astype(np.float32), (w / 2).astype(np.float32)
         self._absent = ((1 - (x + 1) / 2)[:, None] * self._z).astype(np.float32)

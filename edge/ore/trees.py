@@ -176,7 +176,7 @@ def trees_from_arrays(values: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         columns=int(values["columns"]),
         base=float(values["base"]),
         single=bool(values["single"]),
-        **found,  # type: ignore[arg-type]
+        **found,
     )
     nodes = np.arange(len(trees.left))
     leaf = trees.left == nodes
