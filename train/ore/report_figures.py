@@ -297,7 +297,7 @@ def draw_waterfall(w: Waterfall, words: Sequence[str], simulated: bool, most: in
     unit = "probability" if w.space == "probability" else "log-odds"
     places = np.arange(len(steps))[::-1].astype(float)
     chart = Chart(
-        Axis(f"sum of the model ({unit})", low - room, high + room),
+        Axis(f"sum ({unit})", low - room, high + room),
         Axis("", -0.7, len(steps) - 0.3),
         f"Waterfall of one block, {MODELS[w.model].title} in {w.scenario}, {w.block}.",
         height=58 + 22 * len(steps),

@@ -257,7 +257,8 @@ def explanations(result: OreResult) -> Section:
     for scenario in result.comparison.settings.scenarios:
         best = result.comparison.best(scenario.name)
         swarm = result.summaries[scenario.name, best.model]
-        text = f"{_capital(MODELS[best.model].title)}, the best here: a dot a block, dark for low values, light for high ones."
+        name = _capital(MODELS[best.model].title)
+        text = f"{name}, the best here: each dot a block, dark for low values, light for high ones."
         items = [figure(draw_swarm(swarm, simulated), text)]
         for model in result.comparison.settings.models:
             summary = result.summaries[scenario.name, model]
@@ -315,8 +316,17 @@ def statistics_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
     header = ["variable", "values", *STATISTICS]
     rows = []
     for d in result.exploration.descriptions:
-        rows.append([d.variable.title, "as they are", *(number(d.raw[s], 4) for s in STATISTICS)])
-        rows.append(["", "standardised", *([""] * 4), *(number(d.standardised[s], 3) for s in STATISTICS[4:])])
+        rows.append(
+            [
+                d.variable.title,
+                "as they are",
+                *(str(round(d.raw[s])) for s in STATISTICS[:4]),
+                *(number(d.raw[s], 4) for s in STATISTICS[4:]),
+            ]
+        )
+        rows.append(
+            ["", "standardised", *([""] * 4), *(number(round(d.standardised[s], 9) + 0.0, 3) for s in STATISTICS[4:])]
+        )
     return header, rows
 
 
