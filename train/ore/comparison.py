@@ -12,10 +12,12 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
@@ -25,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.ore.scenarios import Scenario
+from ..errors import RunError
 from .calibration import along
 from .data import OreData
 from .models import MODELS
@@ -180,6 +183,7 @@ def compare(
 
     Raises:
         TrainingDataError: the table has too few rows, holes or blocks of a class.
+        RunError: a process was killed.
     """
     started = time.monotonic()
     splits = draw_splits(data.ore, data.groups, settings.training_rows, settings.test_rows, settings.seed)
@@ -305,6 +309,8 @@ _work: _Work | None = None
 def _enter(work: _Work) -> None:
     global _work
     _work = work
+    # Ctrl-C is the command's to take; its processes end when it does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -337,6 +343,11 @@ def _run(work: _Work, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, 
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield running.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a process that fitted models was killed, perhaps for want of memory; give the same command again, with "
+            "--jobs 1: what is done is kept"
+        ) from error
     finally:
         # Also when the reader stops half way: what has not begun must not begin.
         pool.shutdown(cancel_futures=True)

@@ -69,7 +69,7 @@ def load_ore_data(path: str | os.PathLike[str], columns: Columns) -> OreData:
 
     Raises:
         BlockTableError: the table, or a row of it, cannot be used.
-        TrainingDataError: it has one class only.
+        TrainingDataError: it has one class only, a column without any value, or groups that group nothing.
     """
     source = os.fspath(path)
     return from_blocks(read_blocks(source, columns), source, hashlib.sha256(Path(source).read_bytes()).hexdigest())
@@ -82,6 +82,9 @@ def from_blocks(blocks: Blocks, source: str, sha256: str = "") -> OreData:
     if ore.all() or not ore.any():
         only = "ore" if ore.all() else "gangue"
         raise TrainingDataError(f"{source}: all {len(ore)} blocks are {only}; both ore and gangue are needed")
+    for i in np.flatnonzero(np.isnan(blocks.values).all(axis=0)):
+        column = blocks.variables[i].column
+        raise TrainingDataError(f"{source}: column {column} has no value at all; leave it out of the scenarios")
     names: tuple[str, ...] = ()
     groups = None
     if blocks.groups is not None:
@@ -122,8 +125,6 @@ def notes(data: OreData) -> list[str]:
     if absent.max() > 0:
         named = ", ".join(f"{data.variables[i].name} {100 * absent[i]:.1f} %" for i in worst if absent[i] > 0)
         lines.append(f"{data.source}: values are missing (most: {named}); models impute them inside each fold")
-    for i in np.flatnonzero(absent == 1):
-        raise TrainingDataError(f"{data.source}: column {data.variables[i].column} has no value at all; leave it out")
     bounded = np.count_nonzero(data.bounds)
     if bounded:
         lines.append(

@@ -173,7 +173,9 @@ def draw_frequencies(frequencies: Sequence[Frequency], simulated: bool) -> str:
             at += width
     names = []
     at = left
-    for k, word in enumerate(frequencies[0].variable.words):
+    words = {f.variable.words for f in frequencies}
+    # Words that differ between variables have no common key; each bar tells its own.
+    for k, word in enumerate(words.pop() if len(words) == 1 else ()):
         names.append(
             f'<rect x="{at:.0f}" y="6" width="9" height="9" fill="{_CLASS_COLOURS[k % len(_CLASS_COLOURS)]}"/>'
             f'<text x="{at + 13:.0f}" y="15" fill="{INK}">{escape(word)}</text>'

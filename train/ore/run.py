@@ -62,8 +62,6 @@ def check_ore_folder(folder: str | os.PathLike[str], force: bool) -> Path:
         raise RunError(f"{path}: holds other files ({sorted(there - _OURS)[0]}); name a new folder")
     if RUN in there and not force:
         raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
-    for name in (RUN, REPORT):
-        (path / name).unlink(missing_ok=True)
     return path
 
 
@@ -103,7 +101,9 @@ def make_bundle(
 
 
 def save_bundles(folder: Path, bundles: dict[tuple[str, str], OreBundle]) -> dict[str, str]:
-    """Write bundles; returns file -> SHA-256."""
+    """Write bundles in place of an earlier run's; returns file -> SHA-256."""
+    for name in (RUN, REPORT):
+        (folder / name).unlink(missing_ok=True)
     (folder / MODELS_FOLDER).mkdir(exist_ok=True)
     for old in (folder / MODELS_FOLDER).glob(f"*{SUFFIX}"):
         old.unlink()

@@ -157,12 +157,12 @@ def order_of_models(comparison: Comparison, scenario: str, protocol: str) -> lis
 
 
 def tied(first: Cell, second: Cell) -> bool:
-    """Say whether two models of a scenario differ in AUC by less than the standard error of their folds' difference."""
+    """Say whether two models of a scenario differ in AUC by no more than the standard error of their folds' difference."""
     difference = np.array([a["auc"] - b["auc"] for a, b in zip(first.folds, second.folds, strict=True)])
     difference = difference[~np.isnan(difference)]
     if difference.size < 2:
         return True
-    return bool(abs(difference.mean()) < difference.std(ddof=1) / np.sqrt(difference.size))
+    return bool(abs(difference.mean()) <= difference.std(ddof=1) / np.sqrt(difference.size))
 
 
 def _order_rows(comparison: Comparison, show: _Show, ground: str) -> list[Beside]:

@@ -14,6 +14,7 @@ import pytest
 from small_runs import PROGRAM
 from stibium.edge.ore.columns import read_columns
 from stibium.edge.ore.scenarios import Scenario
+from stibium.train.errors import RunError
 from stibium.train.ore.comparison import PARTS, Settings, compare, forget_parts
 from stibium.train.ore.data import OreData, load_ore_data
 from stibium.train.ore.models import MODELS
@@ -144,3 +145,14 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_process_that_is_killed_is_one_line(data: OreData, tmp_path: Path):
+    def kill(progress):
+        for child in _children(os.getpid()):
+            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
+                os.kill(child, signal.SIGKILL)
+
+    with pytest.raises(RunError, match="was killed"):
+        compare(data, SETTINGS, tmp_path, jobs=2, progress=kill)
