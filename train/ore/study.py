@@ -157,7 +157,7 @@ def order_of_models(comparison: Comparison, scenario: str, protocol: str) -> lis
 
 
 def tied(first: Cell, second: Cell) -> bool:
-    """Say whether two models of a scenario differ in AUC by no more than the standard error of their folds' difference."""
+    """Say whether two models differ in AUC by no more than the standard error of their folds' difference."""
     difference = np.array([a["auc"] - b["auc"] for a, b in zip(first.folds, second.folds, strict=True)])
     difference = difference[~np.isnan(difference)]
     if difference.size < 2:
