@@ -13,13 +13,18 @@ import json
 import time
 
 import click
+from on_device import QUANTISATION, OnDevice
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
+from stibium.edge.runtime import runtime_name
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.folds import paper_split
+from stibium.train.kept_fits import KeptFits, key_of
 from stibium.train.methods_registry import BASELINES, METHODS
 from stibium.train.validation import Progress, Validation, cross_validate
 
+# Not the method's NumPy network: the exported file, as the device's runtime runs it.
+MEASURED = {**METHODS, "default": OnDevice}
 FIRST_SEED = 42
 CLEARLY = 0.02
 SUMMARY = "the same samples are left out for all methods"
@@ -39,15 +44,31 @@ SUMMARY = "the same samples are left out for all methods"
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False), help="Write predictions and choices to this file."
 )
+@click.option(
+    "--keep", type=click.Path(dir_okay=False), help="Keep every fit in this file, and take from it what is there."
+)
 def main(
-    sets: str, targets: str, methods: str, splits: int, first_seed: int, fast: bool, json_path: str | None
+    sets: str,
+    targets: str,
+    methods: str,
+    splits: int,
+    first_seed: int,
+    fast: bool,
+    json_path: str | None,
+    keep: str | None,
 ) -> None:
-    """Print R2 of methods on real soils: mean and standard deviation over the splits, in the target's own unit."""
+    """Print R2 of methods on real soils: mean and standard deviation over the splits, in the target's own unit.
+
+    The default model answers as on a device: quantised, in this machine's TFLite runtime.
+    """
     set_names, method_names = chosen(sets, SETS, "set"), chosen(methods, METHODS, "method")
+    kept = KeptFits(keep)
     wanted = {target.strip().lower() for target in targets.split(",") if target.strip()}
     seeds = tuple(range(first_seed, first_seed + splits))
     states = f"random_state {seeds[0]}" + (f" to {seeds[-1]}" if splits > 1 else "")
     print(f"R2 on the third left out, mean ± standard deviation over {states}; {SUMMARY}")
+    if "default" in method_names:
+        print(f"default: as exported in {QUANTISATION} and run by {runtime_name()}")
     print(
         f"{'set':<8} {'target':<13}{'n':>4}  " + "".join(f" {name:<18}" for name in method_names) + "best", flush=True
     )
@@ -61,7 +82,7 @@ def main(
         for data in data_sets:
             if wanted and data.name.lower() not in wanted:
                 continue
-            validation = run(f"{set_name} {data.name}", data, method_names, seeds, fast)
+            validation = run(f"{set_name} {data.name}", data, method_names, seeds, fast, kept)
             print(f"{set_name:<8} {data.name:<13}{len(data):>4}  {cells(validation)}", flush=True)
             results.append((set_name, validation))
     print("\n".join([*skipped, *summary([v for _, v in results])]))
@@ -82,10 +103,14 @@ def chosen(text: str, known: tuple[str, ...] | dict[str, object], what: str) -> 
     return names
 
 
-def run(label: str, data: CalibrationSet, names: list[str], seeds: tuple[int, ...], fast: bool) -> Validation:
-    methods = [METHODS[name](fast) for name in names]
+def run(
+    label: str, data: CalibrationSet, names: list[str], seeds: tuple[int, ...], fast: bool, kept: KeptFits
+) -> Validation:
+    methods = [MEASURED[name](fast) for name in names]
+    key = key_of(label, data, fast)
 
     def show(progress: Progress) -> None:
+        kept.keep(key, seeds[progress.result.repeat], progress.result)
         if sys.stderr.isatty():
             left = "" if progress.done == progress.total else f", about {progress.remaining_s:.0f} s left"
             print(
@@ -93,7 +118,9 @@ def run(label: str, data: CalibrationSet, names: list[str], seeds: tuple[int, ..
             )
 
     try:
-        return cross_validate(methods, data, paper_split(data.samples, seeds), progress=show)
+        return cross_validate(
+            methods, data, paper_split(data.samples, seeds), progress=show, known=kept.known(key, seeds)
+        )
     finally:
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ __all__ = [
     "BlockTableError",
     "BundleError",
     "ColumnFileError",
+    "ExportError",
     "InstrumentError",
     "LogError",
     "MeasurementError",
@@ -45,6 +46,10 @@ class UnsuitableSpectrumError(StibiumError, ValueError):
 
 class BundleError(StibiumError, ValueError):
     """A model file that is damaged, foreign, or of a version this program does not know."""
+
+
+class ExportError(StibiumError, OSError):
+    """A file that readings are exported to cannot be written."""
 
 
 class RecordingError(StibiumError, ValueError):

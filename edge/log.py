@@ -2,105 +2,60 @@
 
 Spectra are kept as measured, so that every estimate can be made again, by another model too. Nothing in this
 program deletes from it. Write-ahead logging with `synchronous=FULL`: a committed reading survives a power cut
-(https://www.sqlite.org/pragma.html#pragma_synchronous).
+(https://www.sqlite.org/pragma.html#pragma_synchronous). `log_schema` has the tables, `log_read` reads them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from ..converters.spectra.spectrum import Spectrum
-from . import __version__
+from ..converters.spectra.spectrum import Floats, Spectrum
+from . import __version__, log_sessions
+from .disk_room import RESERVE_BYTES, DiskRoom, Reserve, disk_room
 from .errors import LogError
 from .estimate import Estimate, Refusal
+from .log_rows import NOTHING_MORE, ReadingFacts, estimate_columns, point_columns, reading_columns
+from .log_schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
+from .log_sessions import StoredScanKind, grid_id_of, now, plain_text
+from .replicates import MeanSpectrum
 
-SCHEMA_VERSION = 2
-APPLICATION_ID = 0x53624C67  # "SbLg"
+if TYPE_CHECKING:
+    from .instruments.driver import Scan
+
+__all__ = [
+    "APPLICATION_ID",
+    "LOG_ENVIRONMENT_VARIABLE",
+    "SCHEMA_VERSION",
+    "Log",
+    "ReadingFacts",
+    "Result",
+    "default_log_path",
+    "read_spectra_of_log",
+]
+
 LOG_ENVIRONMENT_VARIABLE = "STIBIUM_LOG"
-BUSY_S = 30.0
-"""How long to wait for another process that is writing."""
 
-SCHEMA = """
-CREATE TABLE models (
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL
-);
-CREATE TABLE grids (
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    wavelengths_nm BLOB NOT NULL          -- little-endian float64
-);
-CREATE TABLE readings (
-    id INTEGER PRIMARY KEY,
-    stored_at TEXT NOT NULL,              -- this device's clock, UTC
-    software TEXT NOT NULL,
-    source TEXT NOT NULL,
-    sample_id TEXT NOT NULL,
-    measurement TEXT NOT NULL,
-    measured_at TEXT,                     -- the instrument's clock
-    instrument TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    grid_id INTEGER NOT NULL REFERENCES grids(id),
-    spectrum BLOB NOT NULL,               -- little-endian float32
-    splices_nm TEXT NOT NULL,
-    saturated TEXT NOT NULL,
-    latitude_deg REAL, longitude_deg REAL, altitude_m REAL,
-    comment TEXT NOT NULL,
-    simulated INTEGER NOT NULL
-);
-CREATE INDEX readings_by_sample ON readings(sample_id);
-CREATE TABLE estimates (
-    id INTEGER PRIMARY KEY,
-    reading_id INTEGER NOT NULL REFERENCES readings(id),
-    model_id INTEGER NOT NULL REFERENCES models(id),
-    element TEXT NOT NULL, unit TEXT NOT NULL,
-    value REAL NOT NULL, bound TEXT NOT NULL,
-    low REAL, high REAL, coverage REAL,
-    verdict TEXT NOT NULL, reason TEXT NOT NULL, flags TEXT NOT NULL,
-    t2_over_limit REAL, q_over_limit REAL,
-    simulated INTEGER NOT NULL,
-    points INTEGER NOT NULL DEFAULT 1,    -- measurements that the reading is the mean of
-    points_low REAL, points_high REAL, scatter_over_limit REAL
-);
-CREATE INDEX estimates_by_reading ON estimates(reading_id);
-CREATE TABLE refusals (
-    id INTEGER PRIMARY KEY,
-    reading_id INTEGER REFERENCES readings(id),   -- NULL if the file could not be read at all
-    stored_at TEXT NOT NULL,
-    software TEXT NOT NULL,
-    source TEXT NOT NULL,
-    sample_id TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-"""
-
-FROM_VERSION_1 = (
-    "ALTER TABLE estimates ADD COLUMN points INTEGER NOT NULL DEFAULT 1",
-    "ALTER TABLE estimates ADD COLUMN points_low REAL",
-    "ALTER TABLE estimates ADD COLUMN points_high REAL",
-    "ALTER TABLE estimates ADD COLUMN scatter_over_limit REAL",
-)
-"""What a log of version 1 lacks; its estimates stay as they are."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One thing that was taken in, and what came of it. `spectrum` is None if the file could not be read."""
+    """One thing that was taken in, and what came of it.
+
+    Attributes:
+        spectrum: None if the file could not be read, or nothing was measured.
+        outcome: what came of it.
+        about: what else is known of the reading.
+    """
 
     spectrum: Spectrum | None
     outcome: Estimate | Refusal
+    about: ReadingFacts | None = None
 
 
 def default_log_path() -> Path:
@@ -112,164 +67,296 @@ def default_log_path() -> Path:
     return Path(state) / "stibium" / "readings.db"
 
 
+def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spectrum]]:
+    """Give every reading of a log as (id, Spectrum); see `log_spectra.read_spectra_of_log`."""
+    from .log_spectra import read_spectra_of_log as read
+
+    return read(path)
+
+
 class Log:
     """The log, open for appending. Several processes may hold the same file open.
 
     Args:
-        path: the database; made, with its folder, if it is not there.
+        path: the database; made, with its folder, if it is not there, and brought up to date if it is of an
+            earlier version.
         model_name, model_sha256: the bundle whose estimates will be stored.
+        calibrated_range: of that bundle, so that an interval's end that was cut off can be told later.
 
     Raises:
         LogError: cannot be opened, is no log of readings, or was made by a newer program.
     """
 
-    def __init__(self, path: str | os.PathLike[str], model_name: str = "", model_sha256: str = "") -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        model_name: str = "",
+        model_sha256: str = "",
+        calibrated_range: tuple[float, float] | None = None,
+    ) -> None:
         self.path = Path(path)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise LogError(_cannot(self.path, "be opened", error)) from error
-        try:
-            _write_ahead(self._db)
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA foreign_keys=ON")
-            self._prepare_schema()
-            self._model = (model_sha256, model_name)
-            self._software = f"stibium {__version__}"
-            self._grid_ids: dict[bytes, int] = {}
-        except sqlite3.Error as error:
-            self._db.close()
-            raise LogError(_cannot(self.path, "be used", error)) from error
-        except LogError:
-            self._db.close()
-            raise
-
-    def _prepare_schema(self) -> None:
-        with _Transaction(self._db):
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            (application,) = self._db.execute("PRAGMA application_id").fetchone()
-            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version == 0 and tables == 0:
-                for statement in SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-                self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            elif application != APPLICATION_ID:
-                raise LogError(f"{self.path}: a database of another program; name another file with --log")
-            elif version == 1:
-                for statement in FROM_VERSION_1:
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise LogError(
-                    f"{self.path}: log version {version}, this program writes version {SCHEMA_VERSION}; update stibium"
-                )
+        self._db = open_for_writing(self.path)
+        self._reserve = Reserve(self.path)
+        self._model = (model_sha256, model_name)
+        self._calibrated_range = calibrated_range
+        self._software = f"stibium {__version__}"
+        self._grid_ids: dict[bytes, int] = {}
 
     @property
     def database(self) -> sqlite3.Connection:
         """The open connection, for what is kept beside the readings, such as which files were taken."""
         return self._db
 
-    def add(self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None) -> None:
+    def add(
+        self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None
+    ) -> list[int | None]:
         """Store results in one transaction; when this returns they are on disk.
 
         Args:
             results: what to store.
-            also: called inside the transaction; what it writes is stored with the results or not at all.
+            also: called inside the transaction; what it writes is stored with the results or not at all. It may be
+                called twice, after what it wrote the first time was undone.
+
+        Returns:
+            The row in `readings` of each result; None for one without a spectrum.
 
         Raises:
             LogError: nothing of `results` was stored (disk full, file read-only, ...).
         """
-        stored_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+        def work() -> list[int | None]:
+            stored_at = now()
+            rows = [self._add_one(result, stored_at) for result in results]
+            if also is not None:
+                also(self._db)
+            return rows
+
+        return self._store(work)
+
+    def add_estimates(self, outcomes: Sequence[tuple[int, Estimate | Refusal]]) -> list[bool]:
+        """Store what this model makes of readings that are in the log, beside what was made of them before.
+
+        Args:
+            outcomes: (row in `readings`, outcome), in one transaction.
+
+        Returns:
+            For each whether it was stored; False if the reading has an answer or a refusal of this model already.
+
+        Raises:
+            LogError: nothing of `outcomes` was stored.
+        """
+
+        def work() -> list[bool]:
+            stored_at, model_id = now(), self._model_id()
+            stored = []
+            for reading_id, outcome in outcomes:
+                (known,) = self._db.execute(
+                    "SELECT EXISTS (SELECT 1 FROM estimates WHERE reading_id=?1 AND model_id=?2)"
+                    " OR EXISTS (SELECT 1 FROM refusals WHERE reading_id=?1 AND model_id=?2)",
+                    (reading_id, model_id),
+                ).fetchone()
+                if not known:
+                    self._add_outcome(reading_id, outcome, stored_at, None, model_id)
+                stored.append(not known)
+            return stored
+
+        return self._store(work)
+
+    def begin_session(
+        self,
+        *,
+        port: str = "",
+        instrument: str = "",
+        profile_name: str = "",
+        profile_text: str = "",
+        operator: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Write the beginning of a measuring session and give its number; a reserve is laid by on the disk.
+
+        A session without an end is one that runs, or that a crash cut off: `log_read.unfinished_sessions`.
+
+        Raises:
+            LogError: it cannot be written.
+        """
+        self._reserve.lay_by()
+
+        def work() -> int:
+            facts = {
+                "software": self._software,
+                "port": port,
+                "instrument": instrument,
+                "profile_name": profile_name,
+                "profile_text": profile_text,
+                "model_id": self._model_id() if self._model[0] else None,
+                "operator": operator,
+            }
+            return log_sessions.begin_session(self._db, facts, settings or {})
+
+        return self._store(work)
+
+    def end_session(self, session_id: int) -> None:
+        """Write the end of a session. Raises LogError if it cannot be written or there is no such session."""
+        self._store(lambda: log_sessions.end_session(self._db, session_id))
+
+    def add_scan(
+        self,
+        scan: Scan,
+        *,
+        session_id: int | None,
+        kind: StoredScanKind,
+        wavelengths_nm: Floats,
+        sample_id: str = "",
+        point: int = 0,
+    ) -> int:
+        """Store a scan as the instrument delivered it; when this returns it is on disk.
+
+        Args:
+            scan: one with the `key` of a scan in the log is not stored again.
+            session_id: the session it belongs to, if any.
+            kind: what was in front of the probe.
+            wavelengths_nm: (bands,) of the instrument.
+            sample_id, point: what it is a measurement of, as far as that is known.
+
+        Returns:
+            Its row in `scans`, for `ReadingFacts.scan_ids`.
+
+        Raises:
+            LogError: it was not stored.
+        """
+
+        def work() -> int:
+            grid_id = self._grid_id(wavelengths_nm)
+            return log_sessions.add_scan(self._db, scan, grid_id, session_id, kind, sample_id, point)
+
+        return self._store(work)
+
+    def add_event(
+        self, kind: str, text: str, details: Mapping[str, Any] | None = None, session_id: int | None = None
+    ) -> int:
+        """Write down what happened: warm-up, a refused point, an instrument exchanged, a clock that jumped, ...
+
+        Raises:
+            LogError: it was not stored.
+        """
+        return self._store(lambda: log_sessions.add_event(self._db, kind, text, details, session_id))
+
+    def room(self) -> DiskRoom:
+        """Tell the room on the log's disk; look before measuring, as storing comes after.
+
+        Raises:
+            LogError: the disk does not answer.
+        """
         try:
-            with _Transaction(self._db):
-                for result in results:
-                    self._add_one(result, stored_at)
-                if also is not None:
-                    also(self._db)
-        except BaseException as error:
+            return disk_room(self.path)
+        except OSError as error:
+            raise LogError(cannot(self.path, "be written", error)) from error
+
+    def _store(self, work: Callable[[], T]) -> T:
+        """Run `work` in a transaction; on a full disk give up the reserve for it, once."""
+        try:
+            return self._in_transaction(work)
+        except sqlite3.Error as error:
+            if not self._is_full(error) or not self._reserve.give_up():
+                raise self._failed(error) from error
+        try:
+            return self._in_transaction(work)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _is_full(self, error: sqlite3.Error) -> bool:
+        # Where a file of SQLite's own cannot grow, it speaks of an input/output error.
+        text = str(error)
+        return "is full" in text or ("I/O error" in text and disk_room(self.path).free_bytes < RESERVE_BYTES)
+
+    def _in_transaction(self, work: Callable[[], T]) -> T:
+        try:
+            with Transaction(self._db):
+                return work()
+        except BaseException:
             # A row id handed out in the failed transaction is not there any more.
             self._grid_ids.clear()
-            if isinstance(error, sqlite3.Error):
-                raise LogError(_cannot(self.path, "be written, so nothing more is measured", error)) from error
             raise
 
-    def _add_one(self, result: Result, stored_at: str) -> None:
-        reading_id = None if result.spectrum is None else self._add_reading(result.spectrum, stored_at)
-        outcome = result.outcome
+    def _failed(self, error: sqlite3.Error) -> LogError:
+        return LogError(cannot(self.path, "be written, so nothing more is measured", error))
+
+    def _add_one(self, result: Result, stored_at: str) -> int | None:
+        about = result.about or NOTHING_MORE
+        reading_id = model_id = None
+        if result.spectrum is not None:
+            reading_id = self._add_reading(result.spectrum, about, stored_at)
+            if self._model[0] and not about.rule_broken:
+                # A refusal, too, is the model's then, and another model may think otherwise.
+                model_id = self._model_id()
+        self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, model_id)
+        return reading_id
+
+    def _add_outcome(
+        self,
+        reading_id: int | None,
+        outcome: Estimate | Refusal,
+        stored_at: str,
+        session_id: int | None,
+        model_id: int | None,
+    ) -> None:
         if isinstance(outcome, Refusal):
             self._db.execute(
-                "INSERT INTO refusals(reading_id, stored_at, software, source, sample_id, reason) VALUES (?,?,?,?,?,?)",
-                (reading_id, stored_at, self._software, outcome.source, outcome.sample_id, outcome.reason),
+                "INSERT INTO refusals(reading_id, stored_at, software, source, sample_id, reason, model_id, session_id)"
+                " VALUES (?,?,?,?,?,?,?,?)",
+                (
+                    reading_id,
+                    stored_at,
+                    self._software,
+                    plain_text(outcome.source),
+                    plain_text(outcome.sample_id),
+                    plain_text(outcome.reason),
+                    model_id,
+                    session_id,
+                ),
             )
             return
-        self._db.execute(
-            "INSERT INTO estimates(reading_id, model_id, element, unit, value, bound, low, high, coverage, verdict,"
-            " reason, flags, t2_over_limit, q_over_limit, simulated, points, points_low, points_high,"
-            " scatter_over_limit) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                reading_id,
-                self._model_id(),
-                outcome.element,
-                outcome.unit,
-                outcome.value,
-                outcome.bound,
-                outcome.low,
-                outcome.high,
-                outcome.coverage,
-                outcome.verdict,
-                outcome.reason,
-                json.dumps(outcome.flags),
-                outcome.t2_over_limit,
-                outcome.q_over_limit,
-                outcome.simulated,
-                outcome.points,
-                outcome.points_low,
-                outcome.points_high,
-                outcome.scatter_over_limit,
-            ),
-        )
+        row = {
+            "reading_id": reading_id,
+            "model_id": self._model_id() if model_id is None else model_id,
+            **estimate_columns(outcome),
+            "stored_at": stored_at,
+            "software": self._software,
+        }
+        self._insert("estimates", row)
 
-    def _add_reading(self, spectrum: Spectrum, stored_at: str) -> int | None:
-        position = spectrum.position
-        cursor = self._db.execute(
-            "INSERT INTO readings(stored_at, software, source, sample_id, measurement, measured_at, instrument,"
-            " quantity, grid_id, spectrum, splices_nm, saturated, latitude_deg, longitude_deg, altitude_m, comment,"
-            " simulated)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                stored_at,
-                self._software,
-                spectrum.source,
-                spectrum.sample_id,
-                spectrum.measurement,
-                spectrum.measured_at.isoformat() if spectrum.measured_at else None,
-                spectrum.instrument,
-                spectrum.quantity,
-                self._grid_id(spectrum),
-                spectrum.values.astype("<f4").tobytes(),
-                json.dumps(spectrum.splices_nm),
-                json.dumps(spectrum.saturated),
-                position.latitude_deg if position else None,
-                position.longitude_deg if position else None,
-                position.altitude_m if position else None,
-                spectrum.comment,
-                spectrum.simulated,
-            ),
-        )
-        return cursor.lastrowid
+    def _add_reading(self, spectrum: Spectrum, about: ReadingFacts, stored_at: str) -> int:
+        row = {
+            "stored_at": stored_at,
+            "software": self._software,
+            "grid_id": self._grid_id(spectrum.wavelengths_nm),
+            **reading_columns(spectrum, about),
+        }
+        reading_id = self._insert("readings", row)
+        for scan_id, role in about.scan_ids:
+            self._insert("reading_scans", {"reading_id": reading_id, "scan_id": scan_id, "role": role})
+        if isinstance(spectrum, MeanSpectrum):
+            for number, point in enumerate(spectrum.points, 1):
+                self._insert("points", {"reading_id": reading_id, "point": number, **point_columns(point)})
+        return reading_id
 
-    def _grid_id(self, spectrum: Spectrum) -> int:
-        blob = spectrum.wavelengths_nm.astype("<f8", copy=False).tobytes()
+    def _insert(self, table: str, row: Mapping[str, object]) -> int:
+        statement = f"INSERT INTO {table}({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+        return int(self._db.execute(statement, tuple(row.values())).lastrowid or 0)
+
+    def _grid_id(self, wavelengths_nm: Floats) -> int:
+        blob = wavelengths_nm.tobytes()
         if blob not in self._grid_ids:
-            digest = hashlib.sha256(blob).hexdigest()
-            self._db.execute("INSERT OR IGNORE INTO grids(sha256, wavelengths_nm) VALUES (?,?)", (digest, blob))
-            (self._grid_ids[blob],) = self._db.execute("SELECT id FROM grids WHERE sha256=?", (digest,)).fetchone()
+            self._grid_ids[blob] = grid_id_of(self._db, wavelengths_nm)
         return self._grid_ids[blob]
 
     def _model_id(self) -> int:
         self._db.execute("INSERT OR IGNORE INTO models(sha256, name) VALUES (?,?)", self._model)
+        if self._calibrated_range is not None:
+            self._db.execute(
+                "UPDATE models SET calibrated_low=?, calibrated_high=? WHERE sha256=? AND calibrated_low IS NULL",
+                (*self._calibrated_range, self._model[0]),
+            )
         (model_id,) = self._db.execute("SELECT id FROM models WHERE sha256=?", self._model[:1]).fetchone()
         return int(model_id)
 
@@ -282,65 +369,3 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spectrum]]:
-    """Give every reading of a log as (id, Spectrum), in the order they were stored."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-        yield from (
-            (
-                row[0],
-                Spectrum(
-                    wavelengths_nm=np.frombuffer(row[6], "<f8"),
-                    values=np.frombuffer(row[7], "<f4").astype(np.float64),
-                    quantity=row[5],
-                    sample_id=row[2],
-                    source=row[1],
-                    measurement=row[3],
-                    instrument=row[4],
-                    splices_nm=tuple(json.loads(row[8])),
-                    saturated=tuple(json.loads(row[9])),
-                    comment=row[10],
-                    simulated=bool(row[11]),
-                ),
-            )
-            for row in db.execute(
-                "SELECT r.id, source, sample_id, measurement, instrument, quantity, wavelengths_nm, spectrum,"
-                " splices_nm, saturated, comment, simulated"
-                " FROM readings r JOIN grids g ON g.id = grid_id ORDER BY r.id"
-            )
-        )
-
-
-def _write_ahead(db: sqlite3.Connection) -> None:
-    # Another process that is making the same file holds it for a moment, and this statement does not wait for locks.
-    give_up = time.monotonic() + BUSY_S
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
-
-
-class _Transaction:
-    """All or nothing; takes the write lock at once, so that two processes wait instead of failing half-way."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
-
-def _cannot(path: Path, what: str, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error)
-    return f"{path}: the log cannot {what}: {reason}; free space or permission is needed, or another file with --log"

@@ -267,14 +267,21 @@ class Preprocessed:
         spectra: (n, bands') as they are before the spectrogram, on what is left of the model's grid.
         wavelengths_nm: (bands',).
         features: what the model takes: (n, frames, bins, 1), or `spectra` where the recipe has no spectrogram.
-        reflectance: (n, bands') on the same wavelengths, splices corrected and nothing else done; what a spectrum is
-            judged by, whatever the recipe makes of it for the model.
+        reflectance: (n, bands'') on the model's grid, splices corrected and bands cut away, but nothing else done; what
+            a spectrum is judged by, whatever the recipe makes of it for the model.
+        reflectance_nm: (bands'',) its wavelengths; None where they are `wavelengths_nm`.
     """
 
     spectra: Floats
     wavelengths_nm: Floats
     features: Floats
     reflectance: Floats
+    reflectance_nm: Floats | None = None
+
+    @property
+    def judged_nm(self) -> Floats:
+        """(bands'',) wavelengths of `reflectance`."""
+        return self.wavelengths_nm if self.reflectance_nm is None else self.reflectance_nm
 
 
 @dataclass(frozen=True)
@@ -358,9 +365,10 @@ class Recipe:
             reflectance = _run(to_grid, spectra)
             done = _run(on_grid, reflectance)
             features = done if to_features is None else to_features(done)
-            return Preprocessed(done, left_nm, features, reflectance[..., left])
+            return Preprocessed(done, left_nm, features, reflectance[..., left], self.grid_nm[left])
         done = np.empty((spectra.shape[0], left_nm.size))
-        reflectance = np.empty_like(done)
+        judged_nm = self.grid_nm[left]
+        reflectance = np.empty((spectra.shape[0], judged_nm.size))
         features = done if to_features is None else np.empty((spectra.shape[0], *self.feature_shape))
         for first in range(0, spectra.shape[0], CHUNK):
             chunk = slice(first, first + CHUNK)
@@ -374,7 +382,7 @@ class Recipe:
             reflectance[chunk] = resampled[:, left]
             if to_features is not None:
                 features[chunk] = to_features(done[chunk])
-        return Preprocessed(done, left_nm, features, reflectance)
+        return Preprocessed(done, left_nm, features, reflectance, judged_nm)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the recipe as JSON values."""
@@ -459,7 +467,9 @@ def _to_grid(
 
 @lru_cache(maxsize=64)
 def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | None, Floats, slice]:
-    """Prepare what is done from the model's grid on: steps, spectrogram if any, wavelengths left, and which."""
+    """Prepare what is done from the model's grid on: steps, spectrogram if any, wavelengths left, and
+    which part of the grid a spectrum is judged by.
+    """
     nm = np.empty(0)
     left = range(0)
     operators: list[Operator] = []
@@ -479,10 +489,9 @@ def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | 
         elif isinstance(step, SavitzkyGolay):
             operators.append(savitzky_golay_operator(nm, step.window_nm, step.degree))
         elif isinstance(step, SavitzkyGolayDerivative):
-            before = nm
+            # It thins the bands; what a spectrum is judged by keeps them all.
             smooth, nm = savitzky_golay_derivative_operator(nm, step.window_nm, step.degree, step.order, step.keep_nm)
             operators.append(smooth)
-            left = left[:: int(np.searchsorted(before, nm[1])) if nm.size > 1 else None]
         elif isinstance(step, Derivative):
             operators.append(derivative_operator(nm, step.order))
         elif isinstance(step, StandardNormalVariate):

@@ -242,7 +242,7 @@ def judge(preprocessed: Preprocessed, domain: DomainStats | None) -> list[Judgem
     shapes = None
     spectra, nm = preprocessed.spectra, preprocessed.wavelengths_nm
     if domain.space == "absorbance shape":
-        shapes = absorbance_shapes(preprocessed.reflectance, nm, domain.bands_per_bin)
+        shapes = absorbance_shapes(preprocessed.reflectance, preprocessed.judged_nm, domain.bands_per_bin)
         spectra, nm = shapes.shapes, shapes.wavelengths_nm
     far = distances(spectra, domain)
     outside = (far.t2 > 1) | (far.q > 1)

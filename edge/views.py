@@ -76,7 +76,7 @@ class Views:
         first = done[0]
         lead = first.spectra.shape[:-1]
         features = np.concatenate([p.features.reshape(*lead, -1) for p in done], axis=-1)
-        return Preprocessed(first.spectra, first.wavelengths_nm, features, first.reflectance)
+        return Preprocessed(first.spectra, first.wavelengths_nm, features, first.reflectance, first.reflectance_nm)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the views as JSON values."""

@@ -58,3 +58,31 @@ def test_splits_can_begin_anywhere() -> None:
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert "over random_state 47 to 48;" in first.stdout
     assert first.stdout.splitlines()[2] != second.stdout.splitlines()[2]
+
+
+def test_an_interrupted_benchmark_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("LimeSoDa")
+    keep, out = tmp_path / "fits.jsonl", tmp_path / "out.json"
+    options = ("--sets", "CV.98", "--targets", "SOC", "--methods", "PLSR", "--fast", "--keep", keep)
+    assert run(*options, "--splits", 1).returncode == 0
+    (first,) = keep.read_text().splitlines()
+    marked = json.loads(first)
+    marked["fit"]["chosen"] = "kept"
+    # The second line was being written when the run was killed.
+    keep.write_text(json.dumps(marked) + "\n" + first[:40])
+    done = run(*options, "--splits", 2, "--json", out)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(out.read_text())
+    chosen = [choices[0] for choices in result["scores"][0]["chosen"]]
+    assert chosen[0] == "kept"
+    assert chosen[1] != "kept"
+    assert [json.loads(line)["random_state"] for line in keep.read_text().splitlines()] == [42, 43]
+
+
+def test_a_file_of_something_else_is_not_taken_for_kept_fits(tmp_path: Path) -> None:
+    keep = tmp_path / "fits.jsonl"
+    keep.write_text("sample,Sb_ppm\n")
+    done = run("--keep", keep)
+    assert done.returncode == 1
+    assert "line 1 is no kept fit; name another file" in done.stderr
+    assert keep.read_text() == "sample,Sb_ppm\n"

@@ -135,7 +135,7 @@ def read_groups(path: str, column: str) -> dict[str, Hashable]:
     """Read which group each sample belongs to: the assay table's first column, or `sample`, against `column`.
 
     Raises:
-        AssayFileError: there is no such column, or a sample without a group.
+        AssayFileError: there is no such column, or two of them, or a sample without a group.
     """
     from .assays import open_csv, read_csv_bytes
     from .errors import AssayFileError
@@ -144,6 +144,8 @@ def read_groups(path: str, column: str) -> dict[str, Hashable]:
     header, rows, _ = open_csv(data, path)
     if column not in header:
         raise AssayFileError(f"{path}: no column {column}; there are {', '.join(header[:12])}")
+    if header.count(column) > 1:
+        raise AssayFileError(f"{path}: column {column} stands there twice; rename one of them")
     at, name_at = header.index(column), header.index("sample") if "sample" in header else 0
     groups: dict[str, Hashable] = {}
     for number, row in rows:

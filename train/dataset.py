@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..edge.estimate import Refusal, require_reflectance
 from ..edge.preprocess import Preprocessed, Recipe
 from ..edge.sources.files import iter_spectra
 from ..edge.views import Views
-from .assays import Assays
+from .assays import Assay, Assays
 from .errors import TrainingDataError
 
 Floats = NDArray[np.float64]
@@ -37,6 +37,8 @@ class Joined:
         without_assay: samples with spectra and no value, in the order met.
         without_spectra: samples with a value and no usable spectrum.
         censored: samples left out because the laboratory gave only a bound.
+        bounds: these bounds, sample -> such as <0.02; a model is held against them, never trained on them as numbers.
+        bounded: spectra of these samples.
         excluded: samples left out for a value above `exclude_above`.
         sha256: of all the spectra used and their values, so that a run can say what it was trained on.
     """
@@ -51,6 +53,8 @@ class Joined:
     censored: tuple[str, ...]
     excluded: tuple[str, ...]
     sha256: str
+    bounds: dict[str, Assay] = field(default_factory=dict)
+    bounded: tuple[Spectrum, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -65,7 +69,7 @@ class Joined:
         for names, what in (
             (self.without_assay, "with spectra have no assay"),
             (self.without_spectra, "with an assay have no usable spectrum"),
-            (self.censored, f"left out: {self.element} is censored, only a bound is known"),
+            (self.censored, f"not trained on: {self.element} is censored, only a bound is known"),
             (self.excluded, f"left out: {self.element} above the given limit"),
         ):
             if names:
@@ -99,6 +103,8 @@ def join(
     without_assay: dict[str, None] = {}
     seen: set[str] = set()
     kept: list[Spectrum] = []
+    bounded: list[Spectrum] = []
+    censored = assays.censored
     for item in items:
         if isinstance(item, Refusal):
             refused.append(item)
@@ -114,8 +120,11 @@ def join(
         seen.add(item.sample_id)
         if item.sample_id in plain and item.sample_id not in excluded:
             kept.append(item)
+        elif item.sample_id in censored:
+            bounded.append(item)
     # Spectra on one grid together, so that they can be averaged and preprocessed in one piece.
-    kept.sort(key=lambda s: (order[s.sample_id], s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity))
+    for spectra in (kept, bounded):
+        spectra.sort(key=lambda s: (order[s.sample_id], s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity))
     used = {spectrum.sample_id for spectrum in kept}
     joined = Joined(
         spectra=tuple(kept),
@@ -125,9 +134,11 @@ def join(
         refused=tuple(refused),
         without_assay=tuple(without_assay),
         without_spectra=tuple(name for name in order if name not in seen),
-        censored=tuple(name for name in assays.censored if name in seen),
+        censored=tuple(name for name in censored if name in seen),
         excluded=tuple(name for name in order if name in excluded and name in seen),
         sha256=_sha256(kept, plain),
+        bounds={name: assay for name, assay in censored.items() if name in seen},
+        bounded=tuple(bounded),
     )
     if not kept:
         raise TrainingDataError(_why_nothing(joined, assays, exclude_above))
@@ -198,8 +209,9 @@ class Prepared:
         rows: n spectra as they were.
         spectra: (n, bands') before the spectrogram.
         features: (n, ...) as the recipe gives them, not scaled.
-        reflectance: (n, bands') on the same wavelengths as `spectra`; what the domain is fitted to.
-        wavelengths_nm: (bands',).
+        reflectance: (n, bands'') on the model's grid; what the domain is fitted to.
+        wavelengths_nm: (bands',) of `spectra`.
+        judged_nm: (bands'',) of `reflectance`.
         refused: rows that the recipe could not take; they are not among the n.
     """
 
@@ -208,6 +220,7 @@ class Prepared:
     features: Floats
     reflectance: Floats
     wavelengths_nm: Floats
+    judged_nm: Floats
     refused: tuple[Refusal, ...]
 
     @property
@@ -218,7 +231,7 @@ class Prepared:
     @property
     def preprocessed(self) -> Preprocessed:
         """The rows as a recipe gives them."""
-        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance)
+        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance, self.judged_nm)
 
 
 def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
@@ -233,7 +246,7 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, row in enumerate(rows):
         groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
-    done: dict[int, tuple[Floats, Floats, Floats]] = {}
+    done: dict[int, Preprocessed] = {}
     refused: list[Refusal] = []
     for members in groups.values():
         values = np.stack([require_reflectance(rows[i], recipe.range_nm) for i in members])
@@ -249,20 +262,25 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
     if not done:
         raise TrainingDataError(f"the recipe can take none of the spectra, the first: {refused[0].reason}")
     kept = sorted(done)
-    spectra, features, reflectance = (np.stack([done[i][part] for i in kept]) for part in range(3))
     return Prepared(
         rows=tuple(rows[i] for i in kept),
-        spectra=spectra,
-        features=features,
-        reflectance=reflectance,
+        spectra=np.stack([done[i].spectra for i in kept]),
+        features=np.stack([done[i].features for i in kept]),
+        reflectance=np.stack([done[i].reflectance for i in kept]),
         wavelengths_nm=recipe.wavelengths_nm,
+        judged_nm=done[kept[0]].judged_nm,
         refused=tuple(refused),
     )
 
 
 def _preprocessed(
     rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe | Views
-) -> dict[int, tuple[Floats, Floats, Floats]]:
+) -> dict[int, Preprocessed]:
     first = rows[members[0]]
-    result = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)
-    return dict(zip(members, zip(result.spectra, result.features, result.reflectance, strict=True), strict=True))
+    found = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)
+    return {
+        row: Preprocessed(
+            found.spectra[i], found.wavelengths_nm, found.features[i], found.reflectance[i], found.reflectance_nm
+        )
+        for i, row in enumerate(members)
+    }

@@ -17,5 +17,9 @@ class RunError(StibiumError, ValueError):
     """A run directory that is occupied, damaged, or none."""
 
 
+class KeptFitsError(StibiumError, ValueError):
+    """A file of kept fits that holds something else."""
+
+
 class ReportError(StibiumError, OSError):
     """A report that cannot be written."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..edge.bundle import Bundle
 from ..edge.estimate import Estimate, Estimator, Refusal, forward
+from .bounds import BoundsCheck, check_estimates
 from .dataset import Joined, Replicates, replicate_rows
 from .errors import TrainingDataError
 from .metrics import Metrics, coverage, measure
@@ -34,6 +35,7 @@ class Evaluation:
         all: metrics of all estimates; `inside` of those inside the calibration; None if there are none.
         transformed: metrics of all estimates in the space of `transform`; None if there is none, or a value has no
             place in it.
+        bounds: censored samples, and how many of them are estimated as their bounds say.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Evaluation:
     inside: Metrics | None
     transform: str
     transformed: Metrics | None
+    bounds: BoundsCheck
 
 
 def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average") -> Evaluation:
@@ -86,6 +89,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
         covered = coverage(low, high, measured)
     has_transform = bundle.transform != "none" and (bundle.transform == "sqrt" or measured.min() > 0)
     known = set(bundle.provenance.get("training_samples", ()))
+    bounded = Estimator(bundle).estimate(replicate_rows(joined.bounded, replicates))
     return Evaluation(
         model=bundle.name,
         model_sha256=bundle.sha256,
@@ -105,6 +109,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
         transformed=measure(forward(predicted, bundle.transform), forward(measured, bundle.transform))
         if has_transform
         else None,
+        bounds=check_estimates([a for a in bounded if isinstance(a, Estimate)], joined.bounds, bundle.calibrated_range),
     )
 
 
@@ -125,7 +130,8 @@ def held_out_only(joined: Joined, bundle: Bundle) -> Joined:
 
 def as_record(evaluation: Evaluation) -> dict[str, Any]:
     """Give an evaluation as flat JSON values: plain names for all estimates, then `inside_...` and `log10_...`."""
-    record = {k: v for k, v in vars(evaluation).items() if k not in ("all", "inside", "transformed")}
+    record = {k: v for k, v in vars(evaluation).items() if k not in ("all", "inside", "transformed", "bounds")}
+    record |= {f"bounds_{k}": v for k, v in vars(evaluation.bounds).items()}
     record |= evaluation.all.to_dict()
     for prefix, part in (("inside", evaluation.inside), (evaluation.transform, evaluation.transformed)):
         if part is not None:
@@ -168,6 +174,8 @@ def table(evaluation: Evaluation) -> str:
     lines += ["", metrics_table(columns)]
     if e.coverage is not None and e.stated_coverage is not None:
         lines += ["", f"{100 * e.coverage:.1f} % of the values lie in their {100 * e.stated_coverage:g} % interval"]
+    if e.bounds.total:
+        lines += ["", e.bounds.line()]
     return "\n".join(lines) + "\n"
 
 
@@ -181,7 +189,8 @@ def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
     def cell(value: float | int | None, digits: int) -> str:
         return "-" if value is None else f"{value:.{digits}f}" if digits else f"{value:.4g}"
 
-    lines = [f"{'':<8}" + "".join(f"{heading:>20}" for heading, _, _ in columns)]
+    widths = [max(20, len(heading) + 3) for heading, _, _ in columns]
+    lines = [f"{'':<8}" + "".join(f"{heading:>{w}}" for (heading, _, _), w in zip(columns, widths, strict=True))]
     for name, label, digits in (
         ("n", "n", 0),
         ("r2", "R2", 3),
@@ -195,5 +204,5 @@ def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
         for _, unit, metrics in columns:
             text = cell(getattr(metrics, name), digits)
             cells.append(f"{text} {unit}" if unit and name in ("rmse", "bias", "sep") else text)
-        lines.append(f"{label:<8}" + "".join(f"{text:>20}" for text in cells))
+        lines.append(f"{label:<8}" + "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True)))
     return "\n".join(line.rstrip() for line in lines)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..converters.models.errors import ConversionError
 from ..converters.models.parity import Parity, compare
-from ..converters.models.quantise import Quantisation, convert_apart
+from ..converters.models.quantise import QUANTISATIONS, convert_apart
+from ..converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
 from ..edge.bundle import Bundle, Golden
 from ..edge.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
 from ..edge.runtime import runtime_name
-from .dataset import prepare
+from .dataset import Prepared, prepare
+from .default_training import read_radial_network
 from .run import Run
 
 Floats = NDArray[np.float64]
@@ -27,6 +31,10 @@ DYNAMIC_TOLERANCE = 0.06
 """Relative: activations are quantised anew for each spectrum, and runtimes differ in how."""
 
 
+FORMATS: dict[str, tuple[str, ...]] = {"published": QUANTISATIONS, "default": RADIAL_QUANTISATIONS}
+"""Method -> formats that its network can be converted to, from small to large."""
+
+
 @dataclass(frozen=True, eq=False)
 class Exported:
     """A bundle, not yet written, and how it compares with the trained model."""
@@ -35,45 +43,96 @@ class Exported:
     parity: Parity
 
 
-def export_run(run: Run, quantisations: tuple[Quantisation, ...]) -> dict[Quantisation, Exported]:
-    """Convert a run's model, in one or several formats.
+@dataclass(frozen=True, eq=False)
+class ConvertedRun:
+    """A run's network in some formats.
 
-    Golden answers and parity come from this machine's TFLite runtime, by the way every estimate on a device takes.
+    Attributes:
+        models: format -> flatbuffer.
+        prepared: the rows that an export is held against.
+        answers: (rows,) of the trained network for these, in the transform's space.
+    """
+
+    models: dict[str, bytes]
+    prepared: Prepared
+    answers: Floats
+
+
+def convert_run(run: Run, quantisations: Sequence[str]) -> ConvertedRun:
+    """Convert a run's network.
 
     Raises:
-        ConversionError: TensorFlow could not convert the model.
-        ParityError: the device's path refuses a validation spectrum.
-        BundleError: this machine's runtime cannot load the converted model.
+        ConversionError: TensorFlow could not convert it; or no such format of this network.
     """
+    for name in quantisations:
+        if name not in FORMATS[run.method]:
+            raise ConversionError(
+                f"{run.folder}: a model of the {run.method} method has no {name} format; there are "
+                f"{', '.join(FORMATS[run.method])}"
+            )
     prepared = prepare(run.held_out, run.recipe)
+    if run.method == "default":
+        network = read_radial_network(run.model_path)
+        models = convert_radial_apart(
+            network.to_arrays(),
+            run.scaling,
+            run.transform,
+            quantisations,  # type: ignore[arg-type]
+            run.calibration_features,
+        )
+        answers = forward(network.predict(prepared.features), run.transform)
+        return ConvertedRun({str(name): model for name, model in models.items()}, prepared, answers)
     converted = convert_apart(
         run.model_path,
-        quantisations,
+        tuple(quantisations),  # type: ignore[arg-type]
         run.calibration_features,
         run.scaling.apply(prepared.features).astype(np.float32),
     )
-    exported = {}
-    for quantisation, model in converted.models.items():
-        bundle = Bundle(
-            model=model,
-            element=run.element,
-            unit=run.unit,
-            recipe=run.recipe,
-            scaling=run.scaling,
-            transform=run.transform,
-            calibrated_range=run.calibrated_range,
-            quantisation=quantisation,
-            simulated=run.simulated,
-            interval=run.interval,
-            domain=run.domain,
-            detection=run.detection,
-            replicates=run.replicates,
-        )
-        parity = compare(bundle, prepared.rows, run.held_out_measured, converted.keras_answers)
-        exported[quantisation] = Exported(
-            replace(bundle, golden=choose_golden(bundle, run), provenance=_provenance(run, parity)), parity
-        )
-    return exported
+    return ConvertedRun(
+        {str(name): model for name, model in converted.models.items()}, prepared, converted.keras_answers
+    )
+
+
+def bundle_of(run: Run, model: bytes, quantisation: str) -> Bundle:
+    """Put a converted network and a run's statistics together; golden answers and provenance are still missing."""
+    return Bundle(
+        model=model,
+        element=run.element,
+        unit=run.unit,
+        recipe=run.recipe,
+        scaling=run.scaling,
+        transform=run.transform,
+        calibrated_range=run.calibrated_range,
+        quantisation=quantisation,
+        simulated=run.simulated,
+        interval=run.interval,
+        domain=run.domain,
+        detection=run.detection,
+        replicates=run.replicates,
+    )
+
+
+def finish(run: Run, bundle: Bundle, converted: ConvertedRun) -> Exported:
+    """Hold a bundle against the trained network, and give it golden answers and its provenance.
+
+    Both come from this machine's TFLite runtime, by the way every estimate on a device takes.
+
+    Raises:
+        ParityError: the device's path refuses a spectrum that the model was made with.
+        BundleError: this machine's runtime cannot load the converted model.
+    """
+    parity = compare(bundle, converted.prepared.rows, run.held_out_measured, converted.answers, run.validated)
+    return Exported(replace(bundle, golden=choose_golden(bundle, run), provenance=_provenance(run, parity)), parity)
+
+
+def export_run(run: Run, quantisations: Sequence[str]) -> dict[str, Exported]:
+    """Convert a run's model, in one or several formats.
+
+    Raises:
+        ConversionError, ParityError, BundleError: see `convert_run` and `finish`.
+    """
+    converted = convert_run(run, quantisations)
+    return {name: finish(run, bundle_of(run, model, name), converted) for name, model in converted.models.items()}
 
 
 def choose_golden(bundle: Bundle, run: Run) -> Golden:
@@ -130,21 +189,10 @@ def golden_tolerance(expected: Floats, transform: Transform, quantisation: str, 
 
 def _provenance(run: Run, parity: Parity) -> dict[str, Any]:
     record = run.record
-    kept = (
-        "data",
-        "replicates",
-        "exclude_above",
-        "metrics",
-        "best_epoch",
-        "network",
-        "protocol",
-        "versions",
-        "weights_sha256",
-    )
+    kept = ("method", "parameters", "training", "data", "metrics", "comparison", "versions", "weights_sha256")
     return {
         "spectra": "simulated" if run.simulated else "measured",
         **{name: record[name] for name in kept},
-        "seed": record["protocol"]["seed"],
         "parity": parity.to_dict(),
         "training_samples": record["split"]["training"],
     }

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import os
+import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +19,8 @@ from numpy.typing import NDArray
 from .errors import TrainingDataError
 from .network import NetworkConfig, build_network, fold_target_scale
 from .tensorflow_setup import import_tensorflow
+
+CHECKPOINT_EVERY_S = 5.0
 
 Floats = NDArray[np.float64]
 
@@ -92,6 +101,7 @@ def fit(
     config: NetworkConfig,
     protocol: Protocol,
     progress: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
 ) -> Fitted:
     """Train a network.
 
@@ -102,10 +112,12 @@ def fit(
         config: of the network.
         protocol: of the training.
         progress: called after each epoch.
+        checkpoint: file that is written every few seconds, and from which an interrupted training with the same
+            arguments goes on; one of another training is overwritten.
 
     Returns:
         The network with the weights of its best epoch. The same arguments give the same weights on the same
-        machine.
+        machine, interrupted or not.
 
     Raises:
         TrainingDataError: the features are no spectrogram, or the loss became infinite.
@@ -144,7 +156,21 @@ def fit(
     train_step_in_graph, validate_in_graph = tf.function(train_step, reduce_retracing=True), tf.function(validate)
     history: list[Epoch] = []
     best_loss, best_epoch, best_weights = np.inf, 0, model.get_weights()
-    for number in range(1, protocol.epochs + 1):
+    optimiser.build(model.trainable_variables)
+    state = [*model.variables, *optimiser.variables]
+    key = _key(features, target, validation_features, validation_target, config, protocol)
+    saved_at = time.monotonic()
+    if checkpoint is not None and (found := read_checkpoint(checkpoint, key, state)) is not None:
+        history, best_weights = found
+        best_epoch = max(epoch.number for epoch in history if epoch.best)
+        best_loss = history[best_epoch - 1].validation_loss
+        for _ in history:
+            # The order of the rows goes on where it was.
+            for _ in batches:
+                pass
+    for number in range(len(history) + 1, protocol.epochs + 1):
+        if number - 1 - best_epoch >= protocol.patience:
+            break
         losses = [train_step_in_graph(x, y) for x, y in batches]
         validation_loss = float(validate_in_graph())
         if not np.isfinite(validation_loss):
@@ -153,13 +179,67 @@ def fit(
         if better:
             best_loss, best_epoch, best_weights = validation_loss, number, model.get_weights()
         history.append(Epoch(number, float(np.mean(losses)), validation_loss, better))
+        if checkpoint is not None and time.monotonic() - saved_at >= CHECKPOINT_EVERY_S:
+            write_checkpoint(checkpoint, key, state, history, best_weights)
+            saved_at = time.monotonic()
         progress(history[-1])
-        if number - best_epoch >= protocol.patience:
-            break
 
     model.set_weights(best_weights)
     fold_target_scale(model, mean, scale)
     return Fitted(model, tuple(history))
+
+
+def write_checkpoint(
+    path: Path, key: str, state: Sequence[Any], history: Sequence[Epoch], best_weights: Sequence[NDArray[Any]]
+) -> None:
+    """Write how far a training has come; an interruption while writing leaves the one before."""
+    packed = io.BytesIO()
+    np.savez(
+        packed,
+        key=np.array(key),
+        history=np.array([[e.number, e.training_loss, e.validation_loss, e.best] for e in history]),
+        **{f"state_{i}": np.asarray(variable) for i, variable in enumerate(state)},
+        **{f"best_{i}": weights for i, weights in enumerate(best_weights)},
+    )
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(packed.getvalue())
+    os.replace(partial, path)
+
+
+def read_checkpoint(path: Path, key: str, state: Sequence[Any]) -> tuple[list[Epoch], list[NDArray[Any]]] | None:
+    """Take a training up where it was interrupted.
+
+    Args:
+        path: of the checkpoint.
+        key: of this training; one of another is left alone.
+        state: variables, which get their values back.
+
+    Returns:
+        Epochs so far and weights of the best one; None if there is no checkpoint of this training.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            arrays = dict(found)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    if str(arrays.get("key")) != key:
+        return None
+    for i, variable in enumerate(state):
+        variable.assign(arrays[f"state_{i}"])
+    history = [Epoch(int(n), float(t), float(v), bool(best)) for n, t, v, best in arrays["history"]]
+    best_weights = [arrays[f"best_{i}"] for i in range(sum(name.startswith("best_") for name in arrays))]
+    return history, best_weights
+
+
+def _key(*parts: Any) -> str:
+    """Name a training by all that it depends on."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            digest.update(json.dumps(part.to_dict(), sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def predict(model: Any, features: NDArray[np.float32], batch_size: int = 256) -> Floats:

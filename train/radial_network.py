@@ -5,6 +5,7 @@ Reduced sets follow Schölkopf et al. 1999, IEEE Transactions on Neural Networks
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,6 +120,31 @@ class RadialNetwork:
                 f"linear_weights_{i}": branch.linear_weights,
             }
         return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> RadialNetwork:
+        """Read what `to_arrays` gave.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        low, high = (float(end) for end in arrays["range"])
+        count = sum(name.startswith("centres_") for name in arrays)
+        branches = tuple(
+            Branch(
+                Projection(arrays[f"projection_{i}"], arrays[f"offset_{i}"], arrays[f"factors_{i}"]),
+                arrays[f"centres_{i}"],
+                arrays[f"kernel_weights_{i}"],
+                arrays[f"linear_weights_{i}"],
+            )
+            for i in range(count)
+        )
+        backs = tuple(
+            Back(str(transform), low, high, float(first), float(second))  # type: ignore[arg-type]
+            for transform, (first, second) in zip(arrays["transforms"], arrays["corrections"], strict=True)
+        )
+        gammas = tuple(float(gamma) for gamma in arrays["gammas"])
+        return cls(branches, gammas, arrays["bias"], backs, arrays["shares"])
 
 
 def drop_idle_centres(branch: Branch) -> Branch:

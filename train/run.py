@@ -1,9 +1,10 @@
 """The run directory: what `stibium train` leaves behind and `stibium export` takes up.
 
 - run.json: settings, data, split, metrics, history, versions; hashes of the other two
-- model.keras: the network
-- arrays.npz: scaling, domain statistics, calibration rows, validation spectra with their values
+- model.keras or model.npz: the network, published or default
+- arrays.npz: scaling, domain statistics, calibration rows, and spectra with their values to hold an export against
 - report.html: for people; nothing is read back from it
+- fits.jsonl, training.npz: how far an interrupted training had come
 """
 
 from __future__ import annotations
@@ -26,15 +27,21 @@ from ..edge.bundle import pack_domain, unpack_domain, unpack_interval
 from ..edge.estimate import Transform
 from ..edge.preprocess import Recipe, Scaling
 from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats
+from ..edge.views import Views, preprocessing_from_dict
+from .bounds import check_bounds
+from .default_training import RadialModel
 from .errors import RunError
-from .training import Trained
+from .training import KerasModel, Trained
 
 Floats = NDArray[np.float64]
 
 FORMAT = "stibium run"
-VERSION = 2
-RUN, MODEL, ARRAYS, REPORT = "run.json", "model.keras", "arrays.npz", "report.html"
-_OURS = frozenset({RUN, MODEL, ARRAYS, REPORT, f".{RUN}.part"})
+VERSION = 3
+RUN, ARRAYS, REPORT = "run.json", "arrays.npz", "report.html"
+FITS, CHECKPOINT = "fits.jsonl", "training.npz"
+_MODELS = (KerasModel.file_name, RadialModel.file_name)
+_UNFINISHED = frozenset({FITS, CHECKPOINT, f".{CHECKPOINT}.part"})
+_OURS = frozenset({RUN, ARRAYS, REPORT, f".{RUN}.part", *_MODELS}) | _UNFINISHED
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +51,22 @@ class Run:
     Attributes:
         folder: where it lies.
         record: run.json.
+        method: "default" or "published".
         element, unit, recipe, scaling, transform, calibrated_range, interval, domain, detection, replicates,
             simulated: as in the bundle.
         calibration_features: (n, ...) scaled training rows, float32.
-        held_out: validation spectra; as float32, which is what parity is measured with.
+        held_out: spectra to hold an export against, as float32: those of validation, or of the calibration where all
+            samples were trained on.
         held_out_measured: (rows,) in the unit.
+        unseen_predicted, unseen_measured: see `training.Trained`.
     """
 
     folder: Path
     record: dict[str, Any]
+    method: str
     element: str
     unit: str
-    recipe: Recipe
+    recipe: Recipe | Views
     scaling: Scaling
     transform: Transform
     calibrated_range: tuple[float, float]
@@ -67,15 +78,24 @@ class Run:
     calibration_features: NDArray[np.float32]
     held_out: tuple[Spectrum, ...]
     held_out_measured: Floats
+    unseen_predicted: Floats
+    unseen_measured: Floats
 
     @property
     def model_path(self) -> Path:
-        """The Keras file."""
-        return self.folder / MODEL
+        """The network's file."""
+        return self.folder / str(self.record["model"])
+
+    @property
+    def validated(self) -> bool:
+        """True if `held_out` was not trained on."""
+        return bool(self.record["split"]["validation"])
 
 
 def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
     """Make a folder for a run, before hours of training are spent on it.
+
+    What an interrupted training left there stays, to be gone on with; with `force` it goes.
 
     Raises:
         RunError: it holds files, and `force` is not set or they are no run of ours; or it cannot be made.
@@ -88,8 +108,11 @@ def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
         raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
     if there - _OURS:
         raise RunError(f"{path}: holds other files ({sorted(there - _OURS)[0]}); name a new folder")
-    if there and not force:
+    if there - _UNFINISHED and not force:
         raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
+    if force:
+        for name in _UNFINISHED:
+            (path / name).unlink(missing_ok=True)
 
 
 def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]:
@@ -99,23 +122,26 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
         The content of run.json.
     """
     path = Path(folder)
-    for name in (RUN, REPORT):
+    for name in (RUN, REPORT, *_MODELS):
         (path / name).unlink(missing_ok=True)
-    trained.fitted.model.save(path / MODEL)
+    model = trained.model.file_name
+    trained.model.save(path / model)
     packed = io.BytesIO()
     np.savez_compressed(packed, **_arrays(trained))
     (path / ARRAYS).write_bytes(packed.getvalue())
     record = _record(trained) | {
-        "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (MODEL, ARRAYS)}
+        "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (model, ARRAYS)}
     }
     partial = path / f".{RUN}.part"
     partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(partial, path / RUN)
+    for name in _UNFINISHED:
+        (path / name).unlink(missing_ok=True)
     return record
 
 
 def _record(trained: Trained) -> dict[str, Any]:
-    settings, joined = trained.settings, trained.joined
+    joined = trained.joined
     low, high = trained.calibrated_range
     return {
         "format": FORMAT,
@@ -123,13 +149,13 @@ def _record(trained: Trained) -> dict[str, Any]:
         "element": joined.element,
         "unit": joined.unit,
         SIMULATED: joined.simulated,
-        "transform": settings.transform,
+        "method": trained.model.method,
+        "model": trained.model.file_name,
+        "parameters": trained.model.parameters,
+        "transform": trained.transform,
         "calibrated_range": [low, high],
-        "recipe": settings.recipe.to_dict(),
-        "replicates": settings.replicates,
-        "exclude_above": settings.exclude_above,
-        "network": settings.network.to_dict(),
-        "protocol": settings.protocol.to_dict(),
+        "recipe": trained.recipe.to_dict(),
+        "training": trained.record,
         "data": {
             "sha256": joined.sha256,
             "spectra": len(joined.spectra),
@@ -141,8 +167,9 @@ def _record(trained: Trained) -> dict[str, Any]:
             "excluded": list(joined.excluded),
         },
         "metrics": {name: metrics.to_dict() for name, metrics in trained.metrics.items()},
-        "best_epoch": trained.fitted.best_epoch,
-        "weights_sha256": trained.weights_sha256,
+        "comparison": _comparison(trained),
+        "bounds": None if (checked := check_bounds(trained)) is None else asdict(checked),
+        "weights_sha256": trained.model.weights_sha256(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("stibium", "tensorflow", "keras", "numpy", "scikit-learn")},
@@ -152,8 +179,17 @@ def _record(trained: Trained) -> dict[str, Any]:
         "detection": asdict(trained.detection) if trained.detection else None,
         "replicate_scatter": asdict(trained.replicates) if trained.replicates else None,
         "split": {"training": list(trained.training), "validation": list(trained.validation)},
-        "history": [[e.number, e.training_loss, e.validation_loss] for e in trained.fitted.history],
     }
+
+
+def _comparison(trained: Trained) -> dict[str, Any] | None:
+    if trained.comparison is None:
+        return None
+    figures = {
+        score.method: {name: {"mean": s.mean, "sd": s.sd} for name, s in score.metrics.items()}
+        for score in trained.comparison.scores
+    }
+    return {"folds": trained.comparison.folds, "methods": figures}
 
 
 def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
@@ -162,10 +198,12 @@ def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
         "scaling_scale": trained.scaling.scale,
         **pack_domain(trained.domain)[1],
         "calibration_features": trained.calibration_features,
-        "validation_measured": trained.held_out_measured,
-        "validation_predicted": trained.held_out_predicted,
-        "validation_sample": np.array([s.sample_id for s in trained.held_out]),
-        "validation_simulated": np.array([s.simulated for s in trained.held_out]),
+        "unseen_predicted": trained.unseen_predicted,
+        "unseen_measured": trained.unseen_measured,
+        "held_out_measured": trained.held_out_measured,
+        "held_out_predicted": trained.held_out_predicted,
+        "held_out_sample": np.array([s.sample_id for s in trained.held_out]),
+        "held_out_simulated": np.array([s.simulated for s in trained.held_out]),
     }
     grids: dict[tuple[bytes, tuple[float, ...], str], list[int]] = {}
     for i, s in enumerate(trained.held_out):
@@ -194,7 +232,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
             raise RunError(f"{path / RUN}: was not written by stibium train")
         if record["version"] != VERSION:
             raise RunError(f"{path}: run version {record['version']}; this program reads {VERSION}: train again")
-        contents = {name: (path / name).read_bytes() for name in (MODEL, ARRAYS)}
+        contents = {name: (path / name).read_bytes() for name in (str(record["model"]), ARRAYS)}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != record["files"][name]:
                 raise RunError(f"{path / name}: is not what run.json says; train again")
@@ -217,9 +255,10 @@ def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
     return Run(
         folder=path,
         record=record,
+        method=record["method"],
         element=record["element"],
         unit=record["unit"],
-        recipe=Recipe.from_dict(record["recipe"]),
+        recipe=preprocessing_from_dict(record["recipe"]),
         scaling=Scaling(arrays["scaling_offset"], arrays["scaling_scale"]),
         transform=record["transform"],
         calibrated_range=(record["calibrated_range"][0], record["calibrated_range"][1]),
@@ -230,12 +269,14 @@ def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
         simulated=record[SIMULATED],
         calibration_features=arrays["calibration_features"],
         held_out=_held_out(arrays),
-        held_out_measured=arrays["validation_measured"],
+        held_out_measured=arrays["held_out_measured"],
+        unseen_predicted=arrays["unseen_predicted"],
+        unseen_measured=arrays["unseen_measured"],
     )
 
 
 def _held_out(arrays: dict[str, NDArray[Any]]) -> tuple[Spectrum, ...]:
-    names, simulated = arrays["validation_sample"], arrays["validation_simulated"]
+    names, simulated = arrays["held_out_sample"], arrays["held_out_simulated"]
     spectra: dict[int, Spectrum] = {}
     g = 0
     while f"grid{g}_rows" in arrays:
@@ -245,7 +286,7 @@ def _held_out(arrays: dict[str, NDArray[Any]]) -> tuple[Spectrum, ...]:
                 values=values,
                 quantity=str(arrays[f"grid{g}_quantity"]),  # type: ignore[arg-type]
                 sample_id=str(names[row]),
-                source=f"validation {names[row]}",
+                source=f"sample {names[row]}",
                 splices_nm=tuple(arrays[f"grid{g}_splices_nm"].tolist()),
                 simulated=bool(simulated[row]),
             )

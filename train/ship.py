@@ -45,7 +45,8 @@ def make_run(folder: Path) -> tuple[Path, Path]:
     soils, run = folder / "soils", folder / "run"
     stibium("simulate", "--out", str(soils), "--samples", str(SAMPLES), "--as", "table")
     data = ("--spectra", str(soils / "spectra.csv.gz"), "--assays", str(soils / "assays.csv"))
-    stibium("train", *data, "--element", "Sb", "--out", str(run), "--patience", str(PATIENCE))
+    method = ("--method", "published", "--patience", str(PATIENCE), "--no-baselines")
+    stibium("train", *data, "--element", "Sb", "--out", str(run), *method)
     return soils, run
 
 

@@ -1,11 +1,12 @@
-"""From joined spectra and assays to a trained model with its statistics: what `stibium train` does."""
+"""From joined spectra and assays to a trained model with its statistics, and the published network's way there."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,19 @@ from ..converters.spectra.spectrum import Spectrum
 from ..edge.estimate import Refusal, Transform, forward, inverse
 from ..edge.preprocess import RECIPES, Recipe, Scaling, fit_scaling
 from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
+from ..edge.views import Views
 from .dataset import Joined, Replicates, prepare, replicate_rows
 from .detection import fit_detection
 from .errors import TrainingDataError
-from .fit import Epoch, Fitted, Protocol, fit, predict, split_samples
+from .fit import Epoch, Fitted, fit, predict, split_samples
+from .fit import Protocol as TrainingProtocol
 from .metrics import Metrics, measure
 from .network import NetworkConfig
 from .trust import fit_domain, fit_interval, fit_replicates
+
+if TYPE_CHECKING:
+    from .default_training import DefaultSettings
+    from .validation import Validation
 
 Floats = NDArray[np.float64]
 
@@ -46,8 +53,59 @@ class Settings:
     transform: Transform = "log10"
     replicates: Replicates = "average"
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    protocol: Protocol = field(default_factory=Protocol)
+    protocol: TrainingProtocol = field(default_factory=TrainingProtocol)
     exclude_above: float | None = None
+
+
+class TrainedModel(Protocol):
+    """What a trained network can do, whichever it is."""
+
+    method: ClassVar[str]
+    """The name that `stibium train --method` knows it by."""
+    file_name: ClassVar[str]
+    """Of its file in a run directory."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it holds."""
+
+    def answer(self, features: Floats, scaling: Scaling) -> Floats:
+        """Answer (n,) in the transform's space, for (n, ...) features that are not scaled yet."""
+
+    def save(self, path: Path) -> None:
+        """Write it down."""
+
+    def weights_sha256(self) -> str:
+        """Hash of its weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class KerasModel:
+    """The published network, trained; see `TrainedModel`."""
+
+    fitted: Fitted
+    method: ClassVar[str] = "published"
+    file_name: ClassVar[str] = "model.keras"
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it holds."""
+        return int(self.fitted.model.count_params())
+
+    def answer(self, features: Floats, scaling: Scaling) -> Floats:
+        """Answer (n,) in the transform's space, for (n, frames, bins, 1) features that are not scaled yet."""
+        return predict(self.fitted.model, scaling.apply(features).astype(np.float32))
+
+    def save(self, path: Path) -> None:
+        """Write it down."""
+        self.fitted.model.save(path)
+
+    def weights_sha256(self) -> str:
+        """Hash of its weights."""
+        digest = hashlib.sha256()
+        for weights in self.fitted.model.get_weights():
+            digest.update(np.ascontiguousarray(weights).tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,26 +113,35 @@ class Trained:
     """A trained model and all that a bundle says about it.
 
     Attributes:
+        model: the network.
         settings, joined: what it came from.
-        fitted: network and history.
+        recipe: preprocessing; its features are the network's input.
+        transform: space that the network answers in.
         scaling: of the features, fitted to the training rows.
         calibrated_range: lowest and highest training value, in the element's unit.
         domain: of the training samples' single measurements, which scatter more than their means.
-        interval, replicates: from the validation samples' single measurements.
-        detection: from the validation rows; of amounts per amount only.
-        training, validation: names of the samples.
-        metrics: "training" and "validation" in the unit, "... (log10)" in the transform's space if there is one;
-            of the rows that were trained on, answers kept within the calibrated range.
-        weights_sha256: of the network's weights.
+        interval, detection, replicates: from predictions of samples that the model had not seen.
+        training: names of the samples.
+        validation: names of those that were held back from it; () where all are trained on and a cross-validation
+            says how good it is.
+        metrics: "training", and "validation" or "cross-validation", in the unit; "... (log10)" in the transform's space
+            if there is one; answers kept within the calibrated range.
         calibration_features: up to 500 scaled training rows, float32.
-        held_out: the validation rows.
+        held_out: rows that an export is held against: the validation rows, or calibration rows where there are none.
         held_out_measured, held_out_predicted: (rows,) in the unit.
         refused: rows that the recipe could not take.
+        unseen_predicted: (repeats, n) what was said of samples that had been left out, in the unit; not a number where
+            a repeat left one in.
+        unseen_measured: (n,) the laboratory's values for these.
+        comparison: the model and baselines on the same folds, if that was asked for.
+        record: what a run says of the way it was made, as JSON values.
     """
 
-    settings: Settings
+    model: TrainedModel
+    settings: Settings | DefaultSettings
     joined: Joined
-    fitted: Fitted
+    recipe: Recipe | Views
+    transform: Transform
     scaling: Scaling
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
@@ -84,12 +151,19 @@ class Trained:
     training: tuple[str, ...]
     validation: tuple[str, ...]
     metrics: dict[str, Metrics]
-    weights_sha256: str
     calibration_features: NDArray[np.float32]
     held_out: tuple[Spectrum, ...]
     held_out_measured: Floats
     held_out_predicted: Floats
     refused: tuple[Refusal, ...]
+    unseen_predicted: Floats
+    unseen_measured: Floats
+    comparison: Validation | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def answer(self, features: Floats) -> Floats:
+        """Answer (n,) in the transform's space, for features as the recipe gives them."""
+        return self.model.answer(features, self.scaling)
 
 
 def check_target(joined: Joined, transform: Transform) -> None:
@@ -116,13 +190,19 @@ def check_target(joined: Joined, transform: Transform) -> None:
         )
 
 
-def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], None] = lambda epoch: None) -> Trained:
-    """Train a model.
+def train_model(
+    joined: Joined,
+    settings: Settings,
+    progress: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Train the published network.
 
     Args:
         joined: spectra and values.
         settings: what is asked for.
         progress: called after each epoch.
+        checkpoint: see `fit.fit`.
 
     Raises:
         TrainingDataError: data that no model can be trained on; the line says why.
@@ -147,7 +227,7 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
         )
     if np.ptp(fitting.spectra, axis=0).max() == 0:
         raise TrainingDataError("the training spectra are all the same; are they copies of one file?")
-    scaling = _as_stored(fit_scaling(fitting.features, per="global"))
+    scaling = as_stored(fit_scaling(fitting.features, per="global"))
 
     def scaled(features: Floats) -> NDArray[np.float32]:
         return scaling.apply(features).astype(np.float32)
@@ -161,6 +241,7 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
         settings.network,
         settings.protocol,
         progress,
+        checkpoint,
     )
 
     low, high = float(target.min()), float(target.max())
@@ -174,7 +255,7 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
             metrics[f"{name} ({transform})"] = measure(
                 forward(predicted[name], transform), forward(measured, transform)
             )
-    domain = fit_domain(single_training.reflectance, single_training.wavelengths_nm, single_training.samples).stats
+    domain = fit_domain(single_training.reflectance, single_training.judged_nm, single_training.samples).stats
     single_outputs = predict(fitted.model, scaled(single.features))
     interval = fit_interval(
         single_outputs,
@@ -185,9 +266,11 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
         residuals_of="validation predictions, somewhat optimistic since they also decided when training stopped,",
     )
     return Trained(
+        model=KerasModel(fitted),
         settings=settings,
         joined=joined,
-        fitted=fitted,
+        recipe=settings.recipe,
+        transform=transform,
         scaling=scaling,
         calibrated_range=(low, high),
         interval=interval,
@@ -197,29 +280,32 @@ def train_model(joined: Joined, settings: Settings, progress: Callable[[Epoch], 
         training=tuple(training),
         validation=tuple(validation),
         metrics=metrics,
-        weights_sha256=_weights_sha256(fitted.model),
-        calibration_features=scaled(fitting.features[_spread(target, CALIBRATION_ROWS)]),
+        calibration_features=scaled(fitting.features[evenly_by_grade(target, CALIBRATION_ROWS)]),
         held_out=holding.rows,
         held_out_measured=held_out_target,
         held_out_predicted=predicted["validation"],
         refused=fitting.refused + holding.refused,
+        unseen_predicted=predicted["validation"][None],
+        unseen_measured=held_out_target,
+        record={
+            "replicates": settings.replicates,
+            "exclude_above": settings.exclude_above,
+            "network": settings.network.to_dict(),
+            "protocol": settings.protocol.to_dict(),
+            "seed": settings.protocol.seed,
+            "best_epoch": fitted.best_epoch,
+            "history": [[e.number, e.training_loss, e.validation_loss] for e in fitted.history],
+        },
     )
 
 
-def _as_stored(scaling: Scaling) -> Scaling:
-    # A bundle keeps single precision; training must see what the device will.
+def as_stored(scaling: Scaling) -> Scaling:
+    """Round as a bundle does, which keeps single precision: training must see what the device will."""
     return Scaling(*(a.astype(np.float32).astype(np.float64) for a in (scaling.offset, scaling.scale)))
 
 
-def _spread(target: Floats, most: int) -> NDArray[np.intp]:
+def evenly_by_grade(target: Floats, most: int) -> NDArray[np.intp]:
     """Choose at most `most` rows evenly from lowest to highest, both ends included."""
     order = np.argsort(target, kind="stable")
     at = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(np.intp))
     return np.asarray(order[at])
-
-
-def _weights_sha256(model: Any) -> str:
-    digest = hashlib.sha256()
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.hexdigest()

@@ -37,6 +37,20 @@ def validation_table(validation: Validation) -> str:
     return "\n".join(lines)
 
 
+def comparison_table(validation: Validation) -> str:
+    """Lay the figures over all grades out, a method a line."""
+    rows = [("", *(label for label, _, _ in ROWS))]
+    rows += [
+        (score.method, *(_cell(score.metrics[key], digits) for _, key, digits in ROWS)) for score in validation.scores
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [f"On the same folds ({validation.folds}):"]
+    for row in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
+    return "\n".join(lines)
+
+
 def _range(of_class: ClassError) -> str:
     if of_class.low is None:
         return "all" if of_class.high is None else f"below {of_class.high:.4g}"

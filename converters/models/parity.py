@@ -34,6 +34,7 @@ class Parity:
         float_rmse, exported_rmse: against the laboratory values.
         rmse_of_difference, largest_difference: between the two models' answers.
         distinct_answers: how many different values the exported model gives to these spectra.
+        unseen: True if the model was not trained on these spectra.
     """
 
     n: int
@@ -43,6 +44,7 @@ class Parity:
     rmse_of_difference: float
     largest_difference: float
     distinct_answers: int
+    unseen: bool = True
 
     @property
     def added(self) -> float:
@@ -70,9 +72,10 @@ class Parity:
             text = f"  {name:<34}{value:>12.4g} {self.unit}"
             return text if share is None else f"{text:<56}{100 * share:>+9.2f} % of the model's RMSE"
 
+        rows = "validation" if self.unseen else "calibration"
         return "\n".join(
             [
-                f"Parity on {self.n} validation spectra, trained model against exported file in this device's runtime",
+                f"Parity on {self.n} {rows} spectra, trained model against exported file in this device's runtime",
                 line("RMSE, trained model", self.float_rmse),
                 line("RMSE, exported file", self.exported_rmse),
                 line("RMSE added", self.exported_rmse - self.float_rmse, self.added),
@@ -83,25 +86,41 @@ class Parity:
         )
 
 
-def compare(bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats, keras_outputs: Floats) -> Parity:
-    """Run spectra through a bundle in this device's runtime, by the way every estimate takes.
-
-    Args:
-        bundle: as it would be written.
-        spectra: n.
-        measured: (n,) laboratory values, in the unit.
-        keras_outputs: (n,) what the Keras model answered, in the transform's space.
+def device_answers(bundle: Bundle, spectra: Sequence[Spectrum]) -> Floats:
+    """Estimate (n,) values in the unit in this device's runtime, by the way every estimate takes.
 
     Raises:
-        ParityError: the device refuses a spectrum that the model was validated on.
+        ParityError: the device refuses a spectrum that the model was made with.
     """
     exported = []
     for spectrum, answer in zip(spectra, Estimator(bundle).estimate(spectra), strict=True):
         if not isinstance(answer, Estimate):
             raise ParityError(f"{spectrum.source}: the exported model refuses it: {answer.reason}")
         exported.append(answer.value)
-    device = np.array(exported)
-    trained = np.clip(inverse(keras_outputs, bundle.transform), *bundle.calibrated_range)
+    return np.array(exported)
+
+
+def trained_answers(bundle: Bundle, outputs: Floats) -> Floats:
+    """Give (n,) values in the unit for what the trained network answered in the transform's space."""
+    return np.clip(inverse(outputs, bundle.transform), *bundle.calibrated_range)
+
+
+def compare(
+    bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats, outputs: Floats, unseen: bool = True
+) -> Parity:
+    """Run spectra through a bundle in this device's runtime, by the way every estimate takes.
+
+    Args:
+        bundle: as it would be written.
+        spectra: n.
+        measured: (n,) laboratory values, in the unit.
+        outputs: (n,) what the trained network answered, in the transform's space.
+        unseen: whether it was not trained on these spectra.
+
+    Raises:
+        ParityError: the device refuses a spectrum that the model was made with.
+    """
+    device, trained = device_answers(bundle, spectra), trained_answers(bundle, outputs)
     return Parity(
         n=len(device),
         unit=bundle.unit,
@@ -110,6 +129,7 @@ def compare(bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats, keras
         rmse_of_difference=_rmse(device - trained),
         largest_difference=float(np.abs(device - trained).max()),
         distinct_answers=int(np.unique(device).size),
+        unseen=unseen,
     )
 
 

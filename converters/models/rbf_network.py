@@ -1,6 +1,6 @@
-"""A network of radial units, given as arrays -> `.tflite`, in float32 or float16.
+"""A network of radial units, given as arrays -> `.tflite`, in float32, float16 or int8.
 
-Eight bits do not suffice for it: the weights of radial units are large and cancel, and a distance in 8 bits tells near
+Eight bits hardly suffice for it: the weights of radial units are large and cancel, and a distance in 8 bits tells near
 from far only. The float16 file holds these weights as the sum of two halves, so that they keep 22 bits.
 
 As in `quantise`, TensorFlow runs in a process of its own.
@@ -26,7 +26,7 @@ from .errors import ConversionError
 Arrays = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
 
-RadialQuantisation = Literal["float16", "float32"]
+RadialQuantisation = Literal["int8", "float16", "float32"]
 RADIAL_QUANTISATIONS: tuple[RadialQuantisation, ...] = get_args(RadialQuantisation)
 
 LARGEST_WEIGHT = 1024.0
@@ -39,7 +39,11 @@ LOW_HALF = 2048.0
 
 
 def convert_radial_apart(
-    arrays: Arrays, scaling: Scaling, transform: Transform, quantisations: Sequence[RadialQuantisation]
+    arrays: Arrays,
+    scaling: Scaling,
+    transform: Transform,
+    quantisations: Sequence[RadialQuantisation],
+    calibration: NDArray[np.float32] | None = None,
 ) -> dict[RadialQuantisation, bytes]:
     """Convert in a process of its own.
 
@@ -51,6 +55,7 @@ def convert_radial_apart(
         scaling: of the features of all views, side by side; the file takes scaled features.
         transform: the space that the file is to answer in, see `edge.estimate.inverse`.
         quantisations: formats wanted.
+        calibration: (n, features) scaled features as in training, from which int8 takes its ranges.
 
     Returns:
         Format -> flatbuffer, which takes one row at a time.
@@ -60,8 +65,10 @@ def convert_radial_apart(
     """
     bands = sum(len(value) for name, value in arrays.items() if name.startswith("linear_weights_"))
     with tempfile.TemporaryDirectory(prefix="stibium-") as folder:
-        job = {"scaling_offset": scaling.offset, "scaling_scale": scaling.scale}
+        job: dict[str, NDArray[Any]] = {"scaling_offset": scaling.offset, "scaling_scale": scaling.scale}
         job = {name: np.broadcast_to(value, (bands,)) for name, value in job.items()}
+        if calibration is not None:
+            job["calibration"] = calibration
         np.savez(Path(folder) / "job.npz", **arrays, **job)
         done = subprocess.run(
             [sys.executable, "-m", __name__, folder, transform, *quantisations],
@@ -79,7 +86,13 @@ def convert_radial_apart(
         return {name: (Path(folder) / f"{name}.tflite").read_bytes() for name in quantisations}
 
 
-def convert_radial(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation: RadialQuantisation) -> bytes:
+def convert_radial(
+    arrays: Arrays,
+    scaling: Scaling,
+    transform: Transform,
+    quantisation: RadialQuantisation,
+    calibration: NDArray[np.float32] | None = None,
+) -> bytes:
     """Convert in this process, which needs TensorFlow; see `convert_radial_apart`."""
     import tensorflow as tf
 
@@ -88,6 +101,12 @@ def convert_radial(arrays: Arrays, scaling: Scaling, transform: Transform, quant
     if quantisation == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
+    if quantisation == "int8":
+        rows = np.empty((0, 0), np.float32) if calibration is None else calibration
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([rows[i : i + 1]] for i in range(len(rows)))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
 
 
@@ -195,8 +214,9 @@ def _main(folder: str, transform: Transform, *quantisations: RadialQuantisation)
     with np.load(Path(folder) / "job.npz", allow_pickle=False) as job:
         arrays = dict(job)
     scaling = Scaling(arrays.pop("scaling_offset"), arrays.pop("scaling_scale"))
+    calibration = arrays.pop("calibration", None)
     for name in quantisations:
-        (Path(folder) / f"{name}.tflite").write_bytes(convert_radial(arrays, scaling, transform, name))
+        (Path(folder) / f"{name}.tflite").write_bytes(convert_radial(arrays, scaling, transform, name, calibration))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ DEVICE_COMMANDS = {
     "watch": "watch:watch",
     "listen": "listen:listen",
     "probe": "probe:probe",
+    "log": "log:log",
+    "reprocess": "reprocess:reprocess",
     "convert": "convert:convert",
     "info": "bundle:info",
     "check": "bundle:check",

@@ -301,7 +301,7 @@ def _write_asd_files(spectra: Iterator[Spectrum], folder: str, tally: _Tally) ->
     os.makedirs(folder, exist_ok=True)
     written: set[str] = set()
     for spectrum in spectra:
-        name = _asd_name(spectrum, written)
+        name = asd_file_name(spectrum, written)
         written.add(name.lower())
         _write_asd(write_asd, os.path.join(folder, name), spectrum, tally)
 
@@ -317,7 +317,7 @@ def _write_asd(write_asd: Any, path: str, spectrum: Spectrum, tally: _Tally) -> 
         tally.refuse(f"{spectrum.source}: {spectrum.sample_id}: {reason}")
 
 
-def _asd_name(spectrum: Spectrum, taken: set[str]) -> str:
+def asd_file_name(spectrum: Spectrum, taken: set[str]) -> str:
     """Name a file as RS3 does, by sample and five digits, so that reading it gives the sample again."""
     from ...converters.spectra.asd import sample_and_measurement
 

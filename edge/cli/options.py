@@ -55,10 +55,14 @@ def load_bundle(model: str | None) -> Bundle:
 
 @contextmanager
 def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None) -> Iterator[Engine]:
-    """Load the model, open the log, and close it again at the end."""
+    """Load the model, open the log, say if its disk is nearly full, and close it again at the end."""
     from ..estimate import Estimator
     from ..log import Log
 
     estimator = Estimator(bundle)
-    with Log(log if log is not None else default_log_path(), bundle.name, bundle.sha256) as opened:
+    path = log if log is not None else default_log_path()
+    with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
+        notice = opened.room().notice
+        if notice:
+            click.echo(f"stibium: {notice}", err=True)
         yield Engine(estimator, opened)

@@ -57,7 +57,7 @@ def predict_at_face(
         _ask(bundle, known)
     gathered = [known.get(v.name, unknown(v)) for v in variables]
     answer = answer_at_face(bundle, sample, gathered, simulated)
-    with Log(path, bundle.name, bundle.sha256) as opened:
+    with Log(path) as opened:
         store_call(opened, bundle, answer, gathered, remarks)
     if out_format == "table":
         _show(bundle, answer, gathered, remarks)

@@ -86,17 +86,18 @@ def from_probe(variable: Variable, estimate: ProbeEstimate, highest: float) -> K
     """Take the probe's estimate as the range that its interval is.
 
     `< LOD` and `<` may be anything from zero to the interval's upper end; `>` anything from its lower end to the
-    highest value in the training.
+    highest value in the training. An end that was cut off at the probe's calibrated range is no end: it may be
+    anything beyond.
     """
     low = estimate.value if estimate.low is None else estimate.low
     high = estimate.value if estimate.high is None else estimate.high
     interval = "no interval" if estimate.low is None else f"{100 * (estimate.coverage or 0):g} % interval"
     source = f"probe, estimate {estimate.id} of {estimate.model}, {interval}"
+    if estimate.bound == ">" or estimate.open_above:
+        high = max(high, highest)
     if estimate.bound in ("<", "< LOD"):
         return Known(variable, high / 2, 0.0, high, BELOW, source)
-    if estimate.bound == ">":
-        return Known(variable, estimate.value, low, max(high, highest), EXACT, source)
-    return Known(variable, estimate.value, low, high, EXACT, source)
+    return Known(variable, estimate.value, 0.0 if estimate.open_below else low, high, EXACT, source)
 
 
 def answer_at_face(bundle: OreBundle, sample: str, known: Sequence[Known], simulated: bool = False) -> Answer:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import LogError
-from ..log import APPLICATION_ID, BUSY_S
+from ..log_read import open_for_reading
+
+_SOILS = ("sample", "duplicate")
+
+_ESTIMATES = (
+    "SELECT e.id, e.element, e.unit, e.value, e.bound, e.low, e.high, e.coverage, m.name, e.simulated,"
+    " m.calibrated_low, m.calibrated_high, e.verdict, e.reason, r.sample_kind, r.id, r.stored_at"
+    " FROM readings r JOIN estimates e ON e.reading_id = r.id JOIN models m ON m.id = e.model_id"
+    " WHERE r.sample_id = ? ORDER BY r.id DESC, e.id DESC"
+)
+_LAST_REFUSAL = (
+    "SELECT reason FROM refusals WHERE sample_id = ?"
+    " AND (reading_id > ? OR (reading_id IS NULL AND stored_at > ?)) ORDER BY id DESC LIMIT 1"
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class ProbeEstimate:
         coverage: of the interval.
         model: name of the probe's model.
         simulated: True if that model or the spectrum is simulated.
+        open_below, open_above: True if that end of the interval was cut off at the calibrated range, and says nothing.
     """
 
     id: int
@@ -38,6 +49,8 @@ class ProbeEstimate:
     coverage: float | None
     model: str
     simulated: bool
+    open_below: bool
+    open_above: bool
 
 
 def latest_estimates(
@@ -45,46 +58,55 @@ def latest_estimates(
 ) -> tuple[dict[str, ProbeEstimate], tuple[str, ...]]:
     """Give the latest usable estimate of each element for a sample, and remarks on what was not used.
 
-    An estimate outside its calibration, or whose model cannot tell, is not used; an older one that is usable is.
+    The latest is that of the newest reading, and of that the one made last. An estimate outside its calibration, or
+    whose model cannot tell, is not used; an older one that is usable is. Nor is one of a blank or a reference soil.
 
     Raises:
         LogError: the file is no log of readings, or cannot be read.
     """
     if not log.exists():
         return {}, (f"no log at {log}: nothing from the probe",)
-    try:
-        with closing(sqlite3.connect(f"{log.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as db:
-            (application,) = db.execute("PRAGMA application_id").fetchone()
-            if application != APPLICATION_ID:
-                raise LogError(f"{log}: a database of another program; name the log of readings with --log")
-            rows = db.execute(
-                "SELECT e.id, e.element, e.unit, e.value, e.bound, e.low, e.high, e.coverage, m.name, e.simulated,"
-                " e.verdict, e.reason, r.stored_at FROM estimates e JOIN readings r ON r.id = e.reading_id"
-                " JOIN models m ON m.id = e.model_id WHERE r.sample_id = ? ORDER BY e.id DESC",
-                (sample,),
-            ).fetchall()
-            refusal = db.execute(
-                "SELECT reason, stored_at FROM refusals WHERE sample_id = ? ORDER BY id DESC LIMIT 1", (sample,)
-            ).fetchone()
-    except sqlite3.Error as error:
-        raise LogError(f"{log}: the log cannot be read: {error}; name another with --log") from error
-    wanted, found, remarks = set(elements), {}, []
-    for element in sorted(wanted & {row[1] for row in rows}):
+    with open_for_reading(log) as db:
+        rows = db.execute(_ESTIMATES, (sample,)).fetchall()
+        newest = (rows[0][15], rows[0][16]) if rows else (0, "")
+        refusal = db.execute(_LAST_REFUSAL, (sample, *newest)).fetchone()
+    found: dict[str, ProbeEstimate] = {}
+    remarks = []
+    for element in sorted(set(elements) & {row[1] for row in rows}):
         for row in (row for row in rows if row[1] == element):
-            verdict, reason = row[10], row[11]
-            if verdict == "inside":
+            why = _why_not(*row[12:15])
+            if not why:
                 found[element] = _estimate(row)
                 break
-            why = reason or ("outside its calibration" if verdict == "outside" else "its model cannot tell")
             remarks.append(f"an estimate of {element} is not used: {why}")
-    newest = max((row[12] for row in rows), default="")
-    if refusal is not None and refusal[1] > newest:
+    if refusal is not None:
         remarks.append(f"the last measurement of {sample} was refused: {refusal[0]}")
     if not rows:
         remarks.append(f"no estimate of {sample} in the log")
     return found, tuple(remarks)
 
 
+def _why_not(verdict: str, reason: str, sample_kind: str) -> str:
+    if sample_kind not in _SOILS:
+        return f"it is of a {sample_kind}"
+    if verdict == "inside":
+        return ""
+    return reason or ("outside its calibration" if verdict == "outside" else "its model cannot tell")
+
+
 def _estimate(row: tuple[Any, ...]) -> ProbeEstimate:
-    number, element, unit, value, bound, low, high, coverage, model, simulated = row[:10]
-    return ProbeEstimate(number, element, unit, value, bound, low, high, coverage, model, bool(simulated))
+    number, element, unit, value, bound, low, high, coverage, model, simulated, lowest, highest = row[:12]
+    return ProbeEstimate(
+        id=number,
+        element=element,
+        unit=unit,
+        value=value,
+        bound=bound,
+        low=low,
+        high=high,
+        coverage=coverage,
+        model=model,
+        simulated=bool(simulated),
+        open_below=low is not None and lowest is not None and low <= lowest,
+        open_above=high is not None and highest is not None and high >= highest,
+    )

@@ -43,7 +43,8 @@ class OreReport:
         self._bundle = bundle
         self._explain = explain
         self._begun = False
-        self._csv = csv.DictWriter(out, FIELDS, lineterminator="\n") if out_format == "csv" else None
+        self._csv = csv.writer(out, lineterminator="\n") if out_format == "csv" else None
+        self._of_model = _of_model(bundle)
         self._width = 0
         self.decisions: Counter[str] = Counter()
         self.refused = 0
@@ -55,7 +56,7 @@ class OreReport:
         if self._format == "table":
             self._table(answers, refused)
         else:
-            records = [ore_record(a, self._bundle) for a in answers] + [self._refusal(r) for r in refused]
+            records = [self._record(a) for a in answers] + [self._refusal(r) for r in refused]
             self._records(records)
         self._begun = True
 
@@ -69,15 +70,19 @@ class OreReport:
             self._out.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
             return
         if not self._begun:
-            self._csv.writeheader()
+            self._csv.writerow(FIELDS)
         for record in records:
-            flat = {"flags": "; ".join(record["flags"]), "contributions": json.dumps(record["contributions"])}
-            self._csv.writerow(record | flat)
+            record["flags"] = "; ".join(record["flags"])
+            record["contributions"] = json.dumps(record["contributions"]) if record["contributions"] else ""
+        self._csv.writerows([record[field] for field in FIELDS] for record in records)
+
+    def _record(self, answer: Answer) -> dict[str, Any]:
+        return ore_record(answer, self._bundle.threshold) | self._of_model
 
     def _refusal(self, row: RefusedRow) -> dict[str, Any]:
         plain: dict[str, Any] = dict.fromkeys(FIELDS)
         known = {"status": "refused", "id": row.id, "reason": row.reason, "flags": [], "contributions": {}}
-        return plain | known | _of_model(self._bundle)
+        return plain | known | self._of_model
 
     def _table(self, answers: Sequence[Answer], refused: Sequence[RefusedRow]) -> None:
         if not self._begun:
@@ -101,15 +106,15 @@ def simulated_note(bundle: OreBundle) -> str:
     return f"{what}: it says nothing about real ground." if bundle.simulated else f"{what}."
 
 
-def ore_record(answer: Answer, bundle: OreBundle) -> dict[str, Any]:
-    """Give an answer as plain values under the names of `FIELDS`."""
+def ore_record(answer: Answer, threshold: float) -> dict[str, Any]:
+    """Give an answer as plain values under the names of `FIELDS`, but for the model's own."""
     return {
         "status": "answer",
         "id": answer.id,
         "probability": round(answer.probability, 6),
         "low": None if answer.low is None else round(answer.low, 6),
         "high": None if answer.high is None else round(answer.high, 6),
-        "threshold": round(bundle.threshold, 6),
+        "threshold": round(threshold, 6),
         "decision": answer.decision,
         "reason": answer.reason,
         "leading": in_words(answer.contributions),
@@ -117,7 +122,6 @@ def ore_record(answer: Answer, bundle: OreBundle) -> dict[str, Any]:
         "base": None if answer.base is None else float(f"{answer.base:.6g}"),
         "flags": list(answer.flags),
         "simulated": answer.simulated,
-        **_of_model(bundle),
     }
 
 

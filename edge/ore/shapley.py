@@ -23,8 +23,9 @@ from .trees import Trees
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-GROUP_EDGES = 1 << 14
+GROUP_EDGES = 1 << 15
 """Edges of the trees that are worked on together: their arrays stay in the cache."""
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +99,11 @@ class _Group:
             who = players[trees.feature[up]].astype(np.intp)
             before = last_edge[inner, who]
             below = np.concatenate([trees.left[up], trees.left[up] + 1]).astype(np.intp)
-            shares = trees.cover[below] / np.tile(trees.cover[up], 2)
+            cover = np.maximum(trees.cover[up], _NOTHING)
+            # A way that no training row went has a share, too, of nearly nothing: it is divided by.
+            shares = np.maximum(trees.cover[below] / np.tile(cover, 2), _NOTHING)
             all_z = np.concatenate(z)
-            z.append(np.tile(all_z[before], 2) * shares)
+            z.append(np.maximum(np.tile(all_z[before], 2) * shares, _NOTHING))
             level = slice(made, made + below.size)
             self._levels.append(_Level(level, edge[inner], before[:repeats], slice(repeated, repeated + repeats)))
             played.append(np.tile(np.concatenate(played)[edge[inner]] + (before == 0), 2))

@@ -14,8 +14,8 @@ from .answer import Answer
 from .bundle import OreBundle
 from .face import Known
 
-TABLE = """
-CREATE TABLE IF NOT EXISTS ore_calls (
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS ore_calls (
     id INTEGER PRIMARY KEY,
     stored_at TEXT NOT NULL,              -- this device's clock, UTC
     software TEXT NOT NULL,
@@ -31,8 +31,14 @@ CREATE TABLE IF NOT EXISTS ore_calls (
     inputs TEXT NOT NULL,                 -- JSON: variable -> value, low, high, in words, source
     contributions TEXT NOT NULL,          -- JSON: variable -> amount; with base the model's sum
     simulated INTEGER NOT NULL
+)""",
+    "CREATE INDEX IF NOT EXISTS ore_calls_by_sample ON ore_calls(sample_id)",
+    "CREATE TRIGGER IF NOT EXISTS ore_calls_are_not_deleted BEFORE DELETE ON ore_calls"
+    " BEGIN SELECT RAISE(ABORT, 'nothing is deleted from the log'); END",
+    "CREATE TRIGGER IF NOT EXISTS ore_calls_are_not_changed BEFORE UPDATE ON ore_calls"
+    " BEGIN SELECT RAISE(ABORT, 'nothing in the log is changed'); END",
 )
-"""
+"""Made at the first call; a log without them has had none."""
 
 
 def store_call(log: Log, bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Sequence[str]) -> None:
@@ -72,7 +78,8 @@ def store_call(log: Log, bundle: OreBundle, answer: Answer, known: Sequence[Know
     )
 
     def write(db: sqlite3.Connection) -> None:
-        db.execute(TABLE)
+        for statement in TABLES:
+            db.execute(statement)
         db.execute(
             "INSERT INTO ore_calls(stored_at, software, model, model_sha256, scenario, sample_id, probability, low,"
             " high, threshold, decision, reason, flags, inputs, contributions, simulated)"

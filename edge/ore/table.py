@@ -11,6 +11,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,9 +29,12 @@ CHUNK = 2048
 BELOW, EXACT, ABOVE = -1, 0, 1
 ORE, GANGUE = 1, 0
 DELIMITERS = ",;\t"
+_PLAIN = re.compile(r"[0-9]{1,30}(?:\.[0-9]{0,30})?").fullmatch
+"""Most assays; a match is cheaper than an exception for those that are not."""
 
 Cell = tuple[float, int]
 ReadCell = Callable[[str], Cell]
+Row = tuple[int, list[str]]
 
 
 @dataclass(frozen=True)
@@ -207,8 +211,12 @@ def _pieces(
     label_codes = _label_codes(columns) if labelled else {}
     reader = csv.reader(text, delimiter=delimiter)
     simulated = any(says_simulated(line.lstrip("#")) for line in comments)
-    piece = _Piece()
-    rows = 0
+
+    def piece(rows: list[Row]) -> Blocks:
+        return _blocks(rows, source, columns, layout, label_codes, strict, simulated)
+
+    rows: list[Row] = []
+    found = False
     while True:
         try:
             fields = next(reader, None)
@@ -216,68 +224,94 @@ def _pieces(
             raise BlockTableError(f"{source}:{skipped + reader.line_num}: damaged row ({error})") from None
         if fields is None:
             break
-        if not any(field.strip() for field in fields):
-            continue
-        rows += 1
-        line = skipped + reader.line_num
-        try:
-            piece.take(fields, line, layout, columns, label_codes)
-        except ValueError as error:
-            reason = f"{source}:{line}: {error}"
-            if strict:
-                raise BlockTableError(reason) from None
-            piece.refused.append(RefusedRow(line, _id_of(fields, line, layout), reason))
-        if len(piece.ids) + len(piece.refused) >= chunk:
-            yield piece.blocks(columns, labelled, layout.group >= 0, simulated)
-            piece = _Piece()
-    if rows == 0:
+        if any(field.strip() for field in fields):
+            found = True
+            rows.append((skipped + reader.line_num, fields))
+        if len(rows) >= chunk:
+            yield piece(rows)
+            rows = []
+    if not found:
         raise BlockTableError(f"{source}: a table without a row")
-    if piece.ids or piece.refused:
-        yield piece.blocks(columns, labelled, layout.group >= 0, simulated)
+    if rows:
+        yield piece(rows)
 
 
-class _Piece:
-    """Rows as they gather."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-        self.lines: list[int] = []
-        self.cells: list[list[Cell]] = []
-        self.labels: list[int] = []
-        self.groups: list[str] = []
-        self.refused: list[RefusedRow] = []
-
-    def take(
-        self, fields: list[str], line: int, layout: _Layout, columns: Columns, label_codes: dict[str, int]
-    ) -> None:
+def _blocks(
+    rows: list[Row],
+    source: str,
+    columns: Columns,
+    layout: _Layout,
+    label_codes: dict[str, int],
+    strict: bool,
+    simulated: bool,
+) -> Blocks:
+    wrong: dict[int, str] = {}
+    for i, (_, fields) in enumerate(rows):
         if len(fields) != layout.width:
-            raise ValueError(f"{len(fields)} of {layout.width} columns")
-        cells = []
-        for at, read, variable in zip(layout.at, layout.readers, columns.variables, strict=True):
+            wrong[i] = f"{len(fields)} of {layout.width} columns"
+    if wrong:
+        blank = [""] * layout.width
+        table = list(zip(*(blank if i in wrong else fields for i, (_, fields) in enumerate(rows)), strict=True))
+    else:
+        table = list(zip(*(fields for _, fields in rows), strict=True))
+    values = np.empty((len(rows), len(columns.variables)))
+    bounds = np.zeros(values.shape, dtype=np.int8)
+    for k, (at, read, variable) in enumerate(zip(layout.at, layout.readers, columns.variables, strict=True)):
+        problems = _read_column(table[at], variable, read, values[:, k], bounds[:, k])
+        for i, problem in problems.items():
+            wrong.setdefault(i, f"{variable.column}: {problem}")
+    labels = np.zeros(len(rows), dtype=np.int8)
+    if label_codes:
+        for i, field in enumerate(table[layout.label]):
             try:
-                cells.append(read(fields[at]))
+                labels[i] = _label_code(field, columns, label_codes)
             except ValueError as error:
-                raise ValueError(f"{variable.column}: {error}") from None
-        if label_codes:
-            self.labels.append(_label_code(fields[layout.label], columns, label_codes))
-        self.groups.append(fields[layout.group].strip() if layout.group >= 0 else "")
-        self.cells.append(cells)
-        self.lines.append(line)
-        self.ids.append(_id_of(fields, line, layout))
+                wrong.setdefault(i, str(error))
+    refused = tuple(
+        RefusedRow(rows[i][0], _id_of(rows[i][1], rows[i][0], layout), f"{source}:{rows[i][0]}: {wrong[i]}")
+        for i in sorted(wrong)
+    )
+    if refused and strict:
+        raise BlockTableError(refused[0].reason)
+    good = [i for i in range(len(rows)) if i not in wrong] if wrong else range(len(rows))
+    kept = list(good)
+    return Blocks(
+        variables=columns.variables,
+        ids=tuple(_id_of(rows[i][1], rows[i][0], layout) for i in good),
+        lines=np.array([rows[i][0] for i in good], dtype=np.int64),
+        values=values[kept],
+        bounds=bounds[kept],
+        labels=labels[kept] if label_codes else None,
+        groups=tuple(rows[i][1][layout.group].strip() for i in good) if layout.group >= 0 else None,
+        refused=refused,
+        simulated=simulated,
+    )
 
-    def blocks(self, columns: Columns, labelled: bool, grouped: bool, simulated: bool) -> Blocks:
-        cells = np.array(self.cells, dtype=np.float64).reshape(len(self.cells), len(columns.variables), 2)
-        return Blocks(
-            variables=columns.variables,
-            ids=tuple(self.ids),
-            lines=np.array(self.lines, dtype=np.int64),
-            values=np.ascontiguousarray(cells[:, :, 0]),
-            bounds=cells[:, :, 1].astype(np.int8),
-            labels=np.array(self.labels, dtype=np.int8) if labelled else None,
-            groups=tuple(self.groups) if grouped else None,
-            refused=tuple(self.refused),
-            simulated=simulated,
-        )
+
+def _read_column(
+    fields: Sequence[str], variable: Variable, read: ReadCell, values: Floats, bounds: NDArray[np.int8]
+) -> dict[int, str]:
+    """Fill one column's values and bounds; give what is wrong, by row.
+
+    Plain numbers and words as they stand in the columns file are read here, fast; all else by `read`.
+    """
+    quick: list[float | None]
+    if variable.kind == "class":
+        codes = {word: float(code) for code, word in enumerate(variable.words, 1)}
+        quick = [codes.get(field) for field in fields]
+    else:
+        quick = [float(field) if _PLAIN(field) else None for field in fields]
+    problems: dict[int, str] = {}
+    for i, number in enumerate(quick):
+        if number is None:
+            try:
+                number, bounds[i] = read(fields[i])
+            except ValueError as error:
+                problems[i] = str(error)
+                number = math.nan
+            quick[i] = number
+    values[:] = quick
+    return problems
 
 
 def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:

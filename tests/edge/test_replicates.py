@@ -151,22 +151,3 @@ def test_the_log_keeps_the_points_estimates(shipped_bundle: Bundle, soils: list[
         ((points, low, high),) = db.execute("SELECT points, points_low, points_high FROM estimates").fetchall()
     assert points == 3
     assert low < high
-
-
-def test_a_log_of_version_1_goes_on(shipped_bundle: Bundle, soils: list[Spectrum], tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    with Log(path) as log:
-        Engine(Estimator(shipped_bundle), log).take([soils[0]])
-    with sqlite3.connect(path) as db:
-        for column in ("points", "points_low", "points_high", "scatter_over_limit"):
-            db.execute(f"ALTER TABLE estimates DROP COLUMN {column}")
-        db.execute("PRAGMA user_version=1")
-        (before,) = db.execute("SELECT value FROM estimates").fetchone()
-    for _ in range(2):
-        with Log(path) as log:
-            Engine(Estimator(shipped_bundle), log).take(list(average_samples(points_of(soils[0], [0.0, 0.2]))))
-    with sqlite3.connect(path) as db:
-        rows = db.execute("SELECT value, points FROM estimates ORDER BY id").fetchall()
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
-    assert rows[0] == (before, 1)
-    assert [points for _, points in rows] == [1, 2, 2]

@@ -33,7 +33,12 @@ def succeed(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def train_options(soils: Soils, out: Path, **other: object) -> list[object]:
+    """A short training of the published network."""
     files = {"spectra": soils.spectra, "assays": soils.assays, "element": "Sb", "out": out}
     # Small batches, so that a few epochs have steps enough for the network to learn something.
-    given = files | {"epochs": 30, "batch_size": 8} | other
-    return ["train", *(part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value))]
+    given = files | {"method": "published", "epochs": 30, "batch_size": 8} | other
+    return [
+        "train",
+        "--no-baselines",
+        *(part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)),
+    ]

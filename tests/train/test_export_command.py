@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_runs import stibium, succeed
+from stibium.converters.models.parity import device_answers
 from stibium.edge.bundle import read_bundle
 from stibium.edge.estimate import Estimate, Estimator
 from stibium.edge.golden import recompute_golden
-from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_STEPS, golden_tolerance
+from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_STEPS, export_run, golden_tolerance
+from stibium.train.ladder import LIMIT
 from stibium.train.run import load_run
 
 
@@ -30,10 +33,10 @@ def test_bundle_carries_what_the_run_knows(small_bundle: Path, small_run: Path) 
     assert np.array_equal(bundle.domain.loadings, run.domain.loadings)
     provenance = bundle.provenance
     assert provenance["spectra"] == "simulated"
-    for key in ("data", "metrics", "versions", "weights_sha256", "network", "protocol"):
+    for key in ("data", "metrics", "versions", "weights_sha256", "training", "method", "comparison", "parameters"):
         assert provenance[key] == run.record[key]
     assert provenance["training_samples"] == run.record["split"]["training"]
-    assert provenance["seed"] == 42
+    assert provenance["training"]["seed"] == 42
     assert provenance["parity"]["n"] == len(run.held_out)
 
 
@@ -58,7 +61,7 @@ def test_domain_takes_in_what_is_like_it(small_bundle: Path, small_run: Path) ->
 
 def test_report_as_json(small_run: Path, tmp_path: Path) -> None:
     out, quantisation = tmp_path / "sb.tflite", "float16"
-    done = succeed("export", small_run, "--out", out, "--format", "json")
+    done = succeed("export", small_run, "--quantise", quantisation, "--out", out, "--format", "json")
     report = json.loads(done.stdout)
     assert report["simulated"] is True
     assert report["quantisation"] == read_bundle(out).quantisation == quantisation
@@ -71,6 +74,33 @@ def test_report_as_json(small_run: Path, tmp_path: Path) -> None:
     assert done.stderr.startswith(f"{out}: {quantisation}, ")
 
 
+def test_auto_takes_the_smallest_format_that_rounds_little(small_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sb.tflite"
+    done = succeed("export", small_run, "--out", out, "--format", "json")
+    report = json.loads(done.stdout)
+    rungs = report["ladder"]["rungs"]
+    assert {rung["format"] for rung in rungs} == {"int8", "int16x8", "dynamic", "float16", "float32"}
+    assert [rung["bytes"] for rung in rungs] == sorted(rung["bytes"] for rung in rungs)
+    within = [
+        rung["format"]
+        for rung in rungs
+        if rung["added"] is not None and max(rung["added"], rung["low_grade_added"]) <= LIMIT
+    ]
+    assert within[-1] == "float32"
+    assert report["quantisation"] == read_bundle(out).quantisation == within[0]
+    # By hand, for int8: as an error of its own, and as it came out on these spectra; the larger counts.
+    run = load_run(small_run)
+    exported = export_run(run, ("int8",))["int8"]
+    device = device_answers(exported.bundle, run.held_out)
+    trained, measured = run.unseen_predicted[0], run.held_out_measured
+    before, after = (np.sqrt(np.mean((answers - measured) ** 2)) for answers in (trained, device))
+    apart = np.sqrt(np.mean((device - trained) ** 2))
+    by_hand = max(np.hypot(before, apart), after) / before - 1
+    assert next(r["added"] for r in rungs if r["format"] == "int8") == pytest.approx(by_hand, rel=0.02)
+    table = succeed("export", small_run, "--out", out).stdout
+    assert re.search(rf"{within[0]} .*taken\n", table)
+
+
 def test_a_broken_export_is_reported_and_not_written(small_run: Path, tmp_path: Path) -> None:
     """Ranges taken from rows of zeros: every activation saturates."""
     run = tmp_path / "run"
@@ -79,8 +109,8 @@ def test_a_broken_export_is_reported_and_not_written(small_run: Path, tmp_path: 
         arrays = dict(stored)
     arrays["calibration_features"] = np.zeros_like(arrays["calibration_features"])
     # Against a laboratory that the trained model meets within 10 %, so that the model's own error hides nothing.
-    arrays["validation_measured"] = arrays["validation_predicted"] * np.resize(
-        [0.9, 1.1], len(arrays["validation_predicted"])
+    arrays["held_out_measured"] = arrays["held_out_predicted"] * np.resize(
+        [0.9, 1.1], len(arrays["held_out_predicted"])
     )
     packed = io.BytesIO()
     np.savez(packed, **arrays)

@@ -30,9 +30,10 @@ def test_run_says_what_it_is(small_run: Path, small_soils: Soils) -> None:
     assert record["simulated"] is True
     assert (record["element"], record["unit"], record["transform"]) == ("Sb", "ppm", "log10")
     assert record["recipe"]["name"] == "paper"
-    assert record["protocol"] == Protocol().to_dict() | {"epochs": 30, "batch_size": 8}
+    assert (record["method"], record["model"]) == ("published", "model.keras")
+    assert record["training"]["protocol"] == Protocol().to_dict() | {"epochs": 30, "batch_size": 8}
     assert {"python", "stibium", "tensorflow", "keras", "numpy", "scikit-learn"} <= set(record["versions"])
-    assert [epoch[0] for epoch in record["history"]] == list(range(1, 31))
+    assert [epoch[0] for epoch in record["training"]["history"]] == list(range(1, 31))
     assert {"training", "validation", "training (log10)", "validation (log10)"} == set(record["metrics"])
     with small_soils.assays.open() as file:
         censored = [row["sample"] for row in csv.DictReader(file) if row["Sb_ppm"].startswith(">")]
@@ -99,8 +100,9 @@ def test_same_seed_same_numbers_and_progress_on_a_terminal(small_run: Path, smal
     assert b"absl" not in shown
     assert b"oneDNN" not in shown
     assert "SIMULATED" in out
+    assert {p.name for p in (tmp_path / "again").iterdir()} == {"run.json", "model.keras", "arrays.npz", "report.html"}
     first, second = record_of(small_run), record_of(tmp_path / "again")
-    for key in ("weights_sha256", "metrics", "history", "split", "interval", "domain", "data"):
+    for key in ("weights_sha256", "metrics", "training", "split", "interval", "domain", "data"):
         assert first[key] == second[key], key
     with np.load(small_run / "arrays.npz") as a, np.load(tmp_path / "again" / "arrays.npz") as b:
         assert set(a) == set(b)

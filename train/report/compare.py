@@ -16,6 +16,7 @@ SHOWN = (
     ("concordance", "concordance"),
 )
 MOST_CHOICES = 3
+LONG_CHOICE = 80
 
 
 def compare_methods(validation: Validation, ours: str | None = None) -> BaselineComparison:
@@ -42,8 +43,10 @@ def _choices(score: MethodScore) -> str:
     for choice in (choice for repeat in score.chosen for choice in repeat if choice):
         counts[choice] = counts.get(choice, 0) + 1
     often = sorted(counts, key=lambda choice: -counts[choice])
-    text = "; ".join(f"{choice} ({counts[choice]}×)" for choice in often[:MOST_CHOICES])
-    return text + ("; ..." if len(often) > MOST_CHOICES else "")
+    # One long choice says as much as three: the others differ in small numbers.
+    shown = often[: 1 if often and len(often[0]) > LONG_CHOICE else MOST_CHOICES]
+    text = "; ".join(f"{choice} ({counts[choice]}×)" for choice in shown)
+    return text + ("; ..." if len(often) > len(shown) else "")
 
 
 def cross_validated_set(validation: Validation, method: str) -> PredictedSet:

@@ -153,19 +153,21 @@ class LadderRow:
 
     Attributes:
         format: int8, int16x8, ...
-        bytes: of the file.
-        rmse: in the space named in the ladder.
-        added_percent: of the float model's RMSE.
+        bytes: of the file; 0 if there is none.
+        rmse: with what the format adds; None where it was not measured.
+        added_percent: of the float model's RMSE on unseen samples; None where it was not measured.
         chosen: whether it was taken.
         low_grade_added_percent: the same for the samples of low grade; None where not looked at.
+        note: such as why it was not measured.
     """
 
     format: str
     bytes: int
-    rmse: float
-    added_percent: float
+    rmse: float | None
+    added_percent: float | None
     chosen: bool
     low_grade_added_percent: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

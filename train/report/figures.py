@@ -325,15 +325,15 @@ def draw_baselines(comparison: BaselineComparison, look: Look) -> str:
 
 def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
     """Draw how much each format adds to the error, the limit, and which was chosen."""
-    rows = ladder.rows
-    added = np.array([row.added_percent for row in rows])
+    measured = [(row, row.added_percent) for row in ladder.rows if row.added_percent is not None]
+    rows, added = [row for row, _ in measured], np.array([percent for _, percent in measured])
     ends = [0.0, ladder.limit_percent, *added]
     at = np.arange(len(rows))[::-1].astype(float)
     chart = Chart(
         axis_over("added RMSE (%)", ends, pad=0.12),
         Axis("", -0.6, len(rows) - 0.4),
         "Added RMSE by format: "
-        + ", ".join(f"{r.format} {number(r.added_percent, 3)} %{', chosen' if r.chosen else ''}" for r in rows)
+        + ", ".join(f"{r.format} {number(by, 3)} %{', chosen' if r.chosen else ''}" for r, by in measured)
         + f"; the limit is {ladder.limit_percent:g} %.",
         height=58 + 34 * len(rows),
         left=78,
@@ -344,9 +344,9 @@ def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
     chart.rule(x=ladder.limit_percent, dash="4 3")
     at_limit = float(chart.px(ladder.limit_percent))
     chart.text(at_limit, chart.top - 3, f"limit {ladder.limit_percent:g} %", anchor="middle", size=10.5)
-    for a, row in zip(at, rows, strict=True):
-        end = float(chart.px(max(row.added_percent, 0.0)))
-        text = f"{number(row.added_percent, 2)} %" + (" ✓ chosen" if row.chosen else "")
+    for a, (row, percent) in zip(at, measured, strict=True):
+        end = float(chart.px(max(percent, 0.0)))
+        text = f"{number(percent, 2)} %" + (" ✓ chosen" if row.chosen else "")
         right = end > chart.right - 90
         anchor: Anchor = "end" if right else "start"
         y = float(chart.py(a)) + 4

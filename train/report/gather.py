@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,22 +18,27 @@ from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, r
 from ...edge.preprocess import Recipe
 from ...edge.trust import DomainStats, interval, judge
 from ...edge.views import Views
+from ..bounds import check_bounds
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
-from ..fit import predict
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
+from ..ladder import LIMIT, Ladder
 from ..metrics import measure
 from ..training import Trained
+from ..validation import Validation
+from .compare import compare_methods, cross_validated_set
 from .contents import (
     BandProfile,
     DomainPart,
     DomainSet,
     ImportancePart,
+    LadderRow,
     LearningCurves,
     MetricsColumn,
     PredictedSet,
     Predictions,
     PrintedTables,
+    QuantisationLadder,
     ReportContents,
 )
 from .figures import written_unit
@@ -51,7 +57,10 @@ CITATION = "Carvalho et al. 2024, Remote Sensing 16(11):1964"
 
 
 def training_contents(
-    trained: Trained, assays: str, progress: Progress = lambda what, done, of: None
+    trained: Trained,
+    assays: str,
+    progress: Progress = lambda what, done, of: None,
+    ladder: Ladder | None = None,
 ) -> ReportContents:
     """Gather the report of a training.
 
@@ -59,72 +68,131 @@ def training_contents(
         trained: model, data and statistics.
         assays: file of laboratory values; all its elements are described.
         progress: called with what is being done, how much of it is done, and of how much.
+        ladder: of the run's formats, if they were tried.
     """
-    joined, settings = trained.joined, trained.settings
+    joined, settings, recipe, transform = trained.joined, trained.settings, trained.recipe, trained.transform
     progress("predictions", 0, 0)
     rows = replicate_rows(joined.spectra, settings.replicates)
     in_training = set(trained.training)
-    parts = {
-        "training": prepare([row for row in rows if row.sample_id in in_training], settings.recipe),
-        "validation": prepare([row for row in rows if row.sample_id not in in_training], settings.recipe),
-    }
-    notes = joined.notes()
+    parts = {"training": prepare([row for row in rows if row.sample_id in in_training], recipe)}
+    if trained.validation:
+        parts["validation"] = prepare([row for row in rows if row.sample_id not in in_training], recipe)
     progress("preprocessing", 0, 0)
-    trace = trace_spectra([row for part in parts.values() for row in part.rows], joined.target, settings.recipe)
+    trace = trace_spectra([row for part in parts.values() for row in part.rows], joined.target, first_recipe(recipe))
 
     def answer(reflectance: Floats, nm: Floats, splices_nm: tuple[float, ...]) -> Floats:
-        features = settings.recipe.preprocess(reflectance, nm, splices_nm).features
-        return predict(trained.fitted.model, trained.scaling.apply(features).astype(np.float32))
+        return trained.answer(recipe.preprocess(reflectance, nm, splices_nm).features)
 
-    history = trained.fitted.history
-    network = settings.network
-    taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
-    facts = (
-        ("element", f"{joined.element} in {written_unit(joined.unit)}"),
-        ("samples", f"{len(trained.training)} for training, {len(trained.validation)} for validation"),
-        ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
-        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
-        ("preprocessing", settings.recipe.name or "a recipe of its own"),
-        ("target learned as", settings.transform if settings.transform != "none" else "it is"),
-        ("network", f"{trained.fitted.model.count_params()} parameters, {len(network.blocks)} blocks"),
-        (
-            "calibrated range",
-            f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {written_unit(joined.unit)}",
-        ),
-        ("seed", str(settings.protocol.seed)),
-        ("weights", f"SHA-256 {trained.weights_sha256[:12]}…"),
-        ("date", datetime.date.today().isoformat()),
-    )
+    sets = [_trained_set(trained, name, part) for name, part in parts.items()]
+    if not trained.validation and trained.comparison is not None:
+        sets.append(_cross_validated(trained, trained.comparison, parts["training"]))
     return ReportContents(
         title=f"{spoken(joined.element)} in soil, estimated from its reflectance",
         kind="training",
         element=joined.element,
         unit=joined.unit,
-        transform=settings.transform,
+        transform=transform,
         simulated=joined.simulated,
-        facts=facts,
+        facts=_facts(trained, assays),
         metrics=tuple(
-            MetricsColumn(name, joined.unit if name in parts else "", metrics)
+            MetricsColumn(name, "" if name.endswith(")") else joined.unit, metrics)
             for name, metrics in trained.metrics.items()
         ),
         spectra=trace,
-        learning=LearningCurves(
-            epoch=np.array([e.number for e in history], dtype=np.float64),
-            training=np.array([e.training_loss for e in history]),
-            validation=np.array([e.validation_loss for e in history]),
-            best_epoch=trained.fitted.best_epoch,
-        ),
-        predictions=Predictions(
-            tuple(_trained_set(trained, name, part) for name, part in parts.items()),
-            trained.interval.coverage if trained.interval else None,
-        ),
+        learning=_learning(trained),
+        predictions=Predictions(tuple(sets), trained.interval.coverage if trained.interval else None),
+        baselines=None if trained.comparison is None else compare_methods(trained.comparison, ours_in(trained)),
+        ladder=None if ladder is None else show_ladder(ladder),
         domain=DomainPart(
             tuple(_domain_set(name, part, trained.domain) for name, part in parts.items()),
             f"Limits: {trained.domain.method}.",
         ),
-        importance=importance_part(answer, parts["training"], joined, settings.recipe, settings.transform, progress),
-        **assay_parts(assays, notes, progress),  # type: ignore[arg-type]
+        importance=importance_part(answer, parts["training"], joined, recipe, transform, progress),
+        **assay_parts(assays, joined.notes(), progress),  # type: ignore[arg-type]
     )
+
+
+def first_recipe(recipe: Recipe | Views) -> Recipe:
+    """Give what a report draws step by step: of several views, the first."""
+    return recipe.recipes[0] if isinstance(recipe, Views) else recipe
+
+
+def ours_in(trained: Trained) -> str:
+    """Name the method of a comparison that a trained model is of."""
+    return {"default": "default", "published": "published network"}[trained.model.method]
+
+
+def show_ladder(ladder: Ladder) -> QuantisationLadder:
+    """Give a ladder as the report has it."""
+    rows = tuple(
+        LadderRow(
+            format=rung.format,
+            bytes=rung.bytes,
+            rmse=None if rung.added is None else ladder.rmse * (1 + rung.added),
+            added_percent=None if rung.added is None else 100 * rung.added,
+            chosen=rung.format == ladder.chosen,
+            low_grade_added_percent=None if rung.low_grade_added is None else 100 * rung.low_grade_added,
+            note=rung.why_not,
+        )
+        for rung in ladder.rungs
+    )
+    return QuantisationLadder(rows, written_unit(ladder.unit), 100 * LIMIT)
+
+
+def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
+    joined, settings = trained.joined, trained.settings
+    taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
+    if trained.validation:
+        samples = f"{len(trained.training)} for training, {len(trained.validation)} for validation"
+    else:
+        samples = f"{len(trained.training)}, all of them trained on; judged by cross-validation"
+    recipe = first_recipe(trained.recipe)
+    views = (
+        f"{len(trained.recipe.recipes)} views; the first is drawn below" if isinstance(trained.recipe, Views) else ""
+    )
+    chosen = str(trained.record.get("chosen", ""))
+    checked = check_bounds(trained)
+    return (
+        ("element", f"{joined.element} in {written_unit(joined.unit)}"),
+        ("samples", samples),
+        ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
+        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+        ("preprocessing", views or recipe.name or "a recipe of its own"),
+        ("target answered as", trained.transform if trained.transform != "none" else "it is"),
+        ("model", f"{trained.model.method}, {trained.model.parameters} parameters"),
+        *([("made of", chosen)] if chosen else []),
+        (
+            "calibrated range",
+            f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {written_unit(joined.unit)}",
+        ),
+        *([("censored", checked.line().removeprefix("Censored samples: "))] if checked is not None else []),
+        ("seed", str(trained.record["seed"])),
+        ("weights", f"SHA-256 {trained.model.weights_sha256()[:12]}…"),
+        ("date", datetime.date.today().isoformat()),
+    )
+
+
+def _learning(trained: Trained) -> LearningCurves | None:
+    history = trained.record.get("history")
+    if not history:
+        return None
+    epoch, training, validation = np.array(history, dtype=np.float64).T
+    return LearningCurves(epoch, training, validation, int(trained.record["best_epoch"]))
+
+
+def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -> PredictedSet:
+    """Show what was said of samples that had been left out, with the interval a device would give for that answer."""
+    found = cross_validated_set(comparison, ours_in(trained))
+    if trained.interval is None:
+        return found
+    judged = dict(zip(part.samples, judge(part.preprocessed, trained.domain), strict=True))
+    t2, q = (
+        np.array([getattr(judged[name], what) for name in found.samples], dtype=np.float64)
+        for what in ("t2_over_limit", "q_over_limit")
+    )
+    ends = interval(forward(found.predicted, trained.transform), trained.interval, t2, q)
+    low, high = (np.clip(inverse(end, trained.transform), *trained.calibrated_range) for end in ends)
+    return replace(found, low=low, high=high)
 
 
 def spoken(element: str) -> str:
@@ -134,9 +202,8 @@ def spoken(element: str) -> str:
 
 
 def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
-    features = trained.scaling.apply(part.features).astype(np.float32)
-    outputs = predict(trained.fitted.model, features)
-    transform, ends = trained.settings.transform, trained.calibrated_range
+    outputs = trained.answer(part.features)
+    transform, ends = trained.transform, trained.calibrated_range
     judged = judge(part.preprocessed, trained.domain)
     low = high = None
     if trained.interval is not None:
@@ -257,11 +324,10 @@ def evaluation_contents(
         simulated=evaluation.simulated,
         facts=facts,
         metrics=tuple(columns),
-        # Of several views the first is drawn.
         spectra=trace_spectra(
             prepared.rows,
             joined.target,
-            bundle.recipe.recipes[0] if isinstance(bundle.recipe, Views) else bundle.recipe,
+            first_recipe(bundle.recipe),
         ),
         predictions=Predictions(sets, evaluation.stated_coverage),
         domain=domain,

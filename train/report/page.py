@@ -163,10 +163,10 @@ nav a{display:block;padding:.25em .8em;border:1px solid var(--faint);border-radi
 text-decoration:none}
 nav a:hover,nav a:focus{background:var(--wash);border-color:var(--accent)}
 section{border-top:1px solid var(--faint);margin-top:1.8em;padding-top:1.4em}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:.7em;margin:.3em 0 1.1em;padding:0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(132px,1fr));gap:.7em;margin:.3em 0 1.1em;padding:0}
 .cards div{background:var(--wash);border-radius:8px;padding:.6em .8em}
 .cards dt{font-size:.78rem;color:var(--grey)}
-.cards dd{margin:0;font-size:1.35rem;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
+.cards dd{margin:0;font-size:1.2rem;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:1.2em 1.6em;
 margin:.6em 0 1em;align-items:start}
 figure{margin:0;max-width:520px;break-inside:avoid}

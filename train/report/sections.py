@@ -54,6 +54,10 @@ def _optional(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else number(value, digits)
 
 
+def _percent(value: float | None) -> str:
+    return "" if value is None else number(value, 3) + " %"
+
+
 def _fixed(value: float | None, decimals: int = 2) -> str:
     return "–" if value is None else fixed(value, decimals)
 
@@ -158,7 +162,7 @@ def _by_grade(s: PredictedSet, look: Look) -> str:
                 inside,
             )
         )
-    header = ("measured", "n", "bias", "RMSE", "median |error|", "in interval")
+    header = ("measured", "n", "bias", "RMSE", "median |err|", "covered")
     return table(header, rows, caption=f"{look.of}: error by grade, {s.name}")
 
 
@@ -296,11 +300,11 @@ def ladder(contents: ReportContents, look: Look) -> Section | None:
     rows = [
         (
             row.format,
-            f"{row.bytes / 1024:.0f} KB",
-            number(row.rmse, 4),
-            number(row.added_percent, 3) + " %",
-            "" if row.low_grade_added_percent is None else number(row.low_grade_added_percent, 3) + " %",
-            "✓ chosen" if row.chosen else "",
+            f"{row.bytes / 1024:.0f} KB" if row.bytes else "–",
+            _optional(row.rmse, 4),
+            _percent(row.added_percent),
+            _percent(row.low_grade_added_percent),
+            "✓ chosen" if row.chosen else row.note,
         )
         for row in part.rows
     ]
@@ -313,11 +317,18 @@ def ladder(contents: ReportContents, look: Look) -> Section | None:
         "verdict",
     )
     strong = [i for i, row in enumerate(part.rows) if row.chosen]
-    lead = f"The smallest format that adds no more than {part.limit_percent:g} % to the error is taken."
+    lead = (
+        f"The smallest format that adds no more than {part.limit_percent:g} % to the error on unseen samples, at all "
+        "grades and at low grade alone, is taken by export --quantise auto."
+    )
     return Section(
         "quantisation",
         "Quantisation ladder",
         paragraph(lead, "lead")
-        + figures([figure(draw_ladder(part, look), "What each format adds to the error of the model as trained.")])
+        + (
+            figures([figure(draw_ladder(part, look), "What each format adds to the error of the model as trained.")])
+            if any(row.added_percent is not None for row in part.rows)
+            else ""
+        )
         + table(header, rows, strong=strong),
     )

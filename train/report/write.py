@@ -8,6 +8,7 @@ from pathlib import Path
 from ...edge.bundle import Bundle
 from ..dataset import Joined, Replicates
 from ..evaluate import Evaluation
+from ..ladder import Ladder
 from ..run import REPORT
 from ..training import Trained
 from .gather import evaluation_contents, training_contents
@@ -15,7 +16,9 @@ from .page import write_report
 from .terminal import ProgressLine
 
 
-def write_training_report(run: str | os.PathLike[str], trained: Trained, assays: str) -> Path:
+def write_training_report(
+    run: str | os.PathLike[str], trained: Trained, assays: str, ladder: Ladder | None = None
+) -> Path:
     """Write a run's report into its folder.
 
     Returns:
@@ -27,7 +30,7 @@ def write_training_report(run: str | os.PathLike[str], trained: Trained, assays:
     shown = ProgressLine()
     path = Path(run) / REPORT
     try:
-        write_report(path, training_contents(trained, assays, shown.show))
+        write_report(path, training_contents(trained, assays, shown.show, ladder))
     finally:
         shown.close()
     return path

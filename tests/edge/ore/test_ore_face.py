@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli import stibium
 from stibium.edge.estimate import Estimate, Refusal
-from stibium.edge.log import Log
+from stibium.edge.log import Log, ReadingFacts
 from stibium.edge.log import Result as Stored
 from stibium.edge.ore.bundle import OreBundle, read_ore_bundle, write_ore_bundle
 from stibium.edge.ore.face import MOST_ROWS, Known, answer_at_face, from_field, grid_of, spread, unknown
@@ -166,10 +166,37 @@ def test_the_latest_estimate_of_that_sample_counts(log: Path) -> None:
 def test_a_refusal_after_the_estimates_is_said(log: Path) -> None:
     put(log, estimate("As", 40.0))
     assert latest_estimates(log, "F12", ["As"])[1] == ()
-    with sqlite3.connect(log) as db:
-        db.execute("UPDATE readings SET stored_at = '2020-01-01'")
     put(log, Refusal("F12.asd", "saturated at 900 nm", "F12"))
     assert latest_estimates(log, "F12", ["As"])[1] == ("the last measurement of F12 was refused: saturated at 900 nm",)
+
+
+def test_a_blank_is_no_soil(log: Path) -> None:
+    put(log, estimate("As", 40.0))
+    with Log(log, "probe.tflite", "abc") as opened:
+        opened.add([Stored(SPECTRUM, estimate("As", 5.0), ReadingFacts(sample_kind="blank"))])
+    found, remarks = latest_estimates(log, "F12", ["As"])
+    assert found["As"].value == 40.0
+    assert remarks == ("an estimate of As is not used: it is of a blank",)
+
+
+def test_a_newer_reading_counts_more_than_an_older_one_estimated_again(log: Path) -> None:
+    put(log, estimate("As", 40.0), estimate("As", 60.0))
+    with Log(log, "newer.tflite", "def") as opened:
+        assert opened.add_estimates([(1, estimate("As", 45.0))]) == [True]
+        assert latest_estimates(log, "F12", ["As"])[0]["As"].value == 60.0
+        assert opened.add_estimates([(2, estimate("As", 65.0))]) == [True]
+    assert latest_estimates(log, "F12", ["As"])[0]["As"].value == 65.0
+
+
+def test_an_interval_cut_off_at_the_calibrated_range_is_open(logistic_c3: OreBundle, log: Path) -> None:
+    with Log(log, "probe.tflite", "abc", (10.0, 90.0)) as opened:
+        opened.add([Stored(SPECTRUM, estimate("As", 40.0, low=10.0, high=90.0))])
+    arguments = [*all_classes(logistic_c3, "Low"), "--assay", "Pb=20", "--assay", "Zn=20", "--format", "jsonl"]
+    record = record_of(face(logistic_c3, log, *arguments))
+    highest = float(logistic_c3.training.highest[0])
+    ends = [logistic_c3.model.probabilities(values(logistic_c3, 1, As=a, Pb=20.0, Zn=20.0))[0] for a in (0.0, highest)]
+    assert record["low"] == pytest.approx(min(ends), abs=1e-6)
+    assert record["high"] == pytest.approx(max(ends), abs=1e-6)
 
 
 def test_another_unit_is_not_taken(logistic_c3: OreBundle, log: Path) -> None:
@@ -309,8 +336,15 @@ def test_the_call_is_stored_with_all_it_was_made_of(logistic_c3: OreBundle, log:
     contributions = json.loads(row["contributions"])
     assert set(contributions) == {"base", *logistic_c3.columns.names}
     assert row["simulated"] == 1
-    # A log of another day is still one that every command takes.
+    with sqlite3.connect(log) as db:
+        for change in ("DELETE FROM ore_calls", "UPDATE ore_calls SET decision = 'ore'"):
+            with pytest.raises(sqlite3.IntegrityError, match="log"):
+                db.execute(change)
+    # It is still a log that every command takes, and a second call is stored beside the first.
     put(log, estimate("As", 41.0))
+    face(logistic_c3, log, *all_classes(logistic_c3, "low"))
+    with sqlite3.connect(log) as db:
+        assert db.execute("SELECT count(*) FROM ore_calls").fetchone() == (2,)
 
 
 def test_nothing_is_shown_that_is_not_stored(logistic_c3: OreBundle, log: Path) -> None:

@@ -92,6 +92,7 @@ def test_no_id_and_no_group(tmp_path: Path) -> None:
         (HEADER + 'a,h,"1,5",Low,ore\n', "is not a number"),
         (HEADER + "a,h,1_000,Low,ore\n", "is not a number"),
         (HEADER + "a,h,inf,Low,ore\n", "is not a number"),
+        (HEADER + "a,h," + "9" * 400 + ",Low,ore\n", "is not a number"),
         (HEADER + "a,h,<,Low,ore\n", "is not a number"),
         (HEADER + "a,h,-0.02,Low,ore\n", "is negative; write a detection limit as <0.02"),
         (HEADER + "a,h,<0,Low,ore\n", "nothing is below zero"),

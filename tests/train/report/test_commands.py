@@ -54,7 +54,19 @@ def sections(text: str) -> set[str]:
 
 
 def test_training_leaves_a_report(soils_folder: Path) -> None:
-    train = ("train", *DATA, "--element", "Sb", "--epochs", "1", "--out", "run")
+    train = (
+        "train",
+        *DATA,
+        "--element",
+        "Sb",
+        "--method",
+        "published",
+        "--no-baselines",
+        "--epochs",
+        "1",
+        "--out",
+        "run",
+    )
     bare = run(*train, "--no-report", cwd=soils_folder)
     assert bare.returncode == 0, bare.stderr
     assert not (soils_folder / "run" / "report.html").exists()

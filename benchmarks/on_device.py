@@ -1,0 +1,42 @@
+"""The default model as a device has it: quantised, and run by the TFLite runtime instead of NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from stibium.converters.models.rbf_network import convert_radial_apart
+from stibium.edge.estimate import inverse
+from stibium.edge.runtime import Runtime
+from stibium.train.default_model import DefaultModel, DefaultPredictor
+
+QUANTISATION = "float16"
+
+
+@dataclass(frozen=True, eq=False)
+class OnDevicePredictor:
+    """A default model's file in the device's runtime."""
+
+    trained: DefaultPredictor
+    runtime: Runtime
+    chosen: str
+
+    def predict(self, reflectance: np.ndarray) -> np.ndarray:
+        """Predict (n,) values in the target's unit from (n, bands) reflectance."""
+        trained = self.trained
+        scaled = trained.scaling.apply(trained.features(reflectance)).astype(np.float32)
+        answers = inverse(self.runtime.run(scaled), trained.transform)
+        return np.clip(answers, trained.network.backs[0].low, trained.network.backs[0].high)
+
+
+class OnDevice(DefaultModel):
+    """The default model; its predictions come from the exported file."""
+
+    def fit(self, *arguments: Any, **options: Any) -> OnDevicePredictor:  # type: ignore[override]
+        """Fit, convert and load; see `Method.fit`."""
+        trained = super().fit(*arguments, **options)
+        arrays = trained.network.to_arrays()
+        model = convert_radial_apart(arrays, trained.scaling, trained.transform, (QUANTISATION,))[QUANTISATION]
+        chosen = f"{trained.chosen}; {QUANTISATION}, {len(model) / 1024:.0f} KB"
+        return OnDevicePredictor(trained, Runtime(model), chosen)

@@ -1,0 +1,259 @@
+"""`stibium log`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from .log_options import reading_options
+from .options import format_option, log_option
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from ...converters.spectra.spectrum import Spectrum
+    from ..estimate import Refusal
+    from ..log_read import Chosen, Entry, Reading
+
+FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
+_FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg"}
+
+
+@click.command(epilog="Example:  stibium log --since 2026-05-06 --export day.gpkg")
+@reading_options
+@click.option("--element", metavar="SYMBOL", default="", help="Only estimates of this element.")
+@click.option(
+    "--verdict", type=click.Choice(["inside", "outside", "unknown"]), help="Only estimates with this verdict."
+)
+@click.option("--refused", is_flag=True, help="Only what was refused.")
+@click.option("--all-estimates", is_flag=True, help="Every estimate of a reading, not only the latest.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of what else is chosen.")
+@click.option("--sessions", is_flag=True, help="List measuring sessions instead of readings.")
+@click.option("--events", is_flag=True, help="List what happened instead of readings.")
+@click.option(
+    "--export",
+    "out",
+    metavar="OUT",
+    type=click.Path(),
+    help="Write to this file: .csv, .jsonl, .geojson, .gpkg; with --as asd a folder of spectra.",
+)
+@click.option(
+    "--as",
+    "as_format",
+    type=click.Choice(FORMATS),
+    help="Format of OUT; asd and table are spectra.  [default: by its ending]",
+)
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@log_option
+@format_option
+@click.pass_context
+def log(
+    ctx: click.Context,
+    sample: str,
+    since: datetime | None,
+    until: datetime | None,
+    session: int | None,
+    simulated: bool | None,
+    element: str,
+    verdict: str | None,
+    refused: bool,
+    all_estimates: bool,
+    last: int | None,
+    sessions: bool,
+    events: bool,
+    out: str | None,
+    as_format: str | None,
+    force: bool,
+    log: str | None,
+    out_format: str,
+) -> None:
+    """List what is in the log, or export it.
+
+    Each reading comes with its latest estimate, or the reason why there is none. The same options choose what is
+    listed and what is exported. --since and --until go by this device's clock. Nothing in the log is changed.
+    """
+    from ..log import default_log_path
+    from ..log_read import Chosen, open_for_reading
+
+    if sessions and events:
+        raise click.UsageError("--sessions and --events exclude each other")
+    if out is None and (as_format or force):
+        raise click.UsageError("--as and --force belong to --export OUT")
+    chosen = Chosen(sample, since, until, element, verdict or "", refused, session, simulated)
+    if (sessions or events) and (out is not None or chosen != Chosen(since=since, until=until, session=session)):
+        raise click.UsageError(
+            "--sessions and --events take --since, --until and --session only; write them with > FILE"
+        )
+    if refused and (element or verdict):
+        raise click.UsageError("what is refused has no element and no verdict; leave --element and --verdict out")
+    as_format = as_format or (_format_of(out) if out is not None else None)
+    if out is not None and as_format is not None:
+        _check_out(out, as_format, force)
+    with open_for_reading(log if log is not None else default_log_path()) as db:
+        if out is not None and as_format is not None:
+            ctx.exit(_export(db, chosen, all_estimates, last, out, as_format))
+        if sessions or events:
+            from ..log_history import iter_events, iter_sessions
+            from .log_show import show_events, show_sessions
+
+            if sessions:
+                show_sessions(_last(iter_sessions(db, chosen), last), out_format, sys.stdout)
+            else:
+                show_events(_last(iter_events(db, chosen), last), out_format, sys.stdout)
+        else:
+            from ..log_read import iter_entries
+            from .log_show import show_entries
+
+            show_entries(_last(iter_entries(db, chosen, all_estimates), last), out_format, sys.stdout)
+
+
+def _format_of(out: str) -> str:
+    extension = os.path.splitext(out)[1].lower()
+    if extension not in _FORMAT_OF or out.endswith(os.sep):
+        raise click.UsageError(
+            f"{out}: its ending tells no format; end it in .csv, .jsonl, .geojson or .gpkg, or give --as "
+            "(--as asd makes a folder of spectra, --as table one file of them)"
+        )
+    return _FORMAT_OF[extension]
+
+
+def _check_out(out: str, as_format: str, force: bool) -> None:
+    if as_format == "asd":
+        if os.path.isdir(out) and os.listdir(out) and not force:
+            raise click.UsageError(f"{out}: is not empty; --force writes into it all the same")
+        if os.path.exists(out) and not os.path.isdir(out):
+            raise click.UsageError(f"{out}: is a file; name a folder for the .asd files")
+    elif os.path.isdir(out):
+        raise click.UsageError(f"{out}: is a folder; name a file")
+    elif os.path.exists(out) and not force:
+        raise click.UsageError(f"{out}: exists; --force replaces it")
+    folder = os.path.dirname(os.path.normpath(out)) or "."
+    if not os.path.isdir(folder):
+        raise click.UsageError(f"{folder}: there is no such folder")
+
+
+@dataclass
+class _Tally:
+    """What became of an export."""
+
+    written: int = 0
+    left_out: int = 0
+    refused: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def refuse(self, line: str) -> None:
+        self.refused += 1
+        click.echo(f"refused: {' '.join(line.split())}", err=True)
+
+
+def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
+    from ..log_read import iter_entries
+    from ..log_spectra import iter_spectra
+
+    tally = _Tally()
+    if as_format in ("asd", "table"):
+        what = "spectra"
+        _export_spectra(_last(iter_spectra(db, chosen), last), out, as_format, tally)
+    else:
+        what = "outcomes"
+        entries = _counted(_last(iter_entries(db, chosen, every), last))
+        if as_format in ("csv", "jsonl"):
+            tally.written = _export_records(entries, out, as_format)
+        else:
+            from ..log_maps import write_geojson, write_geopackage
+
+            written = (write_geojson if as_format == "geojson" else write_geopackage)(out, entries)
+            tally.written, tally.left_out = written.placed, written.left_out
+    line = f"{tally.written} {what}: {out}" if tally.written or as_format not in ("asd", "table") else "nothing written"
+    if tally.left_out:
+        line += f"; {tally.left_out} left out, since they have no position (a .csv has them all)"
+    if tally.refused:
+        line += f"; {tally.refused} refused"
+    click.echo(line, err=True)
+    return 1 if tally.refused else 0
+
+
+T = TypeVar("T")
+_PROGRESS_EVERY = 500
+
+
+def _last(items: Iterable[T], number: int | None) -> Iterable[T]:
+    return items if number is None else deque(items, maxlen=number)
+
+
+def _counted(items: Iterable[T]) -> Iterator[T]:
+    progress = sys.stderr.isatty()
+    number = 0
+    for number, item in enumerate(items, 1):
+        if progress and number % _PROGRESS_EVERY == 0:
+            click.echo(f"\r{number} readings", nl=False, err=True)
+        yield item
+    if progress and number >= _PROGRESS_EVERY:
+        click.echo(err=True)
+
+
+def _export_records(entries: Iterable[Entry], out: str, as_format: str) -> int:
+    import io
+
+    from ...converters.spectra.files import replacing
+    from ..log_records import write_records
+
+    with replacing(out) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
+        count = write_records(entries, text, as_format)  # type: ignore[arg-type]
+        text.flush()
+        text.detach()
+    return count
+
+
+def _export_spectra(
+    readings: Iterable[tuple[Reading, Spectrum | Refusal]], out: str, as_format: str, tally: _Tally
+) -> None:
+    import numpy as np
+
+    from ...converters.spectra.errors import SpectrumFileError
+    from ...converters.spectra.spectrum import Spectrum
+    from ...converters.spectra.table_write import other_grid, write_table
+
+    def usable() -> Iterator[Spectrum]:
+        grid_nm = None
+        for reading, spectrum in _counted(readings):
+            if not isinstance(spectrum, Spectrum):
+                tally.refuse(f"reading {reading.id}: {spectrum.reason}")
+                continue
+            grid_nm = spectrum.wavelengths_nm if grid_nm is None else grid_nm
+            if as_format == "table" and not np.array_equal(spectrum.wavelengths_nm, grid_nm):
+                other = other_grid(spectrum, grid_nm)
+                tally.refuse(f"reading {reading.id}: {spectrum.sample_id}: {other}; --as asd holds both")
+                continue
+            tally.written += as_format == "table"
+            yield spectrum
+
+    if as_format == "table":
+        try:
+            write_table(out, usable())
+        except SpectrumFileError:
+            if tally.written:
+                raise
+        return
+    from ...converters.spectra.asd_write import write_asd
+    from .convert import asd_file_name
+
+    os.makedirs(out, exist_ok=True)
+    for spectrum in usable():
+        name = asd_file_name(spectrum, tally.seen)
+        path = os.path.join(out, name)
+        try:
+            write_asd(path, spectrum)
+        except SpectrumFileError as error:
+            tally.refuse(f"{spectrum.sample_id}: {str(error).removeprefix(f'{path}: ')}")
+        else:
+            tally.seen.add(name.lower())
+            tally.written += 1

@@ -1,0 +1,240 @@
+"""`stibium train` as it is by default: what it leaves behind, that it resumes, what the device makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_runs import PROGRAM, Soils, stibium, succeed
+from stibium.edge.bundle import read_bundle
+from stibium.edge.estimate import Estimate, Estimator
+from stibium.edge.views import Views
+from stibium.train.assay_table import read_assay_table
+from stibium.train.dataset import prepare
+from stibium.train.default_training import read_radial_network
+from stibium.train.run import load_run
+
+
+def options(soils: Soils, out: Path, *more: object) -> list[object]:
+    data = ["--spectra", soils.spectra, "--assays", soils.assays, "--element", "Sb"]
+    return ["train", *data, "--out", out, "--fast", *more]
+
+
+@pytest.fixture(scope="module")
+def default_run(tmp_path_factory: pytest.TempPathFactory, small_soils: Soils) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("default") / "run"
+    return folder, succeed(*options(small_soils, folder)).stdout
+
+
+@pytest.fixture(scope="module")
+def default_bundle(tmp_path_factory: pytest.TempPathFactory, default_run: tuple[Path, str]) -> tuple[Path, str]:
+    path = tmp_path_factory.mktemp("default-bundle") / "sb.tflite"
+    return path, succeed("export", default_run[0], "--out", path).stdout
+
+
+def record_of(run: Path) -> dict[str, Any]:
+    return json.loads((run / "run.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils: Soils) -> None:
+    folder, said = default_run
+    record = record_of(folder)
+    plain = read_assay_table(small_soils.assays).assays("Sb").plain
+    assert record["method"] == "default"
+    assert record["simulated"] is True
+    assert set(record["split"]["training"]) == set(plain)
+    assert record["split"]["validation"] == []
+    assert record["parameters"] <= 100_000
+    methods = record["comparison"]["methods"]
+    assert list(methods) == ["default", "PLSR", "SVR", "random forest"]
+    assert record["comparison"]["folds"] == "5-fold cross-validation by sample, 1 repeat, seed 42"
+    for name, figures in methods.items():
+        assert re.search(rf"^{name} +{figures['r2']['mean']:.3f}", said, re.MULTILINE)
+    # The figure that is called cross-validation is that of the comparison.
+    assert record["metrics"]["cross-validation"]["r2"] == pytest.approx(methods["default"]["r2"]["mean"])
+    assert record["metrics"]["training"]["rmse"] < record["metrics"]["cross-validation"]["rmse"]
+    assert {path.name for path in folder.iterdir()} == {"run.json", "model.npz", "arrays.npz", "report.html"}
+    assert "Censored samples: " in said
+    assert sum(v for k, v in record["bounds"].items() if not k.endswith("kept")) == len(record["data"]["censored"])
+
+
+def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:
+    run = load_run(default_run[0])
+    assert isinstance(run.recipe, Views)
+    assert run.interval is not None
+    samples = len(run.record["split"]["training"])
+    assert run.interval.method.endswith(f"cross-validated predictions of {samples} samples, {2 * samples} measurements")
+    # Predictions of samples that a model had not seen are farther off than those it was fitted to.
+    network = read_radial_network(run.model_path)
+    fitted = network.predict(prepare(run.held_out, run.recipe).features)
+    assert run.unseen_predicted.shape == (1, samples)
+    unseen_error = np.mean((run.unseen_predicted - run.unseen_measured) ** 2)
+    assert unseen_error > np.mean((fitted - run.held_out_measured) ** 2)
+
+
+def test_the_report_compares(default_run: tuple[Path, str]) -> None:
+    page = (default_run[0] / "report.html").read_text()
+    sections = set(re.findall(r'<section id="(\w+)"', page))
+    assert {"accuracy", "predictions", "baselines", "quantisation", "domain", "importance", "spectra"} <= sections
+    assert "random forest" in page
+    assert "http://" not in re.sub(r"http://www.w3.org/[^\"]*", "", page)
+
+
+def test_the_bundle_answers_as_the_trained_model(
+    default_run: tuple[Path, str], default_bundle: tuple[Path, str]
+) -> None:
+    run, bundle = load_run(default_run[0]), read_bundle(default_bundle[0])
+    assert bundle.recipe == run.recipe
+    assert bundle.quantisation == "float16"
+    assert re.search(r"float16 .*taken\n", default_bundle[1])
+    assert "Parity on" in default_bundle[1]
+    answers = Estimator(bundle).estimate(run.held_out)
+    device = np.array([a.value for a in answers if isinstance(a, Estimate)])
+    network = read_radial_network(run.model_path)
+    trained = network.predict(prepare(run.held_out, run.recipe).features)
+    assert device == pytest.approx(trained, rel=0.02)
+    assert bundle.provenance["training_samples"] == run.record["split"]["training"]
+    succeed("check", default_bundle[0])
+    # Domain limits are of bins of 10 nm, however thinned the features are.
+    assert bundle.domain is not None
+    assert bundle.domain.bands_per_bin == 10
+    verdicts = [a.verdict for a in answers if isinstance(a, Estimate)]
+    assert verdicts.count("inside") >= 0.9 * len(verdicts)
+
+
+def test_predict_with_it_on_single_points_and_means(
+    small_soils: Soils, default_bundle: tuple[Path, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "r.db"
+    done = succeed(
+        "predict", small_soils.spectra, "--average", "--model", default_bundle[0], "--log", log, "--format", "jsonl"
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 75
+    assert all(a["points"] == 2 for a in answers)
+    # Answers below the limit of detection have no value.
+    shown = [a for a in answers if a["value"] is not None]
+    assert shown
+    assert all(a["low"] <= a["value"] <= a["high"] for a in shown)
+
+
+def test_killed_it_goes_on_and_ends_the_same(default_run: tuple[Path, str], small_soils: Soils, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [str(part) for part in (PROGRAM, *options(small_soils, folder, "--no-report"))]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    fits = folder / "fits.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (fits.exists() and fits.read_bytes().count(b"\n") >= 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = fits.read_text().splitlines()
+    assert len(kept) >= 3
+    assert not (folder / "run.json").exists()
+    succeed(*options(small_soils, folder, "--no-report"))
+    first, second = record_of(default_run[0]), record_of(folder)
+    for key in ("weights_sha256", "metrics", "interval", "detection", "training"):
+        assert first[key] == second[key], key
+    assert {m: f["r2"] for m, f in first["comparison"]["methods"].items()} == {
+        m: f["r2"] for m, f in second["comparison"]["methods"].items()
+    }
+    assert not fits.exists()
+    # What was kept is what is used: a fit of PLSR that was altered in between shows.
+    other = tmp_path / "altered"
+    other.mkdir()
+    lines = []
+    for line in kept:
+        fit = json.loads(line)
+        if fit["fit"]["method"] == "PLSR":
+            fit["fit"]["predicted"] = [1e5] * len(fit["fit"]["predicted"])
+        lines.append(json.dumps(fit))
+    (other / "fits.jsonl").write_text("\n".join(lines) + "\n")
+    succeed(*options(small_soils, other, "--no-report"))
+    assert record_of(other)["comparison"]["methods"]["PLSR"]["r2"]["mean"] < -100
+
+
+def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_soils: Soils, tmp_path: Path) -> None:
+    header, *rows = small_soils.assays.read_text().splitlines()
+    lines = [
+        f"{header},cell",
+        *(f"{row},cell {i % 6}" for i, row in enumerate(rows)),
+    ]
+    columns = header.count(",")
+    lines += [f"BLK{i}{',0.1' * columns},none" for i in (1, 2)] + [f"OREAS 45h{',5' * columns},none"] * 2
+    table = tmp_path / "assays.csv"
+    table.write_text("\n".join(lines) + "\n")
+    out = tmp_path / "run"
+    soils = Soils(small_soils.spectra, table)
+    succeed(*options(soils, out, "--no-report", "--no-baselines", "--group-by", "cell"))
+    record = record_of(out)
+    assert record["comparison"]["folds"] == "5-fold cross-validation by group, 1 repeat, seed 42"
+    assert record["training"]["group_by"] == "cell"
+    assert len(record["split"]["training"]) == len(read_assay_table(small_soils.assays).assays("Sb").plain)
+    assert list(record["comparison"]["methods"]) == ["default"]
+    table.write_text("\n".join([lines[0].replace(",cell", ",cell,cell"), *(f"{line},x" for line in lines[1:])]) + "\n")
+    done = stibium(*options(soils, tmp_path / "other", "--group-by", "cell"))
+    assert done.returncode == 1
+    assert "column cell stands there twice" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "says"),
+    [
+        (("--epochs", 5), 2, "--epochs is for --method published"),
+        (("--method", "published", "--folds", 3), 2, "--folds is for --method default"),
+        (("--folds", 400), 1, "400"),
+        (("--group-by", "county"), 1, "no column county"),
+        (("--element", "Au"), 1, "no column for Au"),
+        (("--exclude-above", "1"), 1, "every sample with spectra is censored or left out"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    small_soils: Soils, tmp_path: Path, more: tuple[object, ...], code: int, says: str
+) -> None:
+    done = stibium(*options(small_soils, tmp_path / "run", *more))
+    assert done.returncode == code
+    assert says in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (lambda names: [f"X{i},{i}" for i, _ in enumerate(names)], "the names must be the same"),
+        (lambda names: [f"{names[0]},5"], "1 sample has both a spectrum and a value for Sb; at least 10"),
+        (lambda names: [f"{n},7.5" for n in names], "every sample has Sb 7.5 ppm; there is nothing to learn"),
+        (lambda names: [f"{n},>4000" for n in names], "every value of Sb is censored"),
+    ],
+)
+def test_bad_assays_are_one_line(small_soils: Soils, tmp_path: Path, rows: Any, says: str) -> None:
+    names = list(read_assay_table(small_soils.assays).assays("Sb").values)
+    table = tmp_path / "assays.csv"
+    table.write_text("sample,Sb_ppm\n" + "\n".join(rows(names)) + "\n")
+    done = stibium(*options(Soils(small_soils.spectra, table), tmp_path / "run"))
+    assert done.returncode == 1
+    assert says in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_mixed_grids_are_brought_together(small_soils: Soils, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from stibium.converters.spectra.table import read_table
+    from stibium.converters.spectra.table_write import write_table
+
+    spectra = read_table(small_soils.spectra)
+    write_table(tmp_path / "one.csv", spectra[:80])
+    coarse = [replace(s, wavelengths_nm=s.wavelengths_nm[::2], values=s.values[::2]) for s in spectra[80:]]
+    write_table(tmp_path / "two.csv", coarse)
+    out = tmp_path / "run"
+    data = ["--spectra", tmp_path / "one.csv", "--spectra", tmp_path / "two.csv", "--assays", small_soils.assays]
+    succeed("train", *data, "--element", "Sb", "--out", out, "--fast", "--no-baselines", "--no-report")
+    run = load_run(out)
+    assert {s.wavelengths_nm.size for s in run.held_out} == {2151, 1076}

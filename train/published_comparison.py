@@ -1,0 +1,60 @@
+"""The published network beside baselines, on its own split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from .baselines import PartialLeastSquares, RandomForest, SupportVectors
+from .calibration_set import from_joined
+from .folds import paper_split
+from .kept_fits import KeptFits, key_of
+from .published_method import PublishedNetwork
+from .training import Trained
+from .validation import FoldResult, Progress, Validation, cross_validate
+
+CHOSEN = "stopped by the error on these very samples: optimistic"
+
+
+def compare_published(
+    trained: Trained,
+    fast: bool,
+    kept: KeptFits,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Validation:
+    """Fit the baselines to the network's training samples, and hold them against its validation samples.
+
+    Args:
+        trained: the published network.
+        fast: smaller grids for the baselines.
+        kept: where fits of an interrupted run are, and where each is written as soon as it is done.
+        progress: called after each fit.
+
+    Raises:
+        TrainingDataError: data that no baseline can be made from.
+    """
+    joined = trained.joined
+    data = from_joined(joined, trained.settings.replicates)
+    plan = paper_split(data.samples, (42,))
+    (fold,) = plan.repeats[0]
+    said: dict[str, list[float]] = {}
+    for spectrum, value in zip(trained.held_out, trained.held_out_predicted, strict=True):
+        said.setdefault(spectrum.sample_id, []).append(float(value))
+    # Rows come in the same order there and here: samples as the assays have them, measurements as they were read.
+    ours = [said[data.samples[row]].pop(0) for row in fold.test]
+    network = PublishedNetwork(fast)
+    known = FoldResult(network.name, 0, 0, tuple(ours), CHOSEN, 0.0)
+    divided = hashlib.sha256(repr((plan.description, plan.keys, joined.sha256)).encode()).hexdigest()[:16]
+    key = key_of(f"{joined.element} {divided}", data, fast)
+
+    def keep(done: Progress) -> None:
+        kept.keep(key, 0, done.result)
+        progress(done)
+
+    return cross_validate(
+        [network, PartialLeastSquares(fast), SupportVectors(fast), RandomForest(fast)],
+        data,
+        plan,
+        progress=keep,
+        known=[known, *kept.known(key, (0,))],
+    )
