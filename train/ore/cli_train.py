@@ -11,7 +11,7 @@ from ..cli import say
 from .cli_options import Line, columns_option, cost_options, require_training_side
 
 if TYPE_CHECKING:
-    from .comparison import Progress
+    from .tasks import Progress
     from .training import OreResult
 
 FAST_ROWS, FAST_FOLDS = 1_500, 4
@@ -88,7 +88,7 @@ def train(
     from .data import load_ore_data, notes
     from .models import MODELS
     from .report import write_ore_report
-    from .report_sections import as_tables
+    from .report_tables import as_tables
     from .run import REPORT, TABLES, check_ore_folder, save_bundles, save_record, write_table
     from .splits import TEST_ROWS, TRAINING_ROWS
     from .training import train_ore

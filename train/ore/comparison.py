@@ -7,7 +7,6 @@ folder and an interrupted comparison goes on where it stopped.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -34,13 +33,11 @@ from .models import MODELS
 from .scores import Spread, bootstrap, score, spread
 from .search import Chosen, choose_and_fit
 from .splits import TEST_ROWS, TRAINING_ROWS, Protocol, Split, draw_splits, folds
+from .tasks import FINAL, PARTS, Clock, Kept, Outcome, Progress, Task
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-FINAL = -1
-"""Part of the task that fits all training rows."""
-PARTS = ".parts"
 _VERSION = 1
 
 
@@ -63,34 +60,6 @@ class Settings:
     folds: int = 10
     seed: int = 42
     fast: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """One nested fit: `part` is the outer fold, or `FINAL`."""
-
-    protocol: Protocol
-    scenario: str
-    model: str
-    part: int
-
-    @property
-    def name(self) -> str:
-        """For a file."""
-        digest = hashlib.sha256(self.scenario.encode()).hexdigest()[:8]
-        return f"{self.protocol}-{digest}-{self.model}-{self.part}"
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a fit predicted for the rows it had not seen; `chosen` only of a final grouped fit."""
-
-    probability: Floats
-    raw: Floats
-    parameters: dict[str, Any]
-    calibration: str
-    seconds: float
-    chosen: Chosen | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,15 +125,6 @@ class Comparison:
         return min(cells, key=lambda c: c.cross_validated["brier"].mean)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far it is: fits done and to be done, and seconds left."""
-
-    done: int
-    total: int
-    remaining_s: float
-
-
 def compare(
     data: OreData,
     settings: Settings,
@@ -189,9 +149,9 @@ def compare(
     splits = draw_splits(data.ore, data.groups, settings.training_rows, settings.test_rows, settings.seed)
     work = _Work(data, settings, splits)
     tasks = list(work.tasks())
-    kept = _Kept(folder / PARTS, work.signature())
+    kept = Kept(folder / PARTS, work.signature())
     outcomes = {task: found for task in tasks if (found := kept.load(task)) is not None}
-    clock = _Clock(tasks, started, progress)
+    clock = Clock(tasks, started, progress)
     clock.skip(outcomes)
     # The longest first, so that no process is left alone with one at the end.
     waiting = sorted((t for t in tasks if t not in outcomes), key=lambda t: -MODELS[t.model].cost)
@@ -355,62 +315,3 @@ def _run(work: _Work, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, 
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
-
-
-class _Kept:
-    """Finished fits on disk; those of other settings are removed."""
-
-    def __init__(self, folder: Path, signature: str) -> None:
-        self._folder = folder
-        about = folder / "settings.json"
-        if not about.is_file() or about.read_text(encoding="utf-8") != signature:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            about.write_text(signature, encoding="utf-8")
-
-    def load(self, task: Task) -> Outcome | None:
-        path = self._folder / f"{task.name}.npz"
-        if not path.is_file():
-            return None
-        with np.load(path, allow_pickle=False) as stored:
-            about = json.loads(str(stored["about"]))
-            return Outcome(stored["probability"], stored["raw"], **about)
-
-    def save(self, task: Task, outcome: Outcome) -> None:
-        if outcome.chosen is not None:
-            # A live model is not kept: reading one back would run whatever the file holds.
-            return
-        path = self._folder / f"{task.name}.npz"
-        about = {
-            "parameters": outcome.parameters,
-            "calibration": outcome.calibration,
-            "seconds": outcome.seconds,
-        }
-        partial = path.with_suffix(".part")
-        with open(partial, "wb") as file:
-            np.savez(file, probability=outcome.probability, raw=outcome.raw, about=json.dumps(about))
-        os.replace(partial, path)
-
-
-class _Clock:
-    """Tells how long is left, from what the fits so far took, weighted by what each kind costs."""
-
-    def __init__(self, tasks: Sequence[Task], started: float, progress: Callable[[Progress], None] | None) -> None:
-        self._left = sum(MODELS[t.model].cost for t in tasks)
-        self._spent = 0.0
-        self._done, self._total = 0, len(tasks)
-        self._started = started
-        self._progress = progress
-
-    def skip(self, done: dict[Task, Outcome]) -> None:
-        self._left -= sum(MODELS[t.model].cost for t in done)
-        self._done += len(done)
-
-    def tick(self, task: Task) -> None:
-        cost = MODELS[task.model].cost
-        self._left -= cost
-        self._spent += cost
-        self._done += 1
-        if self._progress is not None:
-            rate = (time.monotonic() - self._started) / self._spent
-            self._progress(Progress(self._done, self._total, max(self._left, 0.0) * rate))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.ore.columns import Variable
-from ..report.chart import fixed, number
+from ..report.chart import number
 from ..report.page import Section, figure, figures, paragraph, table
-from .comparison import Cell
 from .explain import ONE_WAY, Waterfall
-from .explore import STATISTICS
 from .models import MODELS
 from .report_figures import (
     draw_cost,
@@ -27,7 +24,17 @@ from .report_figures import (
     draw_swarm,
     draw_waterfall,
 )
-from .scores import SCORES, TITLES, confusion
+from .report_tables import (
+    cells_of,
+    frequency_rows,
+    leakage_rows,
+    score_rows,
+    statistics_rows,
+    test_ore,
+    test_rows,
+    three,
+)
+from .scores import confusion
 from .search import FINALISTS, FIRST_SHARE, INNER_FOLDS
 from .study import CITATION
 from .threshold import mean_cost
@@ -43,40 +50,6 @@ def make_ore_sections(result: OreResult) -> list[Section]:
     return [section for make in makers if (section := make(result)) is not None]
 
 
-def score_rows(result: OreResult, protocol: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """Header, rows and the best rows of the comparison under one protocol; every score with its spread."""
-    header = ["scenario", "model", *(TITLES[s] for s in SCORES), "calibration", "parameters"]
-    rows: list[list[str]] = []
-    strong: list[int] = []
-    for cell in _cells(result, protocol):
-        if protocol == result.comparison.honest and result.comparison.best(cell.scenario) is cell:
-            strong.append(len(rows))
-        spreads = [f"{_three(cell.cross_validated[s].mean)} ± {_three(cell.cross_validated[s].sd)}" for s in SCORES]
-        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, cell.calibration, _parameters(cell)])
-    return header, rows, strong
-
-
-def test_rows(result: OreResult, protocol: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the test set: every score with its spread over holes drawn anew, and the confusion matrix."""
-    header = [
-        "scenario",
-        "model",
-        *(TITLES[s] for s in SCORES),
-        "ore found",
-        "ore lost",
-        "gangue hauled",
-        "gangue left",
-    ]
-    ore = _test_ore(result, protocol)
-    rows = []
-    for cell in _cells(result, protocol):
-        lost, hauled, found, left = confusion(cell.test_probability, ore)
-        spreads = [f"{_three(cell.test[s])} ± {_three(cell.test_spread[s].sd)}" for s in SCORES]
-        counts = [str(n) for n in (found, lost, hauled, left)]
-        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, *counts])
-    return header, rows
-
-
 def outcome(result: OreResult) -> Section:
     """The best model of each scenario in a line, and whether its probabilities can be believed."""
     rows = []
@@ -89,10 +62,10 @@ def outcome(result: OreResult) -> Section:
                 scenario.name,
                 scenario.title,
                 MODELS[best.model].title,
-                _three(best.test["accuracy"]),
-                _three(best.test["auc"]),
-                _three(best.test["brier"]),
-                _three(best.test["ece"]),
+                three(best.test["accuracy"]),
+                three(best.test["auc"]),
+                three(best.test["brier"]),
+                three(best.test["ece"]),
                 verdict,
                 f"{threshold.value:.3f}",
             ]
@@ -133,24 +106,6 @@ def scores(result: OreResult) -> Section:
     return Section("scores", "Five models, four scenarios" if len(settings.models) == 5 else "Models", body)
 
 
-def leakage_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: what each score gains by the random split alone."""
-    header = ["scenario", "model", "AUC by hole", "AUC at random", "gain", "accuracy by hole", "at random", "gain "]
-    rows = []
-    for cell in _cells(result, "grouped"):
-        mixed = result.comparison.cell("random", cell.scenario, cell.model)
-        row = [cell.scenario, MODELS[cell.model].title]
-        for name in ("auc", "accuracy"):
-            a, b = cell.cross_validated[name], mixed.cross_validated[name]
-            row += [
-                f"{_three(a.mean)} ± {_three(a.sd)}",
-                f"{_three(b.mean)} ± {_three(b.sd)}",
-                _signed(b.mean - a.mean),
-            ]
-        rows.append(row)
-    return header, rows
-
-
 def leakage(result: OreResult) -> Section | None:
     """What neighbours give away: the random split beside the grouped one."""
     if result.comparison.honest != "grouped":
@@ -159,13 +114,13 @@ def leakage(result: OreResult) -> Section | None:
     gains = [
         result.comparison.cell("random", c.scenario, c.model).cross_validated["auc"].mean
         - c.cross_validated["auc"].mean
-        for c in _cells(result, "grouped")
+        for c in cells_of(result, "grouped")
     ]
     lead = (
         "The plain random split, as the study has it, puts neighbouring blocks of a hole on both sides. The same rows, "
         "models and search; only the folds differ. "
-        f"At random the AUC is higher by {_three(float(np.mean(gains)))} on average, at most by "
-        f"{_three(float(np.max(gains)))}: that much is neighbours, not knowledge. Filled: whole holes apart; hollow: "
+        f"At random the AUC is higher by {three(float(np.mean(gains)))} on average, at most by "
+        f"{three(float(np.max(gains)))}: that much is neighbours, not knowledge. Filled: whole holes apart; hollow: "
         "at random."
     )
     drawn = [
@@ -178,14 +133,14 @@ def leakage(result: OreResult) -> Section | None:
 
 def curves(result: OreResult) -> Section:
     """ROC, precision-recall and calibration curves of every scenario."""
-    ore, simulated = _test_ore(result, result.comparison.honest), result.data.simulated
+    ore, simulated = test_ore(result, result.comparison.honest), result.data.simulated
     body = paragraph(
         "Test blocks. Calibration curves: bars are two standard errors; hollow grey is the plain probability, before "
         "calibration.",
         "lead",
     )
     for scenario in result.comparison.settings.scenarios:
-        cells = [c for c in _cells(result, result.comparison.honest) if c.scenario == scenario.name]
+        cells = [c for c in cells_of(result, result.comparison.honest) if c.scenario == scenario.name]
         items = [
             figure(draw_roc(cells, ore, simulated), "ROC."),
             figure(draw_precision_recall(cells, ore, simulated), "Precision-recall; dashed: call everything ore."),
@@ -201,9 +156,9 @@ def curves(result: OreResult) -> Section:
 def thresholds(result: OreResult) -> Section:
     """Where to draw the line, by cost."""
     costs = result.costs
-    ore = _test_ore(result, result.comparison.honest)
+    ore = test_ore(result, result.comparison.honest)
     rows, drawn = [], []
-    for cell in _cells(result, result.comparison.honest):
+    for cell in cells_of(result, result.comparison.honest):
         t = result.thresholds[cell.scenario, cell.model]
         lost, hauled, _, _ = confusion(cell.test_probability, ore, t.value)
         rows.append(
@@ -211,9 +166,9 @@ def thresholds(result: OreResult) -> Section:
                 cell.scenario,
                 MODELS[cell.model].title,
                 f"{t.value:.3f}",
-                _three(t.cost),
-                _three(mean_cost(cell.test_probability, ore, costs, t.value)),
-                _three(mean_cost(cell.test_probability, ore, costs, 0.5)),
+                three(t.cost),
+                three(mean_cost(cell.test_probability, ore, costs, t.value)),
+                three(mean_cost(cell.test_probability, ore, costs, 0.5)),
                 str(lost),
                 str(hauled),
             ]
@@ -226,7 +181,7 @@ def thresholds(result: OreResult) -> Section:
         f"A lost block of ore costs {number(costs.lost_ore)}, a hauled block of gangue {number(costs.hauled_gangue)}. "
         "The threshold is the cheapest one on left-out folds; for probabilities that can be believed it is "
         f"{first.stated:.3f}, whatever the model. Without a model, hauling everything costs "
-        f"{_three(first.cost_all_ore)} a block, nothing {_three(first.cost_all_gangue)}."
+        f"{three(first.cost_all_ore)} a block, nothing {three(first.cost_all_gangue)}."
     )
     header = (
         "scenario",
@@ -311,38 +266,6 @@ def study(result: OreResult) -> Section:
     return Section("study", "Beside the study", paragraph(lead, "lead") + table(header, rows, left=4))
 
 
-def statistics_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the descriptive statistics, as they are and standardised."""
-    header = ["variable", "values", *STATISTICS]
-    rows = []
-    for d in result.exploration.descriptions:
-        rows.append(
-            [
-                d.variable.title,
-                "as they are",
-                *(str(round(d.raw[s])) for s in STATISTICS[:4]),
-                *(number(d.raw[s], 4) for s in STATISTICS[4:]),
-            ]
-        )
-        rows.append(
-            ["", "standardised", *([""] * 4), *(number(round(d.standardised[s], 9) + 0.0, 3) for s in STATISTICS[4:])]
-        )
-    return header, rows
-
-
-def frequency_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the class frequencies, in percent."""
-    header = ["class", "word", "% of blocks", "% of them ore", "% not logged"]
-    rows = []
-    for f in result.exploration.frequencies:
-        for k, word in enumerate(f.variable.words):
-            first = k == 0
-            missing = fixed(f.missing_percent, 1) if first else ""
-            percent, ore = fixed(f.percent[k], 1), fixed(f.ore_percent[k], 1)
-            rows.append([f.variable.name if first else "", word, percent, ore, missing])
-    return header, rows
-
-
 def statistics(result: OreResult) -> Section:
     """Descriptive statistics before and after standardising, class frequencies in percent."""
     e = result.exploration
@@ -374,46 +297,5 @@ def correlation(result: OreResult) -> Section:
     return Section("correlations", "Correlations", paragraph(text, "lead") + figures(items))
 
 
-def _cells(result: OreResult, protocol: str) -> list[Cell]:
-    return [c for c in result.comparison.cells if c.protocol == protocol]
-
-
-def _test_ore(result: OreResult, protocol: str) -> Bools:
-    return result.data.ore[result.comparison.split(protocol).test]  # type: ignore[arg-type]
-
-
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _parameters(cell: Cell) -> str:
-    return ", ".join(f"{name} {value}" for name, value in cell.parameters.items())
-
-
-def _three(value: float) -> str:
-    return fixed(value, 3) if np.isfinite(value) else "–"
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + _three(value)
-
-
-def as_tables(result: OreResult) -> dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]]:
-    """Give what stands on the page as tables: name -> header and rows."""
-    e = result.exploration
-    header, rows, _ = score_rows(result, result.comparison.honest)
-    out: dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
-        "scores": (header, rows),
-        "test_scores": test_rows(result, result.comparison.honest),
-        "statistics": statistics_rows(result),
-        "frequencies": frequency_rows(result),
-    }
-    if result.comparison.honest == "grouped":
-        header, rows, _ = score_rows(result, "random")
-        out |= {"scores_random_split": (header, rows), "leakage": leakage_rows(result)}
-    for name, matrix in (("pearson", e.pearson), ("spearman", e.spearman)):
-        out[name] = (
-            ["variable", *e.names],
-            [[a, *(f"{v:.4f}" for v in row)] for a, row in zip(e.names, matrix, strict=True)],
-        )
-    return out

@@ -24,11 +24,12 @@ from ...converters.models.ore import convert
 from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
 from ..errors import RunError
-from .comparison import PARTS, Cell, Comparison
+from .comparison import Cell, Comparison
 from .data import OreData
 from .models import MODELS
 from .scores import confusion
 from .study import Beside
+from .tasks import PARTS
 from .threshold import Threshold
 
 FORMAT = "stibium ore run"

@@ -10,12 +10,13 @@ import numpy as np
 
 from ...edge.ore.bundle import Costs, OreBundle
 from ...edge.ore.columns import Columns
-from .comparison import Cell, Comparison, Progress, Settings, compare
+from .comparison import Cell, Comparison, Settings, compare
 from .data import OreData
 from .explain import Summary, Waterfall, summarise, telling_rows, waterfall
 from .explore import Exploration, explore
 from .run import make_bundle
 from .study import Beside, beside_the_study
+from .tasks import Progress
 from .threshold import Threshold, choose_threshold
 
 EXPLAINED = 200

@@ -15,11 +15,12 @@ from small_runs import PROGRAM
 from stibium.edge.ore.columns import read_columns
 from stibium.edge.ore.scenarios import Scenario
 from stibium.train.errors import RunError
-from stibium.train.ore.comparison import PARTS, Settings, compare, forget_parts
+from stibium.train.ore.comparison import Settings, compare, forget_parts
 from stibium.train.ore.data import OreData, load_ore_data
 from stibium.train.ore.models import MODELS
 from stibium.train.ore.search import choose_and_fit
 from stibium.train.ore.study import order_of_models, tied
+from stibium.train.ore.tasks import PARTS
 
 SCENARIO = Scenario("few", "three of them", ("As", "Au", "Class_As"))
 SETTINGS = Settings((SCENARIO,), ("logistic", "tree"), training_rows=400, test_rows=300, folds=2, seed=1, fast=True)
