@@ -32,8 +32,8 @@ FAST_ROWS, FAST_FOLDS = 1_500, 4
     "--model",
     "models",
     multiple=True,
-    metavar="NAME",
-    help="logistic, tree, forest, adaboost or xgboost; may be given several times.  [default: all five]",
+    type=click.Choice(["logistic", "tree", "forest", "adaboost", "xgboost"]),
+    help="May be given several times.  [default: all five]",
 )
 @click.option(
     "--rows", type=click.IntRange(min=20), metavar="N", help="Blocks to train on.  [default: 6730; fast 1500]"
@@ -80,22 +80,12 @@ def train(
     models/ (bundles that are equal to the library's answers), run.json, tables/ and report.html.
     """
     require_training_side()
-    from ...edge.ore.bundle import Costs
     from ...edge.ore.columns import read_columns
     from ...edge.ore.scenarios import read_scenario
     from ...edge.ore.scenarios import scenario_names as shipped
-    from .comparison import Settings, forget_parts
     from .data import load_ore_data, notes
-    from .models import MODELS
-    from .report import write_ore_report
-    from .report_tables import as_tables
-    from .run import REPORT, TABLES, check_ore_folder, save_bundles, save_record, write_table
-    from .splits import TEST_ROWS, TRAINING_ROWS
-    from .training import train_ore
+    from .folder import REPORT, TABLES, check_ore_folder
 
-    for name in models:
-        if name not in MODELS:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(MODELS)}", param_hint="--model")
     scenarios = tuple(read_scenario(name) for name in scenario_names or shipped())
     names = [s.name for s in scenarios]
     if len(set(names)) < len(names):
@@ -110,6 +100,16 @@ def train(
     data = load_ore_data(table, described)
     remarks = notes(data)
     say(remarks)
+    # What is wrong with the table is said before the seconds that these take.
+    from ...edge.ore.bundle import Costs
+    from .comparison import Settings, forget_parts
+    from .models import MODELS
+    from .report import write_ore_report
+    from .report_tables import as_tables
+    from .run import save_bundles, save_record, write_table
+    from .splits import TEST_ROWS, TRAINING_ROWS
+    from .training import train_ore
+
     settings = Settings(
         scenarios=scenarios,
         models=models or tuple(MODELS),

@@ -29,11 +29,12 @@ from ...edge.ore.scenarios import Scenario
 from ..errors import RunError
 from .calibration import along
 from .data import OreData
+from .folder import PARTS
 from .models import MODELS
 from .scores import Spread, bootstrap, score, spread
 from .search import Chosen, choose_and_fit
 from .splits import TEST_ROWS, TRAINING_ROWS, Protocol, Split, draw_splits, folds
-from .tasks import FINAL, PARTS, Clock, Kept, Outcome, Progress, Task
+from .tasks import FINAL, Clock, Kept, Outcome, Progress, Task
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -26,16 +26,14 @@ from ...edge.ore.columns import Columns
 from ..errors import RunError
 from .comparison import Cell, Comparison
 from .data import OreData
+from .folder import MODELS_FOLDER, REPORT, RUN
 from .models import MODELS
 from .scores import confusion
 from .study import Beside
-from .tasks import PARTS
 from .threshold import Threshold
 
 FORMAT = "stibium ore run"
 VERSION = 1
-RUN, MODELS_FOLDER, TABLES, REPORT = "run.json", "models", "tables", "report.html"
-_OURS = frozenset({RUN, MODELS_FOLDER, TABLES, REPORT, PARTS, f".{RUN}.part"})
 SUFFIX = ".ore"
 
 
@@ -45,25 +43,6 @@ class OreRun:
 
     folder: Path
     record: dict[str, Any]
-
-
-def check_ore_folder(folder: str | os.PathLike[str], force: bool) -> Path:
-    """Make a folder for a run before minutes are spent on it; one that was interrupted may go on.
-
-    Raises:
-        RunError: it holds other files or a whole run and `force` is not set, or it cannot be made.
-    """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        there = {entry.name for entry in path.iterdir()}
-    except OSError as error:
-        raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
-    if there - _OURS:
-        raise RunError(f"{path}: holds other files ({sorted(there - _OURS)[0]}); name a new folder")
-    if RUN in there and not force:
-        raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
-    return path
 
 
 def bundle_name(scenario: str, model: str) -> str:

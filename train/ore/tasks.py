@@ -23,7 +23,6 @@ Floats = NDArray[np.float64]
 
 FINAL = -1
 """Part of the task that fits all training rows."""
-PARTS = ".parts"
 
 
 @dataclass(frozen=True)

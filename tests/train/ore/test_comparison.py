@@ -17,10 +17,10 @@ from stibium.edge.ore.scenarios import Scenario
 from stibium.train.errors import RunError
 from stibium.train.ore.comparison import Settings, compare, forget_parts
 from stibium.train.ore.data import OreData, load_ore_data
+from stibium.train.ore.folder import PARTS
 from stibium.train.ore.models import MODELS
 from stibium.train.ore.search import choose_and_fit
 from stibium.train.ore.study import order_of_models, tied
-from stibium.train.ore.tasks import PARTS
 
 SCENARIO = Scenario("few", "three of them", ("As", "Au", "Class_As"))
 SETTINGS = Settings((SCENARIO,), ("logistic", "tree"), training_rows=400, test_rows=300, folds=2, seed=1, fast=True)
@@ -122,7 +122,7 @@ def _children(pid: int) -> set[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_killed_command_leaves_no_process_behind(small_deposit: Path, tmp_path: Path):
-    command = [PROGRAM, "ore", "train", small_deposit, "--out", tmp_path / "run", "--jobs", "2", "--rows", "900"]
+    command = [PROGRAM, "ore", "train", small_deposit, "--out", tmp_path / "run", "--jobs", "2", "--rows", "900", "--fast"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120

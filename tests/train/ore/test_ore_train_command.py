@@ -14,7 +14,7 @@ from stibium.edge.ore.columns import read_columns
 from stibium.train.ore.data import load_ore_data
 from stibium.train.ore.scores import SCORES
 
-FAST = ("--fast", "--rows", 300, "--test-rows", 200, "--folds", 2, "--jobs", 1, "--model", "tree", "--scenario", "C4")
+FAST = ("--fast", "--rows", 700, "--test-rows", 300, "--folds", 2, "--jobs", 1, "--model", "tree", "--scenario", "C4")
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_without_holes_the_random_split_is_all_there_is_and_it_says_so(small_dep
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("--model", "oracle"), 2, "is not one of logistic"),
+        (("--model", "oracle"), 2, "is not one of 'logistic'"),
         (("--scenario", "C4"), 2, "named twice"),
         (("--scenario", "C9"), 1, "no scenario of that name"),
         (("--columns", "/nowhere.toml"), 1, "nowhere.toml"),
