@@ -138,7 +138,7 @@ class _Ground:
         a = self.arsenopyrite
         fine = np.exp(-(((a - 0.4) / 0.8) ** 2))
         ln = -1.94 + 4.55 * fine + 0.16 * self.pyrite + 0.28 * self.base_metals + 0.1 * self.silica
-        ln = ln + 0.46 * self.tenor + 0.03 * self.own
+        ln = ln + 0.3 * self.tenor + 0.03 * self.own
         return np.asarray(np.exp(ln))
 
 
@@ -154,7 +154,7 @@ def _assay(ground: _Ground, grade_g_t: Floats, chance: np.random.Generator) -> F
         np.exp(
             np.stack(
                 [
-                    np.log(grade_g_t) + noise(0.9) + grains,
+                    np.log(grade_g_t) + noise(1.25) + grains,
                     arsenic + noise(0.08),
                     sulphur + noise(0.1),
                     2.9 + 0.8 * ground.base_metals + noise(0.05),
