@@ -12,12 +12,12 @@ import click
 from ..log import Log, default_log_path
 from ..ore.answer import Answer
 from ..ore.bundle import OreBundle
+from ..ore.cells import field_reader
 from ..ore.columns import Variable
 from ..ore.face import Known, answer_at_face, from_field, from_probe, unknown
 from ..ore.probe_estimates import latest_estimates
 from ..ore.report import OreReport, simulated_note
 from ..ore.store import store_call
-from ..ore.table import field_reader
 
 WIDTH = 40
 SHOWN = 6

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..report import in_figures
 from .bundle import OreBundle
+from .cells import ABOVE, BELOW
 from .columns import Variable
-from .table import ABOVE, BELOW, Blocks, plain_values
+from .table import Blocks, plain_values
 
 Floats = NDArray[np.float64]
 Decision = Literal["ore", "gangue", "cannot tell"]

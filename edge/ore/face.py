@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from ..report import in_figures
 from .answer import Answer, Contribution, Decision, decide, outside, outside_reason, shown
 from .bundle import OreBundle
+from .cells import ABOVE, BELOW, EXACT
 from .columns import Variable
 from .probe_estimates import ProbeEstimate
-from .table import ABOVE, BELOW, EXACT
 
 Floats = NDArray[np.float64]
 MOST_ROWS = 20_000

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.errors import BlockTableError
+from stibium.edge.ore.cells import field_reader
 from stibium.edge.ore.columns import Columns, parse_columns
-from stibium.edge.ore.table import Blocks, field_reader, iter_blocks, plain_values, read_blocks
+from stibium.edge.ore.table import Blocks, iter_blocks, plain_values, read_blocks
 
 COLUMNS: Columns = parse_columns(
     """
