@@ -2,6 +2,8 @@
 #
 # One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
 # top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
+#
+# make test-pi, as root, tests the device's part on an emulated Raspberry Pi.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +41,12 @@ bench-accuracy: $(DEV)
 # Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
 model: $(DEV)
 	$(BIN)/python -m stibium.train.ship
+
+# The device's part on an emulated Raspberry Pi: needs root, Debian and a network. Its Debian is built once, in some
+# minutes, and kept in ~/.cache/stibium; `make test` uses it from then on.
+.PHONY: test-pi
+test-pi: $(DEV)
+	STIBIUM_PI=build $(BIN)/python -m pytest tests/pi
 
 $(DEVICE): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

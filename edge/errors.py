@@ -10,12 +10,15 @@ __all__ = [
     "ColumnFileError",
     "ExportError",
     "InstrumentError",
+    "InstrumentExchangedError",
     "LogError",
     "MeasurementError",
+    "NoReplyError",
     "NoSuchPortError",
     "NothingLeftError",
     "PortError",
     "PortGoneError",
+    "PositionError",
     "PreprocessError",
     "ProfileError",
     "ProtocolError",
@@ -72,8 +75,20 @@ class PortGoneError(PortError):
     """A port that was open has hung up: unplugged, or the other side closed it."""
 
 
+class InstrumentExchangedError(PortError):
+    """Another instrument answers on a port than the one that was identified there."""
+
+
+class PositionError(StibiumError, ValueError):
+    """A source of positions that is written in a way nobody understands."""
+
+
 class ProtocolError(StibiumError, ValueError):
     """Bytes or calls that break the protocol: local misuse, or a peer that sent rubbish."""
+
+
+class NoReplyError(StibiumError, TimeoutError):
+    """The instrument did not answer in time, or not all of its answer came."""
 
 
 class InstrumentError(StibiumError, RuntimeError):

@@ -6,13 +6,16 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..firmware_configs import probes
 from .errors import ProfileError
+from .profile_ascii import AsciiProfile, parse_ascii
+from .profile_fieldspec import FieldSpecProfile, parse_fieldspec
+from .profile_rules import ReferenceMaterial, Rules, parse_rules
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,13 +56,24 @@ class Patience:
 
 @dataclass(frozen=True)
 class Profile:
-    """A probe's profile. Every number is positive, and finite."""
+    """A probe's profile. Every number is positive, and finite; among the rules zero is one too."""
 
     name: str = "framed serial probe"
     protocol: str = "framed"
     serial: Serial = Serial()
     measuring: Measuring = Measuring()
     patience: Patience = Patience()
+    rules: Rules = field(default_factory=Rules)
+    reference_material: ReferenceMaterial = field(default_factory=ReferenceMaterial)
+    fieldspec: FieldSpecProfile | None = None
+    """Set if `protocol` is "fieldspec"."""
+    ascii: AsciiProfile | None = None
+    """Set if `protocol` is "ascii"."""
+
+    @property
+    def default_port(self) -> str | None:
+        """Where the instrument is if nobody says otherwise; None where no such place is known."""
+        return self.fieldspec.address if self.fieldspec else None
 
 
 _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
@@ -68,7 +82,8 @@ _SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
     "patience": Patience,
 }
 _TEXTS = ("name", "protocol")
-_PROTOCOLS = ("framed",)
+_RULES = ("rules", "reference_material")
+_PROTOCOLS = ("framed", "fieldspec", "ascii")
 _HIGHEST = {
     "baudrate": 12_000_000,
     "scans": 0xFFFF,
@@ -90,20 +105,28 @@ def read_profile(name_or_path: str | os.PathLike[str] = DEFAULT_PROFILE) -> Prof
     Raises:
         ProfileError: no such profile or file, not TOML, an unknown key, a value of the wrong kind or range.
     """
+    return parse_profile(profile_text(name_or_path), os.fspath(name_or_path))
+
+
+def profile_text(name_or_path: str | os.PathLike[str]) -> str:
+    """Give the TOML text of a profile, as it stands in its file.
+
+    Raises:
+        ProfileError: no such profile or file, or not UTF-8.
+    """
     name = os.fspath(name_or_path)
     if os.sep not in name and not name.endswith(".toml"):
         if name not in profile_names():
             raise ProfileError(
                 f"{name}: no profile of that name; there are {', '.join(profile_names())}, or a .toml file"
             )
-        return parse_profile(resources.files(probes).joinpath(f"{name}.toml").read_text("utf-8"), name)
+        return resources.files(probes).joinpath(f"{name}.toml").read_text("utf-8")
     try:
-        text = Path(name).read_text("utf-8")
+        return Path(name).read_text("utf-8")
     except OSError as error:
         raise ProfileError(f"{name}: {error.strerror or error}") from error
     except UnicodeDecodeError:
         raise ProfileError(f"{name}: not a text file in UTF-8, so no profile") from None
-    return parse_profile(text, name)
 
 
 def parse_profile(text: str, source: str) -> Profile:
@@ -112,7 +135,7 @@ def parse_profile(text: str, source: str) -> Profile:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{source}: not TOML: {error}") from None
-    _refuse_unknown(document, [*_TEXTS, *_SECTIONS], source, "")
+    _refuse_unknown(document, [*_TEXTS, *_SECTIONS, *_RULES, "fieldspec", "ascii"], source, "")
     found: dict[str, Any] = {}
     for key in _TEXTS:
         if key in document:
@@ -129,6 +152,15 @@ def parse_profile(text: str, source: str) -> Profile:
         _refuse_unknown(table, list(defaults), source, f"{section}.")
         numbers = {key: _number(table[key], defaults[key], key, f"{source}: {section}.{key}") for key in table}
         found[section] = kind(**numbers)
+    found["rules"], found["reference_material"] = parse_rules(document, source)
+    if found.get("protocol") == "fieldspec":
+        found["fieldspec"] = parse_fieldspec(document.get("fieldspec", {}), source)
+    elif "fieldspec" in document:
+        raise ProfileError(f'{source}: [fieldspec] needs protocol = "fieldspec"')
+    if found.get("protocol") == "ascii":
+        found["ascii"] = parse_ascii(document.get("ascii", {}), source)
+    elif "ascii" in document:
+        raise ProfileError(f'{source}: [ascii] needs protocol = "ascii"')
     return Profile(**found)
 
 

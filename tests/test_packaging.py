@@ -170,7 +170,7 @@ def test_top_level_is_what_the_layout_says() -> None:
 
 def test_makefile_and_ci_call_what_they_say() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("demo", "test", "lint", "bench", "bench-accuracy", "model"):
+    for target in ("demo", "test", "test-pi", "lint", "bench", "bench-accuracy", "model"):
         assert f"\n{target}:" in makefile, target
     ci = (ROOT / ".ci" / "run").read_text()
     assert ci.index("make lint") < ci.index("make test")

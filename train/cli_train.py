@@ -227,7 +227,9 @@ def _train_default(
     try:
         comparison = compare(joined, settings, groups, kept, shown)
         shown.say("the model itself, on all samples")
-        return train_default(joined, settings, comparison, groups)
+        return train_default(
+            joined, settings, comparison, groups, lambda done, of: shown.say(f"learning curve, {done} of {of} fits")
+        )
     finally:
         shown.close()
 

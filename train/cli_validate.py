@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -60,6 +61,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="How the figures are written; jsonl has every prediction and choice, one line an element.",
 )
+@click.option(
+    "--report",
+    type=click.Path(),
+    metavar="FILE",
+    help="Also write a page with figures, one .html file; with several elements FILE is a folder, one page each.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Keep every fit in this file, and go on from there if it was interrupted.",
+)
 def validate(
     spectra: tuple[str, ...],
     assays: str,
@@ -75,6 +88,8 @@ def validate(
     seed: int,
     fast: bool,
     out_format: str,
+    report: str | None,
+    keep: str | None,
 ) -> None:
     """Compare calibration methods honestly, element by element, before any model is made.
 
@@ -87,6 +102,7 @@ def validate(
     from .assay_table import read_assay_table
     from .calibration_set import from_joined
     from .dataset import load
+    from .kept_fits import KeptFits, key_of, plan_digest
     from .methods_registry import BASELINES, METHODS
     from .validation import cross_validate
     from .validation_table import validation_table
@@ -102,18 +118,57 @@ def validate(
     table = read_assay_table(assays)
     say(table.notes)
     groups = read_groups(assays, group_by) if group_by else None
-    for element in elements or tuple(column.element for column in table.columns):
+    elements = elements or tuple(column.element for column in table.columns)
+    pages = _pages(report, elements)
+    kept = KeptFits(keep)
+    for element in elements:
         joined = load(spectra, table.assays(element), range_nm=None, exclude_above=exclude_above)
         say(joined.notes())
         data = from_joined(joined, replicates, groups)  # type: ignore[arg-type]
         plan = plan_folds(data, protocol, hold_out, folds, repeats, seed)
-        validation = cross_validate([METHODS[name](fast) for name in names], data, plan, progress=_progress(element))
+        key = key_of(f"{element} {plan_digest(plan, joined.sha256)}", data, fast)
+        shown = _progress(element)
+
+        def keep_and_show(done: Progress, key: str = key, shown: Callable[[Progress], None] = shown) -> None:
+            kept.keep(key, done.result.repeat, done.result)
+            shown(done)
+
+        validation = cross_validate(
+            [METHODS[name](fast) for name in names],
+            data,
+            plan,
+            progress=keep_and_show,
+            known=kept.known(key, tuple(range(len(plan.repeats)))),
+        )
+        if pages:
+            from .report.write import write_validation_report
+
+            write_validation_report(pages[element], validation, joined, assays)
+            say([f"report: {pages[element]}"])
         if out_format == "jsonl":
             click.echo(json.dumps(validation.to_dict() | {"simulated": joined.simulated}))
             continue
         if joined.simulated:
             click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
         click.echo(validation_table(validation) + "\n")
+
+
+def _pages(report: str | None, elements: tuple[str, ...]) -> dict[str, Path]:
+    """Say where each element's page goes; made ready before hours are spent on what is to stand there."""
+    if report is None:
+        return {}
+    path = Path(report)
+    folder = path if len(elements) > 1 else path.absolute().parent
+    if len(elements) > 1:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--report") from error
+    elif not folder.is_dir():
+        raise click.BadParameter(f"{folder} is no folder", param_hint="--report")
+    elif path.is_dir():
+        raise click.BadParameter(f"{path} is a folder; name a file for one element", param_hint="--report")
+    return {element: path / f"{element}.html" if len(elements) > 1 else path for element in elements}
 
 
 def plan_folds(data: CalibrationSet, protocol: str, held: str | None, n_folds: int, repeats: int, seed: int) -> Folds:

@@ -19,7 +19,8 @@ from .dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from .default_model import DefaultModel, DefaultPredictor
 from .detection import fit_detection
 from .folds import Folds, repeated_folds
-from .kept_fits import KeptFits, key_of
+from .kept_fits import KeptFits, key_of, plan_digest
+from .learning_curve import learning_curve
 from .metrics import Metrics, measure
 from .radial_network import RadialNetwork
 from .training import Trained, as_stored, check_target, evenly_by_grade
@@ -128,8 +129,7 @@ def compare(
     if settings.baselines:
         methods += [make(settings.fast) for make in (PartialLeastSquares, SupportVectors, RandomForest)]  # type: ignore[misc]
     kept = kept or KeptFits(None)
-    divided = hashlib.sha256(repr((plan.description, plan.keys, joined.sha256)).encode()).hexdigest()[:16]
-    key = key_of(f"{joined.element} {divided}", data, settings.fast)
+    key = key_of(f"{joined.element} {plan_digest(plan, joined.sha256)}", data, settings.fast)
 
     def keep(done: Progress) -> None:
         kept.keep(key, done.result.repeat, done.result)
@@ -150,6 +150,7 @@ def train_default(
     settings: DefaultSettings,
     comparison: Validation,
     groups: Mapping[str, Hashable] | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Trained:
     """Train the default model on all samples.
 
@@ -160,11 +161,13 @@ def train_default(
     Args:
         joined, settings, groups: as they were for `compare`.
         comparison: what `compare` gave.
+        progress: called with fits done and of how many, for the learning curve.
 
     Raises:
         TrainingDataError: data that no model can be made from.
     """
     data = from_joined(joined, settings.replicates, groups)
+    curve = learning_curve(data, _plan(data, settings), progress)
     keys = data.samples if data.groups is None else data.groups
     predictor = DefaultModel(settings.fast).fit(
         data.reflectance,
@@ -207,7 +210,7 @@ def train_default(
         unseen_predicted=_said(comparison),
         unseen_measured=np.array(comparison.measured),
         comparison=comparison,
-        record={"chosen": predictor.chosen, **asdict(settings)},
+        record={"chosen": predictor.chosen, **asdict(settings), "learning": asdict(curve)},
     )
 
 

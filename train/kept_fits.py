@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .calibration_set import CalibrationSet
 from .errors import KeptFitsError
+from .folds import Folds
 from .validation import FoldResult
 
 
@@ -67,3 +68,8 @@ def key_of(label: str, data: CalibrationSet, fast: bool) -> str:
     for array in (data.reflectance, data.wavelengths_nm, data.target):
         digest.update(array.tobytes())
     return f"{label}{' fast' if fast else ''} {digest.hexdigest()[:16]}"
+
+
+def plan_digest(plan: Folds, data_sha256: str) -> str:
+    """Name a way of dividing certain data, for `key_of`."""
+    return hashlib.sha256(repr((plan.description, plan.keys, data_sha256)).encode()).hexdigest()[:16]

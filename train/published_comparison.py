@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 from .baselines import PartialLeastSquares, RandomForest, SupportVectors
 from .calibration_set import from_joined
 from .folds import paper_split
-from .kept_fits import KeptFits, key_of
+from .kept_fits import KeptFits, key_of, plan_digest
 from .published_method import PublishedNetwork
 from .training import Trained
 from .validation import FoldResult, Progress, Validation, cross_validate
@@ -44,8 +43,7 @@ def compare_published(
     ours = [said[data.samples[row]].pop(0) for row in fold.test]
     network = PublishedNetwork(fast)
     known = FoldResult(network.name, 0, 0, tuple(ours), CHOSEN, 0.0)
-    divided = hashlib.sha256(repr((plan.description, plan.keys, joined.sha256)).encode()).hexdigest()[:16]
-    key = key_of(f"{joined.element} {divided}", data, fast)
+    key = key_of(f"{joined.element} {plan_digest(plan, joined.sha256)}", data, fast)
 
     def keep(done: Progress) -> None:
         kept.keep(key, 0, done.result)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import format_option, load_bundle, log_option, model_option, open_engine
+from .stopping import Stop
 
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Spectrum
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from ..report import Report
     from ..sources.measuring import Key, Measuring, Samples, TakenMeasurements
     from ..sources.serial_port import BytePort
+    from ..supervise import Supervisor
 
 POLL_S = 1.0
 
@@ -83,6 +83,7 @@ def listen(
     from ..report import Report
     from ..sources.measuring import Samples, TakenMeasurements
     from ..sources.recording import REPLAY_SCHEME
+    from ..supervise import Supervisor
 
     replay = port.startswith(REPLAY_SCHEME)
     if sample_id and prefix:
@@ -92,6 +93,10 @@ def listen(
     if replay and record:
         raise click.UsageError("a recording that is replayed is not recorded again")
     settings = read_profile(profile or DEFAULT_PROFILE)
+    if settings.protocol != "framed":
+        raise click.UsageError(
+            f"an instrument of profile {profile} does not send by itself: stibium measure {port} --profile {profile}"
+        )
     if baud is not None:
         settings = replace(settings, serial=replace(settings.serial, baudrate=baud))
     bundle = load_bundle(model)
@@ -101,15 +106,17 @@ def listen(
     scans = scans or settings.measuring.scans
     run: _Run | None = None
     stopped = False
+    supervisor = Supervisor()
     with ExitStack() as stack:
         engine = stack.enter_context(open_engine(bundle, log))
-        stop = stack.enter_context(_Stop())
+        stop = stack.enter_context(Stop())
         try:
             measuring = _open_probe(stack, port, settings, record, wait_for_port)
             # What a recording holds may be looked at as often as one likes.
             taken = None if replay else TakenMeasurements(engine.log.database)
-            run = _Run(measuring, samples, engine, report, stop, taken, count)
+            run = _Run(measuring, samples, engine, report, stop, taken, count, supervisor)
             _notice(_introduction(measuring))
+            supervisor.ready(_introduction(measuring))
             if passive or replay:
                 if white is not None and not replay:
                     measuring.take_references(scans, unattended=white == "now")
@@ -119,6 +126,7 @@ def listen(
         except KeyboardInterrupt:
             stopped = True
         finally:
+            supervisor.stopping()
             if run is not None:
                 click.echo("; ".join([report.summary(), *run.remarks()]), err=True)
     if stopped and count is not None:
@@ -127,12 +135,17 @@ def listen(
 
 
 def _open_probe(stack: ExitStack, port: str, settings: Profile, record: str | None, wait_for_port: bool) -> Measuring:
-    from ..errors import PortError
+    from ..errors import PortError, ProfileError
     from ..sources.framed_probe import FramedProbe
     from ..sources.measuring import Measuring
     from ..sources.recording import REPLAY_SCHEME, EndOfRecordingError, RecordingWriter, ReplayPort
     from ..sources.serial_port import SerialPort
 
+    if settings.protocol != "framed":
+        raise ProfileError(
+            f"{settings.name}: listen speaks the framed protocol only; for this instrument: "
+            f"stibium measure {port} with the same --profile"
+        )
     writer = stack.enter_context(RecordingWriter(record, f"port {port}")) if record else None
 
     def open_port() -> BytePort:
@@ -158,11 +171,13 @@ class _Run:
         samples: Samples,
         engine: Engine,
         report: Report,
-        stop: _Stop,
+        stop: Stop,
         taken: TakenMeasurements | None,
         count: int | None,
+        supervisor: Supervisor,
     ) -> None:
         self._measuring, self._samples, self._engine = measuring, samples, engine
+        self._supervisor = supervisor
         self._report, self._stop, self._taken, self._count = report, stop, taken, count
         self._known = 0
 
@@ -179,6 +194,7 @@ class _Run:
         measuring.take_references(scans, unattended=white_now)
         failures = 0
         while not self._done:
+            self._supervisor.alive()
             if white_now and measuring.wants_references():
                 # By now there is soil under the probe, and nobody to put it on the panel.
                 raise InstrumentError(f"{measuring.why_references()}; start again with the probe on the white panel")
@@ -202,6 +218,7 @@ class _Run:
         from ..sources.recording import EndOfRecordingError
 
         while not self._done:
+            self._supervisor.alive()
             self._show_progress()
             try:
                 measurement, outcome = self._measuring.wait(POLL_S, self._samples.current_id)
@@ -263,6 +280,7 @@ class _Run:
         results = self._engine.take(items, also)
         _clear_line()
         self._report.show(results)
+        self._supervisor.alive(self._report.summary())
 
     def _show_progress(self) -> None:
         if sys.stderr.isatty():
@@ -304,38 +322,3 @@ def _introduction(measuring: Measuring) -> str:
         what.append("a program, no instrument")
     name = " ".join(filter(None, (who.name, who.serial_number)))
     return f"{measuring.probe.name}: {name}, {', '.join(what)}"
-
-
-class _Stop:
-    """Ctrl-C, SIGTERM or a closed terminal: ends the run, but never between storing and showing."""
-
-    def __init__(self) -> None:
-        self._held = self._asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # What the parent has set to be ignored (nohup) stays ignored.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Put a stop off until the end of this block."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._asked:
-            raise KeyboardInterrupt
-
-    def _ask(self, number: int, _: FrameType | None) -> None:
-        self._asked = True
-        if not self._held:
-            raise KeyboardInterrupt

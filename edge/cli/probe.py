@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .probe_players import ascii_player, fieldspec_options, fieldspec_player, framed_player, notice, obey_standard_input
+
 if TYPE_CHECKING:
-    from ...converters.spectra.spectrum import Spectrum
     from ..probe.ends import End
     from ..probe.faults import Faults
     from ..probe.serve import Player
@@ -36,6 +36,13 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
 
 @click.command(epilog="Example:  stibium probe soils.csv --link /tmp/probe --misbehave flip=0.001,stall=0.01")
 @click.argument("spectra", nargs=-1, type=click.Path())
+@click.option(
+    "--instrument",
+    default="framed_serial",
+    show_default=True,
+    metavar="PROFILE",
+    help="Profile of the instrument to play: framed_serial, fieldspec, as7265x, ascii_spectrometer, or a .toml file.",
+)
 @click.option("--recording", type=click.Path(), metavar="FILE", help="Play the measurements of a recording.")
 @click.option("--verbatim", is_flag=True, help="Play the recording's bytes as they are, whatever the host says.")
 @click.option("--pty", is_flag=True, help="Offer a pseudo-terminal.  [default]")
@@ -49,7 +56,7 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
     help="Scans and bytes take the time they would take, or none.",
 )
 @click.option(
-    "--baud", type=click.IntRange(min=1), default=115200, show_default=True, help="Speed of the line in bit/s."
+    "--baud", type=click.IntRange(min=1), metavar="BIT/S", help="Speed of the line.  [default: the profile's]"
 )
 @click.option(
     "--raw/--reflectance", default=False, help="Deliver counts, dark and white, or reflectance.  [default: reflectance]"
@@ -76,15 +83,20 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
     "--unplug-s", type=click.FloatRange(min=0), default=0.5, show_default=True, help="Seconds until plugged in again."
 )
 @click.option("--unplug-power", is_flag=True, help="Unplugged, the instrument is without power too.")
+@fieldspec_options
+@click.pass_context
 def probe(
+    ctx: click.Context,
+    /,
     spectra: tuple[str, ...],
+    instrument: str,
     recording: str | None,
     verbatim: bool,
     pty: bool,
     link: str | None,
     tcp: tuple[str, int] | None,
     speed: str,
-    baud: int,
+    baud: int | None,
     raw: bool,
     frame_bytes: int | None,
     button: float | None,
@@ -94,18 +106,22 @@ def probe(
     unplug_every: int | None,
     unplug_s: float,
     unplug_power: bool,
+    **own: Any,
 ) -> None:
     """Play an instrument on a pseudo-terminal or a TCP port.
 
     SPECTRA are files or folders of spectra that it measures, in order; without any it plays the samples that
     come with the package, which are simulated. The first line on standard output is the port's name. Ctrl-C
     ends it.
+
+    With --instrument fieldspec it is an ASD FieldSpec on a TCP port: the white panel is in front of it until it has
+    optimised and after each dark, then the spectra, one for each measurement. With an ASCII instrument's profile, such
+    as as7265x, it answers that profile's commands.
     """
     from ..probe.ends import PtyEnd, TcpEnd
-    from ..probe.instrument import VirtualInstrument
-    from ..probe.repertoire import DEFAULT_PAYLOAD, from_recording, from_spectra
-    from ..probe.replay import VerbatimReplay
+    from ..probe.fieldspec_instrument import VirtualFieldSpec
     from ..probe.serve import VirtualProbe
+    from ..profile import read_profile
 
     if tcp is not None and (pty or link):
         raise click.UsageError("--tcp excludes --pty and --link")
@@ -115,26 +131,35 @@ def probe(
         raise click.UsageError("--verbatim needs --recording")
     if recording and raw:
         raise click.UsageError("a recording plays what was recorded; --raw is for SPECTRA")
+    profile = read_profile(instrument)
+    protocol = profile.protocol
+    _refuse_options_of_others(ctx, protocol)
     player: Player
-    if recording and verbatim:
-        player = VerbatimReplay(recording, real_time=speed == "real")
+    real_time = speed == "real"
+    if protocol == "fieldspec":
+        player = fieldspec_player(spectra, real_time, loop, seed, own)
+        if faults.wrong_length:
+            raise click.UsageError("wrong-length: a FieldSpec's replies say no length")
+        end: End = TcpEnd(*(tcp or ("127.0.0.1", 0)))
+    elif protocol == "ascii":
+        if faults.wrong_length:
+            raise click.UsageError("wrong-length: lines of text say no length")
+        player = ascii_player(profile, spectra, real_time, loop)
+        end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
     else:
-        if recording:
-            repertoire = from_recording(recording, frame_bytes or 0)
-        else:
-            repertoire = from_spectra(_read(spectra), raw, frame_bytes or DEFAULT_PAYLOAD)
-        player = VirtualInstrument(repertoire, real_time=speed == "real", button_s=button, loop=loop)
-    end: End = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
+        player = framed_player(spectra, recording, verbatim, raw, frame_bytes, real_time, button, loop)
+        end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
     served = VirtualProbe(
         player,
         end,
         faults,
         seed,
-        baudrate=baud if speed == "real" else None,
+        baudrate=(baud or profile.serial.baudrate) if real_time and protocol != "fieldspec" else None,
         unplug_every=unplug_every or 0,
         unplug_s=unplug_s,
         unplug_power=unplug_power,
-        log=_notice,
+        log=notice,
+        piece_bytes=own["fs_piece_bytes"],
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -142,35 +167,26 @@ def probe(
     try:
         click.echo(served.name)
         sys.stdout.flush()
+        if own["fs_control"] and isinstance(player, VirtualFieldSpec):
+            obey_standard_input(player, served)
         served.run()
     finally:
         served.close()
 
 
-def _read(paths: Sequence[str]) -> list[Spectrum]:
-    from importlib import resources
-
-    from ...converters.spectra.spectrum import Spectrum
-    from .. import shipped
-    from ..errors import UnsuitableSpectrumError
-    from ..probe.repertoire import why_not_playable
-    from ..sources.files import iter_spectra
-
-    playable: list[Spectrum] = []
-    with resources.as_file(resources.files(shipped).joinpath("demo_samples.csv.gz")) as samples:
-        for item in iter_spectra(paths or [str(samples)]):
-            if isinstance(item, Spectrum):
-                reason = why_not_playable(item, playable[0] if playable else item)
-            else:
-                reason = item.reason
-            if isinstance(item, Spectrum) and not reason:
-                playable.append(item)
-            else:
-                _notice(f"{item.source}: {reason} (left out)")
-    if not playable:
-        raise UnsuitableSpectrumError(f"{', '.join(paths)}: no spectra to play")
-    return playable
+_FRAMED_PROTOCOL_ONLY = ("recording", "verbatim", "raw", "frame_bytes", "button")
+_FRAMED_ONLY = (*_FRAMED_PROTOCOL_ONLY, "pty", "link", "baud")
 
 
-def _notice(line: str) -> None:
-    click.echo(f"stibium: {' '.join(line.split())}", err=True)
+def _refuse_options_of_others(ctx: click.Context, protocol: str) -> None:
+    """An option that would mean nothing for this instrument is an error, not silently without effect."""
+    for option in ctx.command.params:
+        name = option.name or ""
+        if ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT):
+            continue
+        if protocol == "fieldspec" and name in _FRAMED_ONLY:
+            raise click.UsageError(f"{option.opts[0]} is nothing that a FieldSpec has")
+        if protocol == "ascii" and name in _FRAMED_PROTOCOL_ONLY:
+            raise click.UsageError(f"{option.opts[0]} is nothing that an ASCII instrument has")
+        if protocol != "fieldspec" and name.startswith("fs_"):
+            raise click.UsageError(f"{option.opts[0]} needs --instrument fieldspec")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..report import Report
     from ..sources.folder import DropFolder
+    from ..supervise import Supervisor
 
 LISTING_SHARE = 5
 """Listing a large folder over a slow network takes at most one part in so many of the time."""
@@ -68,6 +69,7 @@ def watch(
     from ..report import Report
     from ..sources.folder import DropFolder
     from ..sources.taken import Taken
+    from ..supervise import Supervisor
 
     bundle = load_bundle(model)
     report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
@@ -86,19 +88,25 @@ def watch(
             left = _take_what_is_there(watched, engine, report, stop, interval_s)
         else:
             left = False
-            _take_for_ever(watched, engine, report, stop, interval_s)
+            supervisor = Supervisor()
+            supervisor.ready(f"watching {watched.root}")
+            _take_for_ever(watched, engine, report, stop, interval_s, supervisor)
+            supervisor.stopping()
     click.echo(report.summary(), err=True)
     ctx.exit(1 if once and (left or report.refused) else 0)
 
 
-def _take_for_ever(watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float) -> None:
+def _take_for_ever(
+    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float, supervisor: Supervisor
+) -> None:
     gone = ""
     while not stop.asked:
-        _take(watched, engine, report, stop)
+        _take(watched, engine, report, stop, supervisor)
         if watched.gone != gone:
             gone = watched.gone
             _notice(f"{watched.root} {gone}; waiting for it" if gone else f"{watched.root} is there")
-        stop.wait(max(interval_s, LISTING_SHARE * watched.listed_in_s))
+        supervisor.alive(f"{watched.root} {gone}" if gone else report.summary())
+        supervisor.rest(max(interval_s, LISTING_SHARE * watched.listed_in_s), stop.wait, lambda: stop.asked)
 
 
 def _take_what_is_there(
@@ -126,7 +134,9 @@ def _take_what_is_there(
     return True
 
 
-def _take(watched: DropFolder, engine: Engine, report: Report, stop: StopRequest) -> bool:
+def _take(
+    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, supervisor: Supervisor | None = None
+) -> bool:
     """Read, store and then show what is complete; False if another process was faster with some of it."""
     from ..sources.taken import TakenMeanwhileError
 
@@ -139,6 +149,8 @@ def _take(watched: DropFolder, engine: Engine, report: Report, stop: StopRequest
             return False
         watched.remember(batch)
         report.show(results)
+        if supervisor is not None:
+            supervisor.alive(report.summary())
         if stop.asked:
             break
     return True

@@ -18,6 +18,8 @@ class End(Protocol):
 
     name: str
     """What a host opens."""
+    hosts: int
+    """How many hosts have connected so far, where that can be told."""
 
     def plug(self) -> None:
         """Offer the port. PortError if that is not possible."""
@@ -50,6 +52,7 @@ class PtyEnd:
         self._ours: int | None = None
         self._theirs: int | None = None
         self.name = ""
+        self.hosts = 0
 
     def plug(self) -> None:
         """See `End`."""
@@ -118,6 +121,7 @@ class TcpEnd:
         self._listener: socket.socket | None = None
         self._host: socket.socket | None = None
         self.name = ""
+        self.hosts = 0
 
     def plug(self) -> None:
         """See `End`."""
@@ -154,6 +158,7 @@ class TcpEnd:
             if self._host is None:
                 if self._listener is not None:
                     self._host, _ = self._listener.accept()
+                    self.hosts += 1
                     self._host.setblocking(False)
                     self._host.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return b""

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .ends import End
 from .faults import Action, Faults, FaultyLine, HangUp, Pause
@@ -47,6 +47,17 @@ class Player(Protocol):
         """Frames of the last one."""
 
 
+@runtime_checkable
+class ConnectedPlayer(Protocol):
+    """A player that minds its connection: who comes, and what did not get through."""
+
+    def host_came(self, now_s: float) -> None:
+        """A host has connected."""
+
+    def reply_lost(self) -> None:
+        """The connection ended while something was on its way."""
+
+
 class VirtualProbe:
     """An instrument on a port, served by `run` in this thread or, as a context manager, by another one.
 
@@ -56,6 +67,7 @@ class VirtualProbe:
         faults: how the line misbehaves, in both directions for bytes.
         seed: of the dice.
         baudrate: bytes go out as slowly as on a line of this speed; None: at once.
+        piece_bytes: bytes go out in pieces of at most so many; None: as many as fit.
         unplug_every: hang up in the middle of every so-many-th measurement; 0: never.
         unplug_s: how long the port stays away then.
         unplug_power: the instrument loses power with the port.
@@ -73,11 +85,15 @@ class VirtualProbe:
         unplug_s: float = 0.5,
         unplug_power: bool = False,
         log: Callable[[str], None] | None = None,
+        piece_bytes: int | None = None,
     ) -> None:
         self._player = player
         self._end = end
         self._line = FaultyLine(faults or Faults(), seed)
         self._byte_s = 10.0 / baudrate if baudrate else 0.0
+        self._piece_bytes = piece_bytes or (1 << 20)
+        self._hosts = 0
+        self._hang_up_after = -1
         self._unplug_every, self._unplug_s, self._unplug_power = unplug_every, unplug_s, unplug_power
         self._log = log or (lambda line: None)
         self._queue: deque[Action] = deque()
@@ -118,6 +134,21 @@ class VirtualProbe:
     def press_button(self) -> None:
         """Measure unasked."""
         self._call(lambda: self._player.press_button(time.monotonic()))
+
+    def hang_up_after(self, count: int) -> None:
+        """Hang up as soon as so many further bytes have gone out; back `unplug_s` later."""
+        self._call(lambda: setattr(self, "_hang_up_after", count))
+
+    def call(self, action: Callable[[], object]) -> None:
+        """Run something in the thread that serves, and wait until it is done."""
+        done = threading.Event()
+
+        def run() -> None:
+            action()
+            done.set()
+
+        self._call(run)
+        done.wait(_LONGEST_WAIT_S)
 
     def _call(self, action: Callable[[], object]) -> None:
         self._calls.append(action)
@@ -181,9 +212,12 @@ class VirtualProbe:
 
     def _receive(self) -> None:
         data = self._end.receive()
+        if self._end.hosts != self._hosts:
+            self._hosts = self._end.hosts
+            if isinstance(self._player, ConnectedPlayer):
+                self._player.host_came(time.monotonic())
         if data is None:
-            self._queue.clear()
-            self._player.cable_pulled()
+            self._forget()
         elif data:
             self._player.receive(self._line.spoil_bytes(data), time.monotonic())
 
@@ -210,6 +244,13 @@ class VirtualProbe:
                 self._hang_up(now_s + self._unplug_s, self._unplug_power)
             else:
                 piece = action[: max(1, int(0.01 / self._byte_s))] if self._byte_s else action
+                piece = piece[: self._piece_bytes]
+                if self._hang_up_after >= 0:
+                    piece = piece[: self._hang_up_after]
+                    if not piece:
+                        self._hang_up(now_s + self._unplug_s, self._unplug_power)
+                        return
+                    self._hang_up_after -= len(piece)
                 sent = self._end.send(piece) if piece else 0
                 self._send_at_s = max(self._send_at_s, now_s) + sent * self._byte_s
                 if sent == len(action):
@@ -221,15 +262,21 @@ class VirtualProbe:
 
     def _hang_up(self, plug_at_s: float | None, power: bool) -> None:
         self._log(f"{self.name}: unplugged{' with its power' if power else ''}")
-        self._queue.clear()
-        self._frames_to_unplug = -1
+        self._frames_to_unplug = self._hang_up_after = -1
         self._end.unplug()
-        self._player.cable_pulled()
+        self._forget()
         if power:
             self._player.power_cycle(time.monotonic())
             self._seen = 0
         self._plug_at_s = plug_at_s
         self._pulled_out.set()
+
+    def _forget(self) -> None:
+        """What was on its way to the host is gone."""
+        if self._queue and isinstance(self._player, ConnectedPlayer):
+            self._player.reply_lost()
+        self._queue.clear()
+        self._player.cable_pulled()
 
     def _plug(self) -> None:
         self._plug_at_s = None

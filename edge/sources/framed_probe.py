@@ -13,6 +13,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ..errors import (
     InstrumentError,
+    InstrumentExchangedError,
     MeasurementError,
     NoSuchPortError,
     NothingLeftError,
@@ -211,7 +212,16 @@ class FramedProbe:
 
     def acknowledge(self, measurement: Measurement) -> None:
         """Tell the instrument that a measurement is safe here and may be forgotten there."""
-        self._settle(measurement.head.measurement)
+        self.settle(measurement.head.measurement)
+
+    def settle(self, number: int) -> None:
+        """Tell the instrument that the measurement of this number is safe here."""
+        self._settled = max(self._settled, number)
+        try:
+            self._send(Acknowledge(number))
+        except PortGoneError as error:
+            # The instrument offers it again when the port is back, and is told again then.
+            self._reconnect(error)
 
     def unfinished(self) -> str:
         """Say which measurement is only partly here; "" if there is none. It is given up."""
@@ -276,7 +286,9 @@ class FramedProbe:
                 self._open()
             except PortError as error:
                 if time.monotonic() >= deadline:
-                    raise PortError(f"{error} (gone for {self._patience.replug_s:g} s, given up)") from error
+                    exchanged = isinstance(error, InstrumentExchangedError)
+                    kind = InstrumentExchangedError if exchanged else PortError
+                    raise kind(f"{error} (gone for {self._patience.replug_s:g} s, given up)") from error
                 # That it is not there yet goes without saying.
                 if str(error) != told and not isinstance(error, NoSuchPortError):
                     told = str(error)
@@ -288,7 +300,7 @@ class FramedProbe:
     def _adopt(self, identification: Identification) -> None:
         before = self._identification
         if before is not None and _who(before) != _who(identification):
-            raise PortError(
+            raise InstrumentExchangedError(
                 f"{self.name}: another instrument answers now: {_who(identification)} in place of {_who(before)}"
             )
         self._identification = identification
@@ -464,14 +476,6 @@ class FramedProbe:
         self._send(Resend(gaps))
         self._quiet_at = time.monotonic() + self._patience.quiet_s
 
-    def _settle(self, number: int) -> None:
-        self._settled = max(self._settled, number)
-        try:
-            self._send(Acknowledge(number))
-        except PortGoneError as error:
-            # The instrument offers it again when the port is back, and is told again then.
-            self._reconnect(error)
-
     def _note_losses(self, number: int | None = None) -> None:
         """Note what broke off, and what lies between the newest measurement so far and this one."""
         for abandoned in self._assembler.abandoned:
@@ -504,7 +508,7 @@ class FramedProbe:
         if abandoned is None:
             return self._failed(why)
         self._note_losses(abandoned.measurement)
-        self._settle(abandoned.measurement)
+        self.settle(abandoned.measurement)
         return self._failed(f"{abandoned}; {why}")
 
     def _failed(self, why: str) -> MeasurementError:

@@ -49,12 +49,20 @@ class SerialPort:
         baudrate: bit/s; without meaning for a socket.
         write_timeout_s: a port that takes no bytes for this long counts as hung up.
         tap: called with every piece of bytes, as it came or went.
+        framing: data bits, parity and stop bits, such as "8N1" or "7E1"; without meaning for a socket.
 
     Raises:
         PortError: it cannot be opened; the message says what to do about it.
     """
 
-    def __init__(self, name: str, baudrate: int = 115200, write_timeout_s: float = 5.0, tap: Tap | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        baudrate: int = 115200,
+        write_timeout_s: float = 5.0,
+        tap: Tap | None = None,
+        framing: str = "8N1",
+    ) -> None:
         import serial
 
         self.name = name
@@ -67,7 +75,14 @@ class SerialPort:
             # Reading never blocks inside pyserial: a change of its time-out would reconfigure the port each
             # time, and a longer read that ends in a hang-up would take the bytes before it along.
             self._serial: Any = serial.serial_for_url(
-                name, baudrate=baudrate, timeout=0, write_timeout=write_timeout, exclusive=True
+                name,
+                baudrate=baudrate,
+                bytesize=int(framing[0]),
+                parity=framing[1],
+                stopbits=int(framing[2]),
+                timeout=0,
+                write_timeout=write_timeout,
+                exclusive=True,
             )
         except (OSError, ValueError, termios.error) as error:
             raise _why_not_open(name, error) from error
@@ -144,7 +159,7 @@ def _what_to_do(name: str, error: Exception, cause: Exception, number: int | Non
     if isinstance(cause, TimeoutError):
         return "no answer from there; is it the right address, and on the same network?"
     if number in (errno.EACCES, errno.EPERM):
-        return f"no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
+        return what_without_permission(path)
     if number in (errno.EBUSY, errno.EAGAIN):
         return f"another program has it open; `fuser -v {path}` names it"
     if number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL) or isinstance(error, termios.error):
@@ -154,6 +169,11 @@ def _what_to_do(name: str, error: Exception, cause: Exception, number: int | Non
     if isinstance(error, ValueError):
         return f"not a port ({error}); give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT"
     return f"cannot be opened: {getattr(cause, 'strerror', None) or error}"
+
+
+def what_without_permission(path: str) -> str:
+    """Say what a person without permission for a device does."""
+    return f"no permission; `sudo usermod -a -G {_group_of(path)} $USER`, then log in again"
 
 
 def _ports_there() -> str:

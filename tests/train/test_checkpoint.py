@@ -21,12 +21,12 @@ def data() -> tuple[Any, ...]:
     return features[:30], target[:30], features[30:], target[30:]
 
 
-def train(checkpoint: Path | None, stop_at: int = 0, config: NetworkConfig = NetworkConfig()) -> Any:
+def train(checkpoint: Path | None, stop_at: int = 0) -> Any:
     def progress(epoch: Epoch) -> None:
         if epoch.number == stop_at:
             raise KeyboardInterrupt
 
-    return fit(*data(), config, PROTOCOL, progress, checkpoint)
+    return fit(*data(), NetworkConfig(), PROTOCOL, progress, checkpoint)
 
 
 def test_interrupted_twice_it_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,9 +82,29 @@ def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> 
 def test_the_report_compares(default_run: tuple[Path, str]) -> None:
     page = (default_run[0] / "report.html").read_text()
     sections = set(re.findall(r'<section id="(\w+)"', page))
-    assert {"accuracy", "predictions", "baselines", "quantisation", "domain", "importance", "spectra"} <= sections
+    assert {
+        "accuracy",
+        "predictions",
+        "baselines",
+        "quantisation",
+        "domain",
+        "importance",
+        "spectra",
+        "learning",
+    } <= sections
     assert "random forest" in page
     assert "http://" not in re.sub(r"http://www.w3.org/[^\"]*", "", page)
+
+
+def test_a_learning_curve_says_whether_more_samples_would_help(default_run: tuple[Path, str]) -> None:
+    record = record_of(default_run[0])
+    curve = record["training"]["learning"]
+    assert curve["samples"] == sorted(curve["samples"])
+    # Four fifths of all samples at the end.
+    assert curve["samples"][-1] == pytest.approx(0.8 * record["data"]["samples"], abs=1)
+    assert len(curve["samples"]) == 4
+    assert all(seen < unseen for seen, unseen in zip(curve["training"], curve["validation"], strict=True))
+    assert curve["validation"][-1] < curve["validation"][0]
 
 
 def test_the_bundle_answers_as_the_trained_model(

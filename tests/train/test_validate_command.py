@@ -61,6 +61,25 @@ def test_the_table_says_simulated(survey: tuple[str, ...]) -> None:
     assert "concordance" in done.stdout
 
 
+def test_a_page_for_each_element_and_fits_that_are_kept(survey: tuple[str, ...], tmp_path: Path) -> None:
+    keep = tmp_path / "fits.jsonl"
+    options = ("--fast", "--method", "PLSR", "--repeats", "2", "--folds", "3", "--keep", str(keep))
+    two = ("--element", "Zn", "--element", "Pb", "--report", str(tmp_path / "pages"))
+    first = stibium("validate", *survey, *options, *two)
+    assert first.returncode == 0, first.stderr
+    for element in ("Zn", "Pb"):
+        page = (tmp_path / "pages" / f"{element}.html").read_text()
+        assert "SIMULATED" in page
+        assert '<section id="baselines"' in page
+        assert "VALIDATION REPORT" in page.upper()
+    fits = keep.read_text().splitlines()
+    assert len(fits) == 2 * 2 * 3
+    again = stibium("validate", *survey, *options, "--element", "Zn", "--report", str(tmp_path / "zn.html"))
+    assert again.stdout in first.stdout + "\n"
+    assert (tmp_path / "zn.html").exists()
+    assert keep.read_text().splitlines() == fits
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
@@ -72,6 +91,8 @@ def test_the_table_says_simulated(survey: tuple[str, ...]) -> None:
         (("--element", "Zn", "--group-by", "site", "--hold-out", "Mars"), 1, "no sample belongs to Mars"),
         (("--element", "Zn", "--group-by", "site"), 1, "2 groups for 5 folds"),
         (("--element", "Zn", "--folds", "41"), 1, "40 samples for 41 folds"),
+        (("--element", "Zn", "--report", "nowhere/page.html"), 2, "nowhere is no folder"),
+        (("--element", "Zn", "--report", "."), 2, "is a folder; name a file"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

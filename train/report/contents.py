@@ -76,6 +76,16 @@ class LearningCurves:
 
 
 @dataclass(frozen=True, eq=False)
+class SampleCurves:
+    """RMSE by number of samples fitted to, (k,) each, in the element's unit; `note` is said below the figure."""
+
+    samples: Floats
+    training: Floats
+    validation: Floats
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class PredictedSet:
     """Predicted and measured values of one set of samples, (n,) each, in the element's unit.
 
@@ -247,7 +257,7 @@ class ReportContents:
 
     Attributes:
         title: of the page.
-        kind: "training" or "evaluation".
+        kind: "training", "evaluation" or "validation".
         element, unit: what is estimated.
         transform: the space the model learned in; log10 makes log axes.
         simulated: True if model or data are simulated; the page then says so throughout.
@@ -256,7 +266,7 @@ class ReportContents:
     """
 
     title: str
-    kind: Literal["training", "evaluation"]
+    kind: Literal["training", "evaluation", "validation"]
     element: str
     unit: str
     transform: Transform
@@ -266,6 +276,7 @@ class ReportContents:
     metrics: tuple[MetricsColumn, ...] | None = None
     spectra: SpectraTrace | None = None
     learning: LearningCurves | None = None
+    by_samples: SampleCurves | None = None
     predictions: Predictions | None = None
     baselines: BaselineComparison | None = None
     ladder: QuantisationLadder | None = None

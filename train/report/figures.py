@@ -45,6 +45,7 @@ from .contents import (
     PredictedSet,
     QuantisationLadder,
     ReportContents,
+    SampleCurves,
     SpectraTrace,
     StepResult,
 )
@@ -192,6 +193,24 @@ def draw_learning(curves: LearningCurves, look: Look) -> str:
         anchor="end" if late else "start",
     )
     _legend_above(chart, [("training", BLUE, "dashes"), ("validation", VERMILLION, "line")])
+    return chart.svg(look.simulated)
+
+
+def draw_by_samples(curves: SampleCurves, look: Look) -> str:
+    """Draw the error on samples fitted to and on others, by number of samples."""
+    low, high = float(curves.samples[0]), float(curves.samples[-1])
+    x = Axis("samples fitted to", low - 0.05 * (high - low), high + 0.05 * (high - low))
+    y = axis_over(f"RMSE ({look.unit})" if look.unit else "RMSE", [0.0], curves.training, curves.validation)
+    alt = "Error by number of samples: " + "; ".join(
+        f"{n:.0f} samples, {number(t, 3)} on those fitted to, {number(v, 3)} on others"
+        for n, t, v in zip(curves.samples, curves.training, curves.validation, strict=True)
+    )
+    chart = Chart(x, y, f"{alt}.", top=40)
+    chart.line(curves.samples, curves.training, BLUE, width=1.6, dash="5 3")
+    chart.line(curves.samples, curves.validation, VERMILLION, width=1.8)
+    chart.points(curves.samples, curves.training, BLUE, shape="circle", size=4.0)
+    chart.points(curves.samples, curves.validation, VERMILLION, shape="diamond", size=4.5)
+    _legend_above(chart, [("fitted to", BLUE, "dashes"), ("left out", VERMILLION, "line")])
     return chart.svg(look.simulated)
 
 

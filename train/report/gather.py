@@ -40,6 +40,7 @@ from .contents import (
     PrintedTables,
     QuantisationLadder,
     ReportContents,
+    SampleCurves,
 )
 from .figures import written_unit
 from .trace import on_one_grid, spread_by_grade, trace_spectra
@@ -100,6 +101,7 @@ def training_contents(
         ),
         spectra=trace,
         learning=_learning(trained),
+        by_samples=_by_samples(trained),
         predictions=Predictions(tuple(sets), trained.interval.coverage if trained.interval else None),
         baselines=None if trained.comparison is None else compare_methods(trained.comparison, ours_in(trained)),
         ladder=None if ladder is None else show_ladder(ladder),
@@ -178,6 +180,14 @@ def _learning(trained: Trained) -> LearningCurves | None:
         return None
     epoch, training, validation = np.array(history, dtype=np.float64).T
     return LearningCurves(epoch, training, validation, int(trained.record["best_epoch"]))
+
+
+def _by_samples(trained: Trained) -> SampleCurves | None:
+    curve = trained.record.get("learning")
+    if not curve:
+        return None
+    samples, training, validation = (np.array(curve[name]) for name in ("samples", "training", "validation"))
+    return SampleCurves(samples, training, validation, "The model was fitted with its fast settings for this figure.")
 
 
 def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -> PredictedSet:

@@ -14,6 +14,7 @@ from .contents import PredictedSet, ReportContents
 from .figures import (
     Look,
     draw_baselines,
+    draw_by_samples,
     draw_domain,
     draw_importance,
     draw_ladder,
@@ -284,12 +285,20 @@ def spectra(contents: ReportContents, look: Look) -> Section | None:
 
 
 def learning(contents: ReportContents, look: Look) -> Section | None:
-    """Learning curves."""
-    part = contents.learning
-    if part is None or len(part.epoch) == 0:
-        return None
-    caption = f"Loss: {part.loss}. Where training falls on and validation does not, the network is learning by heart."
-    return Section("learning", "Learning curves", figures([figure(draw_learning(part, look), caption)]))
+    """Learning curves: by epoch, or by number of samples."""
+    shown = []
+    part, by_samples = contents.learning, contents.by_samples
+    if part is not None and len(part.epoch):
+        shown.append(
+            figure(
+                draw_learning(part, look),
+                f"Loss: {part.loss}. Where training falls on and validation does not, the network learns by heart.",
+            )
+        )
+    if by_samples is not None and len(by_samples.samples) > 1:
+        caption = "Where the curve of what was left out still falls at its end, more samples would help."
+        shown.append(figure(draw_by_samples(by_samples, look), f"{caption} {by_samples.note}".strip()))
+    return Section("learning", "Learning curves", figures(shown)) if shown else None
 
 
 def ladder(contents: ReportContents, look: Look) -> Section | None:

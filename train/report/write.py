@@ -11,7 +11,9 @@ from ..evaluate import Evaluation
 from ..ladder import Ladder
 from ..run import REPORT
 from ..training import Trained
+from ..validation import Validation
 from .gather import evaluation_contents, training_contents
+from .gather_validation import validation_contents
 from .page import write_report
 from .terminal import ProgressLine
 
@@ -52,5 +54,18 @@ def write_evaluation_report(
     shown = ProgressLine()
     try:
         write_report(path, evaluation_contents(bundle, joined, evaluation, replicates, assays, shown.show))
+    finally:
+        shown.close()
+
+
+def write_validation_report(path: str | os.PathLike[str], validation: Validation, joined: Joined, assays: str) -> None:
+    """Write the report of a validation; see `gather_validation.validation_contents`.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    shown = ProgressLine()
+    try:
+        write_report(path, validation_contents(validation, joined, assays, shown.show))
     finally:
         shown.close()

@@ -32,6 +32,7 @@ from stibium.train.report.contents import (
     PrintedTables,
     QuantisationLadder,
     ReportContents,
+    SampleCurves,
     SpectraTrace,
     Spread,
     StepResult,
@@ -97,6 +98,7 @@ def full() -> ReportContents:
         metrics=(MetricsColumn("validation", "ppm", measure(sets[1].predicted, sets[1].measured)),),
         spectra=a_trace(),
         learning=LearningCurves(epochs, 1 / epochs, 1 / epochs + 0.2, 40),
+        by_samples=SampleCurves(np.array([20.0, 40.0]), np.array([50.0, 60.0]), np.array([200.0, 150.0]), "Fast."),
         predictions=Predictions(sets, 0.9),
         baselines=BaselineComparison(
             (
@@ -106,7 +108,12 @@ def full() -> ReportContents:
             "Five folds.",
         ),
         ladder=QuantisationLadder(
-            (LadderRow("int8", 34000, 0.33, 3.1, False), LadderRow("float16", 61000, 0.32, 0.0, True, 0.1)), "log10 ppm"
+            (
+                LadderRow("int8", 34000, 0.33, 3.1, False),
+                LadderRow("float16", 61000, 0.32, 0.0, True, 0.1),
+                LadderRow("dynamic", 0, None, None, False, note="no such op"),
+            ),
+            "log10 ppm",
         ),
         domain=DomainPart((DomainSet("training", ("a", "b"), np.array([0.2, 1.7]), np.array([0.4, 0.3])),)),
         quality=a_quality(),

@@ -75,7 +75,7 @@ def test_training_leaves_a_report(soils_folder: Path) -> None:
     assert f"report: {Path('run', 'report.html')}" in done.stderr
     assert "\x1b" not in done.stderr
     text = (soils_folder / "run" / "report.html").read_text(encoding="utf-8")
-    assert sections(text) == SECTIONS | {"learning"}
+    assert sections(text) == SECTIONS | {"learning", "quantisation"}
     assert "SIMULATED" in text
     assert "https:" not in text
     # What stands on the terminal stands in the report.

@@ -16,6 +16,7 @@ from stibium.train.report.contents import BandProfile, PredictedSet
 from stibium.train.report.figures import (
     Look,
     draw_baselines,
+    draw_by_samples,
     draw_correlations,
     draw_domain,
     draw_importance,
@@ -131,6 +132,13 @@ def test_the_best_epoch_is_marked(full: ReportContents) -> None:
     assert "kept: epoch 40" in svg
     one = replace(full.learning, epoch=np.ones(1), training=np.ones(1), validation=np.ones(1), best_epoch=1)
     assert "nan" not in draw_learning(one, SB)
+
+
+def test_the_curve_by_samples_has_a_point_for_each_share(full: ReportContents) -> None:
+    assert full.by_samples is not None
+    svg = draw_by_samples(full.by_samples, SB)
+    assert svg.count("<polyline") == 2
+    assert "40 samples, 60 on those fitted to, 150 on others" in svg
 
 
 def test_comparison_ladder_and_domain_show_each_row(full: ReportContents) -> None:

@@ -1,0 +1,207 @@
+"""What `stibium measure` shows and reads: one line at a time, on a screen of 40 columns if need be."""
+
+from __future__ import annotations
+
+import select
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from ..estimate import Estimate, Refusal
+from ..report import BOUNDS, shown_interval, shown_value
+from ..routine_steps import HANDS, LETTERS, Fact, Prompt, Step
+
+if TYPE_CHECKING:
+    from ..bundle import Bundle
+    from ..log import Result
+    from ..report import Report
+
+_MOST_COLUMNS = 100
+_REDRAW_S = 1.0
+
+
+class Screen:
+    """Shows facts and prompts on standard error, results on standard output.
+
+    Args:
+        report: shows results as JSON lines or CSV; None for short lines of text.
+        bundle: whose estimates are shown.
+    """
+
+    def __init__(self, report: Report | None, bundle: Bundle) -> None:
+        self._report, self._bundle = report, bundle
+
+    def tell(self, fact: Fact) -> None:
+        """Show a fact."""
+        if fact.result is None:
+            mark = {"warning": "! ", "refused": "! ", "failed control": "! "}.get(fact.kind, "")
+            self.say(mark + fact.text)
+        elif self._report is not None:
+            self._report.show([fact.result])
+        else:
+            for line in result_lines(fact.result, self._bundle, self.columns):
+                click.echo(line)
+            sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """Show a line for the person, in as many lines as it takes."""
+        for line in wrapped(text, self.columns):
+            click.echo(line, err=True)
+
+    def ask(self, text: str) -> None:
+        """Show a question, and leave the cursor behind it."""
+        *first, last = wrapped(f"{text}:", self.columns - 1)
+        for line in first:
+            click.echo(line, err=True)
+        click.echo(f"{last} ", nl=False, err=True)
+
+    @property
+    def columns(self) -> int:
+        """Width of the screen; `COLUMNS` counts if it is set."""
+        return min(shutil.get_terminal_size((79, 24)).columns, _MOST_COLUMNS)
+
+    def help(self) -> None:
+        """Show the commands."""
+        for letter, what in LETTERS.items():
+            click.echo(f"{letter or 'Enter':<5} {what}", err=True)
+        self.say("Anything else names the sample.")
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Break a line, indenting what follows; at least one line."""
+    plain = " ".join(text.split())
+    return textwrap.wrap(plain, max(columns, 10), subsequent_indent="  ", break_long_words=True) or [""]
+
+
+def result_lines(result: Result, bundle: Bundle, columns: int) -> Iterator[str]:
+    """Give a sample's result in short lines."""
+    outcome = result.outcome
+    if isinstance(outcome, Refusal):
+        yield from wrapped(f"{outcome.sample_id} REFUSED", columns)
+        texts = [outcome.reason]
+    else:
+        value = shown_value(outcome.value, outcome.bound, outcome.verdict)
+        yield from wrapped(f"{outcome.sample_id} {outcome.element} {value} {outcome.unit}", columns)
+        texts = list(_remarks(outcome, bundle))
+    for text in texts:
+        yield from textwrap.wrap(
+            text, max(columns, 10), initial_indent="  ", subsequent_indent="  ", break_long_words=True
+        )
+
+
+def _remarks(outcome: Estimate, bundle: Bundle) -> Iterator[str]:
+    if outcome.coverage is not None:
+        interval = shown_interval(outcome.low, outcome.high, bundle.calibrated_range)
+        yield f"{100 * outcome.coverage:g} %: {interval} {outcome.unit}"
+    verdict = {"inside": "inside calibration", "outside": "OUTSIDE calibration", "unknown": "verdict unknown"}
+    yield f"{verdict[outcome.verdict]}: {outcome.reason}" if outcome.reason else verdict[outcome.verdict]
+    if outcome.bound:
+        yield BOUNDS[outcome.bound]
+    yield from outcome.flags
+
+
+class Lines(Protocol):
+    """Where commands come from."""
+
+    def read(self, prompt: Prompt) -> str | None:
+        """Give the answer to a prompt; None if there are no more. Waits no longer than the prompt does."""
+
+
+class Typed:
+    """A person, or another program, on standard input."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.seen = False
+
+    def read(self, prompt: Prompt) -> str | None:
+        """See `Lines`."""
+        self._screen.ask(prompt.text)
+        if prompt.wait_s is not None and not self._ready(prompt.wait_s):
+            click.echo(err=True)
+            return ""
+        line = sys.stdin.readline()
+        if not line:
+            click.echo(err=True)
+            return None
+        if not sys.stdin.isatty():
+            click.echo(line.rstrip("\n"), err=True)
+        self.seen = True
+        return line
+
+    def _ready(self, wait_s: float) -> bool:
+        # Once in a while the prompt is shown again, with the time that is left.
+        ready, _, _ = select.select([sys.stdin], [], [], min(wait_s, 60.0))
+        return bool(ready)
+
+
+class Script:
+    """Lines of a file: what a person would type, `pause SECONDS`, and `#` before what is not for the program.
+
+    Args:
+        lines: of the script.
+        screen: shows prompts with their answers.
+    """
+
+    def __init__(self, lines: Iterable[str], screen: Screen) -> None:
+        self._lines = [line.rstrip("\r\n") for line in lines if not line.startswith("#")]
+        self._screen = screen
+
+    def read(self, prompt: Prompt) -> str | None:
+        """See `Lines`; the warm-up is waited for, unless the next line skips it."""
+        while self._lines and self._lines[0].startswith("pause "):
+            _sleep(_seconds(self._lines.pop(0)))
+        if prompt.wait_s is not None and not (self._lines and self._lines[0].strip() == "s"):
+            self._screen.say(prompt.text)
+            _sleep(prompt.wait_s)
+            return ""
+        if not self._lines:
+            return None
+        line = self._lines.pop(0)
+        self._screen.ask(prompt.text)
+        click.echo(line, err=True)
+        return line
+
+
+class Yes:
+    """Nobody: everything is in place at the start, and after that only samples are.
+
+    Args:
+        begun: whether a point was measured already; nobody puts the probe on the panel then.
+        screen: shows prompts if somebody may be looking.
+    """
+
+    def __init__(self, begun: Callable[[], bool], screen: Screen) -> None:
+        self._begun, self._screen = begun, screen
+
+    def read(self, prompt: Prompt) -> str | None:
+        """See `Lines`."""
+        if prompt.step is Step.DISK:
+            self._screen.say(prompt.text)
+            return None
+        if prompt.wait_s is not None:
+            self._screen.say(prompt.text)
+            _sleep(prompt.wait_s)
+        return "s" if prompt.step in HANDS and self._begun() else ""
+
+
+def _seconds(line: str) -> float:
+    try:
+        seconds = float(line.split()[1])
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86400:
+        raise click.UsageError(f"script: {line!r}: write pause SECONDS")
+    return seconds
+
+
+def _sleep(seconds: float) -> None:
+    # In short pieces, so that a signal ends it on every system.
+    end_s = time.monotonic() + seconds
+    while (left_s := end_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, _REDRAW_S))

@@ -1,0 +1,184 @@
+#!/bin/sh
+# Makes a measuring device of a Raspberry Pi. Safe to run again: it changes only what differs, and keeps your settings.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+Usage: sudo sh install.sh [OPTIONS]
+
+Installs stibium into /opt/stibium, its services, device names, and settings that spare the card.
+
+  --watch        start stibium-watch at every boot: estimates from spectra in a folder
+  --listen       start stibium-listen when a probe is plugged in (one with a button)
+  --uart         settings for a probe on the header's pins 8 and 10: takes the serial console away from them,
+                 and Bluetooth off a Pi before the 5
+  --from WHAT    what pip installs: a folder or a wheel        [default: the checkout this script is in]
+  --no-python    leave /opt/stibium as it is
+  --root DIR     write below DIR and start nothing (implies --no-python), to look at what would be done
+  --help         this text
+TEXT
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root='' from=$here/../.. python=yes watch=no listen=no uart=no changed=0
+
+refuse() {
+    echo "install.sh: $1" >&2
+    exit "$2"
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --watch) watch=yes ;;
+        --listen) listen=yes ;;
+        --uart) uart=yes ;;
+        --no-python) python=no ;;
+        --from | --root)
+            [ $# -ge 2 ] || refuse "$1 needs a value; --help shows how" 2
+            if [ "$1" = --from ]; then from=$2; else root=$2; fi
+            shift
+            ;;
+        -h | --help) usage && exit 0 ;;
+        *) refuse "unknown option $1; --help shows what there is" 2 ;;
+    esac
+    shift
+done
+
+if [ -n "$root" ]; then
+    [ -d "$root" ] || refuse "$root: no such folder" 1
+    root=$(CDPATH='' cd -- "$root" && pwd)
+    [ "$root" != / ] || refuse "--root / is this device; leave --root away" 2
+    python=no
+else
+    [ "$(id -u)" -eq 0 ] || refuse "only root can install; run: sudo sh $0" 1
+    command -v systemctl >/dev/null || refuse "systemd is needed, as on Raspberry Pi OS" 1
+fi
+
+note() {
+    echo "$1"
+    changed=$((changed + 1))
+}
+
+# put NAME TARGET [MODE]: copy a file from beside this script, unless it is there already, the same. Written aside and
+# renamed, so that a power cut leaves the old one or the new one.
+put() {
+    mode=${3:-0644}
+    if cmp -s "$here/$1" "$root$2"; then
+        return
+    fi
+    mkdir -p "$(dirname "$root$2")"
+    cp "$here/$1" "$root$2.new"
+    chmod "$mode" "$root$2.new"
+    mv "$root$2.new" "$root$2"
+    note "wrote $2"
+}
+
+# A file that belongs to the person once it is there.
+put_once() {
+    [ -e "$root$2" ] || put "$1" "$2"
+}
+
+# keep_first FILE: what stands in FILE.new becomes FILE, a file of the system; its first original stays beside it.
+keep_first() {
+    if cmp -s "$root$1" "$root$1.new"; then
+        rm "$root$1.new"
+        return
+    fi
+    [ -e "$root$1.before-stibium" ] || cp -p "$root$1" "$root$1.before-stibium"
+    mv "$root$1.new" "$root$1"
+    note "changed $1 (the original is $1.before-stibium)"
+}
+
+units() {
+    if [ -n "$root" ]; then
+        systemctl --root="$root" --quiet "$@"
+    else
+        systemctl --quiet "$@"
+    fi
+}
+
+install_python() {
+    [ -e "$from" ] || refuse "$from: no such file or folder; --from names a checkout or a wheel" 1
+    [ -x /opt/stibium/bin/python ] || python3 -m venv /opt/stibium ||
+        refuse "no virtual environment can be made; run: apt install python3-venv" 1
+    /opt/stibium/bin/python -m pip install --quiet --upgrade "$from" ||
+        refuse "pip could not install $from; is there a network?" 1
+    mkdir -p /usr/local/bin
+    ln -sfn /opt/stibium/bin/stibium /usr/local/bin/stibium
+    echo "installed $(/opt/stibium/bin/stibium --version)"
+}
+
+install_files() {
+    put stibium-watch.service /etc/systemd/system/stibium-watch.service
+    put stibium-listen@.service /etc/systemd/system/stibium-listen@.service
+    put tmp.mount /etc/systemd/system/tmp.mount
+    put journald.conf /etc/systemd/journald.conf.d/stibium.conf
+    put system.conf /etc/systemd/system.conf.d/stibium.conf
+    put sysusers.conf /etc/sysusers.d/stibium.conf
+    put tmpfiles.conf /etc/tmpfiles.d/stibium.conf
+    put sysctl.conf /etc/sysctl.d/90-stibium.conf
+    put 70-stibium.rules /etc/udev/rules.d/70-stibium.rules
+    put 71-stibium-usb-power.rules /etc/udev/rules.d/71-stibium-usb-power.rules
+    put profile.sh /etc/profile.d/stibium.sh
+    put README.md /usr/local/share/doc/stibium/README.md
+    put_once stibium.env /etc/stibium/stibium.env
+}
+
+install_uart() {
+    boot=/boot/firmware
+    [ -e "$root$boot/config.txt" ] || boot=/boot
+    [ -e "$root$boot/config.txt" ] || refuse "no config.txt in /boot/firmware or /boot; is this a Raspberry Pi?" 1
+    put config.txt "$boot/stibium.txt"
+    if ! grep -q '^include stibium\.txt' "$root$boot/config.txt"; then
+        # At the end of the file another filter, such as [cm4], may be in force.
+        { cat "$root$boot/config.txt" && printf '\n[all]\ninclude stibium.txt\n'; } >"$root$boot/config.txt.new"
+        keep_first "$boot/config.txt"
+    fi
+    if [ -e "$root$boot/cmdline.txt" ]; then
+        sed 's/ *console=\(serial0\|ttyAMA0\|ttyS0\),[0-9]*//g; s/^ *//' "$root$boot/cmdline.txt" \
+            >"$root$boot/cmdline.txt.new"
+        keep_first "$boot/cmdline.txt"
+    fi
+    for unit in serial-getty@ttyAMA0.service serial-getty@ttyS0.service; do
+        units mask "$unit"
+    done
+}
+
+enable_units() {
+    units enable tmp.mount
+    if [ "$watch" = yes ]; then
+        units enable stibium-watch.service
+    fi
+    if [ "$listen" = yes ] && [ ! -e "$root/etc/stibium/listen" ]; then
+        # The udev rule looks for this file.
+        : >"$root/etc/stibium/listen"
+        note "wrote /etc/stibium/listen"
+    fi
+}
+
+apply_now() {
+    systemd-sysusers
+    systemd-tmpfiles --create stibium.conf
+    udevadm control --reload
+    udevadm trigger --subsystem-match=tty --subsystem-match=usb
+    systemctl daemon-reload
+    systemctl try-restart systemd-journald.service
+    if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+        usermod --append --groups dialout,stibium "$SUDO_USER"
+        echo "$SUDO_USER is in the groups dialout and stibium; log in again for it to take effect"
+    fi
+    if [ "$watch" = yes ]; then
+        systemctl restart stibium-watch.service
+    fi
+}
+
+[ "$python" = no ] || install_python
+install_files
+[ "$uart" = no ] || install_uart
+enable_units
+if [ -n "$root" ]; then
+    echo "$changed changes below $root; nothing was started"
+else
+    apply_now
+    echo "$changed changes; restart the device once for all of them to take effect, then: stibium doctor"
+fi

@@ -1,0 +1,75 @@
+"""From a validation of several methods to what a report shows of it."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import Joined
+from ..metrics import Metrics, measure
+from ..validation import MethodScore, Validation
+from .compare import compare_methods, cross_validated_set
+from .contents import MetricsColumn, Predictions, ReportContents
+from .figures import written_unit
+from .gather import Progress, assay_parts, spoken
+
+
+def validation_contents(
+    validation: Validation,
+    joined: Joined,
+    assays: str,
+    progress: Progress = lambda what, done, of: None,
+) -> ReportContents:
+    """Gather the report of a validation.
+
+    Args:
+        validation: of any number of methods; the one with the lowest RMSE is marked.
+        joined: spectra and values that it was done on.
+        assays: file of laboratory values; all its elements are described.
+        progress: called with what is being done, how much of it is done, and of how much.
+    """
+    best = validation.best().method
+    sets, columns = [], []
+    for score in validation.scores:
+        found = cross_validated_set(validation, score.method)
+        sets.append(replace(found, name=score.method))
+        columns.append(MetricsColumn(score.method, validation.unit, over_repeats(validation, score)))
+    # The page's large figures are those of the last column.
+    columns.sort(key=lambda column: column.name == best)
+    return ReportContents(
+        title=f"{spoken(validation.name)} in soil: methods on the same folds",
+        kind="validation",
+        element=validation.name,
+        unit=validation.unit,
+        transform="none" if min(validation.measured) <= 0 or not skewed(validation) else "log10",
+        simulated=joined.simulated,
+        facts=(
+            ("element", f"{validation.name} in {written_unit(validation.unit)}"),
+            ("samples", str(len(set(validation.samples)))),
+            ("folds", validation.folds),
+            ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+            ("lowest RMSE", best),
+            ("date", datetime.date.today().isoformat()),
+        ),
+        metrics=tuple(columns),
+        predictions=Predictions(tuple(sets)),
+        baselines=compare_methods(validation, best),
+        **assay_parts(assays, joined.notes(), progress),  # type: ignore[arg-type]
+    )
+
+
+def over_repeats(validation: Validation, score: MethodScore) -> Metrics:
+    """Give a method's figures over all repeats together: the mean of several answers would look better than one."""
+    said = np.array([[np.nan if v is None else v for v in repeat] for repeat in score.predicted], dtype=np.float64)
+    tested = np.isfinite(said)
+    measured = np.broadcast_to(np.asarray(validation.measured), said.shape)
+    return replace(measure(said[tested], measured[tested]), n=int(tested.any(axis=0).sum()))
+
+
+def skewed(validation: Validation) -> bool:
+    """Say whether grades are read better on a logarithmic axis: the highest is far above the middle."""
+    measured = np.asarray(validation.measured)
+    return bool(measured.max() > 10 * np.median(measured))
