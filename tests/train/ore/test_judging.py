@@ -150,7 +150,7 @@ def test_spread_and_bootstrap_vary_by_hole():
     wide = bootstrap(p, ore, groups, seed=0)["recall"]
     assert wide.mean == pytest.approx(1.0)
     chance = np.random.default_rng(0)
-    noisy = np.clip(p + np.repeat(chance.normal(0, 0.3, 40), 50), 0, 1)
+    noisy = np.clip(p + np.repeat(chance.normal(0, 0.6, 40), 50), 0, 1)
     by_hole = bootstrap(noisy, ore, groups, seed=0)["accuracy"].sd
     by_row = bootstrap(noisy, ore, np.arange(len(ore)), seed=0)["accuracy"].sd
     assert by_hole > 1.5 * by_row
