@@ -127,6 +127,10 @@ def _take_apart(estimator: Any) -> _Parts:
         steps = [step for _, transformer in estimator.steps[:-1] for step in _transformer(transformer)]
         inner = _take_apart(estimator.steps[-1][1])
         return _Parts([*steps, *inner.steps], inner.classifier, inner.calibration)
+    if name == "Calibrated":
+        # Of the training side: a pipeline, and a curve fitted to rows it had not seen.
+        inner = _take_apart(estimator.pipeline)
+        return _Parts(inner.steps, inner.classifier, estimator.curve)
     if name == "CalibratedClassifierCV":
         members = estimator.calibrated_classifiers_
         if len(members) != 1:
