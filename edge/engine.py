@@ -7,20 +7,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
-from .estimate import Estimator, Refusal
-from .log import Log, Result
-from .replicates import mean_spectrum
+from .estimate import Estimate, Estimator, Refusal
+from .log import Log, ReadingFacts, Result
+from .profile_rules import Rules
+from .quality import reason
+from .quality_reflectance import replicate_scatter, spectrum_gates
+from .replicates import MeanSpectrum, mean_spectrum
 
 CHUNK = 64
 """Spectra that share one pass and one commit where many come at once, as from a folder."""
 
 
 class Engine:
-    """An estimator with a log behind it."""
+    """An estimator with a log behind it.
 
-    def __init__(self, estimator: Estimator, log: Log) -> None:
+    Args:
+        estimator: loaded.
+        log: open.
+        rules: limits that spectra have to keep to, beside what the estimator refuses; None for no others.
+    """
+
+    def __init__(self, estimator: Estimator, log: Log, rules: Rules | None = None) -> None:
         self.estimator = estimator
         self.log = log
+        self.rules = rules
 
     def take(
         self,
@@ -38,9 +48,23 @@ class Engine:
         """
         spectra = [item for item in items if isinstance(item, Spectrum)]
         outcomes = iter(self.estimator.estimate(spectra))
-        results = [Result(i, next(outcomes)) if isinstance(i, Spectrum) else Result(None, i) for i in items]
+        results = [
+            self._judged(item, next(outcomes)) if isinstance(item, Spectrum) else Result(None, item) for item in items
+        ]
         self.log.add(results, also)
         return results
+
+    def _judged(self, spectrum: Spectrum, outcome: Estimate | Refusal) -> Result:
+        """Put the reason in the place of an estimate that breaks a rule."""
+        if self.rules is None or isinstance(outcome, Refusal):
+            return Result(spectrum, outcome)
+        found = spectrum_gates(spectrum, self.rules, self.estimator.bundle.recipe.range_nm)
+        if isinstance(spectrum, MeanSpectrum):
+            found += replicate_scatter([point.values for point in spectrum.points], self.rules)
+        broken = reason(found)
+        if not broken:
+            return Result(spectrum, outcome)
+        return Result(spectrum, Refusal(spectrum.source, broken, spectrum.sample_id), ReadingFacts(rule_broken=broken))
 
 
 def in_chunks(items: Iterable[Spectrum | Refusal], size: int = CHUNK) -> Iterator[list[Spectrum | Refusal]]:

@@ -37,9 +37,9 @@ def too_old(kind: str, age_min: float, valid_min: float) -> list[Finding]:
 
 def warming_up(rules: Rules, on_for_min: float) -> list[Finding]:
     """An instrument that is not warm drifts faster than references can follow."""
-    if on_for_min >= rules.warm_up_min:
+    if not rules.warm_up_min or on_for_min >= rules.warm_up_min:
         return []
-    return [Finding("warm_up", f"warming up: on for {on_for_min:.0f} of {rules.warm_up_min:g} min")]
+    return [Finding("warm_up", f"warming up: on for {max(on_for_min, 0):.0f} of {rules.warm_up_min:g} min")]
 
 
 def out_of_order(scan: Scan, before: Scan | None, reference: Scan | None) -> list[Finding]:

@@ -118,6 +118,9 @@ class References:
                 found.append(Finding(f"{kind}_missing", f"{kind} reference missing: take it first"))
             else:
                 found += too_old(kind, (now_s - reference.scan.taken_s) / 60, valid_min)
+        if [finding.code for finding in found] == ["dark_old", "white_old"]:
+            # Both are taken together, and one line says it.
+            found = [Finding("white_old", found[1].text.replace("white reference", "dark and white reference"))]
         return [*found, *([self._void] if self._void is not None and self.white is not None else [])]
 
     def wrong_with(self, scan: Scan, valid_min: float) -> list[Finding]:

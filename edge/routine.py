@@ -55,7 +55,7 @@ class Routine(Sampling):
 
     def prompt(self) -> Prompt:
         """Say what is wanted next."""
-        step = self._step()
+        step = self.asked = self._step()
         if step is Step.POINT:
             taken = len(self.sample.points) if self.sample is not None else 0
             planned = self.planned
@@ -137,6 +137,11 @@ class Routine(Sampling):
 
     def _do(self, command: Command) -> None:
         letter, argument = command.letter, command.argument
+        if letter in ("", "s") and self._step() is not self.asked:
+            # Time has passed since the question: a white taken now would be one of the soil under the probe.
+            warm = self.asked is Step.WARM_UP
+            self.tell(Fact("note", "warm" if warm else "things have changed since that was asked"))
+            return
         if letter == "n":
             self._note(argument)
         elif letter == "i":

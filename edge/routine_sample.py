@@ -45,6 +45,11 @@ class Point:
     white_id: int = 0
 
     @property
+    def refused(self) -> bool:
+        """True if no estimate may be made of it."""
+        return bool(refusing(self.findings))
+
+    @property
     def bad(self) -> bool:
         """True if another try may cure what is wrong."""
         return any(finding.code in BY_REPEATING for finding in refusing(self.findings))

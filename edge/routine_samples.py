@@ -10,7 +10,7 @@ from .instruments.driver import Scan
 from .log import Result
 from .log_rows import ReadingFacts, ScanRole
 from .log_sessions import add_event
-from .quality import Finding, reason, refusing
+from .quality import Finding, reason
 from .quality_control import Judgement, judge_blank, judge_duplicate, judge_reference
 from .routine_checks import OUTDATED, Checks
 from .routine_plan import Planned
@@ -42,6 +42,10 @@ class Sampling(Checks):
         planned = self.planned
         fix = self._position.latest() if self._position is not None else None
         place = None if fix is None else Place(fix.position, fix.at, fix.source)
+        complaint = self._position.complaint() if self._position is not None and fix is None else ""
+        if complaint and complaint != self._no_place:
+            self._happened("no_position", f"no position: {complaint}", "warning")
+        self._no_place = complaint
         (last,) = self.engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
         details = {**planned.as_details(), "last_scan_id": last, "notes": self.notes}
         details["place"] = place.as_details() if place is not None else None
@@ -70,7 +74,9 @@ class Sampling(Checks):
                 sample.repeated += 1
             return
         sample.points.append(point)
-        remark = f": {reason(point.findings)}" if refusing(point.findings) else ""
+        # The reason is told once for a sample; every point's stands in the log.
+        known = any(before.refused for before in sample.points[:-1])
+        remark = "" if not point.refused else ", no estimate" if known else f": {reason(point.findings)}"
         name = f"{sample.planned.sample_id} {number}/{self.settings.points}"
         self._happened("point", f"{name} taken{remark}", "warning" if remark else "note", point_details(point, sample))
         if number >= self.settings.points:

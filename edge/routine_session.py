@@ -106,6 +106,8 @@ class Session:
         """Nothing was measured since the session was taken up again; this device was switched off in between."""
         self.named: Planned | None = None
         self.notes: list[str] = []
+        self.asked: Step | None = None
+        """What the last prompt asked for; Enter answers that, and nothing that has become due since."""
         self._want: deque[Step] = deque()
         self._waived = False
         self.over = False
@@ -114,6 +116,7 @@ class Session:
         self._since_panel: list[str] = []
         self._clock_remarks: list[Finding] = []
         self._low_disk_told = False
+        self._no_place = ""
         self._watch = ClockWatch(datetime.now(timezone.utc), monotonic())
 
     def _on_for_min(self) -> float:

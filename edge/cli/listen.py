@@ -108,7 +108,7 @@ def listen(
     stopped = False
     supervisor = Supervisor()
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(bundle, log))
+        engine = stack.enter_context(open_engine(bundle, log, settings.rules))
         stop = stack.enter_context(Stop())
         try:
             measuring = _open_probe(stack, port, settings, record, wait_for_port)

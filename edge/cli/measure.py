@@ -165,7 +165,7 @@ def measure(
     with ExitStack() as stack:
         place = _open_position(stack, position)
         engine = stack.enter_context(open_engine(bundle, log))
-        code = 0
+        code, ended = 0, False
         stop = stack.enter_context(Stop(second_breaks=True))
         instrument = _open(stack, port, rules, record, wait_for_port, screen)
         _introduce(instrument, bundle, screen)
@@ -182,10 +182,11 @@ def measure(
                 details = session_details(settings, routine.monotonic())
                 routine.begin(port, profile_name, profile_text(profile_name), details)
             _lead(routine, lines, notes, stop, screen)
+            ended = routine.close()
         except KeyboardInterrupt:
             code = 130
         finally:
-            _end(routine, screen)
+            _sum_up(routine, ended, screen)
     ctx.exit(code or _exit_code(routine))
 
 
@@ -194,7 +195,11 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
     for note in notes:
         routine.do(Command("n", note))
     screen.say("? shows the commands.")
-    while (prompt := routine.prompt()).step is not Step.DONE:
+    while True:
+        lines.pause()
+        prompt = routine.prompt()
+        if prompt.step is Step.DONE:
+            return
         line = lines.read(prompt)
         command = Command("q") if line is None else parse_command(line)
         if command is None:
@@ -209,14 +214,14 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
                 routine.do(command)
 
 
-def _end(routine: Routine, screen: Screen) -> None:
-    ended = routine.close()
+def _sum_up(routine: Routine, ended: bool, screen: Screen) -> None:
     for remark in routine.instrument.remarks():
         screen.say(remark)
     controls = f", {routine.failed_controls} controls FAILED" if routine.failed_controls else ""
     screen.say(f"{routine.estimated} estimated, {routine.refused} refused{controls}")
-    if not ended:
-        screen.say(f"{routine.planned.sample_id} is half measured; --resume goes on with it")
+    if not ended and routine.session_id:
+        # Stopped, or failed: what comes next would be the same as without that.
+        screen.say(f"Next is {routine.planned.sample_id}; --resume goes on with it")
 
 
 def _exit_code(routine: Routine) -> int:

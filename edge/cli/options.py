@@ -12,6 +12,7 @@ import click
 from ..bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
 from ..engine import Engine
 from ..log import LOG_ENVIRONMENT_VARIABLE, default_log_path
+from ..profile_rules import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,8 +55,11 @@ def load_bundle(model: str | None) -> Bundle:
 
 
 @contextmanager
-def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None) -> Iterator[Engine]:
-    """Load the model, open the log, say if its disk is nearly full, and close it again at the end."""
+def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None, rules: Rules | None = None) -> Iterator[Engine]:
+    """Load the model, open the log, say if its disk is nearly full, and close it again at the end.
+
+    `rules` are limits that spectra have to keep to; see `Engine`.
+    """
     from ..estimate import Estimator
     from ..log import Log
 
@@ -65,4 +69,4 @@ def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None) -> Iterator[
         notice = opened.room().notice
         if notice:
             click.echo(f"stibium: {notice}", err=True)
-        yield Engine(estimator, opened)
+        yield Engine(estimator, opened, rules)

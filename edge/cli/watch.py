@@ -66,6 +66,7 @@ def watch(
     vanish and come back. Folders in it are watched too; hidden and temporary files are not read. A file that
     cannot be used is refused with a reason, and read again if it changes. Ctrl-C ends it.
     """
+    from ..profile_rules import Rules
     from ..report import Report
     from ..sources.folder import DropFolder
     from ..sources.taken import Taken
@@ -73,7 +74,7 @@ def watch(
 
     bundle = load_bundle(model)
     report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
-    with open_engine(bundle, log) as engine, StopRequest() as stop:
+    with open_engine(bundle, log, Rules()) as engine, StopRequest() as stop:
         log_path = os.fspath(engine.log.path)
         watched = DropFolder(
             os.path.realpath(folder),

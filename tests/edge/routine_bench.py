@@ -173,6 +173,7 @@ class Bench:
         for line in lines:
             command = parse_command(line)
             assert isinstance(command, Command), line
+            self.routine.prompt()
             self.routine.do(command)
         return self.facts[before:]
 

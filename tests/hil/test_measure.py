@@ -1,0 +1,226 @@
+"""`stibium measure` against the virtual probe: the real command, a real port, and real kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from line_processes import playing
+from measure_processes import PATIENCE_S, PROFILE, Measurer, Terminal
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table_write import write_table
+from stibium.edge.bundle import Bundle
+from stibium.edge.engine import average_samples
+from stibium.edge.estimate import Estimate, Estimator
+
+pytestmark = pytest.mark.usefixtures("virtual_only")
+THREE = ("--points", "3", "--scans", "2", "--prefix", "RS")
+
+
+@pytest.fixture
+def measurer(tmp_path: Path, tiny_bundle: Path) -> Measurer:
+    return Measurer(tmp_path, tiny_bundle)
+
+
+@pytest.fixture
+def port(tmp_path: Path, played_file: Path) -> Iterator[str]:
+    with playing(tmp_path, str(played_file), "--raw", "--speed", "full", "--loop") as name:
+        yield name
+
+
+def test_a_scripted_run_answers_as_the_same_spectra_do(
+    port: str, measurer: Measurer, played: list[Spectrum], shipped_bundle: Bundle
+) -> None:
+    done = measurer.run(port, *THREE, script="# white first\n\n" + 6 * "\n" + "q\n")
+    assert done.code == 0, done.err
+    assert "2 estimated, 0 refused" in done.err
+    means = [item for item in average_samples(played[:6]) if isinstance(item, Spectrum)]
+    for record, wanted in zip(done.records, Estimator(shipped_bundle).estimate(means), strict=True):
+        assert isinstance(wanted, Estimate)
+        assert (record["status"], record["bound"], record["points"]) == ("estimate", wanted.bound, 3)
+        assert record["low"] == pytest.approx(wanted.low, rel=0.01)
+        assert record["simulated"]
+    assert [record["sample_id"] for record in done.records] == ["RS001", "RS002"]
+    assert measurer.rows("SELECT kind, count(*) FROM scans GROUP BY kind ORDER BY kind") == [
+        ("dark", 1),
+        ("target", 6),
+        ("white", 1),
+    ]
+    (session,) = measurer.rows("SELECT ended_at IS NOT NULL, profile_text FROM sessions")
+    assert session == (1, PROFILE)
+
+
+def test_all_is_told_by_options_and_nobody_is_asked(port: str, measurer: Measurer) -> None:
+    options = ("--sample", "A1", "--sample", "A2", "--blank-every", "2", "--note", "pit 3", "--operator", "Ana")
+    done = measurer.run(port, "--points", "2", *options, "--position", "41.1,-8.5,90", "--duplicate-every", "2")
+    assert [record["sample_id"] for record in done.records] == ["A1", "A2", "blank-1", "A2-dup"]
+    assert "blank blank-1 " in done.err
+    assert "duplicate A2-dup " in done.err
+    rows = measurer.rows("SELECT sample_kind, duplicate_of, notes, latitude_deg, position_source FROM readings")
+    assert rows == [
+        ("sample", "", "pit 3", 41.1, "typed in"),
+        ("sample", "", "", 41.1, "typed in"),
+        ("blank", "", "", 41.1, "typed in"),
+        ("duplicate", "A2", "", 41.1, "typed in"),
+    ]
+    assert measurer.rows("SELECT operator FROM sessions") == [("Ana",)]
+
+
+def test_a_white_that_has_become_too_old_refuses_the_sample(port: str, tmp_path: Path, tiny_bundle: Path) -> None:
+    measurer = Measurer(tmp_path, tiny_bundle, PROFILE + "[measuring]\nwhite_valid_min = 0.05\n")
+    script = "\n" + 3 * "\n" + "pause 3.5\ns\n" + 3 * "\n" + "\n" + 3 * "\n" + "q\n"
+    done = measurer.run(port, *THREE, script=script)
+    assert done.code == 1
+    assert [record["status"] for record in done.records] == ["estimate", "refused", "estimate"]
+    assert "white reference 0.1 min old, 0.05 min are allowed" in done.records[1]["reason"]
+    # Stored all the same, with its scans, and no model may make an estimate of it.
+    (row,) = measurer.rows("SELECT id, rule_broken FROM readings WHERE sample_id = 'RS002'")
+    assert row[1] == done.records[1]["reason"]
+    assert measurer.rows(f"SELECT count(*) FROM reading_scans WHERE reading_id = {row[0]} AND role = 'target'") == [
+        (3,)
+    ]
+
+
+def test_a_bad_spectrum_is_measured_again_and_then_refused(
+    measurer: Measurer, played: list[Spectrum], tmp_path: Path
+) -> None:
+    dice = np.random.default_rng(4)
+    noisy = [replace(s, values=s.values + dice.normal(0, 0.02, s.values.size)) for s in played[3:6]]
+    path = tmp_path / "noisy.csv"
+    write_table(path, [*played[:1], *noisy, *played[:3]])
+    with playing(tmp_path, str(path), "--raw", "--speed", "full") as port:
+        done = measurer.run(port, *THREE, "--count", "2")
+    assert [record["status"] for record in done.records] == ["refused", "estimate"]
+    assert done.records[0]["reason"].startswith("noise 0.0")
+    assert "1 of 3 points" in done.records[0]["reason"]
+    assert measurer.rows("SELECT count(*) FROM events WHERE kind = 'point_refused'") == [(3,)]
+    assert measurer.rows("SELECT count(*) FROM scans WHERE kind = 'target'") == [(7,)]
+
+
+def test_an_instrument_that_loses_power_is_not_measured_with_the_old_white(
+    measurer: Measurer, played_file: Path, tmp_path: Path
+) -> None:
+    link = str(tmp_path / "port")
+    options = ("--raw", "--speed", "full", "--loop", "--unplug-every", "7", "--unplug-s", "0.1", "--unplug-power")
+    with playing(tmp_path, str(played_file), *options, "--link", link):
+        done = measurer.run(link, *THREE, "--count", "2", script=30 * "\n")
+    assert done.code == 0, done.err
+    assert len(done.records) == 2
+    assert "switched off and on" in done.err
+    (whites,) = measurer.rows("SELECT count(*) FROM scans WHERE kind = 'white'")
+    assert whites[0] > 1
+    mixed = measurer.rows(
+        "SELECT count(*) FROM reading_scans a JOIN scans t ON t.id = a.scan_id AND a.role = 'target' WHERE NOT EXISTS"
+        " (SELECT 1 FROM reading_scans b JOIN scans w ON w.id = b.scan_id AND b.role = 'white'"
+        " WHERE b.reading_id = a.reading_id AND w.boot = t.boot)"
+    )
+    assert mixed == [(0,)]
+
+
+def test_killed_again_and_again_a_session_goes_on(port: str, tmp_path: Path, tiny_bundle: Path) -> None:
+    """Each process is killed as soon as the log has grown by a few scans."""
+    # A scan under way is lost with the process, and the probe plays on: one sample's points are of two soils then.
+    measurer = Measurer(tmp_path, tiny_bundle, PROFILE + "scatter_most = 0.0\n")
+    command = measurer.command(port, *THREE, "--count", "6", "--format", "jsonl", "--yes")
+    for wanted in (3, 9, 15):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process:
+            deadline = time.monotonic() + PATIENCE_S
+            while process.poll() is None and _scans(measurer) < wanted and time.monotonic() < deadline:
+                time.sleep(0.002)
+            os.kill(process.pid, signal.SIGKILL)
+        assert _scans(measurer) >= wanted
+    done = measurer.run(port, "--resume")
+    assert done.code == 0, done.err
+    assert "Session 1 goes on" in done.err
+    assert measurer.rows("SELECT count(*) FROM sessions") == [(1,)]
+    assert measurer.rows("PRAGMA integrity_check") == [("ok",)]
+    names = [name for (name,) in measurer.rows("SELECT sample_id FROM readings ORDER BY id")]
+    assert names == [f"RS{number:03d}" for number in range(1, 7)]
+    used = measurer.rows("SELECT reading_id, scan_id FROM reading_scans WHERE role = 'target'")
+    assert len(used) == len({scan for _, scan in used}) == 18
+    assert len(measurer.rows("SELECT id FROM scans WHERE kind = 'target'")) == 18
+    assert measurer.rows("SELECT count(*) FROM estimates") == [(6,)]
+
+
+def _scans(measurer: Measurer) -> int:
+    if not measurer.log.exists():
+        return 0
+    # While the file is being made there is no table in it yet.
+    if not measurer.rows("SELECT 1 FROM sqlite_master WHERE name = 'events'"):
+        return 0
+    return int(measurer.rows("SELECT count(*) FROM scans")[0][0])
+
+
+def test_a_day_on_a_screen_of_forty_columns(port: str, measurer: Measurer) -> None:
+    options = (*THREE, "--position", "41.1,-8.5")
+    terminal = Terminal(measurer.command(port, *options))
+    terminal.expect("white, Enter: $")
+    terminal.type("?")
+    terminal.expect("names the sample")
+    terminal.type()
+    terminal.expect("RS001 1/3, Enter: $")
+    terminal.type("KX-17")
+    terminal.expect("KX-17 1/3, Enter: $")
+    terminal.type("n roots, very wet, beside the old adit")
+    terminal.expect("KX-17 1/3, Enter: $")
+    for _ in range(3):
+        terminal.type()
+        terminal.expect(r"taken[\s\S]*Enter: $")
+    assert "ppm" in terminal.text
+    terminal.type("y")
+    terminal.expect(r"no such command[\s\S]*: $")
+    for letter in ("w", "", "p", "", "v", "", "s", "", "r", "s"):
+        terminal.type(letter)
+        terminal.expect(r"\n[^\n]*: $")
+    terminal.type("q")
+    assert terminal.finish() in (0, 1)
+    # What a person typed stands behind a prompt; the program's own lines fit.
+    for line in terminal.text.split("\n"):
+        assert len(line) <= 40 or "n roots" in line, line
+    assert "estimated" in terminal.text
+
+
+def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> None:
+    assert "1 estimated" in measurer.run(port, *THREE, script=6 * "\n").err
+    terminal = Terminal(measurer.command(port, *THREE))
+    terminal.expect(r"Unfinished session of [\s\S]*Enter goes on, n begins a new one: $")
+    terminal.type()
+    terminal.expect("RS002 3/3, Enter: $")
+    terminal.type("q")
+    assert terminal.finish() == 0
+    assert "Next is RS002; --resume goes on with it" in terminal.text.replace("\n ", "")
+    terminal = Terminal(measurer.command(port, *THREE))
+    terminal.expect("new one: $")
+    terminal.type("n")
+    terminal.expect("white, Enter: $")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.finish() == 130
+    assert measurer.rows("SELECT ended_at IS NOT NULL FROM sessions ORDER BY id") == [(1,), (0,)]
+
+
+def test_wrong_use_is_one_line_and_code_two(measurer: Measurer, tmp_path: Path) -> None:
+    script = tmp_path / "s"
+    script.write_text("")
+    for options, words in (
+        (("--yes", "--script", str(script)), "either --script or --yes"),
+        (("--points", "0"), "points"),
+    ):
+        done = subprocess.run(
+            measurer.command("nowhere", *options), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        )
+        assert done.returncode == 2
+        assert words in done.stderr
+    done = subprocess.run(
+        measurer.command("/dev/nowhere"), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "no such port" in done.stderr
