@@ -164,7 +164,7 @@ def test_a_day_on_a_screen_of_forty_columns(port: str, measurer: Measurer) -> No
     terminal = Terminal(measurer.command(port, *options))
     terminal.expect("white, Enter: $")
     terminal.type("?")
-    terminal.expect("names the sample")
+    terminal.expect(r"names the sample[\s\S]*Enter: $")
     terminal.type()
     terminal.expect("RS001 1/3, Enter: $")
     terminal.type("KX-17")
@@ -176,10 +176,10 @@ def test_a_day_on_a_screen_of_forty_columns(port: str, measurer: Measurer) -> No
         terminal.expect(r"taken[\s\S]*Enter: $")
     assert "ppm" in terminal.text
     terminal.type("y")
-    terminal.expect(r"no such command[\s\S]*: $")
+    terminal.expect(r"no such command[\s\S]*Enter: $")
     for letter in ("w", "", "p", "", "v", "", "s", "", "r", "s"):
         terminal.type(letter)
-        terminal.expect(r"\n[^\n]*: $")
+        terminal.expect(r"\n[^\n]*Enter: $")
     terminal.type("q")
     assert terminal.finish() in (0, 1)
     # What a person typed stands behind a prompt; the program's own lines fit.
