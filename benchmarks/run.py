@@ -1,4 +1,4 @@
-"""`make bench`: every figure that the README states about speed, memory and quantisation, in one run."""
+"""`make bench`: every figure that the README states about speed, memory and agreement, in one run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("preprocess", "start", "folder", "latency", "quantisation")
+BENCHMARKS = ("preprocess", "start", "folder", "latency", "quantisation", "ore")
 
 
 def main() -> int:

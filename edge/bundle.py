@@ -212,6 +212,8 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
     except Exception as error:
         # zlib raises its own class for a damaged stream; it is not worth importing for its name.
         raise BundleError(f"damaged ({error}); copy it again") from error
+    if comment.startswith("stibium ore bundle "):
+        raise BundleError("an ore model, for blocks and not for spectra; `stibium ore predict` takes it")
     if comment != f"{FORMAT} {hashlib.sha256(text).hexdigest()}":
         raise BundleError("damaged: the manifest does not match its hash; copy it again")
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..converters.spectra.errors import StibiumError
 
 __all__ = [
+    "BlockTableError",
     "BundleError",
+    "ColumnFileError",
     "ExportError",
     "InstrumentError",
     "InstrumentExchangedError",
@@ -23,6 +25,7 @@ __all__ = [
     "ProtocolError",
     "RecipeError",
     "RecordingError",
+    "ScenarioError",
     "StibiumError",
     "UnsuitableSpectrumError",
     "WavelengthRangeError",
@@ -107,3 +110,15 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
+
+
+class ColumnFileError(StibiumError, ValueError):
+    """A file that says what the columns of a table of blocks are, and cannot be used."""
+
+
+class ScenarioError(StibiumError, ValueError):
+    """A scenario (which variables a model may use) that cannot be used."""
+
+
+class BlockTableError(StibiumError, ValueError):
+    """A table of blocks, or one row of it, that cannot be used."""

@@ -42,6 +42,10 @@ class Sampling(Checks):
         planned = self.planned
         fix = self._position.latest() if self._position is not None else None
         place = None if fix is None else Place(fix.position, fix.at, fix.source)
+        complaint = self._position.complaint() if self._position is not None and fix is None else ""
+        if complaint and complaint != self._no_place:
+            self._happened("no_position", f"no position: {complaint}", "warning")
+        self._no_place = complaint
         (last,) = self.engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
         details = {**planned.as_details(), "last_scan_id": last, "notes": self.notes}
         details["place"] = place.as_details() if place is not None else None

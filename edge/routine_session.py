@@ -116,6 +116,7 @@ class Session:
         self._since_panel: list[str] = []
         self._clock_remarks: list[Finding] = []
         self._low_disk_told = False
+        self._no_place = ""
         self._watch = ClockWatch(datetime.now(timezone.utc), monotonic())
 
     def _on_for_min(self) -> float:

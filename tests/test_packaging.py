@@ -18,6 +18,7 @@ HEAVY = {
     "keras",
     "scipy",
     "sklearn",
+    "xgboost",
     "pandas",
     "matplotlib",
     "stibium.train",

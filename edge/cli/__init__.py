@@ -30,6 +30,7 @@ DEVICE_COMMANDS = {
     "info": "bundle:info",
     "check": "bundle:check",
     "doctor": "doctor:doctor",
+    "ore": "ore:ore",
     "demo": "demo:demo",
 }
 """Command -> module under this package and name of the click command in it."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..bundle import Bundle
+from ..ore.bundle import is_ore_bundle
 from .options import format_option, load_bundle
 
 SHOWN = 8
@@ -28,9 +29,16 @@ SHOWN = 8
 def info(bundle: str | None, out_format: str) -> None:
     """Print what a model file holds: element, range, preprocessing, where it comes from.
 
+    BUNDLE may be an ore model, too.
+
     Without BUNDLE, the model that `stibium predict` would use.
     """
-    record = describe(load_bundle(bundle))
+    if bundle is not None and is_ore_bundle(bundle):
+        from ..ore.check import describe_ore
+
+        record = describe_ore(bundle)
+    else:
+        record = describe(load_bundle(bundle))
     if out_format == "json":
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
@@ -46,8 +54,13 @@ def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
     """Recompute a model's golden answers on this device; fails if they differ.
 
     Reading the file verifies every hash in it; the golden spectra then go through preprocessing, network and
-    scaling as any other spectrum does.
+    scaling as any other spectrum does. An ore model's golden blocks go through its classifier.
     """
+    if bundle is not None and is_ore_bundle(bundle):
+        from .ore_check import check_ore
+
+        check_ore(ctx, bundle, out_format)
+        return
     from ..golden import recompute_golden
     from ..report import in_figures
     from ..runtime import runtime_name

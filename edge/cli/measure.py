@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ...converters.spectra.errors import StibiumError
 from ..profile import DEFAULT_PROFILE, profile_text, read_profile
 from ..quality_control import Stated
 from ..report import Report
@@ -28,7 +27,7 @@ from ..routine_resume import (
 from ..routine_sample import who
 from ..routine_session import Settings
 from ..routine_steps import Command, Step, parse_command
-from .measure_screen import Lines, Screen, Script, Typed, Yes
+from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
 from .options import format_option, load_bundle, log_option, model_option, open_engine
 from .stopping import Stop
 
@@ -144,6 +143,8 @@ def measure(
     """
     if script is not None and yes:
         raise click.UsageError("either --script or --yes")
+    if script is None and not yes and nobody_there():
+        raise click.UsageError("nobody to ask on standard input; give --script FILE, or --yes with all in place")
     profile_name = profile or DEFAULT_PROFILE
     rules = read_profile(profile_name)
     if baud is not None:
@@ -166,7 +167,7 @@ def measure(
     with ExitStack() as stack:
         place = _open_position(stack, position)
         engine = stack.enter_context(open_engine(bundle, log))
-        code = 0
+        code, ended = 0, False
         stop = stack.enter_context(Stop(second_breaks=True))
         instrument = _open(stack, port, rules, record, wait_for_port, screen)
         _introduce(instrument, bundle, screen)
@@ -183,13 +184,11 @@ def measure(
                 details = session_details(settings, routine.monotonic())
                 routine.begin(port, profile_name, profile_text(profile_name), details)
             _lead(routine, lines, notes, stop, screen)
+            ended = routine.close()
         except KeyboardInterrupt:
             code = 130
-        except StibiumError:
-            # The port has gone, or the disk is full: whatever it is, the day is not over.
-            _end(routine, screen, over=False)
-            raise
-        _end(routine, screen)
+        finally:
+            _sum_up(routine, ended, screen)
     ctx.exit(code or _exit_code(routine))
 
 
@@ -198,7 +197,11 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
     for note in notes:
         routine.do(Command("n", note))
     screen.say("? shows the commands.")
-    while (prompt := routine.prompt()).step is not Step.DONE:
+    while True:
+        lines.pause()
+        prompt = routine.prompt()
+        if prompt.step is Step.DONE:
+            return
         line = lines.read(prompt)
         command = Command("q") if line is None else parse_command(line)
         if command is None:
@@ -213,16 +216,14 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
                 routine.do(command)
 
 
-def _end(routine: Routine, screen: Screen, over: bool = True) -> None:
-    ended = over and routine.close()
+def _sum_up(routine: Routine, ended: bool, screen: Screen) -> None:
     for remark in routine.instrument.remarks():
         screen.say(remark)
     controls = f", {routine.failed_controls} controls FAILED" if routine.failed_controls else ""
     screen.say(f"{routine.estimated} estimated, {routine.refused} refused{controls}")
-    if not over:
-        screen.say(f"--resume goes on with {routine.planned.sample_id}")
-    elif not ended:
-        screen.say(f"{routine.planned.sample_id} is half measured; --resume goes on with it")
+    if not ended and routine.session_id:
+        # Stopped, or failed: what comes next would be the same as without that.
+        screen.say(f"Next is {routine.planned.sample_id}; --resume goes on with it")
 
 
 def _exit_code(routine: Routine) -> int:

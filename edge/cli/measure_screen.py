@@ -108,6 +108,9 @@ def _remarks(outcome: Estimate, bundle: Bundle) -> Iterator[str]:
 class Lines(Protocol):
     """Where commands come from."""
 
+    def pause(self) -> None:
+        """Let time pass before the next prompt, if that is wanted."""
+
     def read(self, prompt: Prompt) -> str | None:
         """Give the answer to a prompt; None if there are no more. Waits no longer than the prompt does."""
 
@@ -117,7 +120,9 @@ class Typed:
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self.seen = False
+
+    def pause(self) -> None:
+        """See `Lines`."""
 
     def read(self, prompt: Prompt) -> str | None:
         """See `Lines`."""
@@ -131,13 +136,19 @@ class Typed:
             return None
         if not sys.stdin.isatty():
             click.echo(line.rstrip("\n"), err=True)
-        self.seen = True
         return line
 
     def _ready(self, wait_s: float) -> bool:
         # Once in a while the prompt is shown again, with the time that is left.
         ready, _, _ = select.select([sys.stdin], [], [], min(wait_s, 60.0))
         return bool(ready)
+
+
+def nobody_there() -> bool:
+    """Tell whether standard input is at its end already, as that of a service is."""
+    if sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
+        return False
+    return not sys.stdin.buffer.peek(1)  # type: ignore[union-attr]
 
 
 class Script:
@@ -152,10 +163,13 @@ class Script:
         self._lines = [line.rstrip("\r\n") for line in lines if not line.startswith("#")]
         self._screen = screen
 
-    def read(self, prompt: Prompt) -> str | None:
-        """See `Lines`; the warm-up is waited for, unless the next line skips it."""
+    def pause(self) -> None:
+        """See `Lines`; what has become due in a pause is asked for after it."""
         while self._lines and self._lines[0].startswith("pause "):
             _sleep(_seconds(self._lines.pop(0)))
+
+    def read(self, prompt: Prompt) -> str | None:
+        """See `Lines`; the warm-up is waited for, unless the next line skips it."""
         if prompt.wait_s is not None and not (self._lines and self._lines[0].strip() == "s"):
             self._screen.say(prompt.text)
             _sleep(prompt.wait_s)
@@ -178,6 +192,9 @@ class Yes:
 
     def __init__(self, begun: Callable[[], bool], screen: Screen) -> None:
         self._begun, self._screen = begun, screen
+
+    def pause(self) -> None:
+        """See `Lines`."""
 
     def read(self, prompt: Prompt) -> str | None:
         """See `Lines`."""

@@ -173,6 +173,21 @@ def test_notes_and_place_stand_beside_the_reading(make: Make) -> None:
     assert row == ("under a pine\nwet", 41.1, -8.5, 90.0, "gpsd", "2026-06-01T09:00:00+00:00")
 
 
+def test_a_place_that_is_not_known_is_said_once(make: Make) -> None:
+    class Lost:
+        def latest(self) -> None:
+            return None
+
+        def complaint(self) -> str:
+            return "gpsd has no fix yet"
+
+    bench = make(position=Lost(), points=1)
+    bench.type("")
+    assert "no position: gpsd has no fix yet" in bench.type("")[0].text
+    assert "no position" not in bench.type("")[0].text
+    assert bench.rows("SELECT DISTINCT latitude_deg FROM readings") == [(None,)]
+
+
 def test_the_panels_certificate_multiplies(make: Make, tmp_path: Path) -> None:
     certificate = tmp_path / "panel.csv"
     certificate.write_text("nm,panel\n" + "".join(f"{nm:g},{0.5 + 1e-4 * (nm - 350):.6f}\n" for nm in GRID_NM))

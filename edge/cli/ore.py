@@ -1,0 +1,144 @@
+"""`stibium ore`: ore or gangue. `predict` runs on the device; what trains comes with the training side.
+
+Commands of the training side are found in the entry-point group `stibium.ore_commands`, read only for a name that is
+not the device's own, and for `--help`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import format_option, log_option
+
+if TYPE_CHECKING:
+    from ..ore.bundle import OreBundle
+    from ..ore.columns import Columns
+
+DEVICE_ORE_COMMANDS = {"predict": "ore:ore_predict"}
+"""Command -> module under this package and name of the click command in it."""
+
+
+class LazyOreGroup(click.Group):
+    """A group whose commands are imported when used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the training side's commands, and the device's."""
+        from importlib.metadata import entry_points
+
+        return [*DEVICE_ORE_COMMANDS, *(p.name for p in entry_points(group="stibium.ore_commands"))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        target = DEVICE_ORE_COMMANDS.get(cmd_name)
+        if target is not None:
+            module, name = target.split(":")
+            return getattr(import_module(f"{__package__}.{module}"), name)  # type: ignore[no-any-return]
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group="stibium.ore_commands", name=cmd_name):
+            return point.load()  # type: ignore[no-any-return]
+        return None
+
+
+@click.group(cls=LazyOreGroup, epilog="Example:  stibium ore predict blocks.csv --explain")
+def ore() -> None:
+    """Ore or gangue, from assays, logged classes and the probe."""
+
+
+@click.command("predict", epilog="Example:  stibium ore predict --at-face --sample F12 --class Sulfetac=High")
+@click.argument("table", required=False, type=click.Path())
+@click.option(
+    "--model",
+    type=click.Path(),
+    metavar="BUNDLE",
+    help="Ore model file.  [default: $STIBIUM_ORE_MODEL, or the shipped model, which is simulated]",
+)
+@click.option(
+    "--columns", type=click.Path(), metavar="FILE", help="TOML file that names the table's columns and words."
+)
+@click.option("--explain", is_flag=True, help="Say which variables moved each answer (slower on long tables).")
+@click.option("--at-face", is_flag=True, help="Ask for one block: classes by eye, As, Sb, Pb, Zn from the probe.")
+@click.option("--sample", metavar="ID", help="At the face: the sample whose probe estimates are taken from the log.")
+@click.option(
+    "--class", "classes", multiple=True, metavar="NAME=WORD", help="At the face: a logged class, not asked for then."
+)
+@click.option(
+    "--assay", "assays", multiple=True, metavar="NAME=VALUE", help="At the face: a value, also '<0.02' or '>900'."
+)
+@click.option("--no-ask", is_flag=True, help="At the face: what is not given is not known; nothing is asked.")
+@log_option
+@format_option
+@click.pass_context
+def ore_predict(
+    ctx: click.Context,
+    table: str | None,
+    model: str | None,
+    columns: str | None,
+    explain: bool,
+    at_face: bool,
+    sample: str | None,
+    classes: tuple[str, ...],
+    assays: tuple[str, ...],
+    no_ask: bool,
+    log: str | None,
+    out_format: str,
+) -> None:
+    """Call blocks ore or gangue: those of TABLE, or one at the face.
+
+    TABLE is a CSV of blocks. A row that cannot be used is refused with a reason and does not stop the rest. With
+    --at-face, classes are asked for one by one (a word, its number, Enter if not known, ? for help), and As, Sb, Pb
+    and Zn come from the probe's latest estimates of --sample in the log, as the ranges they are. "Cannot tell" is an
+    answer: where the range holds both, where too much is missing, outside what the model was trained on.
+    """
+    from ..ore.bundle import default_ore_bundle_path, read_ore_bundle
+
+    if at_face:
+        if table is not None or columns is not None:
+            raise click.UsageError("--at-face takes no table and no --columns")
+        if sample is None or not sample.strip():
+            raise click.UsageError("--at-face needs --sample ID")
+        from .ore_face import predict_at_face
+
+        bundle = read_ore_bundle(model if model is not None else default_ore_bundle_path())
+        predict_at_face(bundle, sample.strip(), classes, assays, not no_ask, log, out_format)
+        return
+    if table is None:
+        raise click.UsageError("name a table of blocks, or use --at-face")
+    if sample is not None or classes or assays or no_ask:
+        raise click.UsageError("--sample, --class, --assay and --no-ask belong to --at-face")
+    from ..ore.answer import answer_blocks
+    from ..ore.columns import read_columns
+    from ..ore.report import OreReport
+    from ..ore.table import iter_blocks
+
+    bundle = read_ore_bundle(model if model is not None else default_ore_bundle_path())
+    named = _named(bundle.columns if columns is None else read_columns(columns), bundle)
+    report = OreReport(out_format, sys.stdout, bundle, explain)  # type: ignore[arg-type]
+    progress = sys.stderr.isatty() and not sys.stdout.isatty()
+    done = 0
+    for blocks in iter_blocks(table, named):
+        report.show(answer_blocks(bundle, blocks, explain), blocks.refused)
+        done += len(blocks.ids) + len(blocks.refused)
+        if progress:
+            click.echo(f"\r{done} blocks", nl=False, err=True)
+    sys.stdout.flush()
+    if progress:
+        click.echo(err=True)
+    click.echo(report.summary(), err=True)
+    ctx.exit(1 if report.refused else 0)
+
+
+def _named(columns: Columns, bundle: OreBundle) -> Columns:
+    """Take the model's variables from a columns file, which may name them otherwise but not mean something else."""
+    from ..errors import ColumnFileError
+
+    picked = columns.pick(bundle.columns.names)
+    for theirs, ours in zip(picked.variables, bundle.columns.variables, strict=True):
+        if (theirs.kind, theirs.unit, len(theirs.words)) != (ours.kind, ours.unit, len(ours.words)):
+            meant = ours.unit if ours.kind == "assay" else f"one of {', '.join(ours.words)}"
+            raise ColumnFileError(f"{ours.name}: the model takes it as {ours.kind}, {meant}; the columns file differs")
+    return picked

@@ -1,0 +1,293 @@
+"""One file for an ore-or-gangue model: a ZIP with a manifest and arrays, hashed as the spectra models' bundles are.
+
+`stibium/manifest.json` has the hash of `stibium/arrays.npz`, the ZIP's comment that of the manifest: no byte that
+matters to an answer can change unseen. docs/ore_device.md lists what is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.files import replacing
+from ..bundle import ARRAYS, MANIFEST
+from ..errors import BundleError, ColumnFileError
+from .columns import Columns, columns_from_dict
+from .model import OreModel, model_from_arrays, model_to_arrays
+from .scenarios import Scenario
+
+Floats = NDArray[np.float64]
+FORMAT = "stibium ore bundle"
+VERSION = 1
+ORE_MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_MODEL"
+SHIPPED = "ore_simulated.ore"
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a wrong call costs, in any one unit: an ore block that is thrown away, a gangue block that is hauled."""
+
+    lost_ore: float
+    hauled_gangue: float
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What the training blocks were like.
+
+    Attributes:
+        blocks: how many.
+        ore_share: share of ore among them.
+        lowest, highest: (variables,) of the values that were known.
+        quantiles: (variables, 5) at `QUANTILES`.
+        most_missing: most variables that were missing in one block; an answer with more is none.
+    """
+
+    blocks: int
+    ore_share: float
+    lowest: Floats
+    highest: Floats
+    quantiles: Floats
+    most_missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class GoldenBlocks:
+    """Blocks whose answers are known, to tell whether a device computes what training computed.
+
+    Attributes:
+        values: (k, variables), not-a-number where missing.
+        expected: (k,) probabilities, as the library gave them.
+        contributions: (k, variables) in the model's space, as this program gave them when the bundle was made.
+        tolerance: largest difference that is still the same answer.
+        runtime: which library gave `expected`.
+    """
+
+    values: Floats
+    expected: Floats
+    contributions: Floats
+    tolerance: float
+    runtime: str
+
+
+@dataclass(frozen=True, eq=False)
+class OreBundle:
+    """A model and all that its answers depend on.
+
+    Attributes:
+        model: the classifier.
+        columns: the model's variables, in its order, and how a table names them.
+        scenario: which variables it was meant to have.
+        threshold: probability from which a block is called ore.
+        costs: what the threshold was chosen for.
+        training: what the training blocks were like.
+        golden: blocks with known answers.
+        simulated: True if the training blocks are simulated.
+        provenance: data hashes, versions, seed, metrics, as JSON values.
+        sha256: of the whole file; "" before it is written.
+        path: where it was read from.
+    """
+
+    model: OreModel
+    columns: Columns
+    scenario: Scenario
+    threshold: float
+    costs: Costs
+    training: Training
+    golden: GoldenBlocks
+    simulated: bool
+    provenance: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """File name, for people."""
+        return Path(self.path).name if self.path else f"ore model {self.scenario.name}"
+
+
+def default_ore_bundle_path() -> Path:
+    """Path of the bundle that `STIBIUM_ORE_MODEL` names, or of the one that comes with the package.
+
+    Raises:
+        BundleError: neither is there.
+    """
+    named = os.environ.get(ORE_MODEL_ENVIRONMENT_VARIABLE)
+    if named:
+        return Path(named)
+    shipped = Path(__file__).parents[1] / "shipped" / SHIPPED
+    if not shipped.exists():
+        raise BundleError(
+            f"no ore model: name a bundle with --model or ${ORE_MODEL_ENVIRONMENT_VARIABLE}; "
+            "`stibium ore train` and `stibium ore export` make one"
+        )
+    return shipped
+
+
+def write_ore_bundle(path: str | os.PathLike[str], bundle: OreBundle) -> str:
+    """Write a bundle, whole or not at all; the same bundle always gives the same bytes. Returns its SHA-256."""
+    content = pack_ore_bundle(bundle)
+    with replacing(os.fspath(path)) as file:
+        file.write(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack_ore_bundle(bundle: OreBundle) -> bytes:
+    """Give the bytes of a bundle file."""
+    model, arrays = model_to_arrays(bundle.model)
+    training, golden = bundle.training, bundle.golden
+    arrays |= {
+        "training_lowest": training.lowest,
+        "training_highest": training.highest,
+        "training_quantiles": training.quantiles,
+        "golden_values": golden.values,
+        "golden_expected": golden.expected,
+        "golden_contributions": golden.contributions,
+    }
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "simulated": bundle.simulated,
+        "columns": bundle.columns.to_dict(),
+        "scenario": asdict(bundle.scenario),
+        "model": model,
+        "threshold": float(bundle.threshold),
+        "costs": {name: float(cost) for name, cost in asdict(bundle.costs).items()},
+        "training": {
+            "blocks": training.blocks,
+            "ore_share": training.ore_share,
+            "most_missing": training.most_missing,
+            "quantiles": list(QUANTILES),
+        },
+        "golden": {"tolerance": golden.tolerance, "runtime": golden.runtime},
+        "provenance": bundle.provenance,
+        "arrays_sha256": hashlib.sha256(packed.getvalue()).hexdigest(),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = f"{FORMAT} {hashlib.sha256(text).hexdigest()}".encode()
+        for name, data in ((MANIFEST, text), (ARRAYS, packed.getvalue())):
+            # A fixed date, so that the same bundle is the same file.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def is_ore_bundle(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file ends as an ore bundle does; False for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 512))
+            return FORMAT.encode() in file.read()
+    except OSError:
+        return False
+
+
+def read_ore_bundle(path: str | os.PathLike[str]) -> OreBundle:
+    """Read a bundle and verify every hash in it.
+
+    Raises:
+        BundleError: no such file, no ore bundle, damaged, or of a version this program does not know.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}; name a bundle with --model") from error
+    try:
+        return unpack_ore_bundle(content, str(path))
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def unpack_ore_bundle(content: bytes, path: str = "") -> OreBundle:
+    """Take a bundle file's bytes apart; see `read_ore_bundle`."""
+    text, packed = _members(content)
+    try:
+        manifest = json.loads(text)
+        if manifest["format"] != FORMAT:
+            raise BundleError(f"a {manifest['format']}, no ore bundle; `stibium predict` is for spectra models")
+        if manifest["version"] != VERSION:
+            raise BundleError(
+                f"ore bundle version {manifest['version']}; this program reads version {VERSION}: "
+                "update stibium or export again"
+            )
+        if hashlib.sha256(packed).hexdigest() != manifest["arrays_sha256"]:
+            raise BundleError("damaged: the arrays do not match their hash; copy it again")
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            return _bundle(manifest, dict(arrays), hashlib.sha256(content).hexdigest(), path)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, BundleError):
+            raise
+        if isinstance(error, ColumnFileError):
+            raise BundleError(str(error)) from error
+        raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
+
+
+def _members(content: bytes) -> tuple[bytes, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            comment = archive.comment.decode("latin-1")
+            text = archive.read(MANIFEST)
+            packed = archive.read(ARRAYS)
+    except Exception as error:
+        # zlib raises its own class for a damaged stream; it is not worth importing for its name.
+        raise BundleError(f"damaged, or no ore bundle ({error}); copy it again") from error
+    digest = hashlib.sha256(text).hexdigest()
+    if comment == f"stibium bundle {digest}":
+        raise BundleError("a model for spectra, no ore bundle; `stibium predict` takes it")
+    if comment != f"{FORMAT} {digest}":
+        raise BundleError("damaged: the manifest does not match its hash; copy it again")
+    return text, packed
+
+
+def _bundle(manifest: Mapping[str, Any], arrays: dict[str, Any], sha256: str, path: str) -> OreBundle:
+    columns = columns_from_dict(manifest["columns"], "its columns")
+    count = len(columns.variables)
+    training, golden, scenario = manifest["training"], manifest["golden"], manifest["scenario"]
+    a = {
+        name: np.asarray(value, dtype=np.float64)
+        for name, value in arrays.items()
+        if name.startswith(("training_", "golden_"))
+    }
+    if a["training_lowest"].shape != (count,) or a["golden_values"].shape[1:] != (count,):
+        raise ValueError("the statistics do not fit the variables")
+    return OreBundle(
+        model=model_from_arrays(manifest["model"], arrays, count),
+        columns=columns,
+        scenario=Scenario(scenario["name"], scenario["title"], tuple(scenario["variables"])),
+        threshold=float(manifest["threshold"]),
+        costs=Costs(float(manifest["costs"]["lost_ore"]), float(manifest["costs"]["hauled_gangue"])),
+        training=Training(
+            blocks=int(training["blocks"]),
+            ore_share=float(training["ore_share"]),
+            lowest=a["training_lowest"],
+            highest=a["training_highest"],
+            quantiles=a["training_quantiles"],
+            most_missing=int(training["most_missing"]),
+        ),
+        golden=GoldenBlocks(
+            values=a["golden_values"],
+            expected=a["golden_expected"],
+            contributions=a["golden_contributions"],
+            tolerance=float(golden["tolerance"]),
+            runtime=golden["runtime"],
+        ),
+        simulated=bool(manifest["simulated"]),
+        provenance=manifest["provenance"],
+        sha256=sha256,
+        path=path,
+    )

@@ -1,0 +1,99 @@
+"""Fields of a table of blocks: text to a value and a bound, or one line on what is wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.text import shortened
+from .columns import Variable
+
+BELOW, EXACT, ABOVE = -1, 0, 1
+"""Bounds: the true value is below the one given, is it, is above it."""
+
+Cell = tuple[float, int]
+ReadCell = Callable[[str], Cell]
+_PLAIN = re.compile(r"[0-9]{1,30}(?:\.[0-9]{0,30})?").fullmatch
+"""Most assays; a match is cheaper than an exception for those that are not."""
+
+
+def field_reader(variable: Variable, missing: Sequence[str]) -> ReadCell:
+    """Give what reads one variable's field into (value, bound), and raises ValueError with what is wrong.
+
+    A class takes its words, whatever their case, and the codes 1 to the number of words. Each distinct field of a
+    class is parsed once.
+    """
+    absent = {m.strip().casefold() for m in missing}
+    if variable.kind == "class":
+        known: dict[str, Cell] = dict.fromkeys(absent, (math.nan, EXACT))
+        known |= {word.casefold(): (float(code), EXACT) for code, word in enumerate(variable.words, 1)}
+        return lambda field: _class_cell(field, variable, known)
+    return lambda field: _assay_cell(field, absent)
+
+
+def _class_cell(field: str, variable: Variable, known: dict[str, Cell]) -> Cell:
+    found = known.get(field)
+    if found is None:
+        found = known.get(field.strip().casefold())
+    if found is not None:
+        return found
+    try:
+        code = float(field)
+    except ValueError:
+        code = math.nan
+    if code in range(1, len(variable.words) + 1):
+        known[field] = code, EXACT
+        return known[field]
+    words = ", ".join(variable.words)
+    raise ValueError(f"{shortened(field)} is no class; known are {words} and the codes 1 to {len(variable.words)}")
+
+
+def _assay_cell(field: str, absent: set[str]) -> Cell:
+    text = field.strip()
+    if text.casefold() in absent:
+        return math.nan, EXACT
+    bound = {"<": BELOW, ">": ABOVE}.get(text[0], EXACT)
+    try:
+        value = float(text if bound == EXACT else text[1:])
+    except ValueError:
+        value = math.nan
+    # Python reads 1_000, nan and inf as numbers; no laboratory writes them.
+    if not math.isfinite(value) or "_" in text:
+        raise ValueError(f"{shortened(field)} is not a number")
+    if value < 0:
+        raise ValueError(
+            f"{shortened(field)} is negative; write a detection limit as <0.02, what is not known as empty"
+        )
+    if value == 0 and bound == BELOW:
+        raise ValueError(f"{shortened(field)}: nothing is below zero")
+    return value, bound
+
+
+def read_column(
+    fields: Sequence[str], variable: Variable, read: ReadCell, values: NDArray[np.float64], bounds: NDArray[np.int8]
+) -> dict[int, str]:
+    """Fill one column's values and bounds; give what is wrong, by row.
+
+    Plain numbers and words as they stand in the columns file are read here, fast; all else by `read`.
+    """
+    quick: list[float | None]
+    if variable.kind == "class":
+        codes = {word: float(code) for code, word in enumerate(variable.words, 1)}
+        quick = [codes.get(field) for field in fields]
+    else:
+        quick = [float(field) if _PLAIN(field) else None for field in fields]
+    problems: dict[int, str] = {}
+    for i, number in enumerate(quick):
+        if number is None:
+            try:
+                number, bounds[i] = read(fields[i])
+            except ValueError as error:
+                problems[i] = str(error)
+                number = math.nan
+            quick[i] = number
+    values[:] = quick
+    return problems

@@ -1,0 +1,99 @@
+"""What happens to a block's values before the classifier: imputing, marking what was missing, scaling, functions.
+
+A pipeline is a list of steps, each plain JSON values, so that it stands in a bundle's manifest and floats keep every
+digit. Each step does what scikit-learn's transformer of that name does, in the same order of operations, so that the
+numbers are the same to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BundleError
+
+Floats = NDArray[np.float64]
+Step = Mapping[str, Any]
+
+FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
+    "log1p": np.log1p,
+    "log10": np.log10,
+    "log": np.log,
+    "sqrt": np.sqrt,
+}
+
+
+def apply_steps(steps: Sequence[Step], x: Floats) -> Floats:
+    """Take values (rows, variables), not-a-number where missing, to what the classifier sees (rows, columns)."""
+    for step in steps:
+        x = _APPLY[step["do"]](step, x)
+    return x
+
+
+def origins(steps: Sequence[Step], count: int) -> NDArray[np.intp]:
+    """Say which of `count` variables each of the classifier's columns comes from.
+
+    Raises:
+        BundleError: a step this program does not know, or one whose numbers do not fit its columns.
+    """
+    return _origins(steps, np.arange(count))
+
+
+def _origins(steps: Sequence[Step], source: NDArray[np.intp]) -> NDArray[np.intp]:
+    for step in steps:
+        kind = step["do"]
+        if kind == "impute":
+            _require(len(step["fill"]) == len(source) and all(0 <= i < len(source) for i in step["mark"]), kind)
+            source = np.concatenate([source, source[np.array(step["mark"], dtype=np.intp)]])
+        elif kind == "scale":
+            _require(len(step["offset"]) == len(source) == len(step["divisor"]), kind)
+        elif kind == "multiply":
+            _require(len(step["factor"]) == len(source) == len(step["offset"]), kind)
+        elif kind == "function":
+            _require(step["name"] in FUNCTIONS, f"function {step['name']}")
+        elif kind == "columns":
+            branches = []
+            for branch in step["branches"]:
+                _require(all(0 <= i < len(source) for i in branch["of"]), kind)
+                branches.append(_origins(branch["steps"], source[np.array(branch["of"], dtype=np.intp)]))
+            source = np.concatenate(branches) if branches else source[:0]
+        else:
+            _require(False, f"step {kind}")
+    return source
+
+
+def _require(fits: bool, what: str) -> None:
+    if not fits:
+        raise BundleError(f"its {what} cannot be done by this program; update stibium or export again")
+
+
+def _impute(step: Step, x: Floats) -> Floats:
+    absent = np.isnan(x)
+    filled = np.where(absent, np.array(step["fill"], dtype=np.float64), x)
+    mark = step["mark"]
+    return np.concatenate([filled, absent[:, mark].astype(np.float64)], axis=1) if mark else filled
+
+
+def _scale(step: Step, x: Floats) -> Floats:
+    return (x - np.array(step["offset"], dtype=np.float64)) / np.array(step["divisor"], dtype=np.float64)
+
+
+def _multiply(step: Step, x: Floats) -> Floats:
+    return x * np.array(step["factor"], dtype=np.float64) + np.array(step["offset"], dtype=np.float64)
+
+
+def _columns(step: Step, x: Floats) -> Floats:
+    parts = [apply_steps(branch["steps"], x[:, np.array(branch["of"], np.intp)]) for branch in step["branches"]]
+    return np.concatenate(parts, axis=1)
+
+
+_APPLY: dict[str, Callable[[Step, Floats], Floats]] = {
+    "impute": _impute,
+    "scale": _scale,
+    "multiply": _multiply,
+    "function": lambda step, x: FUNCTIONS[step["name"]](x),
+    "columns": _columns,
+}

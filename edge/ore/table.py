@@ -1,0 +1,292 @@
+"""Tables of blocks, read in pieces: numbers, bounds, classes, labels and groups out of CSV.
+
+A detection limit stays what it says: `<0.02` is a value with the bound -1, `>4000` one with the bound 1. What is not
+known is not-a-number. Nothing is guessed: a field that is neither a number, a word of its class nor a known word for
+"missing" refuses its row, in one line that names file, line and column.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.errors import SpectrumFileError
+from ...converters.spectra.files import unpacked
+from ...converters.spectra.text import says_simulated, shortened
+from ..errors import BlockTableError
+from .cells import BELOW, ReadCell, field_reader, read_column
+from .columns import Columns, Variable
+
+Floats = NDArray[np.float64]
+CHUNK = 2048
+ORE, GANGUE = 1, 0
+DELIMITERS = ",;\t"
+
+Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row that is no usable block. `reason` is one line that names file, line and column."""
+
+    line: int
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Some rows of a table.
+
+    Attributes:
+        variables: (k,) what the columns of `values` are.
+        ids: (n,) the block's name, or "line 7" where the table has none.
+        lines: (n,) line of the file.
+        values: (n, k) concentration in the variable's unit, or code of the class (1 is the lowest word); the limit
+            itself where there is a bound; not-a-number where it is missing.
+        bounds: (n, k) -1 where the true value is below the one given, 1 where it is above, else 0.
+        labels: (n,) 1 ore, 0 gangue; None if labels were not asked for.
+        groups: (n,) drill hole or face; None if the table has no such column.
+        refused: rows among these that are not usable; they are not in the arrays.
+        simulated: True if a comment at the table's top begins with that word (`# simulated ...`).
+    """
+
+    variables: tuple[Variable, ...]
+    ids: tuple[str, ...]
+    lines: NDArray[np.int64]
+    values: Floats
+    bounds: NDArray[np.int8]
+    labels: NDArray[np.int8] | None
+    groups: tuple[str, ...] | None
+    refused: tuple[RefusedRow, ...] = ()
+    simulated: bool = False
+
+    @property
+    def features(self) -> Floats:
+        """(n, k) what a model takes; see `plain_values`."""
+        return plain_values(self.values, self.bounds)
+
+
+def plain_values(values: Floats, bounds: NDArray[np.int8]) -> Floats:
+    """Put a number where there is a bound: half of a lower detection limit, an upper limit itself.
+
+    Half the limit is the usual substitute (Helsel 2012, Statistics for Censored Environmental Data, names it and its
+    faults). Training and device both use this function, so a model is judged on the substitutes it will meet.
+    """
+    return np.where(bounds == BELOW, values / 2, values)
+
+
+def iter_blocks(
+    path: str | os.PathLike[str],
+    columns: Columns,
+    *,
+    labelled: bool = False,
+    strict: bool = False,
+    chunk: int = CHUNK,
+) -> Iterator[Blocks]:
+    """Read a table in pieces; memory is that of one piece, whatever the table's length.
+
+    Args:
+        path: CSV with comma, semicolon or tab, plain or gzip; `#` lines at the top are comments.
+        columns: which columns to read, and as what; others are passed over.
+        labelled: read the label, too; a block without one is then refused.
+        strict: raise for the first row that is not usable, instead of handing it out in `Blocks.refused`.
+        chunk: rows in a piece.
+
+    Raises:
+        BlockTableError: no such file, no header, a column that is missing or there twice, no row at all, no UTF-8;
+            with `strict` also a bad row.
+    """
+    source = os.fspath(path)
+    try:
+        with unpacked(source) as file:
+            # newline="" leaves line ends inside quoted fields to the csv module.
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            yield from _pieces(text, source, columns, labelled, strict, chunk)
+    except SpectrumFileError as error:
+        raise BlockTableError(str(error)) from None
+    except UnicodeDecodeError:
+        raise BlockTableError(f"{source}: holds bytes that are no UTF-8; save it as UTF-8") from None
+
+
+def read_blocks(path: str | os.PathLike[str], columns: Columns, *, labelled: bool = True) -> Blocks:
+    """Read a whole table, every row of which must be usable; raises like `iter_blocks` with `strict`."""
+    pieces = list(iter_blocks(path, columns, labelled=labelled, strict=True))
+    first = pieces[0]
+    return Blocks(
+        variables=first.variables,
+        ids=tuple(i for piece in pieces for i in piece.ids),
+        lines=np.concatenate([piece.lines for piece in pieces]),
+        values=np.concatenate([piece.values for piece in pieces]),
+        bounds=np.concatenate([piece.bounds for piece in pieces]),
+        labels=np.concatenate([piece.labels for piece in pieces if piece.labels is not None]) if labelled else None,
+        groups=None if first.groups is None else tuple(g for piece in pieces for g in piece.groups or ()),
+        simulated=first.simulated,
+    )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where in a row things stand; -1 for what is not there."""
+
+    width: int
+    at: tuple[int, ...]
+    readers: tuple[ReadCell, ...]
+    label: int
+    group: int
+    id: int
+
+
+def _pieces(
+    text: io.TextIOWrapper, source: str, columns: Columns, labelled: bool, strict: bool, chunk: int
+) -> Iterator[Blocks]:
+    comments, header_line, skipped = _top(text, source)
+    delimiter = max(DELIMITERS, key=header_line.count)
+    header = [name.strip() for name in next(csv.reader([header_line], delimiter=delimiter))]
+    layout = _layout(header, source, columns, labelled)
+    label_codes = _label_codes(columns) if labelled else {}
+    reader = csv.reader(text, delimiter=delimiter)
+    simulated = any(says_simulated(line.lstrip("#")) for line in comments)
+
+    def piece(rows: list[Row]) -> Blocks:
+        return _blocks(rows, source, columns, layout, label_codes, strict, simulated)
+
+    rows: list[Row] = []
+    found = False
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise BlockTableError(f"{source}:{skipped + reader.line_num}: damaged row ({error})") from None
+        if fields is None:
+            break
+        if any(field.strip() for field in fields):
+            found = True
+            rows.append((skipped + reader.line_num, fields))
+        if len(rows) >= chunk:
+            yield piece(rows)
+            rows = []
+    if not found:
+        raise BlockTableError(f"{source}: a table without a row")
+    if rows:
+        yield piece(rows)
+
+
+def _blocks(
+    rows: list[Row],
+    source: str,
+    columns: Columns,
+    layout: _Layout,
+    label_codes: dict[str, int],
+    strict: bool,
+    simulated: bool,
+) -> Blocks:
+    wrong: dict[int, str] = {}
+    for i, (_, fields) in enumerate(rows):
+        if len(fields) != layout.width:
+            wrong[i] = f"{len(fields)} of {layout.width} columns"
+    if wrong:
+        blank = [""] * layout.width
+        table = list(zip(*(blank if i in wrong else fields for i, (_, fields) in enumerate(rows)), strict=True))
+    else:
+        table = list(zip(*(fields for _, fields in rows), strict=True))
+    values = np.empty((len(rows), len(columns.variables)))
+    bounds = np.zeros(values.shape, dtype=np.int8)
+    for k, (at, read, variable) in enumerate(zip(layout.at, layout.readers, columns.variables, strict=True)):
+        problems = read_column(table[at], variable, read, values[:, k], bounds[:, k])
+        for i, problem in problems.items():
+            wrong.setdefault(i, f"{variable.column}: {problem}")
+    labels = np.zeros(len(rows), dtype=np.int8)
+    if label_codes:
+        for i, field in enumerate(table[layout.label]):
+            try:
+                labels[i] = _label_code(field, columns, label_codes)
+            except ValueError as error:
+                wrong.setdefault(i, str(error))
+    refused = tuple(
+        RefusedRow(rows[i][0], _id_of(rows[i][1], rows[i][0], layout), f"{source}:{rows[i][0]}: {wrong[i]}")
+        for i in sorted(wrong)
+    )
+    if refused and strict:
+        raise BlockTableError(refused[0].reason)
+    good = [i for i in range(len(rows)) if i not in wrong] if wrong else range(len(rows))
+    kept = list(good)
+    return Blocks(
+        variables=columns.variables,
+        ids=tuple(_id_of(rows[i][1], rows[i][0], layout) for i in good),
+        lines=np.array([rows[i][0] for i in good], dtype=np.int64),
+        values=values[kept],
+        bounds=bounds[kept],
+        labels=labels[kept] if label_codes else None,
+        groups=tuple(rows[i][1][layout.group].strip() for i in good) if layout.group >= 0 else None,
+        refused=refused,
+        simulated=simulated,
+    )
+
+
+def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:
+    comments = []
+    for number, line in enumerate(text, 1):
+        line = line.rstrip("\r\n")
+        if line.startswith("#"):
+            comments.append(line)
+        elif line.strip():
+            return comments, line, number
+    raise BlockTableError(f"{source}: empty; a header with the columns' names is needed")
+
+
+def _layout(header: list[str], source: str, columns: Columns, labelled: bool) -> _Layout:
+    twice = [name for name in header if name and header.count(name) > 1]
+    if twice:
+        raise BlockTableError(f"{source}: column {twice[0]!r} is there twice; remove or rename one of them")
+    needed = [v.column for v in columns.variables]
+    if labelled:
+        if columns.label is None:
+            raise BlockTableError(f"{source}: the columns file names no label; add a [label] section to it")
+        needed.append(columns.label.column)
+    absent = [name for name in needed if name not in header]
+    if absent:
+        raise BlockTableError(
+            f"{source}: no column {', '.join(map(repr, absent))}; it has {_shown(header)}: name your own headers in a "
+            "columns file"
+        )
+    return _Layout(
+        width=len(header),
+        at=tuple(header.index(v.column) for v in columns.variables),
+        readers=tuple(field_reader(v, columns.missing) for v in columns.variables),
+        label=header.index(columns.label.column) if labelled and columns.label else -1,
+        group=header.index(columns.group) if columns.group in header and columns.group else -1,
+        id=header.index(columns.id) if columns.id in header and columns.id else -1,
+    )
+
+
+def _shown(header: list[str], most: int = 8) -> str:
+    return ", ".join(header[:most]) + (f", ... ({len(header)} in all)" if len(header) > most else "")
+
+
+def _label_codes(columns: Columns) -> dict[str, int]:
+    assert columns.label is not None  # `_layout` has refused it before
+    codes = {word.casefold(): ORE for word in columns.label.ore}
+    return codes | {word.casefold(): GANGUE for word in columns.label.gangue}
+
+
+def _label_code(field: str, columns: Columns, codes: dict[str, int]) -> int:
+    code = codes.get(field.strip().casefold())
+    if code is not None:
+        return code
+    assert columns.label is not None
+    if field.strip().casefold() in {m.casefold() for m in columns.missing}:
+        raise ValueError(f"{columns.label.column}: the label is missing; remove the row or fill it in")
+    words = ", ".join([*columns.label.ore, *columns.label.gangue])
+    raise ValueError(f"{columns.label.column}: {shortened(field)} is no label; known are {words}")
+
+
+def _id_of(fields: list[str], line: int, layout: _Layout) -> str:
+    named = fields[layout.id].strip() if 0 <= layout.id < len(fields) else ""
+    return named or f"line {line}"

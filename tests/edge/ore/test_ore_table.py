@@ -1,0 +1,175 @@
+"""Tables of blocks: what is read, and one clear line for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stibium.edge.errors import BlockTableError
+from stibium.edge.ore.cells import field_reader
+from stibium.edge.ore.columns import Columns, parse_columns
+from stibium.edge.ore.table import Blocks, iter_blocks, plain_values, read_blocks
+
+COLUMNS: Columns = parse_columns(
+    """
+id = "block"
+group = "hole"
+[label]
+column = "label"
+ore = ["ore"]
+gangue = ["gangue", "waste"]
+[[variable]]
+name = "As"
+column = "As_ppm"
+kind = "assay"
+unit = "ppm"
+[[variable]]
+name = "Boud"
+kind = "class"
+words = ["Low", "Medium", "High"]
+""",
+    "columns.toml",
+)
+HEADER = "block,hole,As_ppm,Boud,label\n"
+
+
+def table(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "blocks.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_values_bounds_classes_labels_groups(tmp_path: Path) -> None:
+    rows = "a,h1,12.5,Low,ore\nb,h1,<0.02,medium,Waste\nc,h2,>4000,3,gangue\nd,h2,n.a.,,ORE\n"
+    blocks = read_blocks(table(tmp_path, "# simulated deposit\n\n" + HEADER + rows), COLUMNS)
+    assert blocks.ids == ("a", "b", "c", "d")
+    assert blocks.lines.tolist() == [4, 5, 6, 7]
+    assert blocks.groups == ("h1", "h1", "h2", "h2")
+    assert blocks.simulated
+    np.testing.assert_equal(blocks.values, [[12.5, 1], [0.02, 2], [4000, 3], [np.nan, np.nan]])
+    np.testing.assert_equal(blocks.bounds, [[0, 0], [-1, 0], [1, 0], [0, 0]])
+    np.testing.assert_equal(blocks.features, [[12.5, 1], [0.01, 2], [4000, 3], [np.nan, np.nan]])
+    assert blocks.labels is not None
+    assert blocks.labels.tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_other_delimiters_line_ends_and_gzip(tmp_path: Path, delimiter: str, packed: bool) -> None:
+    text = "\ufeff" + (HEADER + 'x,h,"1.5",2.0,ore\n').replace(",", delimiter).replace("\n", "\r\n")
+    path = tmp_path / "blocks.csv"
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    blocks = read_blocks(path, COLUMNS)
+    np.testing.assert_equal(blocks.values, [[1.5, 2]])
+    assert not blocks.simulated
+
+
+def test_no_id_and_no_group(tmp_path: Path) -> None:
+    blocks = read_blocks(table(tmp_path, "Boud,As_ppm\nHigh,1\n"), COLUMNS, labelled=False)
+    assert blocks.ids == ("line 2",)
+    assert blocks.groups is None
+    assert blocks.labels is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty; a header"),
+        ("# only a comment\n", "empty; a header"),
+        (HEADER, "without a row"),
+        ("block,As_ppm,Boud,label,As_ppm\na,1,Low,ore,2\n", "column 'As_ppm' is there twice"),
+        ("block,As_ppm,label\na,1,ore\n", "no column 'Boud'; it has block, As_ppm, label"),
+        ("block,As_ppm,Boud\na,1,Low\n", "no column 'label'"),
+        (HEADER + "a,h,1,Low,ore\nb,h,1,Huge,ore\n", "blocks.csv:3: Boud: 'Huge' is no class; known are Low, Medium"),
+        (HEADER + "a,h,1,4,ore\n", "blocks.csv:2: Boud: '4' is no class"),
+        (HEADER + "a,h,1,0,ore\n", "codes 1 to 3"),
+        (HEADER + "a,h,1,1.5,ore\n", "is no class"),
+        (HEADER + "a,h,much,Low,ore\n", "blocks.csv:2: As_ppm: 'much' is not a number"),
+        (HEADER + 'a,h,"1,5",Low,ore\n', "is not a number"),
+        (HEADER + "a,h,1_000,Low,ore\n", "is not a number"),
+        (HEADER + "a,h,inf,Low,ore\n", "is not a number"),
+        (HEADER + "a,h," + "9" * 400 + ",Low,ore\n", "is not a number"),
+        (HEADER + "a,h,<,Low,ore\n", "is not a number"),
+        (HEADER + "a,h,-0.02,Low,ore\n", "is negative; write a detection limit as <0.02"),
+        (HEADER + "a,h,<0,Low,ore\n", "nothing is below zero"),
+        (HEADER + "a,h,1,Low,\n", "blocks.csv:2: label: the label is missing"),
+        (HEADER + "a,h,1,Low,maybe\n", "'maybe' is no label; known are ore, gangue, waste"),
+        (HEADER + "a,h,1,Low\n", "blocks.csv:2: 4 of 5 columns"),
+        (HEADER + 'a,h,1,"Low\n', "of 5 columns"),
+    ],
+)
+def test_bad_table_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BlockTableError) as caught:
+        read_blocks(table(tmp_path, text), COLUMNS)
+    assert said in str(caught.value)
+    assert "blocks.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_not_there_and_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(BlockTableError, match="there is no such file"):
+        read_blocks(tmp_path / "none.csv", COLUMNS)
+    path = tmp_path / "latin.csv"
+    path.write_bytes(HEADER.encode() + "a,h,1,Ni\xe9,ore\n".encode("latin-1"))
+    with pytest.raises(BlockTableError, match="no UTF-8"):
+        read_blocks(path, COLUMNS)
+
+
+def test_a_bad_row_refuses_that_row_only(tmp_path: Path) -> None:
+    text = HEADER + "a,h,1,Low,\nb,h,x,Low,\nc,h,3,Wrong,\nd,h,4,High,\n\ne\n"
+    pieces = list(iter_blocks(table(tmp_path, text), COLUMNS, chunk=2))
+    assert [i for piece in pieces for i in piece.ids] == ["a", "d"]
+    refused = [row for piece in pieces for row in piece.refused]
+    assert [(row.line, row.id) for row in refused] == [(3, "b"), (4, "c"), (7, "e")]
+    assert all(len(piece.ids) + len(piece.refused) <= 2 for piece in pieces)
+
+
+def test_line_numbers_after_a_quoted_line_end(tmp_path: Path) -> None:
+    text = "note," + HEADER + '"two\nlines",a,h,1,Low,ore\n,b,h,zz,Low,ore\n'
+    with pytest.raises(BlockTableError, match=r"blocks\.csv:4: As_ppm: 'zz'"):
+        read_blocks(table(tmp_path, text), COLUMNS)
+
+
+@given(st.text(max_size=12))
+def test_every_field_is_read_or_refused(field: str) -> None:
+    for variable in COLUMNS.variables:
+        read = field_reader(variable, COLUMNS.missing)
+        try:
+            value, bound = read(field)
+        except ValueError:
+            continue
+        assert bound in (-1, 0, 1)
+        assert math.isnan(value) or value >= 0
+        if math.isnan(value):
+            assert field.strip().casefold() in {m.casefold() for m in COLUMNS.missing}
+
+
+@given(st.floats(0, 1e6), st.sampled_from(["", "<", ">"]))
+def test_numbers_come_back_as_written(value: float, bound: str) -> None:
+    if value == 0 and bound == "<":
+        return
+    read = field_reader(COLUMNS.variables[0], COLUMNS.missing)
+    found, kind = read(f" {bound}{value!r} ")
+    assert (found, kind) == (value, {"": 0, "<": -1, ">": 1}[bound])
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.floats(1e-3, 1e5), st.sampled_from(["Low", "2", "HIGH", ""])), min_size=1, max_size=30))
+def test_pieces_join_to_the_same_table(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, str]]) -> None:
+    path = tmp_path_factory.mktemp("t") / "blocks.csv"
+    path.write_text(HEADER + "".join(f"b{i},h,{a!r},{c},ore\n" for i, (a, c) in enumerate(rows)))
+    whole: Blocks = read_blocks(path, COLUMNS)
+    pieces = list(iter_blocks(path, COLUMNS, labelled=True, chunk=7))
+    np.testing.assert_array_equal(np.concatenate([p.values for p in pieces]), whole.values)
+    assert whole.values[:, 0].tolist() == [a for a, _ in rows]
+
+
+def test_substitutes() -> None:
+    values = np.array([[0.02, 4000.0, 5.0, np.nan]])
+    bounds = np.array([[-1, 1, 0, 0]], dtype=np.int8)
+    np.testing.assert_equal(plain_values(values, bounds), [[0.01, 4000.0, 5.0, np.nan]])

@@ -1,0 +1,274 @@
+"""`stibium ore train`, `export`, `evaluate` in real processes, on a small simulated deposit."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import stibium, succeed
+from stibium.edge.ore.bundle import read_ore_bundle
+from stibium.edge.ore.columns import read_columns
+from stibium.train.ore.data import load_ore_data
+from stibium.train.ore.scores import SCORES
+
+FAST = ("--fast", "--rows", 700, "--test-rows", 300, "--folds", 2, "--jobs", 1, "--model", "tree", "--scenario", "C4")
+
+
+@pytest.fixture(scope="module")
+def record(small_ore_run: Path) -> dict:
+    return json.loads((small_ore_run / "run.json").read_text())
+
+
+def test_the_record_has_every_score_with_its_spread(record: dict):
+    assert record["simulated"] is True
+    assert record["judged_by"] == "grouped"
+    keys = {(c["protocol"], c["scenario"], c["model"]) for c in record["cells"]}
+    assert len(keys) == 2 * 2 * 3
+    for cell in record["cells"]:
+        assert set(cell["cross_validated"]) == set(SCORES) == set(cell["test"])
+        assert all(set(s) == {"mean", "sd"} for s in cell["cross_validated"].values())
+        counts = cell["confusion"]
+        assert sum(counts.values()) == record["splits"][cell["protocol"]]["test"] == 400
+        right = counts["ore_found"] + counts["gangue_left"]
+        assert cell["test"]["accuracy"] == pytest.approx(right / 400)
+
+
+def test_arsenic_makes_the_difference_and_boosting_beats_a_line(record: dict):
+    auc = {(c["scenario"], c["model"]): c["test"]["auc"] for c in record["cells"] if c["protocol"] == "grouped"}
+    assert auc["C1", "xgboost"] > auc["C4", "xgboost"] + 0.03
+    assert auc["C4", "xgboost"] > auc["C4", "logistic"]
+
+
+def test_the_studys_figures_stand_beside_this_runs(record: dict):
+    rows = {row["what"]: row for row in record["study"]}
+    assert rows["accuracy, XGBoost, C1"]["study"] == "0.96"
+    assert rows["r Sulfetac-Au_Potenc"]["agrees"] is True
+    # It needs AdaBoost, which this run leaves out, or all four scenarios.
+    assert "precision, AdaBoost, C1" not in rows
+    assert not any(what.startswith("order of scenarios") for what in rows)
+    for row in rows.values():
+        assert row["agrees"] or row["why"]
+
+
+def test_each_bundle_answers_as_the_run_did(small_ore_run: Path, small_deposit: Path, record: dict):
+    assert len(record["files"]) == 6
+    data = load_ore_data(small_deposit, read_columns())
+    for name, sha256 in record["files"].items():
+        bundle = read_ore_bundle(small_ore_run / name)
+        assert bundle.sha256 == sha256
+        assert bundle.simulated
+        found = bundle.model.probabilities(bundle.golden.values)
+        assert found == pytest.approx(bundle.golden.expected, abs=1e-6)
+        features = data.features[:50, data.columns_of(bundle.columns.names)]
+        block = bundle.model.contributions(features[0])
+        assert block.base + block.values.sum() == pytest.approx(float(bundle.model.sums(features[:1])[0]), abs=1e-6)
+        cell = next(
+            c
+            for c in record["cells"]
+            if c["protocol"] == "grouped" and name == f"models/{c['scenario']}-{c['model']}.ore"
+        )
+        assert bundle.threshold == cell["threshold"]["value"]
+        assert bundle.provenance["parameters"] == cell["parameters"]
+
+
+def test_the_page_has_everything_and_loads_nothing(small_ore_run: Path):
+    page = (small_ore_run / "report.html").read_text()
+    assert page.count("SIMULATED") > 20
+    for title in ("What came out", "By hole and at random", "Threshold by cost", "Beside the study", "Correlations"):
+        assert title in page
+    assert "src=" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    # Six models: a summary each, and waterfalls of three blocks each.
+    assert page.count('aria-label="SIMULATED. SHAP summary of') == 6
+    assert page.count('aria-label="SIMULATED. Waterfall of one block') == 18
+    assert page.count('aria-label="SIMULATED. Calibration curve') == 6
+
+
+def test_tables_lie_beside_it(small_ore_run: Path):
+    with open(small_ore_run / "tables" / "pearson.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][0] == "variable"
+    assert len(rows) == len(rows[0]) == 17
+    names = {p.stem for p in (small_ore_run / "tables").iterdir()}
+    assert {"scores", "test_scores", "statistics", "frequencies", "spearman", "leakage"} <= names
+    frequencies = list(csv.DictReader((small_ore_run / "tables" / "frequencies.csv").open()))
+    assert sum(float(row["% of blocks"]) for row in frequencies[:3]) == pytest.approx(100, abs=0.2)
+
+
+def test_an_exported_model_predicts_and_is_evaluated(small_ore_run: Path, small_deposit: Path, tmp_path: Path):
+    face = tmp_path / "face.ore"
+    done = succeed("ore", "export", small_ore_run, "--scenario", "C4", "--model", "xgboost", "--out", face)
+    assert "XGBoost for C4" in done.stderr
+    assert face.read_bytes() == (small_ore_run / "models" / "C4-xgboost.ore").read_bytes()
+    done = succeed("ore", "evaluate", face, small_deposit, "--format", "jsonl", "--report", tmp_path / "page.html")
+    line = json.loads(done.stdout)
+    assert line["blocks"] == 1500
+    assert sum(line["confusion"].values()) == 1500
+    assert line["scores"]["auc"] > 0.7
+    assert line["spread"]["auc"]["sd"] > 0
+    assert "SIMULATED" in (tmp_path / "page.html").read_text()
+    table = succeed("ore", "evaluate", face, small_deposit).stdout
+    assert table.startswith("SIMULATED")
+    assert "cost a block" in table
+    header, values = succeed("ore", "evaluate", face, small_deposit, "--format", "csv").stdout.splitlines()
+    row = dict(zip(header.split(","), values.split(","), strict=True))
+    assert float(row["auc"]) == pytest.approx(line["scores"]["auc"], abs=1e-4)
+
+
+def test_the_costs_move_the_threshold(small_deposit: Path, tmp_path: Path):
+    found = {}
+    for cost in (1, 20):
+        out = tmp_path / f"run{cost}"
+        succeed("ore", "train", small_deposit, "--out", out, *FAST, "--no-report", "--cost-lost-ore", cost)
+        found[cost] = read_ore_bundle(out / "models" / "C4-tree.ore").threshold
+        assert not (out / "report.html").exists()
+    assert found[20] < found[1]
+
+
+def test_scores_come_out_as_lines(small_deposit: Path, tmp_path: Path):
+    done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, "--no-report", "--format", "jsonl")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["protocol"], line["model"]) for line in lines] == [("grouped", "tree"), ("random", "tree")]
+    assert all(line["simulated"] for line in lines)
+    again = stibium("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST)
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+    done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, "--force", "--format", "csv")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["protocol"] for row in rows] == ["grouped", "random"]
+    assert float(rows[0]["auc"]) == pytest.approx(lines[0]["cross_validated"]["auc"]["mean"], abs=1e-4)
+
+
+def _damaged(small_deposit: Path, change) -> str:
+    comment, header, *rows = small_deposit.read_text().splitlines()[:402]
+    cells = [row.split(",") for row in rows]
+    names = header.split(",")
+    names, cells = change(names, cells)
+    return "\n".join([comment, ",".join(names), *(",".join(row) for row in cells)]) + "\n"
+
+
+def _set(column: str, value: str, row: int | None = None):
+    def change(names, cells):
+        at = names.index(column)
+        for i, line in enumerate(cells):
+            if row is None or i == row:
+                line[at] = value
+        return names, cells
+
+    return change
+
+
+def _own_hole(names, cells):
+    for i, line in enumerate(cells):
+        line[names.index("hole")] = f"H{i}"
+    return names, cells
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set("Class_As", "Enormous", 7), ("blocks.csv:10: Class_As", "Enormous", "Low, Medium, High")),
+        (_set("label", "", 3), ("blocks.csv:6: label", "missing")),
+        (_set("label", "ore"), ("all 400 blocks are ore", "both ore and gangue are needed")),
+        (lambda names, cells: ([*names, "As_ppm"], [[*row, "5"] for row in cells]), ("'As_ppm' is there twice",)),
+        (lambda names, cells: ([n for n in names if n != "label"], [r[:-1] for r in cells]), ("no column 'label'",)),
+        (_set("hole", "", 5), ("blocks.csv:8", "no hole or face")),
+        (_own_hole, ("a hole or face of its own",)),
+        (_set("hole", "H1"), ("holes",)),
+        (_set("Class_Def", ""), ("Class_Def", "no value at all")),
+        (_set("Pb_ppm", "many", 0), ("blocks.csv:3: Pb_ppm", "not a number")),
+    ],
+)
+def test_a_bad_table_is_one_line(small_deposit: Path, tmp_path: Path, change, words):
+    table = tmp_path / "blocks.csv"
+    table.write_text(_damaged(small_deposit, change))
+    done = stibium("ore", "train", table, "--out", tmp_path / "run", *FAST)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("stibium:")]
+    assert len(lines) == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in lines[0]
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_group_of_one_row_is_said_and_does_no_harm(small_deposit: Path, tmp_path: Path):
+    table = tmp_path / "blocks.csv"
+    table.write_text(_damaged(small_deposit, _set("hole", "LONELY", 0)))
+    done = stibium("ore", "train", table, "--out", tmp_path / "run", *FAST, "--no-report")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "LONELY" in line]
+    assert "1 of" in line
+    assert "one row" in line
+
+
+def test_without_holes_the_random_split_is_all_there_is_and_it_says_so(small_deposit: Path, tmp_path: Path):
+    text = (small_deposit.parent / "columns.toml").read_text().replace('group = "hole"', 'group = ""')
+    (tmp_path / "columns.toml").write_text(text)
+    columns = ("--columns", tmp_path / "columns.toml")
+    done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, *columns)
+    assert "no holes or faces" in done.stderr
+    assert "at random" in done.stdout
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "By hole and at random" not in page
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--model", "oracle"), 2, "is not one of 'logistic'"),
+        (("--scenario", "C4"), 2, "named twice"),
+        (("--scenario", "C9"), 1, "no scenario of that name"),
+        (("--columns", "/nowhere.toml"), 1, "nowhere.toml"),
+        (("--cost-lost-ore", "0"), 2, "cost-lost-ore"),
+    ],
+)
+def test_wrong_options_are_one_line(small_deposit: Path, tmp_path: Path, options, code, words):
+    done = stibium("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, *options)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_exported_or_evaluated_is_one_line(small_ore_run: Path, small_deposit: Path, tmp_path: Path):
+    out = ("--out", tmp_path / "x.ore")
+    for options, words in (
+        ((tmp_path, *out), "no run directory"),
+        ((small_ore_run, *out, "--scenario", "C7"), "no scenario C7; there are C1, C4"),
+        ((small_ore_run, *out, "--model", "adaboost"), "no model adaboost"),
+    ):
+        done = stibium("ore", "export", *options)
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "x.ore").exists()
+    table = tmp_path / "blocks.csv"
+    table.write_text(_damaged(small_deposit, _set("Class_As", "Enormous", 7)))
+    done = stibium("ore", "evaluate", small_ore_run / "models" / "C4-forest.ore", table, "--format", "jsonl")
+    assert done.returncode == 1
+    assert "Enormous" in done.stderr
+    line = json.loads(done.stdout)
+    assert (line["blocks"], line["refused"]) == (399, 1)
+
+
+def test_a_changed_model_is_not_exported(small_ore_run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    (copy / "models").mkdir(parents=True)
+    (copy / "run.json").write_bytes((small_ore_run / "run.json").read_bytes())
+    other = (small_ore_run / "models" / "C1-forest.ore").read_bytes()
+    (copy / "models" / "C4-forest.ore").write_bytes(other)
+    done = stibium("ore", "export", copy, "--model", "forest", "--out", tmp_path / "x.ore")
+    assert done.returncode == 1
+    assert "is not what run.json says" in done.stderr
+
+
+def test_what_is_explained_is_what_moves(small_ore_run: Path, small_deposit: Path):
+    bundle = read_ore_bundle(small_ore_run / "models" / "C1-xgboost.ore")
+    data = load_ore_data(small_deposit, read_columns())
+    features = data.features[:60, data.columns_of(bundle.columns.names)]
+    sizes = np.mean([np.abs(bundle.model.contributions(block).values) for block in features], axis=0)
+    assert bundle.columns.names[int(np.argmax(sizes))] in ("As", "Au")

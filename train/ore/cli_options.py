@@ -1,0 +1,72 @@
+"""What the commands of `stibium ore` share on the training side."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..cli import MissingTrainingSideError
+
+if TYPE_CHECKING:
+    pass
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NEEDS_TRAIN = "needs the training side, which is not installed here: pip install 'stibium[train]'"
+
+
+def require_training_side() -> None:
+    """Stop in one line where only the device's part is installed.
+
+    Raises:
+        MissingTrainingSideError: scikit-learn, SciPy or XGBoost is absent.
+    """
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("sklearn", "scipy", "xgboost")):
+        raise MissingTrainingSideError(NEEDS_TRAIN)
+
+
+def columns_option(command: F) -> F:
+    """`--columns`: what the table's columns are."""
+    return click.option(
+        "--columns",
+        type=click.Path(),
+        metavar="TOML",
+        help="What the table's columns are.  [default: $STIBIUM_ORE_COLUMNS, or the study's variables]",
+    )(command)
+
+
+def cost_options(command: F) -> F:
+    """`--cost-lost-ore` and `--cost-hauled-gangue`."""
+    cost = click.FloatRange(min=0, min_open=True)
+    for name, default, text in (
+        ("--cost-hauled-gangue", 1.0, "What a block of gangue costs that is hauled as ore, in the same unit."),
+        ("--cost-lost-ore", 5.0, "What a block of ore costs that is thrown away, in any unit; sets the threshold."),
+    ):
+        command = click.option(name, type=cost, default=default, show_default=True, metavar="COST", help=text)(command)
+    return command
+
+
+class Line:
+    """A last line on a terminal; says nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown_at = 0.0
+
+    def show(self, text: str) -> None:
+        """Show a text, at most ten times a second."""
+        now = time.monotonic()
+        if self._terminal and now - self._shown_at > 0.1:
+            self._shown_at = now
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self._terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)

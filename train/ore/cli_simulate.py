@@ -1,0 +1,53 @@
+"""`stibium ore simulate`."""
+
+from __future__ import annotations
+
+import click
+
+from ..cli import say
+from .cli_options import Line
+
+
+@click.command(epilog="Example:  stibium ore simulate --out deposit --seed 42")
+@click.option(
+    "--out", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder to write."
+)
+@click.option(
+    "--blocks",
+    type=click.IntRange(min=1),
+    default=67_300,
+    show_default=True,
+    metavar="N",
+    help="Blocks to simulate, each a metre of a drill hole.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=42,
+    show_default=True,
+    metavar="N",
+    help="What all chance is drawn from: the same seed gives the same files.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier simulation in DIR.")
+def simulate(folder: str, blocks: int, seed: int, force: bool) -> None:
+    """Write a SIMULATED gold deposit: drill holes, assays, logged classes, ore or gangue.
+
+    Variables and relations follow Costa, Carneiro & Ulsen 2025, whose data are not public. DIR gets blocks.csv, the
+    columns.toml that describes it, and a README.
+    """
+    from .deposit import simulate_deposit
+    from .deposit_files import write_deposit
+
+    line = Line()
+    try:
+        line.show("simulating")
+        deposit = simulate_deposit(blocks, seed)
+        table = write_deposit(folder, deposit, force, lambda made: line.show(f"{made} of {blocks} blocks"))
+    finally:
+        line.close()
+    say(
+        [
+            f"{blocks} simulated blocks of {int(deposit.hole.max()) + 1} drill holes, "
+            f"{100 * deposit.ore.mean():.0f} % of them ore, in {table}"
+        ]
+    )

@@ -1,0 +1,230 @@
+"""The run directory of `stibium ore train`: every model as a bundle, all figures as JSON, tables, the page.
+
+- run.json: settings, data, scores of every cell, hashes of the bundles
+- models/SCENARIO-MODEL.ore: each fitted model, converted and found equal to the library's answers
+- tables/*.csv: what the report shows as tables
+- report.html: for people; nothing is read back from it
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ...converters.models.ore import convert
+from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
+from ...edge.ore.columns import Columns
+from ..errors import RunError
+from .comparison import Cell, Comparison
+from .data import OreData
+from .folder import MODELS_FOLDER, REPORT, RUN
+from .models import MODELS
+from .scores import confusion
+from .study import Beside
+from .threshold import Threshold
+
+FORMAT = "stibium ore run"
+VERSION = 1
+SUFFIX = ".ore"
+
+
+@dataclass(frozen=True)
+class OreRun:
+    """A run directory as read back: `record` is run.json."""
+
+    folder: Path
+    record: dict[str, Any]
+
+
+def bundle_name(scenario: str, model: str) -> str:
+    """File of a model under the run directory."""
+    return f"{MODELS_FOLDER}/{re.sub(r'[^A-Za-z0-9._-]+', '_', scenario)}-{model}{SUFFIX}"
+
+
+def make_bundle(
+    cell: Cell, comparison: Comparison, data: OreData, columns: Columns, costs: Costs, threshold: Threshold
+) -> OreBundle:
+    """Convert a cell's final model; raises ConversionError or ParityError if the device would answer differently."""
+    assert cell.chosen is not None
+    scenario = next(s for s in comparison.settings.scenarios if s.name == cell.scenario)
+    training = data.take(comparison.split(comparison.honest).training)
+    return convert(
+        cell.chosen.model,
+        columns=columns.pick(scenario.variables),
+        scenario=scenario,
+        blocks=training.features[:, data.columns_of(scenario.variables)],
+        labels=training.ore.astype(int),
+        threshold=threshold.value,
+        costs=costs,
+        simulated=data.simulated,
+        provenance={
+            "table_sha256": data.sha256,
+            "seed": comparison.settings.seed,
+            "model": cell.model,
+            "parameters": cell.parameters,
+            "calibration": cell.calibration,
+            "folds": {"protocol": cell.protocol, "count": comparison.settings.folds},
+            "cross_validated": {name: plain(asdict(s)) for name, s in cell.cross_validated.items()},
+            "test": plain(cell.test),
+            "versions": versions(),
+        },
+    )
+
+
+def save_bundles(folder: Path, bundles: dict[tuple[str, str], OreBundle]) -> dict[str, str]:
+    """Write bundles in place of an earlier run's; returns file -> SHA-256."""
+    for name in (RUN, REPORT):
+        (folder / name).unlink(missing_ok=True)
+    (folder / MODELS_FOLDER).mkdir(exist_ok=True)
+    for old in (folder / MODELS_FOLDER).glob(f"*{SUFFIX}"):
+        old.unlink()
+    return {bundle_name(*key): write_ore_bundle(folder / bundle_name(*key), bundle) for key, bundle in bundles.items()}
+
+
+def save_record(
+    folder: Path,
+    data: OreData,
+    comparison: Comparison,
+    thresholds: dict[tuple[str, str], Threshold],
+    costs: Costs,
+    files: dict[str, str],
+    beside: Sequence[Beside],
+) -> dict[str, Any]:
+    """Write run.json, which comes last, so that a directory that has it is whole. Returns its content."""
+    settings = comparison.settings
+    record = {
+        "format": FORMAT,
+        "version": VERSION,
+        "simulated": data.simulated,
+        "table": {
+            "path": data.source,
+            "sha256": data.sha256,
+            "rows": len(data.ore),
+            "ore_share": float(data.ore.mean()),
+        },
+        "settings": asdict(settings),
+        "costs": asdict(costs),
+        "splits": {s.protocol: {"training": len(s.training), "test": len(s.test)} for s in comparison.splits},
+        "judged_by": comparison.honest,
+        "best": {s.name: comparison.best(s.name).model for s in settings.scenarios},
+        "cells": [_cell_record(c, comparison, data, thresholds) for c in comparison.cells],
+        "study": [asdict(b) for b in beside],
+        "seconds": round(comparison.seconds, 1),
+        "processor_seconds": round(comparison.processor_s, 1),
+        "versions": versions(),
+        "files": files,
+    }
+    partial = folder / f".{RUN}.part"
+    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, folder / RUN)
+    return record
+
+
+def _cell_record(
+    cell: Cell, comparison: Comparison, data: OreData, thresholds: dict[tuple[str, str], Threshold]
+) -> dict[str, Any]:
+    ore = data.ore[comparison.split(cell.protocol).test]
+    lost, hauled, found, left = confusion(cell.test_probability, ore)
+    record: dict[str, Any] = {
+        "protocol": cell.protocol,
+        "scenario": cell.scenario,
+        "model": cell.model,
+        "parameters": cell.parameters,
+        "calibration": cell.calibration,
+        "cross_validated": {name: plain(asdict(s)) for name, s in cell.cross_validated.items()},
+        "folds": [plain(f) for f in cell.folds],
+        "test": plain(cell.test),
+        "test_spread": {name: plain(asdict(s)) for name, s in cell.test_spread.items()},
+        "confusion": {"ore_lost": lost, "gangue_hauled": hauled, "ore_found": found, "gangue_left": left},
+        "seconds": round(cell.seconds, 2),
+    }
+    found_threshold = thresholds.get((cell.scenario, cell.model))
+    if cell.protocol == comparison.honest and found_threshold is not None:
+        record["threshold"] = {
+            "value": found_threshold.value,
+            "cost": found_threshold.cost,
+            "cost_at_half": found_threshold.cost_at_half,
+        }
+    return record
+
+
+def load_ore_run(folder: str | os.PathLike[str]) -> OreRun:
+    """Read a run directory's record.
+
+    Raises:
+        RunError: it is none, incomplete, or of a version this program does not know.
+    """
+    path = Path(folder)
+    try:
+        record = json.loads((path / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: no run directory ({RUN} is missing); make one with stibium ore train") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path / RUN}: is damaged ({error}); train again") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise RunError(f"{path / RUN}: was not written by stibium ore train")
+    if record.get("version") != VERSION:
+        raise RunError(f"{path}: run version {record.get('version')}; this program reads {VERSION}: train again")
+    return OreRun(path, record)
+
+
+def bundle_of_run(run: OreRun, scenario: str, model: str | None) -> tuple[Path, OreBundle]:
+    """Find a run's bundle and verify it; without `model` the scenario's best.
+
+    Raises:
+        RunError: the run has no such scenario or model, or the file is not what run.json says.
+        BundleError: the bundle cannot be read.
+    """
+    best = run.record["best"]
+    if scenario not in best:
+        raise RunError(f"{run.folder}: no scenario {scenario}; there are {', '.join(best)}")
+    name = bundle_name(scenario, model or best[scenario])
+    expected = run.record["files"].get(name)
+    if expected is None:
+        raise RunError(f"{run.folder}: no model {model}; there are {', '.join(run.record['settings']['models'])}")
+    path = run.folder / name
+    bundle = read_ore_bundle(path)
+    if bundle.sha256 != expected:
+        raise RunError(f"{path}: is not what run.json says; train again")
+    return path, bundle
+
+
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a CSV table."""
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+
+
+def plain(values: dict[str, float]) -> dict[str, float | None]:
+    """Put None where there is no number, as JSON has none for it."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def versions() -> dict[str, str]:
+    """Say what a run was made with."""
+    found = {"python": platform.python_version()}
+    for name in ("stibium", "numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def title_of(model: str) -> str:
+    """Name a model for people."""
+    return MODELS[model].title

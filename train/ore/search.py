@@ -1,0 +1,95 @@
+"""One fit with everything that was chosen for it: parameters by successive halving, then the calibration.
+
+The budget is stated, not open-ended: a model's `budget` of combinations is tried on a quarter of the rows, the better
+two on all of them, each in three inner folds; the winner's inner predictions choose and fit the calibration. Judged by
+the Brier score, which rewards honest probabilities (Gneiting & Raftery 2007).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calibration import Calibrated, choose_calibration
+from .models import Model, Parameters
+from .splits import Protocol, folds, some_rows
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+
+INNER_FOLDS = 3
+FIRST_SHARE = 1 / 4
+FINALISTS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A fitted model and how it came about.
+
+    Attributes:
+        model: fitted to all rows.
+        parameters: chosen.
+        tried: how many combinations were.
+        calibration: kind of the curve.
+        calibration_scores: Brier score of each kind on inner rows.
+    """
+
+    model: Calibrated
+    parameters: Parameters
+    tried: int
+    calibration: str
+    calibration_scores: dict[str, float]
+
+
+def choose_and_fit(
+    model: Model, features: Floats, ore: Bools, groups: Rows | None, protocol: Protocol, seed: int, fast: bool = False
+) -> Chosen:
+    """Search, calibrate and fit, seeing these rows only.
+
+    Args:
+        model: which.
+        features: (n, k) with missing values as not-a-number.
+        ore: (n,).
+        groups: (n,) holes; None if there are none.
+        protocol: how inner folds divide the rows.
+        seed: of folds, draws and models.
+        fast: half the combinations, smaller ensembles, two inner folds.
+
+    Raises:
+        TrainingDataError: too few rows or holes for the inner folds.
+    """
+    inner = folds(protocol, ore, groups, 2 if fast else INNER_FOLDS, seed)
+    candidates = model.candidates(seed, fast)
+    known: dict[int, Floats] = {}
+
+    def unseen(which: int, share: float) -> Floats:
+        parameters = candidates[which] if share == 1 else {**candidates[which], **model.first}
+        out = np.empty(len(ore))
+        for part, (training, left_out) in enumerate(inner):
+            rows = training
+            if share < 1:
+                holes = groups[training] if groups is not None else np.arange(len(training))
+                fewer = training[some_rows(protocol, holes, share, seed + part)]
+                # A part that happens to lack a class cannot be learned from.
+                rows = fewer if ore[fewer].any() and not ore[fewer].all() else training
+            fitted = model.pipeline(parameters, seed, fast).fit(features[rows], ore[rows])
+            out[left_out] = Calibrated(fitted, None).plain(features[left_out])
+        return out
+
+    def brier(probability: Floats) -> float:
+        return float(np.mean((probability - ore) ** 2))
+
+    ranked = list(range(len(candidates)))
+    if len(ranked) > FINALISTS:
+        first = {which: brier(unseen(which, FIRST_SHARE)) for which in ranked}
+        ranked = sorted(ranked, key=lambda which: first[which])[: 1 if fast else FINALISTS]
+    for which in ranked:
+        known[which] = unseen(which, 1.0)
+    best = min(known, key=lambda which: brier(known[which]))
+    curve, scores = choose_calibration(known[best], ore, [left_out for _, left_out in inner])
+    pipeline = model.pipeline(candidates[best], seed, fast).fit(features, ore)
+    kind = "none" if curve is None else curve.kind
+    return Chosen(Calibrated(pipeline, curve), candidates[best], len(candidates), kind, scores)

@@ -1,0 +1,112 @@
+"""`stibium ore train` from the table to everything a run holds, apart from how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...edge.ore.bundle import Costs, OreBundle
+from ...edge.ore.columns import Columns
+from .comparison import Cell, Comparison, Settings, compare
+from .data import OreData
+from .explain import Summary, Waterfall, summarise, telling_rows, waterfall
+from .explore import Exploration, explore
+from .run import make_bundle
+from .study import Beside, beside_the_study
+from .tasks import Progress
+from .threshold import Threshold, choose_threshold
+
+EXPLAINED = 200
+"""Test blocks that a SHAP summary stands on."""
+EXPLAINED_FAST = 40
+
+Key = tuple[str, str]
+"""Scenario and model."""
+
+
+@dataclass(frozen=True, eq=False)
+class OreResult:
+    """Everything that came of a training; dictionaries by scenario and model."""
+
+    data: OreData
+    columns: Columns
+    costs: Costs
+    exploration: Exploration
+    comparison: Comparison
+    thresholds: dict[Key, Threshold]
+    bundles: dict[Key, OreBundle]
+    summaries: dict[Key, Summary]
+    waterfalls: dict[Key, tuple[Waterfall, ...]]
+    beside: tuple[Beside, ...]
+
+
+def train_ore(
+    data: OreData,
+    columns: Columns,
+    settings: Settings,
+    costs: Costs,
+    folder: Path,
+    jobs: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    explaining: Callable[[int, int], None] | None = None,
+) -> OreResult:
+    """Explore, compare, convert, explain.
+
+    Args:
+        data: the table.
+        columns: as it was read by.
+        settings: what to compare.
+        costs: of a wrong call; they choose the thresholds, on left-out folds.
+        folder: of the run; see `comparison.compare`.
+        jobs: processes.
+        progress: called after each fit.
+        explaining: called after each model that is explained, with how many of how many are.
+
+    Raises:
+        TrainingDataError: the table has too few rows, holes or blocks of a class.
+        ConversionError, ParityError: a model would answer differently on the device.
+    """
+    exploration = explore(data)
+    comparison = compare(data, settings, folder, jobs, progress)
+    honest = [c for c in comparison.cells if c.protocol == comparison.honest]
+    training_ore = data.ore[comparison.split(comparison.honest).training]
+    thresholds = {(c.scenario, c.model): choose_threshold(c.unseen, training_ore, costs) for c in honest}
+    bundles, summaries, waterfalls = {}, {}, {}
+    for done, cell in enumerate(honest, start=1):
+        key = cell.scenario, cell.model
+        bundles[key] = make_bundle(cell, comparison, data, columns, costs, thresholds[key])
+        summaries[key], waterfalls[key] = _explain(cell, comparison, data, bundles[key], thresholds)
+        if explaining is not None:
+            explaining(done, len(honest))
+    beside = beside_the_study(
+        exploration,
+        comparison,
+        lambda scenario: summaries[scenario, comparison.best(scenario).model].leading,
+        data.simulated,
+    )
+    return OreResult(
+        data, columns, costs, exploration, comparison, thresholds, bundles, summaries, waterfalls, tuple(beside)
+    )
+
+
+def _explain(
+    cell: Cell, comparison: Comparison, data: OreData, bundle: OreBundle, thresholds: dict[Key, Threshold]
+) -> tuple[Summary, tuple[Waterfall, ...]]:
+    settings = comparison.settings
+    test = data.take(comparison.split(cell.protocol).test)
+    names = bundle.scenario.variables
+    features = test.features[:, data.columns_of(names)]
+    count = min(EXPLAINED_FAST if settings.fast else EXPLAINED, len(features))
+    drawn = np.random.default_rng(settings.seed).choice(len(features), count, replace=False)
+    summary = summarise(cell.scenario, cell.model, bundle.model, names, features[np.sort(drawn)])
+    # The same blocks for every model of a scenario, so that their ways can be compared.
+    best = comparison.best(cell.scenario)
+    rows = telling_rows(best.test_probability, thresholds[best.scenario, best.model].value)
+    falls = tuple(
+        waterfall(cell.scenario, cell.model, bundle.model, names, features[row], called, bool(test.ore[row]))
+        for called, row in rows
+    )
+    return summary, falls
