@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,26 +24,33 @@ from .trees import Trees
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-GROUP_EDGES = 1 << 15
-"""Edges of the trees that are worked on together: their arrays stay in the cache."""
+GROUP_TESTS = 1 << 15
+"""Tests of the trees that are worked on together: their arrays stay in the cache."""
 _NOTHING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
 class _Level:
-    """The edges on one level, in pairs from the same node: all left ones, then all right ones.
+    """The tests on one level: first those whose player was tested above.
 
     Attributes:
-        edges: where they stand among all edges.
-        above: (pairs,) the edge that leads to the node; 0 for a root.
-        earlier: (repeats,) for the first pairs, the last edge above that tested the same player.
-        repeats: where `earlier` stands among all of them.
+        nodes: where they stand among all tests.
+        above: (nodes,) the test above; none on the first level.
+        edge: (nodes,) the edge from there, among all left and then all right ones.
+        again: the first of `nodes`, whose player was tested above.
+        repeats: where these stand among all repeats.
+        earlier: (repeats,) the test that the last edge for that player leads to.
+        below: (2, nodes) tests that the left and the right edge lead to, or one behind the last; None if all lead to
+            leaves.
     """
 
-    edges: slice
+    nodes: slice
     above: Indices
-    earlier: Indices
+    edge: Indices
+    again: slice
     repeats: slice
+    earlier: Indices
+    below: Indices | None
 
 
 class Shapley:
@@ -57,9 +65,9 @@ class Shapley:
     """
 
     def __init__(self, trees: Trees, players: Indices, count: int) -> None:
-        sizes = np.diff([*trees.roots.tolist(), len(trees.left)])
+        sizes = np.diff([*trees.roots.tolist(), len(trees.left)]) // 2
         filled = [0, *accumulate(sizes.tolist())]
-        numbers = [size // GROUP_EDGES for size in filled[1:]]
+        numbers = [size // GROUP_TESTS for size in filled[1:]]
         groups = [np.flatnonzero(np.array(numbers) == number) for number in sorted(set(numbers))]
         self._groups = [_Group(trees, trees.roots[group].astype(np.intp), players, count) for group in groups]
         self._count = count
@@ -76,126 +84,158 @@ class Shapley:
 
 
 class _Group:
-    """Some trees' edges, level by level. Edge 0 is the way to every root: nobody's, and taken by all."""
+    """Some trees' tests, level by level; an edge is named by the test that it leads to.
+
+    Edges to leaves need no products of their own: with w the product above a test, less its player's earlier factor,
+    the leaves below it give w * sum of (o t + z (1 - t)) v, of which all but the sum of o v is known beforehand.
+    """
 
     def __init__(self, trees: Trees, roots: Indices, players: Indices, count: int) -> None:
         self._count = count
-        node, edge = roots, np.zeros(len(roots), dtype=np.intp)
-        last_edge = np.zeros((len(roots), count), dtype=np.intp)  # of each player, on the way to each node
-        z = [np.ones(1)]
-        ends: list[Indices] = []
-        tested: list[Indices] = []
-        owner: list[Indices] = []
-        played = [np.zeros(1, dtype=np.int64)]
-        self._levels: list[_Level] = []
-        made, repeated = 1, 0
-        while True:
-            inner = np.flatnonzero(trees.left[node] != node)
-            if not inner.size:
-                break
-            again = last_edge[inner, players[trees.feature[node[inner]]]] > 0
-            inner = np.concatenate([inner[again], inner[~again]])
-            up, repeats = node[inner], int(again.sum())
-            who = players[trees.feature[up]].astype(np.intp)
-            before = last_edge[inner, who]
-            below = np.concatenate([trees.left[up], trees.left[up] + 1]).astype(np.intp)
-            cover = np.maximum(trees.cover[up], _NOTHING)
+        alone = trees.left[roots] == roots
+        self.mean = float(trees.value[roots[alone]].sum())
+        node = roots[~alone]
+        n = len(node)
+        self._firsts = n
+        last = np.full((n, count), -1, dtype=np.intp)  # of each player, the test its last edge leads to
+        z, share, unlike = np.ones(n), np.ones(n), np.zeros(n, dtype=np.int64)
+        above = side = edge_player = np.zeros(0, dtype=np.intp)
+        made = most = 0
+        parts: dict[str, list[NDArray[Any]]] = {}
+        places: list[tuple[slice, Indices, Indices, int, Indices]] = []
+        while n:
+            who = players[trees.feature[node]].astype(np.intp)
+            known = last[np.arange(n), who] >= 0
+            if above.size:
+                known |= edge_player == who
+            # Those whose player was tested above come first.
+            order = np.argsort(~known, kind="stable")
+            node, who, last = node[order], who[order], last[order]
+            z, share, unlike = z[order], share[order], unlike[order]
+            if above.size:
+                above, side, edge_player = above[order], side[order], edge_player[order]
+                last[np.arange(n), edge_player] = np.arange(made, made + n)
+                parts.setdefault("edge_player", []).append(edge_player)
+            repeats = int(known.sum())
+            earlier = last[np.arange(repeats), who[:repeats]]
+            places.append((slice(made, made + n), above, side, repeats, earlier))
+            before = np.ones(n)
+            before[:repeats] = np.concatenate([*parts.get("z", []), z])[earlier]
+            below = np.stack([trees.left[node], trees.left[node] + 1]).astype(np.intp)
             # A way that no training row went has a share, too, of nearly nothing: it is divided by.
-            shares = np.maximum(trees.cover[below] / np.tile(cover, 2), _NOTHING)
-            all_z = np.concatenate(z)
-            z.append(np.maximum(np.tile(all_z[before], 2) * shares, _NOTHING))
-            level = slice(made, made + below.size)
-            self._levels.append(_Level(level, edge[inner], before[:repeats], slice(repeated, repeated + repeats)))
-            played.append(np.tile(np.concatenate(played)[edge[inner]] + (before == 0), 2))
-            tested.append(up)
-            owner.append(who)
-            ends.append(below)
-            edge = np.arange(made, made + below.size)
-            last_edge = np.tile(last_edge[inner], (2, 1))
-            last_edge[np.arange(below.size), np.tile(who, 2)] = edge
-            node, made, repeated = below, made + below.size, repeated + repeats
-        end = np.concatenate([np.zeros(0, np.intp), *ends])
-        value = np.concatenate([np.zeros(1), np.where(trees.left[end] == end, trees.value[end], 0.0)])
-        self._tests = np.concatenate([np.zeros(0, np.intp), *tested])
-        self._feature = trees.feature[self._tests].astype(np.intp)
-        self._threshold = trees.threshold[self._tests]
-        self._missing_left = trees.missing_left[self._tests]
-        self._owner = np.concatenate([np.zeros(1, np.intp), *(np.tile(who, 2) for who in owner)])
-        self._repeat_owner = np.concatenate(
-            [np.zeros(0, np.intp), *(who[: len(lv.earlier)] for who, lv in zip(owner, self._levels, strict=True))]
-        )
-        self._earlier = np.concatenate([np.zeros(0, np.intp), *(lv.earlier for lv in self._levels)])
-        self._z = np.concatenate(z)
-        x, w = np.polynomial.legendre.leggauss(max((int(np.concatenate(played).max()) + 1) // 2, 1))  # type: ignore[no-untyped-call]
+            ratio = np.maximum(trees.cover[below] / np.maximum(trees.cover[node], _NOTHING), _NOTHING)
+            child_z = np.maximum(before * ratio, _NOTHING)
+            leaf = trees.left[below] == below
+            value = np.where(leaf, trees.value[below], 0.0)
+            self.mean += float((share * ratio * value).sum())
+            unlike = unlike + 1
+            unlike[:repeats] -= 1
+            most = max(most, int(unlike.max()))
+            for name, part in (
+                ("test", node), ("z", z), ("player", who), ("value", value), ("fixed", (child_z * value).sum(axis=0)),
+                ("again_player", who[:repeats]), ("again", np.arange(made, made + repeats)), ("earlier", earlier),
+            ):  # fmt: skip
+                parts.setdefault(name, []).append(part)
+            side, at = (part.astype(np.intp) for part in np.nonzero(~leaf))
+            above, edge_player, last, unlike = at + made, who[at], last[at], unlike[at]
+            node, z, share = below[side, at], child_z[side, at], (share * ratio)[side, at]
+            made, n = made + len(who), len(at)
+        self._levels = _levels(places, made)
+        joined = {name: np.concatenate(part, axis=-1) for name, part in parts.items()}
+        empty = np.zeros(0, dtype=np.intp)
+        tests = joined.get("test", empty)
+        self._feature = trees.feature[tests].astype(np.intp)
+        self._threshold = trees.threshold[tests]
+        self._missing_left = trees.missing_left[tests]
+        self._player, self._again_player = joined.get("player", empty), joined.get("again_player", empty)
+        self._edge_player = joined.get("edge_player", empty)
+        self._again, self._earlier = joined.get("again", empty), joined.get("earlier", empty)
+        x, w = np.polynomial.legendre.leggauss(max((most + 1) // 2, 1))  # type: ignore[no-untyped-call]
         # Single precision: a factor's relative error is 6e-8, a value's stays below 1e-6 of the answer.
-        self._t, self._w = ((x + 1) / 2).astype(np.float32), (w / 2).astype(np.float32)
-        self._absent = ((1 - (x + 1) / 2)[:, None] * self._z).astype(np.float32)
-        self._value = value.astype(np.float32)
-        self.mean = self._mean(trees, roots, value)
-
-    def _mean(self, trees: Trees, roots: Indices, value: Floats) -> float:
-        single = trees.left[roots] == roots
-        share = np.ones(len(self._z))
-        for level in self._levels:
-            own = self._z[level.edges].copy()
-            half = len(own) // 2
-            for start in (0, half):
-                own[start : start + len(level.earlier)] /= self._z[level.earlier]
-            share[level.edges] = own * np.tile(share[level.above], 2)
-        return float(trees.value[roots[single]].sum() + (share * value).sum())
+        t = (x + 1) / 2
+        self._t, self._w = t.astype(np.float32), (w / 2).astype(np.float32)
+        self._z = joined.get("z", np.zeros(0)).astype(np.float32)
+        self._value = joined.get("value", np.zeros((2, 0))).astype(np.float32)
+        self._fixed = joined.get("fixed", np.zeros(0)).astype(np.float32)
+        self._absent = ((1 - t)[:, None] * self._z).astype(np.float32)
+        self._fixed_part = ((1 - t)[:, None] * self._fixed).astype(np.float32)
 
     def values(self, x: NDArray[np.float32]) -> Floats:
         """Give (players,) the group's share, of x (columns,)."""
+        if not len(self._feature):
+            return np.zeros(self._count)
         tested = x.take(self._feature)
         left = tested < self._threshold
         if np.isnan(tested).any():
             left |= np.isnan(tested) & self._missing_left
-        passed = self._passed(left)
+        passed, left_passed, right_passed = self._passed(left)
+        alive = left_passed * self._value[0] + right_passed * self._value[1]
         factor = self._t[:, None] * passed
         factor += self._absent
-        factor[:, 0] = 1
         earlier = factor.take(self._earlier, axis=1)
-        product = np.empty_like(factor)
-        product[:, 0] = 1
-        # Down: the product of every player's last factor on the way.
-        for level in self._levels:
-            way = product.take(level.above, axis=1, mode="clip")
-            way[:, : len(level.earlier)] /= earlier[:, level.repeats]
-            np.multiply(_pairs(factor, level), way[:, None, :], out=_pairs(product, level))
-        # Up: sums over the leaves below each edge.
-        product *= self._value
-        for level in reversed(self._levels[1:]):
-            pairs = _pairs(product, level)
-            for row, below in zip(product, pairs[:, 0] + pairs[:, 1], strict=True):
-                row[level.above] = below
-        weighted = self._w @ (product / factor)
-        moved = (passed - self._z) * weighted
-        gains = np.bincount(self._owner[1:], moved[1:], self._count)
+        # Down: the product of every player's last factor on the way, without that of the player tested next.
+        way = np.empty_like(factor)
+        way[:, : self._firsts] = 1
+        for level in self._levels[1:]:
+            np.multiply(way.take(level.above, axis=1, mode="clip"), factor[:, level.nodes], out=way[:, level.nodes])
+            way[:, level.again] /= earlier[:, level.repeats]
+        # Up: sums over the leaves below each test.
+        sums = np.zeros((len(way), way.shape[1] + 1), dtype=np.float32)  # the last is that of no test
+        own = sums[:, :-1]
+        np.multiply(self._t[:, None], alive, out=own)
+        own += self._fixed_part
+        own *= way
+        for level in reversed(self._levels):
+            if level.below is not None:
+                below = sums.take(level.below[0], axis=1, mode="clip")
+                below += sums.take(level.below[1], axis=1, mode="clip")
+                sums[:, level.nodes] += below
+        gains: Floats = np.bincount(self._player, (alive - self._fixed) * (self._w @ way), self._count).astype(float)
+        first = self._firsts
+        if len(self._edge_player):
+            inner = (passed - self._z)[first:] * (self._w @ (own[:, first:] / factor[:, first:]))
+            gains += np.bincount(self._edge_player, inner, self._count)
+        if not len(self._again):
+            return gains
         # Where a player is tested again below, only the last of its factors counts there.
-        again = np.empty_like(earlier)
+        back = sums.take(self._again, axis=1)
+        back /= earlier
+        moved = (passed - self._z).take(self._earlier) * (self._w @ back)
+        return np.asarray(gains - np.bincount(self._again_player, moved, self._count))
+
+    def _passed(self, left: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Say of each test whether the block passes all tests of the player before it, and on either side of it."""
+        count = len(left)
+        passed = np.ones(count, dtype=np.bool_)
+        still = np.ones(count, dtype=np.bool_)
+        on_side = np.empty((2, count), dtype=np.bool_)
         for level in self._levels:
-            pairs = _pairs(product, level)[:, :, : len(level.earlier)]
-            np.add(pairs[:, 0], pairs[:, 1], out=again[:, level.repeats])
-        again /= earlier
-        taken_back = (passed.take(self._earlier) - self._z.take(self._earlier)) * (self._w @ again)
-        return np.asarray(gains - np.bincount(self._repeat_owner, taken_back, self._count))
-
-    def _passed(self, left: NDArray[np.bool_]) -> NDArray[np.float32]:
-        passed = np.empty(len(self._z), dtype=np.bool_)
-        passed[0] = True
-        start = 0
-        for level in self._levels:
-            half = len(level.above)
-            edges = passed[level.edges]
-            edges[:half] = left[start : start + half]
-            np.logical_not(edges[:half], out=edges[half:])
-            still = passed[level.earlier]
-            for side in (0, half):
-                edges[side : side + len(still)] &= still
-            start += half
-        return passed.astype(np.float32)
+            if level.above.size:
+                passed[level.nodes] = on_side.ravel().take(level.edge)
+            still[level.again] = passed.take(level.earlier)
+            np.logical_and(left[level.nodes], still[level.nodes], out=on_side[0, level.nodes])
+            np.greater(still[level.nodes], left[level.nodes], out=on_side[1, level.nodes])
+        return passed.astype(np.float32), on_side[0], on_side[1]
 
 
-def _pairs(edges: NDArray[np.float32], level: _Level) -> NDArray[np.float32]:
-    """Give a view of one level of (points, edges) as (points, left and right, pairs)."""
-    return edges[:, level.edges].reshape(len(edges), 2, -1)
+def _levels(places: list[tuple[slice, Indices, Indices, int, Indices]], count: int) -> list[_Level]:
+    levels = []
+    below = np.full((2, count), count, dtype=np.intp)
+    for nodes, above, side, _, _ in places:
+        below[side, above] = np.arange(nodes.start, nodes.start + len(above))
+    repeated = 0
+    for nodes, above, side, repeats, earlier in places:
+        inner = below[:, nodes]
+        levels.append(
+            _Level(
+                nodes=nodes,
+                above=above,
+                edge=side * count + above,
+                again=slice(nodes.start, nodes.start + repeats),
+                repeats=slice(repeated, repeated + repeats),
+                earlier=earlier,
+                below=inner if (inner < count).any() else None,
+            )
+        )
+        repeated += repeats
+    return levels

@@ -219,6 +219,31 @@ def test_calibrated(name: str, method: str) -> None:
         assert worst(model, fitted, data(12, 300)[0]) < 1e-6
 
 
+def test_trees_without_a_test() -> None:
+    x, y = data(9)
+    fitted = xgboost.XGBClassifier(n_estimators=3, gamma=1e9, n_jobs=1).fit(x, y)
+    model = convert_model(fitted, x)
+    assert isinstance(model.core, Trees)
+    assert model.core.depth == 0
+    assert worst(model, fitted, x) < 1e-6
+    found = model.contributions(x[0])
+    assert not found.values.any()
+    assert found.base == pytest.approx(model.sums(x[:1])[0], abs=1e-6)
+
+
+def test_ways_that_hardly_a_block_went() -> None:
+    """Without a least weight XGBoost's covers go down to nearly nothing; what is divided by them stays finite."""
+    x, _ = data(4, 300)
+    sharp = (np.nan_to_num(x[:, 0]) > 20).astype(int)
+    fitted = xgboost.XGBClassifier(
+        n_estimators=60, max_depth=9, min_child_weight=0, reg_lambda=0.0, learning_rate=1.0, n_jobs=1
+    ).fit(x, sharp)
+    model = convert_model(fitted, x)
+    theirs = fitted.get_booster().predict(xgboost.DMatrix(x[:50]), pred_contribs=True)
+    ours = np.stack([model.contributions(block).values for block in x[:50]])
+    np.testing.assert_allclose(ours, theirs[:, :-1], atol=1e-5)
+
+
 def test_early_stopping_and_weights() -> None:
     x, y = data(21, 600)
     fitted = xgboost.XGBClassifier(
