@@ -122,7 +122,19 @@ def _children(pid: int) -> set[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_killed_command_leaves_no_process_behind(small_deposit: Path, tmp_path: Path):
-    command = [PROGRAM, "ore", "train", small_deposit, "--out", tmp_path / "run", "--jobs", "2", "--rows", "900", "--fast"]
+    command = [
+        PROGRAM,
+        "ore",
+        "train",
+        small_deposit,
+        "--out",
+        tmp_path / "run",
+        "--jobs",
+        "2",
+        "--rows",
+        "900",
+        "--fast",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
