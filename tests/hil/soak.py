@@ -117,7 +117,13 @@ class Mishaps:
 
 
 def replay(
-    folder: Path, seconds: float, pace_s: tuple[float, float], button: bool, seed: int, scan_share: float = 1.0
+    folder: Path,
+    seconds: float,
+    pace_s: tuple[float, float],
+    button: bool,
+    seed: int,
+    scan_share: float = 1.0,
+    least: int = 0,
 ) -> Account:
     """Measure for some seconds over a line with mishaps; then everything must be where it belongs.
 
@@ -128,6 +134,7 @@ def replay(
         button: the instrument measures by itself; otherwise it is asked.
         seed: of the dice.
         scan_share: of the time that measuring takes the instrument; 1 for that of a real one.
+        least: go on until so many have been measured, however long that takes.
     """
     dice = random.Random(seed)
     shots = Shots(shipped_soils(), bad_every=5)
@@ -153,7 +160,7 @@ def replay(
         process: subprocess.Popen[str] | None = None
         try:
             while True:
-                ended = time.monotonic() >= end_s
+                ended = time.monotonic() >= end_s and shots.highest >= least
                 if process is None or process.poll() is not None:
                     if ended and process is not None:
                         break
