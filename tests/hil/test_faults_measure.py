@@ -239,7 +239,7 @@ def test_a_fieldspec_day_killed_again_and_again(tiny_bundle: Path, distinct: lis
                 kills += process.returncode == -9
             shown += shown_in(line + out)
             assert assert_sound(measurer.log, tmp_path / "copy") >= len(shown)
-        assert kills > 2
+        assert kills
         on.panel_first()
         done = measurer.run(on.line.name, *options)
     assert done.code == 0, done.err
