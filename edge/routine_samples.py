@@ -156,7 +156,8 @@ class Sampling(Checks):
             duplicate_of=sample.planned.duplicate_of,
             position_source=place.source if place is not None else "",
             position_at=place.at if place is not None else None,
-            rule_broken=why,
+            # Another model may need no more than this instrument sees.
+            rule_broken=reason(finding for finding in found if finding.code != "range"),
         )
         source = spectrum.source if spectrum is not None else self.instrument.name
         if why or spectrum is None:

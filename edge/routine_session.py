@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .engine import Engine
@@ -236,6 +237,7 @@ class Session:
                 self._happened("remark", finding.text, "warning", {"scan_id": scan_id, "code": finding.code})
 
 
+@lru_cache(maxsize=1)
 def host_boot() -> str:
     """Name this power-up of this device, so that its monotonic clock is told from another one's; "" if unknown."""
     with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

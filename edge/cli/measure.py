@@ -27,7 +27,7 @@ from ..routine_resume import (
 from ..routine_sample import who
 from ..routine_session import Settings
 from ..routine_steps import Command, Step, parse_command
-from .measure_screen import Lines, Screen, Script, Typed, Yes
+from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
 from .options import format_option, load_bundle, log_option, model_option, open_engine
 from .stopping import Stop
 
@@ -143,6 +143,8 @@ def measure(
     """
     if script is not None and yes:
         raise click.UsageError("either --script or --yes")
+    if script is None and not yes and nobody_there():
+        raise click.UsageError("nobody to ask on standard input; give --script FILE, or --yes with all in place")
     profile_name = profile or DEFAULT_PROFILE
     rules = read_profile(profile_name)
     if baud is not None:

@@ -144,6 +144,13 @@ class Typed:
         return bool(ready)
 
 
+def nobody_there() -> bool:
+    """Tell whether standard input is at its end already, as that of a service is."""
+    if sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
+        return False
+    return not sys.stdin.buffer.peek(1)  # type: ignore[union-attr]
+
+
 class Script:
     """Lines of a file: what a person would type, `pause SECONDS`, and `#` before what is not for the program.
 

@@ -164,7 +164,7 @@ def test_a_day_on_a_screen_of_forty_columns(port: str, measurer: Measurer) -> No
     terminal = Terminal(measurer.command(port, *options))
     terminal.expect("white, Enter: $")
     terminal.type("?")
-    terminal.expect("names the sample")
+    terminal.expect(r"names the sample[\s\S]*Enter: $")
     terminal.type()
     terminal.expect("RS001 1/3, Enter: $")
     terminal.type("KX-17")
@@ -176,10 +176,10 @@ def test_a_day_on_a_screen_of_forty_columns(port: str, measurer: Measurer) -> No
         terminal.expect(r"taken[\s\S]*Enter: $")
     assert "ppm" in terminal.text
     terminal.type("y")
-    terminal.expect(r"no such command[\s\S]*: $")
+    terminal.expect(r"no such command[\s\S]*Enter: $")
     for letter in ("w", "", "p", "", "v", "", "s", "", "r", "s"):
         terminal.type(letter)
-        terminal.expect(r"\n[^\n]*: $")
+        terminal.expect(r"\n[^\n]*Enter: $")
     terminal.type("q")
     assert terminal.finish() in (0, 1)
     # What a person typed stands behind a prompt; the program's own lines fit.
@@ -206,20 +206,37 @@ def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> Non
     assert measurer.rows("SELECT ended_at IS NOT NULL FROM sessions ORDER BY id") == [(1,), (0,)]
 
 
+def test_lines_may_come_from_another_program(port: str, measurer: Measurer) -> None:
+    command = measurer.command(port, *THREE, "--format", "csv")
+    done = subprocess.run(
+        command, input="\nKX9\n\n\n\n", capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stderr
+    heading, row = done.stdout.splitlines()
+    assert heading.startswith("status,sample_id")
+    assert row.startswith("estimate,KX9")
+
+
 def test_wrong_use_is_one_line_and_code_two(measurer: Measurer, tmp_path: Path) -> None:
     script = tmp_path / "s"
     script.write_text("")
     for options, words in (
         (("--yes", "--script", str(script)), "either --script or --yes"),
         (("--points", "0"), "points"),
+        ((), "nobody to ask on standard input"),
     ):
         done = subprocess.run(
-            measurer.command("nowhere", *options), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+            measurer.command("nowhere", *options),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 2
         assert words in done.stderr
     done = subprocess.run(
-        measurer.command("/dev/nowhere"), capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        measurer.command("/dev/nowhere", "--yes"), capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1

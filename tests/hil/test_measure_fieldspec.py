@@ -111,6 +111,39 @@ def test_a_day_with_a_fieldspec(measurer: Measurer) -> None:
     assert refused[1][0] == "cooler"
 
 
+def test_killed_amid_a_sample_it_optimises_and_goes_on(measurer: Measurer) -> None:
+    with fieldspec() as instrument:
+        command = measurer.command(instrument.port, "--points", "3", "--scans", "5", "--prefix", "RS")
+        terminal = Terminal(command)
+        for question in ("optimise", "white"):
+            terminal.expect(f"{question}, Enter: $")
+            terminal.type()
+        terminal.expect("RS001 1/3, Enter: $")
+        instrument.do("sample TP091")
+        terminal.type()
+        terminal.expect("RS001 2/3, Enter: $")
+        terminal.type()
+        terminal.expect("RS001 3/3, Enter: $")
+        terminal.process.kill()
+        terminal.finish()
+        # The two points count; what the instrument was set to, and the white with it, may be gone.
+        instrument.do("white")
+        terminal = Terminal([*command, "--resume"])
+        terminal.expect(r"RS001\n? +has 2 points[\s\S]*optimise, Enter: $")
+        terminal.type()
+        terminal.expect("white, Enter: $")
+        terminal.type()
+        terminal.expect("RS001 3/3, Enter: $")
+        instrument.do("sample TP091")
+        terminal.type()
+        terminal.expect(r"RS001 Sb [\s\S]*Enter: $")
+        terminal.type("q")
+        assert terminal.finish() == 0, terminal.text
+    (points,) = measurer.rows("SELECT count(DISTINCT scan_id) FROM reading_scans WHERE role = 'target'")
+    (whites,) = measurer.rows("SELECT count(DISTINCT scan_id) FROM reading_scans WHERE role = 'white'")
+    assert (points, whites) == ((3,), (2,))
+
+
 def test_it_runs_unattended(measurer: Measurer) -> None:
     with fieldspec() as instrument:
         done = measurer.run(instrument.port, "--points", "2", "--count", "2")
