@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Spectrum
-from .errors import PreprocessError, UnsuitableSpectrumError
+from .errors import BundleError, PreprocessError, UnsuitableSpectrumError
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
 from .trust import Judgement, Verdict, interval, judge
@@ -166,8 +166,15 @@ class Estimator:
     """A loaded bundle, ready to answer. Not for use from several threads at once."""
 
     def __init__(self, bundle: Bundle) -> None:
+        """Load the network.
+
+        Raises:
+            BundleError: this runtime cannot load it, or the bundle's statistics are of other bands than its
+                preprocessing gives, as in a file of a development version.
+        """
         self.bundle = bundle
         self.runtime = Runtime(bundle.model)
+        _check_domain(bundle)
 
     def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
         """Answer for each spectrum, in order; one that cannot be used never stops the others.
@@ -286,6 +293,21 @@ class Estimator:
         """Take outputs to the element's unit, kept within the calibrated range."""
         values = inverse(np.array(outputs, dtype=np.float64), self.bundle.transform)
         return [float(value) for value in np.clip(values, *self.bundle.calibrated_range)]
+
+
+def _check_domain(bundle: Bundle) -> None:
+    domain = bundle.domain
+    if domain is None:
+        return
+    grey = bundle.recipe.preprocess(np.linspace(0.2, 0.4, bundle.recipe.grid_nm.size), bundle.recipe.grid_nm)
+    bins = grey.wavelengths_nm.size
+    if domain.space == "absorbance shape":
+        bins = grey.judged_nm.size // domain.bands_per_bin
+    if domain.mean.size != bins:
+        raise BundleError(
+            f"{bundle.path or bundle.name}: its statistics are of {domain.mean.size} bands and its preprocessing gives "
+            f"{bins}; train and export it again"
+        )
 
 
 def _points(spectrum: Spectrum) -> tuple[Spectrum, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.bundle import Bundle
-from stibium.edge.errors import UnsuitableSpectrumError
+from stibium.edge.errors import BundleError, UnsuitableSpectrumError
 from stibium.edge.estimate import Estimate, Estimator, Refusal, forward, inverse, require_reflectance
 
 
@@ -30,6 +30,13 @@ def test_golden_spectra_get_their_golden_answers(estimator: Estimator, soils: li
     assert golden is not None
     values = [only([a]).value for a in estimator.estimate(soils)]
     np.testing.assert_allclose(values, golden.expected, rtol=golden.tolerance)
+
+
+def test_statistics_of_other_bands_than_the_preprocessing_gives_are_refused(shipped_bundle: Bundle) -> None:
+    assert shipped_bundle.domain is not None
+    other = replace(shipped_bundle, domain=replace(shipped_bundle.domain, bands_per_bin=20))
+    with pytest.raises(BundleError, match=r"statistics are of 200 bands and its preprocessing gives 100; train"):
+        Estimator(other)
 
 
 def test_alone_or_together_is_the_same_answer(estimator: Estimator, soils: list[Spectrum]) -> None:
