@@ -151,6 +151,7 @@ def train_default(
     comparison: Validation,
     groups: Mapping[str, Hashable] | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    curve: bool = True,
 ) -> Trained:
     """Train the default model on all samples.
 
@@ -162,12 +163,13 @@ def train_default(
         joined, settings, groups: as they were for `compare`.
         comparison: what `compare` gave.
         progress: called with fits done and of how many, for the learning curve.
+        curve: whether there is to be one; it takes some twenty fits.
 
     Raises:
         TrainingDataError: data that no model can be made from.
     """
     data = from_joined(joined, settings.replicates, groups)
-    curve = learning_curve(data, _plan(data, settings), progress)
+    learning = asdict(learning_curve(data, _plan(data, settings), progress)) if curve else None
     keys = data.samples if data.groups is None else data.groups
     predictor = DefaultModel(settings.fast).fit(
         data.reflectance,
@@ -210,7 +212,7 @@ def train_default(
         unseen_predicted=_said(comparison),
         unseen_measured=np.array(comparison.measured),
         comparison=comparison,
-        record={"chosen": predictor.chosen, **asdict(settings), "learning": asdict(curve)},
+        record={"chosen": predictor.chosen, **asdict(settings), "learning": learning},
     )
 
 
