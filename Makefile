@@ -13,7 +13,7 @@ DEV := $(VENV)/.dev
 MINUTES ?= 60
 KILLS ?= 1000
 
-.PHONY: demo test soak lint typecheck bench bench-accuracy model clean
+.PHONY: demo test soak lint typecheck bench bench-accuracy model ore-model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
@@ -55,6 +55,10 @@ model: $(DEV)
 .PHONY: test-pi
 test-pi: $(DEV)
 	STIBIUM_PI=build $(BIN)/python -m pytest tests/pi
+
+# The same for the shipped model of ore or gangue; a quarter of an hour.
+ore-model: $(DEV)
+	$(BIN)/python -m stibium.train.ore.ship
 
 $(DEVICE): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -8,5 +8,5 @@ What lives where:
   `calibration`, `scores`, `threshold` (by cost), `comparison` and `tasks` (all fits, in processes, resumable)
 - what comes of it: `explain` (Shapley values), `study` (the published figures beside these), `run` and `folder` (the
   directory), `report*` (the page), `evaluation` (a bundle against a table)
-- commands: `cli*`, heavy imports inside the functions
+- `ship` makes the shipped model again; commands: `cli*`, heavy imports inside the functions
 """

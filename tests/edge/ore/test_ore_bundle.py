@@ -123,11 +123,24 @@ def test_which_bundle_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STIBIUM_ORE_MODEL", "/somewhere/mine.ore")
     assert default_ore_bundle_path() == Path("/somewhere/mine.ore")
     monkeypatch.delenv("STIBIUM_ORE_MODEL")
-    if (SHIPPED / "ore_simulated.ore").exists():
-        assert default_ore_bundle_path().name == "ore_simulated.ore"
-    else:
-        with pytest.raises(BundleError, match="STIBIUM_ORE_MODEL"):
-            default_ore_bundle_path()
+    assert default_ore_bundle_path() == SHIPPED / "ore_simulated.ore"
+
+
+def test_the_shipped_one_calls_blocks_and_says_what_it_is(tmp_path: Path) -> None:
+    checked = CliRunner().invoke(stibium, ["check", str(SHIPPED / "ore_simulated.ore")])
+    assert checked.exit_code == 0, checked.output
+    at_face = ["ore", "predict", "--at-face", "--sample", "F1", "--no-ask", "--log", str(tmp_path / "log.db")]
+    known = {"Class_As": "Medium", "Sulfetac": "Medium", "Au_Potenc": "Medium", "Class_Silic": "High"}
+    known |= dict.fromkeys(
+        ("Class_Boud", "Class_Hardn", "Class_Def", "sulphidation", "texture", "Class_Pb-Zn"), "Medium"
+    )
+    classes = [part for name, word in known.items() for part in ("--class", f"{name}={word}")]
+    rich = CliRunner().invoke(stibium, [*at_face, *classes, "--assay", "Pb=60", "--assay", "Zn=150"])
+    assert rich.exit_code == 0, rich.output
+    assert "SIMULATED" in rich.output
+    assert "F1: ORE" in rich.output
+    nothing = CliRunner().invoke(stibium, at_face)
+    assert "CANNOT TELL" in nothing.output
 
 
 def test_info_and_check_know_it(forest_c4: OreBundle, tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""Make the shipped ore bundle again from nothing: `make ore-model`, which takes a quarter of an hour.
+
+Runs the same commands a user would: `stibium ore simulate`, `stibium ore train`, `stibium ore export`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from ..ship import SHIPPED, stibium
+
+SCENARIO = "C4"
+"""What can be had at the face before any assay: the classes by eye, and Pb and Zn."""
+
+
+def main() -> None:
+    """Simulate a deposit, compare the models on it, and hand over the one that is chosen for the face."""
+    with tempfile.TemporaryDirectory(prefix="stibium-ship-") as name:
+        folder = Path(name)
+        stibium("ore", "simulate", "--out", str(folder / "deposit"))
+        stibium("ore", "train", str(folder / "deposit" / "blocks.csv"), "--out", str(folder / "run"))
+        bundle = str(SHIPPED / "ore_simulated.ore")
+        stibium("ore", "export", str(folder / "run"), "--scenario", SCENARIO, "--out", bundle)
+
+
+if __name__ == "__main__":
+    main()
