@@ -111,7 +111,8 @@ def log(
             from ..log_read import iter_entries
             from .log_show import show_entries
 
-            show_entries(_last(iter_entries(db, chosen, all_estimates), last), out_format, sys.stdout)
+            entries = _last(iter_entries(db, chosen, all_estimates), last)
+            show_entries(entries, out_format, sys.stdout, models=all_estimates)
 
 
 def _format_of(out: str) -> str:

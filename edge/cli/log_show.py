@@ -20,17 +20,18 @@ PAGE = 200
 """Rows that a table's widths are made for; later rows that are wider push their line to the right."""
 
 
-def show_entries(entries: Iterable[Entry], out_format: str, out: TextIO) -> None:
-    """List outcomes."""
+def show_entries(entries: Iterable[Entry], out_format: str, out: TextIO, models: bool = False) -> None:
+    """List outcomes; `models` says by which model each is, where a reading may have several."""
     if out_format != "table":
         write_records(entries, out, out_format)  # type: ignore[arg-type]
         return
-    heading = ("reading", "stored", "sample", "", "estimate", "interval", "verdict")
-    write_table(heading, (_entry_row(entry) for entry in entries), out, right=(0, 4))
+    heading = ("reading", "stored", "sample", "", "estimate", "interval", *(("model",) if models else ()), "verdict")
+    write_table(heading, (_entry_row(entry, models) for entry in entries), out, right=(0, 4))
 
 
-def _entry_row(entry: Entry) -> tuple[str, ...]:
+def _entry_row(entry: Entry, models: bool) -> tuple[str, ...]:
     record = as_record(entry)
+    by = (record["model"] or "",) if models else ()
     sample = " ".join(filter(None, (record["sample_id"], record["measurement"])))
     kind = record["sample_kind"]
     if kind and kind != "sample":
@@ -39,7 +40,7 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
     outcome = entry.outcome
     if not isinstance(outcome, Estimate):
         simulated = " (simulated spectrum)" if record["simulated"] else ""
-        return reading, local(record["stored_at"]), sample, "", "refused", "", outcome.reason + simulated
+        return reading, local(record["stored_at"]), sample, "", "refused", "", *by, outcome.reason + simulated
     remarks = [f"{outcome.verdict}: {outcome.reason}" if outcome.reason else outcome.verdict]
     if outcome.bound:
         remarks.append(BOUNDS[outcome.bound])
@@ -54,6 +55,7 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
         what,
         record["estimate"],
         record["interval"] or "-",
+        *by,
         "; ".join(remarks),
     )
 

@@ -387,6 +387,12 @@ def test_reprocess_puts_new_estimates_beside_the_old_ones(
     assert [record["model"] for record in listed[:3]] == ["other.tflite"] * 3
     every = records(run("log", own_log, "--format", "jsonl", "--all-estimates"))
     assert [record["status"] for record in every].count("estimate") == 6
+    # In a table each is told apart by its model.
+    table = run("log", own_log, "--all-estimates").stdout
+    assert table.splitlines()[0].split()[-2:] == ["model", "verdict"]
+    estimated = [line for line in table.splitlines()[1:] if " refused " not in line]
+    assert sum(" other.tflite " in line for line in estimated) == 3
+    assert sum(" sb_simulated.tflite " in line for line in estimated) == 3
 
 
 def test_reprocess_shows_old_and_new_in_a_table(own_log: Path, other_model: Path) -> None:
