@@ -107,6 +107,6 @@ def test_listen_says_who_measures_with_a_fieldspec() -> None:
         timeout=PATIENCE_S,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "stibium measure socket://127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
