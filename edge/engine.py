@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ..converters.spectra.spectrum import Spectrum
 from .estimate import Estimate, Estimator, Refusal
 from .log import Log, ReadingFacts, Result
-from .profile_rules import Rules
-from .quality import reason
-from .quality_reflectance import replicate_scatter, spectrum_gates
 from .replicates import MeanSpectrum, mean_spectrum
+
+if TYPE_CHECKING:
+    from .profile_rules import Rules
 
 CHUNK = 64
 """Spectra that share one pass and one commit where many come at once, as from a folder."""
@@ -58,6 +59,10 @@ class Engine:
         """Put the reason in the place of an estimate that breaks a rule."""
         if self.rules is None or isinstance(outcome, Refusal):
             return Result(spectrum, outcome)
+        # Not for every start: files are estimated without rules.
+        from .quality import reason
+        from .quality_reflectance import replicate_scatter, spectrum_gates
+
         found = spectrum_gates(spectrum, self.rules, self.estimator.bundle.recipe.range_nm)
         if isinstance(spectrum, MeanSpectrum):
             found += replicate_scatter([point.values for point in spectrum.points], self.rules)

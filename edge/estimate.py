@@ -299,10 +299,9 @@ def _check_domain(bundle: Bundle) -> None:
     domain = bundle.domain
     if domain is None:
         return
-    grey = bundle.recipe.preprocess(np.linspace(0.2, 0.4, bundle.recipe.grid_nm.size), bundle.recipe.grid_nm)
-    bins = grey.wavelengths_nm.size
+    bins = bundle.recipe.wavelengths_nm.size
     if domain.space == "absorbance shape":
-        bins = grey.judged_nm.size // domain.bands_per_bin
+        bins = bundle.recipe.judged_nm.size // domain.bands_per_bin
     if domain.mean.size != bins:
         raise BundleError(
             f"{bundle.path or bundle.name}: its statistics are of {domain.mean.size} bands and its preprocessing gives "

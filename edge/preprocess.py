@@ -333,6 +333,11 @@ class Recipe:
         """Wavelengths of `Preprocessed.spectra`: the grid, or what a cut leaves of it."""
         return _on_grid(self.steps)[2]
 
+    @property
+    def judged_nm(self) -> Floats:
+        """Wavelengths of `Preprocessed.reflectance`: the grid, or what a cut leaves of it."""
+        return self.grid_nm[_on_grid(self.steps)[3]]
+
     @cached_property
     def feature_shape(self) -> tuple[int, ...]:
         """Shape of one spectrum's features: (frames, bins, 1), or (bands',) where there is no spectrogram."""
@@ -365,9 +370,9 @@ class Recipe:
             reflectance = _run(to_grid, spectra)
             done = _run(on_grid, reflectance)
             features = done if to_features is None else to_features(done)
-            return Preprocessed(done, left_nm, features, reflectance[..., left], self.grid_nm[left])
+            return Preprocessed(done, left_nm, features, reflectance[..., left], self.judged_nm)
         done = np.empty((spectra.shape[0], left_nm.size))
-        judged_nm = self.grid_nm[left]
+        judged_nm = self.judged_nm
         reflectance = np.empty((spectra.shape[0], judged_nm.size))
         features = done if to_features is None else np.empty((spectra.shape[0], *self.feature_shape))
         for first in range(0, spectra.shape[0], CHUNK):

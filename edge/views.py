@@ -55,6 +55,11 @@ class Views:
         return self.recipes[0].wavelengths_nm
 
     @property
+    def judged_nm(self) -> Floats:
+        """Wavelengths of `Preprocessed.reflectance`: the same for all recipes but for what they cut."""
+        return self.recipes[0].judged_nm
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Number of features of each recipe."""
         return tuple(int(np.prod(recipe.feature_shape)) for recipe in self.recipes)

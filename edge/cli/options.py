@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
 from ..engine import Engine
 from ..log import LOG_ENVIRONMENT_VARIABLE, default_log_path
-from ..profile_rules import Rules
+
+if TYPE_CHECKING:
+    from ..profile_rules import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
