@@ -29,7 +29,8 @@ class Evaluation:
         samples: with a value and a usable spectrum.
         rows: estimates; more than `samples` if each measurement counts.
         refused: files and spectra refused.
-        outside: estimates outside the calibration, by the verdict or beyond its range.
+        outside: estimates that are no plain value: outside the calibration, beyond its range, below the limit of
+            detection, or of points that scatter.
         trained_on: samples whose names the model was trained on; figures on these flatter.
         coverage: share of values inside their interval, and `stated_coverage` what was promised; None without one.
         all: metrics of all estimates; `inside` of those inside the calibration; None if there are none.
@@ -160,7 +161,7 @@ def table(evaluation: Evaluation) -> str:
         lines += ["SIMULATED: these figures are about the software and say nothing about real ground.", ""]
     lines.append(
         f"{e.element} by {e.model}: {e.rows} estimates of {e.samples} samples, {e.refused} refused, "
-        f"{e.outside} outside the calibration"
+        f"{e.outside} without a plain value (outside the calibration or its range, < LOD, scattered points)"
     )
     if e.trained_on:
         lines.append(

@@ -315,7 +315,10 @@ def evaluation_contents(
         ("element", f"{bundle.element} in {written_unit(bundle.unit)}"),
         ("format", bundle.quantisation),
         ("samples", f"{evaluation.samples}; {evaluation.rows} estimates, {evaluation.refused} refused"),
-        ("outside the calibration", str(evaluation.outside)),
+        (
+            "without a plain value",
+            f"{evaluation.outside}: outside the calibration or its range, < LOD, scattered points",
+        ),
         ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", bundle.recipe.name or "a recipe of its own"),
         ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
