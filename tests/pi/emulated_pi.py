@@ -29,6 +29,8 @@ RECIPE = f"{SUITE}-arm64-3"
 """Name of a finished root; the number counts changes of how it is made."""
 SWITCH = "STIBIUM_PI"
 """Set to "build", missing programs are installed and the root is built; otherwise only a finished one is used."""
+MINUTES = "STIBIUM_PI_MINUTES"
+"""Longest that building the root may take; not set, it may take any time."""
 PROGRAMS = {"debootstrap": "debootstrap", "qemu-aarch64-static": "qemu-user-static", "update-binfmts": "binfmt-support"}
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
@@ -147,7 +149,12 @@ def _build(root: Path) -> None:
             rm -rf "$1"/var/cache/apt/archives/*.deb
         """
         # It holds the lock as well: should this process be killed, nobody else begins before it has ended.
-        done = _in_namespace(script, str(building), _mirror(), keep_open=(lock.fileno(),))
+        minutes = os.environ.get(MINUTES)
+        within = ("timeout", "--kill-after=20", f"{float(minutes) * 60:g}") if minutes else ()
+        done = _in_namespace(script, str(building), _mirror(), keep_open=(lock.fileno(),), within=within)
+        if within and done.returncode in (124, 137):
+            shutil.rmtree(building, ignore_errors=True)
+            raise NotPossibleError(f"its Debian was not built within {minutes} min; sudo make test-pi takes its time")
         if done.returncode != 0:
             shutil.rmtree(building, ignore_errors=True)
             raise NotPossibleError(f"debootstrap failed: {_last_line(done)}")
@@ -188,9 +195,11 @@ def requirements(wheel: Path) -> list[str]:
     return [f"{r.name}{r.specifier}" for r in wanted if r.marker is None or r.marker.evaluate(there)]
 
 
-def _in_namespace(script: str, *arguments: str, keep_open: tuple[int, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Run a shell script in a mount namespace of its own, which ends with it."""
-    command = ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *arguments)
+def _in_namespace(
+    script: str, *arguments: str, keep_open: tuple[int, ...] = (), within: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a shell script in a mount namespace of its own, which ends with it; `within` is what runs all of that."""
+    command = (*within, "unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *arguments)
     return _call(*command, keep_open=keep_open)
 
 
