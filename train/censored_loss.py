@@ -40,7 +40,8 @@ def censored_square(predicted: Any, target: Any, sd: Any) -> Any:
     """Squared error of each known value; of each bound -2 sd^2 log Phi(z), differentiable by the predictions.
 
     z is how far, in standard deviations, the answer lies on the bound's right side. Far on the right side a bound
-    costs nothing; on the wrong side about the square of the distance to the mean of what lies beyond the bound.
+    costs nothing. Everywhere its slope is that of a squared error from the mean of what lies beyond it, given the
+    answer.
 
     Args:
         predicted: (n, 1) tensor of standardised answers.
