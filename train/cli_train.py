@@ -271,7 +271,7 @@ def _train_published(
         shown.close()
     if not baselines:
         return trained
-    if trained.refused:
+    if any(refusal.sample_id in joined.target for refusal in trained.refused):
         say(["baselines are not compared: some spectra could not be taken by the recipe"])
         return trained
     from .published_comparison import compare_published
