@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..edge.estimate import Estimate, inverse
 from .assays import Assay
-from .dataset import prepare, replicate_rows
+from .dataset import Joined, prepare, replicate_rows
+from .fit import Protocol, split_samples
 
 if TYPE_CHECKING:
     from .training import Trained
+
+Bounds = Literal["likelihood", "check"]
+"""What is done with samples of which only a bound is known: trained on through the censored likelihood, or not."""
 
 ROOM = 1e-4
 """Relative; an answer that is held at the end of the calibrated range is as far as it can be."""
@@ -19,18 +23,20 @@ ROOM = 1e-4
 
 @dataclass(frozen=True)
 class BoundsCheck:
-    """How many bounds a model keeps.
+    """How many bounds a model keeps, of samples that it was not trained on.
 
     Attributes:
         below, below_kept: rows of samples below a detection limit, and those that the model says are as low.
         above, above_kept: rows of samples above a limit, and those that the model says are as high, or beyond what it
             was calibrated on.
+        trained_on: samples that joined the training as bounds; a model that keeps to those shows nothing.
     """
 
     below: int
     below_kept: int
     above: int
     above_kept: int
+    trained_on: int = 0
 
     @property
     def total(self) -> int:
@@ -51,6 +57,11 @@ class BoundsCheck:
             )
             if n
         ]
+        if self.trained_on:
+            joined = "1 was" if self.trained_on == 1 else f"{self.trained_on} were"
+            parts.insert(0, f"{joined} trained on as bounds, by the censored likelihood")
+            if self.total:
+                parts[1] = f"of the others, {parts[1]}"
         return "Censored samples: " + "; ".join(parts)
 
 
@@ -68,38 +79,68 @@ def keeps(value: float, bound: Assay, calibrated: tuple[float, float], critical:
     return value <= max(bound.value, calibrated[0], critical or 0.0) * (1 + ROOM)
 
 
-def count(bounds: Sequence[Assay], kept: Sequence[bool]) -> BoundsCheck:
-    """Count bounds, and those that are kept."""
+def count(bounds: Sequence[Assay], kept: Sequence[bool], trained_on: int = 0) -> BoundsCheck:
+    """Count bounds, and those that are kept, beside a number of samples trained on."""
     below = [k for b, k in zip(bounds, kept, strict=True) if b.censored == "<"]
     above = [k for b, k in zip(bounds, kept, strict=True) if b.censored == ">"]
-    return BoundsCheck(len(below), sum(below), len(above), sum(above))
+    return BoundsCheck(len(below), sum(below), len(above), sum(above), trained_on)
+
+
+def divide_bounds(
+    joined: Joined, use: Bounds, protocol: Protocol, exclude_above: float | None = None
+) -> tuple[str, ...]:
+    """Say which censored samples are trained on; a third is held back, so that bounds can be checked unseen.
+
+    Args:
+        joined: with the censored samples.
+        use: what is to be done with them.
+        protocol: of the division, which is drawn as that of the other samples is.
+        exclude_above: samples above this are not to be trained on, so none of which it is known that they are.
+    """
+    if use == "check":
+        return ()
+    names = [
+        name
+        for name, bound in joined.bounds.items()
+        if exclude_above is None or bound.censored == "<" or bound.value < exclude_above
+    ]
+    # A single one has no third to give.
+    return tuple(split_samples(names, protocol)[0] if len(names) > 1 else names)
 
 
 def check_bounds(trained: Trained) -> BoundsCheck | None:
-    """Hold a trained model against the censored samples; None if there are none.
+    """Hold a trained model against the censored samples that it was not trained on; None if there are no censored ones.
 
     Raises:
         TrainingDataError: the recipe can take none of their spectra.
     """
-    joined = trained.joined
+    joined, trained_on = trained.joined, set(trained.bounds_trained_on)
     if not joined.bounded:
         return None
-    rows = prepare(replicate_rows(joined.bounded, trained.settings.replicates), trained.recipe)
+    held_back = [spectrum for spectrum in joined.bounded if spectrum.sample_id not in trained_on]
+    if not held_back:
+        return count((), (), len(trained_on))
+    rows = prepare(replicate_rows(held_back, trained.settings.replicates), trained.recipe)
     values = [float(v) for v in inverse(trained.answer(rows.features), trained.transform)]
     bounds = [joined.bounds[name] for name in rows.samples]
     critical = trained.detection.critical if trained.detection else None
     kept = [keeps(v, b, trained.calibrated_range, critical) for v, b in zip(values, bounds, strict=True)]
-    return count(bounds, kept)
+    return count(bounds, kept, len(trained_on))
 
 
 def check_estimates(
-    estimates: Sequence[Estimate], bounds: Mapping[str, Assay], calibrated: tuple[float, float]
+    estimates: Sequence[Estimate],
+    bounds: Mapping[str, Assay],
+    calibrated: tuple[float, float],
+    trained_on: Container[str] = (),
 ) -> BoundsCheck:
-    """Hold a device's estimates of censored samples against their bounds."""
+    """Hold a device's estimates of censored samples against their bounds, but for those named in `trained_on`."""
+    known = {e.sample_id for e in estimates if e.sample_id in trained_on}
+    estimates = [e for e in estimates if e.sample_id not in known]
     kept = [
         e.bound in ("<", "< LOD") or keeps(e.value, bounds[e.sample_id], calibrated)
         if bounds[e.sample_id].censored == "<"
         else e.bound == ">" or keeps(e.value, bounds[e.sample_id], calibrated)
         for e in estimates
     ]
-    return count([bounds[e.sample_id] for e in estimates], kept)
+    return count([bounds[e.sample_id] for e in estimates], kept, len(known))

@@ -164,6 +164,7 @@ def _record(trained: Trained) -> dict[str, Any]:
             "without_assay": len(joined.without_assay),
             "without_spectra": len(joined.without_spectra),
             "censored": list(joined.censored),
+            "bounds_sha256": joined.sha256_of_bounds(trained.bounds_trained_on) if trained.bounds_trained_on else None,
             "excluded": list(joined.excluded),
         },
         "metrics": {name: metrics.to_dict() for name, metrics in trained.metrics.items()},
@@ -178,7 +179,11 @@ def _record(trained: Trained) -> dict[str, Any]:
         "domain": pack_domain(trained.domain)[0],
         "detection": asdict(trained.detection) if trained.detection else None,
         "replicate_scatter": asdict(trained.replicates) if trained.replicates else None,
-        "split": {"training": list(trained.training), "validation": list(trained.validation)},
+        "split": {
+            "training": list(trained.training),
+            "training_bounds": list(trained.bounds_trained_on),
+            "validation": list(trained.validation),
+        },
     }
 
 

@@ -20,7 +20,7 @@ from ...edge.trust import DomainStats, interval, judge
 from ...edge.views import Views
 from ..bounds import check_bounds
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
-from ..evaluate import Evaluation
+from ..evaluate import Evaluation, trained_on
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..ladder import LIMIT, Ladder
 from ..metrics import measure
@@ -110,7 +110,7 @@ def training_contents(
             f"Limits: {trained.domain.method}.",
         ),
         importance=importance_part(answer, parts["training"], joined, recipe, transform, progress),
-        **assay_parts(assays, joined.notes(), progress),  # type: ignore[arg-type]
+        **assay_parts(assays, joined.notes(trained_on=trained.bounds_trained_on), progress),  # type: ignore[arg-type]
     )
 
 
@@ -145,7 +145,9 @@ def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
     joined, settings = trained.joined, trained.settings
     taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
     if trained.validation:
-        samples = f"{len(trained.training)} for training, {len(trained.validation)} for validation"
+        bounds = len(trained.bounds_trained_on)
+        joined_in = f" and {bounds} known as a bound only" if bounds else ""
+        samples = f"{len(trained.training)}{joined_in} for training, {len(trained.validation)} for validation"
     else:
         samples = f"{len(trained.training)}, all of them trained on; judged by cross-validation"
     recipe = first_recipe(trained.recipe)
@@ -271,7 +273,7 @@ def evaluation_contents(
     rows = replicate_rows(joined.spectra, replicates)
     answers = estimator.estimate(rows)
     pairs = [(row, a) for row, a in zip(rows, answers, strict=True) if isinstance(a, Estimate)]
-    known = set(bundle.provenance.get("training_samples", ()))
+    known = trained_on(bundle)
     named: dict[str, list[tuple[Spectrum, Estimate]]] = {}
     for row, estimate in pairs:
         name = "seen in training" if row.sample_id in known else "new to the model"
