@@ -72,11 +72,14 @@ class VirtualInstrument:
         self._loop = loop
         self._next_target = 0
         self._held: _Held | None = None
+        self._to_push: deque[tuple[Kind, Take]] = deque()
         self.power_cycle(0.0, boot)
 
     def power_cycle(self, now_s: float, boot: int | None = None) -> None:
         """Switch off and on: everything is forgotten except what is in front of the probe."""
-        if self._held is not None and not self._held.acknowledged and self._held.kind == Kind.TARGET:
+        held = self._held.kind if self._held is not None and not self._held.acknowledged else None
+        # Its references may be on their way still, and it behind them.
+        if Kind.TARGET in (held, *(kind for kind, _ in self._to_push)):
             self._next_target -= 1
         self._identification = replace(
             self._repertoire.identification, boot=random.randrange(1, U32) if boot is None else boot
@@ -90,7 +93,7 @@ class VirtualInstrument:
         self._ready_s = 0.0
         self._held = None
         self._pushed: dict[Kind, Take] = {}
-        self._to_push: deque[tuple[Kind, Take]] = deque()
+        self._to_push.clear()
         self._identified = False
         self._press_s: float | None = None
         self._remind_s: float | None = None
@@ -104,6 +107,11 @@ class VirtualInstrument:
     def held_frames(self) -> int:
         """Frames of the measurement last made."""
         return len(self._held.messages) if self._held else 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something measured is not known to have arrived."""
+        return bool(self._to_push) or (self._held is not None and not self._held.acknowledged)
 
     def cable_pulled(self) -> None:
         """What was on its way out is gone; what was measured is not."""
@@ -140,7 +148,7 @@ class VirtualInstrument:
 
     def press_button(self, now_s: float) -> bool:
         """Measure the next target unasked. False if a measurement is not acknowledged yet, or none is left."""
-        if self._to_push or (self._held is not None and not self._held.acknowledged):
+        if self.waiting:
             return False
         take = self._target()
         if take is None:
@@ -163,8 +171,8 @@ class VirtualInstrument:
     def _press_by_itself(self, now_s: float) -> None:
         if self._press_s is not None and now_s >= self._press_s:
             self._press_s = None
-            waiting = bool(self._to_push) or (self._held is not None and not self._held.acknowledged)
             # A press while the host is away is in vain; the next one comes all the same.
+            waiting = self.waiting
             if (self.press_button(now_s) or waiting) and self._button_s:
                 self._press_s = now_s + self._button_s
 
@@ -185,7 +193,8 @@ class VirtualInstrument:
             self._acknowledge(message, now_s)
         elif isinstance(message, GetStatus):
             self._reply(self._status(now_s), now_s)
-            if self._button_s is not None and self._target() is None:
+            # Not as long as the last one may not have arrived: the host would leave without it.
+            if self._button_s is not None and self._target() is None and not self.waiting:
                 self._reply(Fault(FaultCode.NOTHING_LEFT, 0, "all spectra have been played"), now_s)
 
     def _acquire(self, message: Acquire, sequence: int, now_s: float) -> None:

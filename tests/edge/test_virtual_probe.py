@@ -16,7 +16,7 @@ from stibium.edge.errors import PortError, RecordingError, UnsuitableSpectrumErr
 from stibium.edge.probe.ends import PtyEnd, TcpEnd
 from stibium.edge.probe.faults import Faults, FaultyLine, HangUp, Pause, parse_faults
 from stibium.edge.probe.instrument import REMIND_S, VirtualInstrument
-from stibium.edge.probe.repertoire import Repertoire, from_recording, from_spectra
+from stibium.edge.probe.repertoire import Repertoire, Take, from_recording, from_spectra
 from stibium.edge.probe.replay import VerbatimReplay
 from stibium.edge.probe.serve import VirtualProbe
 from stibium.edge.protocols.framed import Damaged, Decoder, Frame, encode
@@ -174,6 +174,35 @@ def test_the_button_waits_for_the_acknowledgement_and_reminds() -> None:
     (end,) = [f.message for f in bench.ask(Acknowledge(3))]
     assert isinstance(end, Fault)
     assert end.code == FaultCode.NOTHING_LEFT
+    assert [type(f.message) for f in bench.ask(GetStatus())] == [Status, Fault]
+
+
+def test_a_power_cut_before_a_target_s_references_have_arrived_keeps_the_target() -> None:
+    soils = from_spectra(SMALL)
+    dark, white = Take(soils.targets[0].values * 0, Unit.RAW_DN), Take(soils.targets[0].values, Unit.RAW_DN)
+    bench = Bench(
+        replace(soils, targets=[replace(take, dark=dark, white=white) for take in soils.targets]), button_s=1.0
+    )
+    bench.ask(Identify())
+    (first,) = spectra_in(bench.hear(1.1))
+    assert first.head.kind == Kind.DARK
+    bench.instrument.power_cycle(bench.now_s)
+    bench.ask(Identify())
+    kinds = []
+    for number in (1, 2, 3):
+        (found,) = spectra_in(bench.hear(1.1) if number == 1 else bench.ask(Acknowledge(number - 1)))
+        kinds.append((found.head.kind, found.head.label))
+    assert kinds[-1] == (Kind.TARGET, "S0")
+
+
+def test_nothing_is_left_only_when_the_last_has_arrived() -> None:
+    bench = Bench(from_spectra(SMALL[:1]), button_s=1.0)
+    bench.ask(Identify())
+    bench.hear(1.1)  # The line carries none of this.
+    assert [type(f.message) for f in bench.ask(GetStatus())] == [Status]
+    heads = [f.message for f in bench.hear(REMIND_S) if isinstance(f.message, SpectrumHead)]
+    assert [head.measurement for head in heads] == [1]
+    bench.ask(Acknowledge(1))
     assert [type(f.message) for f in bench.ask(GetStatus())] == [Status, Fault]
 
 
