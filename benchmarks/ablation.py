@@ -25,6 +25,7 @@ from stibium.train.kept_fits import KeptFits
 from stibium.train.validation import Validation
 
 AS_IT_IS = "as it is"
+WITH_MOBILENET = "MobileNetV2 learns the rest"
 CONFIG = Config()
 
 
@@ -50,7 +51,7 @@ CHANGES: dict[str, Callable[[], DefaultModel]] = {
     "stack bound to its prior": changed("stack bound to its prior", ridge=1e4),
     "target as it is": changed("target as it is", transforms=("none",)),
     "target's logarithm only": changed("target's logarithm only", transforms=("log10",)),
-    "MobileNetV2 learns the rest": lambda: WithMobileNet(name="MobileNetV2 learns the rest"),
+    WITH_MOBILENET: lambda: WithMobileNet(name=WITH_MOBILENET),
 }
 SMALL = tuple(name for name in LIMESODA if name != "SSP.460")
 
@@ -81,8 +82,9 @@ def main(sets: str, changes: str, splits: int, first_seed: int, keep: str | None
             found[label] = run(label, data, [CHANGES[name]() for name in names], seeds, False, kept)
     if not found:
         sys.exit(1)
-    print(f"R2 on the third left out of {len(found)} sets and targets ({', '.join(found)}),")
-    print(f"random_state {seeds[0]} to {seeds[-1]}; difference from the model as it is, mean over sets and targets")
+    states = f"{seeds[0]} to {seeds[-1]}" if splits > 1 else f"{seeds[0]}"
+    print(f"R2 on the third left out, random_state {states}: mean over {len(found)} sets and targets")
+    print(f"({', '.join(found)})")
     print(f"\n{'change':<32}{'R2':>7}{'difference':>12}{'std. error':>12}{'better on':>12}")
     base = r2(found, AS_IT_IS)
     for name in names:
@@ -95,11 +97,11 @@ def main(sets: str, changes: str, splits: int, first_seed: int, keep: str | None
         better = f"{int(np.sum(gains > 0))} of {gains.size}"
         print(f"{name:<32}{values.mean():7.3f}{gains.mean():+12.3f}{error:12.3f}{better:>12}")
     shares = [
-        float(fold.chosen.rsplit(" ", 1)[1])
+        float(words.rsplit(" ", 1)[1])
         for validation in found.values()
-        for score in validation.scores
-        if score.method == "MobileNetV2 learns the rest"
-        for fold in score.folds
+        if WITH_MOBILENET in names
+        for choices in validation[WITH_MOBILENET].chosen
+        for words in choices
     ]
     if shares:
         print(f"\nThe inner folds gave the MobileNetV2 a share of {np.mean(shares):.2f} on average (0 to 1).")
