@@ -43,7 +43,7 @@ CHANGES: dict[str, Callable[[], DefaultModel]] = {
     "first derivative of SNV only": changed("first derivative of SNV only", **one_view(1)),
     "smoothed SNV only": changed("smoothed SNV only", **one_view(2)),
     "second derivative only": changed("second derivative only", **one_view(5)),
-    "best setting, no mean of three": changed("best setting, no mean of three", averaged=1),
+    "best setting for mean of three": changed("best setting for mean of three", averaged=1),
     "scores as they are only": changed("scores as they are only", powers=(0.0,)),
     "prior all support vectors": changed("prior all support vectors", linear_share=0.0),
     "prior all PLSR": changed("prior all PLSR", linear_share=1.0),

@@ -123,3 +123,15 @@ def test_a_file_of_something_else_is_not_taken_for_kept_fits(tmp_path: Path) -> 
     assert done.returncode == 1
     assert "line 1 is no kept fit; name another file" in done.stderr
     assert keep.read_text() == "sample,Sb_ppm\n"
+
+
+def test_every_change_of_the_ablation_can_be_named_and_made() -> None:
+    ablation = PROGRAM.with_name("ablation.py")
+    done = subprocess.run(
+        [sys.executable, str(ablation), "--sets", "Nowhere"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    # All changes are known by then.
+    assert "no set Nowhere" in done.stderr
+    made = "import ablation; [make() for make in ablation.CHANGES.values()]"
+    subprocess.run([sys.executable, "-c", made], cwd=ablation.parent, check=True)
