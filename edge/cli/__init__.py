@@ -7,6 +7,7 @@ name that is not the device's own, and for `--help`.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -95,7 +96,11 @@ def main() -> NoReturn:
 
 def _os_error_line(error: OSError) -> str:
     what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
+    if error.filename:
+        return f"{error.filename}: {what}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return f"the output cannot be written: {what}; free space, or send the output elsewhere"
+    return what
 
 
 def _stop(line: str, code: int) -> NoReturn:

@@ -67,6 +67,8 @@ class SerialPort:
 
         self.name = name
         self._tap = tap
+        if not name.strip():
+            raise PortError("no port: its name is empty; give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT")
         if name.startswith(("socket://", "rfc2217://")) and not _PORT_NUMBER.search(name):
             raise PortError(f"{name}: a port number is missing; write {name.split('://')[0]}://HOST:PORT")
         # pyserial's RFC 2217 client knows no time-out for writing and refuses one.

@@ -202,7 +202,6 @@ def test_a_port_without_permission(pty: tuple[int, str]) -> None:
         ("nonsense://x", "not a port"),
         ("socket://host", "a port number is missing; write socket://HOST:PORT"),
         ("rfc2217://host/", "a port number is missing"),
-        ("", "no such port"),
     ],
 )
 def test_what_is_no_port_is_refused_in_one_line(name: str, says: str) -> None:
@@ -211,3 +210,9 @@ def test_what_is_no_port_is_refused_in_one_line(name: str, says: str) -> None:
     assert str(caught.value).startswith(f"{name}: ")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_name_is_no_port_that_could_be_waited_for() -> None:
+    with pytest.raises(PortError, match="^no port: its name is empty; give /dev/") as caught:
+        SerialPort("")
+    assert not isinstance(caught.value, NoSuchPortError)
