@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .validation import ClassError, Spread, Validation
+from .validation import Spread, Validation
 
 ROWS = (
     ("R2", "r2", 3),
@@ -27,10 +27,14 @@ def validation_table(validation: Validation) -> str:
     for label, key in (("RMSE", "rmse"), ("bias", "bias")):
         for i, of_class in enumerate(scores[0].by_class):
             cells = [_cell(getattr(score.by_class[i], key), 0) for score in scores]
-            table.append([f"{label} {_range(of_class)} (n {of_class.n})", *cells])
+            table.append([f"{label} {of_class.words()} (n {of_class.n})", *cells])
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     unit = f" ({validation.unit})" if validation.unit else ""
-    lines = [f"{validation.name}{unit}, {len(validation.measured)} rows: {validation.folds}", ""]
+    rows = f"{len(validation.measured)} rows"
+    tested = sum(of_class.n for of_class in scores[0].by_class)
+    if tested < len(validation.measured):
+        rows += f", {tested} of them predicted"
+    lines = [f"{validation.name}{unit}, {rows}: {validation.folds}", ""]
     for row in table:
         cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
@@ -49,12 +53,6 @@ def comparison_table(validation: Validation) -> str:
         cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
     return "\n".join(lines)
-
-
-def _range(of_class: ClassError) -> str:
-    if of_class.low is None:
-        return "all" if of_class.high is None else f"below {of_class.high:.4g}"
-    return f"from {of_class.low:.4g}" + ("" if of_class.high is None else f" to {of_class.high:.4g}")
 
 
 def _cell(spread: Spread, digits: int) -> str:

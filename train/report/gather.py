@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,7 +92,7 @@ def training_contents(
         kind="training",
         element=joined.element,
         unit=joined.unit,
-        transform=transform,
+        transform=axes_for(transform, joined.target.values()),
         simulated=joined.simulated,
         facts=_facts(trained, assays),
         metrics=tuple(
@@ -117,6 +117,22 @@ def training_contents(
 def first_recipe(recipe: Recipe | Views) -> Recipe:
     """Give what a report draws step by step: of several views, the first."""
     return recipe.recipes[0] if isinstance(recipe, Views) else recipe
+
+
+def preprocessing_in_words(recipe: Recipe | Views) -> str:
+    """Name a recipe, or say how many views there are."""
+    if isinstance(recipe, Views):
+        return f"{len(recipe.recipes)} views; the first is drawn below"
+    return recipe.name or "a recipe of its own"
+
+
+def axes_for(transform: Transform, measured: Iterable[float]) -> Transform:
+    """Space axes of grade as the model learned it, or by logarithms where it is as it is and goes over decades.
+
+    Grades of which the highest is more than ten times the middle one lie on each other on plain axes.
+    """
+    y = np.fromiter(measured, dtype=np.float64)
+    return "log10" if transform == "none" and y.min() > 0 and y.max() > 10 * np.median(y) else transform
 
 
 def ours_in(trained: Trained) -> str:
@@ -148,10 +164,6 @@ def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
         samples = f"{len(trained.training)} for training, {len(trained.validation)} for validation"
     else:
         samples = f"{len(trained.training)}, all of them trained on; judged by cross-validation"
-    recipe = first_recipe(trained.recipe)
-    views = (
-        f"{len(trained.recipe.recipes)} views; the first is drawn below" if isinstance(trained.recipe, Views) else ""
-    )
     chosen = str(trained.record.get("chosen", ""))
     checked = check_bounds(trained)
     return (
@@ -159,7 +171,7 @@ def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
         ("samples", samples),
         ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
         ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
-        ("preprocessing", views or recipe.name or "a recipe of its own"),
+        ("preprocessing", preprocessing_in_words(trained.recipe)),
         ("target answered as", trained.transform if trained.transform != "none" else "it is"),
         ("model", f"{trained.model.method}, {trained.model.parameters} parameters"),
         *([("made of", chosen)] if chosen else []),
@@ -320,7 +332,7 @@ def evaluation_contents(
             f"{evaluation.outside}: outside the calibration or its range, < LOD, scattered points",
         ),
         ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
-        ("preprocessing", bundle.recipe.name or "a recipe of its own"),
+        ("preprocessing", preprocessing_in_words(bundle.recipe)),
         ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
         (
             "calibrated range",
@@ -333,7 +345,7 @@ def evaluation_contents(
         kind="evaluation",
         element=bundle.element,
         unit=bundle.unit,
-        transform=bundle.transform,
+        transform=axes_for(bundle.transform, joined.target.values()),
         simulated=evaluation.simulated,
         facts=facts,
         metrics=tuple(columns),

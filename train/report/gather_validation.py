@@ -14,7 +14,7 @@ from ..validation import MethodScore, Validation
 from .compare import compare_methods, cross_validated_set
 from .contents import MetricsColumn, Predictions, ReportContents
 from .figures import written_unit
-from .gather import Progress, assay_parts, spoken
+from .gather import Progress, assay_parts, axes_for, spoken
 
 
 def validation_contents(
@@ -44,7 +44,7 @@ def validation_contents(
         kind="validation",
         element=validation.name,
         unit=validation.unit,
-        transform="none" if min(validation.measured) <= 0 or not skewed(validation) else "log10",
+        transform=axes_for("none", validation.measured),
         simulated=joined.simulated,
         facts=(
             ("element", f"{validation.name} in {written_unit(validation.unit)}"),
@@ -67,9 +67,3 @@ def over_repeats(validation: Validation, score: MethodScore) -> Metrics:
     tested = np.isfinite(said)
     measured = np.broadcast_to(np.asarray(validation.measured), said.shape)
     return replace(measure(said[tested], measured[tested]), n=int(tested.any(axis=0).sum()))
-
-
-def skewed(validation: Validation) -> bool:
-    """Say whether grades are read better on a logarithmic axis: the highest is far above the middle."""
-    measured = np.asarray(validation.measured)
-    return bool(measured.max() > 10 * np.median(measured))
