@@ -20,6 +20,7 @@ from ..edge.sources.files import iter_spectra
 from ..edge.views import Views
 from .assays import Assay, Assays
 from .errors import TrainingDataError
+from .methods import FIRST_NM, LAST_NM
 
 Floats = NDArray[np.float64]
 Replicates = Literal["average", "each"]
@@ -39,6 +40,7 @@ class Joined:
         censored: samples left out because the laboratory gave only a bound.
         bounds: these bounds, sample -> such as <0.02; a model is held against them, never trained on them as numbers.
         bounded: spectra of these samples.
+        narrowing: what a few spectra of less range than the others cost all, in words; "" if nothing.
         excluded: samples left out for a value above `exclude_above`.
         sha256: of all the spectra used and their values, so that a run can say what it was trained on.
     """
@@ -55,28 +57,35 @@ class Joined:
     sha256: str
     bounds: dict[str, Assay] = field(default_factory=dict)
     bounded: tuple[Spectrum, ...] = ()
+    narrowing: str = ""
 
     @property
     def simulated(self) -> bool:
         """True if any of the spectra is simulated."""
         return any(spectrum.simulated for spectrum in self.spectra)
 
-    def notes(self, shown: int = 5) -> list[str]:
-        """Say in lines what was left out: how many, and the first `shown` names."""
+    def notes(self, shown: int | None = 5) -> list[str]:
+        """Say in lines what was left out: how many, and the first `shown` names, or all of them."""
         lines = [f"refused {r.source}: {r.reason}" for r in self.refused[:shown]]
-        if len(self.refused) > shown:
+        if shown is not None and len(self.refused) > shown:
             lines.append(f"refused {len(self.refused) - shown} more")
+        if self.narrowing:
+            lines.append(self.narrowing)
         for names, what in (
-            (self.without_assay, "with spectra have no assay"),
-            (self.without_spectra, "with an assay have no usable spectrum"),
+            (self.without_assay, f"with spectra {_have(self.without_assay)} no assay"),
+            (self.without_spectra, f"with an assay {_have(self.without_spectra)} no usable spectrum"),
             (self.censored, f"not trained on: {self.element} is censored, only a bound is known"),
             (self.excluded, f"left out: {self.element} above the given limit"),
         ):
             if names:
-                more = ", ..." if len(names) > shown else ""
+                more = ", ..." if shown is not None and len(names) > shown else ""
                 plural = "sample" if len(names) == 1 else "samples"
                 lines.append(f"{len(names)} {plural} {what}: {', '.join(names[:shown])}{more}")
         return lines
+
+
+def _have(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
 
 
 def join(
@@ -90,7 +99,8 @@ def join(
     Args:
         items: spectra, and refusals of what could not be read.
         assays: of one element.
-        range_nm: wavelengths the recipe needs; None takes every spectrum with the range it has.
+        range_nm: wavelengths the recipe needs; None takes every spectrum with the range it has, and looks at no band
+            that no model uses.
         exclude_above: leave out samples with more than this; Carvalho et al. 2024 left out soils above 1000 ppm Sb.
 
     Raises:
@@ -113,7 +123,7 @@ def join(
             without_assay[item.sample_id] = None
             continue
         try:
-            require_reflectance(item, range_nm or item.range_nm)
+            require_reflectance(item, range_nm or used_range(item))
         except UnsuitableSpectrumError as error:
             refused.append(Refusal(item.source, str(error), item.sample_id))
             continue
@@ -139,10 +149,35 @@ def join(
         sha256=_sha256(kept, plain),
         bounds={name: assay for name, assay in censored.items() if name in seen},
         bounded=tuple(bounded),
+        narrowing=_narrowing(kept) if range_nm is None else "",
     )
     if not kept:
         raise TrainingDataError(_why_nothing(joined, assays, exclude_above))
     return joined
+
+
+def used_range(spectrum: Spectrum) -> tuple[float, float]:
+    """Give the first and last wavelength of a spectrum that a model may use; all of one that lies beyond them."""
+    first_nm, last_nm = max(spectrum.range_nm[0], FIRST_NM), min(spectrum.range_nm[1], LAST_NM)
+    return (first_nm, last_nm) if first_nm < last_nm else spectrum.range_nm
+
+
+def _narrowing(spectra: Sequence[Spectrum]) -> str:
+    """Say what spectra of less range than most have cost the others: a model stands on what all of them cover."""
+    ranges = [used_range(spectrum) for spectrum in spectra]
+    if len(set(ranges)) < 2:
+        return ""
+    first_nm, last_nm = max(first for first, _ in ranges), min(last for _, last in ranges)
+    usual = max(set(ranges), key=lambda r: (ranges.count(r), r[1] - r[0]))
+    less = [s for s, r in zip(spectra, ranges, strict=True) if r[0] > usual[0] + 1 or r[1] < usual[1] - 1]
+    if not less:
+        return ""
+    cover = "spectrum covers" if len(less) == 1 else "spectra cover"
+    return (
+        f"{len(less)} {cover} less than {usual[0]:g}-{usual[1]:g} nm, the first: {less[0].source} "
+        f"({less[0].range_nm[0]:g}-{less[0].range_nm[1]:g} nm); only {first_nm:g}-{last_nm:g} nm are used of all: "
+        "leave out what is shorter to use the rest"
+    )
 
 
 def load(
@@ -244,12 +279,18 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
         TrainingDataError: the recipe can take none of them.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
-    for i, row in enumerate(rows):
-        groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
-    done: dict[int, Preprocessed] = {}
+    reflectance: dict[int, Floats] = {}
     refused: list[Refusal] = []
+    for i, row in enumerate(rows):
+        try:
+            reflectance[i] = require_reflectance(row, recipe.range_nm)
+        except UnsuitableSpectrumError as error:
+            refused.append(Refusal(row.source, str(error), row.sample_id))
+        else:
+            groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
+    done: dict[int, Preprocessed] = {}
     for members in groups.values():
-        values = np.stack([require_reflectance(rows[i], recipe.range_nm) for i in members])
+        values = np.stack([reflectance[i] for i in members])
         try:
             done |= _preprocessed(rows, members, values, recipe)
         except PreprocessError:

@@ -110,7 +110,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
         transformed=measure(forward(predicted, bundle.transform), forward(measured, bundle.transform))
         if has_transform
         else None,
-        bounds=check_estimates([a for a in bounded if isinstance(a, Estimate)], joined.bounds, bundle.calibrated_range),
+        bounds=check_estimates(bounded, joined.bounds, bundle.calibrated_range),
     )
 
 

@@ -62,7 +62,8 @@ def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils
     assert record["metrics"]["training"]["rmse"] < record["metrics"]["cross-validation"]["rmse"]
     assert {path.name for path in folder.iterdir()} == {"run.json", "model.npz", "arrays.npz", "report.html"}
     assert "Censored samples: " in said
-    assert sum(v for k, v in record["bounds"].items() if not k.endswith("kept")) == len(record["data"]["censored"])
+    assert record["bounds"]["below"] + record["bounds"]["above"] == len(record["data"]["censored"])
+    assert (record["bounds"]["unusable"], record["bounds"]["why"]) == (0, "")
 
 
 def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:

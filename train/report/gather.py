@@ -110,7 +110,7 @@ def training_contents(
             f"Limits: {trained.domain.method}.",
         ),
         importance=importance_part(answer, parts["training"], joined, recipe, transform, progress),
-        **assay_parts(assays, joined.notes(), progress),  # type: ignore[arg-type]
+        **assay_parts(assays, joined.notes(None), progress),  # type: ignore[arg-type]
     )
 
 
@@ -290,7 +290,7 @@ def evaluation_contents(
         named.setdefault(name, []).append((row, estimate))
     sets = tuple(_evaluated_set(name, named[name], joined.target) for name in sorted(named, reverse=True))
     prepared = prepare([row for row, _ in pairs], bundle.recipe)
-    notes = joined.notes()
+    notes = joined.notes(None)
     if evaluation.trained_on:
         notes.append(
             f"{evaluation.trained_on} of the samples have names the model was trained on: the figures of all flatter"

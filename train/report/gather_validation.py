@@ -57,7 +57,7 @@ def validation_contents(
         metrics=tuple(columns),
         predictions=Predictions(tuple(sets)),
         baselines=compare_methods(validation, best),
-        **assay_parts(assays, joined.notes(), progress),  # type: ignore[arg-type]
+        **assay_parts(assays, joined.notes(None), progress),  # type: ignore[arg-type]
     )
 
 
