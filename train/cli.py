@@ -50,6 +50,17 @@ def replicates_option(command: F) -> F:
     )(command)
 
 
+def cell_option(command: F) -> F:
+    """`--group-cell`: samples near each other stay together."""
+    return click.option(
+        "--group-cell",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="METRES",
+        help="Square cells of the ground, from the assays' columns latitude and longitude, or easting and northing: "
+        "a cell is never on both sides.",
+    )(command)
+
+
 def exclude_option(command: F) -> F:
     """`--exclude-above`: the paper's rule for outliers."""
     return click.option(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import data_options, exclude_option, replicates_option, require_training_side, say
+from .cli import cell_option, data_options, exclude_option, replicates_option, require_training_side, say
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from .dataset import Joined
     from .fit import Epoch
     from .kept_fits import KeptFits
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from .training import Trained
     from .validation import Progress
 
-OF_DEFAULT = ("folds", "repeats", "group_by")
+OF_DEFAULT = ("folds", "repeats", "group_by", "group_cell")
 OF_PUBLISHED = ("recipe", "transform", "epochs", "patience", "batch_size", "learning_rate")
 FAST_EPOCHS, FAST_PATIENCE = 60, 15
 
@@ -41,6 +43,7 @@ FAST_EPOCHS, FAST_PATIENCE = 60, 15
 @click.option(
     "--group-by", metavar="COLUMN", help="default: column of the assays, such as site, whose groups folds never part."
 )
+@cell_option
 @click.option(
     "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="default: of the cross-validation."
 )
@@ -91,6 +94,7 @@ def train(
     replicates: str,
     exclude_above: float | None,
     group_by: str | None,
+    group_cell: float | None,
     folds: int,
     repeats: int,
     no_baselines: bool,
@@ -111,13 +115,15 @@ def train(
     good it is, beside tuned PLSR, SVR and random forest, and gives its answers their intervals. Censored samples
     (<0.02, >4000) are not trained on: the model is held against what they say. Interrupted, the same command goes on
     where it stopped. The same data and seed give the same model. RUN/report.html shows how it went: one file, to be
-    opened in any browser.
+    opened in any browser. Exits with 1 if any spectrum was refused; the model is made of the others.
     """
     require_training_side()
     from .assay_table import read_assay_table
     from .bounds import check_bounds
+    from .cli_validate import groups_of
     from .dataset import load
     from .evaluate import metrics_table
+    from .metrics import no_better_than_the_mean
     from .run import FITS, check_run_folder, save_run
 
     _refuse_the_others_options(ctx, method)
@@ -128,14 +134,19 @@ def train(
     joined = load(spectra, table.assays(element), range_nm, exclude_above)
     say(joined.notes())
     kind = "SIMULATED spectra" if joined.simulated else "spectra"
-    say([f"{len(joined.spectra)} {kind} of {len(joined.target)} samples with {joined.element}"])
+    if len(joined.spectra) == 1:
+        kind = kind.removesuffix("a") + "um"
+    samples = f"{len(joined.target)} sample{'' if len(joined.target) == 1 else 's'}"
+    say([f"{len(joined.spectra)} {kind} of {samples} with {joined.element}"])
 
     from .kept_fits import KeptFits
 
     kept = KeptFits(Path(out) / FITS)
     if method == "default":
+        groups = groups_of(assays, group_by, group_cell)
+        grouped = f"cell of {group_cell:g} m" if group_cell is not None else group_by or ""
         trained = _train_default(
-            joined, assays, kept, replicates, exclude_above, group_by, folds, repeats, not no_baselines, fast, seed
+            joined, kept, groups, grouped, replicates, exclude_above, folds, repeats, not no_baselines, fast, seed
         )
     else:
         from ..edge.preprocess import RECIPES
@@ -168,6 +179,9 @@ def train(
         from .validation_table import comparison_table
 
         click.echo("\n" + comparison_table(trained.comparison))
+    useless = no_better_than_the_mean(trained.metrics)
+    if useless:
+        click.echo("\n" + useless)
     checked = check_bounds(trained)
     if checked is not None:
         click.echo("\n" + checked.line())
@@ -178,6 +192,7 @@ def train(
 
         say([f"report: {write_training_report(out, trained, assays, _ladder(out))}"])
     click.echo(f"\nNext: stibium export {out} --out {joined.element.lower()}.tflite")
+    ctx.exit(1 if joined.refused or trained.refused else 0)
 
 
 def _refuse_the_others_options(ctx: click.Context, method: str) -> None:
@@ -198,31 +213,29 @@ def _range_of(recipe: str) -> tuple[float, float]:
 
 def _train_default(
     joined: Joined,
-    assays: str,
     kept: KeptFits,
+    groups: dict[str, Hashable] | None,
+    grouped: str,
     replicates: str,
     exclude_above: float | None,
-    group_by: str | None,
     folds: int,
     repeats: int,
     baselines: bool,
     fast: bool,
     seed: int,
 ) -> Trained:
-    from .cli_validate import read_groups
     from .default_training import DefaultSettings, compare, train_default
 
     settings = DefaultSettings(
         replicates=replicates,  # type: ignore[arg-type]
         folds=folds,
         repeats=1 if fast else repeats,
-        group_by=group_by or "",
+        group_by=grouped,
         baselines=baselines,
         fast=fast,
         seed=seed,
         exclude_above=exclude_above,
     )
-    groups = read_groups(assays, group_by) if group_by else None
     shown = FitProgress(joined.element)
     try:
         comparison = compare(joined, settings, groups, kept, shown)

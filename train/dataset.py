@@ -301,7 +301,9 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
                 except PreprocessError as error:
                     refused.append(Refusal(rows[i].source, str(error), rows[i].sample_id))
     if not done:
-        raise TrainingDataError(f"the recipe can take none of the spectra, the first: {refused[0].reason}")
+        raise TrainingDataError(
+            f"the recipe can take none of the spectra, the first: {refused[0].source}: {refused[0].reason}"
+        )
     kept = sorted(done)
     return Prepared(
         rows=tuple(rows[i] for i in kept),

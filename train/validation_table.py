@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from typing import TextIO
+
 from .validation import Spread, Validation
 
 ROWS = (
@@ -39,6 +42,34 @@ def validation_table(validation: Validation) -> str:
         cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
     return "\n".join(lines)
+
+
+def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool = True) -> None:
+    """Write a figure a line: over all grades, and RMSE and bias by class of grade.
+
+    Args:
+        validation: of one element; `header` is for the first of several.
+        simulated: whether any of its spectra is.
+        out: where to.
+        header: whether the columns' names come first.
+    """
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow(
+            ("element", "unit", "folds", "method", "low", "high", "n", "figure", "mean", "sd", "repeats", "simulated")
+        )
+    head = (validation.name, validation.unit, validation.folds)
+    for score in validation.scores:
+        tested = sum(of_class.n for of_class in score.by_class)
+        lines: list[tuple[float | None, float | None, int, str, Spread]] = [
+            (None, None, tested, key, score.metrics[key]) for _, key, _ in ROWS
+        ]
+        for c in score.by_class:
+            lines += [(c.low, c.high, c.n, "rmse", c.rmse), (c.low, c.high, c.n, "bias", c.bias)]
+        for low, high, n, figure, spread in lines:
+            writer.writerow(
+                (*head, score.method, low, high, n, figure, spread.mean, spread.sd, len(spread.values), simulated)
+            )
 
 
 def comparison_table(validation: Validation) -> str:

@@ -106,7 +106,7 @@ def test_a_row_that_the_recipe_does_not_reach_is_refused_alone() -> None:
     prepared = prepare([soil("A"), cut(soil("B"), 1049), soil("C")], RECIPE)
     assert prepared.samples == ["A", "C"]
     assert [r.reason for r in prepared.refused] == ["covers 350-1049 nm; the model needs 400-2400 nm"]
-    with pytest.raises(TrainingDataError, match="can take none of the spectra, the first: covers 350-1049 nm"):
+    with pytest.raises(TrainingDataError, match="can take none of the spectra, the first: B_1: covers 350-1049 nm"):
         prepare([cut(soil("B"), 1049)], RECIPE)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,69 @@ def test_what_cannot_be_done_is_one_line(
     assert "Traceback" not in done.stderr
     if code == 1:
         assert done.stderr.splitlines()[-1].startswith("stibium: ")
+
+
+def table_of(survey: tuple[str, ...], path: Path, change: Callable[[dict[str, str], int], dict[str, str]]) -> str:
+    """Write the survey's assays again, each row as `change` has it."""
+    with open(survey[3], newline="") as file:
+        rows = [change(row, i) for i, row in enumerate(csv.DictReader(file))]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(path)
+
+
+def test_an_element_that_tells_nothing_does_not_stop_the_others(survey: tuple[str, ...], tmp_path: Path) -> None:
+    assays = table_of(survey, tmp_path / "a.csv", lambda row, i: row | {"Sb_ppm": "<0.02", "Pb_ppm": "7"})
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--folds", "2", "--format", "csv")
+    done = stibium("validate", *survey[:2], "--assays", assays, *options)
+    assert done.returncode == 1
+    assert f"refused Sb: {assays}: every value of Sb is censored" in done.stderr
+    assert "refused Pb: all 40 values of Pb are 7 ppm; there is nothing to learn" in done.stderr
+    assert "Traceback" not in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(dict.fromkeys(row["element"] for row in rows)) == ["As", "Mn", "Zn"]
+    whole = [row for row in rows if row["element"] == "As" and not row["low"] and not row["high"]]
+    assert [row["figure"] for row in whole] == ["r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance"]
+    assert {(row["n"], row["method"], row["repeats"], row["simulated"]) for row in whole} == {
+        ("40", "PLSR", "1", "True")
+    }
+    classes = [
+        row for row in rows if row["element"] == "As" and row["figure"] == "rmse" and (row["low"] or row["high"])
+    ]
+    assert sum(int(row["n"]) for row in classes) == 40
+    total = sum(int(row["n"]) * float(row["mean"]) ** 2 for row in classes) / 40
+    assert total**0.5 == pytest.approx(float(whole[1]["mean"]))
+
+
+def test_a_refused_spectrum_shows_in_the_exit_code(survey: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("rain in the afternoon\n")
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--element", "Zn")
+    done = stibium("validate", *survey, "--spectra", str(tmp_path), *options)
+    assert done.returncode == 1
+    assert f"refused {tmp_path / 'notes.txt'}: text without a table of spectra" in done.stderr
+    assert "concordance" in done.stdout
+
+
+def test_neighbours_stay_together(survey: tuple[str, ...], tmp_path: Path) -> None:
+    # Four soils in each of ten cells of 50 m; a degree of latitude is some 111 km.
+    near = table_of(
+        survey,
+        tmp_path / "near.csv",
+        lambda row, i: row | {"Latitude": f"{41 + i // 4 * 0.001:.6f}", "Longitude": "-8.4"},
+    )
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--element", "Zn", "--format", "jsonl")
+    done = stibium("validate", *survey[:2], "--assays", near, *options, "--group-cell", "50")
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert line["folds"] == "5-fold cross-validation by group, 1 repeat, seed 42"
+    assert len(set(line["groups"])) == 10
+    assert all(line["groups"].count(cell) == 4 for cell in set(line["groups"]))
+    both = stibium("validate", *survey[:2], "--assays", near, *options, "--group-cell", "50", "--group-by", "site")
+    assert both.returncode == 2
+    none = stibium("validate", *survey, *options, "--group-cell", "50")
+    assert none.returncode == 1
+    assert (
+        "no positions; give columns latitude and longitude in degrees, or easting and northing in metres" in none.stderr
+    )

@@ -23,7 +23,7 @@ from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..ladder import LIMIT, Ladder
-from ..metrics import measure
+from ..metrics import measure, no_better_than_the_mean
 from ..training import Trained
 from ..validation import Validation
 from .compare import compare_methods, cross_validated_set
@@ -110,8 +110,14 @@ def training_contents(
             f"Limits: {trained.domain.method}.",
         ),
         importance=importance_part(answer, parts["training"], joined, recipe, transform, progress),
-        **assay_parts(assays, joined.notes(None), progress),  # type: ignore[arg-type]
+        **assay_parts(assays, _training_notes(trained), progress),  # type: ignore[arg-type]
     )
+
+
+def _training_notes(trained: Trained) -> list[str]:
+    useless = no_better_than_the_mean(trained.metrics)
+    later = [f"refused {r.source}: {r.reason}" for r in trained.refused]
+    return [*([useless] if useless else []), *trained.joined.notes(None), *later]
 
 
 def first_recipe(recipe: Recipe | Views) -> Recipe:
