@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ..converters.spectra.errors import StibiumError
+from .exclusion import Exclusion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,6 +19,28 @@ NEEDS_TRAIN = "needs the training side, which is not installed here: pip install
 
 class MissingTrainingSideError(StibiumError, ImportError):
     """TensorFlow and its companions are not installed."""
+
+
+class _ExclusionType(click.ParamType):  # type: ignore[type-arg]
+    """1000, or Sb=1000."""
+
+    name = "value"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Exclusion:
+        """Read it; what is no positive number is a usage error."""
+        if isinstance(value, Exclusion):
+            return value
+        element, _, text = str(value).rpartition("=")
+        try:
+            limit = float(text)
+        except ValueError:
+            limit = -1.0
+        if not 0 < limit < float("inf"):
+            self.fail(f"{value!r}; write a number above 0, such as 1000, or Sb=1000", param, ctx)
+        return Exclusion(limit, element)
+
+
+_EXCLUSION = _ExclusionType()
 
 
 def data_options(command: F) -> F:
@@ -65,9 +88,10 @@ def exclude_option(command: F) -> F:
     """`--exclude-above`: the paper's rule for outliers."""
     return click.option(
         "--exclude-above",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="VALUE",
-        help="Leave out samples above this, in the assays' unit (the paper: 1000 ppm Sb).",
+        type=_EXCLUSION,
+        metavar="[NAME=]VALUE",
+        help="Leave out samples above this, in the assays' unit; with a NAME, by that element, whatever is estimated "
+        "(the paper: Sb=1000).",
     )(command)
 
 
@@ -161,7 +185,7 @@ def evaluate(
     spectra: tuple[str, ...],
     assays: str,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     held_out: bool,
     out_format: str,
     report: str | None,
@@ -176,13 +200,14 @@ def evaluate(
     from .dataset import load
     from .evaluate import evaluate as hold_against
     from .evaluate import held_out_only, write
+    from .exclusion import names_above
 
     if report is not None and not Path(report).absolute().parent.is_dir():
         raise click.BadParameter(f"{Path(report).absolute().parent} is no folder", param_hint="--report")
     loaded = read_bundle(bundle)
     table = read_assay_table(assays)
     say(table.notes)
-    joined = load(spectra, table.assays(loaded.element), loaded.recipe.range_nm, exclude_above)
+    joined = load(spectra, table.assays(loaded.element), loaded.recipe.range_nm, names_above(table, exclude_above))
     say(joined.notes())
     if held_out:
         joined = held_out_only(joined, loaded)

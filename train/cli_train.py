@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from .dataset import Joined
+    from .exclusion import Exclusion
     from .fit import Epoch
     from .kept_fits import KeptFits
     from .ladder import Ladder
@@ -24,6 +27,16 @@ if TYPE_CHECKING:
 OF_DEFAULT = ("folds", "repeats", "group_by", "group_cell")
 OF_PUBLISHED = ("recipe", "transform", "epochs", "patience", "batch_size", "learning_rate")
 FAST_EPOCHS, FAST_PATIENCE = 60, 15
+
+
+@contextmanager
+def _going_on(out: str) -> Iterator[None]:
+    """Say after Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say([f"what is done is kept in {out}: the same command goes on from there"])
+        raise
 
 
 @click.command(epilog="Example:  stibium train --spectra soils/ --assays assays.csv --element Sb --out runs/sb")
@@ -92,7 +105,7 @@ def train(
     out: str,
     method: str,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     group_by: str | None,
     group_cell: float | None,
     folds: int,
@@ -123,6 +136,7 @@ def train(
     from .cli_validate import groups_of
     from .dataset import load
     from .evaluate import metrics_table
+    from .exclusion import names_above
     from .metrics import no_better_than_the_mean
     from .run import FITS, check_run_folder, save_run
 
@@ -131,7 +145,7 @@ def train(
     check_run_folder(out, force)
     table = read_assay_table(assays)
     say(table.notes)
-    joined = load(spectra, table.assays(element), range_nm, exclude_above)
+    joined = load(spectra, table.assays(element), range_nm, names_above(table, exclude_above))
     say(joined.notes())
     kind = "SIMULATED spectra" if joined.simulated else "spectra"
     if len(joined.spectra) == 1:
@@ -145,9 +159,10 @@ def train(
     if method == "default":
         groups = groups_of(assays, group_by, group_cell)
         grouped = f"cell of {group_cell:g} m" if group_cell is not None else group_by or ""
-        trained = _train_default(
-            joined, kept, groups, grouped, replicates, exclude_above, folds, repeats, not no_baselines, fast, seed
-        )
+        with _going_on(out):
+            trained = _train_default(
+                joined, kept, groups, grouped, replicates, exclude_above, folds, repeats, not no_baselines, fast, seed
+            )
     else:
         from ..edge.preprocess import RECIPES
         from .fit import Protocol
@@ -157,7 +172,7 @@ def train(
             recipe=RECIPES[recipe],
             transform=transform,  # type: ignore[arg-type]
             replicates=replicates,  # type: ignore[arg-type]
-            exclude_above=exclude_above,
+            exclude_above=str(exclude_above) if exclude_above else "",
             protocol=Protocol(
                 epochs=min(epochs, FAST_EPOCHS) if fast else epochs,
                 patience=min(patience, FAST_PATIENCE) if fast else patience,
@@ -166,7 +181,8 @@ def train(
                 seed=seed,
             ),
         )
-        trained = _train_published(joined, settings, kept, not no_baselines, fast, out)
+        with _going_on(out):
+            trained = _train_published(joined, settings, kept, not no_baselines, fast, out)
     save_run(out, trained)
 
     say([f"refused {r.source}: {r.reason}" for r in trained.refused])
@@ -217,7 +233,7 @@ def _train_default(
     groups: dict[str, Hashable] | None,
     grouped: str,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     folds: int,
     repeats: int,
     baselines: bool,
@@ -234,7 +250,7 @@ def _train_default(
         baselines=baselines,
         fast=fast,
         seed=seed,
-        exclude_above=exclude_above,
+        exclude_above=str(exclude_above) if exclude_above else "",
     )
     shown = FitProgress(joined.element)
     try:

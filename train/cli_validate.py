@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from .calibration_set import CalibrationSet
+    from .exclusion import Exclusion
     from .folds import Folds
     from .validation import Progress
 
@@ -42,13 +43,19 @@ if TYPE_CHECKING:
     "--group-by", metavar="COLUMN", help="Column of the assays, such as site: a group is never on both sides."
 )
 @cell_option
-@click.option("--hold-out", metavar="GROUP", help="Predict this group from all the others, instead of folds.")
+@click.option(
+    "--hold-out",
+    metavar="GROUP",
+    help="Predict this group, such as a site, from all the others, instead of folds. Without --group-by, of the one "
+    "column that has it.",
+)
 @click.option(
     "--protocol",
     type=click.Choice(["cross-validation", "paper"]),
     default="cross-validation",
     show_default=True,
-    help="paper: one third left out at random, once, as in Carvalho et al. 2024.",
+    help="paper: one third left out at random, once, as in Carvalho et al. 2024, with their network among the methods; "
+    "their outlier rule is --exclude-above Sb=1000.",
 )
 @replicates_option
 @exclude_option
@@ -89,7 +96,7 @@ def validate(
     hold_out: str | None,
     protocol: str,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     seed: int,
     fast: bool,
     out_format: str,
@@ -109,17 +116,19 @@ def validate(
     from .calibration_set import from_joined
     from .dataset import load
     from .errors import TrainingDataError
+    from .exclusion import names_above
     from .kept_fits import KeptFits, key_of, plan_digest
-    from .methods_registry import BASELINES, METHODS
+    from .methods_registry import BASELINES, METHODS, PUBLISHED
     from .validation import cross_validate
     from .validation_table import validation_table, write_csv
 
-    names = methods or BASELINES
+    # The paper's own comparison has its network in it.
+    names = methods or ((PUBLISHED,) if protocol == "paper" else ()) + BASELINES
     for name in names:
         if name not in METHODS:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(METHODS)}", param_hint="--method")
     if hold_out is not None and group_by is None:
-        raise click.UsageError("--hold-out names a group: say with --group-by which column has the groups")
+        group_by = _column_of(assays, hold_out)
     if protocol == "paper" and (group_by is not None or hold_out is not None or group_cell is not None):
         raise click.UsageError("the paper's protocol has no groups; leave out --group-by, --group-cell and --hold-out")
     table = read_assay_table(assays)
@@ -128,10 +137,11 @@ def validate(
     elements = elements or tuple(column.element for column in table.columns)
     pages = _pages(report, elements)
     kept = KeptFits(keep)
+    excluded = names_above(table, exclude_above)
     failed = refused = 0
     for element in elements:
         try:
-            joined = load(spectra, table.assays(element), range_nm=None, exclude_above=exclude_above)
+            joined = load(spectra, table.assays(element), None, excluded)
             say(joined.notes())
             data = from_joined(joined, replicates, groups)  # type: ignore[arg-type]
             plan = plan_folds(data, protocol, hold_out, folds, repeats, seed)
@@ -204,6 +214,16 @@ def plan_folds(data: CalibrationSet, protocol: str, held: str | None, n_folds: i
     if held is not None and data.groups is not None:
         return hold_out(data.groups, held, data.samples, seed)
     return repeated_folds(data.samples, data.groups, n_folds=n_folds, repeats=repeats, seed=seed)
+
+
+def _column_of(assays: str, group: str) -> str:
+    from .sample_groups import columns_with
+
+    found = columns_with(assays, group)
+    if len(found) != 1:
+        where = f"columns {', '.join(found)} have it" if found else "no column has it"
+        raise click.UsageError(f"--hold-out {group}: {where}; say with --group-by which column has the groups")
+    return found[0]
 
 
 def groups_of(assays: str, group_by: str | None, cell_m: float | None) -> dict[str, Hashable] | None:

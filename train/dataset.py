@@ -20,6 +20,7 @@ from ..edge.sources.files import iter_spectra
 from ..edge.views import Views
 from .assays import Assay, Assays
 from .errors import TrainingDataError
+from .exclusion import Excluded
 from .methods import FIRST_NM, LAST_NM
 
 Floats = NDArray[np.float64]
@@ -41,7 +42,8 @@ class Joined:
         bounds: these bounds, sample -> such as <0.02; a model is held against them, never trained on them as numbers.
         bounded: spectra of these samples.
         narrowing: what a few spectra of less range than the others cost all, in words; "" if nothing.
-        excluded: samples left out for a value above `exclude_above`.
+        excluded: samples left out for a grade above a limit.
+        limit: that limit in words, such as "Sb above 1000 ppm"; "" for none.
         sha256: of all the spectra used and their values, so that a run can say what it was trained on.
     """
 
@@ -58,6 +60,7 @@ class Joined:
     bounds: dict[str, Assay] = field(default_factory=dict)
     bounded: tuple[Spectrum, ...] = ()
     narrowing: str = ""
+    limit: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -75,7 +78,7 @@ class Joined:
             (self.without_assay, f"with spectra {_have(self.without_assay)} no assay"),
             (self.without_spectra, f"with an assay {_have(self.without_spectra)} no usable spectrum"),
             (self.censored, f"not trained on: {self.element} is censored, only a bound is known"),
-            (self.excluded, f"left out: {self.element} above the given limit"),
+            (self.excluded, f"left out: {self.limit}"),
         ):
             if names:
                 more = ", ..." if shown is not None and len(names) > shown else ""
@@ -92,7 +95,7 @@ def join(
     items: Iterable[Spectrum | Refusal],
     assays: Assays,
     range_nm: tuple[float, float] | None,
-    exclude_above: float | None = None,
+    exclude: Excluded | float | None = None,
 ) -> Joined:
     """Join spectra with assays by the sample's name.
 
@@ -101,20 +104,21 @@ def join(
         assays: of one element.
         range_nm: wavelengths the recipe needs; None takes every spectrum with the range it has, and looks at no band
             that no model uses.
-        exclude_above: leave out samples with more than this; Carvalho et al. 2024 left out soils above 1000 ppm Sb.
+        exclude: samples to leave out, or the value above which they are.
 
     Raises:
         TrainingDataError: nothing is left; the line says why.
     """
     order = {name: i for i, name in enumerate(assays.values)}
     plain = assays.plain
-    excluded = {name for name, value in plain.items() if exclude_above is not None and value > exclude_above}
+    rule = exclude if isinstance(exclude, Excluded) else Excluded(limit=exclude)
+    excluded = {name for name, value in plain.items() if rule.limit is not None and value > rule.limit} | rule.names
     refused: list[Refusal] = []
     without_assay: dict[str, None] = {}
     seen: set[str] = set()
     kept: list[Spectrum] = []
     bounded: list[Spectrum] = []
-    censored = assays.censored
+    censored = {name: bound for name, bound in assays.censored.items() if name not in rule.names}
     for item in items:
         if isinstance(item, Refusal):
             refused.append(item)
@@ -150,9 +154,10 @@ def join(
         bounds={name: assay for name, assay in censored.items() if name in seen},
         bounded=tuple(bounded),
         narrowing=_narrowing(kept) if range_nm is None else "",
+        limit=rule.words or (f"{assays.element} above {rule.limit:g} {assays.unit}" if rule.limit is not None else ""),
     )
     if not kept:
-        raise TrainingDataError(_why_nothing(joined, assays, exclude_above))
+        raise TrainingDataError(_why_nothing(joined, assays))
     return joined
 
 
@@ -181,21 +186,24 @@ def _narrowing(spectra: Sequence[Spectrum]) -> str:
 
 
 def load(
-    paths: Sequence[str], assays: Assays, range_nm: tuple[float, float] | None, exclude_above: float | None = None
+    paths: Sequence[str],
+    assays: Assays,
+    range_nm: tuple[float, float] | None,
+    exclude: Excluded | float | None = None,
 ) -> Joined:
     """Read spectra from files and folders and join them; see `join`. The assays' own file is no spectrum to refuse."""
     own = os.path.abspath(assays.path)
     items = (i for i in iter_spectra(paths) if isinstance(i, Spectrum) or os.path.abspath(i.source) != own)
-    return join(items, assays, range_nm, exclude_above)
+    return join(items, assays, range_nm, exclude)
 
 
-def _why_nothing(joined: Joined, assays: Assays, exclude_above: float | None) -> str:
+def _why_nothing(joined: Joined, assays: Assays) -> str:
     if not assays.values:
         return f"{assays.path}: no sample has a value for {assays.element}"
     if not assays.plain:
         return f"{assays.path}: every value of {assays.element} is censored; a bound alone cannot be learned from"
     if joined.excluded and not joined.censored:
-        return f"{assays.path}: every sample with spectra has {assays.element} above {exclude_above:g} {assays.unit}"
+        return f"{assays.path}: every sample with spectra has {joined.limit}"
     if joined.without_assay:
         return (
             f"{assays.path}: none of its samples ({_few(assays.values)}) is among those with spectra "

@@ -34,6 +34,15 @@ def read_groups(path: str, column: str) -> dict[str, Hashable]:
     return {row[name_at].strip(): row[at].strip() for _, row in rows if row[at].strip()}
 
 
+def columns_with(path: str, group: str) -> list[str]:
+    """Name the columns of an assay table, other than the samples' names, that have a group in some row."""
+    header, rows = _table(path)
+    name_at = name_column(header)
+    return [
+        column for at, column in enumerate(header) if at != name_at and any(row[at].strip() == group for _, row in rows)
+    ]
+
+
 def read_cells(path: str, size_m: float) -> dict[str, Hashable]:
     """Read in which cell of a square grid each sample of an assay table lies.
 

@@ -46,7 +46,7 @@ class Settings:
             rather than a mean: no correction of that bias is made.
         replicates: "average" trains on one mean spectrum a sample, "each" on every measurement.
         network, protocol: see there.
-        exclude_above: samples above this were left out; kept for the record.
+        exclude_above: samples above this were left out, such as "1000" or "Sb=1000"; kept for the record.
     """
 
     recipe: Recipe = RECIPES["paper"]
@@ -54,7 +54,7 @@ class Settings:
     replicates: Replicates = "average"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     protocol: TrainingProtocol = field(default_factory=TrainingProtocol)
-    exclude_above: float | None = None
+    exclude_above: str = ""
 
 
 class TrainedModel(Protocol):

@@ -55,7 +55,7 @@ def test_join_says_what_became_of_everything() -> None:
     assert result.censored == ("C",)
     assert result.excluded == ("D",)
     notes = "\n".join(result.notes())
-    for said in ("x.asd: damaged", "VNIR saturated", "STRAY, E", "F", "censored", "above the given limit"):
+    for said in ("x.asd: damaged", "VNIR saturated", "STRAY, E", "F", "censored", "left out: Sb above 1000 ppm"):
         assert said in notes
 
 

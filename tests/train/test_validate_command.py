@@ -41,8 +41,10 @@ def test_every_element_in_one_command(survey: tuple[str, ...]) -> None:
 
 def test_a_site_is_predicted_from_the_other(survey: tuple[str, ...]) -> None:
     options = ("--fast", "--method", "PLSR", "--element", "As", "--format", "jsonl")
-    done = stibium("validate", *survey, *options, "--group-by", "site", "--hold-out", "Tapada")
+    done = stibium("validate", *survey, *options, "--hold-out", "Tapada")
     assert done.returncode == 0, done.stderr
+    told = stibium("validate", *survey, *options, "--group-by", "site", "--hold-out", "Tapada")
+    assert json.loads(told.stdout)["scores"][0]["predicted"] == json.loads(done.stdout)["scores"][0]["predicted"]
     line = json.loads(done.stdout)
     assert line["folds"] == "Tapada predicted from Ribeiro da Serra"
     (predicted,) = line["scores"][0]["predicted"]
@@ -87,7 +89,10 @@ def test_a_page_for_each_element_and_fits_that_are_kept(survey: tuple[str, ...],
     ("options", "code", "words"),
     [
         (("--method", "oracle"), 2, "is not one of PLSR"),
-        (("--hold-out", "Tapada"), 2, "--group-by"),
+        (("--hold-out", "Mars"), 2, "no column has it; say with --group-by"),
+        (("--exclude-above", "Sb>1000"), 2, "write a number above 0, such as 1000, or Sb=1000"),
+        (("--exclude-above", "Au=1000"), 1, "no column for Au"),
+        (("--element", "Zn", "--exclude-above", "Sb=0.001"), 1, "every sample with spectra has Sb above 0.001 ppm"),
         (("--protocol", "paper", "--group-by", "site"), 2, "no groups"),
         (("--element", "Au"), 1, "no column for Au"),
         (("--element", "Zn", "--group-by", "mine"), 1, "no column mine"),
@@ -173,3 +178,18 @@ def test_neighbours_stay_together(survey: tuple[str, ...], tmp_path: Path) -> No
     assert (
         "no positions; give columns latitude and longitude in degrees, or easting and northing in metres" in none.stderr
     )
+
+
+def test_the_papers_comparison_has_their_network_and_their_outlier_rule(survey: tuple[str, ...]) -> None:
+    with open(survey[3], newline="") as file:
+        rich = {row["sample"] for row in csv.DictReader(file) if float(row["Sb_ppm"].lstrip(">")) > 1000}
+    assert rich, "the survey must have an outlier"
+    options = ("--fast", "--element", "Zn", "--protocol", "paper", "--exclude-above", "Sb=1000", "--format", "jsonl")
+    done = stibium("validate", *survey, *options)
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert [score["method"] for score in line["scores"]] == ["published network", "PLSR", "SVR", "random forest"]
+    assert len(line["samples"]) == 40 - len(rich)
+    assert not rich & set(line["samples"])
+    noun = "sample" if len(rich) == 1 else "samples"
+    assert f"{len(rich)} {noun} left out: Sb above 1000 ppm: " in done.stderr
