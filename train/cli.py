@@ -62,6 +62,29 @@ def data_options(command: F) -> F:
     return command
 
 
+def control_options(command: F) -> F:
+    """`--quality-control` and `--certified`: for the report, beside what `--assays` has of them itself."""
+    for option in (
+        click.option(
+            "--certified",
+            type=click.Path(),
+            metavar="FILE",
+            help="For the report: certified values of the reference materials, TOML or CSV.",
+        ),
+        click.option(
+            "--quality-control",
+            "controls",
+            multiple=True,
+            type=click.Path(),
+            metavar="CSV",
+            help="For the report: blanks, reference materials and duplicates in a file of their own; may be given "
+            "several times.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def replicates_option(command: F) -> F:
     """`--replicates`: what to do with several measurements of a sample."""
     return click.option(
@@ -161,6 +184,7 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
 @click.command(epilog="Example:  stibium evaluate sb.tflite --spectra soils/ --assays assays.csv --held-out")
 @click.argument("bundle", type=click.Path())
 @data_options
+@control_options
 @replicates_option
 @exclude_option
 @click.option("--held-out", is_flag=True, help="Only samples that the model was not trained on, by their names.")
@@ -184,6 +208,8 @@ def evaluate(
     bundle: str,
     spectra: tuple[str, ...],
     assays: str,
+    controls: tuple[str, ...],
+    certified: str | None,
     replicates: str,
     exclude_above: Exclusion | None,
     held_out: bool,
@@ -196,6 +222,7 @@ def evaluate(
     was refused.
     """
     from ..edge.bundle import read_bundle
+    from .assay_files import AssayFiles
     from .assay_table import read_assay_table
     from .dataset import load
     from .evaluate import evaluate as hold_against
@@ -205,6 +232,8 @@ def evaluate(
     if report is not None and not Path(report).absolute().parent.is_dir():
         raise click.BadParameter(f"{Path(report).absolute().parent} is no folder", param_hint="--report")
     loaded = read_bundle(bundle)
+    files = AssayFiles(assays, controls, certified)
+    files.check()
     table = read_assay_table(assays)
     say(table.notes)
     joined = load(spectra, table.assays(loaded.element), loaded.recipe.range_nm, names_above(table, exclude_above))
@@ -216,7 +245,7 @@ def evaluate(
     if report is not None:
         from .report.write import write_evaluation_report
 
-        write_evaluation_report(report, loaded, joined, evaluation, replicates, assays)  # type: ignore[arg-type]
+        write_evaluation_report(report, loaded, joined, evaluation, replicates, files)  # type: ignore[arg-type]
         say([f"report: {report}"])
     ctx.exit(1 if evaluation.refused else 0)
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import cell_option, data_options, exclude_option, replicates_option, require_training_side, say
+from .cli import (
+    cell_option,
+    control_options,
+    data_options,
+    exclude_option,
+    replicates_option,
+    require_training_side,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -41,6 +49,7 @@ def _going_on(out: str) -> Iterator[None]:
 
 @click.command(epilog="Example:  stibium train --spectra soils/ --assays assays.csv --element Sb --out runs/sb")
 @data_options
+@control_options
 @click.option("--element", required=True, metavar="NAME", help="Column of the assays, such as Sb for Sb_ppm.")
 @click.option("--out", required=True, type=click.Path(), metavar="RUN", help="Folder for the run.")
 @click.option(
@@ -101,6 +110,8 @@ def train(
     ctx: click.Context,
     spectra: tuple[str, ...],
     assays: str,
+    controls: tuple[str, ...],
+    certified: str | None,
     element: str,
     out: str,
     method: str,
@@ -131,6 +142,7 @@ def train(
     opened in any browser. Exits with 1 if any spectrum was refused; the model is made of the others.
     """
     require_training_side()
+    from .assay_files import AssayFiles
     from .assay_table import read_assay_table
     from .bounds import check_bounds
     from .cli_validate import groups_of
@@ -143,6 +155,8 @@ def train(
     _refuse_the_others_options(ctx, method)
     range_nm = _range_of(recipe) if method == "published" else None
     check_run_folder(out, force)
+    files = AssayFiles(assays, controls, certified)
+    files.check()
     table = read_assay_table(assays)
     say(table.notes)
     joined = load(spectra, table.assays(element), range_nm, names_above(table, exclude_above))
@@ -206,7 +220,7 @@ def train(
     if not no_report:
         from .report.write import write_training_report
 
-        say([f"report: {write_training_report(out, trained, assays, _ladder(out))}"])
+        say([f"report: {write_training_report(out, trained, files, _ladder(out))}"])
     click.echo(f"\nNext: stibium export {out} --out {joined.element.lower()}.tflite")
     ctx.exit(1 if joined.refused or trained.refused else 0)
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import cell_option, data_options, exclude_option, replicates_option, require_training_side, say
+from .cli import (
+    cell_option,
+    control_options,
+    data_options,
+    exclude_option,
+    replicates_option,
+    require_training_side,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     epilog="Example:  stibium validate --spectra soils/ --assays assays.csv --element Sb --group-by site --fast"
 )
 @data_options
+@control_options
 @click.option(
     "--element",
     "elements",
@@ -87,6 +96,8 @@ def validate(
     ctx: click.Context,
     spectra: tuple[str, ...],
     assays: str,
+    controls: tuple[str, ...],
+    certified: str | None,
     elements: tuple[str, ...],
     methods: tuple[str, ...],
     folds: int,
@@ -112,6 +123,7 @@ def validate(
     require_training_side()
     import json
 
+    from .assay_files import AssayFiles
     from .assay_table import read_assay_table
     from .calibration_set import from_joined
     from .dataset import load
@@ -131,6 +143,8 @@ def validate(
         group_by = _column_of(assays, hold_out)
     if protocol == "paper" and (group_by is not None or hold_out is not None or group_cell is not None):
         raise click.UsageError("the paper's protocol has no groups; leave out --group-by, --group-cell and --hold-out")
+    files = AssayFiles(assays, controls, certified)
+    files.check()
     table = read_assay_table(assays)
     say(table.notes)
     groups = groups_of(assays, group_by, group_cell)
@@ -170,7 +184,7 @@ def validate(
         if pages:
             from .report.write import write_validation_report
 
-            write_validation_report(pages[element], validation, joined, assays)
+            write_validation_report(pages[element], validation, joined, files)
             say([f"report: {pages[element]}"])
         if out_format == "table":
             if joined.simulated:

@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, r
 from ...edge.preprocess import Recipe
 from ...edge.trust import DomainStats, interval, judge
 from ...edge.views import Views
+from ..assay_files import AssayFiles
 from ..bounds import check_bounds
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation
@@ -59,7 +59,7 @@ CITATION = "Carvalho et al. 2024, Remote Sensing 16(11):1964"
 
 def training_contents(
     trained: Trained,
-    assays: str,
+    assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
     ladder: Ladder | None = None,
 ) -> ReportContents:
@@ -67,7 +67,7 @@ def training_contents(
 
     Args:
         trained: model, data and statistics.
-        assays: file of laboratory values; all its elements are described.
+        assays: laboratory values and their quality control; all elements are described.
         progress: called with what is being done, how much of it is done, and of how much.
         ladder: of the run's formats, if they were tried.
     """
@@ -163,7 +163,7 @@ def show_ladder(ladder: Ladder) -> QuantisationLadder:
     return QuantisationLadder(rows, written_unit(ladder.unit), 100 * LIMIT)
 
 
-def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
+def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
     joined, settings = trained.joined, trained.settings
     taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
     if trained.validation:
@@ -176,7 +176,7 @@ def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
         ("element", f"{joined.element} in {written_unit(joined.unit)}"),
         ("samples", samples),
         ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
-        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+        ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", preprocessing_in_words(trained.recipe)),
         ("target answered as", trained.transform if trained.transform != "none" else "it is"),
         ("model", f"{trained.model.method}, {trained.model.parameters} parameters"),
@@ -274,14 +274,14 @@ def evaluation_contents(
     joined: Joined,
     evaluation: Evaluation,
     replicates: Replicates,
-    assays: str,
+    assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
 ) -> ReportContents:
     """Gather the report of a bundle held against samples, by the device's own estimator.
 
     Args:
         bundle, joined, evaluation, replicates: as given to and by `evaluate.evaluate`.
-        assays: file of laboratory values; all its elements are described.
+        assays: laboratory values and their quality control; all elements are described.
         progress: as for `training_contents`.
     """
     progress("predictions", 0, 0)
@@ -337,7 +337,7 @@ def evaluation_contents(
             "without a plain value",
             f"{evaluation.outside}: outside the calibration or its range, < LOD, scattered points",
         ),
-        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+        ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", preprocessing_in_words(bundle.recipe)),
         ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
         (
@@ -482,18 +482,17 @@ def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> Band
     )
 
 
-def assay_parts(path: str, notes: Sequence[str], progress: Progress) -> dict[str, object]:
-    """Describe and judge the whole file of assays; a file too plain for that leaves a note and no parts."""
-    from ..assay_table import read_assay_table
+def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> dict[str, object]:
+    """Describe and judge all assays with their quality control; a file too plain for that leaves a note, no parts."""
     from ..element_statistics import correlate, describe
     from ..quality_control import check_quality
 
     progress("assays", 0, 0)
     try:
-        table = read_assay_table(path)
+        table, certificates = files.table(), files.certificates()
     except StibiumError as error:
         return {"notes": (*notes, f"elements and quality control are not described: {error}")}
-    parts: dict[str, object] = {"notes": tuple(notes), "quality": check_quality(table)}
+    parts: dict[str, object] = {"notes": tuple(notes), "quality": check_quality(table, certificates)}
     if table.of_kind("sample"):
         parts["statistics"] = describe(table)
         parts["printed"] = printed_tables([(c.element, c.unit) for c in table.columns])

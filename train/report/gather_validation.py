@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from ..assay_files import AssayFiles
 from ..dataset import Joined
 from ..metrics import Metrics, measure
 from ..validation import MethodScore, Validation
@@ -20,7 +20,7 @@ from .gather import Progress, assay_parts, axes_for, spoken
 def validation_contents(
     validation: Validation,
     joined: Joined,
-    assays: str,
+    assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
 ) -> ReportContents:
     """Gather the report of a validation.
@@ -28,7 +28,7 @@ def validation_contents(
     Args:
         validation: of any number of methods; the one with the lowest RMSE is marked.
         joined: spectra and values that it was done on.
-        assays: file of laboratory values; all its elements are described.
+        assays: laboratory values and their quality control; all elements are described.
         progress: called with what is being done, how much of it is done, and of how much.
     """
     best = validation.best().method
@@ -50,7 +50,7 @@ def validation_contents(
             ("element", f"{validation.name} in {written_unit(validation.unit)}"),
             ("samples", str(len(set(validation.samples)))),
             ("folds", validation.folds),
-            ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+            ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
             ("lowest RMSE", best),
             ("date", datetime.date.today().isoformat()),
         ),
