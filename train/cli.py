@@ -14,7 +14,10 @@ from .exclusion import Exclusion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NEEDS_TRAIN = "needs the training side, which is not installed here: pip install 'stibium[train]'"
+NEEDS_TRAIN = (
+    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
+    "cloned"
+)
 
 
 class MissingTrainingSideError(StibiumError, ImportError):
