@@ -11,22 +11,32 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import json
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import click
+import numpy as np
+from comparison import chosen, run
+from numpy.typing import NDArray
 from on_device import QUANTISATION, OnDevice
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
 from stibium.edge.runtime import runtime_name
 from stibium.train.calibration_set import CalibrationSet
-from stibium.train.folds import paper_split
-from stibium.train.kept_fits import KeptFits, key_of
+from stibium.train.kept_fits import KeptFits
 from stibium.train.methods_registry import BASELINES, METHODS
-from stibium.train.validation import Progress, Validation, cross_validate
+from stibium.train.validation import Validation
 
 # Not the method's NumPy network: the exported file, as the device's runtime runs it.
 MEASURED = {**METHODS, "default": OnDevice}
 FIRST_SEED = 42
+SPLITS = 10
+DEVELOPMENT = range(42, 47)
+"""Splits whose results were seen while the default model was designed; none of its choices was made on others."""
 CLEARLY = 0.02
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 SUMMARY = "the same samples are left out for all methods"
 
 
@@ -36,9 +46,12 @@ SUMMARY = "the same samples are left out for all methods"
 @click.option("--sets", "sets", default=",".join(SETS), show_default=True, help="Sets of soils, with commas between.")
 @click.option("--targets", default="", help="Only these targets, with commas between, such as clay,pH.")
 @click.option("--methods", default=",".join(METHODS), show_default=True, help="Methods, with commas between.")
-@click.option("--splits", default=5, show_default=True, type=click.IntRange(1, 100), help="Number of splits.")
+@click.option("--splits", default=SPLITS, show_default=True, type=click.IntRange(1, 100), help="Number of splits.")
 @click.option(
     "--first-seed", default=FIRST_SEED, show_default=True, type=click.IntRange(0), help="random_state of the first."
+)
+@click.option(
+    "--jobs", default=os.cpu_count() or 1, show_default="processors", type=click.IntRange(1), help="Processes."
 )
 @click.option("--fast", is_flag=True, help="Smaller grids of hyperparameters and fewer epochs.")
 @click.option(
@@ -53,6 +66,7 @@ def main(
     methods: str,
     splits: int,
     first_seed: int,
+    jobs: int,
     fast: bool,
     json_path: str | None,
     keep: str | None,
@@ -72,20 +86,20 @@ def main(
     print(
         f"{'set':<8} {'target':<13}{'n':>4}  " + "".join(f" {name:<18}" for name in method_names) + "best", flush=True
     )
-    start, results, skipped = time.monotonic(), [], []
+    start, results, skipped, tasks = time.monotonic(), [], [], []
     for set_name in set_names:
         try:
             data_sets = load(set_name)
         except SetUnavailableError as error:
             skipped.append(f"skipped {set_name}: {error}")
             continue
-        for data in data_sets:
-            if wanted and data.name.lower() not in wanted:
-                continue
-            validation = run(f"{set_name} {data.name}", data, method_names, seeds, fast, kept)
-            print(f"{set_name:<8} {data.name:<13}{len(data):>4}  {cells(validation)}", flush=True)
-            results.append((set_name, validation))
-    print("\n".join([*skipped, *summary([v for _, v in results])]))
+        tasks += [(set_name, data) for data in data_sets if not wanted or data.name.lower() in wanted]
+    for (set_name, data), validation in zip(
+        tasks, in_processes(jobs, tasks, method_names, seeds, fast, kept), strict=True
+    ):
+        print(f"{set_name:<8} {data.name:<13}{len(data):>4}  {cells(validation)}", flush=True)
+        results.append((set_name, validation))
+    print("\n".join([*skipped, *summary([v for _, v in results], seeds)]))
     seconds = {name: sum(v[name].seconds for _, v in results) for name in method_names}
     print(f"{time.monotonic() - start:.0f} s: " + ", ".join(f"{name} {taken:.0f} s" for name, taken in seconds.items()))
     if json_path is not None:
@@ -95,41 +109,35 @@ def main(
         sys.exit(1)
 
 
-def chosen(text: str, known: tuple[str, ...] | dict[str, object], what: str) -> list[str]:
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        raise click.UsageError(f"no {what} {', '.join(unknown) or 'named'}; there are {', '.join(known)}")
-    return names
+def in_processes(
+    jobs: int,
+    tasks: Sequence[tuple[str, CalibrationSet]],
+    methods: Sequence[str],
+    seeds: tuple[int, ...],
+    fast: bool,
+    kept: KeptFits,
+) -> Iterator[Validation]:
+    """Compare on each set and target, in their order."""
+    todo = [(f"{set_name} {data.name}", data, tuple(methods), seeds, fast, kept) for set_name, data in tasks]
+    if jobs == 1 or len(todo) < 2:
+        yield from map(compare, todo)
+        return
+    # Not forked: threads of TensorFlow do not survive that.
+    with ProcessPoolExecutor(min(jobs, len(todo)), get_context("spawn")) as pool:
+        for done, validation in enumerate(pool.map(compare, todo), 1):
+            if sys.stderr.isatty():
+                print(f"\r\033[K{done} of {len(todo)} sets and targets\r", end="", file=sys.stderr, flush=True)
+            yield validation
 
 
-def run(
-    label: str, data: CalibrationSet, names: list[str], seeds: tuple[int, ...], fast: bool, kept: KeptFits
-) -> Validation:
-    methods = [MEASURED[name](fast) for name in names]
-    key = key_of(label, data, fast)
-
-    def show(progress: Progress) -> None:
-        kept.keep(key, seeds[progress.result.repeat], progress.result)
-        if sys.stderr.isatty():
-            left = "" if progress.done == progress.total else f", about {progress.remaining_s:.0f} s left"
-            print(
-                f"\r\033[K{label}: {progress.done} of {progress.total} fits{left}", end="", file=sys.stderr, flush=True
-            )
-
-    try:
-        return cross_validate(
-            methods, data, paper_split(data.samples, seeds), progress=show, known=kept.known(key, seeds)
-        )
-    finally:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+def compare(task: tuple[str, CalibrationSet, tuple[str, ...], tuple[int, ...], bool, KeptFits]) -> Validation:
+    label, data, methods, seeds, fast, kept = task
+    return run(label, data, [MEASURED[name](fast) for name in methods], seeds, fast, kept)
 
 
-def mean_r2(validation: Validation, name: str) -> float:
-    mean = validation[name].metrics["r2"].mean
-    assert mean is not None
-    return mean
+def r2_of(validation: Validation, name: str) -> Floats:
+    """Give (splits,) R2."""
+    return np.array(validation[name].metrics["r2"].values, dtype=np.float64)
 
 
 def cells(validation: Validation) -> str:
@@ -137,25 +145,36 @@ def cells(validation: Validation) -> str:
     for score in validation.scores:
         r2 = score.metrics["r2"]
         texts.append(f"{r2.mean:6.3f}" + ("" if r2.sd is None else f" ± {r2.sd:.3f}"))
-    best = max(validation.scores, key=lambda score: mean_r2(validation, score.method)).method
+    best = max(validation.scores, key=lambda score: r2_of(validation, score.method).mean()).method
     return "".join(f"{text:<19}" for text in texts) + best
 
 
-def summary(validations: list[Validation]) -> list[str]:
+def summary(validations: list[Validation], seeds: tuple[int, ...]) -> list[str]:
     """Hold what is no baseline against the best baseline of each set and target."""
-    lines = []
     names = [score.method for score in validations[0].scores] if validations else []
     baselines = [name for name in names if name in BASELINES]
-    for name in names:
-        if name in BASELINES or not baselines:
-            continue
-        gains = [mean_r2(v, name) - max(mean_r2(v, baseline) for baseline in baselines) for v in validations]
-        lines.append(
-            f"{name}: at or above the best of {', '.join(baselines)} on {sum(g >= 0 for g in gains)} of {len(gains)}, "
-            f"{CLEARLY:g} or more above on {sum(g >= CLEARLY for g in gains)}; "
-            f"mean difference {sum(gains) / len(gains):+.3f}, worst {min(gains):+.3f}"
-        )
-    return lines
+    used = np.isin(seeds, DEVELOPMENT)
+    parts = [("", np.ones(len(seeds), dtype=bool))]
+    if used.any() and not used.all():
+        parts += [(", on the splits of development", used), (", on the other splits", ~used)]
+    return [
+        held_against(validations, name, baselines, where, chosen_splits)
+        for name in names
+        if name not in BASELINES and baselines
+        for where, chosen_splits in parts
+    ]
+
+
+def held_against(validations: list[Validation], name: str, baselines: list[str], where: str, splits: Bools) -> str:
+    gains = [
+        r2_of(v, name)[splits].mean() - max(r2_of(v, baseline)[splits].mean() for baseline in baselines)
+        for v in validations
+    ]
+    return (
+        f"{name}{where}: at or above the best of {', '.join(baselines)} on {sum(g >= 0 for g in gains)} of "
+        f"{len(gains)}, {CLEARLY:g} or more above on {sum(g >= CLEARLY for g in gains)}; "
+        f"mean difference {sum(gains) / len(gains):+.3f}, worst {min(gains):+.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -60,6 +60,43 @@ def test_splits_can_begin_anywhere() -> None:
     assert first.stdout.splitlines()[2] != second.stdout.splitlines()[2]
 
 
+def test_processes_side_by_side_say_the_same_as_one(tmp_path: Path) -> None:
+    pytest.importorskip("LimeSoDa")
+    options = ("--sets", "CV.98", "--methods", "PLSR", "--first-seed", 46, "--splits", 2, "--fast")
+    files = [tmp_path / f"{jobs}.jsonl" for jobs in (1, 3)]
+    one, three = (run(*options, "--jobs", jobs, "--keep", file) for jobs, file in zip((1, 3), files, strict=True))
+    assert one.returncode == three.returncode == 0, one.stderr + three.stderr
+    # All but the last line, which says how long it took.
+    assert one.stdout.splitlines()[:-1] == three.stdout.splitlines()[:-1]
+    kept = [
+        {(fit["of"], fit["random_state"]): fit["fit"]["predicted"] for fit in map(json.loads, file.open())}
+        for file in files
+    ]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 6
+
+
+def test_splits_of_development_are_told_apart(tmp_path: Path) -> None:
+    pytest.importorskip("LimeSoDa")
+    keep = tmp_path / "fits.jsonl"
+    options = ("--sets", "CV.98", "--targets", "SOC", "--methods", "PLSR,published network", "--first-seed", 46)
+    assert run(*options, "--splits", 2, "--fast", "--keep", keep).returncode == 0
+    fits = [json.loads(line) for line in keep.read_text().splitlines()]
+    for fit in fits:
+        # On the split of development the network becomes better than PLSR, on the other it stays worse.
+        if fit["random_state"] == 46 and fit["fit"]["method"] == "PLSR":
+            fit["fit"]["predicted"] = [1.0, 2.0] * (len(fit["fit"]["predicted"]) // 2) + [1.0] * (
+                len(fit["fit"]["predicted"]) % 2
+            )
+    keep.write_text("".join(json.dumps(fit) + "\n" for fit in fits))
+    lines = run(*options, "--splits", 2, "--fast", "--keep", keep).stdout.splitlines()
+    (development,) = (line for line in lines if line.startswith("published network, on the splits of development"))
+    (others,) = (line for line in lines if line.startswith("published network, on the other splits"))
+    assert "random forest" not in development
+    assert "on 1 of 1" in development
+    assert "on 0 of 1" in others
+
+
 def test_an_interrupted_benchmark_goes_on(tmp_path: Path) -> None:
     pytest.importorskip("LimeSoDa")
     keep, out = tmp_path / "fits.jsonl", tmp_path / "out.json"

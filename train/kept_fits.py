@@ -59,8 +59,10 @@ class KeptFits:
     def keep(self, key: str, seed: int, result: FoldResult) -> None:
         """Write a fit down."""
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"of": key, "random_state": seed, "fit": result.to_dict()}) + "\n")
+            line = json.dumps({"of": key, "random_state": seed, "fit": result.to_dict()}) + "\n"
+            # In one piece, as several processes may keep their fits in one file.
+            with self._path.open("ab", buffering=0) as file:
+                file.write(line.encode())
 
 
 def key_of(label: str, data: CalibrationSet, fast: bool) -> str:

@@ -143,7 +143,9 @@ def kernel_member(
 
         def fit_predict(training: Rows, test: Rows, kernel: Floats = kernel, cost: float = cost) -> Floats:
             model = _support_vectors(kernel[np.ix_(training, training)], z[training], cost, epsilon)
-            return np.asarray(model.predict(kernel[np.ix_(test, training)]))
+            support = training[model.support_]
+            # What `predict` gives, without its checks, which take longer than some hundred rows do.
+            return np.asarray(kernel[np.ix_(test, support)] @ model.dual_coef_[0] + model.intercept_[0])
 
         predicted = _out_of_fold(folds, z.size, fit_predict)
         tried.append((float(np.mean((predicted - z) ** 2)), g, cost, predicted))
@@ -203,10 +205,12 @@ def _out_of_fold(folds: InnerFolds, n: int, fit_predict: Callable[[Rows, Rows], 
 
 
 def _support_vectors(kernel: Floats, z: Floats, cost: float, epsilon: float) -> Any:
+    from sklearn import config_context
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import SVR
 
-    with warnings.catch_warnings():
+    # Kernels made here are finite and settings valid; with some hundred rows, to check it takes longer than to fit.
+    with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
         # A setting that does not settle is judged by its error like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = SVR(kernel="precomputed", C=cost, epsilon=epsilon, tol=TOLERANCE, max_iter=MOST_ITERATIONS)
