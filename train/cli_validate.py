@@ -181,11 +181,6 @@ def validate(
             failed += 1
             continue
         refused += len(joined.refused)
-        if pages:
-            from .report.write import write_validation_report
-
-            write_validation_report(pages[element], validation, joined, files)
-            say([f"report: {pages[element]}"])
         if out_format == "table":
             if joined.simulated:
                 click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
@@ -194,6 +189,11 @@ def validate(
             write_csv(validation, joined.simulated, sys.stdout, header=element == elements[failed])
         else:
             click.echo(json.dumps(validation.to_dict() | {"simulated": joined.simulated}))
+        if pages:
+            from .report.write import write_validation_report
+
+            write_validation_report(pages[element], validation, joined, files)
+            say([f"report: {pages[element]}"])
     ctx.exit(1 if failed or refused else 0)
 
 

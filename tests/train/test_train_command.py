@@ -257,7 +257,9 @@ def test_one_bad_file_shows_in_the_exit_code_and_the_model_is_made(small_soils: 
     done = stibium(*options, "--spectra", tmp_path / "cut.asd", "--no-report")
     assert done.returncode == 1
     assert f"refused {tmp_path / 'cut.asd'}: the file ends inside the header" in done.stderr
-    (refused,) = record_of(tmp_path / "run")["data"]["refused"]
+    record = record_of(tmp_path / "run")
+    assert record["data"]["refused"] == 1
+    (refused,) = record["left_out"]["refused"]
     assert refused.startswith(f"{tmp_path / 'cut.asd'}: the file ends inside the header")
     # One step of training teaches nothing, and that is said where the figures are.
     assert "this model is no better than their mean (R2 " in done.stdout

@@ -193,3 +193,11 @@ def test_the_papers_comparison_has_their_network_and_their_outlier_rule(survey: 
     assert not rich & set(line["samples"])
     noun = "sample" if len(rich) == 1 else "samples"
     assert f"{len(rich)} {noun} left out: Sb above 1000 ppm: " in done.stderr
+
+
+def test_a_report_that_cannot_be_written_costs_no_figures(survey: tuple[str, ...]) -> None:
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--element", "Zn", "--report", "/proc/page.html")
+    done = stibium("validate", *survey, *options)
+    assert done.returncode == 1
+    assert done.stderr == "stibium: /proc/page.html: the report cannot be written: No such file or directory\n"
+    assert "concordance" in done.stdout
