@@ -150,6 +150,12 @@ class AssayTable:
         return Assays(column.element, column.unit, values, missing, self.source, ", ".join(self.sha256))
 
 
+def as_unit(assays: Assays, unit: str) -> Assays:
+    """Call the assays' unit by another name of the same size, such as mg_kg by ppm; any other unit stays."""
+    here, there = (PPM_PER_UNIT.get(name.lower()) for name in (assays.unit, unit))
+    return replace(assays, unit=unit) if here is not None and here == there else assays
+
+
 def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
     """Read whole tables of assays and put them one under the other.
 

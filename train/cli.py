@@ -226,7 +226,7 @@ def evaluate(
     """
     from ..edge.bundle import read_bundle
     from .assay_files import AssayFiles
-    from .assay_table import read_assay_table
+    from .assay_table import as_unit, read_assay_table
     from .dataset import load
     from .evaluate import evaluate as hold_against
     from .evaluate import held_out_only, write
@@ -239,7 +239,12 @@ def evaluate(
     files.check()
     table = read_assay_table(assays)
     say(table.notes)
-    joined = load(spectra, table.assays(loaded.element), loaded.recipe.range_nm, names_above(table, exclude_above))
+    joined = load(
+        spectra,
+        as_unit(table.assays(loaded.element), loaded.unit),
+        loaded.recipe.range_nm,
+        names_above(table, exclude_above),
+    )
     say(joined.notes())
     if held_out:
         joined = held_out_only(joined, loaded)

@@ -72,7 +72,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
     if (bundle.element, bundle.unit) != (joined.element, joined.unit):
         raise TrainingDataError(
             f"{bundle.name} answers {bundle.element} in {bundle.unit}; "
-            f"the assays have {joined.element} in {joined.unit}"
+            f"the assays have {joined.element} in {joined.unit}: write them in {bundle.unit}"
         )
     rows = replicate_rows(joined.spectra, replicates)
     answers = Estimator(bundle).estimate(rows)
