@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..edge.estimate import Estimate, Refusal, inverse
 from .assays import Assay
-from .dataset import prepare, replicate_rows
+from .dataset import Joined, prepare, replicate_rows
 from .errors import TrainingDataError
+from .fit import Protocol, split_samples
 
 if TYPE_CHECKING:
     from .training import Trained
+
+Bounds = Literal["likelihood", "check"]
+"""What is done with samples of which only a bound is known: trained on through the censored likelihood, or not."""
 
 ROOM = 1e-4
 """Relative; an answer that is held at the end of the calibrated range is as far as it can be."""
@@ -20,12 +24,13 @@ ROOM = 1e-4
 
 @dataclass(frozen=True)
 class BoundsCheck:
-    """How many bounds a model keeps.
+    """How many bounds a model keeps, of samples that it was not trained on.
 
     Attributes:
         below, below_kept: rows of samples below a detection limit, and those that the model says are as low.
         above, above_kept: rows of samples above a limit, and those that the model says are as high, or beyond what it
             was calibrated on.
+        trained_on: samples that joined the training as bounds; a model that keeps to those shows nothing.
         unusable: rows of such samples that the model cannot take, and the reason for the first.
     """
 
@@ -33,6 +38,7 @@ class BoundsCheck:
     below_kept: int
     above: int
     above_kept: int
+    trained_on: int = 0
     unusable: int = 0
     why: str = ""
 
@@ -57,6 +63,11 @@ class BoundsCheck:
         ]
         if self.unusable:
             parts.append(f"{self.unusable} cannot be estimated: {self.why}")
+        if self.trained_on:
+            joined = "1 was" if self.trained_on == 1 else f"{self.trained_on} were"
+            parts.insert(0, f"{joined} trained on as bounds, by the censored likelihood")
+            if self.total:
+                parts[1] = f"of the others, {parts[1]}"
         return "Censored samples: " + "; ".join(parts)
 
 
@@ -74,31 +85,56 @@ def keeps(value: float, bound: Assay, calibrated: tuple[float, float], critical:
     return value <= max(bound.value, calibrated[0], critical or 0.0) * (1 + ROOM)
 
 
-def count(bounds: Sequence[Assay], kept: Sequence[bool]) -> BoundsCheck:
-    """Count bounds, and those that are kept."""
+def count(bounds: Sequence[Assay], kept: Sequence[bool], trained_on: int = 0) -> BoundsCheck:
+    """Count bounds, and those that are kept, beside a number of samples trained on."""
     below = [k for b, k in zip(bounds, kept, strict=True) if b.censored == "<"]
     above = [k for b, k in zip(bounds, kept, strict=True) if b.censored == ">"]
-    return BoundsCheck(len(below), sum(below), len(above), sum(above))
+    return BoundsCheck(len(below), sum(below), len(above), sum(above), trained_on)
+
+
+def divide_bounds(
+    joined: Joined, use: Bounds, protocol: Protocol, exclude_above: float | None = None
+) -> tuple[str, ...]:
+    """Say which censored samples are trained on; a third is held back, so that bounds can be checked unseen.
+
+    Args:
+        joined: with the censored samples.
+        use: what is to be done with them.
+        protocol: of the division, which is drawn as that of the other samples is.
+        exclude_above: samples above this are not to be trained on, so none of which it is known that they are.
+    """
+    if use == "check":
+        return ()
+    names = [
+        name
+        for name, bound in joined.bounds.items()
+        if exclude_above is None or bound.censored == "<" or bound.value < exclude_above
+    ]
+    # A single one has no third to give.
+    return tuple(split_samples(names, protocol)[0] if len(names) > 1 else names)
 
 
 def check_bounds(trained: Trained) -> BoundsCheck | None:
-    """Hold a trained model against the censored samples; None if there are none.
+    """Hold a trained model against the censored samples that it was not trained on; None if there are no censored ones.
 
     A spectrum that the model cannot take is counted: what is trained by now is not lost for it.
     """
-    joined = trained.joined
+    joined, trained_on = trained.joined, set(trained.bounds_trained_on)
     if not joined.bounded:
         return None
-    bounded = replicate_rows(joined.bounded, trained.settings.replicates)
+    held_back = [spectrum for spectrum in joined.bounded if spectrum.sample_id not in trained_on]
+    if not held_back:
+        return count((), (), len(trained_on))
+    bounded = replicate_rows(held_back, trained.settings.replicates)
     try:
         rows = prepare(bounded, trained.recipe)
     except TrainingDataError as error:
-        return BoundsCheck(0, 0, 0, 0, len(bounded), str(error))
+        return replace(count((), (), len(trained_on)), unusable=len(bounded), why=str(error))
     values = [float(v) for v in inverse(trained.answer(rows.features), trained.transform)]
     bounds = [joined.bounds[name] for name in rows.samples]
     critical = trained.detection.critical if trained.detection else None
     kept = [keeps(v, b, trained.calibrated_range, critical) for v, b in zip(values, bounds, strict=True)]
-    return with_refused(count(bounds, kept), rows.refused)
+    return with_refused(count(bounds, kept, len(trained_on)), rows.refused)
 
 
 def with_refused(found: BoundsCheck, refused: Sequence[Refusal]) -> BoundsCheck:
@@ -109,10 +145,17 @@ def with_refused(found: BoundsCheck, refused: Sequence[Refusal]) -> BoundsCheck:
 
 
 def check_estimates(
-    answers: Sequence[Estimate | Refusal], bounds: Mapping[str, Assay], calibrated: tuple[float, float]
+    answers: Sequence[Estimate | Refusal],
+    bounds: Mapping[str, Assay],
+    calibrated: tuple[float, float],
+    trained_on: Container[str] = (),
 ) -> BoundsCheck:
-    """Hold a device's estimates of censored samples against their bounds, and count those that it refused."""
-    estimates = [a for a in answers if isinstance(a, Estimate)]
+    """Hold a device's estimates of censored samples against their bounds, but for those named in `trained_on`.
+
+    What the device refused is counted.
+    """
+    known = {a.sample_id for a in answers if isinstance(a, Estimate) and a.sample_id in trained_on}
+    estimates = [a for a in answers if isinstance(a, Estimate) and a.sample_id not in known]
     refused = [a for a in answers if isinstance(a, Refusal)]
     kept = [
         e.bound in ("<", "< LOD") or keeps(e.value, bounds[e.sample_id], calibrated)
@@ -120,4 +163,4 @@ def check_estimates(
         else e.bound == ">" or keeps(e.value, bounds[e.sample_id], calibrated)
         for e in estimates
     ]
-    return with_refused(count([bounds[e.sample_id] for e in estimates], kept), refused)
+    return with_refused(count([bounds[e.sample_id] for e in estimates], kept, len(known)), refused)

@@ -1,4 +1,8 @@
-"""The censored likelihood as a TensorFlow loss: what `censored.negative_log_likelihood` says, in single precision."""
+"""The censored likelihood as a network's loss: what `censored.negative_log_likelihood` says, as a squared error.
+
+Times 2 sd^2 and without its constants, the negative log-likelihood of a known value is its squared error, and that of
+a bound is in the same measure; so bounds can stand among the values of a least-squares training.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,7 @@ def as_target(observed: Observations, mean: float, scale: float) -> NDArray[np.f
 
     Args:
         observed: n, in the space of the target's transform.
-        mean, scale: what the network's answers are standardised by, such as `censored.fit_normal` finds; the scale is
-            above 0, so that sides stay.
+        mean, scale: what the network's answers are standardised by; the scale is above 0, so that sides stay.
 
     Returns:
         (n, 2): standardised value or bound, and side.
@@ -33,26 +36,28 @@ def as_target(observed: Observations, mean: float, scale: float) -> NDArray[np.f
     return np.column_stack([(observed.value - mean) / scale, observed.side]).astype(np.float32)
 
 
-def censored_loss(predicted: Any, target: Any, log_sd: Any) -> Any:
-    """Negative log-likelihood of each observation, differentiable by predictions and by `log_sd`.
+def censored_square(predicted: Any, target: Any, sd: Any) -> Any:
+    """Squared error of each known value; of each bound -2 sd^2 log Phi(z), differentiable by the predictions.
+
+    z is how far, in standard deviations, the answer lies on the bound's right side. Far on the right side a bound
+    costs nothing. Everywhere its slope is that of a squared error from the mean of what lies beyond it, given the
+    answer.
 
     Args:
         predicted: (n, 1) tensor of standardised answers.
         target: (n, 2) tensor, as `as_target` makes it.
-        log_sd: scalar; natural logarithm of the error's standard deviation, in standardised units. A variable is
-            learned with the network; held at log(sqrt(0.5)), plain values cost the squared error and a constant.
+        sd: scalar above 0; standard deviation of the error, in standardised units.
 
     Returns:
-        (n,) tensor, in nats.
+        (n,) tensor.
     """
     import tensorflow as tf
 
     value, side = target[:, 0], target[:, 1]
-    r = (value - predicted[:, 0]) * tf.exp(-log_sd)
-    plain = 0.5 * tf.square(r) + log_sd + _HALF_LOG_2_PI
+    error = value - predicted[:, 0]
     # What the other branch makes of a row must be finite too: `where` passes the gradients of both.
-    censored = -_log_normal_cdf(tf.where(side == 0, tf.zeros_like(r), -side * r))
-    return tf.where(side == 0, plain, censored)
+    z = tf.where(side == 0, tf.zeros_like(error), -side * error / sd)
+    return tf.where(side == 0, tf.square(error), -2.0 * tf.square(sd) * _log_normal_cdf(z))
 
 
 def _log_normal_cdf(z: Any) -> Any:

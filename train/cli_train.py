@@ -92,6 +92,15 @@ def _going_on(out: str) -> Iterator[None]:
     show_default=True,
     help="published: epochs without a lower validation loss before training stops.",
 )
+@click.option(
+    "--bounds",
+    type=click.Choice(["likelihood", "check"]),
+    default="likelihood",
+    show_default=True,
+    help="published: what samples known only as a bound (<0.02, >4000) are for. likelihood: two thirds of them are "
+    "trained on through the censored (Tobit) likelihood, the others checked; check: all are held against the finished "
+    "model, as they always are by the default method. A bound is never taken for a value.",
+)
 @click.option("--batch-size", type=click.IntRange(min=2), default=64, show_default=True, help="published: rows a step.")
 @click.option(
     "--learning-rate",
@@ -127,6 +136,7 @@ def train(
     transform: str,
     epochs: int,
     patience: int,
+    bounds: str,
     batch_size: int,
     learning_rate: float,
     seed: int,
@@ -137,30 +147,43 @@ def train(
 
     The default model is trained on all samples; a repeated cross-validation, every choice inside its folds, says how
     good it is, beside tuned PLSR, SVR and random forest, and gives its answers their intervals. Censored samples
-    (<0.02, >4000) are not trained on: the model is held against what they say. Interrupted, the same command goes on
-    where it stopped. The same data and seed give the same model. RUN/report.html shows how it went: one file, to be
-    opened in any browser. Exits with 1 if any spectrum was refused; the model is made of the others.
+    (<0.02, >4000) are never taken for values: the model is held against what they say, and the published one learns
+    from it (--bounds). Interrupted, the same command goes on where it stopped. The same data and seed give the same
+    model. RUN/report.html shows how it went: one file, to be opened in any browser. Exits with 1 if any spectrum was
+    refused; the model is made of the others.
     """
     require_training_side()
     from .assay_files import AssayFiles
     from .assay_table import read_assay_table
-    from .bounds import check_bounds
+    from .bounds import check_bounds, divide_bounds
     from .cli_validate import groups_of
     from .dataset import load
     from .evaluate import metrics_table
     from .exclusion import names_above
+    from .fit import Protocol
     from .metrics import no_better_than_the_mean
     from .run import FITS, check_run_folder, save_run
 
     _refuse_the_others_options(ctx, method)
+    protocol = Protocol(
+        epochs=min(epochs, FAST_EPOCHS) if fast else epochs,
+        patience=min(patience, FAST_PATIENCE) if fast else patience,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
     range_nm = _range_of(recipe) if method == "published" else None
     check_run_folder(out, force)
     files = AssayFiles(assays, controls, certified)
     files.check()
     table = read_assay_table(assays)
     say(table.notes)
-    joined = load(spectra, table.assays(element), range_nm, names_above(table, exclude_above))
-    say(joined.notes())
+    excluded = names_above(table, exclude_above)
+    joined = load(spectra, table.assays(element), range_nm, excluded)
+    as_bounds: tuple[str, ...] = ()
+    if method == "published":
+        as_bounds = divide_bounds(joined, bounds, protocol, excluded.limit)  # type: ignore[arg-type]
+    say(joined.notes(trained_on=as_bounds))
     kind = "SIMULATED spectra" if joined.simulated else "spectra"
     if len(joined.spectra) == 1:
         kind = kind.removesuffix("a") + "um"
@@ -175,25 +198,19 @@ def train(
         grouped = f"cell of {group_cell:g} m" if group_cell is not None else group_by or ""
         with _going_on(out):
             trained = _train_default(
-                joined, kept, groups, grouped, replicates, exclude_above, folds, repeats, not no_baselines, fast, seed
+                joined, kept, groups, grouped, replicates, excluded.limit, folds, repeats, not no_baselines, fast, seed
             )
     else:
         from ..edge.preprocess import RECIPES
-        from .fit import Protocol
         from .training import Settings
 
         settings = Settings(
             recipe=RECIPES[recipe],
             transform=transform,  # type: ignore[arg-type]
             replicates=replicates,  # type: ignore[arg-type]
-            exclude_above=str(exclude_above) if exclude_above else "",
-            protocol=Protocol(
-                epochs=min(epochs, FAST_EPOCHS) if fast else epochs,
-                patience=min(patience, FAST_PATIENCE) if fast else patience,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                seed=seed,
-            ),
+            exclude_above=excluded.limit,
+            bounds=bounds,  # type: ignore[arg-type]
+            protocol=protocol,
         )
         with _going_on(out):
             trained = _train_published(joined, settings, kept, not no_baselines, fast, out)
@@ -231,6 +248,11 @@ def _refuse_the_others_options(ctx: click.Context, method: str) -> None:
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             other = "published" if method == "default" else "default"
             raise click.UsageError(f"--{name.replace('_', '-')} is for --method {other}")
+    asked = ctx.get_parameter_source("bounds") == click.core.ParameterSource.COMMANDLINE
+    if method == "default" and asked and ctx.params["bounds"] == "likelihood":
+        raise click.UsageError(
+            "--bounds likelihood is for --method published: support vectors and PLSR have no censored likelihood"
+        )
 
 
 def _range_of(recipe: str) -> tuple[float, float]:
@@ -247,7 +269,7 @@ def _train_default(
     groups: dict[str, Hashable] | None,
     grouped: str,
     replicates: str,
-    exclude_above: Exclusion | None,
+    exclude_above: float | None,
     folds: int,
     repeats: int,
     baselines: bool,
@@ -264,7 +286,7 @@ def _train_default(
         baselines=baselines,
         fast=fast,
         seed=seed,
-        exclude_above=str(exclude_above) if exclude_above else "",
+        exclude_above=exclude_above,
     )
     shown = FitProgress(joined.element)
     try:
@@ -294,7 +316,7 @@ def _train_published(
         shown.close()
     if not baselines:
         return trained
-    if trained.refused:
+    if any(refusal.sample_id in joined.target for refusal in trained.refused):
         say(["baselines are not compared: some spectra could not be taken by the recipe"])
         return trained
     from .published_comparison import compare_published
@@ -317,14 +339,19 @@ def _summary(trained: Trained) -> str:
     record = trained.record
     if trained.validation:
         return (
-            f"{trained.joined.element}: {len(trained.training)} samples for training, {len(trained.validation)} for "
-            f"validation; best epoch {record['best_epoch']} of {len(record['history'])}"
+            f"{trained.joined.element}: {len(trained.training)} samples for training{_as_bounds(trained)}, "
+            f"{len(trained.validation)} for validation; best epoch {record['best_epoch']} of {len(record['history'])}"
         )
     folds = trained.comparison.folds if trained.comparison is not None else ""
     return (
         f"{trained.joined.element}: {len(trained.training)} samples, all of them trained on; {folds}\n"
         f"{record['chosen']}"
     )
+
+
+def _as_bounds(trained: Trained) -> str:
+    n = len(trained.bounds_trained_on)
+    return f" and {n} known as a bound only" if n else ""
 
 
 class EpochProgress:

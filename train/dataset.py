@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,8 +38,9 @@ class Joined:
         refused: files and spectra that cannot be used, and why.
         without_assay: samples with spectra and no value, in the order met.
         without_spectra: samples with a value and no usable spectrum.
-        censored: samples left out because the laboratory gave only a bound.
-        bounds: these bounds, sample -> such as <0.02; a model is held against them, never trained on them as numbers.
+        censored: samples that have no target because the laboratory gave only a bound.
+        bounds: these bounds, sample -> such as <0.02; a model is held against them or trained on them as bounds, never
+            as numbers.
         bounded: spectra of these samples.
         narrowing: what a few spectra of less range than the others cost all, in words; "" if nothing.
         excluded: samples left out for a grade above a limit.
@@ -67,8 +68,19 @@ class Joined:
         """True if any of the spectra is simulated."""
         return any(spectrum.simulated for spectrum in self.spectra)
 
-    def notes(self, shown: int | None = 5) -> list[str]:
-        """Say in lines what was left out: how many, and the first `shown` names, or all of them."""
+    def sha256_of_bounds(self, samples: Container[str]) -> str:
+        """Hash the spectra and bounds of some censored samples, as `sha256` does those with values."""
+        return _sha256([spectrum for spectrum in self.bounded if spectrum.sample_id in samples], self.bounds)
+
+    def notes(self, shown: int | None = 5, trained_on: Container[str] = ()) -> list[str]:
+        """Say in lines what was left out: how many, and the first `shown` names, or all of them.
+
+        Args:
+            shown: how many; None for all.
+            trained_on: censored samples that are trained on as bounds.
+        """
+        as_bounds = tuple(name for name in self.censored if name in trained_on)
+        not_at_all = tuple(name for name in self.censored if name not in trained_on)
         lines = [f"refused {r.source}: {r.reason}" for r in self.refused[:shown]]
         if shown is not None and len(self.refused) > shown:
             lines.append(f"refused {len(self.refused) - shown} more")
@@ -77,7 +89,8 @@ class Joined:
         for names, what in (
             (self.without_assay, f"with spectra {_have(self.without_assay)} no assay"),
             (self.without_spectra, f"with an assay {_have(self.without_spectra)} no usable spectrum"),
-            (self.censored, f"not trained on: {self.element} is censored, only a bound is known"),
+            (as_bounds, f"trained on as bounds: {self.element} is censored, only a bound is known"),
+            (not_at_all, f"not trained on: {self.element} is censored, only a bound is known"),
             (self.excluded, f"left out: {self.limit}"),
         ):
             if names:
@@ -222,7 +235,7 @@ def _few(names: Iterable[str], shown: int = 3) -> str:
     return ", ".join(listed[:shown]) + (", ..." if len(listed) > shown else "")
 
 
-def _sha256(spectra: Sequence[Spectrum], target: dict[str, float]) -> str:
+def _sha256(spectra: Sequence[Spectrum], target: Mapping[str, object]) -> str:
     digest = hashlib.sha256()
     for s in spectra:
         digest.update(f"{s.sample_id}\0{s.measurement}\0{s.quantity}\0{target[s.sample_id]!r}\0{s.splices_nm}".encode())

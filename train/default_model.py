@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,7 @@ class Config:
         gammas, costs, epsilon: of support vectors; gamma per mean squared norm of the scores.
         most_components: of PLSR.
         averaged: settings that a member is the mean of.
+        transforms: of a skewed positive target, that are mixed; other targets are learned as they are.
         linear_share: of PLSR in the prior of the stack.
         ridge: how strongly the stack is drawn to its prior; see `stacking.stack_weights`.
         softness, least_share: of the mix of transforms; see `stacking.soft_shares`.
@@ -77,6 +79,7 @@ class Config:
     epsilon: float = 0.1
     most_components: int = 20
     averaged: int = 3
+    transforms: tuple[Transform, ...] = get_args(Transform)
     linear_share: float = 0.3
     ridge: float = 1.0
     softness: float = 0.2
@@ -189,7 +192,7 @@ class DefaultModel:
         folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
         spaces = [
             fit_space(parts, projections, variants, target, transform, folds, config)
-            for transform in transforms_for(target)
+            for transform in _transforms_to_try(target, config)
         ]
         answers = [space.back(space.out_of_fold) for space in spaces]
         errors = [float(np.mean((answer - target) ** 2)) for answer in answers]
@@ -208,6 +211,11 @@ class DefaultModel:
             transform=spaces[int(shares.argmax())].transform,
             chosen=_in_words(variants, spaces, shares, network.parameters),
         )
+
+
+def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
+    worth_trying = transforms_for(target)
+    return tuple(transform for transform in worth_trying if transform in config.transforms) or ("none",)
 
 
 def view_recipe(variant: Variant, grid: Resample, keep_nm: float) -> Recipe:

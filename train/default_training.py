@@ -45,7 +45,7 @@ class DefaultSettings:
         baselines: whether PLSR, SVR and random forest are held against the same folds.
         fast: fewer views and settings, one repeat less; for a first look.
         seed: of folds and inner folds.
-        exclude_above: samples above this were left out, such as "1000" or "Sb=1000"; kept for the record.
+        exclude_above: samples above this were left out; kept for the record.
     """
 
     replicates: Replicates = "average"
@@ -55,7 +55,7 @@ class DefaultSettings:
     baselines: bool = True
     fast: bool = False
     seed: int = 42
-    exclude_above: str = ""
+    exclude_above: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

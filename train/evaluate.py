@@ -31,12 +31,12 @@ class Evaluation:
         refused: files and spectra refused.
         outside: estimates that are no plain value: outside the calibration, beyond its range, below the limit of
             detection, or of points that scatter.
-        trained_on: samples whose names the model was trained on; figures on these flatter.
+        trained_on: samples with values whose names the model was trained on; figures on these flatter.
         coverage: share of values inside their interval, and `stated_coverage` what was promised; None without one.
         all: metrics of all estimates; `inside` of those inside the calibration; None if there are none.
         transformed: metrics of all estimates in the space of `transform`; None if there is none, or a value has no
             place in it.
-        bounds: censored samples, and how many of them are estimated as their bounds say.
+        bounds: censored samples that the model was not trained on, and how many are estimated as their bounds say.
     """
 
     model: str
@@ -89,7 +89,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
         low, high = np.array(intervals).T
         covered = coverage(low, high, measured)
     has_transform = bundle.transform != "none" and (bundle.transform == "sqrt" or measured.min() > 0)
-    known = set(bundle.provenance.get("training_samples", ()))
+    known = trained_on(bundle)
     bounded = Estimator(bundle).estimate(replicate_rows(joined.bounded, replicates))
     return Evaluation(
         model=bundle.name,
@@ -110,8 +110,13 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
         transformed=measure(forward(predicted, bundle.transform), forward(measured, bundle.transform))
         if has_transform
         else None,
-        bounds=check_estimates(bounded, joined.bounds, bundle.calibrated_range),
+        bounds=check_estimates(bounded, joined.bounds, bundle.calibrated_range, known),
     )
+
+
+def trained_on(bundle: Bundle) -> set[str]:
+    """Name the samples that a bundle says it was trained on, those that took part as bounds among them."""
+    return {name for of in ("training_samples", "training_bounds") for name in bundle.provenance.get(of, ())}
 
 
 def held_out_only(joined: Joined, bundle: Bundle) -> Joined:
@@ -120,10 +125,10 @@ def held_out_only(joined: Joined, bundle: Bundle) -> Joined:
     Raises:
         TrainingDataError: none is left, or the bundle does not say what it was trained on.
     """
-    known = bundle.provenance.get("training_samples")
+    known = trained_on(bundle)
     if not known:
         raise TrainingDataError(f"{bundle.name} does not say which samples it was trained on; leave --held-out away")
-    target = {name: value for name, value in joined.target.items() if name not in set(known)}
+    target = {name: value for name, value in joined.target.items() if name not in known}
     if not target:
         raise TrainingDataError(f"{bundle.name} was trained on every one of these samples; none is left to evaluate")
     return replace(joined, target=target, spectra=tuple(s for s in joined.spectra if s.sample_id in target))
@@ -176,7 +181,7 @@ def table(evaluation: Evaluation) -> str:
     lines += ["", metrics_table(columns)]
     if e.coverage is not None and e.stated_coverage is not None:
         lines += ["", f"{100 * e.coverage:.1f} % of the values lie in their {100 * e.stated_coverage:g} % interval"]
-    if e.bounds.total:
+    if e.bounds.total or e.bounds.trained_on:
         lines += ["", e.bounds.line()]
     return "\n".join(lines) + "\n"
 

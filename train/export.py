@@ -195,4 +195,5 @@ def _provenance(run: Run, parity: Parity) -> dict[str, Any]:
         **{name: record[name] for name in kept},
         "parity": parity.to_dict(),
         "training_samples": record["split"]["training"],
+        "training_bounds": record["split"].get("training_bounds", []),
     }

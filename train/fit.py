@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .censored import Observations
+from .censored_loss import as_target, censored_square
 from .errors import TrainingDataError
 from .network import NetworkConfig, build_network, fold_target_scale
 from .tensorflow_setup import import_tensorflow
 
 CHECKPOINT_EVERY_S = 5.0
+LEAST_SD = 1e-3
+"""Of the censored likelihood, in standardised units; it divides by it."""
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +76,10 @@ def split_samples(names: Sequence[str], protocol: Protocol) -> tuple[list[str], 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Losses after one epoch: mean square error of the standardised target."""
+    """Losses after one epoch: mean square error of the standardised target.
+
+    Where bounds are trained on, the training loss has what they cost too; see `censored_loss.censored_square`.
+    """
 
     number: int
     training_loss: float
@@ -93,6 +100,19 @@ class Fitted:
         return min(self.history, key=lambda epoch: epoch.validation_loss).number
 
 
+@dataclass(frozen=True, eq=False)
+class BoundRows:
+    """Training rows of which only a bound is known.
+
+    Attributes:
+        features: (m, frames, bins, 1), scaled as the others are.
+        observed: m bounds in the transform's space.
+    """
+
+    features: NDArray[np.float32]
+    observed: Observations
+
+
 def fit(
     features: NDArray[np.float32],
     target: Floats,
@@ -102,8 +122,14 @@ def fit(
     protocol: Protocol,
     progress: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
+    bounds: BoundRows | None = None,
 ) -> Fitted:
     """Train a network.
+
+    Bounds take part by the censored likelihood. Its standard deviation is the root of the lowest validation loss so
+    far, at most that of the training values, where it starts. Neither learned nor taken from the training residuals:
+    both go to zero with a network that comes to remember its soils, and a bound would then weigh nothing as soon as
+    it is met, while a soil that is new is as uncertain as ever.
 
     Args:
         features: (n, frames, bins, 1), scaled.
@@ -114,6 +140,7 @@ def fit(
         progress: called after each epoch.
         checkpoint: file that is written every few seconds, and from which an interrupted training with the same
             arguments goes on; one of another training is overwritten.
+        bounds: more training rows. They say nothing of the target's mean and spread, nor of when training stops.
 
     Returns:
         The network with the weights of its best epoch. The same arguments give the same weights on the same
@@ -134,18 +161,22 @@ def fit(
     def standardised(values: Floats) -> Any:
         return tf.constant(((values - mean) / scale)[:, None], tf.float32)
 
+    rows, wanted = (features, standardised(target)) if bounds is None else _with_bounds(features, target, bounds)
     batches = (
-        tf.data.Dataset.from_tensor_slices((features, standardised(target)))
+        tf.data.Dataset.from_tensor_slices((rows, wanted))
         .shuffle(protocol.shuffle_buffer, seed=protocol.seed, reshuffle_each_iteration=True)
         .batch(protocol.batch_size)
         # A last batch of one row has no variance to normalise by.
-        .filter(lambda x, y: len(features) == 1 or tf.shape(x)[0] > 1)
+        .filter(lambda x, y: len(rows) == 1 or tf.shape(x)[0] > 1)
     )
     held_out, held_out_target = tf.constant(validation_features), standardised(validation_target)
+    error_sd = tf.Variable(1.0, trainable=False)
 
     def train_step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
+            answers = model(x, training=True)
+            cost = tf.square(answers - y) if bounds is None else censored_square(answers, y, error_sd)
+            loss = tf.reduce_mean(cost)
             total = tf.add_n([loss, *model.losses])
         optimiser.apply(tape.gradient(total, model.trainable_variables), model.trainable_variables)
         return loss
@@ -158,7 +189,15 @@ def fit(
     best_loss, best_epoch, best_weights = np.inf, 0, model.get_weights()
     optimiser.build(model.trainable_variables)
     state = [*model.variables, *optimiser.variables]
-    key = _key(features, target, validation_features, validation_target, config, protocol)
+    key = _key(
+        features,
+        target,
+        validation_features,
+        validation_target,
+        config,
+        protocol,
+        *((bounds.features, bounds.observed.value, bounds.observed.side) if bounds is not None else ()),
+    )
     saved_at = time.monotonic()
     if checkpoint is not None and (found := read_checkpoint(checkpoint, key, state)) is not None:
         history, best_weights = found
@@ -171,6 +210,7 @@ def fit(
     for number in range(len(history) + 1, protocol.epochs + 1):
         if number - 1 - best_epoch >= protocol.patience:
             break
+        error_sd.assign(min(1.0, max(best_loss**0.5, LEAST_SD)))
         losses = [train_step_in_graph(x, y) for x, y in batches]
         validation_loss = float(validate_in_graph())
         if not np.isfinite(validation_loss):
@@ -187,6 +227,17 @@ def fit(
     model.set_weights(best_weights)
     fold_target_scale(model, mean, scale)
     return Fitted(model, tuple(history))
+
+
+def _with_bounds(features: NDArray[np.float32], target: Floats, bounds: BoundRows) -> tuple[Any, Any]:
+    """Give values and bounds as rows of one training set and their targets for `censored_square`."""
+    plain = Observations(target, np.zeros(target.size, dtype=np.int8))
+    mean, scale = float(target.mean()), float(target.std())
+    n, m = len(features), len(bounds.features)
+    # Spread evenly among the others: the shuffle buffer may be smaller than the set.
+    order = np.argsort(np.concatenate([(np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m]), kind="stable")
+    wanted = np.concatenate([as_target(part, mean, scale) for part in (plain, bounds.observed)])
+    return np.concatenate([features, bounds.features])[order], wanted[order]
 
 
 def write_checkpoint(

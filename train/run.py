@@ -164,10 +164,12 @@ def _record(trained: Trained) -> dict[str, Any]:
             "without_assay": len(joined.without_assay),
             "without_spectra": len(joined.without_spectra),
             "censored": list(joined.censored),
+            "bounds_sha256": joined.sha256_of_bounds(trained.bounds_trained_on) if trained.bounds_trained_on else None,
             "excluded": list(joined.excluded),
         },
         # By name here and not in `data`, which goes into bundles: files' paths are nobody else's business.
         "left_out": {
+            "limit": joined.limit,
             "refused": [f"{r.source}: {r.reason}" for r in (*joined.refused, *trained.refused)],
             "without_assay": list(joined.without_assay),
             "without_spectra": list(joined.without_spectra),
@@ -184,7 +186,11 @@ def _record(trained: Trained) -> dict[str, Any]:
         "domain": pack_domain(trained.domain)[0],
         "detection": asdict(trained.detection) if trained.detection else None,
         "replicate_scatter": asdict(trained.replicates) if trained.replicates else None,
-        "split": {"training": list(trained.training), "validation": list(trained.validation)},
+        "split": {
+            "training": list(trained.training),
+            "training_bounds": list(trained.bounds_trained_on),
+            "validation": list(trained.validation),
+        },
     }
 
 

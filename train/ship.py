@@ -45,7 +45,7 @@ def make_run(folder: Path) -> tuple[Path, Path]:
     soils, run = folder / "soils", folder / "run"
     stibium("simulate", "--out", str(soils), "--samples", str(SAMPLES), "--as", "table")
     data = ("--spectra", str(soils / "spectra.csv.gz"), "--assays", str(soils / "assays.csv"))
-    method = ("--method", "published", "--patience", str(PATIENCE), "--no-baselines")
+    method = ("--method", "published", "--patience", str(PATIENCE), "--bounds", "check", "--no-baselines")
     stibium("train", *data, "--element", "Sb", "--out", str(run), *method)
     return soils, run
 

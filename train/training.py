@@ -16,10 +16,12 @@ from ..edge.estimate import Refusal, Transform, forward, inverse
 from ..edge.preprocess import RECIPES, Recipe, Scaling, fit_scaling
 from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
 from ..edge.views import Views
-from .dataset import Joined, Replicates, prepare, replicate_rows
+from .bounds import Bounds, divide_bounds
+from .censored import observe
+from .dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from .detection import fit_detection
 from .errors import TrainingDataError
-from .fit import Epoch, Fitted, fit, predict, split_samples
+from .fit import BoundRows, Epoch, Fitted, fit, predict, split_samples
 from .fit import Protocol as TrainingProtocol
 from .metrics import Metrics, measure
 from .network import NetworkConfig
@@ -46,7 +48,9 @@ class Settings:
             rather than a mean: no correction of that bias is made.
         replicates: "average" trains on one mean spectrum a sample, "each" on every measurement.
         network, protocol: see there.
-        exclude_above: samples above this were left out, such as "1000" or "Sb=1000"; kept for the record.
+        exclude_above: samples above this were left out; no bound above it is trained on.
+        bounds: "likelihood" trains on two thirds of the censored samples too, by the censored likelihood; "check" on
+            none.
     """
 
     recipe: Recipe = RECIPES["paper"]
@@ -54,7 +58,8 @@ class Settings:
     replicates: Replicates = "average"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     protocol: TrainingProtocol = field(default_factory=TrainingProtocol)
-    exclude_above: str = ""
+    exclude_above: float | None = None
+    bounds: Bounds = "likelihood"
 
 
 class TrainedModel(Protocol):
@@ -134,6 +139,7 @@ class Trained:
             a repeat left one in.
         unseen_measured: (n,) the laboratory's values for these.
         comparison: the model and baselines on the same folds, if that was asked for.
+        bounds_trained_on: names of the censored samples that were trained on, as bounds.
         record: what a run says of the way it was made, as JSON values.
     """
 
@@ -159,6 +165,7 @@ class Trained:
     unseen_predicted: Floats
     unseen_measured: Floats
     comparison: Validation | None = None
+    bounds_trained_on: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
 
     def answer(self, features: Floats) -> Floats:
@@ -233,6 +240,8 @@ def train_model(
         return scaling.apply(features).astype(np.float32)
 
     transform = settings.transform
+    trained_on = divide_bounds(joined, settings.bounds, settings.protocol, settings.exclude_above)
+    bounded = _bounded_rows(joined, trained_on, settings)
     fitted = fit(
         scaled(fitting.features),
         forward(target, transform),
@@ -242,6 +251,9 @@ def train_model(
         settings.protocol,
         progress,
         checkpoint,
+        None
+        if bounded is None
+        else BoundRows(scaled(bounded.features), observe([joined.bounds[name] for name in bounded.samples], transform)),
     )
 
     low, high = float(target.min()), float(target.max())
@@ -255,7 +267,10 @@ def train_model(
             metrics[f"{name} ({transform})"] = measure(
                 forward(predicted[name], transform), forward(measured, transform)
             )
-    domain = fit_domain(single_training.reflectance, single_training.judged_nm, single_training.samples).stats
+    # What a soil looks like is known whether or not its value is.
+    bounded_spectra = [s for s in joined.bounded if s.sample_id in trained_on]
+    seen = prepare([*single_training.rows, *bounded_spectra], settings.recipe) if bounded_spectra else single_training
+    domain = fit_domain(seen.reflectance, seen.judged_nm, seen.samples).stats
     single_outputs = predict(fitted.model, scaled(single.features))
     interval = fit_interval(
         single_outputs,
@@ -280,16 +295,18 @@ def train_model(
         training=tuple(training),
         validation=tuple(validation),
         metrics=metrics,
-        calibration_features=scaled(fitting.features[evenly_by_grade(target, CALIBRATION_ROWS)]),
+        calibration_features=scaled(_calibration_features(fitting, bounded, joined)),
         held_out=holding.rows,
         held_out_measured=held_out_target,
         held_out_predicted=predicted["validation"],
-        refused=fitting.refused + holding.refused,
+        refused=fitting.refused + holding.refused + (bounded.refused if bounded is not None else ()),
         unseen_predicted=predicted["validation"][None],
         unseen_measured=held_out_target,
+        bounds_trained_on=trained_on,
         record={
             "replicates": settings.replicates,
             "exclude_above": settings.exclude_above,
+            "bounds": settings.bounds,
             "network": settings.network.to_dict(),
             "protocol": settings.protocol.to_dict(),
             "seed": settings.protocol.seed,
@@ -297,6 +314,22 @@ def train_model(
             "history": [[e.number, e.training_loss, e.validation_loss] for e in fitted.history],
         },
     )
+
+
+def _bounded_rows(joined: Joined, trained_on: tuple[str, ...], settings: Settings) -> Prepared | None:
+    """Preprocess the censored samples that are trained on; None without any."""
+    chosen = [spectrum for spectrum in joined.bounded if spectrum.sample_id in trained_on]
+    return prepare(replicate_rows(chosen, settings.replicates), settings.recipe) if chosen else None
+
+
+def _calibration_features(fitting: Prepared, bounded: Prepared | None, joined: Joined) -> Floats:
+    """Choose training rows evenly by grade; a bound says at which end of the order a row stands, no more."""
+    grade = np.array([joined.target[name] for name in fitting.samples])
+    if bounded is None:
+        return fitting.features[evenly_by_grade(grade, CALIBRATION_ROWS)]
+    features = np.concatenate([fitting.features, bounded.features])
+    ends = np.array([np.inf if joined.bounds[name].censored == ">" else -np.inf for name in bounded.samples])
+    return features[evenly_by_grade(np.concatenate([grade, ends]), CALIBRATION_ROWS)]
 
 
 def as_stored(scaling: Scaling) -> Scaling:

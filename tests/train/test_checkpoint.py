@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from stibium.train import fit as fitting
-from stibium.train.fit import Epoch, Protocol, fit
+from stibium.train.censored import ABOVE, BELOW, Observations
+from stibium.train.fit import BoundRows, Epoch, Protocol, fit
 from stibium.train.network import NetworkConfig
 
 PROTOCOL = Protocol(epochs=12, patience=12, batch_size=8, seed=5)
@@ -21,23 +22,32 @@ def data() -> tuple[Any, ...]:
     return features[:30], target[:30], features[30:], target[30:]
 
 
-def train(checkpoint: Path | None, stop_at: int = 0) -> Any:
+def some_bounds() -> BoundRows:
+    features = np.random.default_rng(3).normal(size=(7, 6, 17, 1)).astype(np.float32)
+    side = np.array([ABOVE, BELOW, ABOVE, ABOVE, BELOW, ABOVE, ABOVE], np.int8)
+    return BoundRows(features, Observations(1.5 * side, side))
+
+
+def train(checkpoint: Path | None, stop_at: int = 0, bounds: BoundRows | None = None) -> Any:
     def progress(epoch: Epoch) -> None:
         if epoch.number == stop_at:
             raise KeyboardInterrupt
 
-    return fit(*data(), NetworkConfig(), PROTOCOL, progress, checkpoint)
+    return fit(*data(), NetworkConfig(), PROTOCOL, progress, checkpoint, bounds)
 
 
-def test_interrupted_twice_it_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bounds", [None, some_bounds()], ids=["values", "values and bounds"])
+def test_interrupted_twice_it_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounds: BoundRows | None
+) -> None:
     monkeypatch.setattr(fitting, "CHECKPOINT_EVERY_S", 0.0)
-    whole = train(None)
+    whole = train(None, bounds=bounds)
     checkpoint = tmp_path / "training.npz"
     for stop_at in (4, 9):
         with pytest.raises(KeyboardInterrupt):
-            train(checkpoint, stop_at)
+            train(checkpoint, stop_at, bounds)
         assert checkpoint.exists()
-    resumed = train(checkpoint)
+    resumed = train(checkpoint, bounds=bounds)
     assert resumed.history == whole.history
     for ours, theirs in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)

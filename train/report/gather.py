@@ -20,7 +20,7 @@ from ...edge.views import Views
 from ..assay_files import AssayFiles
 from ..bounds import check_bounds
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
-from ..evaluate import Evaluation
+from ..evaluate import Evaluation, trained_on
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..ladder import LIMIT, Ladder
 from ..metrics import measure, no_better_than_the_mean
@@ -117,7 +117,7 @@ def training_contents(
 def _training_notes(trained: Trained) -> list[str]:
     useless = no_better_than_the_mean(trained.metrics)
     later = [f"refused {r.source}: {r.reason}" for r in trained.refused]
-    return [*([useless] if useless else []), *trained.joined.notes(None), *later]
+    return [*([useless] if useless else []), *trained.joined.notes(None, trained.bounds_trained_on), *later]
 
 
 def first_recipe(recipe: Recipe | Views) -> Recipe:
@@ -167,7 +167,9 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
     joined, settings = trained.joined, trained.settings
     taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
     if trained.validation:
-        samples = f"{len(trained.training)} for training, {len(trained.validation)} for validation"
+        bounds = len(trained.bounds_trained_on)
+        joined_in = f" and {bounds} known as a bound only" if bounds else ""
+        samples = f"{len(trained.training)}{joined_in} for training, {len(trained.validation)} for validation"
     else:
         samples = f"{len(trained.training)}, all of them trained on; judged by cross-validation"
     chosen = str(trained.record.get("chosen", ""))
@@ -289,7 +291,7 @@ def evaluation_contents(
     rows = replicate_rows(joined.spectra, replicates)
     answers = estimator.estimate(rows)
     pairs = [(row, a) for row, a in zip(rows, answers, strict=True) if isinstance(a, Estimate)]
-    known = set(bundle.provenance.get("training_samples", ()))
+    known = trained_on(bundle)
     named: dict[str, list[tuple[Spectrum, Estimate]]] = {}
     for row, estimate in pairs:
         name = "seen in training" if row.sample_id in known else "new to the model"
