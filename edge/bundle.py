@@ -20,6 +20,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..converters.spectra.files import replacing
 from .errors import BundleError, RecipeError
 from .estimate import Transform
 from .preprocess import Recipe, Scaling
@@ -111,12 +112,13 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
 
     Returns:
         SHA-256 of the file.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
     """
     content = pack_bundle(bundle)
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with replacing(os.fspath(path)) as file:
+        file.write(content)
     return hashlib.sha256(content).hexdigest()
 
 

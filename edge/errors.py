@@ -15,6 +15,7 @@ __all__ = [
     "MeasurementError",
     "NoReplyError",
     "NoSuchPortError",
+    "NotAPortError",
     "NothingLeftError",
     "OutputError",
     "PortError",
@@ -74,6 +75,10 @@ class PortError(StibiumError, OSError):
 
 class NoSuchPortError(PortError):
     """A port that is not there, or not yet."""
+
+
+class NotAPortError(PortError):
+    """A name that is no port's and will never be one, however long it is waited for."""
 
 
 class PortGoneError(PortError):

@@ -150,6 +150,12 @@ class AssayTable:
         return Assays(column.element, column.unit, values, missing, self.source, ", ".join(self.sha256))
 
 
+def as_unit(assays: Assays, unit: str) -> Assays:
+    """Call the assays' unit by another name of the same size, such as mg_kg by ppm; any other unit stays."""
+    here, there = (PPM_PER_UNIT.get(name.lower()) for name in (assays.unit, unit))
+    return replace(assays, unit=unit) if here is not None and here == there else assays
+
+
 def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
     """Read whole tables of assays and put them one under the other.
 
@@ -195,12 +201,20 @@ class _Part:
     sha256: str
 
 
+def name_column(header: Sequence[str]) -> int:
+    """Say which column of a table of assays names the sample: by its own name, or the first that is no kind."""
+    first = 1 if _kind_column(header) == 0 and len(header) > 1 else 0
+    names = ("sample", "sample_id", "name")
+    return next((i for i, field in enumerate(header) if field.lower() in names), first)
+
+
+def _kind_column(header: Sequence[str]) -> int | None:
+    return next((i for i, field in enumerate(header) if field.lower() in ("kind", "qc_type")), None)
+
+
 def _parse(data: bytes, source: str, sha256: str = "") -> _Part:
     header, rows, delimiter = open_csv(data, source)
-    lower = [field.lower() for field in header]
-    kind_at = next((i for i, field in enumerate(lower) if field in ("kind", "qc_type")), None)
-    first = 1 if kind_at == 0 and len(header) > 1 else 0
-    name_at = next((i for i, field in enumerate(lower) if field in ("sample", "sample_id", "name")), first)
+    kind_at, name_at = _kind_column(header), name_column(header)
     found = [(i, Column(*split)) for i, field in enumerate(header) if (split := split_column(field))]
     if not found:
         raise AssayFileError(

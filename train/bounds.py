@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..edge.estimate import Estimate, inverse
+from ..edge.estimate import Estimate, Refusal, inverse
 from .assays import Assay
 from .dataset import Joined, prepare, replicate_rows
+from .errors import TrainingDataError
 from .fit import Protocol, split_samples
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class BoundsCheck:
         above, above_kept: rows of samples above a limit, and those that the model says are as high, or beyond what it
             was calibrated on.
         trained_on: samples that joined the training as bounds; a model that keeps to those shows nothing.
+        unusable: rows of such samples that the model cannot take, and the reason for the first.
     """
 
     below: int
@@ -37,11 +39,13 @@ class BoundsCheck:
     above: int
     above_kept: int
     trained_on: int = 0
+    unusable: int = 0
+    why: str = ""
 
     @property
     def total(self) -> int:
-        """Rows with a bound."""
-        return self.below + self.above
+        """Rows with a bound, usable or not."""
+        return self.below + self.above + self.unusable
 
     def line(self) -> str:
         """Say it."""
@@ -57,6 +61,8 @@ class BoundsCheck:
             )
             if n
         ]
+        if self.unusable:
+            parts.append(f"{self.unusable} cannot be estimated: {self.why}")
         if self.trained_on:
             joined = "1 was" if self.trained_on == 1 else f"{self.trained_on} were"
             parts.insert(0, f"{joined} trained on as bounds, by the censored likelihood")
@@ -111,8 +117,7 @@ def divide_bounds(
 def check_bounds(trained: Trained) -> BoundsCheck | None:
     """Hold a trained model against the censored samples that it was not trained on; None if there are no censored ones.
 
-    Raises:
-        TrainingDataError: the recipe can take none of their spectra.
+    A spectrum that the model cannot take is counted: what is trained by now is not lost for it.
     """
     joined, trained_on = trained.joined, set(trained.bounds_trained_on)
     if not joined.bounded:
@@ -120,27 +125,42 @@ def check_bounds(trained: Trained) -> BoundsCheck | None:
     held_back = [spectrum for spectrum in joined.bounded if spectrum.sample_id not in trained_on]
     if not held_back:
         return count((), (), len(trained_on))
-    rows = prepare(replicate_rows(held_back, trained.settings.replicates), trained.recipe)
+    bounded = replicate_rows(held_back, trained.settings.replicates)
+    try:
+        rows = prepare(bounded, trained.recipe)
+    except TrainingDataError as error:
+        return replace(count((), (), len(trained_on)), unusable=len(bounded), why=str(error))
     values = [float(v) for v in inverse(trained.answer(rows.features), trained.transform)]
     bounds = [joined.bounds[name] for name in rows.samples]
     critical = trained.detection.critical if trained.detection else None
     kept = [keeps(v, b, trained.calibrated_range, critical) for v, b in zip(values, bounds, strict=True)]
-    return count(bounds, kept, len(trained_on))
+    return with_refused(count(bounds, kept, len(trained_on)), rows.refused)
+
+
+def with_refused(found: BoundsCheck, refused: Sequence[Refusal]) -> BoundsCheck:
+    """Add what was refused to a count."""
+    if not refused:
+        return found
+    return replace(found, unusable=len(refused), why=f"{refused[0].source}: {refused[0].reason}")
 
 
 def check_estimates(
-    estimates: Sequence[Estimate],
+    answers: Sequence[Estimate | Refusal],
     bounds: Mapping[str, Assay],
     calibrated: tuple[float, float],
     trained_on: Container[str] = (),
 ) -> BoundsCheck:
-    """Hold a device's estimates of censored samples against their bounds, but for those named in `trained_on`."""
-    known = {e.sample_id for e in estimates if e.sample_id in trained_on}
-    estimates = [e for e in estimates if e.sample_id not in known]
+    """Hold a device's estimates of censored samples against their bounds, but for those named in `trained_on`.
+
+    What the device refused is counted.
+    """
+    known = {a.sample_id for a in answers if isinstance(a, Estimate) and a.sample_id in trained_on}
+    estimates = [a for a in answers if isinstance(a, Estimate) and a.sample_id not in known]
+    refused = [a for a in answers if isinstance(a, Refusal)]
     kept = [
         e.bound in ("<", "< LOD") or keeps(e.value, bounds[e.sample_id], calibrated)
         if bounds[e.sample_id].censored == "<"
         else e.bound == ">" or keeps(e.value, bounds[e.sample_id], calibrated)
         for e in estimates
     ]
-    return count([bounds[e.sample_id] for e in estimates], kept, len(known))
+    return with_refused(count([bounds[e.sample_id] for e in estimates], kept, len(known)), refused)

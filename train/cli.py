@@ -10,14 +10,40 @@ from typing import Any, TypeVar
 import click
 
 from ..converters.spectra.errors import StibiumError
+from .exclusion import Exclusion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NEEDS_TRAIN = "needs the training side, which is not installed here: pip install 'stibium[train]'"
+NEEDS_TRAIN = (
+    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
+    "cloned"
+)
 
 
 class MissingTrainingSideError(StibiumError, ImportError):
     """TensorFlow and its companions are not installed."""
+
+
+class _ExclusionType(click.ParamType):  # type: ignore[type-arg]
+    """1000, or Sb=1000."""
+
+    name = "value"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Exclusion:
+        """Read it; what is no positive number is a usage error."""
+        if isinstance(value, Exclusion):
+            return value
+        element, _, text = str(value).rpartition("=")
+        try:
+            limit = float(text)
+        except ValueError:
+            limit = -1.0
+        if not 0 < limit < float("inf"):
+            self.fail(f"{value!r}; write a number above 0, such as 1000, or Sb=1000", param, ctx)
+        return Exclusion(limit, element)
+
+
+_EXCLUSION = _ExclusionType()
 
 
 def data_options(command: F) -> F:
@@ -39,6 +65,29 @@ def data_options(command: F) -> F:
     return command
 
 
+def control_options(command: F) -> F:
+    """`--quality-control` and `--certified`: for the report, beside what `--assays` has of them itself."""
+    for option in (
+        click.option(
+            "--certified",
+            type=click.Path(),
+            metavar="FILE",
+            help="For the report: certified values of the reference materials, TOML or CSV.",
+        ),
+        click.option(
+            "--quality-control",
+            "controls",
+            multiple=True,
+            type=click.Path(),
+            metavar="CSV",
+            help="For the report: blanks, reference materials and duplicates in a file of their own; may be given "
+            "several times.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def replicates_option(command: F) -> F:
     """`--replicates`: what to do with several measurements of a sample."""
     return click.option(
@@ -50,13 +99,25 @@ def replicates_option(command: F) -> F:
     )(command)
 
 
+def cell_option(command: F) -> F:
+    """`--group-cell`: samples near each other stay together."""
+    return click.option(
+        "--group-cell",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="METRES",
+        help="Square cells of the ground, from the assays' columns latitude and longitude, or easting and northing: "
+        "a cell is never on both sides.",
+    )(command)
+
+
 def exclude_option(command: F) -> F:
     """`--exclude-above`: the paper's rule for outliers."""
     return click.option(
         "--exclude-above",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="VALUE",
-        help="Leave out samples above this, in the assays' unit (the paper: 1000 ppm Sb).",
+        type=_EXCLUSION,
+        metavar="[NAME=]VALUE",
+        help="Leave out samples above this, in the assays' unit; with a NAME, by that element, whatever is estimated "
+        "(the paper: Sb=1000).",
     )(command)
 
 
@@ -126,6 +187,7 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
 @click.command(epilog="Example:  stibium evaluate sb.tflite --spectra soils/ --assays assays.csv --held-out")
 @click.argument("bundle", type=click.Path())
 @data_options
+@control_options
 @replicates_option
 @exclude_option
 @click.option("--held-out", is_flag=True, help="Only samples that the model was not trained on, by their names.")
@@ -149,8 +211,10 @@ def evaluate(
     bundle: str,
     spectra: tuple[str, ...],
     assays: str,
+    controls: tuple[str, ...],
+    certified: str | None,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     held_out: bool,
     out_format: str,
     report: str | None,
@@ -161,17 +225,26 @@ def evaluate(
     was refused.
     """
     from ..edge.bundle import read_bundle
-    from .assay_table import read_assay_table
+    from .assay_files import AssayFiles
+    from .assay_table import as_unit, read_assay_table
     from .dataset import load
     from .evaluate import evaluate as hold_against
     from .evaluate import held_out_only, write
+    from .exclusion import names_above
 
     if report is not None and not Path(report).absolute().parent.is_dir():
         raise click.BadParameter(f"{Path(report).absolute().parent} is no folder", param_hint="--report")
     loaded = read_bundle(bundle)
+    files = AssayFiles(assays, controls, certified)
+    files.check()
     table = read_assay_table(assays)
     say(table.notes)
-    joined = load(spectra, table.assays(loaded.element), loaded.recipe.range_nm, exclude_above)
+    joined = load(
+        spectra,
+        as_unit(table.assays(loaded.element), loaded.unit),
+        loaded.recipe.range_nm,
+        names_above(table, exclude_above),
+    )
     say(joined.notes())
     if held_out:
         joined = held_out_only(joined, loaded)
@@ -180,7 +253,7 @@ def evaluate(
     if report is not None:
         from .report.write import write_evaluation_report
 
-        write_evaluation_report(report, loaded, joined, evaluation, replicates, assays)  # type: ignore[arg-type]
+        write_evaluation_report(report, loaded, joined, evaluation, replicates, files)  # type: ignore[arg-type]
         say([f"report: {report}"])
     ctx.exit(1 if evaluation.refused else 0)
 

@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .cli import data_options, exclude_option, replicates_option, require_training_side, say
+from .cli import (
+    cell_option,
+    control_options,
+    data_options,
+    exclude_option,
+    replicates_option,
+    require_training_side,
+    say,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from .dataset import Joined
+    from .exclusion import Exclusion
     from .fit import Epoch
     from .kept_fits import KeptFits
     from .ladder import Ladder
     from .training import Trained
     from .validation import Progress
 
-OF_DEFAULT = ("folds", "repeats", "group_by")
+OF_DEFAULT = ("folds", "repeats", "group_by", "group_cell")
 OF_PUBLISHED = ("recipe", "transform", "epochs", "patience", "batch_size", "learning_rate")
 FAST_EPOCHS, FAST_PATIENCE = 60, 15
 
 
+@contextmanager
+def _going_on(out: str) -> Iterator[None]:
+    """Say after Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say([f"what is done is kept in {out}: the same command goes on from there"])
+        raise
+
+
 @click.command(epilog="Example:  stibium train --spectra soils/ --assays assays.csv --element Sb --out runs/sb")
 @data_options
+@control_options
 @click.option("--element", required=True, metavar="NAME", help="Column of the assays, such as Sb for Sb_ppm.")
 @click.option("--out", required=True, type=click.Path(), metavar="RUN", help="Folder for the run.")
 @click.option(
@@ -41,6 +65,7 @@ FAST_EPOCHS, FAST_PATIENCE = 60, 15
 @click.option(
     "--group-by", metavar="COLUMN", help="default: column of the assays, such as site, whose groups folds never part."
 )
+@cell_option
 @click.option(
     "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="default: of the cross-validation."
 )
@@ -94,12 +119,15 @@ def train(
     ctx: click.Context,
     spectra: tuple[str, ...],
     assays: str,
+    controls: tuple[str, ...],
+    certified: str | None,
     element: str,
     out: str,
     method: str,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     group_by: str | None,
+    group_cell: float | None,
     folds: int,
     repeats: int,
     no_baselines: bool,
@@ -121,14 +149,19 @@ def train(
     good it is, beside tuned PLSR, SVR and random forest, and gives its answers their intervals. Censored samples
     (<0.02, >4000) are never taken for values: the model is held against what they say, and the published one learns
     from it (--bounds). Interrupted, the same command goes on where it stopped. The same data and seed give the same
-    model. RUN/report.html shows how it went: one file, to be opened in any browser.
+    model. RUN/report.html shows how it went: one file, to be opened in any browser. Exits with 1 if any spectrum was
+    refused; the model is made of the others.
     """
     require_training_side()
+    from .assay_files import AssayFiles
     from .assay_table import read_assay_table
     from .bounds import check_bounds, divide_bounds
+    from .cli_validate import groups_of
     from .dataset import load
     from .evaluate import metrics_table
+    from .exclusion import names_above
     from .fit import Protocol
+    from .metrics import no_better_than_the_mean
     from .run import FITS, check_run_folder, save_run
 
     _refuse_the_others_options(ctx, method)
@@ -141,23 +174,32 @@ def train(
     )
     range_nm = _range_of(recipe) if method == "published" else None
     check_run_folder(out, force)
+    files = AssayFiles(assays, controls, certified)
+    files.check()
     table = read_assay_table(assays)
     say(table.notes)
-    joined = load(spectra, table.assays(element), range_nm, exclude_above)
+    excluded = names_above(table, exclude_above)
+    joined = load(spectra, table.assays(element), range_nm, excluded)
     as_bounds: tuple[str, ...] = ()
     if method == "published":
-        as_bounds = divide_bounds(joined, bounds, protocol, exclude_above)  # type: ignore[arg-type]
+        as_bounds = divide_bounds(joined, bounds, protocol, excluded.limit)  # type: ignore[arg-type]
     say(joined.notes(trained_on=as_bounds))
     kind = "SIMULATED spectra" if joined.simulated else "spectra"
-    say([f"{len(joined.spectra)} {kind} of {len(joined.target)} samples with {joined.element}"])
+    if len(joined.spectra) == 1:
+        kind = kind.removesuffix("a") + "um"
+    samples = f"{len(joined.target)} sample{'' if len(joined.target) == 1 else 's'}"
+    say([f"{len(joined.spectra)} {kind} of {samples} with {joined.element}"])
 
     from .kept_fits import KeptFits
 
     kept = KeptFits(Path(out) / FITS)
     if method == "default":
-        trained = _train_default(
-            joined, assays, kept, replicates, exclude_above, group_by, folds, repeats, not no_baselines, fast, seed
-        )
+        groups = groups_of(assays, group_by, group_cell)
+        grouped = f"cell of {group_cell:g} m" if group_cell is not None else group_by or ""
+        with _going_on(out):
+            trained = _train_default(
+                joined, kept, groups, grouped, replicates, excluded.limit, folds, repeats, not no_baselines, fast, seed
+            )
     else:
         from ..edge.preprocess import RECIPES
         from .training import Settings
@@ -166,11 +208,12 @@ def train(
             recipe=RECIPES[recipe],
             transform=transform,  # type: ignore[arg-type]
             replicates=replicates,  # type: ignore[arg-type]
-            exclude_above=exclude_above,
+            exclude_above=excluded.limit,
             bounds=bounds,  # type: ignore[arg-type]
             protocol=protocol,
         )
-        trained = _train_published(joined, settings, kept, not no_baselines, fast, out)
+        with _going_on(out):
+            trained = _train_published(joined, settings, kept, not no_baselines, fast, out)
     save_run(out, trained)
 
     say([f"refused {r.source}: {r.reason}" for r in trained.refused])
@@ -183,6 +226,9 @@ def train(
         from .validation_table import comparison_table
 
         click.echo("\n" + comparison_table(trained.comparison))
+    useless = no_better_than_the_mean(trained.metrics)
+    if useless:
+        click.echo("\n" + useless)
     checked = check_bounds(trained)
     if checked is not None:
         click.echo("\n" + checked.line())
@@ -191,8 +237,9 @@ def train(
     if not no_report:
         from .report.write import write_training_report
 
-        say([f"report: {write_training_report(out, trained, assays, _ladder(out))}"])
+        say([f"report: {write_training_report(out, trained, files, _ladder(out))}"])
     click.echo(f"\nNext: stibium export {out} --out {joined.element.lower()}.tflite")
+    ctx.exit(1 if joined.refused or trained.refused else 0)
 
 
 def _refuse_the_others_options(ctx: click.Context, method: str) -> None:
@@ -218,31 +265,29 @@ def _range_of(recipe: str) -> tuple[float, float]:
 
 def _train_default(
     joined: Joined,
-    assays: str,
     kept: KeptFits,
+    groups: dict[str, Hashable] | None,
+    grouped: str,
     replicates: str,
     exclude_above: float | None,
-    group_by: str | None,
     folds: int,
     repeats: int,
     baselines: bool,
     fast: bool,
     seed: int,
 ) -> Trained:
-    from .cli_validate import read_groups
     from .default_training import DefaultSettings, compare, train_default
 
     settings = DefaultSettings(
         replicates=replicates,  # type: ignore[arg-type]
         folds=folds,
         repeats=1 if fast else repeats,
-        group_by=group_by or "",
+        group_by=grouped,
         baselines=baselines,
         fast=fast,
         seed=seed,
         exclude_above=exclude_above,
     )
-    groups = read_groups(assays, group_by) if group_by else None
     shown = FitProgress(joined.element)
     try:
         comparison = compare(joined, settings, groups, kept, shown)

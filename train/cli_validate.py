@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import data_options, exclude_option, replicates_option, require_training_side, say
+from .cli import (
+    cell_option,
+    control_options,
+    data_options,
+    exclude_option,
+    replicates_option,
+    require_training_side,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from .calibration_set import CalibrationSet
+    from .exclusion import Exclusion
     from .folds import Folds
     from .validation import Progress
 
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     epilog="Example:  stibium validate --spectra soils/ --assays assays.csv --element Sb --group-by site --fast"
 )
 @data_options
+@control_options
 @click.option(
     "--element",
     "elements",
@@ -41,13 +51,20 @@ if TYPE_CHECKING:
 @click.option(
     "--group-by", metavar="COLUMN", help="Column of the assays, such as site: a group is never on both sides."
 )
-@click.option("--hold-out", metavar="GROUP", help="Predict this group from all the others, instead of folds.")
+@cell_option
+@click.option(
+    "--hold-out",
+    metavar="GROUP",
+    help="Predict this group, such as a site, from all the others, instead of folds. Without --group-by, of the one "
+    "column that has it.",
+)
 @click.option(
     "--protocol",
     type=click.Choice(["cross-validation", "paper"]),
     default="cross-validation",
     show_default=True,
-    help="paper: one third left out at random, once, as in Carvalho et al. 2024.",
+    help="paper: one third left out at random, once, as in Carvalho et al. 2024, with their network among the methods; "
+    "their outlier rule is --exclude-above Sb=1000.",
 )
 @replicates_option
 @exclude_option
@@ -56,10 +73,11 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "out_format",
-    type=click.Choice(["table", "jsonl"]),
+    type=click.Choice(["table", "jsonl", "csv"]),
     default="table",
     show_default=True,
-    help="How the figures are written; jsonl has every prediction and choice, one line an element.",
+    help="How the figures are written; csv has one figure a line, jsonl every prediction and choice, one line an "
+    "element.",
 )
 @click.option(
     "--report",
@@ -73,18 +91,23 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Keep every fit in this file, and go on from there if it was interrupted.",
 )
+@click.pass_context
 def validate(
+    ctx: click.Context,
     spectra: tuple[str, ...],
     assays: str,
+    controls: tuple[str, ...],
+    certified: str | None,
     elements: tuple[str, ...],
     methods: tuple[str, ...],
     folds: int,
     repeats: int,
     group_by: str | None,
+    group_cell: float | None,
     hold_out: str | None,
     protocol: str,
     replicates: str,
-    exclude_above: float | None,
+    exclude_above: Exclusion | None,
     seed: int,
     fast: bool,
     out_format: str,
@@ -94,63 +117,84 @@ def validate(
     """Compare calibration methods honestly, element by element, before any model is made.
 
     All methods see the same folds; every choice (preprocessing, components, hyperparameters, the target's
-    transform) is made inside them, so that no left-out sample has a say in how it is predicted.
+    transform) is made inside them, so that no left-out sample has a say in how it is predicted. Exits with 1 if
+    any spectrum or element was refused; the others are compared all the same.
     """
     require_training_side()
     import json
 
+    from .assay_files import AssayFiles
     from .assay_table import read_assay_table
     from .calibration_set import from_joined
     from .dataset import load
+    from .errors import TrainingDataError
+    from .exclusion import names_above
     from .kept_fits import KeptFits, key_of, plan_digest
-    from .methods_registry import BASELINES, METHODS
+    from .methods_registry import BASELINES, METHODS, PUBLISHED
     from .validation import cross_validate
-    from .validation_table import validation_table
+    from .validation_table import validation_table, write_csv
 
-    names = methods or BASELINES
+    # The paper's own comparison has its network in it.
+    names = methods or ((PUBLISHED,) if protocol == "paper" else ()) + BASELINES
     for name in names:
         if name not in METHODS:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(METHODS)}", param_hint="--method")
     if hold_out is not None and group_by is None:
-        raise click.UsageError("--hold-out names a group: say with --group-by which column has the groups")
-    if protocol == "paper" and (group_by is not None or hold_out is not None):
-        raise click.UsageError("the paper's protocol has no groups; leave out --group-by and --hold-out")
+        group_by = _column_of(assays, hold_out)
+    if protocol == "paper" and (group_by is not None or hold_out is not None or group_cell is not None):
+        raise click.UsageError("the paper's protocol has no groups; leave out --group-by, --group-cell and --hold-out")
+    files = AssayFiles(assays, controls, certified)
+    files.check()
     table = read_assay_table(assays)
     say(table.notes)
-    groups = read_groups(assays, group_by) if group_by else None
+    groups = groups_of(assays, group_by, group_cell)
     elements = elements or tuple(column.element for column in table.columns)
     pages = _pages(report, elements)
     kept = KeptFits(keep)
+    excluded = names_above(table, exclude_above)
+    failed = refused = 0
     for element in elements:
-        joined = load(spectra, table.assays(element), range_nm=None, exclude_above=exclude_above)
-        say(joined.notes())
-        data = from_joined(joined, replicates, groups)  # type: ignore[arg-type]
-        plan = plan_folds(data, protocol, hold_out, folds, repeats, seed)
-        key = key_of(f"{element} {plan_digest(plan, joined.sha256)}", data, fast)
-        shown = _progress(element)
+        try:
+            joined = load(spectra, table.assays(element), None, excluded)
+            say(joined.notes())
+            data = from_joined(joined, replicates, groups)  # type: ignore[arg-type]
+            plan = plan_folds(data, protocol, hold_out, folds, repeats, seed)
+            key = key_of(f"{element} {plan_digest(plan, joined.sha256)}", data, fast)
+            shown = _progress(element)
 
-        def keep_and_show(done: Progress, key: str = key, shown: Callable[[Progress], None] = shown) -> None:
-            kept.keep(key, done.result.repeat, done.result)
-            shown(done)
+            def keep_and_show(done: Progress, key: str = key, shown: Callable[[Progress], None] = shown) -> None:
+                kept.keep(key, done.result.repeat, done.result)
+                shown(done)
 
-        validation = cross_validate(
-            [METHODS[name](fast) for name in names],
-            data,
-            plan,
-            progress=keep_and_show,
-            known=kept.known(key, tuple(range(len(plan.repeats)))),
-        )
+            validation = cross_validate(
+                [METHODS[name](fast) for name in names],
+                data,
+                plan,
+                progress=keep_and_show,
+                known=kept.known(key, tuple(range(len(plan.repeats)))),
+            )
+        except TrainingDataError as error:
+            if len(elements) == 1:
+                raise
+            # An element that nothing can be learned of does not stop the others.
+            say([f"refused {element}: {error}"])
+            failed += 1
+            continue
+        refused += len(joined.refused)
+        if out_format == "table":
+            if joined.simulated:
+                click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
+            click.echo(validation_table(validation) + "\n")
+        elif out_format == "csv":
+            write_csv(validation, joined.simulated, sys.stdout, header=element == elements[failed])
+        else:
+            click.echo(json.dumps(validation.to_dict() | {"simulated": joined.simulated}))
         if pages:
             from .report.write import write_validation_report
 
-            write_validation_report(pages[element], validation, joined, assays)
+            write_validation_report(pages[element], validation, joined, files)
             say([f"report: {pages[element]}"])
-        if out_format == "jsonl":
-            click.echo(json.dumps(validation.to_dict() | {"simulated": joined.simulated}))
-            continue
-        if joined.simulated:
-            click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
-        click.echo(validation_table(validation) + "\n")
+    ctx.exit(1 if failed or refused else 0)
 
 
 def _pages(report: str | None, elements: tuple[str, ...]) -> dict[str, Path]:
@@ -186,28 +230,29 @@ def plan_folds(data: CalibrationSet, protocol: str, held: str | None, n_folds: i
     return repeated_folds(data.samples, data.groups, n_folds=n_folds, repeats=repeats, seed=seed)
 
 
-def read_groups(path: str, column: str) -> dict[str, Hashable]:
-    """Read which group each sample belongs to: the assay table's first column, or `sample`, against `column`.
+def _column_of(assays: str, group: str) -> str:
+    from .sample_groups import columns_with
+
+    found = columns_with(assays, group)
+    if len(found) != 1:
+        where = f"columns {', '.join(found)} have it" if found else "no column has it"
+        raise click.UsageError(f"--hold-out {group}: {where}; say with --group-by which column has the groups")
+    return found[0]
+
+
+def groups_of(assays: str, group_by: str | None, cell_m: float | None) -> dict[str, Hashable] | None:
+    """Read the groups that the options ask for; None for none.
 
     Raises:
-        AssayFileError: there is no such column, or two of them, or a sample without a group.
+        AssayFileError: the table of assays does not have them.
     """
-    from .assays import open_csv, read_csv_bytes
-    from .errors import AssayFileError
+    from .sample_groups import read_cells, read_groups
 
-    data, _ = read_csv_bytes(path)
-    header, rows, _ = open_csv(data, path)
-    if column not in header:
-        raise AssayFileError(f"{path}: no column {column}; there are {', '.join(header[:12])}")
-    if header.count(column) > 1:
-        raise AssayFileError(f"{path}: column {column} stands there twice; rename one of them")
-    at, name_at = header.index(column), header.index("sample") if "sample" in header else 0
-    groups: dict[str, Hashable] = {}
-    for number, row in rows:
-        if not row[at].strip():
-            raise AssayFileError(f"{path}: row {number} has no {column}; give one to every sample")
-        groups[row[name_at].strip()] = row[at].strip()
-    return groups
+    if group_by is not None and cell_m is not None:
+        raise click.UsageError("--group-by and --group-cell exclude each other")
+    if cell_m is not None:
+        return read_cells(assays, cell_m)
+    return read_groups(assays, group_by) if group_by is not None else None
 
 
 def _progress(element: str) -> Callable[[Progress], None]:

@@ -20,6 +20,8 @@ from ..edge.sources.files import iter_spectra
 from ..edge.views import Views
 from .assays import Assay, Assays
 from .errors import TrainingDataError
+from .exclusion import Excluded
+from .methods import FIRST_NM, LAST_NM
 
 Floats = NDArray[np.float64]
 Replicates = Literal["average", "each"]
@@ -40,7 +42,9 @@ class Joined:
         bounds: these bounds, sample -> such as <0.02; a model is held against them or trained on them as bounds, never
             as numbers.
         bounded: spectra of these samples.
-        excluded: samples left out for a value above `exclude_above`.
+        narrowing: what a few spectra of less range than the others cost all, in words; "" if nothing.
+        excluded: samples left out for a grade above a limit.
+        limit: that limit in words, such as "Sb above 1000 ppm"; "" for none.
         sha256: of all the spectra used and their values, so that a run can say what it was trained on.
     """
 
@@ -56,6 +60,8 @@ class Joined:
     sha256: str
     bounds: dict[str, Assay] = field(default_factory=dict)
     bounded: tuple[Spectrum, ...] = ()
+    narrowing: str = ""
+    limit: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -66,58 +72,66 @@ class Joined:
         """Hash the spectra and bounds of some censored samples, as `sha256` does those with values."""
         return _sha256([spectrum for spectrum in self.bounded if spectrum.sample_id in samples], self.bounds)
 
-    def notes(self, shown: int = 5, trained_on: Container[str] = ()) -> list[str]:
-        """Say in lines what was left out: how many, and the first `shown` names.
+    def notes(self, shown: int | None = 5, trained_on: Container[str] = ()) -> list[str]:
+        """Say in lines what was left out: how many, and the first `shown` names, or all of them.
 
         Args:
-            shown: how many.
+            shown: how many; None for all.
             trained_on: censored samples that are trained on as bounds.
         """
         as_bounds = tuple(name for name in self.censored if name in trained_on)
         not_at_all = tuple(name for name in self.censored if name not in trained_on)
         lines = [f"refused {r.source}: {r.reason}" for r in self.refused[:shown]]
-        if len(self.refused) > shown:
+        if shown is not None and len(self.refused) > shown:
             lines.append(f"refused {len(self.refused) - shown} more")
+        if self.narrowing:
+            lines.append(self.narrowing)
         for names, what in (
-            (self.without_assay, "with spectra have no assay"),
-            (self.without_spectra, "with an assay have no usable spectrum"),
+            (self.without_assay, f"with spectra {_have(self.without_assay)} no assay"),
+            (self.without_spectra, f"with an assay {_have(self.without_spectra)} no usable spectrum"),
             (as_bounds, f"trained on as bounds: {self.element} is censored, only a bound is known"),
             (not_at_all, f"not trained on: {self.element} is censored, only a bound is known"),
-            (self.excluded, f"left out: {self.element} above the given limit"),
+            (self.excluded, f"left out: {self.limit}"),
         ):
             if names:
-                more = ", ..." if len(names) > shown else ""
+                more = ", ..." if shown is not None and len(names) > shown else ""
                 plural = "sample" if len(names) == 1 else "samples"
                 lines.append(f"{len(names)} {plural} {what}: {', '.join(names[:shown])}{more}")
         return lines
+
+
+def _have(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
 
 
 def join(
     items: Iterable[Spectrum | Refusal],
     assays: Assays,
     range_nm: tuple[float, float] | None,
-    exclude_above: float | None = None,
+    exclude: Excluded | float | None = None,
 ) -> Joined:
     """Join spectra with assays by the sample's name.
 
     Args:
         items: spectra, and refusals of what could not be read.
         assays: of one element.
-        range_nm: wavelengths the recipe needs; None takes every spectrum with the range it has.
-        exclude_above: leave out samples with more than this; Carvalho et al. 2024 left out soils above 1000 ppm Sb.
+        range_nm: wavelengths the recipe needs; None takes every spectrum with the range it has, and looks at no band
+            that no model uses.
+        exclude: samples to leave out, or the value above which they are.
 
     Raises:
         TrainingDataError: nothing is left; the line says why.
     """
     order = {name: i for i, name in enumerate(assays.values)}
     plain = assays.plain
-    excluded = {name for name, value in plain.items() if exclude_above is not None and value > exclude_above}
+    rule = exclude if isinstance(exclude, Excluded) else Excluded(limit=exclude)
+    excluded = {name for name, value in plain.items() if rule.limit is not None and value > rule.limit} | rule.names
     refused: list[Refusal] = []
     without_assay: dict[str, None] = {}
     seen: set[str] = set()
     kept: list[Spectrum] = []
     bounded: list[Spectrum] = []
-    censored = assays.censored
+    censored = {name: bound for name, bound in assays.censored.items() if name not in rule.names}
     for item in items:
         if isinstance(item, Refusal):
             refused.append(item)
@@ -126,7 +140,7 @@ def join(
             without_assay[item.sample_id] = None
             continue
         try:
-            require_reflectance(item, range_nm or item.range_nm)
+            require_reflectance(item, range_nm or used_range(item))
         except UnsuitableSpectrumError as error:
             refused.append(Refusal(item.source, str(error), item.sample_id))
             continue
@@ -152,28 +166,57 @@ def join(
         sha256=_sha256(kept, plain),
         bounds={name: assay for name, assay in censored.items() if name in seen},
         bounded=tuple(bounded),
+        narrowing=_narrowing(kept) if range_nm is None else "",
+        limit=rule.words or (f"{assays.element} above {rule.limit:g} {assays.unit}" if rule.limit is not None else ""),
     )
     if not kept:
-        raise TrainingDataError(_why_nothing(joined, assays, exclude_above))
+        raise TrainingDataError(_why_nothing(joined, assays))
     return joined
 
 
+def used_range(spectrum: Spectrum) -> tuple[float, float]:
+    """Give the first and last wavelength of a spectrum that a model may use; all of one that lies beyond them."""
+    first_nm, last_nm = max(spectrum.range_nm[0], FIRST_NM), min(spectrum.range_nm[1], LAST_NM)
+    return (first_nm, last_nm) if first_nm < last_nm else spectrum.range_nm
+
+
+def _narrowing(spectra: Sequence[Spectrum]) -> str:
+    """Say what spectra of less range than most have cost the others: a model stands on what all of them cover."""
+    ranges = [used_range(spectrum) for spectrum in spectra]
+    if len(set(ranges)) < 2:
+        return ""
+    first_nm, last_nm = max(first for first, _ in ranges), min(last for _, last in ranges)
+    usual = max(set(ranges), key=lambda r: (ranges.count(r), r[1] - r[0]))
+    less = [s for s, r in zip(spectra, ranges, strict=True) if r[0] > usual[0] + 1 or r[1] < usual[1] - 1]
+    if not less:
+        return ""
+    cover = "spectrum covers" if len(less) == 1 else "spectra cover"
+    return (
+        f"{len(less)} {cover} less than {usual[0]:g}-{usual[1]:g} nm, the first: {less[0].source} "
+        f"({less[0].range_nm[0]:g}-{less[0].range_nm[1]:g} nm); only {first_nm:g}-{last_nm:g} nm are used of all: "
+        "leave out what is shorter to use the rest"
+    )
+
+
 def load(
-    paths: Sequence[str], assays: Assays, range_nm: tuple[float, float] | None, exclude_above: float | None = None
+    paths: Sequence[str],
+    assays: Assays,
+    range_nm: tuple[float, float] | None,
+    exclude: Excluded | float | None = None,
 ) -> Joined:
     """Read spectra from files and folders and join them; see `join`. The assays' own file is no spectrum to refuse."""
     own = os.path.abspath(assays.path)
     items = (i for i in iter_spectra(paths) if isinstance(i, Spectrum) or os.path.abspath(i.source) != own)
-    return join(items, assays, range_nm, exclude_above)
+    return join(items, assays, range_nm, exclude)
 
 
-def _why_nothing(joined: Joined, assays: Assays, exclude_above: float | None) -> str:
+def _why_nothing(joined: Joined, assays: Assays) -> str:
     if not assays.values:
         return f"{assays.path}: no sample has a value for {assays.element}"
     if not assays.plain:
         return f"{assays.path}: every value of {assays.element} is censored; a bound alone cannot be learned from"
     if joined.excluded and not joined.censored:
-        return f"{assays.path}: every sample with spectra has {assays.element} above {exclude_above:g} {assays.unit}"
+        return f"{assays.path}: every sample with spectra has {joined.limit}"
     if joined.without_assay:
         return (
             f"{assays.path}: none of its samples ({_few(assays.values)}) is among those with spectra "
@@ -257,12 +300,18 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
         TrainingDataError: the recipe can take none of them.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
-    for i, row in enumerate(rows):
-        groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
-    done: dict[int, Preprocessed] = {}
+    reflectance: dict[int, Floats] = {}
     refused: list[Refusal] = []
+    for i, row in enumerate(rows):
+        try:
+            reflectance[i] = require_reflectance(row, recipe.range_nm)
+        except UnsuitableSpectrumError as error:
+            refused.append(Refusal(row.source, str(error), row.sample_id))
+        else:
+            groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
+    done: dict[int, Preprocessed] = {}
     for members in groups.values():
-        values = np.stack([require_reflectance(rows[i], recipe.range_nm) for i in members])
+        values = np.stack([reflectance[i] for i in members])
         try:
             done |= _preprocessed(rows, members, values, recipe)
         except PreprocessError:
@@ -273,7 +322,9 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
                 except PreprocessError as error:
                     refused.append(Refusal(rows[i].source, str(error), rows[i].sample_id))
     if not done:
-        raise TrainingDataError(f"the recipe can take none of the spectra, the first: {refused[0].reason}")
+        raise TrainingDataError(
+            f"the recipe can take none of the spectra, the first: {refused[0].source}: {refused[0].reason}"
+        )
     kept = sorted(done)
     return Prepared(
         rows=tuple(rows[i] for i in kept),

@@ -136,16 +136,22 @@ def moments(values: Sequence[float] | Floats) -> Moments:
     if not y.size or not np.isfinite(y).all():
         raise ValueError("no numbers to describe, or one that is not finite")
     n = int(y.size)
+    if y.min() == y.max():
+        # The deviation of equal numbers is rounding noise, not zero.
+        same = float(y[0])
+        log10 = math.log10(same) if same > 0 else None
+        spread = 0.0 if n > 1 else None
+        return Moments(n, same, spread, same, same, same, same, same, None, log10, None if log10 is None else spread)
     q1, median, q3 = (float(q) for q in np.quantile(y, [0.25, 0.5, 0.75]))
     skewness = None
-    if n > 2 and y.min() < y.max():
+    if n > 2:
         centred = (y - y.mean()) / y.std()
         skewness = float(np.mean(centred**3)) * math.sqrt(n * (n - 1)) / (n - 2)
     logs = np.log10(y) if y.min() > 0 else None
     return Moments(
         n=n,
         mean=float(y.mean()),
-        sd=float(y.std(ddof=1)) if n > 1 else None,
+        sd=float(y.std(ddof=1)),
         minimum=float(y.min()),
         q1=q1,
         median=median,
@@ -153,7 +159,7 @@ def moments(values: Sequence[float] | Floats) -> Moments:
         maximum=float(y.max()),
         skewness=skewness,
         log10_mean=None if logs is None else float(logs.mean()),
-        log10_sd=None if logs is None or n < 2 else float(logs.std(ddof=1)),
+        log10_sd=None if logs is None else float(logs.std(ddof=1)),
     )
 
 

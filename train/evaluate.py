@@ -72,7 +72,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
     if (bundle.element, bundle.unit) != (joined.element, joined.unit):
         raise TrainingDataError(
             f"{bundle.name} answers {bundle.element} in {bundle.unit}; "
-            f"the assays have {joined.element} in {joined.unit}"
+            f"the assays have {joined.element} in {joined.unit}: write them in {bundle.unit}"
         )
     rows = replicate_rows(joined.spectra, replicates)
     answers = Estimator(bundle).estimate(rows)
@@ -110,9 +110,7 @@ def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average")
         transformed=measure(forward(predicted, bundle.transform), forward(measured, bundle.transform))
         if has_transform
         else None,
-        bounds=check_estimates(
-            [a for a in bounded if isinstance(a, Estimate)], joined.bounds, bundle.calibrated_range, known
-        ),
+        bounds=check_estimates(bounded, joined.bounds, bundle.calibrated_range, known),
     )
 
 
@@ -167,7 +165,8 @@ def table(evaluation: Evaluation) -> str:
     if e.simulated:
         lines += ["SIMULATED: these figures are about the software and say nothing about real ground.", ""]
     lines.append(
-        f"{e.element} by {e.model}: {e.rows} estimates of {e.samples} samples, {e.refused} refused, "
+        f"{e.element} by {e.model}: {_count(e.rows, 'estimate')} of {_count(e.samples, 'sample')}, "
+        f"{e.refused} refused, "
         f"{e.outside} without a plain value (outside the calibration or its range, < LOD, scattered points)"
     )
     if e.trained_on:
@@ -187,6 +186,10 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
     """Lay metrics out side by side.
 
@@ -198,7 +201,7 @@ def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
         return "-" if value is None else f"{value:.{digits}f}" if digits else f"{value:.4g}"
 
     widths = [max(20, len(heading) + 3) for heading, _, _ in columns]
-    lines = [f"{'':<8}" + "".join(f"{heading:>{w}}" for (heading, _, _), w in zip(columns, widths, strict=True))]
+    lines = [f"{'':<11}" + "".join(f"{heading:>{w}}" for (heading, _, _), w in zip(columns, widths, strict=True))]
     for name, label, digits in (
         ("n", "n", 0),
         ("r2", "R2", 3),
@@ -207,10 +210,11 @@ def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
         ("sep", "SEP", 0),
         ("rpd", "RPD", 2),
         ("rpiq", "RPIQ", 2),
+        ("concordance", "concordance", 3),
     ):
         cells = []
         for _, unit, metrics in columns:
             text = cell(getattr(metrics, name), digits)
             cells.append(f"{text} {unit}" if unit and name in ("rmse", "bias", "sep") else text)
-        lines.append(f"{label:<8}" + "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True)))
+        lines.append(f"{label:<11}" + "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True)))
     return "\n".join(line.rstrip() for line in lines)

@@ -222,12 +222,26 @@ def grid_cells(latitude_deg: ArrayLike, longitude_deg: ArrayLike, size_m: float)
         raise TrainingDataError(
             f"{int(bad.sum())} of {bad.size} samples have no position; a grid cell needs latitude and longitude"
         )
+    north_m = latitude * METRES_PER_DEGREE
+    east_m = longitude * METRES_PER_DEGREE * math.cos(math.radians(float(latitude.mean())))
+    return square_cells(east_m, north_m, size_m)
+
+
+def square_cells(east_m: ArrayLike, north_m: ArrayLike, size_m: float) -> tuple[str, ...]:
+    """Name the cell that each position of a projection in metres lies in; see `grid_cells`.
+
+    Args:
+        east_m, north_m: (n,), finite.
+        size_m: edge of a cell.
+
+    Raises:
+        TrainingDataError: `size_m` is no length.
+    """
     if not (math.isfinite(size_m) and size_m > 0):
         raise TrainingDataError(f"a grid cell of {size_m:g} m is none; give its edge in metres")
-    north_m = (latitude - latitude.min()) * METRES_PER_DEGREE
-    east_m = (longitude - longitude.min()) * METRES_PER_DEGREE * math.cos(math.radians(float(latitude.mean())))
-    cells = np.floor(np.stack([east_m, north_m], axis=1) / size_m).astype(int)
-    return tuple(f"cell {east},{north}" for east, north in cells)
+    east, north = np.asarray(east_m, dtype=np.float64), np.asarray(north_m, dtype=np.float64)
+    from_corner = np.stack([east - east.min(), north - north.min()], axis=1)
+    return tuple(f"cell {a},{b}" for a, b in np.floor(from_corner / size_m).astype(int))
 
 
 def _keys(samples: Sequence[Hashable], groups: Sequence[Hashable] | None) -> tuple[Hashable, ...]:

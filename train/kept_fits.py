@@ -13,6 +13,9 @@ from .errors import KeptFitsError
 from .folds import Folds
 from .validation import FoldResult
 
+_BEGINS = b'{"of": "'
+"""How every line does, be it ever so short."""
+
 
 class KeptFits:
     """Fits by what they were of; see `key_of`.
@@ -31,8 +34,7 @@ class KeptFits:
             return
         lines = self._path.read_bytes().split(b"\n")
         # A line that was being written when the run was killed lacks its end.
-        if lines.pop():
-            self._path.write_bytes(b"".join(line + b"\n" for line in lines))
+        unfinished = lines.pop()
         for number, line in enumerate(lines, 1):
             try:
                 kept = json.loads(line)
@@ -40,6 +42,11 @@ class KeptFits:
                 self._known.setdefault((kept["of"], kept["random_state"]), []).append(result)
             except (ValueError, KeyError, TypeError) as error:
                 raise KeptFitsError(f"{path}: line {number} is no kept fit; name another file") from error
+        if unfinished:
+            # Only now is it certain that the file is one of ours, and may be touched.
+            if unfinished[: len(_BEGINS)] != _BEGINS[: len(unfinished)]:
+                raise KeptFitsError(f"{path}: line {len(lines) + 1} is no kept fit; name another file")
+            self._path.write_bytes(b"".join(line + b"\n" for line in lines))
 
     def known(self, key: str, seeds: tuple[int, ...]) -> list[FoldResult]:
         """Give the fits of these splits, numbered as in this run."""

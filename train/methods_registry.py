@@ -12,11 +12,13 @@ from .published_method import PublishedNetwork
 BASELINES = ("PLSR", "SVR", "random forest")
 """What another method must be at least as good as."""
 
+PUBLISHED = "published network"
+
 METHODS: dict[str, Callable[[bool], Method]] = {
     "PLSR": PartialLeastSquares,
     "SVR": SupportVectors,
     "random forest": RandomForest,
     "default": DefaultModel,
-    "published network": PublishedNetwork,
+    PUBLISHED: PublishedNetwork,
 }
 """Name -> what makes the method; its argument says whether it is to be fast (smaller grids, fewer epochs)."""

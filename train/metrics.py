@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -84,6 +85,27 @@ def measure(predicted: ArrayLike, measured: ArrayLike) -> Metrics:
 def _concordance(p: Floats, y: Floats) -> float:
     together = np.mean((p - p.mean()) * (y - y.mean()))
     return float(2 * together / (p.var() + y.var() + (p.mean() - y.mean()) ** 2))
+
+
+UNSEEN = ("validation", "cross-validation")
+"""What figures of samples that a model was not fitted to are called."""
+
+
+def no_better_than_the_mean(metrics: Mapping[str, Metrics]) -> str:
+    """Say so where a model knows nothing: on unseen samples their mean would have been as good an answer; else "".
+
+    Args:
+        metrics: by name, as a training has them; what is not of `UNSEEN` is passed over.
+    """
+    for name in UNSEEN:
+        found = metrics.get(name)
+        if found is not None and found.r2 is not None and found.r2 <= 0:
+            return (
+                f"On samples that it was not fitted to ({name}) this model is no better than their mean "
+                f"(R2 {found.r2:.2f}): its answers tell nothing. More samples, a wider range of grades, or another "
+                "method may help."
+            )
+    return ""
 
 
 def coverage(low: ArrayLike, high: ArrayLike, measured: ArrayLike) -> float:

@@ -167,6 +167,13 @@ def _record(trained: Trained) -> dict[str, Any]:
             "bounds_sha256": joined.sha256_of_bounds(trained.bounds_trained_on) if trained.bounds_trained_on else None,
             "excluded": list(joined.excluded),
         },
+        # By name here and not in `data`, which goes into bundles: files' paths are nobody else's business.
+        "left_out": {
+            "limit": joined.limit,
+            "refused": [f"{r.source}: {r.reason}" for r in (*joined.refused, *trained.refused)],
+            "without_assay": list(joined.without_assay),
+            "without_spectra": list(joined.without_spectra),
+        },
         "metrics": {name: metrics.to_dict() for name, metrics in trained.metrics.items()},
         "comparison": _comparison(trained),
         "bounds": None if (checked := check_bounds(trained)) is None else asdict(checked),

@@ -98,7 +98,7 @@ class ClassError:
 
     Attributes:
         low, high: in the target's unit; None for no bound.
-        n: rows of this class.
+        n: rows of this class that were predicted.
         rmse, bias: in the target's unit, over repeats.
     """
 
@@ -107,6 +107,12 @@ class ClassError:
     n: int
     rmse: Spread
     bias: Spread
+
+    def words(self) -> str:
+        """Say which grades it holds, such as "from 14 to 19"."""
+        if self.low is None:
+            return "all" if self.high is None else f"below {self.high:.4g}"
+        return f"from {self.low:.4g}" + ("" if self.high is None else f" to {self.high:.4g}")
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,8 @@ def cross_validate(
         methods: of different names.
         data: spectra and values.
         folds: made for these rows.
-        class_limits: ascending bounds between classes of grade, in the target's unit; None for the quartiles.
+        class_limits: ascending bounds between classes of grade, in the target's unit; None for the quartiles
+            of what is predicted.
         progress: called after each fit.
         known: results of earlier fits on the same data and folds, which are taken as they are.
 
@@ -199,7 +206,8 @@ def cross_validate(
         raise ValueError(f"methods {names}: at least one is needed, and each name once")
     if folds.n != len(data):
         raise ValueError(f"folds of {folds.n} rows for {len(data)}; make them for the same data")
-    limits = _limits(data.target, class_limits)
+    tested = np.unique(np.concatenate([fold.test for repeat in folds.repeats for fold in repeat]))
+    limits = _limits(data.target[tested], class_limits)
     plan = [(r, i, fold) for r, repeat in enumerate(folds.repeats) for i, fold in enumerate(repeat)]
     for r, i, fold in plan:
         _check_fold(data, fold, f"repeat {r + 1}, fold {i + 1}")
@@ -270,7 +278,9 @@ def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int)
 
 def _limits(target: Floats, given: Sequence[float] | None) -> Floats:
     if given is None:
-        return np.asarray(np.unique(np.quantile(target, [0.25, 0.5, 0.75])))
+        quartiles = np.unique(np.quantile(target, [0.25, 0.5, 0.75]))
+        # Where a quarter of the grades are the lowest there is, nothing lies below that quartile.
+        return np.asarray(quartiles[quartiles > target.min()])
     limits = np.asarray(given, dtype=np.float64)
     if limits.ndim != 1 or not np.isfinite(limits).all() or (np.diff(limits) <= 0).any():
         raise TrainingDataError(f"class limits {', '.join(f'{v:g}' for v in limits.ravel())} do not ascend")
@@ -292,8 +302,9 @@ def _score(
         seconds += sum(result.seconds for result in results)
     figures = [_measure(row, data.target, np.ones(len(data), dtype=bool)) for row in predicted]
     classes = []
+    tested = ~np.isnan(predicted).all(axis=0)
     for i in range(limits.size + 1):
-        inside = np.searchsorted(limits, data.target, side="right") == i
+        inside = (np.searchsorted(limits, data.target, side="right") == i) & tested
         found = [_measure(row, data.target, inside) for row in predicted]
         classes.append(
             ClassError(

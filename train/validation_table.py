@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .validation import ClassError, Spread, Validation
+import csv
+from typing import TextIO
+
+from .validation import Spread, Validation
 
 ROWS = (
     ("R2", "r2", 3),
@@ -27,14 +30,46 @@ def validation_table(validation: Validation) -> str:
     for label, key in (("RMSE", "rmse"), ("bias", "bias")):
         for i, of_class in enumerate(scores[0].by_class):
             cells = [_cell(getattr(score.by_class[i], key), 0) for score in scores]
-            table.append([f"{label} {_range(of_class)} (n {of_class.n})", *cells])
+            table.append([f"{label} {of_class.words()} (n {of_class.n})", *cells])
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     unit = f" ({validation.unit})" if validation.unit else ""
-    lines = [f"{validation.name}{unit}, {len(validation.measured)} rows: {validation.folds}", ""]
+    rows = f"{len(validation.measured)} rows"
+    tested = sum(of_class.n for of_class in scores[0].by_class)
+    if tested < len(validation.measured):
+        rows += f", {tested} of them predicted"
+    lines = [f"{validation.name}{unit}, {rows}: {validation.folds}", ""]
     for row in table:
         cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
     return "\n".join(lines)
+
+
+def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool = True) -> None:
+    """Write a figure a line: over all grades, and RMSE and bias by class of grade.
+
+    Args:
+        validation: of one element; `header` is for the first of several.
+        simulated: whether any of its spectra is.
+        out: where to.
+        header: whether the columns' names come first.
+    """
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow(
+            ("element", "unit", "folds", "method", "low", "high", "n", "figure", "mean", "sd", "repeats", "simulated")
+        )
+    head = (validation.name, validation.unit, validation.folds)
+    for score in validation.scores:
+        tested = sum(of_class.n for of_class in score.by_class)
+        lines: list[tuple[float | None, float | None, int, str, Spread]] = [
+            (None, None, tested, key, score.metrics[key]) for _, key, _ in ROWS
+        ]
+        for c in score.by_class:
+            lines += [(c.low, c.high, c.n, "rmse", c.rmse), (c.low, c.high, c.n, "bias", c.bias)]
+        for low, high, n, figure, spread in lines:
+            writer.writerow(
+                (*head, score.method, low, high, n, figure, spread.mean, spread.sd, len(spread.values), simulated)
+            )
 
 
 def comparison_table(validation: Validation) -> str:
@@ -49,12 +84,6 @@ def comparison_table(validation: Validation) -> str:
         cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
     return "\n".join(lines)
-
-
-def _range(of_class: ClassError) -> str:
-    if of_class.low is None:
-        return "all" if of_class.high is None else f"below {of_class.high:.4g}"
-    return f"from {of_class.low:.4g}" + ("" if of_class.high is None else f" to {of_class.high:.4g}")
 
 
 def _cell(spread: Spread, digits: int) -> str:

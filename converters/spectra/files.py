@@ -79,11 +79,15 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     """Write a file that appears under its name only when it is complete and on the disk.
 
     Raises:
-        OSError: the folder is not there or cannot be written; nothing is left behind.
+        OSError: the folder is not there or cannot be written, naming `path`; nothing is left behind.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
-    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        # Whoever reads the message asked for `path`, and never heard of the other name.
+        raise OSError(error.errno, error.strerror, path) from None
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file

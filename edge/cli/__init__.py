@@ -7,6 +7,7 @@ name that is not the device's own, and for `--help`.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -36,8 +37,19 @@ DEVICE_COMMANDS = {
 """Command -> module under this package and name of the click command in it."""
 
 
+class _InterruptedError(Exception):
+    """Ctrl-C: click would make "Aborted!" and the exit code of a refusal of it."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when used."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; see `main` for how it ends."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the device's commands in the order of a day's work, then the training side's."""
@@ -74,7 +86,7 @@ def main() -> NoReturn:
         stibium(standalone_mode=True)
     except StibiumError as error:
         _stop(str(error), 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _InterruptedError):
         _stop("stopped", 130)
     except BrokenPipeError:
         # The reader of a pipe has gone (`| head`); the interpreter must not complain about it at exit.
@@ -95,7 +107,11 @@ def main() -> NoReturn:
 
 def _os_error_line(error: OSError) -> str:
     what = error.strerror or str(error)
-    return f"{error.filename}: {what}" if error.filename else what
+    if error.filename:
+        return f"{error.filename}: {what}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return f"the output cannot be written: {what}; free space, or send the output elsewhere"
+    return what
 
 
 def _stop(line: str, code: int) -> NoReturn:

@@ -117,7 +117,12 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     if bundle.domain:
         record["domain"] = {"components": len(bundle.domain.loadings), "method": bundle.domain.method}
     if bundle.detection:
-        record["limit_of_detection"] = {"limit": bundle.detection.limit, "method": bundle.detection.method}
+        found = bundle.detection
+        record["limit_of_detection"] = {
+            "limit": found.limit,
+            "critical": found.critical,
+            "method": found.method,
+        }
     if bundle.replicates:
         record["replicates"] = {"method": bundle.replicates.method}
     if bundle.golden:
@@ -138,7 +143,11 @@ def _print_entry(key: str, value: Any, depth: int) -> None:
             _print_entry(str(k), v, depth + 1)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         click.echo(name)
-        for v in value:
+        for number, v in enumerate(value, 1):
+            if any(isinstance(x, list) and x and isinstance(x[0], dict) for x in v.values()):
+                # A list within: its members one below the other, as those of the whole are.
+                _print_entry(str(number), {k: x for k, x in v.items() if x != ""}, depth + 1)
+                continue
             text = ", ".join(f"{k} {x}" for k, x in v.items())
             click.echo(f"{'  ' * (depth + 1)}{text}")
     else:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from ..errors import InstrumentError
 from .options import load_bundle
 
 POINTS = 5
@@ -119,8 +120,12 @@ def _listen(port: str, count: int, log: str) -> Iterator[dict[str, Any]]:
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
+        given = 0
         for line in process.stdout:
             yield json.loads(line)
+            given += 1
         said = process.stderr.read().strip()
-        if process.wait() not in (0, 1):
-            raise click.ClickException(f"listening failed: {said.splitlines()[-1] if said else process.returncode}")
+        # 1 is a refused measurement as well as a log that cannot be opened: what came says which.
+        if process.wait() not in (0, 1) or given < count:
+            why = said.splitlines()[-1].removeprefix("stibium: ") if said else f"exit code {process.returncode}"
+            raise InstrumentError(f"{given} of {count} samples came before listening failed: {why}")

@@ -44,5 +44,5 @@ def doctor(ctx: click.Context, model: str | None, log: str | None, profile: str 
             writer.writerow((finding.check, finding.level, finding.found, finding.advice))
     counts = {level: sum(finding.level == level for finding in findings) for level in ("problem", "warning")}
     sys.stdout.flush()
-    click.echo(f"{counts['problem']} problems, {counts['warning']} warnings", err=True)
+    click.echo(", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in counts.items()), err=True)
     ctx.exit(1 if worst(findings) == "problem" else 0)

@@ -63,8 +63,8 @@ def watch(
     """Estimate from each file that appears in a folder: a USB stick, an SMB share.
 
     A file is taken once it is complete, and never twice: what was taken stands in the log. The folder may
-    vanish and come back. Folders in it are watched too; hidden and temporary files are not read. A file that
-    cannot be used is refused with a reason, and read again if it changes. Ctrl-C ends it.
+    vanish and come back. Folders in it are watched too; hidden and temporary files and a README are not read. A
+    file that cannot be used is refused with a reason, and read again if it changes. Ctrl-C ends it.
     """
     from ..profile_rules import Rules
     from ..report import Report

@@ -16,6 +16,7 @@ from ..errors import (
     InstrumentExchangedError,
     MeasurementError,
     NoSuchPortError,
+    NotAPortError,
     PortError,
     PortGoneError,
     ProfileError,
@@ -97,7 +98,7 @@ class AsciiInstrument:
                 return self.identity
             except PortError as error:
                 self._line.close()
-                if not wait_for_port or isinstance(error, InstrumentExchangedError):
+                if not wait_for_port or isinstance(error, (InstrumentExchangedError, NotAPortError)):
                     raise
                 if str(error) != told:
                     told = str(error)

@@ -13,6 +13,7 @@ from ..errors import (
     MeasurementError,
     NoReplyError,
     NoSuchPortError,
+    NotAPortError,
     PortError,
     PortGoneError,
     ProtocolError,
@@ -85,7 +86,7 @@ class FieldSpecLink:
         while True:
             try:
                 return self._open(quiet_s)
-            except InstrumentExchangedError:
+            except (InstrumentExchangedError, NotAPortError):
                 raise
             except (NoReplyError, ProtocolError, PortGoneError) as error:
                 failures += 1

@@ -45,13 +45,16 @@ TEMPORARY_SUFFIXES = (
 LITTER = frozenset({"thumbs.db", "desktop.ini", "system volume information", "$recycle.bin", "lost+found"})
 """What operating systems leave on a stick, in lower case."""
 
+NOTES = frozenset({"readme", "readme.txt", "readme.md"})
+"""What is written beside spectra for people, by `stibium simulate` too, in lower case."""
+
 
 def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
     """Read files, and folders recursively in the order of their names, one file at a time.
 
     Args:
-        paths: files and folders. A folder's hidden and temporary files and the litter of operating systems
-            are passed over; a file that is named is always read.
+        paths: files and folders. A folder's hidden and temporary files, the litter of operating systems and
+            a README are passed over; a file that is named is always read.
 
     Yields:
         The spectra of each file in the file's own order, and a Refusal for each that cannot be used. Nothing
@@ -101,9 +104,9 @@ def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str | Refu
 
 
 def is_passed_over(name: str) -> bool:
-    """Say whether a name in a folder is hidden, temporary, or an operating system's litter."""
+    """Say whether a name in a folder is hidden, temporary, an operating system's litter, or a note to people."""
     lower = name.lower()
-    return lower.startswith((".", "~")) or lower.endswith(TEMPORARY_SUFFIXES) or lower in LITTER
+    return lower.startswith((".", "~")) or lower.endswith(TEMPORARY_SUFFIXES) or lower in LITTER | NOTES
 
 
 def envi_header_of(path: str) -> str | None:

@@ -16,6 +16,7 @@ from ..errors import (
     InstrumentExchangedError,
     MeasurementError,
     NoSuchPortError,
+    NotAPortError,
     NothingLeftError,
     PortError,
     PortGoneError,
@@ -153,7 +154,7 @@ class FramedProbe:
                 break
             except PortError as error:
                 self.close()
-                if not wait_for_port:
+                if not wait_for_port or isinstance(error, NotAPortError):
                     raise
                 if str(error) != told:
                     told = str(error)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from ..errors import NoSuchPortError, PortError, PortGoneError
+from ..errors import NoSuchPortError, NotAPortError, PortError, PortGoneError
 
 Direction = Literal["<", ">", "!"]
 """From the instrument, to it, or a remark on the port."""
@@ -67,8 +67,10 @@ class SerialPort:
 
         self.name = name
         self._tap = tap
+        if not name.strip():
+            raise NotAPortError("no port: its name is empty; give /dev/..., socket://HOST:PORT or rfc2217://HOST:PORT")
         if name.startswith(("socket://", "rfc2217://")) and not _PORT_NUMBER.search(name):
-            raise PortError(f"{name}: a port number is missing; write {name.split('://')[0]}://HOST:PORT")
+            raise NotAPortError(f"{name}: a port number is missing; write {name.split('://')[0]}://HOST:PORT")
         # pyserial's RFC 2217 client knows no time-out for writing and refuses one.
         write_timeout = None if name.startswith("rfc2217://") else write_timeout_s
         try:
@@ -149,7 +151,13 @@ def _why_not_open(name: str, error: Exception) -> PortError:
         return NoSuchPortError(f"{name}: no such port; {_ports_there()}; --wait-for-port waits for it")
     if number == errno.ECONNREFUSED:
         return NoSuchPortError(f"{name}: nothing listens there; is the instrument, or `stibium probe --tcp`, running?")
-    return PortError(f"{name}: {_what_to_do(name, error, cause, number)}")
+    kind = NotAPortError if _is_no_name(error) else PortError
+    return kind(f"{name}: {_what_to_do(name, error, cause, number)}")
+
+
+def _is_no_name(error: Exception) -> bool:
+    # pyserial's own error of a port that cannot be opened is a ValueError, too.
+    return isinstance(error, ValueError) and not isinstance(error, OSError)
 
 
 def _what_to_do(name: str, error: Exception, cause: Exception, number: int | None) -> str:

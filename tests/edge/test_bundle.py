@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,3 +273,23 @@ def test_info_says_what_it_is(tiny_bundle: Path) -> None:
     assert "simulated" in table.stdout
     assert "savitzky_golay" in table.stdout
     assert max(map(len, table.stdout.splitlines())) < 300
+
+
+def test_info_lists_the_steps_of_each_view() -> None:
+    from stibium.edge.cli.bundle import _print_entry
+
+    step = {"step": "absorbance", "window_nm": 31.0}
+    out = io.StringIO()
+    with redirect_stdout(out):
+        _print_entry(
+            "recipe", {"name": "", "views": [{"name": "", "steps": [step]}, {"name": "b", "steps": [step]}]}, 0
+        )
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert lines.count("step absorbance, window_nm 31.0") == 2
+    assert "{" not in out.getvalue()
+    assert [line for line in lines if line in ("1", "2")] == ["1", "2"]
+
+
+def test_a_bundle_that_cannot_be_written_leaves_nothing_and_is_called_by_its_name(tiny_bundle: Path) -> None:
+    with pytest.raises(OSError, match="No such file or directory: '/proc/x.tflite'"):
+        write_bundle("/proc/x.tflite", read_bundle(tiny_bundle))

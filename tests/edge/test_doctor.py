@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -79,7 +80,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([sys.executable, "-m", "stibium.edge", "doctor", *arguments], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     # What is wrong with the machine the tests run on is not known: its temporary files may lie in memory.
-    problems = int(done.stderr.split()[0])
+    said = re.fullmatch(r"(\d+) problem(s?), (\d+) warning(s?)\n", done.stderr)
+    assert said, done.stderr
+    problems = int(said[1])
+    assert [said[2] == "", said[4] == ""] == [said[1] == "1", said[3] == "1"]
     assert done.stdout.count("problem") >= problems
     assert done.returncode == (1 if problems else 0), done.stdout + done.stderr
     return done

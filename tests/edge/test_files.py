@@ -57,7 +57,17 @@ def test_a_bad_file_is_refused_in_its_place(folder: Path) -> None:
 
 
 def test_hidden_and_temporary_files_are_passed_over_in_folders(folder: Path) -> None:
-    for name in (".a.asd", "x.asd.part", "x.tmp", "x.TMP", "x.asd~", "~$x.asd", "x.crdownload", "Thumbs.db"):
+    for name in (
+        ".a.asd",
+        "x.asd.part",
+        "x.tmp",
+        "x.TMP",
+        "x.asd~",
+        "~$x.asd",
+        "x.crdownload",
+        "Thumbs.db",
+        "README.txt",
+    ):
         (folder / name).write_bytes(asd_bytes())
     (folder / ".Trash-1000").mkdir()
     (folder / ".Trash-1000" / "gone.asd").write_bytes(asd_bytes())

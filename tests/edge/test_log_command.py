@@ -324,6 +324,21 @@ def test_wrong_usage_is_said(full_log: Path, arguments: list[str], said: str) ->
     assert said in " ".join(done.stderr.split())
 
 
+def test_a_file_that_cannot_be_made_is_called_by_the_name_it_was_given(full_log: Path) -> None:
+    done = run("log", full_log, "--export", "/proc/x.csv")
+    assert done.returncode == 1
+    assert done.stderr == "stibium: /proc/x.csv: No such file or directory\n"
+
+
+@pytest.mark.parametrize("command", [["log", "--log"], ["info"], ["check"]])
+def test_output_that_takes_nothing_more_is_said_as_such(full_log: Path, command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        arguments = [*command, str(full_log)] if command[-1] == "--log" else command
+        done = subprocess.run([*PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("stibium: the output cannot be written: No space left on device")
+
+
 def test_nothing_is_replaced_without_being_told(full_log: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
     out.write_text("mine")

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 import serial
 from serial import rfc2217
-from stibium.edge.errors import NoSuchPortError, PortError, PortGoneError
+from stibium.edge.errors import NoSuchPortError, NotAPortError, PortError, PortGoneError
+from stibium.edge.instruments.opening import open_instrument
+from stibium.edge.profile import read_profile
 from stibium.edge.sources.serial_port import SerialPort
 
 PATIENCE_S = 30.0
@@ -202,7 +204,6 @@ def test_a_port_without_permission(pty: tuple[int, str]) -> None:
         ("nonsense://x", "not a port"),
         ("socket://host", "a port number is missing; write socket://HOST:PORT"),
         ("rfc2217://host/", "a port number is missing"),
-        ("", "no such port"),
     ],
 )
 def test_what_is_no_port_is_refused_in_one_line(name: str, says: str) -> None:
@@ -211,3 +212,16 @@ def test_what_is_no_port_is_refused_in_one_line(name: str, says: str) -> None:
     assert str(caught.value).startswith(f"{name}: ")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_name_is_no_port_that_could_be_waited_for() -> None:
+    with pytest.raises(PortError, match="^no port: its name is empty; give /dev/") as caught:
+        SerialPort("")
+    assert isinstance(caught.value, NotAPortError)
+
+
+@pytest.mark.parametrize("name", ["", "nonsense://x", "socket://host"])
+@pytest.mark.parametrize("profile", ["framed_serial", "fieldspec", "as7265x"])
+def test_what_can_never_be_a_port_is_not_waited_for(name: str, profile: str) -> None:
+    with closing(open_instrument(name, read_profile(profile))) as instrument, pytest.raises(NotAPortError):
+        instrument.connect(wait_for_port=True)

@@ -39,3 +39,15 @@ def test_what_the_demo_says_to_type_next_exists(tmp_path: Path) -> None:
     named = [line.split()[1] for line in NEXT.splitlines() if line.startswith("  stibium ")]
     assert set(named) - {"--help"} <= set(DEVICE_COMMANDS)
     assert len(named) >= 5
+
+
+def test_a_log_that_cannot_be_opened_ends_the_demo_in_one_line(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.txt"
+    diary.write_text("no log of ours\n")
+    command = [str(Path(sys.executable).parent / "stibium"), "demo", "--speed", "full", "--log", str(diary)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"stibium: 0 of 8 samples came before listening failed: {diary}: the log cannot be")
+    assert done.stderr.count("\n") == 1
+    assert "What to type next" not in done.stdout
+    assert diary.read_text() == "no log of ours\n"

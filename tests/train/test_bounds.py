@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stibium.edge.estimate import Estimate
+from stibium.edge.estimate import Estimate, Refusal
 from stibium.train.assays import Assay
 from stibium.train.bounds import check_estimates, keeps
 
@@ -46,3 +46,9 @@ def test_a_devices_estimates_are_counted_by_side() -> None:
         "Censored samples: 1 of 2 given as below a limit are estimated below it; 1 of 2 given as above a limit are "
         "estimated above it or beyond the calibration"
     )
+
+
+def test_a_bound_whose_spectrum_is_refused_is_counted_and_says_why() -> None:
+    found = check_estimates([Refusal("a.asd", "covers 350-1049 nm", "A")], {"A": Assay(4000, ">")}, CALIBRATED)
+    assert (found.total, found.above, found.unusable) == (1, 0, 1)
+    assert found.line() == "Censored samples: 1 cannot be estimated: a.asd: covers 350-1049 nm"

@@ -55,13 +55,59 @@ def test_join_says_what_became_of_everything() -> None:
     assert result.censored == ("C",)
     assert result.excluded == ("D",)
     notes = "\n".join(result.notes())
-    for said in ("x.asd: damaged", "VNIR saturated", "STRAY, E", "F", "censored", "above the given limit"):
+    for said in ("x.asd: damaged", "VNIR saturated", "STRAY, E", "F", "censored", "left out: Sb above 1000 ppm"):
         assert said in notes
 
 
 def test_notes_name_only_the_first_few() -> None:
     result = joined([soil("A"), *(soil(f"S{i:03d}") for i in range(30))], "A,1\n")
     assert result.notes() == ["30 samples with spectra have no assay: S000, S001, S002, S003, S004, ..."]
+    (line,) = result.notes(None)
+    assert line.endswith(", S028, S029"), "a report has room for all of them"
+    assert joined([soil("A"), soil("B")], "A,1\n").notes() == ["1 sample with spectra has no assay: B"]
+
+
+def test_a_band_that_no_model_uses_need_not_be_sound() -> None:
+    dark = soil("A")
+    dark.values[10:20] = 0.0  # 360-369 nm, where a contact probe's lamp gives next to nothing
+    dead = soil("B")
+    dead.values[650] = 0.0  # 1000 nm
+    table = assays("sample,Sb_ppm\nA,1\nB,2\n")
+    result = join([dark, dead], table, None)
+    assert list(result.target) == ["A"]
+    assert "at 1000 nm is not above zero" in result.refused[0].reason
+    short = replace(soil("C"), wavelengths_nm=np.arange(200.0, 300.0), values=np.linspace(0.0, 0.3, 100))
+    assert (
+        "at 200 nm is not above zero"
+        in join([soil("A"), short], replace(table, values=table.values | {"C": table.values["A"]}), None)
+        .refused[0]
+        .reason
+    )
+
+
+def cut(spectrum: Spectrum, last_nm: float) -> Spectrum:
+    used = spectrum.wavelengths_nm <= last_nm
+    return replace(spectrum, wavelengths_nm=spectrum.wavelengths_nm[used], values=spectrum.values[used])
+
+
+def test_a_short_spectrum_that_narrows_all_others_is_said() -> None:
+    table = assays("sample,Sb_ppm\n" + "".join(f"{name},1\n" for name in "ABCD"))
+    whole = [soil(name) for name in "ABC"]
+    (line,) = join([*whole, cut(soil("D"), 1049)], table, None).notes()
+    assert line == (
+        "1 spectrum covers less than 400-2450 nm, the first: D_1 (350-1049 nm); only 400-1049 nm are used of all: "
+        "leave out what is shorter to use the rest"
+    )
+    assert join([*whole, cut(soil("D"), 2460)], table, None).notes() == [], "nothing that a model uses is lost"
+    assert join([*whole, cut(soil("D"), 2460)], table, RECIPE.range_nm).notes() == []
+
+
+def test_a_row_that_the_recipe_does_not_reach_is_refused_alone() -> None:
+    prepared = prepare([soil("A"), cut(soil("B"), 1049), soil("C")], RECIPE)
+    assert prepared.samples == ["A", "C"]
+    assert [r.reason for r in prepared.refused] == ["covers 350-1049 nm; the model needs 400-2400 nm"]
+    with pytest.raises(TrainingDataError, match="can take none of the spectra, the first: B_1: covers 350-1049 nm"):
+        prepare([cut(soil("B"), 1049)], RECIPE)
 
 
 @pytest.mark.parametrize(

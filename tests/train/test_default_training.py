@@ -62,7 +62,8 @@ def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils
     assert record["metrics"]["training"]["rmse"] < record["metrics"]["cross-validation"]["rmse"]
     assert {path.name for path in folder.iterdir()} == {"run.json", "model.npz", "arrays.npz", "report.html"}
     assert "Censored samples: " in said
-    assert sum(v for k, v in record["bounds"].items() if not k.endswith("kept")) == len(record["data"]["censored"])
+    assert record["bounds"]["below"] + record["bounds"]["above"] == len(record["data"]["censored"])
+    assert (record["bounds"]["unusable"], record["bounds"]["why"]) == (0, "")
 
 
 def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:
@@ -178,6 +179,24 @@ def test_killed_it_goes_on_and_ends_the_same(default_run: tuple[Path, str], smal
     (other / "fits.jsonl").write_text("\n".join(lines) + "\n")
     succeed(*options(small_soils, other, "--no-report"))
     assert record_of(other)["comparison"]["methods"]["PLSR"]["r2"]["mean"] < -100
+
+
+def test_stopped_by_hand_it_says_that_nothing_is_lost(small_soils: Soils, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [str(part) for part in (PROGRAM, *options(small_soils, folder, "--no-report"))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    fits = folder / "fits.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not fits.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert out == ""
+    assert err.endswith(f"what is done is kept in {folder}: the same command goes on from there\nstibium: stopped\n"), (
+        err
+    )
+    assert fits.exists()
 
 
 def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_soils: Soils, tmp_path: Path) -> None:

@@ -134,15 +134,23 @@ def test_other_elements_and_units_are_refused(
     assert "Traceback" not in done.stderr
 
 
+def test_a_unit_by_another_name_is_the_same_unit(
+    report: dict[str, Any], small_bundle: Path, small_soils: Soils, tmp_path: Path
+) -> None:
+    table = tmp_path / "assays.csv"
+    table.write_text(small_soils.assays.read_text().replace("Sb_ppm", "Sb_mg_kg"))
+    done = succeed(*arguments(small_bundle, Soils(small_soils.spectra, table), "--format", "json"))
+    found = json.loads(done.stdout)
+    assert (found["unit"], found["r2"], found["rmse"]) == ("ppm", report["r2"], report["rmse"])
+
+
 def test_a_model_without_interval_or_verdict_is_evaluated_all_the_same(
     shipped_bundle: Bundle, small_soils: Soils
 ) -> None:
     from dataclasses import replace
 
     bare = replace(shipped_bundle, interval=None, domain=None, provenance={})
-    joined = load(
-        [str(small_soils.spectra)], read_assays(small_soils.assays, "Sb"), bare.recipe.range_nm, exclude_above=1000
-    )
+    joined = load([str(small_soils.spectra)], read_assays(small_soils.assays, "Sb"), bare.recipe.range_nm, exclude=1000)
     evaluation = evaluate(bare, joined)
     assert (evaluation.coverage, evaluation.stated_coverage, evaluation.inside) == (None, None, None)
     assert "inside_n" not in as_record(evaluation)

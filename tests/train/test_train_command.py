@@ -246,5 +246,20 @@ def test_without_the_training_side_it_is_one_line(small_soils: Soils, tmp_path: 
     done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        "stibium: needs the training side, which is not installed here: pip install 'stibium[train]'"
+        "stibium: needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
+        "cloned"
     )
+
+
+def test_one_bad_file_shows_in_the_exit_code_and_the_model_is_made(small_soils: Soils, tmp_path: Path) -> None:
+    (tmp_path / "cut.asd").write_bytes(b"as8" + bytes(100))
+    options = train_options(small_soils, tmp_path / "run", epochs=1)
+    done = stibium(*options, "--spectra", tmp_path / "cut.asd", "--no-report")
+    assert done.returncode == 1
+    assert f"refused {tmp_path / 'cut.asd'}: the file ends inside the header" in done.stderr
+    record = record_of(tmp_path / "run")
+    assert record["data"]["refused"] == 1
+    (refused,) = record["left_out"]["refused"]
+    assert refused.startswith(f"{tmp_path / 'cut.asd'}: the file ends inside the header")
+    # One step of training teaches nothing, and that is said where the figures are.
+    assert "this model is no better than their mean (R2 " in done.stdout

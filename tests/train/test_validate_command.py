@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,8 +41,10 @@ def test_every_element_in_one_command(survey: tuple[str, ...]) -> None:
 
 def test_a_site_is_predicted_from_the_other(survey: tuple[str, ...]) -> None:
     options = ("--fast", "--method", "PLSR", "--element", "As", "--format", "jsonl")
-    done = stibium("validate", *survey, *options, "--group-by", "site", "--hold-out", "Tapada")
+    done = stibium("validate", *survey, *options, "--hold-out", "Tapada")
     assert done.returncode == 0, done.stderr
+    told = stibium("validate", *survey, *options, "--group-by", "site", "--hold-out", "Tapada")
+    assert json.loads(told.stdout)["scores"][0]["predicted"] == json.loads(done.stdout)["scores"][0]["predicted"]
     line = json.loads(done.stdout)
     assert line["folds"] == "Tapada predicted from Ribeiro da Serra"
     (predicted,) = line["scores"][0]["predicted"]
@@ -84,7 +89,10 @@ def test_a_page_for_each_element_and_fits_that_are_kept(survey: tuple[str, ...],
     ("options", "code", "words"),
     [
         (("--method", "oracle"), 2, "is not one of PLSR"),
-        (("--hold-out", "Tapada"), 2, "--group-by"),
+        (("--hold-out", "Mars"), 2, "no column has it; say with --group-by"),
+        (("--exclude-above", "Sb>1000"), 2, "write a number above 0, such as 1000, or Sb=1000"),
+        (("--exclude-above", "Au=1000"), 1, "no column for Au"),
+        (("--element", "Zn", "--exclude-above", "Sb=0.001"), 1, "every sample with spectra has Sb above 0.001 ppm"),
         (("--protocol", "paper", "--group-by", "site"), 2, "no groups"),
         (("--element", "Au"), 1, "no column for Au"),
         (("--element", "Zn", "--group-by", "mine"), 1, "no column mine"),
@@ -104,3 +112,92 @@ def test_what_cannot_be_done_is_one_line(
     assert "Traceback" not in done.stderr
     if code == 1:
         assert done.stderr.splitlines()[-1].startswith("stibium: ")
+
+
+def table_of(survey: tuple[str, ...], path: Path, change: Callable[[dict[str, str], int], dict[str, str]]) -> str:
+    """Write the survey's assays again, each row as `change` has it."""
+    with open(survey[3], newline="") as file:
+        rows = [change(row, i) for i, row in enumerate(csv.DictReader(file))]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(path)
+
+
+def test_an_element_that_tells_nothing_does_not_stop_the_others(survey: tuple[str, ...], tmp_path: Path) -> None:
+    assays = table_of(survey, tmp_path / "a.csv", lambda row, i: row | {"Sb_ppm": "<0.02", "Pb_ppm": "7"})
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--folds", "2", "--format", "csv")
+    done = stibium("validate", *survey[:2], "--assays", assays, *options)
+    assert done.returncode == 1
+    assert f"refused Sb: {assays}: every value of Sb is censored" in done.stderr
+    assert "refused Pb: all 40 values of Pb are 7 ppm; there is nothing to learn" in done.stderr
+    assert "Traceback" not in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(dict.fromkeys(row["element"] for row in rows)) == ["As", "Mn", "Zn"]
+    whole = [row for row in rows if row["element"] == "As" and not row["low"] and not row["high"]]
+    assert [row["figure"] for row in whole] == ["r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance"]
+    assert {(row["n"], row["method"], row["repeats"], row["simulated"]) for row in whole} == {
+        ("40", "PLSR", "1", "True")
+    }
+    classes = [
+        row for row in rows if row["element"] == "As" and row["figure"] == "rmse" and (row["low"] or row["high"])
+    ]
+    assert sum(int(row["n"]) for row in classes) == 40
+    total = sum(int(row["n"]) * float(row["mean"]) ** 2 for row in classes) / 40
+    assert total**0.5 == pytest.approx(float(whole[1]["mean"]))
+
+
+def test_a_refused_spectrum_shows_in_the_exit_code(survey: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("rain in the afternoon\n")
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--element", "Zn")
+    done = stibium("validate", *survey, "--spectra", str(tmp_path), *options)
+    assert done.returncode == 1
+    assert f"refused {tmp_path / 'notes.txt'}: text without a table of spectra" in done.stderr
+    assert "concordance" in done.stdout
+
+
+def test_neighbours_stay_together(survey: tuple[str, ...], tmp_path: Path) -> None:
+    # Four soils in each of ten cells of 50 m; a degree of latitude is some 111 km.
+    near = table_of(
+        survey,
+        tmp_path / "near.csv",
+        lambda row, i: row | {"Latitude": f"{41 + i // 4 * 0.001:.6f}", "Longitude": "-8.4"},
+    )
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--element", "Zn", "--format", "jsonl")
+    done = stibium("validate", *survey[:2], "--assays", near, *options, "--group-cell", "50")
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert line["folds"] == "5-fold cross-validation by group, 1 repeat, seed 42"
+    assert len(set(line["groups"])) == 10
+    assert all(line["groups"].count(cell) == 4 for cell in set(line["groups"]))
+    both = stibium("validate", *survey[:2], "--assays", near, *options, "--group-cell", "50", "--group-by", "site")
+    assert both.returncode == 2
+    none = stibium("validate", *survey, *options, "--group-cell", "50")
+    assert none.returncode == 1
+    assert (
+        "no positions; give columns latitude and longitude in degrees, or easting and northing in metres" in none.stderr
+    )
+
+
+def test_the_papers_comparison_has_their_network_and_their_outlier_rule(survey: tuple[str, ...]) -> None:
+    with open(survey[3], newline="") as file:
+        rich = {row["sample"] for row in csv.DictReader(file) if float(row["Sb_ppm"].lstrip(">")) > 1000}
+    assert rich, "the survey must have an outlier"
+    options = ("--fast", "--element", "Zn", "--protocol", "paper", "--exclude-above", "Sb=1000", "--format", "jsonl")
+    done = stibium("validate", *survey, *options)
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert [score["method"] for score in line["scores"]] == ["published network", "PLSR", "SVR", "random forest"]
+    assert len(line["samples"]) == 40 - len(rich)
+    assert not rich & set(line["samples"])
+    noun = "sample" if len(rich) == 1 else "samples"
+    assert f"{len(rich)} {noun} left out: Sb above 1000 ppm: " in done.stderr
+
+
+def test_a_report_that_cannot_be_written_costs_no_figures(survey: tuple[str, ...]) -> None:
+    options = ("--fast", "--method", "PLSR", "--repeats", "1", "--element", "Zn", "--report", "/proc/page.html")
+    done = stibium("validate", *survey, *options)
+    assert done.returncode == 1
+    assert done.stderr == "stibium: /proc/page.html: the report cannot be written: No such file or directory\n"
+    assert "concordance" in done.stdout

@@ -96,6 +96,24 @@ def test_error_by_class_of_grade_takes_the_error_apart() -> None:
     assert own[-1].rmse.mean is own[-1].bias.sd is None
 
 
+def test_classes_of_grade_are_of_what_was_predicted() -> None:
+    data = soil_like(12, groups=("Ribeiro da Serra",) * 7 + ("Tapada",) * 5)
+    assert data.groups is not None
+    found = cross_validate([mean_of_training()], data, hold_out(data.groups, "Tapada", data.samples))
+    classes = found["mean"].by_class
+    assert sum(c.n for c in classes) == 5
+    assert all(c.n for c in classes)
+    assert classes[0].high == pytest.approx(np.quantile(data.target[7:], 0.25))
+    assert validation_table(found).startswith("clay (%), 12 rows, 5 of them predicted: Tapada predicted from")
+
+
+def test_there_is_no_class_below_the_lowest_grade() -> None:
+    data = soil_like(16)
+    lowest = replace(data, target=np.where(data.target < np.median(data.target), data.target.min(), data.target))
+    classes = cross_validate([mean_of_training()], lowest, repeated_folds(data.samples))["mean"].by_class
+    assert [c.n for c in classes] == [8, 4, 4]
+
+
 def test_a_held_out_site_leaves_the_rest_untested() -> None:
     data = soil_like(12, groups=("Ribeiro da Serra",) * 7 + ("Tapada",) * 5)
     method = mean_of_training()

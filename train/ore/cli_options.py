@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NEEDS_TRAIN = "needs the training side, which is not installed here: pip install 'stibium[train]'"
+NEEDS_TRAIN = (
+    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
+    "cloned"
+)
 
 
 def require_training_side() -> None:

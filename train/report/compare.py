@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..validation import MethodScore, Validation
+from ..validation import Spread as OverRepeats
 from .contents import BaselineComparison, BaselineRow, PredictedSet, Spread
 
 SHOWN = (
@@ -35,7 +36,24 @@ def compare_methods(validation: Validation, ours: str | None = None) -> Baseline
                 values = tuple(v for v in spread.values if v is not None)
                 figures[label] = Spread(spread.mean, spread.sd, values if len(values) > 1 else ())
         rows.append(BaselineRow(score.method, figures, score.method == ours, _choices(score)))
-    return BaselineComparison(tuple(rows), f"{validation.folds}.")
+    return BaselineComparison(tuple(rows), f"{validation.folds}.", classes=_classes(validation))
+
+
+def _classes(
+    validation: Validation,
+) -> tuple[tuple[str, int, tuple[tuple[Spread | None, Spread | None], ...]], ...]:
+    """Give the error by class of grade, method beside method; all have the same classes."""
+    found = []
+    for of_class in zip(*(score.by_class for score in validation.scores), strict=True):
+        errors = tuple((_spread(c.rmse), _spread(c.bias)) for c in of_class)
+        found.append((of_class[0].words(), of_class[0].n, errors))
+    return tuple(found)
+
+
+def _spread(found: OverRepeats) -> Spread | None:
+    if found.mean is None:
+        return None
+    return Spread(found.mean, found.sd, tuple(v for v in found.values if v is not None))
 
 
 def _choices(score: MethodScore) -> str:
@@ -64,6 +82,6 @@ def cross_validated_set(validation: Validation, method: str) -> PredictedSet:
         samples=tuple(name for name, yes in zip(validation.samples, tested, strict=True) if yes),
         measured=np.asarray(validation.measured, dtype=np.float64)[tested],
         predicted=np.nanmean(predicted[:, tested], axis=0),
-        note=f"Each estimated by {method} fitted without it"
-        + (f", mean of {repeats} repeats." if repeats > 1 else "."),
+        note=f"Each estimated by a fit without it, method: {method}"
+        + (f"; mean of {repeats} repeats." if repeats > 1 else "."),
     )

@@ -149,12 +149,14 @@ class BaselineComparison:
         rows: in the order they are shown.
         protocol: in words: how many folds and repeats, grouped by what, tuned how.
         plotted: which figure the dot plot shows, and whether more of it is better.
+        classes: of grade, ascending: the class in words, how many samples it has, and of each of `rows` RMSE and bias.
     """
 
     rows: tuple[BaselineRow, ...]
     protocol: str
     plotted: str = "R2"
     higher_is_better: bool = True
+    classes: tuple[tuple[str, int, tuple[tuple[Spread | None, Spread | None], ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ class ReportContents:
         title: of the page.
         kind: "training", "evaluation" or "validation".
         element, unit: what is estimated.
-        transform: the space the model learned in; log10 makes log axes.
+        transform: how axes of grade are spaced: as the model learned, or log10 where grades go over decades.
         simulated: True if model or data are simulated; the page then says so throughout.
         facts: name and value each: data, recipe, versions, hashes.
         notes: what a reader must know, such as samples left out.

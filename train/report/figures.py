@@ -342,6 +342,11 @@ def draw_baselines(comparison: BaselineComparison, look: Look) -> str:
     return chart.svg(look.simulated)
 
 
+def written_percent(value: float, digits: int) -> str:
+    """Write a percentage; what is too small to matter is said to be so, not given to many places."""
+    return "< 0.01 %" if abs(value) < 0.01 else f"{number(value, digits)} %"
+
+
 def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
     """Draw how much each format adds to the error, the limit, and which was chosen."""
     measured = [(row, row.added_percent) for row in ladder.rows if row.added_percent is not None]
@@ -352,7 +357,7 @@ def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
         axis_over("added RMSE (%)", ends, pad=0.12),
         Axis("", -0.6, len(rows) - 0.4),
         "Added RMSE by format: "
-        + ", ".join(f"{r.format} {number(by, 3)} %{', chosen' if r.chosen else ''}" for r, by in measured)
+        + ", ".join(f"{r.format} {written_percent(by, 3)}{', chosen' if r.chosen else ''}" for r, by in measured)
         + f"; the limit is {ladder.limit_percent:g} %.",
         height=58 + 34 * len(rows),
         left=78,
@@ -365,7 +370,7 @@ def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
     chart.text(at_limit, chart.top - 3, f"limit {ladder.limit_percent:g} %", anchor="middle", size=10.5)
     for a, (row, percent) in zip(at, measured, strict=True):
         end = float(chart.px(max(percent, 0.0)))
-        text = f"{number(percent, 2)} %" + (" ✓ chosen" if row.chosen else "")
+        text = written_percent(percent, 2) + (" ✓ chosen" if row.chosen else "")
         right = end > chart.right - 90
         anchor: Anchor = "end" if right else "start"
         y = float(chart.py(a)) + 4
@@ -400,7 +405,8 @@ def draw_domain(part: DomainPart, look: Look) -> str:
             for s, u, v in zip(part_set.samples, part_set.t2_over_limit, part_set.q_over_limit, strict=True)
         ]
         chart.points(xs, ys, colour, shape=shape, hollow=hollow, titles=titles)
-    chart.text(chart.left + 8, chart.bottom - 10, "inside the calibration", colour=GREEN, size=11.5)
+    # Calibration spectra gather below and to the left; right under the limit there is room.
+    chart.text(chart.left + 8, b + 15, "inside the calibration", colour=GREEN, size=11.5)
     _legend_above(chart, [(s.name, SET_STYLES[i % 4][0], SET_STYLES[i % 4][1]) for i, s in enumerate(part.sets)])
     return chart.svg(look.simulated)
 
@@ -433,14 +439,18 @@ def draw_importance(profile: BandProfile, look: Look) -> str:
 def draw_correlations(elements: Sequence[str], r: Floats, look: Look) -> str:
     """Draw a correlation matrix: blue below 0, vermillion above, every number written in."""
     k = len(elements)
-    size = min(62.0, (WIDTH - 70) / k)
-    left = 60.0
+    # Names of more than an element's symbol: room for the longest on the left, and columns that they fit over.
+    longest = max(map(len, elements))
+    left = min(max(60.0, 16 + 6.6 * longest), WIDTH / 3)
+    size = min(max(62.0, 10 + 6.6 * longest), (WIDTH - left - 10) / k)
+    fits = max(3, int((size - 4) / 6.2))
     parts = []
     for i in range(k):
         y = 30 + i * size
         name = escape(elements[i])
+        short = escape(elements[i] if len(elements[i]) <= fits else elements[i][: fits - 1] + "…")
         parts.append(f'<text x="{left - 8}" y="{y + size / 2 + 4:.1f}" text-anchor="end" fill="{INK}">{name}</text>')
-        parts.append(f'<text x="{left + (i + 0.5) * size:.1f}" y="22" text-anchor="middle" fill="{INK}">{name}</text>')
+        parts.append(f'<text x="{left + (i + 0.5) * size:.1f}" y="22" text-anchor="middle" fill="{INK}">{short}</text>')
         for j in range(k):
             value = float(r[i, j])
             # Every element is at one with itself; colour there would only draw the eye.

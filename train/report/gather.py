@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,13 @@ from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, r
 from ...edge.preprocess import Recipe
 from ...edge.trust import DomainStats, interval, judge
 from ...edge.views import Views
+from ..assay_files import AssayFiles
 from ..bounds import check_bounds
 from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation, trained_on
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..ladder import LIMIT, Ladder
-from ..metrics import measure
+from ..metrics import measure, no_better_than_the_mean
 from ..training import Trained
 from ..validation import Validation
 from .compare import compare_methods, cross_validated_set
@@ -59,7 +59,7 @@ CITATION = "Carvalho et al. 2024, Remote Sensing 16(11):1964"
 
 def training_contents(
     trained: Trained,
-    assays: str,
+    assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
     ladder: Ladder | None = None,
 ) -> ReportContents:
@@ -67,7 +67,7 @@ def training_contents(
 
     Args:
         trained: model, data and statistics.
-        assays: file of laboratory values; all its elements are described.
+        assays: laboratory values and their quality control; all elements are described.
         progress: called with what is being done, how much of it is done, and of how much.
         ladder: of the run's formats, if they were tried.
     """
@@ -92,7 +92,7 @@ def training_contents(
         kind="training",
         element=joined.element,
         unit=joined.unit,
-        transform=transform,
+        transform=axes_for(transform, joined.target.values()),
         simulated=joined.simulated,
         facts=_facts(trained, assays),
         metrics=tuple(
@@ -110,13 +110,35 @@ def training_contents(
             f"Limits: {trained.domain.method}.",
         ),
         importance=importance_part(answer, parts["training"], joined, recipe, transform, progress),
-        **assay_parts(assays, joined.notes(trained_on=trained.bounds_trained_on), progress),  # type: ignore[arg-type]
+        **assay_parts(assays, _training_notes(trained), progress),  # type: ignore[arg-type]
     )
+
+
+def _training_notes(trained: Trained) -> list[str]:
+    useless = no_better_than_the_mean(trained.metrics)
+    later = [f"refused {r.source}: {r.reason}" for r in trained.refused]
+    return [*([useless] if useless else []), *trained.joined.notes(None, trained.bounds_trained_on), *later]
 
 
 def first_recipe(recipe: Recipe | Views) -> Recipe:
     """Give what a report draws step by step: of several views, the first."""
     return recipe.recipes[0] if isinstance(recipe, Views) else recipe
+
+
+def preprocessing_in_words(recipe: Recipe | Views) -> str:
+    """Name a recipe, or say how many views there are."""
+    if isinstance(recipe, Views):
+        return f"{len(recipe.recipes)} views; the first is drawn below"
+    return recipe.name or "a recipe of its own"
+
+
+def axes_for(transform: Transform, measured: Iterable[float]) -> Transform:
+    """Space axes of grade as the model learned it, or by logarithms where it is as it is and goes over decades.
+
+    Grades of which the highest is more than ten times the middle one lie on each other on plain axes.
+    """
+    y = np.fromiter(measured, dtype=np.float64)
+    return "log10" if transform == "none" and y.min() > 0 and y.max() > 10 * np.median(y) else transform
 
 
 def ours_in(trained: Trained) -> str:
@@ -141,7 +163,7 @@ def show_ladder(ladder: Ladder) -> QuantisationLadder:
     return QuantisationLadder(rows, written_unit(ladder.unit), 100 * LIMIT)
 
 
-def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
+def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
     joined, settings = trained.joined, trained.settings
     taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
     if trained.validation:
@@ -150,18 +172,14 @@ def _facts(trained: Trained, assays: str) -> tuple[tuple[str, str], ...]:
         samples = f"{len(trained.training)}{joined_in} for training, {len(trained.validation)} for validation"
     else:
         samples = f"{len(trained.training)}, all of them trained on; judged by cross-validation"
-    recipe = first_recipe(trained.recipe)
-    views = (
-        f"{len(trained.recipe.recipes)} views; the first is drawn below" if isinstance(trained.recipe, Views) else ""
-    )
     chosen = str(trained.record.get("chosen", ""))
     checked = check_bounds(trained)
     return (
         ("element", f"{joined.element} in {written_unit(joined.unit)}"),
         ("samples", samples),
         ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
-        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
-        ("preprocessing", views or recipe.name or "a recipe of its own"),
+        ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
+        ("preprocessing", preprocessing_in_words(trained.recipe)),
         ("target answered as", trained.transform if trained.transform != "none" else "it is"),
         ("model", f"{trained.model.method}, {trained.model.parameters} parameters"),
         *([("made of", chosen)] if chosen else []),
@@ -258,14 +276,14 @@ def evaluation_contents(
     joined: Joined,
     evaluation: Evaluation,
     replicates: Replicates,
-    assays: str,
+    assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
 ) -> ReportContents:
     """Gather the report of a bundle held against samples, by the device's own estimator.
 
     Args:
         bundle, joined, evaluation, replicates: as given to and by `evaluate.evaluate`.
-        assays: file of laboratory values; all its elements are described.
+        assays: laboratory values and their quality control; all elements are described.
         progress: as for `training_contents`.
     """
     progress("predictions", 0, 0)
@@ -280,7 +298,7 @@ def evaluation_contents(
         named.setdefault(name, []).append((row, estimate))
     sets = tuple(_evaluated_set(name, named[name], joined.target) for name in sorted(named, reverse=True))
     prepared = prepare([row for row, _ in pairs], bundle.recipe)
-    notes = joined.notes()
+    notes = joined.notes(None)
     if evaluation.trained_on:
         notes.append(
             f"{evaluation.trained_on} of the samples have names the model was trained on: the figures of all flatter"
@@ -321,8 +339,8 @@ def evaluation_contents(
             "without a plain value",
             f"{evaluation.outside}: outside the calibration or its range, < LOD, scattered points",
         ),
-        ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
-        ("preprocessing", bundle.recipe.name or "a recipe of its own"),
+        ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
+        ("preprocessing", preprocessing_in_words(bundle.recipe)),
         ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
         (
             "calibrated range",
@@ -335,7 +353,7 @@ def evaluation_contents(
         kind="evaluation",
         element=bundle.element,
         unit=bundle.unit,
-        transform=bundle.transform,
+        transform=axes_for(bundle.transform, joined.target.values()),
         simulated=evaluation.simulated,
         facts=facts,
         metrics=tuple(columns),
@@ -466,18 +484,17 @@ def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> Band
     )
 
 
-def assay_parts(path: str, notes: Sequence[str], progress: Progress) -> dict[str, object]:
-    """Describe and judge the whole file of assays; a file too plain for that leaves a note and no parts."""
-    from ..assay_table import read_assay_table
+def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> dict[str, object]:
+    """Describe and judge all assays with their quality control; a file too plain for that leaves a note, no parts."""
     from ..element_statistics import correlate, describe
     from ..quality_control import check_quality
 
     progress("assays", 0, 0)
     try:
-        table = read_assay_table(path)
+        table, certificates = files.table(), files.certificates()
     except StibiumError as error:
         return {"notes": (*notes, f"elements and quality control are not described: {error}")}
-    parts: dict[str, object] = {"notes": tuple(notes), "quality": check_quality(table)}
+    parts: dict[str, object] = {"notes": tuple(notes), "quality": check_quality(table, certificates)}
     if table.of_kind("sample"):
         parts["statistics"] = describe(table)
         parts["printed"] = printed_tables([(c.element, c.unit) for c in table.columns])

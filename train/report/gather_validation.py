@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from ..assay_files import AssayFiles
 from ..dataset import Joined
 from ..metrics import Metrics, measure
 from ..validation import MethodScore, Validation
 from .compare import compare_methods, cross_validated_set
 from .contents import MetricsColumn, Predictions, ReportContents
 from .figures import written_unit
-from .gather import Progress, assay_parts, spoken
+from .gather import Progress, assay_parts, axes_for, spoken
 
 
 def validation_contents(
     validation: Validation,
     joined: Joined,
-    assays: str,
+    assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
 ) -> ReportContents:
     """Gather the report of a validation.
@@ -28,7 +28,7 @@ def validation_contents(
     Args:
         validation: of any number of methods; the one with the lowest RMSE is marked.
         joined: spectra and values that it was done on.
-        assays: file of laboratory values; all its elements are described.
+        assays: laboratory values and their quality control; all elements are described.
         progress: called with what is being done, how much of it is done, and of how much.
     """
     best = validation.best().method
@@ -44,20 +44,20 @@ def validation_contents(
         kind="validation",
         element=validation.name,
         unit=validation.unit,
-        transform="none" if min(validation.measured) <= 0 or not skewed(validation) else "log10",
+        transform=axes_for("none", validation.measured),
         simulated=joined.simulated,
         facts=(
             ("element", f"{validation.name} in {written_unit(validation.unit)}"),
             ("samples", str(len(set(validation.samples)))),
             ("folds", validation.folds),
-            ("data", f"{Path(assays).name}, SHA-256 {joined.sha256[:12]}…"),
+            ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
             ("lowest RMSE", best),
             ("date", datetime.date.today().isoformat()),
         ),
         metrics=tuple(columns),
         predictions=Predictions(tuple(sets)),
         baselines=compare_methods(validation, best),
-        **assay_parts(assays, joined.notes(), progress),  # type: ignore[arg-type]
+        **assay_parts(assays, joined.notes(None), progress),  # type: ignore[arg-type]
     )
 
 
@@ -67,9 +67,3 @@ def over_repeats(validation: Validation, score: MethodScore) -> Metrics:
     tested = np.isfinite(said)
     measured = np.broadcast_to(np.asarray(validation.measured), said.shape)
     return replace(measure(said[tested], measured[tested]), n=int(tested.any(axis=0).sum()))
-
-
-def skewed(validation: Validation) -> bool:
-    """Say whether grades are read better on a logarithmic axis: the highest is far above the middle."""
-    measured = np.asarray(validation.measured)
-    return bool(measured.max() > 10 * np.median(measured))

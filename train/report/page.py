@@ -100,6 +100,7 @@ def table(
     *,
     caption: str = "",
     left: int = 1,
+    text: Sequence[str] = (),
     strong: Sequence[int] = (),
     faint: Sequence[int] = (),
 ) -> str:
@@ -110,12 +111,13 @@ def table(
         rows: a cell that is a verdict is shown as one.
         caption: above the table.
         left: how many columns are text, set to the left; the others are numbers.
+        text: headings of further columns of text.
         strong, faint: rows to set off.
     """
     used = [i for i in range(len(header)) if i == 0 or any(row[i] for row in rows)]
 
     def kind(i: int) -> str:
-        return ' class="text"' if i < left or header[i] in ("note", "verdict") else ""
+        return ' class="text"' if i < left or header[i] in ("note", "verdict", *text) else ""
 
     head = "".join(f'<th scope="col"{kind(i)}>{escape(header[i])}</th>' for i in used)
     lines = []
@@ -189,7 +191,8 @@ tr.faint td,tr.faint th{color:var(--grey)}
 .verdict.pass{color:#00694d}.verdict.warn{color:#8a5a00}.verdict.fail{color:#b34700}
 .verdict.not-judged{color:var(--grey);font-weight:400}
 .key{font-size:.85rem;color:var(--grey);padding:0;list-style:none;margin:.2em 0 0}
-.figures .scroll{margin-top:0}
+.key.wide{max-width:46em;margin:0 0 1em}.key.wide li{margin:.25em 0}
+.figures .scroll{margin-top:0}.figures table{font-size:.82rem}.figures th,.figures td{padding:.32em .55em}
 footer{border-top:1px solid var(--faint);margin-top:2em;padding-top:1em;font-size:.82rem;color:var(--grey)}
 @media (max-width:520px){body{padding:18px 14px 36px}h1{font-size:1.4rem}
 .facts{grid-template-columns:repeat(2,minmax(0,1fr))}.cards{grid-template-columns:repeat(3,1fr)}

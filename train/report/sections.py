@@ -10,7 +10,7 @@ from ..metrics import Metrics, coverage, measure
 from .assay_sections import correlation_section, quality_section, statistics_section
 from .bands import known_bands
 from .chart import fixed, number
-from .contents import PredictedSet, ReportContents
+from .contents import BaselineComparison, PredictedSet, ReportContents, Spread
 from .figures import (
     Look,
     draw_baselines,
@@ -24,9 +24,13 @@ from .figures import (
     draw_spectrogram,
     draw_step,
     grade_quarters,
+    written_percent,
     written_unit,
 )
 from .page import Section, figure, figures, paragraph, table
+
+IN_UNIT = ("RMSE", "bias", "SEP")
+"""Figures of a comparison that have the element's unit."""
 
 Maker = Callable[[ReportContents, Look], Section | None]
 
@@ -56,7 +60,7 @@ def _optional(value: float | None, digits: int = 3) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else number(value, 3) + " %"
+    return "" if value is None else written_percent(value, 3)
 
 
 def _fixed(value: float | None, decimals: int = 2) -> str:
@@ -124,8 +128,11 @@ def predictions(contents: ReportContents, look: Look) -> Section | None:
             said.append(f"{n} ringed {'spectrum lies' if n == 1 else 'spectra lie'} outside the calibration.")
         shown.append(figure(draw_predictions(s, part.sets, i, look), " ".join(said)))
     lead = "On the diagonal, predicted and measured agree."
-    if look.spacing(*(s.measured for s in part.sets)) == "log10":
+    spacing = look.spacing(*(s.measured for s in part.sets))
+    if spacing == "log10":
         lead += " Axes are logarithmic: equal distances from it are equal factors."
+    elif spacing == "sqrt":
+        lead += " Axes are spaced by square roots, in which the model answers."
     return Section("predictions", "Predicted against measured", paragraph(lead, "lead") + figures(shown))
 
 
@@ -182,22 +189,55 @@ def baselines(contents: ReportContents, look: Look) -> Section | None:
                 cells.append("")
             else:
                 cells.append(number(spread.mean, 3) + (f" ± {number(spread.sd, 2)}" if spread.sd is not None else ""))
-        rows.append((row.name, *cells, row.note))
-    header = ("model", *(name.replace("R2", "R²") for name in names), "note")
+        rows.append((row.name, *cells))
+    unit = f" ({look.unit})" if look.unit else ""
+    header = ("model", *(name.replace("R2", "R²") + (unit if name in IN_UNIT else "") for name in names))
+    repeated = any(spread.sd is not None for row in part.rows for spread in row.figures.values())
     ours = [i for i, row in enumerate(part.rows) if row.ours]
     better = "right" if part.higher_is_better else "left"
     shown = ""
     if any(part.plotted in row.figures for row in part.rows):
-        caption = (
-            f"Small dots are repeats, large marks their means with one standard deviation; further {better} is better. "
-            "The diamond is the model of this report."
-        )
+        several = any(spread.values for row in part.rows for spread in row.figures.values())
+        marks = "Small dots are repeats, large marks their means with one standard deviation; f" if several else "F"
+        ours_is = "has the lowest RMSE" if contents.kind == "validation" else "is the model of this report"
+        caption = f"{marks}urther {better} is better. The diamond {ours_is}."
         shown = figures([figure(draw_baselines(part, look), caption)])
     return Section(
         "baselines",
         "Comparison with baselines",
-        paragraph(part.protocol, "lead") + shown + table(header, rows, strong=ours, caption="Mean ± SD over repeats"),
+        paragraph(part.protocol, "lead")
+        + shown
+        + table(header, rows, strong=ours, caption="Mean ± SD over repeats" if repeated else "One repeat")
+        + _by_class(part, look)
+        + _chosen(part),
     )
+
+
+def _by_class(part: BaselineComparison, look: Look) -> str:
+    """Error by class of grade of every model: RMSE, and the bias, which pulls towards the mean in all of them."""
+    if not part.classes:
+        return ""
+
+    def said(spread: Spread | None) -> str:
+        if spread is None:
+            return "–"
+        return number(spread.mean, 3) + (f" ± {number(spread.sd, 2)}" if spread.sd is not None else "")
+
+    rows = [
+        (grades if not at else "", str(n) if not at else "", row.name, said(rmse), said(bias))
+        for grades, n, errors in part.classes
+        for at, (row, (rmse, bias)) in enumerate(zip(part.rows, errors, strict=True))
+    ]
+    unit = f" ({look.unit})" if look.unit else ""
+    header = (f"measured{unit}", "n", "model", f"RMSE{unit}", f"bias{unit}")
+    return table(header, rows, left=1, text=("model",), caption=f"{look.of}: error by grade")
+
+
+def _chosen(part: BaselineComparison) -> str:
+    from html import escape
+
+    items = "".join(f"<li><b>{escape(row.name)}</b>: {escape(row.note)}</li>" for row in part.rows if row.note)
+    return f'<p class="lead">What was chosen inside the folds:</p><ul class="key wide">{items}</ul>' if items else ""
 
 
 def importance(contents: ReportContents, look: Look) -> Section | None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ...edge.bundle import Bundle
+from ..assay_files import AssayFiles
 from ..dataset import Joined, Replicates
 from ..evaluate import Evaluation
 from ..ladder import Ladder
@@ -19,7 +20,7 @@ from .terminal import ProgressLine
 
 
 def write_training_report(
-    run: str | os.PathLike[str], trained: Trained, assays: str, ladder: Ladder | None = None
+    run: str | os.PathLike[str], trained: Trained, assays: AssayFiles, ladder: Ladder | None = None
 ) -> Path:
     """Write a run's report into its folder.
 
@@ -44,7 +45,7 @@ def write_evaluation_report(
     joined: Joined,
     evaluation: Evaluation,
     replicates: Replicates,
-    assays: str,
+    assays: AssayFiles,
 ) -> None:
     """Write the report of a bundle held against samples; see `gather.evaluation_contents`.
 
@@ -58,7 +59,9 @@ def write_evaluation_report(
         shown.close()
 
 
-def write_validation_report(path: str | os.PathLike[str], validation: Validation, joined: Joined, assays: str) -> None:
+def write_validation_report(
+    path: str | os.PathLike[str], validation: Validation, joined: Joined, assays: AssayFiles
+) -> None:
     """Write the report of a validation; see `gather_validation.validation_contents`.
 
     Raises:

@@ -99,6 +99,21 @@ def test_evaluation_writes_a_report_where_told(soils_folder: Path) -> None:
     assert "SIMULATED" in text
 
 
+def test_reference_materials_of_another_file_are_reported_with_their_recovery(soils_folder: Path) -> None:
+    (soils_folder / "qc.csv").write_text("kind,name,Sb_ppm\ncrm,MADE-UP 1,100\ncrm,made up 1,104\n")
+    (soils_folder / "certified.toml").write_text('["Made-up 1"]\nSb_ppm = { value = 100, sd = 4 }\n')
+    control = ("--quality-control", "qc.csv", "--certified", "certified.toml")
+    done = run("evaluate", BUNDLE, *DATA, "--report", "controlled.html", *control, cwd=soils_folder)
+    assert done.returncode == 0, done.stderr
+    text = (soils_folder / "controlled.html").read_text(encoding="utf-8")
+    table = next(part for part in re.findall("<table>.*?</table>", text, re.DOTALL) if "recovery" in part)
+    assert "MADE-UP 1" in table
+    assert "<td>102</td>" in table, "104 and 100 of 100 are 102 %"
+    refused = run("evaluate", BUNDLE, *DATA, "--certified", "absent.toml", cwd=soils_folder)
+    assert refused.returncode == 1
+    assert refused.stderr == "stibium: absent.toml: there is no such file\n"
+
+
 def test_a_report_that_has_no_place_is_refused_before_the_work(soils_folder: Path) -> None:
     done = run("evaluate", BUNDLE, *DATA, "--report", "absent/held.html", cwd=soils_folder)
     assert done.returncode == 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from stibium.train.metrics import measure
 from stibium.train.report.compare import compare_methods, cross_validated_set
-from stibium.train.validation import METRICS, MethodScore, Spread, Validation
+from stibium.train.report.gather import axes_for
+from stibium.train.validation import METRICS, ClassError, MethodScore, Spread, Validation
 
 MEASURED = (1.0, 4.0, 9.0, 16.0)
 
@@ -14,7 +15,8 @@ def a_score(name: str, *repeats: tuple[float | None, ...]) -> MethodScore:
     tested = [[(p, y) for p, y in zip(r, MEASURED, strict=True) if p is not None] for r in repeats]
     found = [measure(*map(list, zip(*pairs, strict=True))) for pairs in tested]
     metrics = {key: Spread.of([getattr(m, key) for m in found]) for key in METRICS}
-    return MethodScore(name, repeats, metrics, (), (("7 components", "9 components"), ("7 components", "")), 1.0)
+    high = ClassError(9.0, None, 2, Spread.of([1.0, 3.0]), Spread.of([None, -1.0]))
+    return MethodScore(name, repeats, metrics, (high,), (("7 components", "9 components"), ("7 components", "")), 1.0)
 
 
 def a_validation() -> Validation:
@@ -50,3 +52,20 @@ def test_predictions_are_means_over_repeats_of_the_rows_that_were_tested() -> No
     assert "mean of 2 repeats" in plsr.note
     with pytest.raises(KeyError):
         cross_validated_set(a_validation(), "forest")
+
+
+def test_errors_by_grade_keep_their_spread() -> None:
+    ((words, n, errors),) = compare_methods(a_validation(), "network").classes
+    assert (words, n, len(errors)) == ("from 9", 2, 2)
+    rmse, bias = errors[0]
+    assert rmse is not None
+    assert (rmse.mean, rmse.sd, rmse.values) == (2.0, pytest.approx(2**0.5), (1.0, 3.0))
+    assert bias is not None
+    assert (bias.mean, bias.sd, bias.values) == (-1.0, None, (-1.0,))
+
+
+def test_grades_over_decades_get_logarithmic_axes() -> None:
+    assert axes_for("none", [6.0, 20.0, 70.0, 210.0, 3800.0]) == "log10"
+    assert axes_for("none", [0.0, 20.0, 70.0, 210.0, 3800.0]) == "none", "0 has no logarithm"
+    assert axes_for("none", [5.0, 19.0, 73.0]) == "none"
+    assert axes_for("sqrt", [6.0, 20.0, 70.0, 210.0, 3800.0]) == "sqrt"

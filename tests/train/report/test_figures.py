@@ -174,6 +174,16 @@ def test_a_cell_for_every_pair_with_its_number() -> None:
     assert draw_correlations(("Sb", "As"), np.full((2, 2), np.nan), SB).count(">–<") == 4
 
 
+def test_long_names_of_a_matrix_stay_within_the_figure_and_off_each_other() -> None:
+    names = ("total_organic_carbon", "sand", "exchangeable_magnesium", *"abcde")
+    svg = draw_correlations(names, np.eye(8), SB)
+    left = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end"[^>]*>([^<]*)<', svg)
+    assert [name for _, name in left] == list(names)
+    assert all(float(x) - 6.2 * len(name) >= 0 for x, name in left)
+    above = [(float(x), len(name)) for x, name in re.findall(r'<text x="([\d.]+)" y="22"[^>]*>([^<]*)<', svg)]
+    assert all(a + 3.1 * n <= b - 3.1 * m for (a, n), (b, m) in pairwise(above))
+
+
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), st.integers(2, 10))
 def test_ticks_lie_on_the_axis(low: float, length: float, wanted: int) -> None:
     high = low + length

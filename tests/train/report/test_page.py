@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from stibium.train.errors import ReportError
 from stibium.train.report import ReportContents, write_report
+from stibium.train.report.contents import BaselineComparison, BaselineRow, LadderRow, QuantisationLadder, Spread
 from stibium.train.report.page import render_page, table
 
 PARTS = {
@@ -180,3 +181,52 @@ def test_the_error_table_counts_what_lies_in_the_interval(full: ReportContents) 
     share = 100 * ((s.low <= s.measured) & (s.measured <= s.high)).mean()
     assert f"{share:.0f} % of the measured values lie in theirs, 90 % stated" in render_page(full)
     assert "1 ringed spectrum lies outside the calibration" in render_page(full)
+
+
+def alone(full: ReportContents, **parts: object) -> ReportContents:
+    return replace(full, printed=None, **(dict.fromkeys(PARTS) | parts))  # type: ignore[arg-type]
+
+
+def a_comparison(sd: float | None) -> BaselineComparison:
+    rows = (
+        BaselineRow("default", {"R2": Spread(0.8, sd), "RMSE": Spread(5.0, sd)}, ours=True, note="9 views " * 40),
+        BaselineRow("PLSR", {"R2": Spread(0.7, sd), "RMSE": Spread(6.0, sd)}, note="9 components (2×)"),
+    )
+    classes = (("below 20", 31, ((Spread(4.0, sd), Spread(1.5, sd)), (Spread(5.5, sd), None))),)
+    return BaselineComparison(rows, "2 folds.", classes=classes)
+
+
+def test_what_was_chosen_stands_below_the_comparison_and_not_in_it(full: ReportContents) -> None:
+    only = alone(full, element="clay", unit="pct", kind="validation", baselines=a_comparison(0.1))
+    text = render_page(only)
+    tables = re.findall("<table>.*?</table>", text)
+    assert len(tables) == 2
+    assert "9 views" in text
+    assert not any("9 views" in one for one in tables), "a long note would make a row as high as the screen"
+    assert '<th scope="col">RMSE (%)</th>' in tables[0]
+    assert "<caption>Mean ± SD over repeats</caption>" in tables[0]
+    assert re.search(
+        r"below 20</th><td>31</td><td class=.text.>default</td><td>4 ± 0.1</td><td>1.5 ± 0.1</td>", tables[1]
+    )
+    assert re.search(r"<td class=.text.>PLSR</td><td>5.5 ± 0.1</td><td>–</td>", tables[1])
+    assert "The diamond has the lowest RMSE." in text
+    once = render_page(replace(only, kind="training", baselines=a_comparison(None)))
+    assert "Further right is better. The diamond is the model of this report." in once
+    assert "<caption>One repeat</caption>" in once
+
+
+def test_what_hardly_adds_an_error_is_not_given_to_ten_places(full: ReportContents) -> None:
+    rows = (
+        LadderRow("int8", 70_000, 555.0, 12.3, False, 32.4),
+        LadderRow("float16", 100_000, 494.4, 7.18e-4, True, -5e-9),
+    )
+    text = render_page(alone(full, ladder=QuantisationLadder(rows, "ppm")))
+    assert "e−" not in text
+    assert text.count("&lt; 0.01 %") >= 3, "two cells, a label and the figure's words"
+    assert "12.3 %" in text
+
+
+def test_axes_of_square_roots_say_so(full: ReportContents) -> None:
+    lead = "Axes are spaced by square roots"
+    assert lead in render_page(replace(full, transform="sqrt"))
+    assert lead not in render_page(replace(full, transform="none"))
