@@ -161,7 +161,6 @@ def train(
     from .evaluate import metrics_table
     from .exclusion import names_above
     from .fit import Protocol
-    from .metrics import no_better_than_the_mean
     from .run import FITS, check_run_folder, save_run
 
     _refuse_the_others_options(ctx, method)
@@ -226,9 +225,8 @@ def train(
         from .validation_table import comparison_table
 
         click.echo("\n" + comparison_table(trained.comparison))
-    useless = no_better_than_the_mean(trained.metrics)
-    if useless:
-        click.echo("\n" + useless)
+    for warning in trained.warnings():
+        click.echo("\n" + warning)
     checked = check_bounds(trained)
     if checked is not None:
         click.echo("\n" + checked.line())

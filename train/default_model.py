@@ -62,7 +62,8 @@ class Config:
         gammas, costs, epsilon: of support vectors; gamma per mean squared norm of the scores.
         most_components: of PLSR.
         averaged: settings that a member is the mean of.
-        transforms: of a skewed positive target, that are mixed; other targets are learned as they are.
+        transforms: of a skewed positive target, that are mixed; other targets are learned as they are, and those that
+            go over decades as logarithms.
         linear_share: of PLSR in the prior of the stack.
         ridge: how strongly the stack is drawn to its prior; see `stacking.stack_weights`.
         softness, least_share: of the mix of transforms; see `stacking.soft_shares`.
@@ -215,7 +216,7 @@ class DefaultModel:
 
 def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
     worth_trying = transforms_for(target)
-    return tuple(transform for transform in worth_trying if transform in config.transforms) or ("none",)
+    return tuple(transform for transform in worth_trying if transform in config.transforms) or worth_trying[:1]
 
 
 def view_recipe(variant: Variant, grid: Resample, keep_nm: float) -> Recipe:

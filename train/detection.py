@@ -66,6 +66,22 @@ def fit_detection(predicted: ArrayLike, measured: ArrayLike) -> DetectionStats |
     )
 
 
+def tells_no_grade(detection: DetectionStats | None, highest: float, unit: str) -> str:
+    """Say so where even the highest contents are told from nothing too rarely; else "".
+
+    Args:
+        detection: from `fit_detection`.
+        highest: end of the calibrated range, in `unit`.
+        unit: of contents.
+    """
+    if detection is None or detection.limit < highest:
+        return ""
+    return (
+        f"No grade up to {highest:.4g} {unit} is told from none nineteen times in twenty: most answers will be < LOD "
+        f"(an estimate counts from {detection.critical:.4g} {unit} on). More samples, above all rich ones, may help."
+    )
+
+
 def _slope_near_zero(x: Floats, y: Floats) -> float:
     """Slope of y against ascending x over the lower half, between 0 and 1; 0 if it may as well be by chance.
 

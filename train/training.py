@@ -19,11 +19,11 @@ from ..edge.views import Views
 from .bounds import Bounds, divide_bounds
 from .censored import observe
 from .dataset import Joined, Prepared, Replicates, prepare, replicate_rows
-from .detection import fit_detection
+from .detection import fit_detection, tells_no_grade
 from .errors import TrainingDataError
 from .fit import BoundRows, Epoch, Fitted, fit, predict, split_samples
 from .fit import Protocol as TrainingProtocol
-from .metrics import Metrics, measure
+from .metrics import Metrics, measure, no_better_than_the_mean
 from .network import NetworkConfig
 from .trust import fit_domain, fit_interval, fit_replicates
 
@@ -171,6 +171,12 @@ class Trained:
     def answer(self, features: Floats) -> Floats:
         """Answer (n,) in the transform's space, for features as the recipe gives them."""
         return self.model.answer(features, self.scaling)
+
+    def warnings(self) -> list[str]:
+        """Say in lines what makes this model of little use; nothing if it is of use."""
+        highest, unit = self.calibrated_range[1], self.joined.unit
+        found = (no_better_than_the_mean(self.metrics), tells_no_grade(self.detection, highest, unit))
+        return [line for line in found if line]
 
 
 def check_target(joined: Joined, transform: Transform) -> None:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from .calibration_set import CalibrationSet
 from .errors import TrainingDataError
 from .folds import Fold, Folds
-from .methods import Method
+from .methods import Method, over_decades
 from .metrics import Metrics, measure
 
 Floats = NDArray[np.float64]
 
 METRICS = ("r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance")
+R2_LOG10 = "r2_log10"
+"""R2 of the logarithms, where values go over decades: in their unit a few rich samples decide."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class MethodScore:
         method: its name.
         predicted: repeats of n values in the target's unit, None where a repeat leaves a row untested.
         metrics: by the names of `metrics.Metrics`, each over repeats; within a repeat all folds' predictions together.
+            `R2_LOG10` besides, without a mean unless values go over decades (`methods.over_decades`).
         by_class: error by class of grade, ascending.
         chosen: choices of every fit, repeat by repeat.
         seconds: spent on all fits.
@@ -164,9 +167,12 @@ class Validation:
         raise KeyError(method)
 
     def best(self, names: Iterable[str] | None = None) -> MethodScore:
-        """Give the method with the lowest mean RMSE, among `names` or all."""
+        """Give the method with the lowest mean RMSE, or over decades the highest R2 of log10, among `names` or all."""
         wanted = None if names is None else set(names)
         candidates = [s for s in self.scores if wanted is None or s.method in wanted]
+        logarithms = [s.metrics[R2_LOG10].mean for s in candidates]
+        if None not in logarithms:
+            return candidates[int(np.argmax(np.array(logarithms, dtype=np.float64)))]
         return min(candidates, key=lambda s: s.metrics["rmse"].mean if s.metrics["rmse"].mean is not None else np.inf)
 
     def to_dict(self) -> dict[str, Any]:
@@ -318,11 +324,19 @@ def _score(
     return MethodScore(
         method=name,
         predicted=tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in predicted),
-        metrics={key: Spread.of(None if m is None else getattr(m, key) for m in figures) for key in METRICS},
+        metrics={key: Spread.of(None if m is None else getattr(m, key) for m in figures) for key in METRICS}
+        | {R2_LOG10: Spread.of(_r2_log10(row, data.target) for row in predicted)},
         by_class=tuple(classes),
         chosen=tuple(chosen),
         seconds=seconds,
     )
+
+
+def _r2_log10(predicted: Floats, target: Floats) -> float | None:
+    tested = ~np.isnan(predicted)
+    if not over_decades(target) or not tested.any() or predicted[tested].min() <= 0:
+        return None
+    return measure(np.log10(predicted[tested]), np.log10(target[tested])).r2
 
 
 def _measure(predicted: Floats, target: Floats, wanted: NDArray[np.bool_]) -> Metrics | None:

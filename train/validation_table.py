@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TextIO
 
-from .validation import Spread, Validation
+from .validation import R2_LOG10, Spread, Validation
 
 ROWS = (
     ("R2", "r2", 3),
@@ -15,7 +15,17 @@ ROWS = (
     ("RPD", "rpd", 2),
     ("RPIQ", "rpiq", 2),
     ("concordance", "concordance", 3),
+    ("R2 of log10", R2_LOG10, 3),
 )
+
+
+def rows_of(validation: Validation) -> tuple[tuple[str, str, int], ...]:
+    """Give label, name and digits of the figures that a validation has: R2 of log10 only over decades."""
+    return tuple(
+        row
+        for row in ROWS
+        if row[1] != R2_LOG10 or any(score.metrics[R2_LOG10].mean is not None for score in validation.scores)
+    )
 
 
 def validation_table(validation: Validation) -> str:
@@ -25,7 +35,7 @@ def validation_table(validation: Validation) -> str:
     """
     scores = validation.scores
     table = [["", *(score.method for score in scores)]]
-    for label, key, digits in ROWS:
+    for label, key, digits in rows_of(validation):
         table.append([label, *(_cell(score.metrics[key], digits) for score in scores)])
     for label, key in (("RMSE", "rmse"), ("bias", "bias")):
         for i, of_class in enumerate(scores[0].by_class):
@@ -62,7 +72,7 @@ def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool
     for score in validation.scores:
         tested = sum(of_class.n for of_class in score.by_class)
         lines: list[tuple[float | None, float | None, int, str, Spread]] = [
-            (None, None, tested, key, score.metrics[key]) for _, key, _ in ROWS
+            (None, None, tested, key, score.metrics[key]) for _, key, _ in rows_of(validation)
         ]
         for c in score.by_class:
             lines += [(c.low, c.high, c.n, "rmse", c.rmse), (c.low, c.high, c.n, "bias", c.bias)]
@@ -74,9 +84,11 @@ def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool
 
 def comparison_table(validation: Validation) -> str:
     """Lay the figures over all grades out, a method a line."""
-    rows = [("", *(label for label, _, _ in ROWS))]
+    figures = rows_of(validation)
+    rows = [("", *(label for label, _, _ in figures))]
     rows += [
-        (score.method, *(_cell(score.metrics[key], digits) for _, key, digits in ROWS)) for score in validation.scores
+        (score.method, *(_cell(score.metrics[key], digits) for _, key, digits in figures))
+        for score in validation.scores
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [f"On the same folds ({validation.folds}):"]

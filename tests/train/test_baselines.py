@@ -125,6 +125,21 @@ def test_transforms_are_tried_where_they_may_help() -> None:
     assert transforms_for(np.linspace(1, 2, 20)) == ("none",)
 
 
+def test_values_over_decades_are_learned_as_logarithms_and_answered_with_the_median() -> None:
+    random = np.random.default_rng(3)
+    z = random.normal(2.0, 0.7, 3000)
+    target = 10.0 ** (z + random.normal(0, 0.5, z.size))
+    assert transforms_for(target) == ("log10",)
+    # Few of them, or some without: as before.
+    assert transforms_for(np.append(target, 0.0)) == ("none",)
+    answers = Back.learn("log10", target, z)(z)
+    assert abs(np.median(answers / target) - 1) < 0.05
+    # The mean would be twice that: most soils of such a spectrum hold less.
+    assert np.mean(10.0 ** (np.log10(target) - z)) > 1.7
+    twice_too_high = inner_rmse((z + np.log10(2))[None], target, "log10")
+    assert twice_too_high == pytest.approx(np.hypot(0.5, np.log10(2)), rel=0.05)
+
+
 def test_a_variant_says_what_it_is(data: CalibrationSet) -> None:
     variant = Variant(1, 31.0, True, True)
     assert str(variant) == "1st derivative 31 nm, SNV, autoscaled"

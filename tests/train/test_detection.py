@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stibium.train.detection import fit_detection
+from stibium.train.detection import fit_detection, tells_no_grade
 
 
 def predictions(n: int, slope: float, at_zero: float, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -79,3 +79,14 @@ def test_many_blanks_and_equal_contents_are_no_trouble() -> None:
     assert found is not None
     assert 0 < found.critical < 3 * 2
     assert found.limit > found.critical
+
+
+def test_a_model_that_tells_no_grade_from_none_is_said_to() -> None:
+    blind = fit_detection(*predictions(100, 0.0, 20.0, 5.0))
+    assert blind is not None
+    highest = predictions(100, 0.0, 20.0, 5.0)[1].max()
+    said = tells_no_grade(blind, highest, "ppm")
+    assert said.startswith(f"No grade up to {highest:.4g} ppm is told from none nineteen times in twenty: ")
+    assert f"counts from {blind.critical:.4g} ppm on" in said
+    assert tells_no_grade(fit_detection(*predictions(4000, 1.0, 0.0, 5.0)), 1e4, "ppm") == ""
+    assert tells_no_grade(None, highest, "ppm") == ""

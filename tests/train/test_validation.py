@@ -14,7 +14,7 @@ from stibium.train.baselines import PartialLeastSquares
 from stibium.train.errors import TrainingDataError
 from stibium.train.folds import hold_out, leave_one_group_out, paper_split, repeated_folds
 from stibium.train.metrics import measure
-from stibium.train.validation import FoldResult, Progress, cross_validate
+from stibium.train.validation import METRICS, R2_LOG10, FoldResult, Progress, cross_validate
 from stibium.train.validation_table import validation_table
 
 
@@ -73,10 +73,29 @@ def test_figures_are_those_of_scikit_learn_on_each_repeats_predictions() -> None
         assert score.metrics["rmse"].values[r] == pytest.approx(mean_squared_error(data.target, row) ** 0.5)
         assert score.metrics["bias"].values[r] == pytest.approx(np.mean(row - data.target))
         assert score.metrics["concordance"].values[r] == measure(row, data.target).concordance
-    for spread in score.metrics.values():
+    assert score.metrics[R2_LOG10].mean is None
+    for spread in (score.metrics[key] for key in METRICS):
         assert spread.mean == pytest.approx(np.mean(spread.values))
         assert spread.sd == pytest.approx(np.std(spread.values, ddof=1))
     assert score.chosen[0] == tuple(f"{fold.training.size} rows" for fold in folds.repeats[0])
+
+
+def test_over_decades_logarithms_are_judged_too() -> None:
+    plain = soil_like(40)
+    data = replace(plain, target=10.0 ** np.linspace(0.0, 3.0, 40))
+    folds = repeated_folds(data.samples, n_folds=4, repeats=2)
+    # One is about right in ratio, and off by a factor for the few richest, which decide in the unit; one is their mean.
+    rows = {row.tobytes(): value for row, value in zip(data.reflectance, data.target, strict=True)}
+    ratio = Scripted("ratio", lambda r, y: lambda row: rows[row.tobytes()] * (0.01 if rows[row.tobytes()] > 300 else 1))
+    mean = Scripted("mean", lambda r, y: lambda row: y.mean())
+    found = cross_validate([mean, ratio], data, folds)
+    said = np.array(found["ratio"].predicted[1], dtype=float)
+    expected = r2_score(np.log10(data.target), np.log10(said))
+    assert found["ratio"].metrics[R2_LOG10].values[1] == pytest.approx(expected)
+    assert found["ratio"].metrics["rmse"].mean > found["mean"].metrics["rmse"].mean
+    assert found.best().method == "ratio"
+    assert "R2 of log10" in validation_table(found)
+    assert "R2 of log10" not in validation_table(cross_validate([mean_of_training()], plain, folds))
 
 
 def test_error_by_class_of_grade_takes_the_error_apart() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..validation import MethodScore, Validation
+from ..validation import R2_LOG10, MethodScore, Validation
 from ..validation import Spread as OverRepeats
 from .contents import BaselineComparison, BaselineRow, PredictedSet, Spread
 
@@ -15,6 +15,7 @@ SHOWN = (
     ("RPD", "rpd"),
     ("RPIQ", "rpiq"),
     ("concordance", "concordance"),
+    ("R2 of log10", R2_LOG10),
 )
 MOST_CHOICES = 3
 LONG_CHOICE = 80

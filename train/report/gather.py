@@ -23,7 +23,7 @@ from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..evaluate import Evaluation, trained_on
 from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..ladder import LIMIT, Ladder
-from ..metrics import measure, no_better_than_the_mean
+from ..metrics import measure
 from ..training import Trained
 from ..validation import Validation
 from .compare import compare_methods, cross_validated_set
@@ -115,9 +115,8 @@ def training_contents(
 
 
 def _training_notes(trained: Trained) -> list[str]:
-    useless = no_better_than_the_mean(trained.metrics)
     later = [f"refused {r.source}: {r.reason}" for r in trained.refused]
-    return [*([useless] if useless else []), *trained.joined.notes(None, trained.bounds_trained_on), *later]
+    return [*trained.warnings(), *trained.joined.notes(None, trained.bounds_trained_on), *later]
 
 
 def first_recipe(recipe: Recipe | Views) -> Recipe:

@@ -6,7 +6,7 @@ import pytest
 from stibium.train.metrics import measure
 from stibium.train.report.compare import compare_methods, cross_validated_set
 from stibium.train.report.gather import axes_for
-from stibium.train.validation import METRICS, ClassError, MethodScore, Spread, Validation
+from stibium.train.validation import METRICS, R2_LOG10, ClassError, MethodScore, Spread, Validation
 
 MEASURED = (1.0, 4.0, 9.0, 16.0)
 
@@ -14,7 +14,7 @@ MEASURED = (1.0, 4.0, 9.0, 16.0)
 def a_score(name: str, *repeats: tuple[float | None, ...]) -> MethodScore:
     tested = [[(p, y) for p, y in zip(r, MEASURED, strict=True) if p is not None] for r in repeats]
     found = [measure(*map(list, zip(*pairs, strict=True))) for pairs in tested]
-    metrics = {key: Spread.of([getattr(m, key) for m in found]) for key in METRICS}
+    metrics = {key: Spread.of([getattr(m, key) for m in found]) for key in METRICS} | {R2_LOG10: Spread.of([None])}
     high = ClassError(9.0, None, 2, Spread.of([1.0, 3.0]), Spread.of([None, -1.0]))
     return MethodScore(name, repeats, metrics, (high,), (("7 components", "9 components"), ("7 components", "")), 1.0)
 
