@@ -8,14 +8,15 @@ from ..validation import R2_LOG10, MethodScore, Validation
 from ..validation import Spread as OverRepeats
 from .contents import BaselineComparison, BaselineRow, PredictedSet, Spread
 
+OF_LOG10 = "R2 of log10"
 SHOWN = (
     ("R2", "r2"),
+    (OF_LOG10, R2_LOG10),
     ("RMSE", "rmse"),
     ("bias", "bias"),
     ("RPD", "rpd"),
     ("RPIQ", "rpiq"),
     ("concordance", "concordance"),
-    ("R2 of log10", R2_LOG10),
 )
 MOST_CHOICES = 3
 LONG_CHOICE = 80
@@ -37,7 +38,8 @@ def compare_methods(validation: Validation, ours: str | None = None) -> Baseline
                 values = tuple(v for v in spread.values if v is not None)
                 figures[label] = Spread(spread.mean, spread.sd, values if len(values) > 1 else ())
         rows.append(BaselineRow(score.method, figures, score.method == ours, _choices(score)))
-    return BaselineComparison(tuple(rows), f"{validation.folds}.", classes=_classes(validation))
+    plotted = OF_LOG10 if all(OF_LOG10 in row.figures for row in rows) else "R2"
+    return BaselineComparison(tuple(rows), f"{validation.folds}.", plotted, classes=_classes(validation))
 
 
 def _classes(

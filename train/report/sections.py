@@ -188,7 +188,7 @@ def baselines(contents: ReportContents, look: Look) -> Section | None:
             if spread is None:
                 cells.append("")
             else:
-                cells.append(number(spread.mean, 3) + (f" ± {number(spread.sd, 2)}" if spread.sd is not None else ""))
+                cells.append(_of_merit(name, spread))
         rows.append((row.name, *cells))
     unit = f" ({look.unit})" if look.unit else ""
     header = ("model", *(name.replace("R2", "R²") + (unit if name in IN_UNIT else "") for name in names))
@@ -199,7 +199,8 @@ def baselines(contents: ReportContents, look: Look) -> Section | None:
     if any(part.plotted in row.figures for row in part.rows):
         several = any(spread.values for row in part.rows for spread in row.figures.values())
         marks = "Small dots are repeats, large marks their means with one standard deviation; f" if several else "F"
-        ours_is = "has the lowest RMSE" if contents.kind == "validation" else "is the model of this report"
+        best = "has the lowest RMSE" if part.plotted == "R2" else f"has the highest {part.plotted.replace('R2', 'R²')}"
+        ours_is = best if contents.kind == "validation" else "is the model of this report"
         caption = f"{marks}urther {better} is better. The diamond {ours_is}."
         shown = figures([figure(draw_baselines(part, look), caption)])
     return Section(
@@ -211,6 +212,14 @@ def baselines(contents: ReportContents, look: Look) -> Section | None:
         + _by_class(part, look)
         + _chosen(part),
     )
+
+
+def _of_merit(name: str, spread: Spread) -> str:
+    """Write a figure of merit: in the target's unit with significant digits, else with decimals one can compare."""
+    digits = {"RPD": 2, "RPIQ": 2}.get(name, 3)
+    if name in IN_UNIT:
+        return number(spread.mean, 3) + (f" ± {number(spread.sd, 2)}" if spread.sd is not None else "")
+    return _fixed(spread.mean, digits) + (f" ± {_fixed(spread.sd, digits)}" if spread.sd is not None else "")
 
 
 def _by_class(part: BaselineComparison, look: Look) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from stibium.train.metrics import measure
 from stibium.train.report.compare import compare_methods, cross_validated_set
@@ -69,3 +71,13 @@ def test_grades_over_decades_get_logarithmic_axes() -> None:
     assert axes_for("none", [0.0, 20.0, 70.0, 210.0, 3800.0]) == "none", "0 has no logarithm"
     assert axes_for("none", [5.0, 19.0, 73.0]) == "none"
     assert axes_for("sqrt", [6.0, 20.0, 70.0, 210.0, 3800.0]) == "sqrt"
+
+
+def test_over_decades_logarithms_are_what_is_plotted() -> None:
+    plain = a_validation()
+    assert compare_methods(plain).plotted == "R2"
+    judged = [replace(s, metrics=s.metrics | {R2_LOG10: Spread.of([0.4, 0.6])}) for s in plain.scores]
+    comparison = compare_methods(replace(plain, scores=tuple(judged)))
+    assert comparison.plotted == "R2 of log10"
+    assert list(comparison.rows[0].figures)[:2] == ["R2", "R2 of log10"]
+    assert comparison.rows[0].figures["R2 of log10"].mean == pytest.approx(0.5)
