@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -189,6 +190,9 @@ def _rms_of_columns(errors: Floats) -> Floats:
 
 
 def _short(text: str) -> str:
+    missing = re.search(r"Didn't find op for builtin opcode '(\w+)'", text)
+    if missing:
+        return f"the TFLite runtime here has no {missing[1]} in this format"
     line = " ".join(text.split())
     return line if len(line) <= 90 else f"{line[:87]}..."
 
