@@ -20,9 +20,9 @@ from comparison import chosen, run
 from mobilenet_branch import WithMobileNet
 from soil_sets import LIMESODA, SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
-from stibium.train.default_model import VARIANTS, Config, DefaultModel
-from stibium.train.kept_fits import KeptFits
-from stibium.train.validation import Validation
+from stibium.train.crossval.cache import KeptFits
+from stibium.train.crossval.validation import Validation
+from stibium.train.methods.default import VARIANTS, Config, DefaultModel
 
 AS_IT_IS = "as it is"
 WITH_MOBILENET = "MobileNetV2 learns the rest"

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from on_device import QUANTISATION, OnDevice
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
-from stibium.edge.runtime import runtime_name
+from stibium.edge.model.runtime import runtime_name
 from stibium.train.calibration_set import CalibrationSet
-from stibium.train.kept_fits import KeptFits
-from stibium.train.methods_registry import BASELINES, METHODS
-from stibium.train.validation import Validation
+from stibium.train.crossval.cache import KeptFits
+from stibium.train.crossval.validation import Validation
+from stibium.train.methods.registry import BASELINES, METHODS
 
 # Not the method's NumPy network: the exported file, as the device's runtime runs it.
 MEASURED = {**METHODS, "default": OnDevice}

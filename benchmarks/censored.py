@@ -21,15 +21,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.estimate import forward, inverse
-from stibium.train.assays import Assay, Assays
+from stibium.edge.model.estimate import forward, inverse
+from stibium.train.assays.censored import ABOVE, Observations, impute_conditional_mean
+from stibium.train.assays.values import Assay, Assays
 from stibium.train.calibration_set import from_spectra
-from stibium.train.censored import ABOVE, Observations, impute_conditional_mean
-from stibium.train.dataset import join, prepare, replicate_rows
-from stibium.train.default_model import DefaultModel
-from stibium.train.fit import Protocol
-from stibium.train.simulate import simulate
-from stibium.train.tensorflow_setup import import_tensorflow
+from stibium.train.methods.default import DefaultModel
+from stibium.train.methods.fit import Protocol
+from stibium.train.methods.tensorflow_setup import import_tensorflow
+from stibium.train.samples import join, prepare, replicate_rows
+from stibium.train.simulate.simulate import simulate
 from stibium.train.training import Settings, train_model
 
 Floats = NDArray[np.float64]

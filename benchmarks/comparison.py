@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import click
 from stibium.train.calibration_set import CalibrationSet
-from stibium.train.folds import paper_split
-from stibium.train.kept_fits import KeptFits, key_of
-from stibium.train.methods import Method
-from stibium.train.validation import Progress, Validation, cross_validate
+from stibium.train.crossval.cache import KeptFits, key_of
+from stibium.train.crossval.folds import paper_split
+from stibium.train.crossval.validation import Progress, Validation, cross_validate
+from stibium.train.methods.method import Method
 
 
 def chosen(text: str, known: Iterable[str], what: str) -> list[str]:

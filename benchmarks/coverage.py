@@ -17,15 +17,15 @@ import click
 import numpy as np
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.estimate import inverse
-from stibium.edge.trust import IntervalStats, interval, judge
-from stibium.train.baselines import PartialLeastSquares
+from stibium.edge.model.applicability import IntervalStats, interval, judge
+from stibium.edge.model.estimate import inverse
+from stibium.train.applicability import fit_interval
 from stibium.train.calibration_set import CalibrationSet
-from stibium.train.dataset import Joined, prepare
+from stibium.train.crossval.folds import paper_split, repeated_folds
+from stibium.train.crossval.validation import cross_validate
 from stibium.train.default_training import DefaultSettings, compare, train_default
-from stibium.train.folds import paper_split, repeated_folds
-from stibium.train.trust import fit_interval
-from stibium.train.validation import cross_validate
+from stibium.train.methods.baselines import PartialLeastSquares
+from stibium.train.samples import Joined, prepare
 
 COVERAGE, BOUND = 90.0, 3.0
 FIRST_SEED = 42

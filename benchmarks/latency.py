@@ -16,10 +16,10 @@ from statistics import median, quantiles
 
 from samples import DEMO_SAMPLES
 from stibium.converters.spectra.read import read_spectra
-from stibium.edge.probe.ends import PtyEnd
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.repertoire import from_spectra
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
+from stibium.edge.simulators.spectra import from_spectra
 
 BOUND_MS = 20.0
 SAMPLES = 200

@@ -6,11 +6,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from stibium.edge.estimate import forward, inverse
-from stibium.train.default_model import DefaultModel, DefaultPredictor
-from stibium.train.folds import inner_folds
-from stibium.train.network import Block, NetworkConfig, build_network
-from stibium.train.tensorflow_setup import import_tensorflow
+from stibium.edge.model.estimate import forward, inverse
+from stibium.train.crossval.folds import inner_folds
+from stibium.train.methods.default import DefaultModel, DefaultPredictor
+from stibium.train.methods.network import Block, NetworkConfig, build_network
+from stibium.train.methods.tensorflow_setup import import_tensorflow
 
 CONFIG = NetworkConfig(
     filters=16, kernel=5, strides=(1, 2), blocks=(Block(16, 3, 1), Block(24, 3, 2), Block(24, 3, 1)), dropout=0.3

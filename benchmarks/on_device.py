@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from stibium.converters.models.rbf_network import convert_radial_apart
-from stibium.edge.estimate import inverse
-from stibium.edge.runtime import Runtime
-from stibium.train.default_model import DefaultModel, DefaultPredictor
+from stibium.edge.model.estimate import inverse
+from stibium.edge.model.runtime import Runtime
+from stibium.train.methods.default import DefaultModel, DefaultPredictor
 
 QUANTISATION = "float16"
 

@@ -16,8 +16,8 @@ from samples import DEMO_SAMPLES
 from scipy.signal import savgol_filter
 from scipy.spatial import ConvexHull
 from stibium.converters.spectra.read import read_spectra
-from stibium.edge.preprocess import RECIPES
-from stibium.train.tensorflow_setup import quiet
+from stibium.edge.model.recipe import RECIPES
+from stibium.train.methods.tensorflow_setup import quiet
 
 with quiet():
     import tensorflow as tf

@@ -18,13 +18,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from stibium.converters.models.quantise import QUANTISATIONS
-from stibium.edge.bundle import Bundle, read_bundle, shipped_bundle_path
-from stibium.edge.runtime import Runtime, runtime_name
-from stibium.train.dataset import prepare
+from stibium.edge.model.bundle import Bundle, read_bundle, shipped_bundle_path
+from stibium.edge.model.runtime import Runtime, runtime_name
 from stibium.train.export import export_run
+from stibium.train.methods.tensorflow_setup import quiet
 from stibium.train.run import load_run
+from stibium.train.samples import prepare
 from stibium.train.ship import QUANTISATION, make_run
-from stibium.train.tensorflow_setup import quiet
 
 ADDED_BOUND = 0.02
 TIMED_ROWS = 100

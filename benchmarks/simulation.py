@@ -15,9 +15,9 @@ from scipy.stats import spearmanr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
-from stibium.edge.preprocess import splice_correct, to_absorbance
-from stibium.train.simulate import Simulated, simulate
-from stibium.train.table_a1 import ELEMENTS
+from stibium.edge.model.recipe import splice_correct, to_absorbance
+from stibium.train.assays.table_a1 import ELEMENTS
+from stibium.train.simulate.simulate import Simulated, simulate
 
 Floats = NDArray[np.float64]
 

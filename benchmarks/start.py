@@ -10,7 +10,7 @@ from statistics import median
 
 from process import run_process
 from samples import write_demo_asd
-from stibium.edge.runtime import runtime_name
+from stibium.edge.model.runtime import runtime_name
 
 TIME_LIMIT = 1.6
 MEMORY_LIMIT = 1.6

@@ -12,10 +12,10 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from numpy.typing import NDArray
 from stibium.edge.errors import UnsuitableSpectrumError
-from stibium.edge.estimate import require_reflectance
-from stibium.edge.preprocess import Preprocessed
-from stibium.edge.trust import DomainStats, judge
-from stibium.train.trust import fit_domain
+from stibium.edge.model.applicability import DomainStats, judge
+from stibium.edge.model.estimate import require_reflectance
+from stibium.edge.model.recipe import Preprocessed
+from stibium.train.applicability import fit_domain
 from trust_intervals import Split, report
 from trust_sets import Survey, foreign, measured_worse, read_other_range, surveys, two_soils
 

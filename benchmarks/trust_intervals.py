@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold
 from sklearn.svm import SVR
-from stibium.edge.estimate import Transform, forward, inverse
-from stibium.edge.preprocess import Preprocessed
-from stibium.edge.trust import IntervalStats, absorbance_shapes, interval, judge
+from stibium.edge.model.applicability import IntervalStats, absorbance_shapes, interval, judge
+from stibium.edge.model.estimate import Transform, forward, inverse
+from stibium.edge.model.recipe import Preprocessed
+from stibium.train.applicability import fit_domain, fit_interval
 from stibium.train.detection import fit_detection
-from stibium.train.trust import fit_domain, fit_interval
 from trust_sets import Survey
 
 Floats = NDArray[np.float64]

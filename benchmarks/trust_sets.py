@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import UnsuitableSpectrumError
-from stibium.edge.estimate import require_reflectance
-from stibium.edge.preprocess import Recipe, Resample, SpliceCorrection, average_replicates
+from stibium.edge.model.estimate import require_reflectance
+from stibium.edge.model.recipe import Recipe, Resample, SpliceCorrection, average_replicates
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def surveys() -> Iterator[Survey]:
 
 def simulated_survey() -> Survey:
     """Mean spectra of the package's own simulated soils."""
-    from stibium.train.simulate import simulate
+    from stibium.train.simulate.simulate import simulate
 
     spectra = list(simulate().spectra())
     values, _ = average_replicates(np.stack([s.values for s in spectra]), [s.sample_id for s in spectra])

@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ..converters.spectra.spectrum import Spectrum
-from .estimate import Estimate, Estimator, Refusal
-from .log import Log, ReadingFacts, Result
-from .replicates import MeanSpectrum, mean_spectrum
+from .log.write import Log, ReadingFacts, Result
+from .model.estimate import Estimate, Estimator, Refusal
+from .model.replicates import MeanSpectrum, mean_spectrum
 
 if TYPE_CHECKING:
-    from .profile_rules import Rules
+    from .gates.rules import Rules
 
 CHUNK = 64
 """Spectra that share one pass and one commit where many come at once, as from a folder."""
@@ -60,8 +60,8 @@ class Engine:
         if self.rules is None or isinstance(outcome, Refusal):
             return Result(spectrum, outcome)
         # Not for every start: files are estimated without rules.
-        from .quality import reason
-        from .quality_reflectance import replicate_scatter, spectrum_gates
+        from .gates.finding import reason
+        from .gates.reflectance import replicate_scatter, spectrum_gates
 
         found = spectrum_gates(spectrum, self.rules, self.estimator.bundle.recipe.range_nm)
         if isinstance(spectrum, MeanSpectrum):

@@ -8,10 +8,10 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal, TextIO
 
-from .bundle import Bundle
 from .errors import OutputError
-from .estimate import Bound, Estimate, Refusal
-from .log import Result
+from .log.write import Result
+from .model.bundle import Bundle
+from .model.estimate import Bound, Estimate, Refusal
 
 Format = Literal["table", "jsonl", "csv"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK
-from .estimate import Estimate, Estimator, Refusal
-from .log import Log
-from .log_read import Chosen, Entry, Reading, iter_entries
-from .log_spectra import unanswered
-from .replicates import MeanSpectrum
+from .log.read import Chosen, Entry, Reading, iter_entries
+from .log.spectra import unanswered
+from .log.write import Log
+from .model.estimate import Estimate, Estimator, Refusal
+from .model.replicates import MeanSpectrum
 
 NO_POINTS = "how its points scatter is not known, for they were not stored before version 3 of the log"
 MEAN_OF = "mean of "

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import stibium.edge
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.bundle import Bundle, read_bundle
-from stibium.edge.runtime import _interpreter_class
+from stibium.edge.model.bundle import Bundle, read_bundle
+from stibium.edge.model.runtime import _interpreter_class
 
 # Whatever starts the tests may ignore these (nohup, a shell's background job); children would inherit that, and
 # rightly not stop when a test asks them to.

@@ -83,7 +83,7 @@ def device_modules() -> list[str]:
 def test_no_device_module_imports_anything_heavy() -> None:
     code = f"import importlib, json, sys\nfor m in {device_modules()!r}: importlib.import_module(m)\nprint(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-    assert "stibium.edge.preprocess" in loaded
+    assert "stibium.edge.model.recipe" in loaded
     assert [m for m in loaded if any(m == h or m.startswith(h + ".") for h in HEAVY)] == []
 
 

@@ -6,11 +6,11 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..edge.estimate import Estimate, Refusal, inverse
-from .assays import Assay
-from .dataset import Joined, prepare, replicate_rows
+from ..edge.model.estimate import Estimate, Refusal, inverse
+from .assays.values import Assay
 from .errors import TrainingDataError
-from .fit import Protocol, split_samples
+from .methods.fit import Protocol, split_samples
+from .samples import Joined, prepare, replicate_rows
 
 if TYPE_CHECKING:
     from .training import Trained

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Spectrum
 from ..edge.errors import UnsuitableSpectrumError
-from ..edge.estimate import HIGHEST_REFLECTANCE, require_reflectance
-from ..edge.preprocess import Recipe, Resample, SpliceCorrection
-from .dataset import Joined, Replicates, replicate_rows
+from ..edge.model.estimate import HIGHEST_REFLECTANCE, require_reflectance
+from ..edge.model.recipe import Recipe, Resample, SpliceCorrection
 from .errors import TrainingDataError
-from .methods import FEWEST_NM, FIRST_NM, LAST_NM
+from .methods.method import FEWEST_NM, FIRST_NM, LAST_NM
+from .samples import Joined, Replicates, replicate_rows
 
 Floats = NDArray[np.float64]
 

@@ -11,21 +11,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edge.estimate import Transform, forward
-from ..edge.scaling import Scaling
-from .baselines import PartialLeastSquares, RandomForest, SupportVectors
+from ..edge.model.estimate import Transform, forward
+from ..edge.model.scaling import Scaling
+from .applicability import fit_domain, fit_interval, fit_replicates
 from .calibration_set import CalibrationSet, from_joined
-from .dataset import Joined, Prepared, Replicates, prepare, replicate_rows
-from .default_model import DefaultModel, DefaultPredictor
+from .crossval.cache import KeptFits, key_of, plan_digest
+from .crossval.folds import Folds, repeated_folds
+from .crossval.learning_curve import learning_curve
+from .crossval.metrics import Metrics, measure
+from .crossval.validation import Progress, Validation, cross_validate
 from .detection import fit_detection
-from .folds import Folds, repeated_folds
-from .kept_fits import KeptFits, key_of, plan_digest
-from .learning_curve import learning_curve
-from .metrics import Metrics, measure
-from .radial_network import RadialNetwork
+from .methods.baselines import PartialLeastSquares, RandomForest, SupportVectors
+from .methods.default import DefaultModel, DefaultPredictor
+from .methods.radial_network import RadialNetwork
+from .samples import Joined, Prepared, Replicates, prepare, replicate_rows
 from .training import Trained, as_stored, check_target, evenly_by_grade
-from .trust import fit_domain, fit_interval, fit_replicates
-from .validation import Progress, Validation, cross_validate
 
 Floats = NDArray[np.float64]
 

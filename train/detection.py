@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..edge.trust import DetectionStats, normal_quantile
+from ..edge.model.applicability import DetectionStats, normal_quantile
 
 Floats = NDArray[np.float64]
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
-from ..edge.bundle import Bundle
-from ..edge.estimate import Estimate, Estimator, Refusal, forward
+from ..edge.model.bundle import Bundle
+from ..edge.model.estimate import Estimate, Estimator, Refusal, forward
 from .bounds import BoundsCheck, check_estimates
-from .dataset import Joined, Replicates, replicate_rows
+from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError
-from .metrics import Metrics, coverage, measure
+from .samples import Joined, Replicates, replicate_rows
 
 Format = Literal["table", "json", "jsonl", "csv"]
 

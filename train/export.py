@@ -13,12 +13,12 @@ from ..converters.models.errors import ConversionError
 from ..converters.models.parity import Parity, compare
 from ..converters.models.quantise import QUANTISATIONS, convert_apart
 from ..converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
-from ..edge.bundle import Bundle, Golden
-from ..edge.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
-from ..edge.runtime import runtime_name
-from .dataset import Prepared, prepare
+from ..edge.model.bundle import Bundle, Golden
+from ..edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
+from ..edge.model.runtime import runtime_name
 from .default_training import read_radial_network
 from .run import Run
+from .samples import Prepared, prepare
 
 Floats = NDArray[np.float64]
 

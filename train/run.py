@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import SIMULATED, Spectrum
-from ..edge.bundle import pack_domain, unpack_domain, unpack_interval
-from ..edge.estimate import Transform
-from ..edge.preprocess import Recipe, Scaling
-from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats
-from ..edge.views import Views, preprocessing_from_dict
+from ..edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats
+from ..edge.model.bundle import pack_domain, unpack_domain, unpack_interval
+from ..edge.model.estimate import Transform
+from ..edge.model.recipe import Recipe, Scaling
+from ..edge.model.views import Views, preprocessing_from_dict
 from .bounds import check_bounds
 from .default_training import RadialModel
 from .errors import RunError

@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Spectrum
-from ..edge.estimate import Refusal, Transform, forward, inverse
-from ..edge.preprocess import RECIPES, Recipe, Scaling, fit_scaling
-from ..edge.trust import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
-from ..edge.views import Views
+from ..edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
+from ..edge.model.estimate import Refusal, Transform, forward, inverse
+from ..edge.model.recipe import RECIPES, Recipe, Scaling, fit_scaling
+from ..edge.model.views import Views
+from .applicability import fit_domain, fit_interval, fit_replicates
+from .assays.censored import observe
 from .bounds import Bounds, divide_bounds
-from .censored import observe
-from .dataset import Joined, Prepared, Replicates, prepare, replicate_rows
+from .crossval.metrics import Metrics, measure, no_better_than_the_mean
 from .detection import fit_detection, tells_no_grade
 from .errors import TrainingDataError
-from .fit import BoundRows, Epoch, Fitted, fit, predict, split_samples
-from .fit import Protocol as TrainingProtocol
-from .metrics import Metrics, measure, no_better_than_the_mean
-from .network import NetworkConfig
-from .trust import fit_domain, fit_interval, fit_replicates
+from .methods.fit import BoundRows, Epoch, Fitted, fit, predict, split_samples
+from .methods.fit import Protocol as TrainingProtocol
+from .methods.network import NetworkConfig
+from .samples import Joined, Prepared, Replicates, prepare, replicate_rows
 
 if TYPE_CHECKING:
+    from .crossval.validation import Validation
     from .default_training import DefaultSettings
-    from .validation import Validation
 
 Floats = NDArray[np.float64]
 

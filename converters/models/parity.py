@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge.bundle import Bundle
-from ...edge.estimate import Estimate, Estimator, inverse
+from ...edge.model.bundle import Bundle
+from ...edge.model.estimate import Estimate, Estimator, inverse
 from ..spectra.spectrum import Spectrum
 from .errors import ParityError
 

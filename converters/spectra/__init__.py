@@ -9,7 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import SpectrumFileError, StibiumError, TruncatedFileError, UnknownFormatError, UnusableSpectrumError
+from .errors import (
+    SpectrumFileError,
+    StibiumError,
+    TruncatedFileError,
+    UnknownFormatError,
+    UnusableSpectrumError,
+)
 from .spectrum import Position, Spectrum
 
 if TYPE_CHECKING:

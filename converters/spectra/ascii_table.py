@@ -24,7 +24,12 @@ from .ascii_layout import (
     wavelength_groups,
 )
 from .detectors import join_detectors, merge_equal
-from .errors import SpectrumFileError, TruncatedFileError, UnknownFormatError, UnusableSpectrumError
+from .errors import (
+    SpectrumFileError,
+    TruncatedFileError,
+    UnknownFormatError,
+    UnusableSpectrumError,
+)
 from .files import read_bytes
 from .spectrum import Floats, Quantity, Spectrum
 from .table import OnBad, from_texts

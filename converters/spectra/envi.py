@@ -10,7 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .detectors import join_detectors, merge_equal
-from .errors import SpectrumFileError, TruncatedFileError, UnknownFormatError, UnusableSpectrumError
+from .errors import (
+    SpectrumFileError,
+    TruncatedFileError,
+    UnknownFormatError,
+    UnusableSpectrumError,
+)
 from .files import opened, read_bytes
 from .spectrum import Floats, Quantity, Spectrum
 from .table import OnBad

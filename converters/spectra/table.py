@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from .files import unpacked
 from .spectrum import Quantity, Spectrum
-from .text import MAX_NM, MIN_NM, as_float, position_of, says_simulated, shortened, to_floats
+from .text import (
+    MAX_NM,
+    MIN_NM,
+    as_float,
+    position_of,
+    says_simulated,
+    shortened,
+    to_floats,
+)
 
 MAGIC = "# stibium spectra "
 VERSION = "1"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..bundle import Bundle
+from ..model.bundle import Bundle
 from ..ore.bundle import is_ore_bundle
 from .options import format_option, load_bundle
 
@@ -61,9 +61,9 @@ def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
 
         check_ore(ctx, bundle, out_format)
         return
-    from ..golden import recompute_golden
+    from ..model.check import recompute_golden
+    from ..model.runtime import runtime_name
     from ..report import in_figures
-    from ..runtime import runtime_name
 
     loaded = load_bundle(bundle)
     results = recompute_golden(loaded)

@@ -38,7 +38,7 @@ class _Tally:
     refused: int = 0
 
     def refuse(self, error: object) -> None:
-        from ..sources.files import shown
+        from ..files import shown
 
         self.refused += 1
         click.echo(f"refused: {shown(' '.join(str(error).split()))}", err=True)
@@ -173,8 +173,8 @@ def _paths_of(out: str, to: str) -> list[str]:
 
 
 def _files(inputs: Iterable[str], out: str, to: str, tally: _Tally) -> Iterator[str]:
-    from ..estimate import Refusal
-    from ..sources.files import envi_header_of, iter_files
+    from ..files import envi_header_of, iter_files
+    from ..model.estimate import Refusal
 
     # With --force an old result may lie among the inputs of a new one.
     left_out = {os.path.abspath(path) for path in _paths_of(out, to)}
@@ -202,8 +202,8 @@ def _all_spectra(
 ) -> Iterator[Spectrum]:
     """Yield what can be written, and refuse the rest."""
     from ...converters.spectra.errors import StibiumError
-    from ..estimate import Refusal
-    from ..sources.files import iter_file
+    from ..files import iter_file
+    from ..model.estimate import Refusal
 
     fit = _Fit(to, splices, grid_nm)
     for path in _files(inputs, out, to, tally):
@@ -245,7 +245,7 @@ class _Fit:
             changes["splices_nm"] = self.splices_nm
         if self.grid_nm is not None:
             from ..errors import PreprocessError
-            from ..spectral import resample
+            from ..model.arrays import resample
 
             try:
                 changes["values"] = resample(spectrum.values, spectrum.wavelengths_nm, self.grid_nm)

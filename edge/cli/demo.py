@@ -48,7 +48,7 @@ def demo(speed: str, log: str | None) -> None:
     Starts `stibium probe` on a pseudo-terminal with samples the shipped model was not trained on, and
     `stibium listen` on the other end of it: the same two programs that a real instrument would need.
     """
-    from ..log import default_log_path
+    from ..log.write import default_log_path
     from ..report import in_figures
 
     bundle = load_bundle(None)

@@ -22,8 +22,8 @@ def doctor(ctx: click.Context, model: str | None, log: str | None, profile: str 
     Looks at the runtime, the model's golden answers, ports, log, clock, white reference, disk, memory, heat, power
     and services, and changes nothing. Fails if there is a problem; a warning is only to be known.
     """
-    from ..doctor import examine, worst
-    from ..profile import DEFAULT_PROFILE, read_profile
+    from ..doctor.examine import examine, worst
+    from ..instruments.profile import DEFAULT_PROFILE, read_profile
 
     settings = read_profile(profile or DEFAULT_PROFILE)
     findings = []

@@ -15,13 +15,13 @@ from .stopping import Stop
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Spectrum
     from ..engine import Engine
-    from ..estimate import Refusal
-    from ..profile import Profile
+    from ..instruments.profile import Profile
+    from ..instruments.serial_port import BytePort
+    from ..measure.listening import Key, Measuring, Samples, TakenMeasurements
+    from ..measure.open_points import OpenPoints
+    from ..model.estimate import Refusal
     from ..protocols.framed_transfer import Measurement
     from ..report import Report
-    from ..sources.measuring import Key, Measuring, Samples, TakenMeasurements
-    from ..sources.open_points import OpenPoints
-    from ..sources.serial_port import BytePort
     from ..supervise import Supervisor
 
 POLL_S = 1.0
@@ -80,11 +80,11 @@ def listen(
     """
     from dataclasses import replace
 
-    from ..profile import DEFAULT_PROFILE, read_profile
+    from ..instruments.profile import DEFAULT_PROFILE, read_profile
+    from ..instruments.recording import REPLAY_SCHEME
+    from ..measure.listening import Samples, TakenMeasurements
+    from ..measure.open_points import OpenPoints
     from ..report import Report
-    from ..sources.measuring import Samples, TakenMeasurements
-    from ..sources.open_points import OpenPoints
-    from ..sources.recording import REPLAY_SCHEME
     from ..supervise import Supervisor
 
     replay = port.startswith(REPLAY_SCHEME)
@@ -140,10 +140,10 @@ def listen(
 
 def _open_probe(stack: ExitStack, port: str, settings: Profile, record: str | None, wait_for_port: bool) -> Measuring:
     from ..errors import PortError, ProfileError
-    from ..sources.framed_probe import FramedProbe
-    from ..sources.measuring import Measuring
-    from ..sources.recording import REPLAY_SCHEME, EndOfRecordingError, RecordingWriter, ReplayPort
-    from ..sources.serial_port import SerialPort
+    from ..instruments.framed_probe import FramedProbe
+    from ..instruments.recording import REPLAY_SCHEME, EndOfRecordingError, RecordingWriter, ReplayPort
+    from ..instruments.serial_port import SerialPort
+    from ..measure.listening import Measuring
 
     if settings.protocol != "framed":
         raise ProfileError(
@@ -193,7 +193,7 @@ class _Run:
 
     def finish_left_over(self) -> None:
         """Make samples of the points that a run left behind when it was cut off: which soil comes now, nobody knows."""
-        from ..sources.measuring import Samples
+        from ..measure.listening import Samples
 
         who = self._measuring.probe.identification
         left = []
@@ -210,7 +210,7 @@ class _Run:
     def measure(self, scans: int, white_now: bool, ask_points: bool) -> None:
         """Ask the instrument for one point after the other."""
         from ..errors import InstrumentError, NothingLeftError
-        from ..sources.measuring import MOST_FAILURES
+        from ..measure.listening import MOST_FAILURES
 
         measuring, samples = self._measuring, self._samples
         measuring.take_references(scans, unattended=white_now)
@@ -237,7 +237,7 @@ class _Run:
     def wait_for_measurements(self) -> None:
         """Take what the instrument sends by itself."""
         from ..errors import NothingLeftError
-        from ..sources.recording import EndOfRecordingError
+        from ..instruments.recording import EndOfRecordingError
 
         while not self._done:
             self._supervisor.alive()
@@ -268,7 +268,7 @@ class _Run:
 
     def _take(self, measurement: Measurement | None, outcome: Spectrum | Refusal | None) -> bool:
         """Store, show and only then acknowledge; False if there is a refusal among it."""
-        from ..estimate import Refusal
+        from ..model.estimate import Refusal
 
         with self._stop.held_back():
             self._show_refusals(self._measuring.losses())

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     from ...converters.spectra.spectrum import Spectrum
-    from ..estimate import Refusal
-    from ..log_read import Chosen, Entry, Reading
+    from ..log.read import Chosen, Entry, Reading
+    from ..model.estimate import Refusal
 
 FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
 _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg"}
@@ -79,8 +79,8 @@ def log(
     Each reading comes with its latest estimate, or the reason why there is none. The same options choose what is
     listed and what is exported. --since and --until go by this device's clock. Nothing in the log is changed.
     """
-    from ..log import default_log_path
-    from ..log_read import Chosen, open_for_reading
+    from ..log.read import Chosen, open_for_reading
+    from ..log.write import default_log_path
 
     if sessions and events:
         raise click.UsageError("--sessions and --events exclude each other")
@@ -100,7 +100,7 @@ def log(
         if out is not None and as_format is not None:
             ctx.exit(_export(db, chosen, all_estimates, last, out, as_format))
         if sessions or events:
-            from ..log_history import iter_events, iter_sessions
+            from ..log.history import iter_events, iter_sessions
             from .log_show import show_events, show_sessions
 
             if sessions:
@@ -108,7 +108,7 @@ def log(
             else:
                 show_events(_last(iter_events(db, chosen), last), out_format, sys.stdout)
         else:
-            from ..log_read import iter_entries
+            from ..log.read import iter_entries
             from .log_show import show_entries
 
             entries = _last(iter_entries(db, chosen, all_estimates), last)
@@ -155,8 +155,8 @@ class _Tally:
 
 
 def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
-    from ..log_read import iter_entries
-    from ..log_spectra import iter_spectra
+    from ..log.read import iter_entries
+    from ..log.spectra import iter_spectra
 
     tally = _Tally()
     if as_format in ("asd", "table"):
@@ -168,7 +168,7 @@ def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | Non
         if as_format in ("csv", "jsonl"):
             tally.written = _export_records(entries, out, as_format)
         else:
-            from ..log_maps import write_geojson, write_geopackage
+            from ..log.maps import write_geojson, write_geopackage
 
             written = (write_geojson if as_format == "geojson" else write_geopackage)(out, entries)
             tally.written, tally.left_out = written.placed, written.left_out
@@ -204,7 +204,7 @@ def _export_records(entries: Iterable[Entry], out: str, as_format: str) -> int:
     import io
 
     from ...converters.spectra.files import replacing
-    from ..log_records import write_records
+    from ..log.records import write_records
 
     with replacing(out) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")

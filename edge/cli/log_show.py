@@ -10,10 +10,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TextIO
 
-from ..estimate import Estimate
-from ..log_history import Event, Session
-from ..log_read import Entry
-from ..log_records import as_record, write_records
+from ..log.history import Event, Session
+from ..log.read import Entry
+from ..log.records import as_record, write_records
+from ..model.estimate import Estimate
 from ..report import BOUNDS
 
 PAGE = 200

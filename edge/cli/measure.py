@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ..profile import DEFAULT_PROFILE, profile_text, read_profile
-from ..quality_control import Stated
-from ..report import Report
-from ..routine import Routine
-from ..routine_plan import Plan
-from ..routine_resume import (
+from ..instruments.profile import DEFAULT_PROFILE, profile_text, read_profile
+from ..measure.controls import Stated
+from ..measure.plan import Plan
+from ..measure.resume import (
     Unfinished,
     begun_at,
     give_up_session,
@@ -24,19 +22,21 @@ from ..routine_resume import (
     take_up,
     unfinished_session,
 )
-from ..routine_sample import who
-from ..routine_session import Settings
-from ..routine_steps import Command, Step, parse_command
+from ..measure.routine import Routine
+from ..measure.sample import who
+from ..measure.session import Settings
+from ..measure.steps import Command, Step, parse_command
+from ..report import Report
 from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
 from .options import format_option, load_bundle, log_option, model_option, open_engine
 from .stopping import Stop
 
 if TYPE_CHECKING:
-    from ..bundle import Bundle
     from ..engine import Engine
     from ..instruments.driver import Instrument
-    from ..position import PositionSource
-    from ..profile import Profile
+    from ..instruments.profile import Profile
+    from ..measure.position import PositionSource
+    from ..model.bundle import Bundle
 
 
 @click.command(epilog="Example:  stibium measure /dev/ttyUSB0 --prefix RS --blank-every 20 --duplicate-every 10")
@@ -241,7 +241,7 @@ def _open(
     stack: ExitStack, port: str, profile: Profile, record: str | None, wait_for_port: bool, screen: Screen
 ) -> Instrument:
     from ..instruments.opening import open_instrument
-    from ..sources.recording import RecordingWriter
+    from ..instruments.recording import RecordingWriter
 
     writer = stack.enter_context(RecordingWriter(record, f"port {port}")) if record else None
     instrument = open_instrument(port, profile, screen.say, writer)
@@ -253,7 +253,7 @@ def _open(
 def _open_position(stack: ExitStack, position: str | None) -> PositionSource | None:
     if position is None:
         return None
-    from ..position import open_position
+    from ..measure.position import open_position
 
     source = open_position(position, patient=True)
     stack.callback(source.close)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ..estimate import Estimate, Refusal
+from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
+from ..model.estimate import Estimate, Refusal
 from ..report import BOUNDS, shown_interval, shown_value
-from ..routine_steps import HANDS, LETTERS, Fact, Prompt, Step
 
 if TYPE_CHECKING:
-    from ..bundle import Bundle
-    from ..log import Result
+    from ..log.write import Result
+    from ..model.bundle import Bundle
     from ..report import Report
 
 _MOST_COLUMNS = 100

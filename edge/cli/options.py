@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
 from ..engine import Engine
-from ..log import LOG_ENVIRONMENT_VARIABLE, default_log_path
+from ..log.write import LOG_ENVIRONMENT_VARIABLE, default_log_path
+from ..model.bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
 
 if TYPE_CHECKING:
-    from ..profile_rules import Rules
+    from ..gates.rules import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,8 +62,8 @@ def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None, rules: Rules
 
     `rules` are limits that spectra have to keep to; see `Engine`.
     """
-    from ..estimate import Estimator
-    from ..log import Log
+    from ..log.write import Log
+    from ..model.estimate import Estimator
 
     estimator = Estimator(bundle)
     path = log if log is not None else default_log_path()

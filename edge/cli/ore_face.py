@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..log import Log, default_log_path
+from ..log.write import Log, default_log_path
 from ..ore.answer import Answer
 from ..ore.bundle import OreBundle
 from ..ore.cells import field_reader

@@ -11,8 +11,8 @@ import click
 from .options import format_option
 
 if TYPE_CHECKING:
-    from ..profile import Profile
-    from ..sources.ports import AttachedPort
+    from ..instruments.discovery import AttachedPort
+    from ..instruments.profile import Profile
 
 _COLUMNS = ("port", "device", "usb_id", "serial_number", "links", "profile", "instrument", "remark")
 
@@ -53,7 +53,7 @@ def ports(
     measured. A port that is taken, or not permitted, says so in its row. PORT names ports to look at, such as
     /dev/ttyUSB0 or socket://HOST:PORT.
     """
-    from ..sources.ports import attached_ports, is_there, network_ports, profiles_to_ask
+    from ..instruments.discovery import attached_ports, is_there, network_ports, profiles_to_ask
 
     if profiles and not probe:
         raise click.UsageError("--profile needs --probe: without it nobody is asked")
@@ -75,7 +75,7 @@ def ports(
 
 
 def _asking(row: AttachedPort, known: dict[str, Profile], timeout_s: float) -> AttachedPort:
-    from ..sources.ports import ask
+    from ..instruments.discovery import ask
 
     if sys.stderr.isatty():
         click.echo(f"\r{row.port} ...\x1b[K", nl=False, err=True)

@@ -30,8 +30,8 @@ def predict(
     refused with a reason and does not stop the rest. Each result is in the log before it is shown.
     """
     from ..engine import average_samples, in_chunks
+    from ..files import iter_spectra
     from ..report import Report
-    from ..sources.files import iter_spectra
 
     bundle = load_bundle(model)
     report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]

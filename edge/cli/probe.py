@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .probe_players import ascii_player, fieldspec_options, fieldspec_player, framed_player, notice, obey_standard_input
+from .simulators import (
+    ascii_player,
+    fieldspec_options,
+    fieldspec_player,
+    framed_player,
+    notice,
+    obey_standard_input,
+)
 
 if TYPE_CHECKING:
-    from ..probe.ends import End
-    from ..probe.faults import Faults
-    from ..probe.serve import Player
+    from ..simulators.ends import End
+    from ..simulators.faults import Faults
+    from ..simulators.serve import Player
 
 
 def _parse_faults(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Faults:
-    from ..probe.faults import Faults, parse_faults
+    from ..simulators.faults import Faults, parse_faults
 
     try:
         return parse_faults(text) if text else Faults()
@@ -118,10 +125,10 @@ def probe(
     optimised and after each dark, then the spectra, one for each measurement. With an ASCII instrument's profile, such
     as as7265x, it answers that profile's commands.
     """
-    from ..probe.ends import PtyEnd, TcpEnd
-    from ..probe.fieldspec_instrument import VirtualFieldSpec
-    from ..probe.serve import VirtualProbe
-    from ..profile import read_profile
+    from ..instruments.profile import read_profile
+    from ..simulators.ends import PtyEnd, TcpEnd
+    from ..simulators.fieldspec_instrument import VirtualFieldSpec
+    from ..simulators.serve import VirtualProbe
 
     if tcp is not None and (pty or link):
         raise click.UsageError("--tcp excludes --pty and --link")

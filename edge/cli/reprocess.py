@@ -16,7 +16,7 @@ from .log_options import reading_options
 from .options import format_option, load_bundle, log_option, model_option
 
 if TYPE_CHECKING:
-    from ..bundle import Bundle
+    from ..model.bundle import Bundle
     from ..reprocess import Redone
 
 
@@ -46,9 +46,9 @@ def reprocess(
     it was measured is refused again, with that reason.
     """
     from ..errors import LogError
-    from ..estimate import Estimator
-    from ..log import Log, default_log_path
-    from ..log_read import Chosen, open_for_reading
+    from ..log.read import Chosen, open_for_reading
+    from ..log.write import Log, default_log_path
+    from ..model.estimate import Estimator
     from ..reprocess import redo
 
     bundle = load_bundle(model)
@@ -87,7 +87,7 @@ class _Comparison:
 
     def show(self, redone: Sequence[Redone]) -> None:
         """Write some results."""
-        from ..estimate import Refusal
+        from ..model.estimate import Refusal
 
         refused = sum(isinstance(one.outcome, Refusal) for one in redone)
         self.refused += refused
@@ -109,8 +109,8 @@ class _Comparison:
 
     def _record(self, one: Redone) -> dict[str, Any]:
         from .. import __version__
-        from ..log_read import Entry, Model
-        from ..log_records import as_record
+        from ..log.read import Entry, Model
+        from ..log.records import as_record
 
         bundle = self._bundle
         model = Model(0, bundle.sha256, bundle.name, bundle.calibrated_range)

@@ -16,9 +16,9 @@ import click
 from .options import format_option, load_bundle, log_option, model_option, open_engine
 
 if TYPE_CHECKING:
+    from ..drop_folder import DropFolder
     from ..engine import Engine
     from ..report import Report
-    from ..sources.folder import DropFolder
     from ..supervise import Supervisor
 
 LISTING_SHARE = 5
@@ -66,10 +66,10 @@ def watch(
     vanish and come back. Folders in it are watched too; hidden and temporary files and a README are not read. A
     file that cannot be used is refused with a reason, and read again if it changes. Ctrl-C ends it.
     """
-    from ..profile_rules import Rules
+    from ..drop_folder import DropFolder
+    from ..gates.rules import Rules
+    from ..log.taken import Taken
     from ..report import Report
-    from ..sources.folder import DropFolder
-    from ..sources.taken import Taken
     from ..supervise import Supervisor
 
     bundle = load_bundle(model)
@@ -114,7 +114,7 @@ def _take_what_is_there(
     watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float
 ) -> bool:
     """Take what the first listing shows; True if anything had to be left."""
-    from ..sources.folder import GIVE_UP
+    from ..drop_folder import GIVE_UP
 
     patience_s = 3 * GIVE_UP * watched.settle_s
     first: set[str] | None = None
@@ -140,7 +140,7 @@ def _take(
     watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, supervisor: Supervisor | None = None
 ) -> bool:
     """Read, store and then show what is complete; False if another process was faster with some of it."""
-    from ..sources.taken import TakenMeanwhileError
+    from ..log.taken import TakenMeanwhileError
 
     for batch in watched.poll():
         try:

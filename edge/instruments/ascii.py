@@ -22,12 +22,12 @@ from ..errors import (
     ProfileError,
     ProtocolError,
 )
-from ..profile import Profile
+from ..measure.referencing import detector_names
 from ..protocols.ascii_lines import CUE, parse_values
-from ..sources.referencing import detector_names
-from ..sources.serial_port import BytePort
 from .ascii_line import AsciiLine
 from .driver import Identity, Scan, ScanKind, ScanSettings
+from .profile import Profile
+from .serial_port import BytePort
 
 _LONGEST_PAUSE_S = 2.0
 _U32 = 0xFFFFFFFF

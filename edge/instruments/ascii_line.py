@@ -14,10 +14,10 @@ from ..errors import (
     PortGoneError,
     ProtocolError,
 )
-from ..profile import Patience
-from ..profile_ascii import Line
 from ..protocols.ascii_lines import VIRTUAL_NOTICE, Answer, AnswerReader, BadLine, LineDecoder
-from ..sources.serial_port import BytePort
+from .profile import Patience
+from .profile_ascii import Line
+from .serial_port import BytePort
 
 _LONGEST_QUIET_S = 2.0
 _ERROR_ATTEMPTS = 3

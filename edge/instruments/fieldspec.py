@@ -7,14 +7,21 @@ from collections.abc import Callable
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import InstrumentError, MeasurementError
-from ..profile import Profile
-from ..profile_fieldspec import FieldSpecProfile
 from ..protocols.fieldspec_messages import Acquire, Optimise
 from ..protocols.fieldspec_replies import Acquired, Optimised, Version
-from ..sources.serial_port import BytePort
 from .driver import Identity, Scan, ScanKind, ScanSettings
 from .fieldspec_link import FieldSpecLink
-from .fieldspec_scan import Layout, header_ms, layout_of, optimised_settings, scan_of, without_dark
+from .fieldspec_scan import (
+    Layout,
+    header_ms,
+    layout_of,
+    optimised_settings,
+    scan_of,
+    without_dark,
+)
+from .profile import Profile
+from .profile_fieldspec import FieldSpecProfile
+from .serial_port import BytePort
 
 VIRTUAL_SETTING = "StibiumVirtual"
 SIMULATED_SETTING = "StibiumSimulated"

@@ -10,7 +10,7 @@ from ..errors import NoReplyError, PortGoneError, ProtocolError, StibiumError
 from ..protocols.fieldspec import ReplyBuffer
 from ..protocols.fieldspec_messages import Abort, Command
 from ..protocols.fieldspec_replies import AnyReply, Reply
-from ..sources.serial_port import BytePort
+from .serial_port import BytePort
 
 _MOST_GREETING = 65536
 

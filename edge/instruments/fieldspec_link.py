@@ -18,8 +18,6 @@ from ..errors import (
     PortGoneError,
     ProtocolError,
 )
-from ..profile import Patience
-from ..profile_fieldspec import FieldSpecProfile
 from ..protocols.fieldspec_messages import (
     CHANNELS,
     NOT_OPTIMISED,
@@ -35,9 +33,11 @@ from ..protocols.fieldspec_messages import (
     Setting,
 )
 from ..protocols.fieldspec_replies import Acquired, AnyReply, Controlled, Optimised, Settings, Value, Version
-from ..sources.serial_port import BytePort
 from .fieldspec_line import Counters, FieldSpecLine
 from .fieldspec_scan import header_ms
+from .profile import Patience
+from .profile_fieldspec import FieldSpecProfile
+from .serial_port import BytePort
 
 _LONGEST_PAUSE_S = 2.0
 _NOT_LOADED = 300

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import ProfileError
-from ..profile import Profile
-from ..sources.serial_port import BytePort, SerialPort, Tap
 from .driver import Instrument
+from .profile import Profile
+from .serial_port import BytePort, SerialPort, Tap
 
 
 def open_instrument(
@@ -31,8 +31,8 @@ def open_instrument(
 
     # Each driver is imported only where it is used: the device starts fast.
     if profile.protocol == "framed":
-        from ..sources.framed_probe import FramedProbe
         from .framed import FramedInstrument
+        from .framed_probe import FramedProbe
 
         return FramedInstrument(FramedProbe(open_port, profile, notify))
     if profile.protocol == "fieldspec":

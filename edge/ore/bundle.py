@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.files import replacing
-from ..bundle import ARRAYS, MANIFEST
 from ..errors import BundleError, ColumnFileError
+from ..model.bundle import ARRAYS, MANIFEST
 from .columns import Columns, columns_from_dict
 from .model import OreModel, model_from_arrays, model_to_arrays
 from .scenarios import Scenario

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import ColumnFileError
-from .toml_file import parse_toml, read_text, refuse_unknown, text_of, texts_of
+from ..toml_file import parse_toml, read_text, refuse_unknown, text_of, texts_of
 
 Kind = Literal["assay", "class"]
 COLUMNS_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_COLUMNS"

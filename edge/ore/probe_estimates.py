@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..log_read import open_for_reading
+from ..log.read import open_for_reading
 
 _SOILS = ("sample", "duplicate")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ScenarioError
-from .toml_file import parse_toml, read_text, refuse_unknown, text_of, texts_of
+from ..toml_file import parse_toml, read_text, refuse_unknown, text_of, texts_of
 
 SHIPPED = Path(__file__).parent / "scenario_files"
 

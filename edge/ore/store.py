@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from math import isnan
 
 from .. import __version__
-from ..log import Log
+from ..log.write import Log
 from .answer import Answer
 from .bundle import OreBundle
 from .face import Known

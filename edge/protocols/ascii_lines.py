@@ -16,7 +16,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import ProtocolError
-from ..profile_ascii import Line, ValuesFormat
+from ..instruments.profile_ascii import Line, ValuesFormat
 
 VIRTUAL_NOTICE = "#stibium virtual instrument"
 """A line that begins so, from a program that plays an instrument, says that it is one; never part of an answer."""

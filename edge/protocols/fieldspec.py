@@ -23,7 +23,17 @@ from .fieldspec_messages import (
     ReadValue,
     Restore,
 )
-from .fieldspec_replies import Acquired, AcquireHead, AnyReply, Controlled, Optimised, Reply, Settings, Value, Version
+from .fieldspec_replies import (
+    Acquired,
+    AcquireHead,
+    AnyReply,
+    Controlled,
+    Optimised,
+    Reply,
+    Settings,
+    Value,
+    Version,
+)
 
 _STATUS = struct.Struct(">ii")
 _LOWEST_ERROR, _HIGHEST_ERROR = 200, 9999

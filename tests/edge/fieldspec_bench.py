@@ -13,13 +13,13 @@ import numpy as np
 from serial.urlhandler import protocol_socket
 from stibium.edge.instruments.fieldspec import FieldSpecInstrument
 from stibium.edge.instruments.opening import open_instrument
-from stibium.edge.probe.ends import TcpEnd
-from stibium.edge.probe.faults import Faults
-from stibium.edge.probe.fieldspec_control import FieldSpecControl
-from stibium.edge.probe.fieldspec_instrument import VirtualFieldSpec
-from stibium.edge.probe.in_front import GRID_NM, InFront, Thing
-from stibium.edge.probe.serve import VirtualProbe
-from stibium.edge.profile import Profile, parse_profile
+from stibium.edge.instruments.profile import Profile, parse_profile
+from stibium.edge.simulators.ends import TcpEnd
+from stibium.edge.simulators.faults import Faults
+from stibium.edge.simulators.fieldspec_control import FieldSpecControl
+from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
+from stibium.edge.simulators.in_front import GRID_NM, InFront, Thing
+from stibium.edge.simulators.serve import VirtualProbe
 
 
 def soil(number: int) -> Thing:

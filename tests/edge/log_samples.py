@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Position, Spectrum
-from stibium.edge.bundle import Bundle
-from stibium.edge.estimate import Estimator, Refusal
 from stibium.edge.instruments.driver import Scan, ScanSettings
-from stibium.edge.log import Log, ReadingFacts, Result
-from stibium.edge.replicates import mean_spectrum
+from stibium.edge.log.write import Log, ReadingFacts, Result
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.estimate import Estimator, Refusal
+from stibium.edge.model.replicates import mean_spectrum
 
 MEASURED_AT = datetime(2026, 5, 6, 9, 30, tzinfo=timezone.utc)
 

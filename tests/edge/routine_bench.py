@@ -14,16 +14,16 @@ import numpy as np
 from scan_samples import DARK, GRID_NM, IDENTITY, LIGHT, SETTINGS, SOIL, a_scan
 from stibium.edge.engine import Engine
 from stibium.edge.errors import NothingLeftError
-from stibium.edge.estimate import Estimator
+from stibium.edge.gates.rules import Rules
 from stibium.edge.instruments.driver import Identity, Scan, ScanKind, ScanSettings
-from stibium.edge.log import Log
-from stibium.edge.profile import Measuring, Profile
-from stibium.edge.profile_rules import Rules
-from stibium.edge.routine import Routine
-from stibium.edge.routine_resume import session_details, settings_of, take_up, unfinished_session
-from stibium.edge.routine_sample import who
-from stibium.edge.routine_session import Settings
-from stibium.edge.routine_steps import Command, Fact, parse_command
+from stibium.edge.instruments.profile import Measuring, Profile
+from stibium.edge.log.write import Log
+from stibium.edge.measure.resume import session_details, settings_of, take_up, unfinished_session
+from stibium.edge.measure.routine import Routine
+from stibium.edge.measure.sample import who
+from stibium.edge.measure.session import Settings
+from stibium.edge.measure.steps import Command, Fact, parse_command
+from stibium.edge.model.estimate import Estimator
 
 BENCH = replace(IDENTITY, optimises=False, simulated=True)
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
-from stibium.edge.bundle import Bundle
 from stibium.edge.engine import Engine, average_samples
-from stibium.edge.estimate import Estimate, Estimator, Refusal
-from stibium.edge.log import Log
-from stibium.edge.profile_rules import Rules
+from stibium.edge.gates.rules import Rules
+from stibium.edge.log.write import Log
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
 NOISE = np.random.default_rng(7)
 

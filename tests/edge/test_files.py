@@ -14,9 +14,9 @@ from drop_files import asd_bytes, soil, table_lines
 from stibium.converters.spectra import read
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table import OnBad
-from stibium.edge.estimate import Refusal
-from stibium.edge.sources import files
-from stibium.edge.sources.files import iter_spectra, read_file
+from stibium.edge import files
+from stibium.edge.files import iter_spectra, read_file
+from stibium.edge.model.estimate import Refusal
 
 
 def names(paths: list[Path]) -> list[str]:

@@ -15,12 +15,19 @@ from drop_files import asd_bytes, soil, table_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge import drop_folder as module
+from stibium.edge.drop_folder import (
+    GIVE_UP,
+    DropFolder,
+    age_s,
+    list_folder,
+    looks_unfinished,
+    signature_of,
+)
 from stibium.edge.errors import LogError
-from stibium.edge.estimate import Refusal
-from stibium.edge.log import Log
-from stibium.edge.sources import folder as module
-from stibium.edge.sources.folder import GIVE_UP, DropFolder, age_s, list_folder, looks_unfinished, signature_of
-from stibium.edge.sources.taken import Piece, Taken, TakenMeanwhileError
+from stibium.edge.log.taken import Piece, Taken, TakenMeanwhileError
+from stibium.edge.log.write import Log
+from stibium.edge.model.estimate import Refusal
 
 SETTLE_S = 3.0
 GIVE_UP_S = GIVE_UP * SETTLE_S

@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 from bridge_building import BridgePlayer
 from stibium.edge.errors import InstrumentError, NothingLeftError, PortError
-from stibium.edge.probe.ends import End, PtyEnd, TcpEnd
-from stibium.edge.probe.faults import Faults
-from stibium.edge.probe.serve import VirtualProbe
-from stibium.edge.profile import Measuring, Patience, Profile
+from stibium.edge.instruments.framed_probe import FramedProbe
+from stibium.edge.instruments.profile import Measuring, Patience, Profile
+from stibium.edge.instruments.serial_port import SerialPort
 from stibium.edge.protocols.framed import Damaged, Decoder, Frame, encode
 from stibium.edge.protocols.framed_messages import (
     Acknowledge,
@@ -39,8 +38,9 @@ from stibium.edge.protocols.framed_messages import (
     Unit,
     Values,
 )
-from stibium.edge.sources.framed_probe import FramedProbe
-from stibium.edge.sources.serial_port import SerialPort
+from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
+from stibium.edge.simulators.faults import Faults
+from stibium.edge.simulators.serve import VirtualProbe
 
 HASTY = Profile(
     measuring=Measuring(scans=1),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
-from stibium.edge.probe.ends import End
+from stibium.edge.simulators.ends import End
 
 Way = Literal["<", ">"]
 """From the instrument, to it; as in a recording."""

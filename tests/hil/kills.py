@@ -16,9 +16,9 @@ from pathlib import Path
 from line_processes import PATIENCE_S, Listener
 from measuring_day import Measurer, shown_in
 from shots import Shots, shipped_bundle, shipped_soils
-from stibium.edge.probe.ends import PtyEnd
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
 from truth import assert_sound, readings
 
 CHECKED_EVERY = 25

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from stibium.converters.spectra.spectrum import Floats, Spectrum
-from stibium.edge.bundle import read_bundle, shipped_bundle_path
-from stibium.edge.probe.repertoire import Repertoire, Take, from_spectra
+from stibium.edge.model.bundle import read_bundle, shipped_bundle_path
 from stibium.edge.protocols.framed_messages import Unit
+from stibium.edge.simulators.spectra import Repertoire, Take, from_spectra
 
 REASONS = {
     "saturated": "saturated",

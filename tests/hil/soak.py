@@ -27,10 +27,10 @@ from kills import assert_all_there, kill_a_measuring_day, kill_again_and_again, 
 from line_processes import PATIENCE_S, STIBIUM, Listener
 from shots import REASONS, Shots, shipped_bundle, shipped_soils
 from stibium.converters.spectra.asd_write import write_asd
-from stibium.edge.probe.ends import PtyEnd, TcpEnd
-from stibium.edge.probe.faults import Faults, FaultyLine
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd, TcpEnd
+from stibium.edge.simulators.faults import Faults, FaultyLine
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
 from truth import assert_sound, numbered, readings, refusals
 
 TRANSPORT = ("arrived in part", "hung up", "never arrived", "no measurement in", "did not come")

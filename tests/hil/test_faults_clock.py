@@ -18,10 +18,10 @@ import pytest
 from line_processes import PATIENCE_S, STIBIUM, Listener
 from stibium.converters.spectra.asd_write import pack_asd
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.probe.ends import PtyEnd
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.repertoire import from_spectra
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
+from stibium.edge.simulators.spectra import from_spectra
 from truth import assert_each_once, assert_sound, numbered, readings, refusals
 
 pytestmark = pytest.mark.usefixtures("virtual_only")

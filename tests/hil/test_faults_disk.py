@@ -20,10 +20,10 @@ from line_processes import PATIENCE_S, STIBIUM, Listener
 from small_disk import card, fill, meet_an_error, memory_disk, repair, resize, set_read_only
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.probe.ends import PtyEnd
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.repertoire import from_spectra
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
+from stibium.edge.simulators.spectra import from_spectra
 from truth import assert_each_once, assert_intact, assert_sound, numbered, readings
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
@@ -365,7 +365,7 @@ def test_the_disk_has_confirmed_a_reading_before_it_is_shown(
 
 
 def test_the_settings_that_this_rests_on(tmp_path: Path) -> None:
-    from stibium.edge.log import Log
+    from stibium.edge.log.write import Log
 
     with Log(tmp_path / "log.db") as log:
         assert log.database.execute("PRAGMA synchronous").fetchone() == (2,)

@@ -16,10 +16,10 @@ from kills import kill_again_and_again, kill_at_points
 from line_processes import PATIENCE_S, Listener
 from measuring_day import shown_in
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.probe.ends import PtyEnd
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.repertoire import from_spectra
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
+from stibium.edge.simulators.spectra import from_spectra
 from truth import assert_sound, assert_true, numbered, readings
 
 pytestmark = pytest.mark.usefixtures("virtual_only")

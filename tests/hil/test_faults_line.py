@@ -19,11 +19,11 @@ from fault_line import Cut, FaultLine, Way
 from line_processes import PATIENCE_S, Listener, playing
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
-from stibium.edge.probe.ends import PtyEnd, TcpEnd
-from stibium.edge.probe.faults import Faults, FaultyLine
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.repertoire import from_spectra
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd, TcpEnd
+from stibium.edge.simulators.faults import Faults, FaultyLine
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
+from stibium.edge.simulators.spectra import from_spectra
 from truth import assert_each_once, assert_true, numbered, readings, refusals
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
@@ -93,7 +93,7 @@ def dialogue(soils: list[Spectrum], tmp_path_factory: pytest.TempPathFactory, sh
 
 @pytest.fixture(scope="session")
 def shipped(shipped_bundle: object) -> Path:
-    from stibium.edge.bundle import shipped_bundle_path
+    from stibium.edge.model.bundle import shipped_bundle_path
 
     return Path(shipped_bundle_path())
 

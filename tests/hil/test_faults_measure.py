@@ -17,10 +17,10 @@ from line_processes import PATIENCE_S
 from measuring_day import Measurer, shown_in
 from shots import shipped_bundle
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.probe.ends import TcpEnd
-from stibium.edge.probe.fieldspec_instrument import VirtualFieldSpec
-from stibium.edge.probe.in_front import InFront, things_from
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import TcpEnd
+from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
+from stibium.edge.simulators.in_front import InFront, things_from
+from stibium.edge.simulators.serve import VirtualProbe
 from truth import assert_sound, numbered
 
 pytestmark = pytest.mark.usefixtures("virtual_only")

@@ -12,7 +12,7 @@ from line_processes import PATIENCE_S, STIBIUM
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.instruments.fieldspec import FieldSpecInstrument
 from stibium.edge.instruments.opening import open_instrument
-from stibium.edge.profile import parse_profile
+from stibium.edge.instruments.profile import parse_profile
 
 PROFILE = parse_profile('protocol = "fieldspec"\n[patience]\nquiet_s = 0.1\nreply_s = 60.0\n', "bench")
 

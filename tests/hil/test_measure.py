@@ -16,9 +16,9 @@ from line_processes import playing
 from measure_processes import PATIENCE_S, PROFILE, Measurer, Terminal
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
-from stibium.edge.bundle import Bundle
 from stibium.edge.engine import average_samples
-from stibium.edge.estimate import Estimate, Estimator
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.estimate import Estimate, Estimator
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
 THREE = ("--points", "3", "--scans", "2", "--prefix", "RS")

@@ -18,10 +18,10 @@ import pytest
 from line_processes import PATIENCE_S, STIBIUM, Listener, playing
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
-from stibium.edge.bundle import Bundle
 from stibium.edge.engine import average_samples
-from stibium.edge.estimate import Estimate, Estimator
-from stibium.edge.sources.recording import decode_recording, read_recording
+from stibium.edge.instruments.recording import decode_recording, read_recording
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.estimate import Estimate, Estimator
 
 if TYPE_CHECKING:
     from conftest import Instrument

@@ -10,9 +10,9 @@ import pytest
 from line_processes import Listener
 from shots import REASONS, Shots, shipped_bundle, shipped_soils
 from soak import Account, measure_in_a_row, replay, settle
-from stibium.edge.probe.ends import PtyEnd
-from stibium.edge.probe.instrument import VirtualInstrument
-from stibium.edge.probe.serve import VirtualProbe
+from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.serve import VirtualProbe
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
 

@@ -59,7 +59,7 @@ def probe(*options: str) -> Iterator[str]:
 
 def test_it_is_what_it_says(emulated_pi: EmulatedPi) -> None:
     code = (
-        "import json, numpy, platform, sys, stibium.edge.runtime as r;"
+        "import json, numpy, platform, sys, stibium.edge.model.runtime as r;"
         "print(json.dumps([platform.machine(), sys.version_info[:2], numpy.__version__, r.runtime_name()]))"
     )
     machine, python, numpy, runtime = json.loads(emulated_pi.run("python", "-c", code).stdout)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from stibium.edge.cli import stibium as group
-from stibium.edge.sources.ports import _USB
+from stibium.edge.instruments.discovery import _USB
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "firmware_configs" / "raspberrypi"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stibium.edge.estimate import Estimate, Refusal
-from stibium.train.assays import Assay
+from stibium.edge.model.estimate import Estimate, Refusal
+from stibium.train.assays.values import Assay
 from stibium.train.bounds import check_estimates, keeps
 
 CALIBRATED = (5.0, 3000.0)

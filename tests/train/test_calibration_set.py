@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from soil_like import NM, soil_like
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.train.assays import read_assays
+from stibium.train.assays.values import read_assays
 from stibium.train.calibration_set import from_joined, from_spectra
-from stibium.train.dataset import join
 from stibium.train.errors import TrainingDataError
+from stibium.train.samples import join
 
 
 def spectrum(sample: str, nm: np.ndarray, values: np.ndarray | None = None, **other: object) -> Spectrum:

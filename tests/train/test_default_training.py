@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from small_runs import PROGRAM, Soils, stibium, succeed
-from stibium.edge.bundle import read_bundle
-from stibium.edge.estimate import Estimate, Estimator
-from stibium.edge.views import Views
-from stibium.train.assay_table import read_assay_table
-from stibium.train.dataset import prepare
+from stibium.edge.model.bundle import read_bundle
+from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.views import Views
+from stibium.train.assays.table import read_assay_table
 from stibium.train.default_training import read_radial_network
 from stibium.train.run import load_run
+from stibium.train.samples import prepare
 
 
 def options(soils: Soils, out: Path, *more: object) -> list[object]:

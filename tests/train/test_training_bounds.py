@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from small_runs import Soils, stibium, succeed, train_options
-from stibium.train.assay_table import read_assay_table
-from stibium.train.assays import Assay
+from stibium.train.assays.censored import Observations
+from stibium.train.assays.table import read_assay_table
+from stibium.train.assays.values import Assay
 from stibium.train.bounds import BoundsCheck, divide_bounds
-from stibium.train.censored import Observations
-from stibium.train.dataset import Joined
-from stibium.train.fit import BoundRows, Protocol, fit, predict
-from stibium.train.network import Block, NetworkConfig
+from stibium.train.methods.fit import BoundRows, Protocol, fit, predict
+from stibium.train.methods.network import Block, NetworkConfig
 from stibium.train.run import load_run
+from stibium.train.samples import Joined
 
 LIMIT = 1.0
 """Standard deviations above the mean, in the made-up laboratory of `soils`."""

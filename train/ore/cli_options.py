@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..cli import MissingTrainingSideError
+from ..cli.common import MissingTrainingSideError
 
 if TYPE_CHECKING:
     pass

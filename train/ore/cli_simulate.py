@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..cli import say
+from ..cli.common import say
 from .cli_options import Line
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..cli import say
+from ..cli.common import say
 from .cli_options import columns_option, require_training_side
 
 if TYPE_CHECKING:

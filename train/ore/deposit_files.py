@@ -12,7 +12,7 @@ from pathlib import Path
 from ...converters.spectra.files import replacing
 from ...edge import ore as edge_ore
 from ...edge.ore.columns import parse_columns
-from ..simulated_files import OccupiedFolderError
+from ..simulate.files import OccupiedFolderError
 from .deposit import ASSAYS, CLASSES, LOGGED, Deposit
 
 TABLE, COLUMNS, README = "blocks.csv", "columns.toml", "README.txt"

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..element_statistics import Moments
-from ..quality_findings import DuplicatePair, QualityControl, as_reported
+from ..assays.quality_findings import DuplicatePair, QualityControl, as_reported
+from ..assays.statistics import Moments
 from .chart import number
 from .contents import PrintedTables, ReportContents
 from .figures import Look, draw_correlations, draw_duplicates, written_unit

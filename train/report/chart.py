@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...edge.estimate import Transform, forward, inverse
+from ...edge.model.estimate import Transform, forward, inverse
 
 Floats = NDArray[np.float64]
 Shape = Literal["circle", "diamond", "square"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..validation import R2_LOG10, MethodScore, Validation
-from ..validation import Spread as OverRepeats
+from ..crossval.validation import R2_LOG10, MethodScore, Validation
+from ..crossval.validation import Spread as OverRepeats
 from .contents import BaselineComparison, BaselineRow, PredictedSet, Spread
 
 OF_LOG10 = "R2 of log10"

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge.estimate import Transform
-from ..element_statistics import Correlations, Description
-from ..metrics import Metrics
-from ..quality_findings import QualityControl
+from ...edge.model.estimate import Transform
+from ..assays.quality_findings import QualityControl
+from ..assays.statistics import Correlations, Description
+from ..crossval.metrics import Metrics
 
 Floats = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...edge.estimate import Transform, forward
-from ..metrics import measure
+from ...edge.model.estimate import Transform, forward
+from ..crossval.metrics import measure
 from .bands import known_bands
 from .chart import (
     BLUE,

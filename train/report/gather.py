@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.spectrum import Spectrum
-from ...edge.bundle import Bundle
-from ...edge.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
-from ...edge.preprocess import Recipe
-from ...edge.trust import DomainStats, interval, judge
-from ...edge.views import Views
-from ..assay_files import AssayFiles
+from ...edge.model.applicability import DomainStats, interval, judge
+from ...edge.model.bundle import Bundle
+from ...edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
+from ...edge.model.recipe import Recipe
+from ...edge.model.views import Views
+from ..assays.files import AssayFiles
 from ..bounds import check_bounds
-from ..dataset import Joined, Prepared, Replicates, prepare, replicate_rows
+from ..crossval.metrics import measure
+from ..crossval.validation import Validation
 from ..evaluate import Evaluation, trained_on
-from ..importance import Predict, forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from ..ladder import LIMIT, Ladder
-from ..metrics import measure
+from ..samples import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..training import Trained
-from ..validation import Validation
 from .compare import compare_methods, cross_validated_set
 from .contents import (
     BandProfile,
@@ -43,6 +42,14 @@ from .contents import (
     SampleCurves,
 )
 from .figures import written_unit
+from .importance import (
+    Predict,
+    forest_importance,
+    plsr_vip,
+    sample_shapley,
+    stretches,
+    take_apart,
+)
 from .trace import on_one_grid, spread_by_grade, trace_spectra
 
 Floats = NDArray[np.float64]
@@ -485,8 +492,8 @@ def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> Band
 
 def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> dict[str, object]:
     """Describe and judge all assays with their quality control; a file too plain for that leaves a note, no parts."""
-    from ..element_statistics import correlate, describe
-    from ..quality_control import check_quality
+    from ..assays.quality import check_quality
+    from ..assays.statistics import correlate, describe
 
     progress("assays", 0, 0)
     try:
@@ -504,7 +511,7 @@ def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> 
 
 def printed_tables(columns: Sequence[tuple[str, str]]) -> PrintedTables | None:
     """Give the paper's printed figures of those elements that are in ppm here too; None if there are none."""
-    from ..paper_tables import printed_figures
+    from ..assays.paper_tables import printed_figures
 
     here = {element for element, unit in columns if unit == "ppm"}
     statistics: dict[tuple[str, str], str] = {}

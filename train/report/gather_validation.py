@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..assay_files import AssayFiles
-from ..dataset import Joined
-from ..metrics import Metrics, measure
-from ..validation import MethodScore, Validation
+from ..assays.files import AssayFiles
+from ..crossval.metrics import Metrics, measure
+from ..crossval.validation import MethodScore, Validation
+from ..samples import Joined
 from .compare import compare_methods, cross_validated_set
 from .contents import MetricsColumn, Predictions, ReportContents
 from .figures import written_unit

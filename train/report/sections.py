@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..metrics import Metrics, coverage, measure
+from ..crossval.metrics import Metrics, coverage, measure
 from .assay_sections import correlation_section, quality_section, statistics_section
 from .bands import known_bands
 from .chart import fixed, number

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Spectrum
-from ...edge.estimate import require_reflectance
-from ...edge.preprocess import (
+from ...edge.model.estimate import require_reflectance
+from ...edge.model.recipe import (
     Absorbance,
     ContinuumRemoval,
     Cut,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...edge.bundle import Bundle
-from ..assay_files import AssayFiles
-from ..dataset import Joined, Replicates
+from ...edge.model.bundle import Bundle
+from ..assays.files import AssayFiles
+from ..crossval.validation import Validation
 from ..evaluate import Evaluation
 from ..ladder import Ladder
 from ..run import REPORT
+from ..samples import Joined, Replicates
 from ..training import Trained
-from ..validation import Validation
 from .gather import evaluation_contents, training_contents
 from .gather_validation import validation_contents
 from .page import write_report

@@ -7,8 +7,8 @@ import pytest
 from stibium.converters.models.errors import ParityError
 from stibium.converters.models.parity import Parity, check_parity, compare
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.bundle import Bundle
-from stibium.edge.estimate import Estimate, Estimator, forward
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.estimate import Estimate, Estimator, forward
 
 
 def answers(bundle: Bundle, soils: list[Spectrum]) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from stibium.converters.models.errors import ConversionError
 from stibium.converters.models.quantise import QUANTISATIONS, Converted, convert_apart
-from stibium.edge.runtime import Runtime
+from stibium.edge.model.runtime import Runtime
 
 SHAPE = (14, 129, 1)
 # Weights as after training: batch statistics that fit the data, which is what quantisation lives on.

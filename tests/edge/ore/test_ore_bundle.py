@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stibium.edge.bundle import ARRAYS, MANIFEST, read_bundle
 from stibium.edge.cli import stibium
 from stibium.edge.errors import BundleError
+from stibium.edge.model.bundle import ARRAYS, MANIFEST, read_bundle
 from stibium.edge.ore.bundle import (
     FORMAT,
     OreBundle,

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli import stibium
-from stibium.edge.estimate import Estimate, Refusal
-from stibium.edge.log import Log, ReadingFacts
-from stibium.edge.log import Result as Stored
+from stibium.edge.log.write import Log, ReadingFacts
+from stibium.edge.log.write import Result as Stored
+from stibium.edge.model.estimate import Estimate, Refusal
 from stibium.edge.ore.bundle import OreBundle, read_ore_bundle, write_ore_bundle
 from stibium.edge.ore.face import MOST_ROWS, Known, answer_at_face, from_field, grid_of, spread, unknown
 from stibium.edge.ore.probe_estimates import latest_estimates

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stibium.train.assays import Assay
-from stibium.train.element_statistics import Correlations, describe_element
-from stibium.train.metrics import measure
-from stibium.train.quality_findings import (
+from stibium.train.assays.quality_findings import (
     BlankResult,
     Detection,
     DuplicatePair,
@@ -17,6 +14,9 @@ from stibium.train.quality_findings import (
     QualityLimits,
     Recovery,
 )
+from stibium.train.assays.statistics import Correlations, describe_element
+from stibium.train.assays.values import Assay
+from stibium.train.crossval.metrics import measure
 from stibium.train.report.contents import (
     BandProfile,
     BaselineComparison,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stibium.train.metrics import measure
+from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.validation import METRICS, R2_LOG10, ClassError, MethodScore, Spread, Validation
 from stibium.train.report.compare import compare_methods, cross_validated_set
 from stibium.train.report.gather import axes_for
-from stibium.train.validation import METRICS, R2_LOG10, ClassError, MethodScore, Spread, Validation
 
 MEASURED = (1.0, 4.0, 9.0, 16.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.preprocess import (
+from stibium.edge.model.recipe import (
     RECIPES,
     Absorbance,
     ContinuumRemoval,

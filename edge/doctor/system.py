@@ -1,0 +1,169 @@
+"""What `stibium doctor` looks at in the system: clock, disk, memory, heat, power, services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from ..log.disk_room import disk_room
+from .examine import Finding, Host
+
+EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
+"""No clock that is right is before this program was written."""
+LITTLE_MEMORY_MB, TOO_LITTLE_MEMORY_MB = 150, 60
+"""`stibium predict` takes 47 MB."""
+WARM_C, HOT_C = 75.0, 80.0
+"""A Raspberry Pi slows down from 80 degrees on (documentation of its `temp_limit`)."""
+
+THROTTLED = {0: "under-voltage", 1: "frequency capped", 2: "slowed down", 3: "soft limit of temperature"}
+"""Bits of `vcgencmd get_throttled` (Raspberry Pi documentation); 16 higher the same has happened since boot."""
+_NO_MEMORY_OF_IT = ("tmpfs", "ramfs", "overlay")
+
+
+def device(host: Host) -> Iterator[Finding]:
+    """What it is."""
+    model = host.read("/proc/device-tree/model")
+    release = host.read("/etc/os-release") or ""
+    names = [line.split("=", 1)[1].strip('"') for line in release.splitlines() if line.startswith("PRETTY_NAME=")]
+    yield Finding("device", "ok", ", ".join(filter(None, (model or "not a Raspberry Pi", *names, os.uname().machine))))
+
+
+def clock(host: Host, newest: datetime | None) -> Iterator[Finding]:
+    """Whether readings will get the right time.
+
+    Args:
+        host: the device.
+        newest: when the newest reading was stored.
+    """
+    now = f"{host.now:%Y-%m-%d %H:%M} UTC"
+    advice = "connect a network once, or set it: sudo date -u -s 'YYYY-MM-DD HH:MM'"
+    if host.now < EARLIEST:
+        yield Finding("clock", "problem", f"{now} cannot be", advice)
+        return
+    # Two clocks that are both right may differ a little.
+    if newest is not None and host.now < newest - timedelta(minutes=1):
+        yield Finding("clock", "problem", f"{now} is before the newest reading, {newest:%Y-%m-%d %H:%M} UTC", advice)
+        return
+    synchronised = (
+        host.read("/run/systemd/timesync/synchronized") is not None
+        or (host.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]) or "").strip() == "yes"
+    )
+    has_clock = bool(host.listed("/sys/class/rtc/rtc*"))
+    if synchronised:
+        yield Finding("clock", "ok", f"{now}, set by the network")
+    elif has_clock:
+        yield Finding("clock", "ok", f"{now}, kept by the clock in the device; not compared with the network")
+    else:
+        found = f"{now}, neither set by the network nor kept by a clock with a battery: it stops with the power"
+        yield Finding("clock", "warning", found, f"look whether it is right; {advice}")
+
+
+def storage(host: Host, log: Path) -> Iterator[Finding]:
+    """Room for the log, and whether the disk it is on keeps anything."""
+    room = disk_room(log)
+    if room.low:
+        advice = "move other files away from it; the log itself is never shortened"
+        yield Finding("disk", "warning" if room.enough else "problem", room.notice, advice)
+    else:
+        yield Finding("disk", "ok", f"{_size(room.free_bytes / 1e6)} free for the log in {room.folder}")
+    mounts = _mounts(host)
+    place = _mounted(mounts, os.path.realpath(room.folder))
+    if place is not None and mounts[place][0] in _NO_MEMORY_OF_IT:
+        found = f"the log lies in memory ({mounts[place][0]} on {place}): it is gone when the power is"
+        yield Finding("disk", "problem", found, "put it on a disk with STIBIUM_LOG, or switch the overlay off")
+    if "ro" in mounts.get("/", ("", frozenset()))[1]:
+        found = "the root file system is read-only: set so on purpose, or the card is failing (dmesg tells)"
+        yield Finding("disk", "warning", found, "if not on purpose, save the log and exchange the card")
+
+
+def memory(host: Host) -> Iterator[Finding]:
+    """Memory that is left."""
+    for line in (host.read("/proc/meminfo") or "").splitlines():
+        if line.startswith("MemAvailable:"):
+            free_mb = int(line.split()[1]) / 1000
+            found = f"{_size(free_mb)} free"
+            if free_mb < TOO_LITTLE_MEMORY_MB:
+                yield Finding("memory", "problem", found, "end other programs; a desktop is not needed")
+            elif free_mb < LITTLE_MEMORY_MB:
+                yield Finding("memory", "warning", found, "end other programs; a desktop is not needed")
+            else:
+                yield Finding("memory", "ok", found)
+
+
+def temperature(host: Host) -> Iterator[Finding]:
+    """The hottest of the processor's sensors."""
+    readings = [host.read(path) or "" for path in host.listed("/sys/class/thermal/thermal_zone*/temp")]
+    degrees = [int(text) / 1000 for text in readings if text.lstrip("-").isdecimal()]
+    if not degrees:
+        yield Finding("temperature", "ok", "no sensor")
+        return
+    hottest = max(degrees)
+    if hottest >= HOT_C:
+        yield Finding("temperature", "problem", f"{hottest:.0f} degrees C: it slows down", "put it into the shade")
+    elif hottest >= WARM_C:
+        yield Finding("temperature", "warning", f"{hottest:.0f} degrees C", "put it into the shade, give it air")
+    else:
+        yield Finding("temperature", "ok", f"{hottest:.0f} degrees C")
+
+
+def throttling(host: Host) -> Iterator[Finding]:
+    """Under-voltage and slowing down, as the firmware of a Raspberry Pi reports them."""
+    text = host.run(["vcgencmd", "get_throttled"])
+    if text is None:
+        text = host.read("/sys/devices/platform/soc/soc:firmware/get_throttled")
+    try:
+        bits = None if text is None else int(text.strip().rpartition("=")[2], 16)
+    except ValueError:
+        bits = None
+    if bits is None:
+        yield Finding("power", "ok", "not reported by this device")
+        return
+    now = [words for bit, words in THROTTLED.items() if bits >> bit & 1]
+    before = [words for bit, words in THROTTLED.items() if bits >> (bit + 16) & 1 and words not in now]
+    advice = "use the supply that came with it and a short cable; a hub of its own for the probe; cool it"
+    if now:
+        yield Finding("power", "problem", f"now: {', '.join(now)}", advice)
+    if before:
+        yield Finding("power", "warning", f"since it was switched on: {', '.join(before)}", advice)
+    if not bits:
+        yield Finding("power", "ok", "no under-voltage, not slowed down since it was switched on")
+
+
+def services(host: Host) -> Iterator[Finding]:
+    """The services of `firmware_configs/raspberrypi`."""
+    listed = host.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", "stibium-*.service"])
+    if listed is None:
+        yield Finding("services", "ok", "no systemd runs here")
+        return
+    rows = [line.split(maxsplit=4) for line in listed.splitlines() if line.strip()]
+    if not rows:
+        yield Finding("services", "ok", "none is set up; install.sh --watch or --listen does")
+    for unit, _, active, sub, *_ in rows:
+        found = f"{unit} is {active} ({sub})"
+        if active == "active" or (active, sub) == ("inactive", "dead"):
+            yield Finding("services", "ok", found)
+        else:
+            level = "problem" if active == "failed" else "warning"
+            yield Finding("services", level, found, f"journalctl -u {unit} -n 20 says why")  # type: ignore[arg-type]
+
+
+def _mounts(host: Host) -> dict[str, tuple[str, frozenset[str]]]:
+    """Kind and options of what is mounted, by place; the last of several on one place is in force."""
+    found = {}
+    for line in (host.read("/proc/self/mounts") or "").splitlines():
+        fields = line.split()
+        if len(fields) >= 4:
+            place = fields[1].replace("\\040", " ")
+            found[place] = (fields[2], frozenset(fields[3].split(",")))
+    return found
+
+
+def _mounted(mounts: dict[str, tuple[str, frozenset[str]]], path: str) -> str | None:
+    places = [place for place in mounts if path == place or path.startswith(place.rstrip("/") + "/")]
+    return max(places, key=len, default=None)
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"

@@ -1,0 +1,299 @@
+"""Spectra from files and folders named on a command line or found by the watcher.
+
+One bad file never stops the rest: what cannot be used comes out as a Refusal, in its place in the order.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from ..converters.spectra import read
+from ..converters.spectra.errors import StibiumError
+from ..converters.spectra.files import GZIP_MAGIC, HEAD_BYTES
+from ..converters.spectra.spectrum import Spectrum
+from .model.estimate import Refusal
+
+SINGLE_BYTES = 16 << 20
+TEXT_BYTES = 64 << 20
+MANY_BYTES = 256 << 20
+"""The largest file that is read into memory: of one spectrum, a foreign text table, a table or library.
+
+The first is far more than any such file has; the last is some 15,000 spectra of 2151 bands.
+"""
+
+DEFLATE_AT_MOST = 1032
+"""Bytes that one byte of gzip can stand for (https://zlib.net/zlib_tech.html)."""
+
+TEMPORARY_SUFFIXES = (
+    ".part",
+    ".partial",
+    ".tmp",
+    ".temp",
+    ".crdownload",
+    ".download",
+    ".filepart",
+    ".swp",
+    ".lock",
+    "~",
+)
+"""Names that copying programs and editors give to what is not finished."""
+
+LITTER = frozenset({"thumbs.db", "desktop.ini", "system volume information", "$recycle.bin", "lost+found"})
+"""What operating systems leave on a stick, in lower case."""
+
+NOTES = frozenset({"readme", "readme.txt", "readme.md"})
+"""What is written beside spectra for people, by `stibium simulate` too, in lower case."""
+
+
+def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
+    """Read files, and folders recursively in the order of their names, one file at a time.
+
+    Args:
+        paths: files and folders. A folder's hidden and temporary files, the litter of operating systems and
+            a README are passed over; a file that is named is always read.
+
+    Yields:
+        The spectra of each file in the file's own order, and a Refusal for each that cannot be used. Nothing
+        is raised for a bad file. Memory is that of one file, and of one row of a table.
+    """
+    named = [os.fspath(path) for path in paths]
+    headers = {os.path.abspath(path) for path in named}
+    for path in named:
+        if os.path.isdir(path):
+            for found in iter_files(path):
+                if isinstance(found, Refusal):
+                    yield found
+                elif envi_header_of(found) is None:
+                    yield from iter_file(found)
+        else:
+            # `predict lib.*` names both halves of an ENVI library: it is read once, through its header.
+            header = envi_header_of(path)
+            if header is None or os.path.abspath(header) not in headers:
+                yield from iter_file(path)
+
+
+def iter_files(folder: str) -> Iterator[str | Refusal]:
+    """Yield the paths of the files below a folder, by name; a Refusal for a folder that cannot be listed.
+
+    Links to folders are followed, but never into a folder that is being listed already.
+    """
+    return _walk(folder, frozenset())
+
+
+def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str | Refusal]:
+    try:
+        status = os.stat(folder)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        with os.scandir(folder) as listing:
+            names = sorted((entry.name, entry.is_dir()) for entry in listing if not is_passed_over(entry.name))
+    except OSError as error:
+        yield Refusal(source=shown(folder), sample_id="", reason=f"cannot be listed: {error.strerror or error}")
+        return
+    for name, is_folder in names:
+        path = os.path.join(folder, name)
+        if is_folder:
+            yield from _walk(path, above | {here})
+        else:
+            yield path
+
+
+def is_passed_over(name: str) -> bool:
+    """Say whether a name in a folder is hidden, temporary, an operating system's litter, or a note to people."""
+    lower = name.lower()
+    return lower.startswith((".", "~")) or lower.endswith(TEMPORARY_SUFFIXES) or lower in LITTER | NOTES
+
+
+def envi_header_of(path: str) -> str | None:
+    """Return the ENVI header that a data file belongs to, or None if it stands for itself.
+
+    An ENVI library is two files, `x.hdr` (or `x.sli.hdr`) beside `x.sli`; it is read through its header.
+    """
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() == ".hdr":
+        return None
+    # Most files have no such neighbour and need not pay for the import.
+    if not any(os.path.isfile(base + end) for base in (stem, path) for end in (".hdr", ".HDR")):
+        return None
+    from ..converters.spectra.envi import header_beside
+
+    try:
+        return header_beside(path)
+    except StibiumError:
+        return None  # a header that cannot be opened is no reason to pass over the data
+
+
+def parts_of(path: str, there: Callable[[str], bool] = os.path.isfile) -> list[str]:
+    """Return a file and, if it has the name of an ENVI header, the files beside it that may be its data.
+
+    Args:
+        path: the file.
+        there: says whether a file exists.
+    """
+    base, suffix = os.path.splitext(path)
+    if suffix.lower() != ".hdr":
+        return [path]
+    from ..converters.spectra.envi import DATA_EXTENSIONS
+
+    ends = dict.fromkeys([*DATA_EXTENSIONS, *(end.upper() for end in DATA_EXTENSIONS)])
+    return [path, *(base + end for end in ends if there(base + end))]
+
+
+def read_file(path: str) -> list[Spectrum | Refusal]:
+    """Read one file whole; raises nothing for a bad file.
+
+    Returns:
+        Its spectra, and a Refusal for each row of a table that is none; or one Refusal for a file that is no
+        ordinary file, is larger than this keeps in memory, or cannot be read. Of a table that is cut off, the
+        rows that are there, then a Refusal.
+    """
+    try:
+        reason = oversize(path)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    return list(iter_file(path)) if reason is None else [_refusal(path, reason)]
+
+
+def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
+    """Read one file, a table of any size row by row; yields what `read_file` returns."""
+    try:
+        reason = no_ordinary_file(path)
+        if reason is None and not is_table(path):
+            reason = oversize(path)
+        if reason is None:
+            yield from _iter_good_and_bad(path)
+            return
+    except StibiumError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    except MemoryError:
+        reason = "does not fit into this device's memory; split it into smaller files"
+    except Exception as error:
+        # A defect in a reader: reported as such, but a device in the field must go on with the next file.
+        if os.environ.get("STIBIUM_TRACEBACK"):
+            raise
+        reason = f"unexpected {type(error).__name__}: {error} (a defect: please report it)"
+    yield _refusal(path, reason)
+
+
+def _iter_good_and_bad(path: str) -> Iterator[Spectrum | Refusal]:
+    bad: list[Refusal] = []
+    try:
+        for spectrum in read.iter_spectra(path, on_bad=lambda error: bad.append(_refusal(path, str(error)))):
+            yield from bad
+            bad.clear()
+            yield _printable(spectrum)
+    except StibiumError:
+        yield from bad
+        raise
+    yield from bad
+
+
+def is_table(path: str) -> bool:
+    """Say whether a file, unpacked if it is gzip, begins like this project's own table.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    head, packed = _head(path, 512)
+    if b"\0" in head and not packed:
+        return False  # binary: most files are, and need not pay for the import
+    from ..converters.spectra.table import looks_like_table
+
+    return looks_like_table(_head(path, HEAD_BYTES)[0])
+
+
+def _head(path: str, size: int) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, unpacked if it is gzip, and whether it is."""
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(size)
+    if not head.startswith(GZIP_MAGIC):
+        return head, False
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, size), True
+    except zlib.error:
+        return b"", True  # damaged: the reader says how
+
+
+def no_ordinary_file(path: str) -> str | None:
+    """Say why something that has a path is nothing to read, or None if it may be.
+
+    Raises:
+        OSError: it is not there or may not be looked at.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    # Opening a pipe would wait for ever for somebody to write into it.
+    return None if stat.S_ISREG(mode) else "is no ordinary file (a pipe, a socket or a device); copy it into one"
+
+
+def oversize(path: str) -> str | None:
+    """Say why a file must not be read into memory, or None if it may be.
+
+    Ordinary files are only looked at from outside; how large one may be depends on what it begins like.
+
+    Raises:
+        OSError: it is not there or may not be read.
+    """
+    size = sum(os.stat(part).st_size for part in parts_of(path))
+    if size <= SINGLE_BYTES // DEFLATE_AT_MOST:
+        return None
+    if size <= min(SINGLE_BYTES, TEXT_BYTES, MANY_BYTES) and not _head(path, len(GZIP_MAGIC))[1]:
+        return None  # small enough whatever it is: no need to find out, or to import what would
+    limit, packed = _limit_of(path)
+    if packed and size <= limit:
+        size = _unpacked_bytes(path, limit)
+    if size <= limit:
+        return None
+    many = f"{'unpacked more than ' if packed else ''}{size / 1e6:.0f} MB"
+    if limit == SINGLE_BYTES:
+        return f"{many}, and it does not begin like a table or library of spectra"
+    return f"{many}, and no more than {limit / 1e6:.0f} MB are read at once; split it into smaller files"
+
+
+def _limit_of(path: str) -> tuple[int, bool]:
+    from ..converters.spectra.ascii_table import looks_like_ascii_table
+
+    head, packed = _head(path, HEAD_BYTES)
+    if is_table(path) or envi_header_of(path) is not None or len(parts_of(path)) > 1:
+        return MANY_BYTES, packed
+    return TEXT_BYTES if looks_like_ascii_table(head) else SINGLE_BYTES, packed
+
+
+def _unpacked_bytes(path: str, limit: int) -> int:
+    """Count what a gzip file unpacks to, but not much beyond a limit."""
+    import gzip
+
+    total = 0
+    try:
+        with gzip.open(path) as unpacked:
+            while total <= limit and (piece := unpacked.read(1 << 20)):
+                total += len(piece)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return total  # damaged: the reader says how
+    return total
+
+
+def _refusal(path: str, reason: str) -> Refusal:
+    # Errors name their file; a Refusal has it in a field of its own.
+    reason = " ".join(reason.removeprefix(f"{path}: ").split())
+    return Refusal(source=shown(path), reason=shown(reason))
+
+
+def shown(text: str) -> str:
+    """Return a path as it can be printed and stored: bytes that are no UTF-8 become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _printable(item: Spectrum | Refusal) -> Spectrum | Refusal:
+    # A stick from another system may have names that are not UTF-8; no terminal or SQLite takes them.
+    if item.source.isascii() and item.sample_id.isascii():
+        return item
+    return replace(item, source=shown(item.source), sample_id=shown(item.sample_id))

@@ -1,0 +1,1 @@
+"""The log of readings: one SQLite file, written before anything is shown."""

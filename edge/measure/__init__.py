@@ -1,0 +1,1 @@
+"""Measuring sessions: what to ask, what to do, and what comes of it."""

@@ -1,0 +1,107 @@
+"""Blanks, reference soils and duplicates that stand in a run: what they have to give, and whether they did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..model.applicability import normal_quantile
+from ..model.estimate import Estimate, Refusal, forward
+from ..report import in_figures, shown_value
+
+if TYPE_CHECKING:
+    from ..model.bundle import Bundle
+
+ControlKind = Literal["blank", "reference", "duplicate"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of one control.
+
+    Attributes:
+        kind: which sort.
+        sample_id: of the control.
+        passed: None if it could not be judged.
+        text: in words, one line.
+    """
+
+    kind: ControlKind
+    sample_id: str
+    passed: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a reference soil's certificate says: `value` +- `uncertainty` in the element's unit."""
+
+    value: float
+    uncertainty: float = 0.0
+
+
+def judge_blank(sample_id: str, outcome: Estimate | Refusal) -> Judgement:
+    """A blank holds none, so it must not be told from nothing."""
+    if isinstance(outcome, Refusal):
+        return _not_judged("blank", sample_id, outcome.reason)
+    shown = f"{shown_value(outcome.value, outcome.bound, outcome.verdict)} {outcome.unit}"
+    if outcome.detection_limit is None:
+        return _not_judged("blank", sample_id, f"{shown}; the model has no limit of detection")
+    passed = outcome.bound == "< LOD"
+    limit = f"LOD {in_figures(outcome.detection_limit)} {outcome.unit}"
+    return Judgement("blank", sample_id, passed, f"{shown}, {limit}" if passed else f"{shown} is not below {limit}")
+
+
+def judge_reference(sample_id: str, outcome: Estimate | Refusal, stated: Stated | None) -> Judgement:
+    """A reference soil's stated value, give or take its uncertainty, must lie in the estimate's interval."""
+    if isinstance(outcome, Refusal):
+        return _not_judged("reference", sample_id, outcome.reason)
+    if stated is None:
+        return _not_judged("reference", sample_id, "its value was not stated")
+    if outcome.low is None or outcome.high is None:
+        return _not_judged("reference", sample_id, "the model gives no interval")
+    passed = stated.value + stated.uncertainty >= outcome.low and stated.value - stated.uncertainty <= outcome.high
+    interval = f"{in_figures(outcome.low)} - {in_figures(outcome.high)}"
+    where = "inside" if passed else "outside"
+    return Judgement("reference", sample_id, passed, f"stated {in_figures(stated.value)} is {where} {interval}")
+
+
+def judge_duplicate(
+    sample_id: str, outcome: Estimate | Refusal, first: Estimate | Refusal | None, bundle: Bundle
+) -> Judgement:
+    """Two measurements of one soil may differ as two means of points that scatter as in the calibration.
+
+    The limit is normal_quantile(0.95) x sqrt(2 / points) x the largest standard deviation of points that calibration
+    samples show, in the transform's space; where a bundle does not say, the two intervals have to overlap.
+    """
+    if isinstance(outcome, Refusal):
+        return _not_judged("duplicate", sample_id, outcome.reason)
+    if not isinstance(first, Estimate):
+        why = first.reason if first is not None else "it is not in this session"
+        return _not_judged("duplicate", sample_id, f"no estimate of the first measurement: {why}")
+    both = f"{_shown(first)} and {_shown(outcome)} {outcome.unit}"
+    if first.bound == outcome.bound == "< LOD":
+        return Judgement("duplicate", sample_id, True, both)
+    if bundle.replicates is None:
+        ends = (first.low, first.high, outcome.low, outcome.high)
+        if None in ends:
+            return _not_judged("duplicate", sample_id, "the model knows neither scatter nor interval")
+        low, high, low_2, high_2 = (end or 0.0 for end in ends)
+        passed = low <= high_2 and low_2 <= high
+        return Judgement("duplicate", sample_id, passed, f"{both}: intervals {'overlap' if passed else 'are apart'}")
+    a, b = forward(np.array([first.value, outcome.value]), bundle.transform)
+    limit = normal_quantile(0.95) * sqrt(2 / min(first.points, outcome.points)) * bundle.replicates.limit
+    ratio = abs(float(a - b)) / limit if limit > 0 else 0.0
+    words = f"{both}: {ratio:.1f} times the difference allowed"
+    return Judgement("duplicate", sample_id, ratio <= 1, words)
+
+
+def _shown(estimate: Estimate) -> str:
+    return shown_value(estimate.value, estimate.bound, estimate.verdict)
+
+
+def _not_judged(kind: ControlKind, sample_id: str, why: str) -> Judgement:
+    return Judgement(kind, sample_id, None, f"cannot be judged: {why}")

@@ -1,0 +1,1 @@
+"""From a spectrum to an estimate; NumPy and a TFLite runtime only."""

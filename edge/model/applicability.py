@@ -1,0 +1,352 @@
+"""How far an answer may be trusted: whether a spectrum belongs to the calibration, and how wide the interval is.
+
+The statistics come with the bundle, fitted by `stibium.train.trust`; here they are only applied. docs/trust.md says
+why these and not others, with what was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .recipe import Preprocessed
+
+Floats = NDArray[np.float64]
+Verdict = Literal["inside", "outside", "unknown"]
+Space = Literal["absorbance shape", "preprocessed"]
+
+LEAST_REFLECTANCE = 1e-4
+LEAST_CONTRAST = 1e-6
+LEAST_RATIO = 1e-9
+FARTHEST = 2.5
+"""Standard deviations beyond which a difficulty widens no further: nothing in the calibration shows what it does."""
+
+REGIONS_NM: tuple[tuple[float, float, str], ...] = (
+    (350, 600, "iron oxides"),
+    (640, 730, "iron oxides, in plants of chlorophyll"),
+    (800, 1050, "iron"),
+    (1370, 1470, "water and hydroxyl"),
+    (1660, 1820, "organic matter"),
+    (1860, 2020, "water"),
+    (2140, 2240, "clay minerals and mica"),
+    (2300, 2370, "carbonate and of clay with magnesium"),
+)
+"""From, to, and what absorbs there in soils (Stenberg et al. 2010, Advances in Agronomy 107:163)."""
+
+CHLOROPHYLL_NM = (550.0, 675.0, 750.0)
+"""Green peak, red band and the plateau beyond the red edge."""
+
+
+@dataclass(frozen=True, eq=False)
+class DomainStats:
+    """What the calibration spectra look like, and the limits of belonging to them.
+
+    Attributes:
+        mean: (bins,).
+        loadings: (components, bins), orthonormal rows.
+        score_variance: (components,).
+        t2_limit, q_limit: limits of Hotelling T2 and of the Q residual.
+        method: how the limits were set.
+        space: "absorbance shape": absorbance in bins of neighbouring bands, each spectrum with mean 0 and standard
+            deviation 1. "preprocessed": what the recipe makes of a spectrum, as bundles of version 1 have it.
+        bands_per_bin: neighbouring bands of the model's grid that make a bin.
+        residual_scale: (bins,) what residuals are divided by before Q; None for nothing.
+        brightness_range: lowest and highest mean absorbance that is allowed; None for any.
+        contrast_range: lowest and highest standard deviation of the absorbance over the spectrum; None for any.
+        most_chlorophyll: largest depth in absorbance of the band at 675 nm, for the wording only; None if unknown.
+    """
+
+    mean: Floats
+    loadings: Floats
+    score_variance: Floats
+    t2_limit: float
+    q_limit: float
+    method: str
+    space: Space = "preprocessed"
+    bands_per_bin: int = 1
+    residual_scale: Floats | None = None
+    brightness_range: tuple[float, float] | None = None
+    contrast_range: tuple[float, float] | None = None
+    most_chlorophyll: float | None = None
+
+
+@dataclass(frozen=True)
+class IntervalStats:
+    """Offsets from the network's output to the ends of the prediction interval, in the transform's space.
+
+    The offsets hold where the difficulty is what it usually is in the calibration. They are multiplied by
+    exp(slopes . z), z being log T2, log Q (both over their limits) and the output, centred and scaled.
+
+    Attributes:
+        coverage: stated share of true values inside.
+        low_offset, high_offset: below and above zero.
+        method: how they were found.
+        slopes, centres, spreads: of log T2, log Q and the output; slopes of the first two are never below zero.
+    """
+
+    coverage: float
+    low_offset: float
+    high_offset: float
+    method: str
+    slopes: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    centres: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    spreads: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class DetectionStats:
+    """What can be told from nothing, in the element's unit.
+
+    Attributes:
+        critical: estimates up to this also come from samples that hold none.
+        limit: the limit of detection: contents from this on are estimated above `critical`.
+        method: how they were found.
+    """
+
+    critical: float
+    limit: float
+    method: str
+
+
+@dataclass(frozen=True)
+class ReplicateStats:
+    """How much the points of one calibration sample scatter, in the transform's space.
+
+    Attributes:
+        typical: pooled standard deviation of a sample's points.
+        limit: standard deviation above which a sample's points scatter more than the calibration's do.
+        method: from how many samples and points.
+    """
+
+    typical: float
+    limit: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether one spectrum belongs to the calibration, and why not."""
+
+    verdict: Verdict
+    reason: str = ""
+    t2_over_limit: float | None = None
+    q_over_limit: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Spectra as the domain verdict sees them.
+
+    Attributes:
+        shapes: (n, bins) absorbance with mean 0 and standard deviation 1.
+        brightness: (n,) mean absorbance.
+        contrast: (n,) standard deviation of absorbance over the spectrum.
+        wavelengths_nm: (bins,) centres.
+    """
+
+    shapes: Floats
+    brightness: Floats
+    contrast: Floats
+    wavelengths_nm: Floats
+
+
+def absorbance_shapes(reflectance: ArrayLike, wavelengths_nm: ArrayLike, bands_per_bin: int) -> Shapes:
+    """Bin reflectance, take its absorbance, and separate shape from level and contrast.
+
+    The shape (a standard normal variate: Barnes et al. 1989, Applied Spectroscopy 43(5):772) does not change with
+    the white reference or with how hard the probe is pressed on; bins keep the noise of single bands out.
+
+    Args:
+        reflectance: (n, bands) as a fraction; values of zero and less are taken for almost black.
+        wavelengths_nm: (bands,).
+        bands_per_bin: bands that are averaged; bands left over at the end are not used.
+    """
+    values, nm = np.asarray(reflectance, dtype=np.float64), np.asarray(wavelengths_nm, dtype=np.float64)
+    bins = nm.size // bands_per_bin
+    used = bins * bands_per_bin
+    average = np.full(bands_per_bin, 1.0 / bands_per_bin)
+    binned = values[:, :used].reshape(-1, bands_per_bin) @ average
+    absorbance = -np.log10(np.maximum(binned, LEAST_REFLECTANCE)).reshape(len(values), bins)
+    brightness = absorbance.mean(axis=1)
+    absorbance -= brightness[:, None]
+    contrast = np.sqrt(np.einsum("ij,ij->i", absorbance, absorbance) / bins)
+    absorbance /= np.maximum(contrast, LEAST_CONTRAST)[:, None]
+    return Shapes(absorbance, brightness, contrast, nm[:used].reshape(bins, bands_per_bin) @ average)
+
+
+def chlorophyll_depth(shapes: Shapes) -> Floats | None:
+    """Measure the band at 675 nm against the line from 550 to 750 nm, in absorbance; None where these are not covered.
+
+    Returns:
+        (n,) positive where there is a band.
+    """
+    nm = shapes.wavelengths_nm
+    if nm[0] > CHLOROPHYLL_NM[0] or nm[-1] < CHLOROPHYLL_NM[2]:
+        return None
+    green, red, beyond = (shapes.shapes[:, int(np.argmin(np.abs(nm - at)))] for at in CHLOROPHYLL_NM)
+    along = (CHLOROPHYLL_NM[1] - CHLOROPHYLL_NM[0]) / (CHLOROPHYLL_NM[2] - CHLOROPHYLL_NM[0])
+    depth: Floats = (red - green - along * (beyond - green)) * shapes.contrast
+    return depth
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """How far spectra are from the calibration.
+
+    Attributes:
+        t2, q: (n,) Hotelling T2 and Q residual over their limits.
+        deviation: (n, bins) what of each spectrum the components do not explain, over its usual size.
+        scores: (n, components) divided by their standard deviation.
+    """
+
+    t2: Floats
+    q: Floats
+    deviation: Floats
+    scores: Floats
+
+
+def distances(spectra: Floats, domain: DomainStats) -> Distances:
+    """Hold spectra, (n, bins) in the domain's space, against the calibration's principal components.
+
+    Hotelling T2 is the distance inside the space of the calibration soils, the Q residual the squared distance
+    from it (Jackson & Mudholkar 1979, Technometrics 21(3):341).
+    """
+    centred = spectra - domain.mean
+    scores = centred @ domain.loadings.T
+    centred -= scores @ domain.loadings
+    if domain.residual_scale is not None:
+        centred /= domain.residual_scale
+    q = np.einsum("ij,ij->i", centred, centred) / domain.q_limit
+    scores /= np.sqrt(domain.score_variance)
+    t2 = np.einsum("ij,ij->i", scores, scores) / domain.t2_limit
+    return Distances(t2, q, centred, scores)
+
+
+def judge(preprocessed: Preprocessed, domain: DomainStats | None) -> list[Judgement]:
+    """Say of each spectrum whether it belongs to the calibration.
+
+    Args:
+        preprocessed: n spectra on the model's grid.
+        domain: the bundle's statistics; None gives the verdict "unknown".
+
+    Returns:
+        n judgements.
+    """
+    if domain is None:
+        unknown = Judgement("unknown", "the bundle has no statistics of its calibration")
+        return [unknown] * len(preprocessed.spectra)
+    shapes = None
+    spectra, nm = preprocessed.spectra, preprocessed.wavelengths_nm
+    if domain.space == "absorbance shape":
+        shapes = absorbance_shapes(preprocessed.reflectance, preprocessed.judged_nm, domain.bands_per_bin)
+        spectra, nm = shapes.shapes, shapes.wavelengths_nm
+    far = distances(spectra, domain)
+    outside = (far.t2 > 1) | (far.q > 1)
+    if shapes is not None:
+        outside |= _beyond(shapes.brightness, domain.brightness_range)
+        outside |= _beyond(shapes.contrast, domain.contrast_range)
+    return [
+        Judgement("outside", _reason(i, far, shapes, nm, domain), t2, q) if out else Judgement("inside", "", t2, q)
+        for i, (out, t2, q) in enumerate(zip(outside.tolist(), far.t2.tolist(), far.q.tolist(), strict=True))
+    ]
+
+
+def _beyond(values: Floats, allowed: tuple[float, float] | None) -> NDArray[np.bool_]:
+    if allowed is None:
+        return np.zeros(values.shape, dtype=np.bool_)
+    return (values < allowed[0]) | (values > allowed[1])
+
+
+def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: DomainStats) -> str:
+    """Say in words what is most unlike the calibration soils."""
+    if shapes is not None:
+        contrast, brightness = float(shapes.contrast[i]), float(shapes.brightness[i])
+        if domain.contrast_range and contrast < domain.contrast_range[0]:
+            return "flatter than any calibration soil: a panel, or nothing under the probe?"
+        depth = chlorophyll_depth(shapes)
+        if depth is not None and domain.most_chlorophyll is not None and depth[i] > domain.most_chlorophyll:
+            return "a band at 675 nm that no calibration soil has: chlorophyll of a plant?"
+        if far.t2[i] <= 1 and far.q[i] <= 1:
+            if domain.contrast_range and contrast > domain.contrast_range[1]:
+                return "stronger contrast than any calibration soil"
+            level = "darker" if domain.brightness_range and brightness > domain.brightness_range[1] else "brighter"
+            return f"{level} than any calibration soil, {100 * 10**-brightness:.0f} % on average"
+    t2, q = float(far.t2[i]), float(far.q[i])
+    if q > 1:
+        at_nm = nm[int(np.argmax(far.deviation[i] ** 2))]
+        return f"unlike the calibration soils, most at {_place(at_nm)} (Q residual {_times(q)} its limit)"
+    explained = far.scores[i] * np.sqrt(domain.score_variance) @ domain.loadings
+    at_nm = nm[int(np.argmax(np.abs(explained)))]
+    return f"more extreme than the calibration soils, most at {_place(at_nm)} (Hotelling T2 {_times(t2)} its limit)"
+
+
+def _place(nm: float) -> str:
+    for first, last, what in REGIONS_NM:
+        if first <= nm < last:
+            return f"{nm:.0f} nm, a band of {what}"
+    return f"{nm:.0f} nm"
+
+
+def _times(ratio: float) -> str:
+    # How far beyond a hundredfold says nothing more.
+    return f"{ratio:.1f} times" if ratio < 100 else "over 100 times"
+
+
+def widening(
+    stats: IntervalStats, t2_over_limit: ArrayLike | None, q_over_limit: ArrayLike | None, outputs: ArrayLike
+) -> Floats:
+    """Say how much wider than usual intervals are, (n,): more where the model knows less.
+
+    Args:
+        stats: of the bundle.
+        t2_over_limit, q_over_limit: (n,) from the domain verdict; None where there is none, and nothing is widened.
+        outputs: (n,) of the network.
+    """
+    outputs = np.asarray(outputs, dtype=np.float64)
+    exponent = np.zeros(outputs.shape)
+    distance = [None if d is None else np.log(np.maximum(d, LEAST_RATIO)) for d in (t2_over_limit, q_over_limit)]
+    for what, slope, centre, spread in zip(
+        (*distance, outputs), stats.slopes, stats.centres, stats.spreads, strict=True
+    ):
+        if what is not None and slope:
+            exponent += slope * np.clip((what - centre) / spread, -FARTHEST, FARTHEST)
+    return np.asarray(np.exp(exponent))
+
+
+def interval(
+    outputs: ArrayLike,
+    stats: IntervalStats,
+    t2_over_limit: ArrayLike | None = None,
+    q_over_limit: ArrayLike | None = None,
+    extra_sd: ArrayLike = 0.0,
+) -> tuple[Floats, Floats]:
+    """Give the ends of prediction intervals, in the transform's space.
+
+    Args:
+        outputs: (n,) of the network.
+        stats: of the bundle.
+        t2_over_limit, q_over_limit: (n,) from the domain verdict.
+        extra_sd: (n,) standard error that the calibration's samples do not have, such as of points that scatter
+            more; it is added in quadrature.
+
+    Returns:
+        Lower and upper ends, (n,) each.
+    """
+    outputs = np.asarray(outputs, dtype=np.float64)
+    wider = widening(stats, t2_over_limit, q_over_limit, outputs)
+    extra = normal_quantile(stats.coverage) * np.asarray(extra_sd, dtype=np.float64)
+    below, above = wider * stats.low_offset, wider * stats.high_offset
+    return outputs + below - _added(below, extra), outputs + above + _added(above, extra)
+
+
+def _added(offset: Floats, extra: Floats) -> Floats:
+    return np.asarray(np.hypot(offset, extra) - np.abs(offset))
+
+
+def normal_quantile(coverage: float) -> float:
+    """Standard deviations on either side of the mean that hold this share of a normal distribution."""
+    return NormalDist().inv_cdf(0.5 + coverage / 2)

@@ -1,0 +1,313 @@
+"""One file per model: a `.tflite` that any interpreter loads, with a ZIP appended that holds what an answer depends on.
+
+The flatbuffer comes first, so an interpreter sees a model; `zipfile` finds its directory at the end of the file.
+The ZIP holds `stibium/manifest.json` and `stibium/arrays.npz`; the manifest has the hashes of the model and the
+arrays, the ZIP's comment has the hash of the manifest: no byte that matters can change unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.files import replacing
+from ..errors import BundleError, RecipeError
+from .applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats, Space
+from .estimate import Transform
+from .recipe import Recipe, Scaling
+from .views import Views, preprocessing_from_dict
+
+Floats = NDArray[np.float64]
+
+FORMAT = "stibium bundle"
+VERSION = 2
+READABLE = (1, 2)
+MANIFEST = "stibium/manifest.json"
+ARRAYS = "stibium/arrays.npz"
+MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Spectra whose answers are known, to tell whether a device computes what training computed.
+
+    Attributes:
+        wavelengths_nm: (bands,).
+        reflectance: (k, bands).
+        splices_nm: detector joins of these spectra.
+        expected: (k,) answers in the element's unit, as the exported model gave them.
+        tolerance: largest relative difference that is still the same answer.
+        runtime: which runtime gave `expected`.
+    """
+
+    wavelengths_nm: Floats
+    reflectance: Floats
+    splices_nm: tuple[float, ...]
+    expected: Floats
+    tolerance: float
+    runtime: str
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model and all that its answers depend on.
+
+    Attributes:
+        model: the `.tflite` flatbuffer.
+        element, unit: such as Sb, ppm.
+        recipe: preprocessing, ending in what the network takes; several recipes side by side as `Views`.
+        scaling: of the features.
+        transform: the space the network answers in.
+        calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
+        quantisation: int8, int16x8, dynamic, float16 or float32.
+        simulated: True if the calibration spectra are simulated.
+        interval, domain, detection, replicates, golden: see there; None where the training side gave none.
+        provenance: data hashes, versions, seed, metrics, as JSON values.
+        sha256: of the whole file; "" before it is written.
+        path: where it was read from.
+    """
+
+    model: bytes
+    element: str
+    unit: str
+    recipe: Recipe | Views
+    scaling: Scaling
+    transform: Transform
+    calibrated_range: tuple[float, float]
+    quantisation: str
+    simulated: bool
+    interval: IntervalStats | None = None
+    domain: DomainStats | None = None
+    detection: DetectionStats | None = None
+    replicates: ReplicateStats | None = None
+    golden: Golden | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """File name, for people."""
+        return Path(self.path).name if self.path else f"{self.element} model"
+
+
+def shipped_bundle_path() -> Path:
+    """Path of the bundle that comes with the package, or of the one `STIBIUM_MODEL` names."""
+    named = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
+    return Path(named) if named else Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
+
+
+def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
+    """Write a bundle, whole or not at all; the same bundle always gives the same bytes.
+
+    Returns:
+        SHA-256 of the file.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    content = pack_bundle(bundle)
+    with replacing(os.fspath(path)) as file:
+        file.write(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack_bundle(bundle: Bundle) -> bytes:
+    """Give the bytes of a bundle file."""
+    arrays: dict[str, NDArray[Any]] = {
+        "scaling_offset": bundle.scaling.offset,
+        "scaling_scale": bundle.scaling.scale,
+    }
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "element": bundle.element,
+        "unit": bundle.unit,
+        "simulated": bundle.simulated,
+        "quantisation": bundle.quantisation,
+        "transform": bundle.transform,
+        "calibrated_range": list(bundle.calibrated_range),
+        "recipe": bundle.recipe.to_dict(),
+        "interval": asdict(bundle.interval) if bundle.interval else None,
+        "domain": None,
+        "detection": asdict(bundle.detection) if bundle.detection else None,
+        "replicates": asdict(bundle.replicates) if bundle.replicates else None,
+        "golden": None,
+        "provenance": bundle.provenance,
+    }
+    if bundle.domain is not None:
+        manifest["domain"], domain_arrays = pack_domain(bundle.domain)
+        arrays |= domain_arrays
+    if (golden := bundle.golden) is not None:
+        manifest["golden"] = {
+            "splices_nm": list(golden.splices_nm),
+            "tolerance": golden.tolerance,
+            "runtime": golden.runtime,
+        }
+        arrays |= {
+            "golden_wavelengths_nm": golden.wavelengths_nm,
+            "golden_reflectance": golden.reflectance,
+            "golden_expected": golden.expected,
+        }
+    packed = io.BytesIO()
+    # Answers are kept in full; what only feeds a float32 model is kept as float32.
+    np.savez(packed, **{k: _compact(k, v) for k, v in arrays.items()})
+    manifest["model"] = {"bytes": len(bundle.model), "sha256": hashlib.sha256(bundle.model).hexdigest()}
+    manifest["arrays_sha256"] = hashlib.sha256(packed.getvalue()).hexdigest()
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
+    out = io.BytesIO(bundle.model)
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = f"{FORMAT} {hashlib.sha256(text).hexdigest()}".encode()
+        for name, data in ((MANIFEST, text), (ARRAYS, packed.getvalue())):
+            # A fixed date, so that the same bundle is the same file.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle and verify every hash in it.
+
+    Raises:
+        BundleError: no such file, no bundle, damaged, or of a version this program does not know.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}; name a bundle with --model") from error
+    try:
+        return unpack_bundle(content, str(path))
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def unpack_bundle(content: bytes, path: str = "") -> Bundle:
+    """Take a bundle file's bytes apart; see `read_bundle`."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            comment = archive.comment.decode("latin-1")
+            text = archive.read(MANIFEST)
+            packed = archive.read(ARRAYS)
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        if content[4:8] == b"TFL3" and FORMAT.encode() not in content[-512:]:
+            raise BundleError(
+                "a TFLite model without stibium's manifest, or cut short; export one with `stibium export`"
+            ) from error
+        raise BundleError(f"damaged, or no stibium bundle ({error}); copy it again") from error
+    except Exception as error:
+        # zlib raises its own class for a damaged stream; it is not worth importing for its name.
+        raise BundleError(f"damaged ({error}); copy it again") from error
+    if comment.startswith("stibium ore bundle "):
+        raise BundleError("an ore model, for blocks and not for spectra; `stibium ore predict` takes it")
+    if comment != f"{FORMAT} {hashlib.sha256(text).hexdigest()}":
+        raise BundleError("damaged: the manifest does not match its hash; copy it again")
+    try:
+        manifest = json.loads(text)
+        if manifest["format"] != FORMAT:
+            raise BundleError("no stibium bundle")
+        if manifest["version"] not in READABLE:
+            raise BundleError(
+                f"bundle version {manifest['version']}; this program reads up to version {VERSION}: "
+                "update stibium or export again"
+            )
+        model = content[: manifest["model"]["bytes"]]
+        if hashlib.sha256(model).hexdigest() != manifest["model"]["sha256"]:
+            raise BundleError("damaged: the model does not match its hash; copy it again")
+        if hashlib.sha256(packed).hexdigest() != manifest["arrays_sha256"]:
+            raise BundleError("damaged: the statistics do not match their hash; copy it again")
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            return _bundle(manifest, dict(arrays), model, hashlib.sha256(content).hexdigest(), path)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        if isinstance(error, RecipeError):
+            raise BundleError(f"its preprocessing cannot be done by this program: {error}") from error
+        raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
+
+
+def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha256: str, path: str) -> Bundle:
+    a = {k: np.asarray(v, dtype=np.float64) for k, v in arrays.items()}
+    domain, golden = manifest["domain"], manifest["golden"]
+    # Version 1 had neither.
+    detection, replicates = manifest.get("detection"), manifest.get("replicates")
+    return Bundle(
+        model=model,
+        element=manifest["element"],
+        unit=manifest["unit"],
+        recipe=preprocessing_from_dict(manifest["recipe"]),
+        scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
+        transform=_known_transform(manifest["transform"]),
+        calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),
+        quantisation=manifest["quantisation"],
+        simulated=bool(manifest["simulated"]),
+        interval=unpack_interval(manifest["interval"]) if manifest["interval"] else None,
+        domain=unpack_domain(domain, a) if domain else None,
+        detection=DetectionStats(**detection) if detection else None,
+        replicates=ReplicateStats(**replicates) if replicates else None,
+        golden=Golden(
+            wavelengths_nm=a["golden_wavelengths_nm"],
+            reflectance=a["golden_reflectance"],
+            expected=a["golden_expected"],
+            splices_nm=tuple(golden["splices_nm"]),
+            tolerance=golden["tolerance"],
+            runtime=golden["runtime"],
+        )
+        if golden
+        else None,
+        provenance=manifest["provenance"],
+        sha256=sha256,
+        path=path,
+    )
+
+
+def pack_domain(domain: DomainStats) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Give a domain's statistics as JSON values and as named arrays."""
+    values = {name: value for name, value in vars(domain).items() if not isinstance(value, np.ndarray)}
+    arrays = {f"domain_{name}": value for name, value in vars(domain).items() if isinstance(value, np.ndarray)}
+    values.pop("residual_scale", None)
+    return values, arrays
+
+
+def unpack_domain(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> DomainStats:
+    """Read what `pack_domain` gave; what a bundle of version 1 lacks has its default."""
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    if known.get("space", "preprocessed") not in get_args(Space):
+        raise BundleError(f"its domain is described by {known['space']!r}, which this program does not know")
+    for name in ("mean", "loadings", "score_variance", "residual_scale"):
+        if f"domain_{name}" in arrays:
+            known[name] = np.asarray(arrays[f"domain_{name}"], dtype=np.float64)
+    return DomainStats(**known)
+
+
+def unpack_interval(values: Mapping[str, Any]) -> IntervalStats:
+    """Read `dataclasses.asdict` of an interval, through JSON."""
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return IntervalStats(**known)
+
+
+def _known_transform(name: str) -> Transform:
+    if name not in ("none", "sqrt", "log10"):
+        raise BundleError(f"target transform {name!r} is unknown to this program; update stibium or export again")
+    return name  # type: ignore[return-value]
+
+
+def _compact(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    keep = np.float64 if name in ("golden_expected", "golden_wavelengths_nm") else np.float32
+    return np.asarray(array, dtype=keep)

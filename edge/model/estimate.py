@@ -1,0 +1,335 @@
+"""Spectrum + bundle -> Estimate: the value, its interval, and whether the spectrum belongs to the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...converters.spectra.spectrum import Spectrum
+from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
+from .applicability import Judgement, Verdict, interval, judge
+from .replicates import MeanSpectrum, Scatter, scatter
+from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+
+Floats = NDArray[np.float64]
+Transform = Literal["none", "sqrt", "log10"]
+Bound = Literal["", ">", "<", "< LOD"]
+
+HIGHEST_REFLECTANCE = 1.5
+"""A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A spectrum or file that no estimate is made from, and why, in one line."""
+
+    source: str
+    reason: str
+    sample_id: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the model says of one spectrum, and how far to trust it.
+
+    Attributes:
+        sample_id, measurement, source, measured_at: copied from the spectrum.
+        element, unit: what `value`, `low` and `high` are, such as Sb in ppm.
+        value: what the model says, kept within the calibrated range.
+        bound: "" for a plain value, ">" or "<" where the model points beyond the calibrated range, "< LOD" where the
+            sample cannot be told from one that holds nothing; no value is shown then.
+        low, high: prediction interval, within the calibrated range; None if the bundle has no statistics for it. It
+            is wider the farther the spectrum lies from the calibration, and if its points scatter too much.
+        coverage: stated share of true values inside the interval, such as 0.9.
+        verdict: "inside" or "outside" the calibration; "unknown" if the bundle cannot tell.
+        reason: in words, why the verdict is not "inside".
+        flags: further remarks, such as "simulated model".
+        t2_over_limit, q_over_limit: Hotelling T2 and Q residual over their limits; above 1 is outside.
+        simulated: True if the model or the spectrum is simulated.
+        points: measurements that the spectrum is the mean of; 1 for a single one.
+        points_low, points_high: lowest and highest estimate from a single point, within the calibrated range.
+        scatter_over_limit: standard deviation of the points' estimates, in the transform's space, over what the
+            calibration's samples show; above 1 the interval is widened and a flag says so.
+        detection_limit: the model's limit of detection; None if all that it was calibrated on is above it.
+    """
+
+    sample_id: str
+    measurement: str
+    source: str
+    measured_at: datetime | None
+    element: str
+    unit: str
+    value: float
+    bound: Bound
+    low: float | None
+    high: float | None
+    coverage: float | None
+    verdict: Verdict
+    reason: str
+    flags: tuple[str, ...]
+    t2_over_limit: float | None
+    q_over_limit: float | None
+    simulated: bool
+    points: int = 1
+    points_low: float | None = None
+    points_high: float | None = None
+    scatter_over_limit: float | None = None
+    detection_limit: float | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """True if the value may stand without a warning beside it."""
+        scattered = self.scatter_over_limit is not None and self.scatter_over_limit > 1
+        return self.verdict == "inside" and not self.bound and not scattered
+
+
+def forward(values: Floats, transform: Transform) -> Floats:
+    """Take values in the element's unit, any shape, to the space the network is trained in."""
+    values = np.asarray(values, dtype=np.float64)
+    if transform == "log10":
+        return np.log10(values)
+    return np.sqrt(values) if transform == "sqrt" else values
+
+
+def inverse(values: Floats, transform: Transform) -> Floats:
+    """Take values from the network's space back to the element's unit; no correction of the mean is made.
+
+    Back from log10 the answer is a median, not a mean (Miller 1984, The American Statistician 38(2):124).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if transform == "log10":
+        return np.power(10.0, values)
+    return np.square(np.maximum(values, 0.0)) if transform == "sqrt" else values
+
+
+def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Floats:
+    """Give the spectrum's reflectance, or say why no estimate may be made from it.
+
+    Args:
+        spectrum: reflectance, or absorbance, which is turned back into reflectance.
+        range_nm: first and last wavelength the model needs.
+
+    Returns:
+        (bands,) reflectance as a fraction.
+
+    Raises:
+        UnsuitableSpectrumError: wrong quantity, wrong range, saturated, or no plausible reflectance in that range.
+    """
+    first_nm, last_nm = spectrum.range_nm
+    if spectrum.quantity not in ("reflectance", "absorbance"):
+        raise UnsuitableSpectrumError(
+            f"holds {spectrum.quantity.replace('_', ' ')}; the model needs reflectance: measure a white reference"
+        )
+    if first_nm > range_nm[0] + 1e-6 or last_nm < range_nm[1] - 1e-6:
+        raise UnsuitableSpectrumError(
+            f"covers {first_nm:g}-{last_nm:g} nm; the model needs {range_nm[0]:g}-{range_nm[1]:g} nm"
+        )
+    if spectrum.saturated:
+        raise UnsuitableSpectrumError(f"{', '.join(spectrum.saturated)} saturated: optimise again, then measure again")
+    values = spectrum.values if spectrum.quantity == "reflectance" else np.power(10.0, -spectrum.values)
+    first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
+    nm, used = spectrum.wavelengths_nm[first:end], values[first:end]
+    if used.min() <= 0:
+        at_nm = nm[int(used.argmin())]
+        raise UnsuitableSpectrumError(
+            f"reflectance {used.min():.3g} at {at_nm:g} nm is not above zero: check dark current and white reference"
+        )
+    if used.max() > HIGHEST_REFLECTANCE:
+        at_nm = nm[int(used.argmax())]
+        raise UnsuitableSpectrumError(
+            f"reflectance {used.max():.3g} at {at_nm:g} nm is above {HIGHEST_REFLECTANCE:g}: "
+            "in percent, or a bad white reference?"
+        )
+    if used.max() - used.min() < 1e-6:
+        raise UnsuitableSpectrumError("reflectance is the same at every wavelength: no light, or no instrument")
+    return values
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the network and the domain say of one spectrum."""
+
+    output: float
+    judged: Judgement
+
+
+class Estimator:
+    """A loaded bundle, ready to answer. Not for use from several threads at once."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Load the network.
+
+        Raises:
+            BundleError: this runtime cannot load it, or the bundle's statistics are of other bands than its
+                preprocessing gives, as in a file of a development version.
+        """
+        self.bundle = bundle
+        self.runtime = Runtime(bundle.model)
+        _check_domain(bundle)
+
+    def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
+        """Answer for each spectrum, in order; one that cannot be used never stops the others.
+
+        The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean.
+        """
+        flat: list[Spectrum] = []
+        for spectrum in spectra:
+            flat += [spectrum, *_points(spectrum)]
+        readings = iter(self._read(flat))
+        answers: list[Estimate | Refusal] = []
+        for spectrum in spectra:
+            reading = next(readings)
+            points = [next(readings) for _ in _points(spectrum)]
+            answers.append(reading if isinstance(reading, Refusal) else self._answer(spectrum, reading, points))
+        return answers
+
+    def _read(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
+        readings: list[_Reading | Refusal] = []
+        for _, group in groupby(spectra, key=_grid_key):
+            readings.extend(self._read_one_grid(list(group)))
+        return readings
+
+    def _read_one_grid(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
+        readings: dict[int, _Reading | Refusal] = {}
+        usable: list[int] = []
+        rows: list[Floats] = []
+        for i, spectrum in enumerate(spectra):
+            try:
+                rows.append(require_reflectance(spectrum, self.bundle.recipe.range_nm))
+                usable.append(i)
+            except UnsuitableSpectrumError as error:
+                readings[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
+        if usable:
+            values = np.stack(rows)
+            for i, reading in zip(usable, self._run([spectra[i] for i in usable], values), strict=True):
+                readings[i] = reading
+        return [readings[i] for i in range(len(spectra))]
+
+    def _run(self, spectra: list[Spectrum], values: Floats) -> list[_Reading | Refusal]:
+        try:
+            preprocessed = self.bundle.recipe.preprocess(values, spectra[0].wavelengths_nm, spectra[0].splices_nm)
+        except PreprocessError as error:
+            if len(spectra) == 1:
+                return [Refusal(spectra[0].source, str(error), spectra[0].sample_id)]
+            # One of them is at fault: find it without losing the rest.
+            return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
+        outputs = self.runtime.run(self.bundle.scaling.apply(preprocessed.features))
+        return [
+            _Reading(output, judged)
+            if np.isfinite(output)
+            else Refusal(spectrum.source, "the model gives no number for this spectrum", spectrum.sample_id)
+            for spectrum, output, judged in zip(
+                spectra, outputs.tolist(), judge(preprocessed, self.bundle.domain), strict=True
+            )
+        ]
+
+    def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
+        bundle, judged = self.bundle, reading.judged
+        value, bound = self._value(reading.output)
+        usable = [point for point in points if isinstance(point, _Reading)]
+        scattered = None
+        if len(usable) > 1:
+            scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)
+        low = high = None
+        if bundle.interval is not None:
+            ends = interval(
+                reading.output,
+                bundle.interval,
+                judged.t2_over_limit,
+                judged.q_over_limit,
+                scattered.extra_sd if scattered else 0.0,
+            )
+            low, high = self._within(*ends)
+        singly = self._within(*(point.output for point in usable))
+        flags = _replicate_flags(points, usable, scattered, judged)
+        if bundle.simulated:
+            flags.append("simulated model")
+        if spectrum.simulated:
+            flags.append("simulated spectrum")
+        return Estimate(
+            sample_id=spectrum.sample_id,
+            measurement=spectrum.measurement,
+            source=spectrum.source,
+            measured_at=spectrum.measured_at,
+            element=bundle.element,
+            unit=bundle.unit,
+            value=value,
+            bound=bound,
+            low=low,
+            high=high,
+            coverage=bundle.interval.coverage if bundle.interval else None,
+            verdict=judged.verdict,
+            reason=judged.reason,
+            flags=tuple(flags),
+            t2_over_limit=judged.t2_over_limit,
+            q_over_limit=judged.q_over_limit,
+            simulated=bundle.simulated or spectrum.simulated,
+            points=max(len(points), 1),
+            points_low=min(singly, default=None),
+            points_high=max(singly, default=None),
+            scatter_over_limit=scattered.over_limit if scattered else None,
+            detection_limit=bundle.detection.limit if bundle.detection else None,
+        )
+
+    def _value(self, output: float) -> tuple[float, Bound]:
+        lowest, highest = self.bundle.calibrated_range
+        plain = float(inverse(np.array(output), self.bundle.transform))
+        detection = self.bundle.detection
+        bound: Bound = ">" if plain > highest else "<" if plain < lowest else ""
+        if detection is not None and plain <= detection.critical:
+            bound = "< LOD"
+        return min(max(plain, lowest), highest), bound
+
+    def _within(self, *outputs: float | Floats) -> list[float]:
+        """Take outputs to the element's unit, kept within the calibrated range."""
+        values = inverse(np.array(outputs, dtype=np.float64), self.bundle.transform)
+        return [float(value) for value in np.clip(values, *self.bundle.calibrated_range)]
+
+
+def _check_domain(bundle: Bundle) -> None:
+    domain = bundle.domain
+    if domain is None:
+        return
+    bins = bundle.recipe.wavelengths_nm.size
+    if domain.space == "absorbance shape":
+        bins = bundle.recipe.judged_nm.size // domain.bands_per_bin
+    if domain.mean.size != bins:
+        raise BundleError(
+            f"{bundle.path or bundle.name}: its statistics are of {domain.mean.size} bands and its preprocessing gives "
+            f"{bins}; train and export it again"
+        )
+
+
+def _points(spectrum: Spectrum) -> tuple[Spectrum, ...]:
+    return spectrum.points if isinstance(spectrum, MeanSpectrum) else ()
+
+
+def _replicate_flags(
+    points: Sequence[_Reading | Refusal], usable: Sequence[_Reading], scattered: Scatter | None, mean: Judgement
+) -> list[str]:
+    flags = []
+    if scattered is not None and scattered.over_limit is not None and scattered.over_limit > 1:
+        times = f"{scattered.over_limit:.1f} times the limit"
+        flags.append(f"the {len(usable)} points scatter more than usual ({times}): measure again")
+    outside = sum(point.judged.verdict == "outside" for point in usable)
+    # Where the mean is outside too, its reason says enough.
+    if outside and mean.verdict == "inside":
+        flags.append(f"{outside} of {len(points)} points outside the calibration")
+    refused = [point for point in points if isinstance(point, Refusal)]
+    if refused:
+        flags.append(f"{len(refused)} of {len(points)} points cannot be used alone: {refused[0].reason}")
+    return flags
+
+
+def _grid_key(spectrum: Spectrum) -> tuple[object, ...]:
+    # First, last and number of bands alone would merge two grids of the same span and unlike spacing.
+    return spectrum.splices_nm, spectrum.wavelengths_nm.tobytes()

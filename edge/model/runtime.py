@@ -1,0 +1,122 @@
+"""The only module that knows a TFLite interpreter."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BundleError
+
+Floats = NDArray[np.float64]
+
+
+def _interpreter_class() -> Any:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ImportError:
+        # Python 3.12 and later: the same interpreter under its new name.
+        from ai_edge_litert.interpreter import Interpreter
+    return Interpreter
+
+
+def runtime_name() -> str:
+    """Name and version of the TFLite runtime in use, such as `tflite-runtime 2.14.0`."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in ("tflite-runtime", "ai-edge-litert"):
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return "unknown TFLite runtime"
+
+
+class Runtime:
+    """A `.tflite` model with one input and one scalar output per row.
+
+    Raises:
+        BundleError: the bytes are no model this runtime can run.
+    """
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        try:
+            with _quiet_stderr():
+                self._interpreter = _interpreter_class()(model_content=model, num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise BundleError(_why_not(error)) from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        if int(np.prod(self._output["shape"])) != 1:
+            raise BundleError(f"the model answers {tuple(self._output['shape'])} numbers for a spectrum; one is needed")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row's features, without the batch axis."""
+        return tuple(int(n) for n in self._input["shape"][1:])
+
+    @property
+    def output_step(self) -> float:
+        """Distance between two neighbouring answers of a quantised output; 0.0 for a float output."""
+        return float(self._output["quantization"][0]) if self._output["dtype"] != np.float32 else 0.0
+
+    def run(self, features: NDArray[Any]) -> Floats:
+        """Run the model on each row.
+
+        Args:
+            features: (n, *input_shape), scaled as in training.
+
+        Returns:
+            (n,) in the space of the target's transform.
+
+        Raises:
+            BundleError: the features are of another shape than the model's input.
+        """
+        if features.shape[1:] != self.input_shape:
+            raise BundleError(f"features of shape {features.shape[1:]} for a model that takes {self.input_shape}")
+        rows = _quantise(features, self._input)
+        out = np.empty(len(rows))
+        # One row a call: a resized batch is no faster in either runtime, and every row gets the same arithmetic.
+        for i in range(len(rows)):
+            self._interpreter.set_tensor(self._input["index"], rows[i : i + 1])
+            self._interpreter.invoke()
+            out[i] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)[0]
+        scale, zero_point = self._output["quantization"]
+        return (out - zero_point) * scale if self._output["dtype"] != np.float32 else out
+
+
+def _why_not(error: Exception) -> str:
+    # Seen with tflite-runtime 2.14: the two share symbols, and the one loaded first wins.
+    if "tensorflow" in sys.modules:
+        return f"the TFLite runtime cannot load the model in a process that has TensorFlow loaded already: {error}"
+    return f"the TFLite runtime cannot load the model: {error}"
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    # The runtime writes an INFO line about its delegate from C++; what goes wrong it raises as well.
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _quantise(features: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
+    dtype = tensor["dtype"]
+    if dtype == np.float32:
+        return np.ascontiguousarray(features, dtype=np.float32)
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(dtype)
+    # In float32, as the TFLite quantise kernel does it; clipped, because a cast would wrap around.
+    steps = np.rint(np.asarray(features, dtype=np.float32) / np.float32(scale)) + zero_point
+    return np.ascontiguousarray(np.clip(steps, limits.min, limits.max).astype(dtype))

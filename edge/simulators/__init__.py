@@ -1,0 +1,1 @@
+"""Virtual instruments for tests, demonstrations and an integrator's desk."""

@@ -1,0 +1,205 @@
+"""What a virtual probe plays: spectra from files, or the measurements of a recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats, Spectrum
+from ..errors import RecordingError, UnsuitableSpectrumError
+from ..instruments.recording import decode_recording
+from ..measure.referencing import detector_names
+from ..protocols.framed import MAX_PAYLOAD
+from ..protocols.framed_messages import TEXT_LIMITS, Encoding, Feature, Identification, Kind, Unit
+from ..protocols.framed_transfer import Measurement
+
+DEFAULT_PAYLOAD = 200
+"""Bytes of payload in a frame of values: what a microcontroller with little memory would choose."""
+
+_NAME = "stibium virtual probe"
+_SCAN_US = 17_000
+_DARK_DN, _WHITE_DN = 400.0, 30_000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """One measurement to play; `dark` and `white` are those that belong to it, if counts are played."""
+
+    values: Floats
+    unit: Unit
+    encoding: Encoding = Encoding.FLOAT32
+    label: str = ""
+    simulated: bool = False
+    saturated: int = 0
+    integration_us: int = _SCAN_US
+    gain: int = 0
+    dark: Take | None = None
+    white: Take | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Repertoire:
+    """An instrument's identity and all it will measure; `wavelengths_nm` is the table if it has one."""
+
+    identification: Identification
+    targets: tuple[Take, ...]
+    wavelengths_nm: Floats
+
+
+def from_spectra(spectra: Sequence[Spectrum], raw: bool = False, payload_limit: int = DEFAULT_PAYLOAD) -> Repertoire:
+    """Play spectra as reflectance, or as counts beside made-up dark and white counts.
+
+    Args:
+        spectra: reflectance or absorbance, all on one wavelength grid; played in this order.
+        raw: counts instead of reflectance.
+        payload_limit: bytes of payload in a frame, 64 to 1024.
+
+    Raises:
+        UnsuitableSpectrumError: no spectra, different grids, or a quantity that no probe measures.
+    """
+    if not spectra:
+        raise UnsuitableSpectrumError("no spectra to play")
+    first = spectra[0]
+    dark, white = _made_up_references(first.wavelengths_nm)
+    takes = []
+    for spectrum in spectra:
+        reason = why_not_playable(spectrum, first)
+        if reason:
+            raise UnsuitableSpectrumError(f"{_named(spectrum)}: {reason}")
+        reflectance = _reflectance(spectrum)
+        counts = dark.values + reflectance * (white.values - dark.values)
+        take = Take(
+            values=counts if raw else reflectance,
+            unit=Unit.RAW_DN if raw else Unit.REFLECTANCE,
+            label=_short(spectrum.sample_id, "label"),
+            simulated=spectrum.simulated,
+            saturated=_saturation_bits(spectrum),
+            dark=dark if raw else None,
+            white=white if raw else None,
+        )
+        takes.append(take)
+    first_nm, step_nm = _series(first.wavelengths_nm)
+    features = Feature.VIRTUAL | Feature.BUTTON
+    if raw:
+        features |= Feature.RAW_COUNTS | Feature.SHUTTER
+    if all(spectrum.simulated for spectrum in spectra):
+        features |= Feature.SIMULATED
+    identification = Identification(
+        boot=0,
+        features=features,
+        first_nm=first_nm,
+        step_nm=step_nm,
+        count=first.wavelengths_nm.size,
+        saturation_dn=0,
+        payload_limit=min(max(payload_limit, 64), MAX_PAYLOAD),
+        splices_nm=first.splices_nm,
+        name=_NAME,
+        serial_number="",
+        firmware="1",
+    )
+    return Repertoire(identification, tuple(takes), first.wavelengths_nm)
+
+
+def from_recording(path: str | os.PathLike[str], payload_limit: int = 0) -> Repertoire:
+    """Play the measurements of a recording, each with the dark and white that were taken before it.
+
+    Args:
+        path: a recording.
+        payload_limit: bytes of payload in a frame; 0 for what the recorded instrument used.
+
+    Raises:
+        RecordingError: not a recording, or it holds no identification or no measurement.
+    """
+    decoded = decode_recording(path)
+    if not decoded.identifications:
+        raise RecordingError(f"{os.fspath(path)}: holds no identification, so nobody can be played; try --verbatim")
+    identification = decoded.identifications[0]
+    wavelengths_nm: Floats | None = None
+    if identification.step_nm > 0:
+        wavelengths_nm = identification.first_nm + identification.step_nm * np.arange(identification.count)
+    dark: Take | None = None
+    white: Take | None = None
+    targets = []
+    for measurement in decoded.measurements:
+        kind = measurement.head.kind
+        if kind == Kind.WAVELENGTHS:
+            wavelengths_nm = measurement.values
+        elif kind == Kind.DARK:
+            dark = _as_take(measurement)
+        elif kind == Kind.WHITE:
+            white = _as_take(measurement)
+        else:
+            targets.append(replace(_as_take(measurement), dark=dark, white=white))
+    if not targets:
+        raise RecordingError(f"{os.fspath(path)}: holds no complete measurement of a target")
+    if wavelengths_nm is None:
+        raise RecordingError(f"{os.fspath(path)}: the instrument's table of wavelengths is not in it; try --verbatim")
+    identification = replace(
+        identification,
+        features=identification.features | Feature.VIRTUAL,
+        payload_limit=payload_limit or identification.payload_limit,
+    )
+    return Repertoire(identification, tuple(targets), wavelengths_nm)
+
+
+def _as_take(measurement: Measurement) -> Take:
+    head = measurement.head
+    return Take(
+        values=measurement.values,
+        unit=head.unit,
+        encoding=head.encoding,
+        label=head.label,
+        simulated=head.simulated,
+        saturated=head.saturated,
+        integration_us=head.integration_us,
+        gain=head.gain,
+    )
+
+
+def _named(spectrum: Spectrum) -> str:
+    return spectrum.source or spectrum.sample_id
+
+
+def why_not_playable(spectrum: Spectrum, first: Spectrum) -> str:
+    """Say why a spectrum cannot be played by the probe that plays `first`; "" if it can."""
+    if spectrum.quantity not in ("reflectance", "absorbance"):
+        return f"holds {spectrum.quantity.replace('_', ' ')}; a probe is played from reflectance"
+    if not np.array_equal(spectrum.wavelengths_nm, first.wavelengths_nm):
+        return f"not on the wavelengths of {_named(first)}; play them apart"
+    return ""
+
+
+def _reflectance(spectrum: Spectrum) -> Floats:
+    return np.power(10.0, -spectrum.values) if spectrum.quantity == "absorbance" else spectrum.values
+
+
+def _made_up_references(wavelengths_nm: Floats) -> tuple[Take, Take]:
+    """A dark level and a lamp's broad hump: counts of no real instrument, only their ratio means something."""
+    along = (wavelengths_nm - wavelengths_nm[0]) / (wavelengths_nm[-1] - wavelengths_nm[0])
+    dark = _DARK_DN + 40.0 * along
+    white = dark + _WHITE_DN * (0.2 + 0.8 * np.sin(np.pi * along))
+    return Take(dark, Unit.RAW_DN), Take(white, Unit.RAW_DN)
+
+
+def _series(wavelengths_nm: Floats) -> tuple[float, float]:
+    """First wavelength and step as the protocol's float32; step 0 if the wavelengths are no arithmetic series."""
+    steps = wavelengths_nm.size - 1
+    first_nm = float(np.float32(wavelengths_nm[0]))
+    step_nm = float(np.float32((wavelengths_nm[-1] - wavelengths_nm[0]) / steps))
+    series = first_nm + step_nm * np.arange(steps + 1)
+    return first_nm, step_nm if np.abs(series - wavelengths_nm).max() < 1e-3 else 0.0
+
+
+def _saturation_bits(spectrum: Spectrum) -> int:
+    names = detector_names(len(spectrum.splices_nm))
+    bits = 0
+    for name in spectrum.saturated:
+        bits |= 1 << (names.index(name) if name in names else 0)
+    return bits
+
+
+def _short(text: str, field: str) -> str:
+    return text.encode()[: TEXT_LIMITS[field]].decode(errors="ignore")

@@ -1,1 +1,0 @@
-"""Where spectra come from: files, a drop folder, a port, a recording."""

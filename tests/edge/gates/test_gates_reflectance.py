@@ -1,0 +1,116 @@
+"""Gates on reflectance: limits lie between what is good and what is not, and every reason names its number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scan_samples import GRID_NM, IDENTITY, RANGE_NM, SOIL, SPLICES_NM
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.files import iter_spectra
+from stibium.edge.gates import reflectance as gates
+from stibium.edge.gates.rules import Rules
+
+RULES = Rules()
+DICE = np.random.default_rng(5)
+
+
+def a_spectrum(values: np.ndarray = SOIL, grid_nm: np.ndarray = GRID_NM, **changes: object) -> Spectrum:
+    return Spectrum(grid_nm, values, "reflectance", "S", splices_nm=SPLICES_NM, **changes)  # type: ignore[arg-type]
+
+
+def test_a_good_spectrum_passes() -> None:
+    assert gates.spectrum_gates(a_spectrum(), RULES, RANGE_NM) == []
+    assert gates.low_signal(GRID_NM, SOIL, IDENTITY, RANGE_NM, RULES) == []
+
+
+def test_all_that_is_wrong_is_said() -> None:
+    noisy = SOIL + DICE.normal(0, 0.008, GRID_NM.size)
+    noisy[GRID_NM > 1000] += 0.2
+    found = gates.spectrum_gates(a_spectrum(noisy, saturated=("VNIR",)), RULES, (300.0, 2400.0))
+    assert [finding.code for finding in found] == ["saturated", "range", "noise", "splice_step"]
+
+
+@given(st.floats(1e-3, 5e-2))
+def test_noise_is_found_as_large_as_it_is(sd: float) -> None:
+    noisy = SOIL + np.random.default_rng(1).normal(0, sd, GRID_NM.size)
+    assert gates.noise_of(GRID_NM, noisy, SPLICES_NM) == pytest.approx(sd, rel=0.15)
+    found = gates.noise(GRID_NM, noisy, SPLICES_NM, replace(RULES, noise_most=0.01))
+    assert bool(found) == (gates.noise_of(GRID_NM, noisy, SPLICES_NM) > 0.01)
+
+
+def test_noise_of_one_detector_is_enough_and_too_few_bands_say_nothing() -> None:
+    noisy = SOIL.copy()
+    noisy[GRID_NM > 1830] += DICE.normal(0, 0.02, int((GRID_NM > 1830).sum()))
+    (finding,) = gates.noise(GRID_NM, noisy, SPLICES_NM, RULES)
+    assert finding.code == "noise"
+    few = DICE.uniform(0.1, 0.9, 18)
+    assert gates.noise_of(np.linspace(410, 940, 18), few, ()) == 0.0
+    assert gates.noise(GRID_NM, noisy, SPLICES_NM, replace(RULES, noise_most=0.0)) == []
+
+
+@given(st.floats(-0.3, 0.3), st.floats(-1e-4, 1e-4))
+def test_a_step_is_found_as_large_as_it_is_on_any_slope(step: float, slope: float) -> None:
+    values = 0.5 + slope * (GRID_NM - 1000) + np.where(GRID_NM > 1000, step, 0.0)
+    steps = dict(gates.steps_of(GRID_NM, values, SPLICES_NM))
+    assert steps[1000.0] == pytest.approx(step, abs=1e-9)
+    assert steps[1830.0] == pytest.approx(0, abs=1e-9)
+    found = gates.splice_steps(GRID_NM, values, SPLICES_NM, RULES)
+    assert bool(found) == (abs(steps[1000.0]) > RULES.splice_step_most)
+
+
+def test_a_step_outside_the_spectrum_is_none() -> None:
+    assert gates.steps_of(GRID_NM[:652], SOIL[:652], SPLICES_NM) == []
+
+
+def test_a_range_that_is_too_short_is_named() -> None:
+    assert gates.wrong_range((350, 2500), RANGE_NM) == []
+    (finding,) = gates.wrong_range((410, 940), RANGE_NM)
+    assert finding.text == "covers 410-940 nm; the model needs 400-2400 nm"
+
+
+def test_low_signal_names_the_detector_and_none_at_all_the_lamp() -> None:
+    dim = SOIL.copy()
+    dim[GRID_NM <= 1000] = 0.004
+    (finding,) = gates.low_signal(GRID_NM, dim, IDENTITY, RANGE_NM, RULES)
+    assert finding.code == "low_signal"
+    assert "VNIR 0.4 %" in finding.text
+    (finding,) = gates.low_signal(GRID_NM, 0.001 * SOIL, IDENTITY, RANGE_NM, RULES)
+    assert finding.code == "lamp"
+
+
+def test_the_panel_has_to_read_one() -> None:
+    good = 1 + DICE.normal(0, 0.01, GRID_NM.size)
+    assert gates.panel(GRID_NM, good, IDENTITY, RANGE_NM, RULES) == []
+    aged = np.where(GRID_NM > 1830, 0.95, 1.0)
+    (finding,) = gates.panel(GRID_NM, aged, IDENTITY, RANGE_NM, RULES)
+    assert finding.code == "panel_drift"
+    assert "SWIR2 0.950" in finding.text
+    assert "VNIR" not in finding.text
+    assert gates.panel(GRID_NM, aged, IDENTITY, RANGE_NM, replace(RULES, panel_tolerance=0.0)) == []
+
+
+def test_points_that_scatter_are_noticed_and_the_farthest_is_found() -> None:
+    points = [SOIL * factor for factor in (1.0, 1.03, 0.98, 1.01)]
+    assert gates.replicate_scatter(points, RULES) == []
+    points.insert(2, 1.8 * SOIL)
+    (finding,) = gates.replicate_scatter(points, RULES)
+    assert finding.code == "scatter"
+    assert "the 5 points scatter by" in finding.text
+    assert gates.farthest(points) == 2
+    assert gates.replicate_scatter(points[:1], RULES) == []
+
+
+def test_spectra_of_real_instruments_pass(shared_data: Path) -> None:
+    """The limits are no use if they refuse what good instruments measure of soils and rocks."""
+    judged = 0
+    for item in iter_spectra([str(shared_data / "instruments")]):
+        if isinstance(item, Spectrum) and item.quantity == "reflectance" and item.range_nm[1] > 2400:
+            found = gates.spectrum_gates(item, RULES, RANGE_NM)
+            assert found == [] or item.saturated, item.source
+            judged += 1
+    assert judged >= 5

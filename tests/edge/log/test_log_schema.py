@@ -1,0 +1,169 @@
+"""The log's tables: earlier versions come along whole or not at all, and the database itself keeps what is in it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stibium.edge
+from log_samples import make_full_log
+from old_logs import everything_in, make_old_log, spectra_of
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.engine import Engine
+from stibium.edge.log.write import SCHEMA_VERSION, Log, read_spectra_of_log
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.estimate import Estimator
+
+KEPT = (
+    "readings",
+    "points",
+    "estimates",
+    "refusals",
+    "scans",
+    "reading_scans",
+    "grids",
+    "events",
+    "sessions",
+    "models",
+)
+
+
+@pytest.fixture
+def full_log(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> Path:
+    path = tmp_path / "full.db"
+    make_full_log(path, shipped_bundle, soils)
+    return path
+
+
+def tables(path: Path) -> dict[str, object]:
+    """Columns, indices and triggers, without the words and order they were written in."""
+    with closing(sqlite3.connect(path)) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
+        columns = {name: sorted(row[1:] for row in db.execute(f"PRAGMA table_xinfo({name})")) for name in names}
+        others = db.execute(
+            "SELECT type, name, tbl_name FROM sqlite_master WHERE type<>'table' ORDER BY 1, 2"
+        ).fetchall()
+        return {"others": others, **{name: [c[:5] for c in columns[name]] for name in names if "taken" not in name}}
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+@pytest.mark.parametrize("old", [1, 2])
+def test_an_older_log_comes_along_without_loss(
+    old: int, tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+) -> None:
+    path, new = tmp_path / "old.db", tmp_path / "new.db"
+    spectra = spectra_of(7)
+    make_old_log(path, old, spectra)
+    before = everything_in(path, old)
+    assert len(before["readings"]) == 7
+    for _ in range(2):
+        Log(path).close()
+        assert version(path) == SCHEMA_VERSION == 3
+        assert everything_in(path, old) == before
+    Log(new).close()
+    assert tables(path) == tables(new)
+    for spectrum, (_, stored) in zip(spectra, read_spectra_of_log(path), strict=True):
+        assert stored.sample_id == spectrum.sample_id
+        np.testing.assert_array_equal(stored.values, spectrum.values.astype("<f4"))
+        np.testing.assert_array_equal(stored.wavelengths_nm, spectrum.wavelengths_nm)
+    with Log(path, shipped_bundle.name, shipped_bundle.sha256) as log:
+        Engine(Estimator(shipped_bundle), log).take(soils[:2])
+    after = everything_in(path, old)
+    assert {name: rows[: len(before[name])] for name, rows in after.items()} == before
+    assert len(after["estimates"]) == 9
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+KILLED_WHILE_MIGRATING = """
+import os, signal, sys
+from pathlib import Path
+from stibium.edge import log_schema
+from stibium.edge.log import Log
+at, statements = int(sys.argv[2]), log_schema.FROM_VERSION_2
+class Killing(tuple):
+    def __radd__(self, before):
+        return Killing((*before, *self))
+    def __iter__(self):
+        for number, statement in enumerate(tuple.__iter__(self)):
+            if number == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield statement
+log_schema.FROM_VERSION_2 = Killing(statements)
+class Transaction(log_schema.Transaction):
+    def __enter__(self):
+        # So that what is not committed yet reaches the file all the same.
+        self._db.execute("PRAGMA cache_size=1")
+        super().__enter__()
+log_schema.Transaction = Transaction
+Log(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("at", [0, 4, 17, 40])
+def test_a_migration_that_is_killed_leaves_the_old_version_whole(at: int, tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    make_old_log(path, 2, spectra_of(7))
+    before = everything_in(path, 2)
+    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_MIGRATING, str(path), str(at)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert version(path) == 2
+    assert everything_in(path, 2) == before
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name='sessions'").fetchone() == (0,)
+    Log(path).close()
+    assert version(path) == 3
+    assert everything_in(path, 2) == before
+
+
+@pytest.mark.parametrize("table", KEPT)
+def test_the_database_itself_keeps_every_row(table: str, full_log: Path) -> None:
+    with closing(sqlite3.connect(full_log)) as db:
+        (rows,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+        assert rows > 0
+        with pytest.raises(sqlite3.IntegrityError, match="nothing is deleted from the log"):
+            db.execute(f"DELETE FROM {table}")
+        column = {"reading_scans": "role", "models": "name", "grids": "sha256", "events": "text"}.get(table)
+        column = column or ("software" if table in ("readings", "refusals", "estimates", "sessions") else "rowid")
+        with pytest.raises(sqlite3.IntegrityError, match="nothing in the log is changed"):
+            db.execute(f"UPDATE {table} SET {column} = {column}")
+        assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
+
+
+def test_no_statement_of_the_program_deletes() -> None:
+    root = Path(stibium.edge.__path__[0])
+    words = re.compile(
+        r"\b(DELETE\s+FROM|DROP\s+(TABLE|COLUMN|TRIGGER)|TRUNCATE\s|REPLACE\s+INTO|INSERT\s+OR\s+REPLACE|VACUUM)\b",
+        re.I,
+    )
+    modules = [path for path in root.rglob("*.py") if "sqlite3" in path.read_text("utf-8")]
+    assert {"log.py", "log_schema.py", "log_read.py", "taken.py"} <= {path.name for path in modules}
+    found = {
+        path.name: words.findall(path.read_text("utf-8")) for path in modules if words.search(path.read_text("utf-8"))
+    }
+    assert found == {}
+    assert words.search("DELETE FROM readings")
+
+
+def test_the_document_names_every_table_and_its_queries_run(full_log: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "log.md").read_text("utf-8")
+    with closing(sqlite3.connect(full_log)) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        for name in names:
+            assert f"`{name}`" in text, name
+        queries = text.split("```sql")[1].split("```")[0].split(";\n")
+        found = [db.execute(query).fetchall() for query in queries if query.strip()]
+    assert [len(rows) for rows in found] == [3, 0, 0]

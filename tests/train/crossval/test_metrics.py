@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import mean_squared_error, r2_score
+from stibium.train.crossval.metrics import coverage, measure
+
+values = hnp.arrays(np.float64, st.integers(2, 50), elements=st.floats(1.0, 1e4, width=32))
+
+
+@given(values, st.integers(0, 1000))
+def test_agrees_with_sklearn_and_the_definitions(y: np.ndarray, seed: int) -> None:
+    p = y + np.random.default_rng(seed).normal(size=y.size)
+    m = measure(p, y)
+    assert m.n == y.size
+    assert m.rmse == pytest.approx(mean_squared_error(y, p) ** 0.5, rel=1e-12)
+    assert m.bias == pytest.approx(np.mean(p) - np.mean(y), abs=1e-9)
+    assert m.sep is not None
+    assert m.rmse**2 == pytest.approx(m.bias**2 + m.sep**2 * (m.n - 1) / m.n, rel=1e-9, abs=1e-12)
+    if np.ptp(y) > 0:
+        assert m.r2 == pytest.approx(r2_score(y, p), rel=1e-9)
+        assert m.rpd == pytest.approx(np.std(y, ddof=1) / m.rmse)
+        q1, q3 = np.percentile(y, [25, 75])
+        assert m.rpiq == pytest.approx((q3 - q1) / m.rmse)
+    else:
+        assert (m.r2, m.rpd, m.rpiq) == (None, None, None)
+
+
+def test_a_bias_is_not_hidden() -> None:
+    y = np.array([1.0, 2.0, 3.0, 4.0])
+    m = measure(y + 10, y)
+    assert (m.bias, m.sep) == (10.0, 0.0)
+    assert m.rmse == 10.0
+    assert m.rpd == pytest.approx(np.std(y, ddof=1) / 10)
+    assert m.r2 == pytest.approx(1 - 400 / 5)
+
+
+def test_what_the_data_cannot_give_is_none() -> None:
+    one = measure([2.0], [1.0])
+    assert (one.n, one.rmse, one.bias) == (1, 1.0, 1.0)
+    assert (one.r2, one.sep, one.rpd, one.rpiq) == (None, None, None, None)
+    perfect = measure([1.0, 2.0], [1.0, 2.0])
+    assert (perfect.r2, perfect.rmse, perfect.rpd, perfect.rpiq) == (1.0, 0.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("p", "y"), [([], []), ([1.0], [1.0, 2.0]), ([np.nan], [1.0]), ([1.0], [np.inf]), ([[1.0]], [[1.0]])]
+)
+def test_nothing_to_compare_is_an_error(p: list[float], y: list[float]) -> None:
+    with pytest.raises(ValueError):
+        measure(p, y)
+
+
+def test_coverage_counts_the_ends() -> None:
+    assert coverage([0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 1.01, -0.01]) == 0.5

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stibium.converters.spectra.asd_write import write_asd
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table_write import write_table
+from stibium.edge.model.estimate import Refusal
+from stibium.edge.model.recipe import RECIPES
+from stibium.train.assays.values import Assays, parse_assays
+from stibium.train.errors import TrainingDataError
+from stibium.train.samples import Joined, join, load, prepare, replicate_rows
+
+RECIPE = RECIPES["paper"]
+
+
+def soil(sample: str, point: int = 1, seed: int = 0, step_nm: float = 1.0, **kwargs: object) -> Spectrum:
+    rng = np.random.default_rng([seed, point, *sample.encode()])
+    nm = np.arange(350.0, 2500.0 + step_nm / 2, step_nm)
+    values = 0.3 + 0.1 * np.sin(nm / 300 + rng.random()) + 0.05 * rng.random()
+    return replace(
+        Spectrum(nm, values, "reflectance", sample, source=f"{sample}_{point}", measurement=f"{point:05d}"), **kwargs
+    )
+
+
+def assays(text: str) -> Assays:
+    return parse_assays(text.encode(), "assays.csv", "Sb")
+
+
+def joined(items: list[Spectrum | Refusal], text: str, exclude_above: float | None = None) -> Joined:
+    return join(items, assays("sample,Sb_ppm\n" + text), RECIPE.range_nm, exclude_above)
+
+
+def test_join_says_what_became_of_everything() -> None:
+    items: list[Spectrum | Refusal] = [
+        soil("B", 2),
+        Refusal("x.asd", "damaged"),
+        soil("A", 1),
+        soil("C", 1),
+        soil("STRAY"),
+        soil("D"),
+        soil("E"),
+        soil("B", 1),
+        soil("A", 2, saturated=("VNIR",)),
+    ]
+    result = joined(items, "A,1\nB,20\nC,<0.02\nD,5000\nE,\nF,7\n", exclude_above=1000)
+    assert [(s.sample_id, s.measurement) for s in result.spectra] == [("A", "00001"), ("B", "00002"), ("B", "00001")]
+    assert result.target == {"A": 1.0, "B": 20.0}
+    assert [r.source for r in result.refused] == ["x.asd", "A_2"]
+    assert result.without_assay == ("STRAY", "E")
+    assert result.without_spectra == ("F",)
+    assert result.censored == ("C",)
+    assert result.excluded == ("D",)
+    notes = "\n".join(result.notes())
+    for said in ("x.asd: damaged", "VNIR saturated", "STRAY, E", "F", "censored", "left out: Sb above 1000 ppm"):
+        assert said in notes
+
+
+def test_notes_name_only_the_first_few() -> None:
+    result = joined([soil("A"), *(soil(f"S{i:03d}") for i in range(30))], "A,1\n")
+    assert result.notes() == ["30 samples with spectra have no assay: S000, S001, S002, S003, S004, ..."]
+    (line,) = result.notes(None)
+    assert line.endswith(", S028, S029"), "a report has room for all of them"
+    assert joined([soil("A"), soil("B")], "A,1\n").notes() == ["1 sample with spectra has no assay: B"]
+
+
+def test_a_band_that_no_model_uses_need_not_be_sound() -> None:
+    dark = soil("A")
+    dark.values[10:20] = 0.0  # 360-369 nm, where a contact probe's lamp gives next to nothing
+    dead = soil("B")
+    dead.values[650] = 0.0  # 1000 nm
+    table = assays("sample,Sb_ppm\nA,1\nB,2\n")
+    result = join([dark, dead], table, None)
+    assert list(result.target) == ["A"]
+    assert "at 1000 nm is not above zero" in result.refused[0].reason
+    short = replace(soil("C"), wavelengths_nm=np.arange(200.0, 300.0), values=np.linspace(0.0, 0.3, 100))
+    assert (
+        "at 200 nm is not above zero"
+        in join([soil("A"), short], replace(table, values=table.values | {"C": table.values["A"]}), None)
+        .refused[0]
+        .reason
+    )
+
+
+def cut(spectrum: Spectrum, last_nm: float) -> Spectrum:
+    used = spectrum.wavelengths_nm <= last_nm
+    return replace(spectrum, wavelengths_nm=spectrum.wavelengths_nm[used], values=spectrum.values[used])
+
+
+def test_a_short_spectrum_that_narrows_all_others_is_said() -> None:
+    table = assays("sample,Sb_ppm\n" + "".join(f"{name},1\n" for name in "ABCD"))
+    whole = [soil(name) for name in "ABC"]
+    (line,) = join([*whole, cut(soil("D"), 1049)], table, None).notes()
+    assert line == (
+        "1 spectrum covers less than 400-2450 nm, the first: D_1 (350-1049 nm); only 400-1049 nm are used of all: "
+        "leave out what is shorter to use the rest"
+    )
+    assert join([*whole, cut(soil("D"), 2460)], table, None).notes() == [], "nothing that a model uses is lost"
+    assert join([*whole, cut(soil("D"), 2460)], table, RECIPE.range_nm).notes() == []
+
+
+def test_a_row_that_the_recipe_does_not_reach_is_refused_alone() -> None:
+    prepared = prepare([soil("A"), cut(soil("B"), 1049), soil("C")], RECIPE)
+    assert prepared.samples == ["A", "C"]
+    assert [r.reason for r in prepared.refused] == ["covers 350-1049 nm; the model needs 400-2400 nm"]
+    with pytest.raises(TrainingDataError, match="can take none of the spectra, the first: B_1: covers 350-1049 nm"):
+        prepare([cut(soil("B"), 1049)], RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("items", "text", "says"),
+    [
+        ([], "A,1\n", "no spectra in the files"),
+        ([soil("X")], "A,1\nB,2\n", r"none of its samples \(A, B\) is among those with spectra \(X\)"),
+        ([soil("A")], "A,>4000\n", "every value of Sb is censored"),
+        ([soil("A")], "A,>4000\nB,1\n", "every sample with spectra is censored"),
+        ([soil("A")], "A,\n", "no sample has a value for Sb"),
+        ([soil("A")], "A,5000\n", "above 1000 ppm"),
+        ([Refusal("x.asd", "damaged")], "A,1\n", "1 refused, the first: x.asd: damaged"),
+        ([soil("A", quantity="raw_dn")], "A,1\n", "1 refused, the first: A_1: holds raw dn"),
+    ],
+)
+def test_nothing_left_is_one_line_that_says_why(items: list[Spectrum], text: str, says: str) -> None:
+    with pytest.raises(TrainingDataError, match=says):
+        joined(list(items), text, exclude_above=1000)
+
+
+def test_hash_is_of_spectra_and_values() -> None:
+    one = joined([soil("A"), soil("B")], "A,1\nB,2\n")
+    assert joined([soil("B"), soil("A")], "A,1\nB,2\nC,3\n").sha256 == one.sha256
+    assert joined([soil("A"), soil("B")], "A,1\nB,3\n").sha256 != one.sha256
+    assert joined([soil("A"), soil("B", seed=1)], "A,1\nB,2\n").sha256 != one.sha256
+
+
+def test_replicates_are_averaged_wherever_they_lie() -> None:
+    items = [soil("A", 1), soil("B", 1), soil("A", 2), soil("A", 3)]
+    result = joined(list(items), "B,1\nA,2\n")
+    rows = replicate_rows(result.spectra, "average")
+    assert [r.sample_id for r in rows] == ["B", "A"]
+    assert rows[1].values == pytest.approx(np.mean([items[i].values for i in (0, 2, 3)], axis=0))
+    assert len(replicate_rows(result.spectra, "each")) == 4
+
+
+def test_grids_are_never_averaged_together_and_all_are_preprocessed() -> None:
+    items = [soil("A", 1), soil("A", 2, step_nm=2.0), soil("A", 3), soil("A", 4, splices_nm=(1000.0, 1800.0))]
+    rows = replicate_rows(joined(list(items), "A,2\n").spectra, "average")
+    assert len(rows) == 3
+    prepared = prepare(rows, RECIPE)
+    assert prepared.features.shape == (3, 14, 129, 1)
+    for row, features, spectra in zip(rows, prepared.features, prepared.spectra, strict=True):
+        alone = RECIPE.preprocess(row.values, row.wavelengths_nm, row.splices_nm)
+        assert np.array_equal(features, alone.features)
+        assert np.array_equal(spectra, alone.spectra)
+
+
+def test_a_spectrum_the_recipe_cannot_take_does_not_stop_the_rest() -> None:
+    good = [soil(name, splices_nm=(1000.0,)) for name in "AC"]
+    # Above zero as measured; shifted down to meet SWIR1 at the join, its blue end is not.
+    nm = good[0].wavelengths_nm
+    wild = replace(soil("B", splices_nm=(1000.0,)), values=np.where(nm <= 1000, 0.4 + nm / 1000, 0.02))
+    prepared = prepare([good[0], wild, good[1]], RECIPE)
+    assert [row.sample_id for row in prepared.rows] == ["A", "C"]
+    assert len(prepared.features) == len(prepared.spectra) == 2
+    assert [r.sample_id for r in prepared.refused] == ["B"]
+    with pytest.raises(TrainingDataError, match="can take none of the spectra"):
+        prepare([wild], RECIPE)
+
+
+def test_files_and_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "soils"
+    folder.mkdir()
+    for sample in "AB":
+        for point in (1, 2):
+            write_asd(folder / f"{sample}_{point:05d}.asd", soil(sample, point))
+    write_table(folder / "more.csv.gz", [soil("C", 1), soil("C", 2)])
+    (folder / "broken.asd").write_bytes(b"as7" + bytes(100))
+    table = folder / "assays.csv"
+    table.write_text("sample,Sb_ppm\nC,3\nA,1\nB,2\n")
+    from stibium.train.assays.values import read_assays
+
+    result = load([str(folder)], read_assays(table, "Sb"), RECIPE.range_nm)
+    assert [s.sample_id for s in result.spectra] == ["C", "C", "A", "A", "B", "B"]
+    assert list(result.target) == ["C", "A", "B"]
+    # The assays' own file lies in the folder and is no spectrum to complain about.
+    assert [Path(r.source).name for r in result.refused] == ["broken.asd"]

@@ -1,0 +1,1 @@
+"""Laboratory values: tables, quality control, statistics."""

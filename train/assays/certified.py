@@ -1,0 +1,178 @@
+"""Certified values of reference materials, as the user takes them from the certificates.
+
+TOML:
+
+    ["MY CRM 1"]
+    method = "aqua regia, ICP-MS"          # optional, shown in the report
+    Sb_ppm = { value = 5.1, sd = 0.3 }     # sd: one standard deviation between laboratories, as the certificate has it
+    As_ppm = 48                            # without one
+
+or CSV:
+
+    name,Sb_ppm,Sb_ppm_sd,As_ppm
+    MY CRM 1,5.1,0.3,48
+
+A certificate gives several values for an element, one for each digestion: take the one of the laboratory's method.
+None ship with the project, and none are made up: without a file only repeatability is reported.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import AssayFileError
+from .table import PPM_PER_UNIT
+from .values import UNITS, open_csv, parse_value, read_csv_bytes, split_column
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class CertifiedValue:
+    """One element of one material.
+
+    Attributes:
+        value: certified, above 0.
+        sd: one standard deviation; None if the file gives none.
+        unit: of both.
+    """
+
+    value: float
+    sd: float | None
+    unit: str
+
+    def converted(self, unit: str) -> CertifiedValue:
+        """Give the value in another unit."""
+        factor = PPM_PER_UNIT[self.unit.lower()] / PPM_PER_UNIT[unit.lower()]
+        return CertifiedValue(self.value * factor, None if self.sd is None else self.sd * factor, unit)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One material.
+
+    Attributes:
+        material: name as the file has it.
+        values: element -> certified value.
+        method: what the file says of digestion and instrument.
+    """
+
+    material: str
+    values: Mapping[str, CertifiedValue]
+    method: str = ""
+
+
+def material_key(name: str) -> str:
+    """What two spellings of a material have in common: OREAS 45h, Oreas-45H and OREAS45h are one."""
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def read_certificates(path: str | os.PathLike[str]) -> dict[str, Certificate]:
+    """Read a file of certified values, TOML or CSV as its content shows.
+
+    Returns:
+        `material_key` -> certificate.
+
+    Raises:
+        AssayFileError: no such file, neither form, a value that is none, or a material twice.
+    """
+    name = os.fspath(path)
+    return parse_certificates(read_csv_bytes(name)[0], name)
+
+
+def parse_certificates(data: bytes, source: str) -> dict[str, Certificate]:
+    """Take the bytes of a file of certified values; see `read_certificates`."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AssayFileError(f"{source}: is not UTF-8 text (byte {error.start})") from None
+    first = next((line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
+    found = _from_toml(text, source) if first.startswith("[") or "=" in first else _from_csv(data, source)
+    certificates: dict[str, Certificate] = {}
+    for certificate in found:
+        key = material_key(certificate.material)
+        if key in certificates:
+            raise AssayFileError(
+                f"{source}: {certificate.material} stands twice (also as {certificates[key].material}); keep one"
+            )
+        certificates[key] = certificate
+    if not certificates:
+        raise AssayFileError(
+            f'{source}: names no material; give ["NAME"] and under it Sb_ppm = {{ value = .., sd = .. }}'
+        )
+    return certificates
+
+
+def _from_toml(text: str, source: str) -> list[Certificate]:
+    try:
+        tables: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AssayFileError(f"{source}: is no TOML ({error})") from None
+    certificates = []
+    for material, table in tables.items():
+        if not isinstance(table, dict):
+            raise AssayFileError(f'{source}: {material} stands outside of a material; put it under ["NAME"]')
+        values: dict[str, CertifiedValue] = {}
+        method = table.pop("method", "")
+        if not isinstance(method, str):
+            raise AssayFileError(f"{source}: {material}: method is no text")
+        for key, entry in table.items():
+            where = f"{source}: {material}: {key}"
+            split = split_column(key)
+            if split is None:
+                raise AssayFileError(f"{where} is no <Element>_<unit>, such as Sb_ppm (units: {', '.join(UNITS)})")
+            fields = dict(entry) if isinstance(entry, dict) else {"value": entry}
+            value, sd = fields.pop("value", None), fields.pop("sd", None)
+            if fields or value is None:
+                raise AssayFileError(f"{where}: write {{ value = 5.1, sd = 0.3 }} or one number")
+            _put(values, split, value, sd, where)
+        certificates.append(Certificate(material, values, method))
+    return certificates
+
+
+def _from_csv(data: bytes, source: str) -> list[Certificate]:
+    header, rows, delimiter = open_csv(data, source)
+    columns = [(i, split) for i, field in enumerate(header) if (split := split_column(field))]
+    if not columns:
+        raise AssayFileError(f"{source}: is neither TOML nor a CSV with columns such as name,Sb_ppm,Sb_ppm_sd")
+    sd_at = {field[:-3]: i for i, field in enumerate(header) if field.endswith("_sd")}
+    name_at = header.index("name") if "name" in header else 0
+    certificates = []
+    for row, fields in rows:
+        if len(fields) != len(header):
+            raise AssayFileError(f"{source}: row {row} has {len(fields)} fields, the header {len(header)}")
+        values: dict[str, CertifiedValue] = {}
+        for i, split in columns:
+            where = f"{source}: row {row} ({fields[name_at]}), column {header[i]}"
+            value = parse_value(fields[i], delimiter, where)
+            if value is None:
+                continue
+            at = sd_at.get(header[i])
+            sd = None if at is None else parse_value(fields[at], delimiter, where.replace(header[i], header[at]))
+            if value.censored or (sd is not None and sd.censored):
+                raise AssayFileError(f"{where}: a certified value is no bound")
+            _put(values, split, value.value, None if sd is None else sd.value, where)
+        certificates.append(Certificate(fields[name_at].strip(), values))
+    return certificates
+
+
+def _put(values: dict[str, CertifiedValue], split: tuple[str, str], value: object, sd: object, where: str) -> None:
+    element, unit = split
+    if element in values:
+        raise AssayFileError(f"{where}: {element} stands twice for one material; keep the one of the method used")
+    values[element] = CertifiedValue(_positive(value, where), None if sd is None else _positive(sd, where), unit)
+
+
+def _positive(number: object, where: str) -> float:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
+        raise AssayFileError(f"{where}: {number!r} is no number above 0")
+    return float(number)

@@ -1,0 +1,283 @@
+"""Whole tables of assays: every row and every element, blanks, reference materials and duplicates included.
+
+    kind,name,Sb_ppm,As_ppm
+    mdl,MDL,0.02,0.2
+    blank,BLK,<0.02,0.3
+    crm,STD 7,1.12,16.3
+    sample,S090,101.96,76.7
+    pulp,S090,96.97,76.5
+    replicate,S090-D,110.4,71.2
+
+What a row is, its column `kind` or its name says: see `assay_kinds`. Fields are as in `assays`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import AssayFileError
+from .kinds import Kind, parse_kind, recognise
+from .values import (
+    UNITS,
+    Assay,
+    Assays,
+    open_csv,
+    parse_value,
+    read_csv_bytes,
+    split_column,
+)
+
+PPM_PER_UNIT = {
+    "ppm": 1.0,
+    "ppb": 1e-3,
+    "pct": 1e4,
+    "permil": 1e3,
+    "g_t": 1.0,
+    "g_kg": 1e3,
+    "mg_kg": 1.0,
+    "ug_g": 1.0,
+    "ug_kg": 1e-3,
+}
+"""ppm by mass in one of each unit."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """An element and the unit its values are in."""
+
+    element: str
+    unit: str
+
+    @property
+    def name(self) -> str:
+        """As a header has it, such as Sb_ppm."""
+        return f"{self.element}_{self.unit}"
+
+    def converted(self, assay: Assay, unit: str) -> Assay:
+        """Give a value of this column in another unit; a bound stays a bound."""
+        if unit == self.unit:
+            return assay
+        return replace(assay, value=assay.value * PPM_PER_UNIT[self.unit.lower()] / PPM_PER_UNIT[unit.lower()])
+
+
+@dataclass(frozen=True)
+class AssayRow:
+    """One line of a table.
+
+    Attributes:
+        name: of the sample or material.
+        kind: what the row is.
+        of: name of the row that a pulp or replicate repeats; otherwise `name`.
+        values: one for each of the table's columns; None where the field is empty.
+        where: file and row, for messages.
+    """
+
+    name: str
+    kind: Kind
+    of: str
+    values: tuple[Assay | None, ...]
+    where: str
+
+
+@dataclass(frozen=True)
+class AssayTable:
+    """Rows of one or several files, each element in one unit.
+
+    Attributes:
+        columns: elements in the order met.
+        rows: in the order met.
+        paths: the files.
+        notes: what was done to them that a reader of the figures should know.
+        sha256: of the files as they lie on the disk.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[AssayRow, ...]
+    paths: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    sha256: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The files' names, for messages."""
+        return ", ".join(self.paths)
+
+    def of_kind(self, *kinds: Kind) -> tuple[AssayRow, ...]:
+        """Rows of the given kinds."""
+        return tuple(row for row in self.rows if row.kind in kinds)
+
+    def index(self, element: str) -> int:
+        """Position of an element's column.
+
+        Args:
+            element: as Sb or as Sb_ppm.
+
+        Raises:
+            AssayFileError: there is none.
+        """
+        for at, column in enumerate(self.columns):
+            if element in (column.element, column.name):
+                return at
+        there = ", ".join(column.element for column in self.columns[:12])
+        raise AssayFileError(f"{self.source}: no column for {element}; there are {there}")
+
+    def select(self, elements: Sequence[str]) -> AssayTable:
+        """Keep some of the columns, in the order given.
+
+        Raises:
+            AssayFileError: one of them is not there.
+        """
+        kept = list(dict.fromkeys(self.index(element) for element in elements))
+        rows = tuple(replace(row, values=tuple(row.values[at] for at in kept)) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[at] for at in kept), rows=rows)
+
+    def assays(self, element: str) -> Assays:
+        """Give one element of the samples proper, as training takes it: no blank, reference material or repeat.
+
+        Raises:
+            AssayFileError: no such element, or a sample twice.
+        """
+        at = self.index(element)
+        values: dict[str, Assay] = {}
+        seen: dict[str, str] = {}
+        for row in self.of_kind("sample"):
+            if row.name in seen:
+                raise AssayFileError(
+                    f"{row.where} has sample {row.name} again, first in {seen[row.name]}; keep one, or their mean, or "
+                    "mark it as pulp or replicate in a column kind"
+                )
+            seen[row.name] = row.where
+            assay = row.values[at]
+            if assay is not None:
+                values[row.name] = assay
+        column = self.columns[at]
+        missing = len(seen) - len(values)
+        return Assays(column.element, column.unit, values, missing, self.source, ", ".join(self.sha256))
+
+
+def as_unit(assays: Assays, unit: str) -> Assays:
+    """Call the assays' unit by another name of the same size, such as mg_kg by ppm; any other unit stays."""
+    here, there = (PPM_PER_UNIT.get(name.lower()) for name in (assays.unit, unit))
+    return replace(assays, unit=unit) if here is not None and here == there else assays
+
+
+def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
+    """Read whole tables of assays and put them one under the other.
+
+    Args:
+        paths: CSV (comma, semicolon or tab; UTF-8; gzip or not), each with its own columns; an element that the
+            files have in different units is converted to the first one's.
+
+    Returns:
+        All rows, with what each is. A row may repeat one of another file.
+
+    Raises:
+        AssayFileError: no such file, no table, no element's column, one twice, or a field that is no value; the
+            message names file and row.
+    """
+    parts = []
+    for path in paths:
+        name = os.fspath(path)
+        data, packed = read_csv_bytes(name)
+        parts.append(_parse(data, name, hashlib.sha256(packed).hexdigest()))
+    return _together(parts)
+
+
+def parse_assay_tables(*tables: tuple[bytes, str]) -> AssayTable:
+    """Take the bytes of tables, each with the name messages call it by; see `read_assay_table`."""
+    return _together([_parse(data, source) for data, source in tables])
+
+
+@dataclass(frozen=True)
+class _Line:
+    where: str
+    name: str
+    kind: Kind | None
+    values: tuple[Assay | None, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A file as it stands, names not yet looked at."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[_Line, ...]
+    path: str
+    sha256: str
+
+
+def name_column(header: Sequence[str]) -> int:
+    """Say which column of a table of assays names the sample: by its own name, or the first that is no kind."""
+    first = 1 if _kind_column(header) == 0 and len(header) > 1 else 0
+    names = ("sample", "sample_id", "name")
+    return next((i for i, field in enumerate(header) if field.lower() in names), first)
+
+
+def _kind_column(header: Sequence[str]) -> int | None:
+    return next((i for i, field in enumerate(header) if field.lower() in ("kind", "qc_type")), None)
+
+
+def _parse(data: bytes, source: str, sha256: str = "") -> _Part:
+    header, rows, delimiter = open_csv(data, source)
+    kind_at, name_at = _kind_column(header), name_column(header)
+    found = [(i, Column(*split)) for i, field in enumerate(header) if (split := split_column(field))]
+    if not found:
+        raise AssayFileError(
+            f"{source}: no column is named <Element>_<unit>, such as Sb_ppm (units: {', '.join(UNITS)})"
+        )
+    for i, column in found:
+        for j, other in found:
+            if i < j and column.element == other.element:
+                raise AssayFileError(f"{source}: {column.element} stands in {header[i]} and {header[j]}; keep one")
+    lines = []
+    for row, fields in rows:
+        where = f"{source}: row {row}"
+        if len(fields) != len(header):
+            raise AssayFileError(
+                f"{where} has {len(fields)} fields, the header {len(header)}"
+                + ("; decimal commas need semicolons between fields" if delimiter == "," else "")
+            )
+        name = fields[name_at].strip()
+        if not name:
+            raise AssayFileError(f"{where} names no sample in column {header[name_at]!r}")
+        try:
+            kind = parse_kind(fields[kind_at]) if kind_at is not None else None
+        except ValueError as error:
+            raise AssayFileError(f"{where} ({name}): {error}") from None
+        values = tuple(parse_value(fields[i], delimiter, f"{where} ({name}), column {header[i]}") for i, _ in found)
+        for (i, _), value in zip(found, values, strict=True):
+            if value == Assay(0.0, "<"):
+                raise AssayFileError(f"{where} ({name}), column {header[i]}: <0 says nothing; give the detection limit")
+        lines.append(_Line(where, name, kind, values))
+    if not lines:
+        raise AssayFileError(f"{source}: has a header and no rows")
+    return _Part(tuple(column for _, column in found), tuple(lines), source, sha256)
+
+
+def _together(parts: Sequence[_Part]) -> AssayTable:
+    columns: dict[str, Column] = {}
+    notes = []
+    for part in parts:
+        for column in part.columns:
+            known = columns.setdefault(column.element, column)
+            if known.unit != column.unit:
+                notes.append(f"{part.path}: {column.name} converted to {known.unit}")
+    names = {line.name for part in parts for line in part.lines}
+    rows = []
+    for part in parts:
+        for line in part.lines:
+            kind, of = recognise(line.name, line.kind, names)
+            mine = dict(
+                zip((c.element for c in part.columns), zip(part.columns, line.values, strict=True), strict=True)
+            )
+            values = []
+            for element, column in columns.items():
+                own, value = mine.get(element, (column, None))
+                values.append(value and own.converted(value, column.unit))
+            rows.append(AssayRow(line.name, kind, of, tuple(values), line.where))
+    paths = tuple(part.path for part in parts)
+    sums = tuple(part.sha256 for part in parts if part.sha256)
+    return AssayTable(tuple(columns.values()), tuple(rows), paths, tuple(notes), sums)

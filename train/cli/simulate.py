@@ -1,0 +1,78 @@
+"""`stibium simulate`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command(epilog="Example:  stibium simulate --out soils --seed 42")
+@click.option(
+    "--out", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder to write."
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Soils to simulate: the published 107 by default. Fewer takes the first of them; more draws further "
+    "soils like them, named SIM0001 onwards.",
+)
+@click.option(
+    "--points",
+    type=click.IntRange(1, 99),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Measuring points per soil.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=42,
+    show_default=True,
+    metavar="N",
+    help="What all chance is drawn from: the same seed gives the same files.",
+)
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["asd", "table"]),
+    default="asd",
+    show_default=True,
+    help="A binary .asd file per point, or one spectra.csv.gz.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier simulation in DIR.")
+def simulate(folder: str, samples: int | None, points: int, seed: int, form: str, force: bool) -> None:
+    """Write simulated contact-probe spectra of soils, and their assays.
+
+    The soils are the 107 published analyses (Sb, As, Pb, Mn, Zn); their spectra are simulated, since no public
+    file pairs soil spectra with antimony. Each spectrum says so. The same seed gives the same files.
+    """
+    from ..simulate.files import ASSAYS, write_simulation
+    from ..simulate.simulate import simulate as set_up
+
+    simulated = set_up(samples, points, seed)
+    soils = len(simulated.soils)
+    shown = _Progress(soils * points)
+    try:
+        count = write_simulation(folder, simulated, form, force, shown)  # type: ignore[arg-type]
+    finally:
+        shown.close()
+    click.echo(f"{count} simulated spectra of {soils} soils and {ASSAYS} in {folder}", err=True)
+
+
+class _Progress:
+    """Counts on a terminal's last line; says nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, made: int) -> None:
+        if self._terminal and (made % 50 == 0 or made == self._total):
+            click.echo(f"\r{made} of {self._total} spectra", nl=False, err=True)
+
+    def close(self) -> None:
+        if self._terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)

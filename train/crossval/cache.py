@@ -1,0 +1,84 @@
+"""Fits that a long comparison keeps in a file, one JSON line each, so that it goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ..calibration_set import CalibrationSet
+from ..errors import KeptFitsError
+from .folds import Folds
+from .validation import FoldResult
+
+_BEGINS = b'{"of": "'
+"""How every line does, be it ever so short."""
+
+
+class KeptFits:
+    """Fits by what they were of; see `key_of`.
+
+    Args:
+        path: the file, which need not be there yet; None to keep nothing.
+
+    Raises:
+        KeptFitsError: a line that is none of ours; the file is left as it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self._path = Path(path) if path else None
+        self._known: dict[tuple[str, int], list[FoldResult]] = {}
+        if self._path is None or not self._path.exists():
+            return
+        lines = self._path.read_bytes().split(b"\n")
+        # A line that was being written when the run was killed lacks its end.
+        unfinished = lines.pop()
+        for number, line in enumerate(lines, 1):
+            try:
+                kept = json.loads(line)
+                result = FoldResult.from_dict(kept["fit"])
+                self._known.setdefault((kept["of"], kept["random_state"]), []).append(result)
+            except (ValueError, KeyError, TypeError) as error:
+                raise KeptFitsError(f"{path}: line {number} is no kept fit; name another file") from error
+        if unfinished:
+            # Only now is it certain that the file is one of ours, and may be touched.
+            if unfinished[: len(_BEGINS)] != _BEGINS[: len(unfinished)]:
+                raise KeptFitsError(f"{path}: line {len(lines) + 1} is no kept fit; name another file")
+            self._path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+    def known(self, key: str, seeds: tuple[int, ...]) -> list[FoldResult]:
+        """Give the fits of these splits, numbered as in this run."""
+        return [
+            replace(result, repeat=repeat)
+            for repeat, seed in enumerate(seeds)
+            for result in self._known.get((key, seed), [])
+        ]
+
+    def keep(self, key: str, seed: int, result: FoldResult) -> None:
+        """Write a fit down."""
+        if self._path is not None:
+            line = json.dumps({"of": key, "random_state": seed, "fit": result.to_dict()}) + "\n"
+            # In one piece, as several processes may keep their fits in one file.
+            with self._path.open("ab", buffering=0) as file:
+                file.write(line.encode())
+
+
+def key_of(label: str, data: CalibrationSet, fast: bool) -> str:
+    """Name what a fit was of, so that it is never taken for one of other data.
+
+    Args:
+        label: of the data, and of the way they are divided where seeds do not tell it.
+        data: what is fitted to.
+        fast: whether the methods are.
+    """
+    digest = hashlib.sha256()
+    for array in (data.reflectance, data.wavelengths_nm, data.target):
+        digest.update(array.tobytes())
+    return f"{label}{' fast' if fast else ''} {digest.hexdigest()[:16]}"
+
+
+def plan_digest(plan: Folds, data_sha256: str) -> str:
+    """Name a way of dividing certain data, for `key_of`."""
+    return hashlib.sha256(repr((plan.description, plan.keys, data_sha256)).encode()).hexdigest()[:16]

@@ -1,0 +1,344 @@
+"""Methods held against soils that they have not seen: the same folds for all, everything chosen inside them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..calibration_set import CalibrationSet
+from ..errors import TrainingDataError
+from ..methods.method import Method, over_decades
+from .folds import Fold, Folds
+from .metrics import Metrics, measure
+
+Floats = NDArray[np.float64]
+
+METRICS = ("r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance")
+R2_LOG10 = "r2_log10"
+"""R2 of the logarithms, where values go over decades: in their unit a few rich samples decide."""
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one fit gave.
+
+    Attributes:
+        method: its name.
+        repeat, fold: counted from 0.
+        predicted: of the fold's test rows, in their order and in the target's unit.
+        chosen: the choices the method made, in words; "" if it does not say.
+        seconds: that fit and prediction took.
+    """
+
+    method: str
+    repeat: int
+    fold: int
+    predicted: tuple[float, ...]
+    chosen: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the result as JSON values."""
+        return {**asdict(self), "predicted": list(self.predicted)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FoldResult:
+        """Read what `to_dict` gave."""
+        return cls(**{**data, "predicted": tuple(data["predicted"])})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a validation has come.
+
+    Attributes:
+        done, total: fits.
+        result: of the fit just done; kept by a caller, it need not be done again.
+        elapsed_s: since the start.
+        remaining_s: expected, from the seconds that each method has taken so far.
+    """
+
+    done: int
+    total: int
+    result: FoldResult
+    elapsed_s: float
+    remaining_s: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over repeats.
+
+    Attributes:
+        mean: of the repeats that have the figure; None if none has.
+        sd: standard deviation (n - 1) between them; None with fewer than two.
+        values: of each repeat, None where the data cannot give it.
+    """
+
+    mean: float | None
+    sd: float | None
+    values: tuple[float | None, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Spread:
+        """Describe the values of the repeats."""
+        kept = tuple(values)
+        found = [v for v in kept if v is not None]
+        return cls(
+            float(np.mean(found)) if found else None, float(np.std(found, ddof=1)) if len(found) > 1 else None, kept
+        )
+
+
+@dataclass(frozen=True)
+class ClassError:
+    """Error within a class of grade, `low` <= laboratory value < `high`; the last class includes its end.
+
+    Attributes:
+        low, high: in the target's unit; None for no bound.
+        n: rows of this class that were predicted.
+        rmse, bias: in the target's unit, over repeats.
+    """
+
+    low: float | None
+    high: float | None
+    n: int
+    rmse: Spread
+    bias: Spread
+
+    def words(self) -> str:
+        """Say which grades it holds, such as "from 14 to 19"."""
+        if self.low is None:
+            return "all" if self.high is None else f"below {self.high:.4g}"
+        return f"from {self.low:.4g}" + ("" if self.high is None else f" to {self.high:.4g}")
+
+
+@dataclass(frozen=True)
+class MethodScore:
+    """How well one method did.
+
+    Attributes:
+        method: its name.
+        predicted: repeats of n values in the target's unit, None where a repeat leaves a row untested.
+        metrics: by the names of `metrics.Metrics`, each over repeats; within a repeat all folds' predictions together.
+            `R2_LOG10` besides, without a mean unless values go over decades (`methods.over_decades`).
+        by_class: error by class of grade, ascending.
+        chosen: choices of every fit, repeat by repeat.
+        seconds: spent on all fits.
+    """
+
+    method: str
+    predicted: tuple[tuple[float | None, ...], ...]
+    metrics: dict[str, Spread]
+    by_class: tuple[ClassError, ...]
+    chosen: tuple[tuple[str, ...], ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Methods on the same folds.
+
+    Attributes:
+        folds: what was done, for people.
+        name, unit: of the target.
+        samples: n names.
+        groups: n labels as text, or None.
+        measured: n laboratory values.
+        scores: one a method, in the order given.
+    """
+
+    folds: str
+    name: str
+    unit: str
+    samples: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    measured: tuple[float, ...]
+    scores: tuple[MethodScore, ...]
+
+    def __getitem__(self, method: str) -> MethodScore:
+        for score in self.scores:
+            if score.method == method:
+                return score
+        raise KeyError(method)
+
+    def best(self, names: Iterable[str] | None = None) -> MethodScore:
+        """Give the method with the lowest mean RMSE, or over decades the highest R2 of log10, among `names` or all."""
+        wanted = None if names is None else set(names)
+        candidates = [s for s in self.scores if wanted is None or s.method in wanted]
+        logarithms = [s.metrics[R2_LOG10].mean for s in candidates]
+        if None not in logarithms:
+            return candidates[int(np.argmax(np.array(logarithms, dtype=np.float64)))]
+        return min(candidates, key=lambda s: s.metrics["rmse"].mean if s.metrics["rmse"].mean is not None else np.inf)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the result as JSON values."""
+        return asdict(self)
+
+
+def cross_validate(
+    methods: Sequence[Method],
+    data: CalibrationSet,
+    folds: Folds,
+    *,
+    class_limits: Sequence[float] | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    known: Iterable[FoldResult] = (),
+) -> Validation:
+    """Predict what is left out, with every method, from what is not.
+
+    A method gets the training rows of a fold and nothing else; it also gets their groups, or where all are of one
+    group their samples, so that its own inner folds part what the outer ones part.
+
+    Args:
+        methods: of different names.
+        data: spectra and values.
+        folds: made for these rows.
+        class_limits: ascending bounds between classes of grade, in the target's unit; None for the quartiles
+            of what is predicted.
+        progress: called after each fit.
+        known: results of earlier fits on the same data and folds, which are taken as they are.
+
+    Raises:
+        TrainingDataError: training rows that no model can be made from, or class limits that do not ascend.
+        ValueError: folds of other data, no methods, or two of one name.
+    """
+    names = [method.name for method in methods]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"methods {names}: at least one is needed, and each name once")
+    if folds.n != len(data):
+        raise ValueError(f"folds of {folds.n} rows for {len(data)}; make them for the same data")
+    tested = np.unique(np.concatenate([fold.test for repeat in folds.repeats for fold in repeat]))
+    limits = _limits(data.target[tested], class_limits)
+    plan = [(r, i, fold) for r, repeat in enumerate(folds.repeats) for i, fold in enumerate(repeat)]
+    for r, i, fold in plan:
+        _check_fold(data, fold, f"repeat {r + 1}, fold {i + 1}")
+    done = {(result.method, result.repeat, result.fold): result for result in known if result.method in names}
+    total, start = len(plan) * len(methods), time.monotonic()
+    # Fold by fold rather than method by method: the time that remains is known early.
+    for r, i, fold in plan:
+        for method in methods:
+            if (method.name, r, i) in done:
+                continue
+            result = _fit(method, data, fold, folds, r, i)
+            done[method.name, r, i] = result
+            remaining = _remaining_s(done.values(), names, len(plan))
+            progress(Progress(len(done), total, result, time.monotonic() - start, remaining))
+    return Validation(
+        folds=folds.description,
+        name=data.name,
+        unit=data.unit,
+        samples=data.samples,
+        groups=None if data.groups is None else tuple(map(str, data.groups)),
+        measured=tuple(data.target.tolist()),
+        scores=tuple(_score(name, done, data, folds, limits) for name in names),
+    )
+
+
+def _check_fold(data: CalibrationSet, fold: Fold, where: str) -> None:
+    if not (fold.training.size and fold.test.size):
+        raise ValueError(f"{where} has {fold.training.size} training and {fold.test.size} test rows")
+    target = data.target[fold.training]
+    if target.min() == target.max():
+        raise TrainingDataError(
+            f"the {target.size} training samples of {where} all have {data.name} {target[0]:g} {data.unit}; "
+            "use fewer folds or other groups"
+        )
+
+
+def _fit(method: Method, data: CalibrationSet, fold: Fold, folds: Folds, repeat: int, number: int) -> FoldResult:
+    inside = [folds.keys[row] for row in fold.training]
+    if len(set(inside)) < 2:
+        inside = [data.samples[row] for row in fold.training]
+    start = time.monotonic()
+    try:
+        predictor = method.fit(
+            data.reflectance[fold.training],
+            data.wavelengths_nm,
+            data.target[fold.training],
+            splices_nm=data.splices_nm,
+            groups=inside,
+            seed=folds.seed + 1000 * repeat + number,
+        )
+        predicted = np.asarray(predictor.predict(data.reflectance[fold.test]), dtype=np.float64)
+    except TrainingDataError as error:
+        raise TrainingDataError(f"{method.name}, repeat {repeat + 1}, fold {number + 1}: {error}") from error
+    if predicted.shape != fold.test.shape or not np.isfinite(predicted).all():
+        raise ValueError(f"{method.name} gave no finite number for each of {fold.test.size} rows")
+    chosen = str(getattr(predictor, "chosen", ""))
+    return FoldResult(method.name, repeat, number, tuple(predicted.tolist()), chosen, time.monotonic() - start)
+
+
+def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int) -> float:
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for result in results:
+        seconds[result.method].append(result.seconds)
+    known = [float(np.mean(taken)) for taken in seconds.values() if taken]
+    # A method that has not had its turn is taken for an average one.
+    return sum((fits - len(t)) * float(np.mean(t) if t else np.mean(known)) for t in seconds.values())
+
+
+def _limits(target: Floats, given: Sequence[float] | None) -> Floats:
+    if given is None:
+        quartiles = np.unique(np.quantile(target, [0.25, 0.5, 0.75]))
+        # Where a quarter of the grades are the lowest there is, nothing lies below that quartile.
+        return np.asarray(quartiles[quartiles > target.min()])
+    limits = np.asarray(given, dtype=np.float64)
+    if limits.ndim != 1 or not np.isfinite(limits).all() or (np.diff(limits) <= 0).any():
+        raise TrainingDataError(f"class limits {', '.join(f'{v:g}' for v in limits.ravel())} do not ascend")
+    return limits
+
+
+def _score(
+    name: str, done: dict[tuple[str, int, int], FoldResult], data: CalibrationSet, folds: Folds, limits: Floats
+) -> MethodScore:
+    predicted = np.full((len(folds.repeats), len(data)), np.nan)
+    chosen, seconds = [], 0.0
+    for r, repeat in enumerate(folds.repeats):
+        results = [done[name, r, i] for i in range(len(repeat))]
+        for fold, result in zip(repeat, results, strict=True):
+            if len(result.predicted) != fold.test.size:
+                raise ValueError(f"an earlier result of {name} does not fit repeat {r + 1}; it was of other folds")
+            predicted[r, fold.test] = result.predicted
+        chosen.append(tuple(result.chosen for result in results))
+        seconds += sum(result.seconds for result in results)
+    figures = [_measure(row, data.target, np.ones(len(data), dtype=bool)) for row in predicted]
+    classes = []
+    tested = ~np.isnan(predicted).all(axis=0)
+    for i in range(limits.size + 1):
+        inside = (np.searchsorted(limits, data.target, side="right") == i) & tested
+        found = [_measure(row, data.target, inside) for row in predicted]
+        classes.append(
+            ClassError(
+                float(limits[i - 1]) if i else None,
+                float(limits[i]) if i < limits.size else None,
+                int(inside.sum()),
+                Spread.of(None if m is None else m.rmse for m in found),
+                Spread.of(None if m is None else m.bias for m in found),
+            )
+        )
+    return MethodScore(
+        method=name,
+        predicted=tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in predicted),
+        metrics={key: Spread.of(None if m is None else getattr(m, key) for m in figures) for key in METRICS}
+        | {R2_LOG10: Spread.of(_r2_log10(row, data.target) for row in predicted)},
+        by_class=tuple(classes),
+        chosen=tuple(chosen),
+        seconds=seconds,
+    )
+
+
+def _r2_log10(predicted: Floats, target: Floats) -> float | None:
+    tested = ~np.isnan(predicted)
+    if not over_decades(target) or not tested.any() or predicted[tested].min() <= 0:
+        return None
+    return measure(np.log10(predicted[tested]), np.log10(target[tested])).r2
+
+
+def _measure(predicted: Floats, target: Floats, wanted: NDArray[np.bool_]) -> Metrics | None:
+    tested = wanted & ~np.isnan(predicted)
+    return measure(predicted[tested], target[tested]) if tested.any() else None

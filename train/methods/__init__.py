@@ -1,0 +1,1 @@
+"""The methods of calibration, each behind the same few functions."""

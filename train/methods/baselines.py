@@ -1,0 +1,459 @@
+"""The models that a chemometrician would use instead: PLSR, support vectors and a random forest, tuned with care.
+
+Each tries several preprocessings, its own hyperparameters and, on a skewed target, the target's transform; what has the
+lowest inner RMSE in the target's own unit is taken. The models are scikit-learn's, the preprocessing is the device's.
+
+References:
+    Wold, Sjöström & Eriksson 2001, Chemometrics and Intelligent Laboratory Systems 58(2):109 (PLSR).
+    Smola & Schölkopf 2004, Statistics and Computing 14(3):199 (support vector regression).
+    Breiman 2001, Machine Learning 45(1):5 (random forests).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.model.estimate import Transform, forward
+from ...edge.model.recipe import (
+    Absorbance,
+    Derivative,
+    Recipe,
+    Resample,
+    SavitzkyGolay,
+    StandardNormalVariate,
+    Step,
+)
+from ..crossval.folds import InnerFolds, inner_folds
+from .method import (
+    Back,
+    check_training,
+    common_range,
+    inner_rmse,
+    recipe_on,
+    repeats_for,
+    transforms_for,
+)
+
+Floats = NDArray[np.float64]
+
+BAND_STEP = 5
+"""Of the bands 1 nm apart, those kept: what a window of 15 nm or more has smoothed holds no more."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A preprocessing of absorbance: standard normal variate or not, smoothing, derivative, scaling of the bands."""
+
+    order: int
+    window_nm: float
+    snv: bool
+    autoscale: bool = False
+
+    def recipe(self, grid: Resample) -> Recipe:
+        """Give the preprocessing as the device would do it."""
+        steps: list[Step] = [Absorbance()]
+        if self.snv:
+            steps.append(StandardNormalVariate())
+        steps.append(SavitzkyGolay(self.window_nm))
+        if self.order:
+            steps.append(Derivative(self.order))
+        return recipe_on(grid, *steps)
+
+    def __str__(self) -> str:
+        order = {0: "smoothed", 1: "1st derivative", 2: "2nd derivative"}[self.order]
+        return f"{order} {self.window_nm:g} nm{', SNV' if self.snv else ''}{', autoscaled' if self.autoscale else ''}"
+
+
+SMOOTHED = tuple((order, window) for order, window in ((0, 15), (1, 15), (1, 31), (1, 61), (2, 61)))
+PLSR_VARIANTS = tuple(
+    Variant(o, w, snv, scaled) for (o, w), snv, scaled in product(SMOOTHED, (False, True), (False, True))
+)
+SVR_VARIANTS = (
+    Variant(0, 15, True),
+    Variant(1, 15, False),
+    Variant(1, 31, False),
+    Variant(1, 31, True),
+    Variant(1, 31, False, True),
+    Variant(1, 31, True, True),
+    Variant(1, 61, False),
+    Variant(1, 61, True),
+    Variant(2, 61, True),
+)
+FOREST_VARIANTS = (Variant(1, 31, False), Variant(1, 31, True), Variant(0, 15, True))
+FAST_VARIANTS = (Variant(1, 31, False), Variant(1, 31, True), Variant(0, 15, True))
+
+
+@dataclass(frozen=True, eq=False)
+class BandScaling:
+    """Centres bands and scales them, so that the mean squared norm of the training rows is 1.
+
+    One scale for all bands, or one for each where they are autoscaled.
+    """
+
+    offset: Floats
+    scale: Floats
+
+    @classmethod
+    def learn(cls, spectra: Floats, autoscale: bool) -> BandScaling:
+        """Learn from training rows (n, bands)."""
+        deviation = spectra.std(axis=0)
+        together = float(np.sqrt(np.sum(deviation**2))) or 1.0
+        if not autoscale:
+            return cls(spectra.mean(axis=0), np.full_like(deviation, together))
+        varies = deviation > 1e-12 * together
+        return cls(spectra.mean(axis=0), np.where(varies, deviation, together) * np.sqrt(deviation.size))
+
+    def __call__(self, spectra: Floats) -> Floats:
+        """Scale (n, bands)."""
+        scaled: Floats = (spectra - self.offset) / self.scale
+        return scaled
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """A trained baseline: preprocessing, scaling, model, and the way back to the target's unit.
+
+    Attributes:
+        recipe, splices_nm, wavelengths_nm: of the preprocessing.
+        scaling: of its bands.
+        answer: from (n, bands) to (n,) in the transform's space.
+        back: from there to the unit.
+        chosen: in words.
+        inner_rmse: of the choice, in the unit; as the lowest of many it is too low.
+    """
+
+    recipe: Recipe
+    splices_nm: tuple[float, ...]
+    wavelengths_nm: Floats
+    scaling: BandScaling
+    answer: Callable[[Floats], Floats]
+    back: Back
+    chosen: str
+    inner_rmse: float
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit from (n, bands) reflectance."""
+        spectra = self.recipe.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).spectra
+        return self.back(self.answer(self.scaling(spectra[:, ::BAND_STEP])))
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """What a baseline has to choose by."""
+
+    spectra: dict[Variant, Floats]
+    target: Floats
+    transforms: tuple[Transform, ...]
+    folds: InnerFolds
+    grid: Resample
+    wavelengths_nm: Floats
+    splices_nm: tuple[float, ...]
+
+    @classmethod
+    def prepare(
+        cls,
+        variants: Sequence[Variant],
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        splices_nm: tuple[float, ...],
+        groups: Sequence[Hashable] | None,
+        seed: int,
+        fast: bool,
+    ) -> _Training:
+        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
+        check_training(reflectance, nm, target)
+        grid = common_range(nm)
+        by_recipe: dict[Recipe, Floats] = {}
+        for variant in variants:
+            recipe = variant.recipe(grid)
+            if recipe not in by_recipe:
+                by_recipe[recipe] = recipe.preprocess(reflectance, nm, splices_nm).spectra[:, ::BAND_STEP]
+        return cls(
+            {variant: by_recipe[variant.recipe(grid)] for variant in variants},
+            target,
+            transforms_for(target),
+            inner_folds(target.size, groups, repeats=repeats_for(target.size, fast), seed=seed),
+            grid,
+            nm,
+            splices_nm,
+        )
+
+    def out_of_fold(
+        self, rounds: InnerFolds, fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], Floats]
+    ) -> Floats:
+        """Predict every row from a model that has not seen it: (repeats, n), or (repeats, n, k) for k models."""
+        first = fit_predict(rounds[0][0].training, rounds[0][0].test)
+        found = np.empty((len(rounds), self.target.size, *first.shape[1:]))
+        for r, repeat in enumerate(rounds):
+            for i, fold in enumerate(repeat):
+                found[r, fold.test] = first if (r, i) == (0, 0) else fit_predict(fold.training, fold.test)
+        return found
+
+    def regression(
+        self, variant: Variant, transform: Transform, predicted: Floats, answer: Callable[[Floats], Floats], words: str
+    ) -> Regression:
+        """Put a trained model together."""
+        return Regression(
+            recipe=variant.recipe(self.grid),
+            splices_nm=self.splices_nm,
+            wavelengths_nm=self.wavelengths_nm,
+            scaling=BandScaling.learn(self.spectra[variant], variant.autoscale),
+            answer=answer,
+            back=Back.learn(transform, self.target, predicted),
+            chosen=f"{variant}; {words}; target's transform {transform}",
+            inner_rmse=inner_rmse(predicted, self.target, transform),
+        )
+
+
+PARSIMONY = 1.05
+
+
+@dataclass(frozen=True)
+class PartialLeastSquares:
+    """Partial least squares regression.
+
+    For each preprocessing and transform, the fewest components whose error is within 5 % of the lowest (the last few
+    percent are noise of the folds, and each further component fits some of it); then the best of these.
+    """
+
+    fast: bool = False
+    name: str = "PLSR"
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> Regression:
+        """Fit; see `Method.fit`."""
+        variants = FAST_VARIANTS if self.fast else PLSR_VARIANTS
+        data = _Training.prepare(variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast)
+        fewest = min(fold.training.size for repeat in data.folds for fold in repeat)
+        most = max(1, min(15 if self.fast else 25, fewest - 1, data.spectra[variants[0]].shape[1]))
+        best: tuple[float, Variant, Transform, int, Floats] | None = None
+        for variant, transform in product(variants, data.transforms):
+            x, z = data.spectra[variant], forward(data.target, transform)
+
+            def fit_predict(
+                training: NDArray[np.intp],
+                test: NDArray[np.intp],
+                x: Floats = x,
+                z: Floats = z,
+                autoscale: bool = variant.autoscale,
+            ) -> Floats:
+                scaling = BandScaling.learn(x[training], autoscale)
+                coefficients, mean = pls_coefficients(scaling(x[training]), z[training], most)
+                return scaling(x[test]) @ coefficients + mean
+
+            predicted = data.out_of_fold(data.folds, fit_predict)
+            errors = np.array([inner_rmse(predicted[..., k], data.target, transform) for k in range(most)])
+            k = int(np.argmax(errors <= PARSIMONY * errors.min()))
+            if best is None or errors[k] < best[0]:
+                best = errors[k], variant, transform, k, predicted[..., k]
+        assert best is not None
+        _, variant, transform, k, predicted = best
+        scaling = BandScaling.learn(data.spectra[variant], variant.autoscale)
+        coefficients, mean = pls_coefficients(scaling(data.spectra[variant]), forward(data.target, transform), k + 1)
+        weights = coefficients[:, k]
+        words = f"{k + 1} component{'s' if k else ''}"
+        return data.regression(variant, transform, predicted, lambda spectra: spectra @ weights + mean, words)
+
+
+def pls_coefficients(x: Floats, z: Floats, most: int) -> tuple[Floats, float]:
+    """Fit 1 to `most` components at once: coefficients (bands, most), and the mean of z. x has mean 0."""
+    from sklearn.cross_decomposition import PLSRegression
+
+    with warnings.catch_warnings():
+        # Where all of z is explained before the last component, the rest of them add nothing.
+        warnings.filterwarnings("ignore", "y residual is constant", UserWarning)
+        model = PLSRegression(most, scale=False).fit(x, z)
+    # Components do not change when further ones are added.
+    return np.cumsum(model.x_rotations_ * model.y_loadings_, axis=1), float(z.mean())
+
+
+@dataclass(frozen=True)
+class SupportVectors:
+    """Epsilon support vector regression with a radial kernel.
+
+    The search goes from coarse to fine: the two best preprocessings by two plain settings, then a grid of C and gamma,
+    then epsilon for the three best of them. gamma is per mean squared distance from the centre.
+    """
+
+    fast: bool = False
+    name: str = "SVR"
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> Regression:
+        """Fit; see `Method.fit`."""
+        variants = FAST_VARIANTS if self.fast else SVR_VARIANTS
+        data = _Training.prepare(variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast)
+        costs, gammas = ((10, 100, 1000), (0.03, 0.1, 0.3)) if self.fast else (COSTS, GAMMAS)
+        epsilons, kept = ((0.1,), 1) if self.fast else (EPSILONS, 2)
+        first = data.folds[:1]
+        # Distances need no target; scaled once for all inner folds they save nine tenths of the time.
+        scaled = {v: BandScaling.learn(data.spectra[v], v.autoscale)(data.spectra[v]) for v in variants}
+        distances = {v: _square_distances(rows, rows) for v, rows in scaled.items()}
+        best: tuple[float, Variant, Transform, _Setting, Floats] | None = None
+        for transform in data.transforms:
+            z = forward(data.target, transform)
+            z = (z - z.mean()) / z.std()
+
+            def judge(
+                variant: Variant, setting: _Setting, rounds: InnerFolds, z: Floats = z, transform: Transform = transform
+            ) -> tuple[float, Floats]:
+                kernel = np.exp(-setting.gamma * distances[variant])
+
+                def fit_predict(training: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
+                    model = setting.fit(kernel[np.ix_(training, training)], z[training])
+                    return np.asarray(model.predict(kernel[np.ix_(test, training)]))
+
+                unscaled = forward(data.target, transform)
+                predicted = data.out_of_fold(rounds, fit_predict) * unscaled.std() + unscaled.mean()
+                return inner_rmse(predicted, data.target, transform), predicted
+
+            plain = [_Setting(10.0, 0.3, 0.1), _Setting(100.0, 0.1, 0.1)]
+            ranked = sorted(variants, key=lambda v: min(judge(v, setting, first)[0] for setting in plain))
+            for variant in ranked[:kept]:
+                grid = [_Setting(float(c), gamma, 0.1) for c, gamma in product(costs, gammas)]
+                grid.sort(key=lambda setting: judge(variant, setting, first)[0])
+                for coarse, epsilon in product(grid[:3], epsilons):
+                    setting = _Setting(coarse.cost, coarse.gamma, epsilon)
+                    error, predicted = judge(variant, setting, data.folds)
+                    if best is None or error < best[0]:
+                        best = error, variant, transform, setting, predicted
+        assert best is not None
+        _, variant, transform, setting, predicted = best
+        z, rows = forward(data.target, transform), scaled[variant]
+        mean, scale = float(z.mean()), float(z.std())
+        model = setting.fit(np.exp(-setting.gamma * distances[variant]), (z - mean) / scale)
+
+        def answer(spectra: Floats) -> Floats:
+            kernel = np.exp(-setting.gamma * _square_distances(spectra, rows))
+            return np.asarray(model.predict(kernel)) * scale + mean
+
+        words = f"C {setting.cost:g}, gamma {setting.gamma:g}, epsilon {setting.epsilon:g}"
+        return data.regression(variant, transform, predicted, answer, words)
+
+
+COSTS = (1, 6, 36, 216, 1296, 7776)
+GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
+EPSILONS = (0.02, 0.1, 0.25)
+MOST_ITERATIONS = 20_000
+
+
+@dataclass(frozen=True)
+class _Setting:
+    cost: float
+    gamma: float
+    epsilon: float
+
+    def fit(self, kernel: Floats, z: Floats) -> Any:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.svm import SVR
+
+        with warnings.catch_warnings():
+            # A setting that does not settle is judged by its error like any other.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return SVR(kernel="precomputed", C=self.cost, epsilon=self.epsilon, tol=1e-2, max_iter=MOST_ITERATIONS).fit(
+                kernel, z
+            )
+
+
+def _square_distances(a: Floats, b: Floats) -> Floats:
+    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2.0 * a @ b.T
+    return np.asarray(np.maximum(squares, 0.0))
+
+
+@dataclass(frozen=True)
+class RandomForest:
+    """Random forest: preprocessing first, then bands tried at a split, size of leaves and transform."""
+
+    fast: bool = False
+    name: str = "random forest"
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> Regression:
+        """Fit; see `Method.fit`."""
+        variants = FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS
+        data = _Training.prepare(variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast)
+        # Averages over trees vary little from one division to the next, and forests are slow.
+        rounds, trees = data.folds[:1], 30 if self.fast else 60
+        found: dict[tuple[Variant, _Forest, Transform], tuple[float, Floats]] = {}
+
+        def judge(variant: Variant, forest: _Forest, transform: Transform) -> float:
+            key = variant, forest, transform
+            if key not in found:
+                x, z = (
+                    BandScaling.learn(data.spectra[variant], False)(data.spectra[variant]),
+                    forward(data.target, transform),
+                )
+                x = x[:, ::FOREST_BAND_STEP]
+
+                def fit_predict(training: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
+                    return np.asarray(forest.fit(x[training], z[training], trees, seed).predict(x[test]))
+
+                predicted = data.out_of_fold(rounds, fit_predict)
+                found[key] = inner_rmse(predicted, data.target, transform), predicted
+            return found[key][0]
+
+        plain = _Forest("sqrt", 1)
+        variant = min(variants, key=lambda v: judge(v, plain, "none"))
+        shapes = (plain,) if self.fast else (plain, _Forest("sqrt", 3), _Forest(1 / 3, 1), _Forest(1 / 3, 3))
+        # Splits hardly change under a square root.
+        transforms = tuple(t for t in data.transforms if t != "sqrt")
+        forest, transform = min(product(shapes, transforms), key=lambda choice: judge(variant, *choice))
+        predicted = found[variant, forest, transform][1]
+        x = BandScaling.learn(data.spectra[variant], False)(data.spectra[variant])[:, ::FOREST_BAND_STEP]
+        model = forest.fit(x, forward(data.target, transform), 100 if self.fast else 400, seed)
+
+        def answer(spectra: Floats) -> Floats:
+            return np.asarray(model.predict(spectra[:, ::FOREST_BAND_STEP]))
+
+        words = (
+            f"{'a third' if forest.tried == 1 / 3 else 'the square root'} of the bands tried, leaves from {forest.leaf}"
+        )
+        return data.regression(variant, transform, predicted, answer, words)
+
+
+FOREST_BAND_STEP = 2
+
+
+@dataclass(frozen=True)
+class _Forest:
+    tried: float | str
+    leaf: int
+
+    def fit(self, x: Floats, z: Floats, trees: int, seed: int) -> Any:
+        from sklearn.ensemble import RandomForestRegressor
+
+        return RandomForestRegressor(
+            trees, max_features=self.tried, min_samples_leaf=self.leaf, random_state=seed, n_jobs=1
+        ).fit(x, z)

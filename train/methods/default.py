@@ -1,0 +1,372 @@
+"""The default model: a mean of support vector and PLS regressions over several views of absorbance, as one network.
+
+Views are Savitzky-Golay filters of absorbance. On each, epsilon support vector regressions with a radial kernel and a
+PLSR are fitted, their settings chosen by an inner cross-validation; their mean is weighed by a stack that is drawn
+towards 70 % support vectors and 30 % PLSR. A skewed positive target is tried as square root and logarithm too, and the
+answers are mixed in the target's unit, each brought back without bias. All of that together is a small network.
+
+References:
+    Smola & Schölkopf 2004, Statistics and Computing 14(3):199 (support vector regression).
+    Breiman 1996, Machine Learning 24(1):49 (stacked regressions).
+    Duan 1983, JASA 78(383):605 (smearing estimate, in `methods.Back`).
+    Schölkopf et al. 1999, IEEE Transactions on Neural Networks 10(5):1000 (reduced sets, in `radial_network`).
+    Savitzky & Golay 1964, Analytical Chemistry 36(8):1627.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.model.estimate import Transform, forward
+from ...edge.model.recipe import (
+    Absorbance,
+    Recipe,
+    Resample,
+    SavitzkyGolayDerivative,
+    StandardNormalVariate,
+    Step,
+)
+from ...edge.model.scaling import Scaling
+from ...edge.model.views import Views
+from ..crossval.folds import InnerFolds, inner_folds
+from .baselines import Variant
+from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
+from .method import (
+    Back,
+    check_training,
+    common_range,
+    recipe_on,
+    repeats_for,
+    transforms_for,
+)
+from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
+from .stacking import soft_shares, stack_weights
+
+Floats = NDArray[np.float64]
+
+VARIANTS = (
+    Variant(1, 31, False),
+    Variant(1, 31, True, True),
+    Variant(0, 15, True),
+    Variant(1, 61, False, True),
+    Variant(2, 61, True),
+    Variant(2, 61, False),
+)
+VARIANTS_OF_MANY = (VARIANTS[0], *VARIANTS[2:])
+MANY = 120
+"""Training rows above which one view less leaves its parameters to the centres of the others."""
+MOST_PARAMETERS = 84_000
+
+
+@dataclass(frozen=True)
+class Config:
+    """How the default model is made.
+
+    Attributes:
+        variants, variants_of_many: the views, up to `MANY` training rows and above.
+        keep_nm: distance of the bands that a view keeps.
+        components: principal components of each view that the kernels see.
+        powers: of the singular values that scores are divided by; one kernel member of each view and power.
+        gammas, costs, epsilon: of support vectors; gamma per mean squared norm of the scores.
+        most_components: of PLSR.
+        averaged: settings that a member is the mean of.
+        transforms: of a skewed positive target, that are mixed; other targets are learned as they are, and those that
+            go over decades as logarithms.
+        linear_share: of PLSR in the prior of the stack.
+        ridge: how strongly the stack is drawn to its prior; see `stacking.stack_weights`.
+        softness, least_share: of the mix of transforms; see `stacking.soft_shares`.
+        most_parameters: of the network.
+    """
+
+    variants: tuple[Variant, ...] = VARIANTS
+    variants_of_many: tuple[Variant, ...] = VARIANTS_OF_MANY
+    keep_nm: float = 10.0
+    components: int = 40
+    powers: tuple[float, ...] = (0.0, 0.5)
+    gammas: tuple[float, ...] = (0.02, 0.1, 0.4)
+    costs: tuple[float, ...] = (2.0, 20.0, 200.0, 2000.0)
+    epsilon: float = 0.1
+    most_components: int = 20
+    averaged: int = 3
+    transforms: tuple[Transform, ...] = get_args(Transform)
+    linear_share: float = 0.3
+    ridge: float = 1.0
+    softness: float = 0.2
+    least_share: float = 0.1
+    most_parameters: int = MOST_PARAMETERS
+
+
+FAST_CONFIG = Config(
+    variants=(VARIANTS[0], VARIANTS[2], VARIANTS[4]),
+    variants_of_many=(VARIANTS[0], VARIANTS[2], VARIANTS[4]),
+    powers=(0.0,),
+    gammas=(0.1,),
+    costs=(20.0, 200.0),
+    averaged=2,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DefaultPredictor:
+    """A trained default model.
+
+    Attributes:
+        views: the preprocessing; its features are the network's input.
+        wavelengths_nm, splices_nm: of the spectra it was trained on, and expects in `predict`.
+        network: from features to the target's unit.
+        scaling: of the features for an exported network, which has few digits; `network` takes them as they are.
+        out_of_fold: (repeats, n) in the target's unit: what the inner cross-validation said of each training row.
+        transform: that has the largest share in the answer; residuals are the most even in its space.
+        chosen: its weights in words.
+    """
+
+    views: Views
+    wavelengths_nm: Floats
+    splices_nm: tuple[float, ...]
+    network: RadialNetwork
+    scaling: Scaling
+    out_of_fold: Floats
+    transform: Transform
+    chosen: str
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the network holds."""
+        return self.network.parameters
+
+    def features(self, reflectance: Floats) -> Floats:
+        """Give what the network takes, (n, features), for (n, bands) reflectance."""
+        return self.views.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).features
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit, within the calibrated range, from (n, bands) reflectance."""
+        return self.network.predict(self.features(reflectance))
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """All members in the space of one transform, and their weights.
+
+    Attributes:
+        transform: of the target.
+        mean, deviation: that the members' answers are standardised by.
+        kernels: for each view one member for each power.
+        linears: for each view one member.
+        weights: (views, powers + 1), the linear member last; 1 together.
+        out_of_fold: (repeats, n) of the weighted mean, in the transform's space.
+        back: to the target's unit.
+    """
+
+    transform: Transform
+    mean: float
+    deviation: float
+    kernels: tuple[tuple[KernelMember, ...], ...]
+    linears: tuple[LinearMember, ...]
+    weights: Floats
+    out_of_fold: Floats
+    back: Back
+
+
+@dataclass(frozen=True)
+class DefaultModel:
+    """The method that makes default models; `fast` takes three views and few settings."""
+
+    fast: bool = False
+    name: str = "default"
+    config: Config | None = None
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> DefaultPredictor:
+        """Fit; see `Method.fit`."""
+        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
+        check_training(reflectance, nm, target)
+        config = self.config or (FAST_CONFIG if self.fast else Config())
+        variants = config.variants if target.size <= MANY else config.variants_of_many
+        grid = common_range(nm)
+        views = Views(tuple(view_recipe(variant, grid, config.keep_nm) for variant in variants))
+        features = views.preprocess(reflectance, nm, splices_nm).features
+        parts = np.split(features, np.cumsum(views.sizes)[:-1], axis=1)
+        projections = [
+            Projection.learn(part, variant.autoscale, config.components, config.powers)
+            for part, variant in zip(parts, variants, strict=True)
+        ]
+        folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
+        spaces = [
+            fit_space(parts, projections, variants, target, transform, folds, config)
+            for transform in _transforms_to_try(target, config)
+        ]
+        answers = [space.back(space.out_of_fold) for space in spaces]
+        errors = [float(np.mean((answer - target) ** 2)) for answer in answers]
+        shares = soft_shares(errors, config.softness, config.least_share)
+        kept = np.flatnonzero(shares)
+        spaces, shares = [spaces[i] for i in kept], shares[kept]
+        network = fold_network(parts, projections, spaces, shares, config.gammas)
+        network = reduce_centres(network, config.most_parameters)
+        return DefaultPredictor(
+            views=views,
+            wavelengths_nm=nm,
+            splices_nm=splices_nm,
+            network=network,
+            scaling=feature_scaling(parts),
+            out_of_fold=np.tensordot(shares, np.stack([answers[i] for i in kept]), 1),
+            transform=spaces[int(shares.argmax())].transform,
+            chosen=_in_words(variants, spaces, shares, network.parameters),
+        )
+
+
+def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
+    worth_trying = transforms_for(target)
+    return tuple(transform for transform in worth_trying if transform in config.transforms) or worth_trying[:1]
+
+
+def view_recipe(variant: Variant, grid: Resample, keep_nm: float) -> Recipe:
+    """Give a view's preprocessing as the device does it: absorbance, perhaps SNV, Savitzky-Golay in one with thinning.
+
+    Autoscaling is no part of it: the network's first layer does it.
+    """
+    steps: list[Step] = [Absorbance()]
+    if variant.snv:
+        steps.append(StandardNormalVariate())
+    steps.append(SavitzkyGolayDerivative(variant.window_nm, 2, variant.order, keep_nm))
+    return recipe_on(grid, *steps)
+
+
+def feature_scaling(parts: Sequence[Floats]) -> Scaling:
+    """Scale each band to about one standard deviation, those that hardly vary to less.
+
+    Args:
+        parts: for each view its training features (n, bands).
+    """
+    offsets = [part.mean(axis=0) for part in parts]
+    # Without the addition, noise of a band that does not vary would become as large as any signal.
+    scales = [part.std(axis=0) + 1e-3 * (float(part.std()) or 1.0) for part in parts]
+    return Scaling(np.concatenate(offsets), np.concatenate(scales))
+
+
+def fit_space(
+    parts: Sequence[Floats],
+    projections: Sequence[Projection],
+    variants: Sequence[Variant],
+    target: Floats,
+    transform: Transform,
+    folds: InnerFolds,
+    config: Config,
+) -> Space:
+    """Fit and weigh all members on one transform of the target.
+
+    Args:
+        parts: for each view its features (n, bands).
+        projections: for each view, learned from these.
+        variants: for each view what it is.
+        target: (n,) in its own unit.
+        transform: of the target.
+        folds: to choose and weigh by.
+        config: of the model.
+    """
+    z = forward(target, transform)
+    mean, deviation = float(z.mean()), float(z.std())
+    standard = (z - mean) / deviation
+    kernels: list[tuple[KernelMember, ...]] = []
+    linears: list[LinearMember] = []
+    for part, projection, variant in zip(parts, projections, variants, strict=True):
+        scores = projection.scores(part)
+        kernels.append(
+            tuple(
+                kernel_member(
+                    scores * factor,
+                    p,
+                    standard,
+                    folds,
+                    gammas=config.gammas,
+                    costs=config.costs,
+                    epsilon=config.epsilon,
+                    averaged=config.averaged,
+                )
+                for p, factor in enumerate(projection.factors)
+            )
+        )
+        linears.append(
+            linear_member(
+                part,
+                variant.autoscale,
+                standard,
+                folds,
+                most_components=config.most_components,
+                averaged=config.averaged,
+            )
+        )
+    powers = len(config.powers)
+    prior = np.full((len(parts), powers + 1), (1.0 - config.linear_share) / (len(parts) * powers))
+    prior[:, powers] = config.linear_share / len(parts)
+    predicted = np.stack(
+        [
+            said
+            for of_view, line in zip(kernels, linears, strict=True)
+            for said in (*(member.out_of_fold for member in of_view), line.out_of_fold)
+        ]
+    )
+    weights = stack_weights(predicted, standard, prior.ravel(), config.ridge)
+    out_of_fold = np.tensordot(weights, predicted, 1) * deviation + mean
+    return Space(
+        transform,
+        mean,
+        deviation,
+        tuple(kernels),
+        tuple(linears),
+        weights.reshape(prior.shape),
+        out_of_fold,
+        Back.learn(transform, target, out_of_fold),
+    )
+
+
+def fold_network(
+    parts: Sequence[Floats],
+    projections: Sequence[Projection],
+    spaces: Sequence[Space],
+    shares: Floats,
+    gammas: tuple[float, ...],
+) -> RadialNetwork:
+    """Put all members into one network; nothing is lost, as sums of kernels on the same centres are such a sum."""
+    bias = np.array([space.mean for space in spaces])
+    branches = []
+    for v, (part, projection) in enumerate(zip(parts, projections, strict=True)):
+        kernel_weights = np.zeros((len(projection.factors), len(gammas), len(part), len(spaces)))
+        linear_weights = np.zeros((part.shape[1], len(spaces)))
+        for t, space in enumerate(spaces):
+            for member, weight in zip(space.kernels[v], space.weights[v] * space.deviation, strict=False):
+                share = weight / len(member.models)
+                for g, model in zip(member.gammas, member.models, strict=True):
+                    kernel_weights[member.power, g, model.support_, t] += share * model.dual_coef_[0]
+                    bias[t] += share * float(model.intercept_[0])
+            line, weight = space.linears[v], space.weights[v, -1] * space.deviation
+            linear_weights[:, t] = weight * line.weights
+            bias[t] += weight * line.intercept
+        branches.append(drop_idle_centres(Branch(projection, projection.scores(part), kernel_weights, linear_weights)))
+    return RadialNetwork(tuple(branches), gammas, bias, tuple(space.back for space in spaces), shares)
+
+
+def _in_words(variants: Sequence[Variant], spaces: Sequence[Space], shares: Floats, parameters: int) -> str:
+    kinds: dict[str, float] = defaultdict(float)
+    for space, share in zip(spaces, shares, strict=True):
+        kinds["support vectors"] += share * space.weights[:, :-1].sum()
+        kinds["PLSR"] += share * space.weights[:, -1].sum()
+    of_views = sum(share * space.weights.sum(axis=1) for space, share in zip(spaces, shares, strict=True))
+    views = {str(variant): float(weight) for variant, weight in zip(variants, np.asarray(of_views), strict=True)}
+    transforms = {space.transform: float(share) for space, share in zip(spaces, shares, strict=True)}
+    lists = (", ".join(f"{name} {share:.0%}" for name, share in part.items()) for part in (kinds, views))
+    mixed = " and ".join(f"{name} {share:.0%}" if len(transforms) > 1 else name for name, share in transforms.items())
+    return "; ".join((*lists, f"target's transform {mixed}", f"{parameters} parameters"))
