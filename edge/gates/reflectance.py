@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
-from ..instruments.driver import Identity
 from .finding import Finding
 from .rules import Rules
 from .scan import parts
+from .scans import Identity
 
 _LEAST_BANDS = 30
 """A detector with fewer bands has no noise that could be told from its spectrum."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..instruments.driver import Identity, Scan
 from .finding import Finding
 from .rules import Rules
+from .scans import Identity, Scan
 
 _KIND_NAMES = {"dark": "dark", "white": "white reference", "target": "sample"}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..instruments.driver import Scan
 from .finding import Finding
 from .rules import Rules
+from .scans import Scan
 
 _SLACK_S = 2.0
 """Two scans may seem to be in the wrong order by as much as an instrument's own account of their age is wrong."""

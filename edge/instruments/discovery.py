@@ -19,7 +19,7 @@ from ..errors import (
     PortError,
     ProtocolError,
 )
-from .driver import Identity
+from ..gates.scans import Identity
 from .profile import Profile, profile_names, read_profile
 from .serial_port import SerialPort, what_without_permission
 

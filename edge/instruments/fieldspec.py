@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import InstrumentError, MeasurementError
+from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
 from ..protocols.fieldspec_messages import Acquire, Optimise
 from ..protocols.fieldspec_replies import Acquired, Optimised, Version
-from .driver import Identity, Scan, ScanKind, ScanSettings
 from .fieldspec_link import FieldSpecLink
 from .fieldspec_scan import (
     Layout,

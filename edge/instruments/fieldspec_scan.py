@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ...converters.spectra.detectors import join_detectors
 from ...converters.spectra.spectrum import Floats
 from ..errors import InstrumentError, MeasurementError
+from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
 from ..protocols.fieldspec_messages import CHANNELS, DETECTOR_CHANNELS, TYPE_DETECTORS, integration_ms
 from ..protocols.fieldspec_replies import Acquired, AcquireHead, Optimised, SwirHead
-from .driver import Identity, Scan, ScanKind, ScanSettings
 
 FULL_SCALE_DN = 65535.0
 """Counts at which a detector's 16 bits end."""

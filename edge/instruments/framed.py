@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import InstrumentError, MeasurementError
+from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
 from ..measure.referencing import detector_names, saturated_detectors
 from ..protocols.framed_messages import Feature, Identification, Kind, Unit
 from ..protocols.framed_transfer import Measurement
-from .driver import Identity, Scan, ScanKind, ScanSettings
 from .framed_probe import FramedProbe
 
 _KINDS: dict[ScanKind, Kind] = {"target": Kind.TARGET, "white": Kind.WHITE, "dark": Kind.DARK}

@@ -19,7 +19,7 @@ from ...converters.spectra.spectrum import Floats
 from ..errors import LogError
 
 if TYPE_CHECKING:
-    from ..instruments.driver import Scan
+    from ..gates.scans import Scan
 
 StoredScanKind = Literal["target", "dark", "white", "wavelength_check", "panel_check"]
 """What was in front of the probe; the last two are for checking the wavelengths and the white panel."""

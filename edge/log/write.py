@@ -32,7 +32,7 @@ from .schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_fo
 from .sessions import StoredScanKind, grid_id_of, now, plain_text
 
 if TYPE_CHECKING:
-    from ..instruments.driver import Scan
+    from ..gates.scans import Scan
 
 __all__ = [
     "APPLICATION_ID",

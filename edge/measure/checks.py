@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import Finding, reason, refusing
 from ..gates.reflectance import panel
+from ..gates.scans import Scan, ScanKind
 from ..gates.wavelength import wavelength_check
-from ..instruments.driver import Scan, ScanKind
 from .sample import BY_REPEATING
 from .session import Session
 

@@ -13,8 +13,9 @@ from ..errors import MeasurementError, ProfileError
 from ..gates.finding import Finding, refusing
 from ..gates.rules import Rules
 from ..gates.scan import dark_level, drift_count, flags, numbers, parts, white_light
+from ..gates.scans import Scan
 from ..gates.time import too_old
-from ..instruments.driver import Instrument, Scan
+from ..instruments.driver import Instrument
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ..errors import LogError
 from ..gates.finding import Finding, reason
-from ..instruments.driver import Scan, ScanSettings
+from ..gates.scans import Scan, ScanSettings
 from ..log.write import Log
 from ..model.estimate import Estimate
 from .controls import Stated

@@ -16,7 +16,8 @@ from ..gates.finding import Finding, refusing
 from ..gates.reflectance import farthest, low_signal, replicate_scatter, spectrum_gates
 from ..gates.rules import Rules
 from ..gates.scan import flags, numbers
-from ..instruments.driver import Identity, Instrument, Scan
+from ..gates.scans import Identity, Scan
+from ..instruments.driver import Instrument
 from ..model.replicates import mean_spectrum
 from .plan import Planned
 from .references import References

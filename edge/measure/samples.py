@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..gates.finding import Finding, reason
-from ..instruments.driver import Scan
+from ..gates.scans import Scan
 from ..log.columns import ReadingFacts, ScanRole
 from ..log.sessions import add_event
 from ..log.write import Result

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..engine import Engine
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import Finding, instrument_exchanged, reason
+from ..gates.scans import Scan, ScanKind
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
-from ..instruments.driver import Instrument, Scan, ScanKind
+from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
 from ..log.sessions import StoredScanKind
 from ..model.estimate import Estimate, Refusal

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Position, Spectrum
-from stibium.edge.instruments.driver import Scan, ScanSettings
+from stibium.edge.gates.scans import Scan, ScanSettings
 from stibium.edge.log.write import Log, ReadingFacts, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimator, Refusal

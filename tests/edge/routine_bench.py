@@ -15,7 +15,7 @@ from scan_samples import DARK, GRID_NM, IDENTITY, LIGHT, SETTINGS, SOIL, a_scan
 from stibium.edge.engine import Engine
 from stibium.edge.errors import NothingLeftError
 from stibium.edge.gates.rules import Rules
-from stibium.edge.instruments.driver import Identity, Scan, ScanKind, ScanSettings
+from stibium.edge.gates.scans import Identity, Scan, ScanKind, ScanSettings
 from stibium.edge.instruments.profile import Measuring, Profile
 from stibium.edge.log.write import Log
 from stibium.edge.measure.resume import session_details, settings_of, take_up, unfinished_session

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
-from stibium.edge.instruments.driver import Identity, Scan, ScanSettings
+from stibium.edge.gates.scans import Identity, Scan, ScanSettings
 
 GRID_NM = np.arange(350.0, 2501.0)
 SPLICES_NM = (1000.0, 1830.0)

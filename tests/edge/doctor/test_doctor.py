@@ -21,7 +21,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.doctor import log as doctor_log
 from stibium.edge.doctor import system as doctor_system
 from stibium.edge.doctor.examine import Finding, Host, examine, golden, ports, worst
-from stibium.edge.instruments.driver import Scan
+from stibium.edge.gates.scans import Scan
 from stibium.edge.log.disk_room import DiskRoom
 from stibium.edge.log.write import Log, Result
 from stibium.edge.model.estimate import Refusal

@@ -21,7 +21,7 @@ from stibium.edge.errors import (
     MeasurementError,
     ProfileError,
 )
-from stibium.edge.instruments.driver import Scan, ScanSettings
+from stibium.edge.gates.scans import Scan, ScanSettings
 from stibium.edge.log.disk_room import DiskRoom
 from stibium.edge.measure.controls import Stated
 from stibium.edge.measure.plan import Plan
