@@ -23,9 +23,9 @@ from ..errors import (
     ProtocolError,
 )
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..measure.referencing import detector_names
 from ..protocols.ascii_lines import CUE, parse_values
 from .ascii_line import AsciiLine
+from .driver import detector_names
 from .profile import Profile
 from .serial_port import BytePort
 

@@ -60,3 +60,12 @@ class Instrument(Protocol):
 
     def close(self) -> None:
         """Close the port; may be called again."""
+
+
+def detector_names(splices: int) -> tuple[str, ...]:
+    """Names of the detectors between so many splices, shortest wavelengths first."""
+    if splices == 2:
+        return ("VNIR", "SWIR1", "SWIR2")
+    if splices == 1:
+        return ("VNIR", "SWIR")
+    return tuple(f"detector {number}" for number in range(1, splices + 2)) if splices else ("detector",)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
+
 from ...converters.spectra.spectrum import Floats
 from ..errors import InstrumentError, MeasurementError
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..measure.referencing import detector_names, saturated_detectors
 from ..protocols.framed_messages import Feature, Identification, Kind, Unit
 from ..protocols.framed_transfer import Measurement
+from .driver import detector_names
 from .framed_probe import FramedProbe
 
 _KINDS: dict[ScanKind, Kind] = {"target": Kind.TARGET, "white": Kind.WHITE, "dark": Kind.DARK}
@@ -114,6 +116,20 @@ class FramedInstrument:
 
     def _scan(self, measurement: Measurement) -> Scan:
         return as_scan(measurement, self.probe.identification, self.wavelengths_nm, self.name)
+
+
+def saturated_detectors(
+    measurement: Measurement, identification: Identification, wavelengths_nm: Floats
+) -> tuple[str, ...]:
+    """Name the detectors that were saturated: as the instrument says, or by their counts."""
+    names = detector_names(len(identification.splices_nm))
+    bits = measurement.head.saturated
+    if measurement.head.unit == Unit.RAW_DN and identification.saturation_dn:
+        over = measurement.values >= identification.saturation_dn
+        for detector in np.unique(np.searchsorted(identification.splices_nm, wavelengths_nm[over], side="left")):
+            bits |= 1 << int(detector)
+    named = [name for number, name in enumerate(names) if bits >> number & 1]
+    return tuple(named) if named or not bits else ("detector",)
 
 
 def as_scan(measurement: Measurement, who: Identification, wavelengths_nm: Floats, port: str) -> Scan:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import MeasurementError
+from ..instruments.framed import saturated_detectors
 from ..protocols.framed_messages import Feature, Identification, Kind, Unit
 from ..protocols.framed_transfer import Measurement
 
@@ -20,29 +21,6 @@ class Reference:
 
     measurement: Measurement
     taken_s: float
-
-
-def detector_names(splices: int) -> tuple[str, ...]:
-    """Names of the detectors between so many splices, shortest wavelengths first."""
-    if splices == 2:
-        return ("VNIR", "SWIR1", "SWIR2")
-    if splices == 1:
-        return ("VNIR", "SWIR")
-    return tuple(f"detector {number}" for number in range(1, splices + 2)) if splices else ("detector",)
-
-
-def saturated_detectors(
-    measurement: Measurement, identification: Identification, wavelengths_nm: Floats
-) -> tuple[str, ...]:
-    """Name the detectors that were saturated: as the instrument says, or by their counts."""
-    names = detector_names(len(identification.splices_nm))
-    bits = measurement.head.saturated
-    if measurement.head.unit == Unit.RAW_DN and identification.saturation_dn:
-        over = measurement.values >= identification.saturation_dn
-        for detector in np.unique(np.searchsorted(identification.splices_nm, wavelengths_nm[over], side="left")):
-            bits |= 1 << int(detector)
-    named = [name for number, name in enumerate(names) if bits >> number & 1]
-    return tuple(named) if named or not bits else ("detector",)
 
 
 class References:

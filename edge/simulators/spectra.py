@@ -10,8 +10,8 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import RecordingError, UnsuitableSpectrumError
+from ..instruments.driver import detector_names
 from ..instruments.recording import decode_recording
-from ..measure.referencing import detector_names
 from ..protocols.framed import MAX_PAYLOAD
 from ..protocols.framed_messages import TEXT_LIMITS, Encoding, Feature, Identification, Kind, Unit
 from ..protocols.framed_transfer import Measurement

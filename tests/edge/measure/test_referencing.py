@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stibium.converters.spectra.errors import UnusableSpectrumError
 from stibium.edge.errors import MeasurementError
+from stibium.edge.instruments.driver import detector_names
 from stibium.edge.measure import referencing
-from stibium.edge.measure.referencing import References, detector_names, to_spectrum
+from stibium.edge.measure.referencing import References, to_spectrum
 from stibium.edge.protocols.framed_messages import Feature, Identification, Kind, Unit
 from stibium.edge.protocols.framed_transfer import Measurement
 
