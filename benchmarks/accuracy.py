@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from on_device import QUANTISATION, OnDevice
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.runtime import runtime_name
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.cache import KeptFits
@@ -35,7 +36,6 @@ SPLITS = 10
 DEVELOPMENT = range(42, 47)
 """Splits whose results were seen while the default model was designed; none of its choices was made on others."""
 CLEARLY = 0.02
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 SUMMARY = "the same samples are left out for all methods"
 

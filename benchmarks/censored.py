@@ -19,8 +19,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from numpy.typing import NDArray
-from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.model.estimate import forward, inverse
 from stibium.train.assays.censored import ABOVE, Observations, impute_conditional_mean
 from stibium.train.assays.values import Assay, Assays
@@ -31,8 +30,6 @@ from stibium.train.methods.tensorflow_setup import import_tensorflow
 from stibium.train.samples import join, prepare, replicate_rows
 from stibium.train.simulate.simulate import simulate
 from stibium.train.training import Settings, train_model
-
-Floats = NDArray[np.float64]
 
 TEST_SOILS = 400
 POINTS = 2

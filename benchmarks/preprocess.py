@@ -16,6 +16,7 @@ from samples import DEMO_SAMPLES
 from scipy.signal import savgol_filter
 from scipy.spatial import ConvexHull
 from stibium.converters.spectra.read import read_spectra
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.recipe import RECIPES
 from stibium.train.methods.tensorflow_setup import quiet
 
@@ -29,7 +30,6 @@ DIFFERENCE_BOUND = 1e-6
 BATCH = 64
 PASSES = 20
 
-Floats = NDArray[np.float64]
 PAPER_NM = np.arange(400.0, 2401.0)
 
 

@@ -9,17 +9,15 @@ import sys
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 from scipy.stats import spearmanr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.recipe import splice_correct, to_absorbance
 from stibium.train.assays.table_a1 import ELEMENTS
 from stibium.train.simulate.simulate import Simulated, simulate
-
-Floats = NDArray[np.float64]
 
 NM = np.arange(350.0, 2501.0)
 BANDS = {

@@ -10,7 +10,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import numpy as np
-from numpy.typing import NDArray
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.applicability import DomainStats, judge
 from stibium.edge.model.estimate import require_reflectance
@@ -18,8 +18,6 @@ from stibium.edge.model.recipe import Preprocessed
 from stibium.train.applicability import fit_domain
 from trust_intervals import Split, report
 from trust_sets import Survey, foreign, measured_worse, read_other_range, surveys, two_soils
-
-Floats = NDArray[np.float64]
 
 SPLITS = (42, 43, 44, 45, 46)
 REFUSED_BOUND, CAUGHT_BOUND = 0.05, 0.95

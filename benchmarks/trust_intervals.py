@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold
 from sklearn.svm import SVR
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.applicability import IntervalStats, absorbance_shapes, interval, judge
 from stibium.edge.model.estimate import Transform, forward, inverse
 from stibium.edge.model.recipe import Preprocessed
 from stibium.train.applicability import fit_domain, fit_interval
 from stibium.train.detection import fit_detection
 from trust_sets import Survey
-
-Floats = NDArray[np.float64]
 
 TRANSFORMS: tuple[Transform, ...] = ("none", "sqrt", "log10")
 SETTINGS = [(components, cost) for components in (4, 8, 12) for cost in (3.0, 30.0)]

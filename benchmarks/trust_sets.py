@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from stibium.converters.spectra.read import read_spectra
-from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.model.recipe import Recipe, Resample, SpliceCorrection, average_replicates
-
-Floats = NDArray[np.float64]
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LIMESODA = ("CV.98", "SC.93", "SL.125", "UL.120", "SSP.460")

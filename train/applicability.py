@@ -11,8 +11,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..converters.spectra.spectrum import Floats
 from ..edge.model.applicability import (
     FARTHEST,
     LEAST_RATIO,
@@ -25,8 +26,6 @@ from ..edge.model.applicability import (
     distances,
 )
 from .errors import TrainingDataError
-
-Floats = NDArray[np.float64]
 
 COVERAGE = 0.9
 REFUSED_SHARE = 0.03

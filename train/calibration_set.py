@@ -7,17 +7,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..converters.spectra.spectrum import Spectrum
+from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.model.estimate import HIGHEST_REFLECTANCE, require_reflectance
 from ..edge.model.recipe import Recipe, Resample, SpliceCorrection
 from .errors import TrainingDataError
 from .methods.method import FEWEST_NM, FIRST_NM, LAST_NM
 from .samples import Joined, Replicates, replicate_rows
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

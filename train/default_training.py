@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..converters.spectra.spectrum import Floats
 from ..edge.model.estimate import Transform, forward
 from ..edge.model.scaling import Scaling
 from .applicability import fit_domain, fit_interval, fit_replicates
@@ -26,8 +26,6 @@ from .methods.default import DefaultModel, DefaultPredictor
 from .methods.radial_network import RadialNetwork
 from .samples import Joined, Prepared, Replicates, prepare, replicate_rows
 from .training import Trained, as_stored, check_target, evenly_by_grade
-
-Floats = NDArray[np.float64]
 
 OURS = DefaultModel().name
 PARITY_ROWS = 500

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..converters.spectra.spectrum import Floats
 from ..edge.model.applicability import DetectionStats, normal_quantile
-
-Floats = NDArray[np.float64]
 
 FALSE_SHARE = 0.05
 """Share of samples with nothing in them that may be detected, and of samples at the limit that may be missed."""

@@ -7,20 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..converters.models.errors import ConversionError
 from ..converters.models.parity import Parity, compare
 from ..converters.models.quantise import QUANTISATIONS, convert_apart
 from ..converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
+from ..converters.spectra.spectrum import Floats
 from ..edge.model.bundle import Bundle, Golden
 from ..edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
 from ..edge.model.runtime import runtime_name
 from .default_training import read_radial_network
 from .run import Run
 from .samples import Prepared, prepare
-
-Floats = NDArray[np.float64]
 
 GOLDEN_SPECTRA = 5
 GOLDEN_STEPS = 5

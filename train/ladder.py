@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..converters.models.errors import ConversionError, ParityError
 from ..converters.models.parity import device_answers, trained_answers
+from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
 from .export import FORMATS, ConvertedRun, bundle_of, convert_run
 from .run import Run, load_run
-
-Floats = NDArray[np.float64]
 
 LIMIT = 0.01
 """Share of the cross-validated RMSE that a format may add, over all grades and at low grade alone."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..converters.spectra.spectrum import SIMULATED, Spectrum
+from ..converters.spectra.spectrum import SIMULATED, Floats, Spectrum
 from ..edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats
 from ..edge.model.bundle import pack_domain, unpack_domain, unpack_interval
 from ..edge.model.estimate import Transform
@@ -32,8 +32,6 @@ from .bounds import check_bounds
 from .default_training import RadialModel
 from .errors import RunError
 from .training import KerasModel, Trained
-
-Floats = NDArray[np.float64]
 
 FORMAT = "stibium run"
 VERSION = 3

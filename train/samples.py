@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..converters.spectra.spectrum import Spectrum
+from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import PreprocessError, UnsuitableSpectrumError
 from ..edge.files import iter_spectra
@@ -23,7 +22,6 @@ from .assays.values import Assay, Assays
 from .errors import TrainingDataError
 from .methods.method import FIRST_NM, LAST_NM
 
-Floats = NDArray[np.float64]
 Replicates = Literal["average", "each"]
 
 

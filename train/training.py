@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..converters.spectra.spectrum import Spectrum
+from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
 from ..edge.model.estimate import Refusal, Transform, forward, inverse
 from ..edge.model.recipe import RECIPES, Recipe, Scaling, fit_scaling
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .crossval.validation import Validation
     from .default_training import DefaultSettings
 
-Floats = NDArray[np.float64]
 
 FEWEST_SAMPLES = 10
 CALIBRATION_ROWS = 500

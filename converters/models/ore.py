@@ -21,9 +21,9 @@ from ...edge.ore.model import Calibration, Kind, Linear, OreModel, Space
 from ...edge.ore.scenarios import Scenario
 from ...edge.ore.steps import FUNCTIONS, Step, apply_steps
 from ...edge.ore.trees import Tree, Trees, join_trees
+from ..spectra.spectrum import Floats
 from .errors import ConversionError, ParityError
 
-Floats = NDArray[np.float64]
 TOLERANCE = 1e-6
 GOLDEN = 16
 RARELY = 0.995

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...edge.model.bundle import Bundle
 from ...edge.model.estimate import Estimate, Estimator, inverse
-from ..spectra.spectrum import Spectrum
+from ..spectra.spectrum import Floats, Spectrum
 from .errors import ParityError
-
-Floats = NDArray[np.float64]
 
 LIMIT = 0.10
 """An export whose RMSE is more than this share above the trained model's is broken, not merely rounded: unscaled

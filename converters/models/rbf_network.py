@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from ...edge.model.estimate import Transform, forward
 from ...edge.model.scaling import Scaling
+from ..spectra.spectrum import Floats
 from .errors import ConversionError
 
 Arrays = Mapping[str, NDArray[Any]]
-Floats = NDArray[np.float64]
 
 RadialQuantisation = Literal["int8", "float16", "float32"]
 RADIAL_QUANTISATIONS: tuple[RadialQuantisation, ...] = get_args(RadialQuantisation)

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .recipe import Preprocessed
 
-Floats = NDArray[np.float64]
 Verdict = Literal["inside", "outside", "unknown"]
 Space = Literal["absorbance shape", "preprocessed"]
 

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import PreprocessError, WavelengthRangeError
 
-Floats = NDArray[np.float64]
 Operator = Callable[[Floats], Floats]
 SpliceMethod = Literal["additive", "multiplicative"]
 Detector = Literal["VNIR", "SWIR1", "SWIR2"]

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.files import replacing
+from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats, Space
 from .estimate import Transform
 from .recipe import Recipe, Scaling
 from .views import Views, preprocessing_from_dict
-
-Floats = NDArray[np.float64]
 
 FORMAT = "stibium bundle"
 VERSION = 2

@@ -9,9 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...converters.spectra.spectrum import Spectrum
+from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
 from .applicability import Judgement, Verdict, interval, judge
 from .replicates import MeanSpectrum, Scatter, scatter
@@ -20,7 +19,6 @@ from .runtime import Runtime
 if TYPE_CHECKING:
     from .bundle import Bundle
 
-Floats = NDArray[np.float64]
 Transform = Literal["none", "sqrt", "log10"]
 Bound = Literal["", ">", "<", "< LOD"]
 

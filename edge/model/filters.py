@@ -9,8 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import PreprocessError
-from .arrays import Floats, Operator, as_spectra, as_wavelengths, uniform_step_nm
+from .arrays import Operator, as_spectra, as_wavelengths, uniform_step_nm
 
 HIGHEST_DEGREE = 10
 BLOCK = 32

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import PreprocessError
-from .arrays import Floats, Operator, as_spectra, as_wavelengths, which
+from .arrays import Operator, as_spectra, as_wavelengths, which
 
 ContinuumMethod = Literal["divide", "subtract"]
 HullSide = Literal["upper", "lower"]

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import PreprocessError, RecipeError
 from .arrays import (
     Detector,
-    Floats,
     Operator,
     SpliceMethod,
     as_spectra,

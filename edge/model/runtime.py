@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
-
-Floats = NDArray[np.float64]
 
 
 def _interpreter_class() -> Any:

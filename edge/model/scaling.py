@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import PreprocessError, RecipeError
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

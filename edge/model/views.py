@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import RecipeError
-from .arrays import Floats
 from .recipe import Preprocessed, Recipe
 
 

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..report import in_figures
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW
 from .columns import Variable
 from .table import Blocks, plain_values
 
-Floats = NDArray[np.float64]
 Decision = Literal["ore", "gangue", "cannot tell"]
 LEADING = 3
 """Contributions that are shown in words."""

@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...converters.spectra.files import replacing
+from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, ColumnFileError
 from ..model.bundle import ARRAYS, MANIFEST
 from .columns import Columns, columns_from_dict
 from .model import OreModel, model_from_arrays, model_to_arrays
 from .scenarios import Scenario
 
-Floats = NDArray[np.float64]
 FORMAT = "stibium ore bundle"
 VERSION = 1
 ORE_MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_MODEL"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import isnan, nan, prod
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..report import in_figures
 from .answer import Answer, Contribution, Decision, decide, outside, outside_reason, shown
 from .bundle import OreBundle
@@ -21,7 +21,6 @@ from .cells import ABOVE, BELOW, EXACT
 from .columns import Variable
 from .probe_estimates import ProbeEstimate
 
-Floats = NDArray[np.float64]
 MOST_ROWS = 20_000
 """Combinations that are tried; where there are more, too much is unknown."""
 FEWEST_POINTS, MOST_POINTS = 5, 129

@@ -10,12 +10,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
 from .shapley import Shapley
 from .steps import Step, apply_steps, origins
 from .trees import Trees, trees_from_arrays, trees_to_arrays
 
-Floats = NDArray[np.float64]
 Kind = Literal["logistic regression", "decision tree", "random forest", "AdaBoost", "XGBoost"]
 Space = Literal["probability", "log-odds"]
 CalibrationKind = Literal["sigmoid", "isotonic"]

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .trees import Trees
 
-Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 GROUP_TESTS = 1 << 15
 """Tests of the trees that are worked on together: their arrays stay in the cache."""

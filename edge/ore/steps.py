@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
 
-Floats = NDArray[np.float64]
 Step = Mapping[str, Any]
 
 FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.errors import SpectrumFileError
 from ...converters.spectra.files import unpacked
+from ...converters.spectra.spectrum import Floats
 from ...converters.spectra.text import says_simulated, shortened
 from ..errors import BlockTableError
 from .cells import BELOW, ReadCell, field_reader, read_column
 from .columns import Columns, Variable
 
-Floats = NDArray[np.float64]
 CHUNK = 2048
 ORE, GANGUE = 1, 0
 DELIMITERS = ",;\t"

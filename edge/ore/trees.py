@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...converters.spectra.spectrum import Floats
+
 STATES = 1 << 13
 """Pairs of tree and row that go down together: few enough to stay in the cache, enough to pay for the call."""
 

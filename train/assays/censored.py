@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward
 from ..errors import TrainingDataError
 from .values import Assay
 
-Floats = NDArray[np.float64]
 Sides = NDArray[np.int8]
 
 BELOW, PLAIN, ABOVE = -1, 0, 1

@@ -16,13 +16,12 @@ from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..simulate.geochemistry import fit_geochemistry
 from .statistics import METHODS, Method, correlation, moments
 from .table_a1 import ELEMENTS, Analysis, read_table_a1
 
-Floats = NDArray[np.float64]
 Origin = Literal["Sb up to 1000 ppm", "one of those left out", "all rows", "not from the table"]
 
 OUTLIER_PPM = 1000.0

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..errors import TrainingDataError
 from .censored import ABOVE, BELOW, Observations
 from .values import Assay
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .certified import Certificate, CertifiedValue, material_key
 from .quality_duplicates import PairedRows, compare, judge_precision, pair_rows
 from .quality_findings import (
@@ -26,9 +26,6 @@ from .quality_findings import (
     worst,
 )
 from .table import AssayRow, AssayTable, Column
-
-Floats = NDArray[np.float64]
-
 
 MOST_TIMES = 1e9
 """More times the detection limit than this are not told apart."""

@@ -20,13 +20,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .censored import Observations, fit_normal, observe
 from .product_limit import product_limit
 from .quality_findings import as_reported
 from .table import AssayTable
 from .values import Assay
 
-Floats = NDArray[np.float64]
 Reading = Literal["bounds as values", "known values only"]
 Method = Literal["pearson", "log-pearson", "spearman"]
 METHODS: tuple[Method, ...] = ("pearson", "log-pearson", "spearman")

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..calibration_set import CalibrationSet
 from ..errors import TrainingDataError
 from ..methods.method import Method, over_decades
 from .folds import Fold, Folds
 from .metrics import Metrics, measure
-
-Floats = NDArray[np.float64]
 
 METRICS = ("r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance")
 R2_LOG10 = "r2_log10"

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward
 from ...edge.model.recipe import (
     Absorbance,
@@ -40,8 +41,6 @@ from .method import (
     repeats_for,
     transforms_for,
 )
-
-Floats = NDArray[np.float64]
 
 BAND_STEP = 5
 """Of the bands 1 nm apart, those kept: what a window of 15 nm or more has smoothed holds no more."""

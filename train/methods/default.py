@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward
 from ...edge.model.recipe import (
     Absorbance,
@@ -47,8 +47,6 @@ from .method import (
 )
 from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
 from .stacking import soft_shares, stack_weights
-
-Floats = NDArray[np.float64]
 
 VARIANTS = (
     Variant(1, 31, False),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..assays.censored import Observations
 from ..errors import TrainingDataError
 from .censored_loss import as_target, censored_square
@@ -25,8 +26,6 @@ from .tensorflow_setup import import_tensorflow
 CHECKPOINT_EVERY_S = 5.0
 LEAST_SD = 1e-3
 """Of the censored likelihood, in standardised units; it divides by it."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

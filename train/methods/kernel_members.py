@@ -17,12 +17,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..crossval.folds import InnerFolds, Rows
 from .baselines import BandScaling, pls_coefficients
-
-Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-2
 MOST_ITERATIONS = 20_000

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward
 from ...edge.model.recipe import Recipe, Resample, SpliceCorrection, Step
 from ..errors import TrainingDataError
-
-Floats = NDArray[np.float64]
 
 FIRST_NM, LAST_NM = 400.0, 2450.0
 """Below and above, an ASD's contact probe gives little but noise."""

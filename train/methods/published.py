@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward, inverse
 from ...edge.model.recipe import Recipe, Scaling, fit_scaling, paper_recipe
 from ..crossval.folds import inner_folds
@@ -17,8 +17,6 @@ from .fit import Protocol, fit, predict
 from .method import check_training, common_range
 from .network import NetworkConfig
 from .tensorflow_setup import import_tensorflow
-
-Floats = NDArray[np.float64]
 
 LAST_NM = 2400.0
 

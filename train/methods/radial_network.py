@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .kernel_members import Projection, square_distances
 from .method import Back
-
-Floats = NDArray[np.float64]
 
 PIVOT_GAMMA = 0.4
 """Width of the kernel by which centres are chosen: narrow enough to tell neighbours apart."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...converters.spectra.spectrum import Floats
 
 
 def stack_weights(predicted: Floats, target: Floats, prior: Floats, ridge: float) -> Floats:

@@ -16,9 +16,9 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.model import Calibration
 
-Floats = NDArray[np.float64]
 Kind = Literal["none", "sigmoid", "isotonic"]
 
 KINDS: tuple[Kind, ...] = ("none", "sigmoid", "isotonic")

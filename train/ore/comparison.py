@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.scenarios import Scenario
 from ..errors import RunError
 from .calibration import along
@@ -36,7 +37,6 @@ from .search import Chosen, choose_and_fit
 from .splits import TEST_ROWS, TRAINING_ROWS, Protocol, Split, draw_splits, folds
 from .tasks import FINAL, Clock, Kept, Outcome, Progress, Task
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 _VERSION = 1

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.columns import Columns, Variable
 from ...edge.ore.table import Blocks, read_blocks
 from ..errors import TrainingDataError
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.errors import StibiumError
+from ...converters.spectra.spectrum import Floats
 from .fields import gaussian_field
-
-Floats = NDArray[np.float64]
 
 BLOCKS = 67_300
 """Ten times the study's test set of 6,730."""

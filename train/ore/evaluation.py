@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.models.errors import ParityError
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.bundle import OreBundle
 from ...edge.ore.columns import Columns
 from ...edge.ore.table import iter_blocks
@@ -21,8 +22,6 @@ from .report import write_page
 from .report_figures import draw_magnitudes, draw_precision_recall, draw_reliability, draw_roc
 from .scores import SCORES, TITLES, Spread, bootstrap, confusion, score
 from .threshold import mean_cost
-
-Floats = NDArray[np.float64]
 
 EXPLAINED = 200
 _NAMES = {

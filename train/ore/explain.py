@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.model import OreModel
-
-Floats = NDArray[np.float64]
 
 ONE_WAY = 0.4
 """Rank correlation of value and contribution from which on a variable pushes one way."""

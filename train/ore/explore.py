@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.columns import Variable
 from .data import OreData
-
-Floats = NDArray[np.float64]
 
 STATISTICS = ("n", "missing", "below", "above", "mean", "sd", "min", "q1", "median", "q3", "max", "skewness")
 

@@ -8,9 +8,8 @@ grid and no matrix, so a field can be had at any places, however many.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...converters.spectra.spectrum import Floats
 
 _WAVES = 400
 _BATCH = 8192

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..report.chart import (
     BLUE,
     FAINT,
@@ -36,7 +37,6 @@ from .models import MODELS
 from .scores import precision_recall_curve, roc_curve
 from .threshold import Threshold
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 

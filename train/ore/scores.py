@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from ...converters.spectra.spectrum import Floats
 from .calibration import calibration_error
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 SCORES = ("accuracy", "precision", "recall", "f1", "brier", "auc", "ece")

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .models import MODELS
 from .search import Chosen
 from .splits import Protocol
-
-Floats = NDArray[np.float64]
 
 FINAL = -1
 """Part of the task that fits all training rows."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.ore.bundle import Costs
 from .scores import confusion
-
-Floats = NDArray[np.float64]
 
 
 def stated_threshold(costs: Costs) -> float:

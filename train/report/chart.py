@@ -19,9 +19,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward, inverse
 
-Floats = NDArray[np.float64]
 Shape = Literal["circle", "diamond", "square"]
 Mark = Literal["circle", "diamond", "square", "line", "dashes"]
 Anchor = Literal["start", "middle", "end"]

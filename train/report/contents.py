@@ -8,12 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform
 from ..assays.quality_findings import QualityControl
 from ..assays.statistics import Correlations, Description
 from ..crossval.metrics import Metrics
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

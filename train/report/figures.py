@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward
 from ..crossval.metrics import measure
 from .bands import known_bands
@@ -49,8 +50,6 @@ from .contents import (
     SpectraTrace,
     StepResult,
 )
-
-Floats = NDArray[np.float64]
 
 SET_STYLES: tuple[tuple[str, Shape, bool], ...] = (
     (BLUE, "circle", True),

@@ -8,10 +8,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...converters.spectra.errors import StibiumError
-from ...converters.spectra.spectrum import Spectrum
+from ...converters.spectra.spectrum import Floats, Spectrum
 from ...edge.model.applicability import DomainStats, interval, judge
 from ...edge.model.bundle import Bundle
 from ...edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
@@ -52,7 +51,6 @@ from .importance import (
 )
 from .trace import on_one_grid, spread_by_grade, trace_spectra
 
-Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 EXPLAINED_SPECTRA = 16

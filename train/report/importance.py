@@ -10,7 +10,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...converters.spectra.spectrum import Floats
+
 Predict = Callable[[Floats], Floats]
 """(n, bands) reflectance -> (n,) answers."""
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..assays.table_a1 import ELEMENTS, Analysis
-
-Floats = NDArray[np.float64]
 
 SB_LIMIT_PPM = 4000.0
 """The laboratory's upper limit for Sb in table A1: above it, only that much is reported."""

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...converters.spectra.spectrum import Floats
 
 WAVELENGTHS_NM: Floats = np.arange(350.0, 2501.0)
 """(2151,) grid the instrument delivers, in nm."""

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...converters.spectra.errors import StibiumError
-from ...converters.spectra.spectrum import SIMULATED, Spectrum
+from ...converters.spectra.spectrum import SIMULATED, Floats, Spectrum
 from ..assays.table_a1 import read_table_a1
 from . import probe_optics as probe
 from .geochemistry import (
@@ -27,8 +26,6 @@ from .geochemistry import (
 )
 from .soil_composition import POINT_DRAWS, SAMPLE_DRAWS, compose
 from .soil_optics import Composition, reflectance
-
-Floats = NDArray[np.float64]
 
 INSTRUMENT = "simulated contact-probe spectroradiometer"
 FIRST_MEASUREMENT = datetime(2024, 6, 3, 9, 0)

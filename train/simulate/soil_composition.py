@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from ..assays.table_a1 import ELEMENTS
 from .soil_constituents import MATRIX
 from .soil_optics import Composition
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...converters.spectra.spectrum import Floats
 
 EV_NM = 1239.842
 """Energy (eV) times wavelength (nm) of a photon."""

@@ -13,11 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import Floats
 from .soil_constituents import IRON_SULPHIDE_DENSITY_G_CM3, MATRIX, SAND, STIBNITE
-
-Floats = NDArray[np.float64]
 
 SAND_PATH_UM = 150.0
 """Mean path of light through a sand grain in µm."""

@@ -23,13 +23,13 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScale
 from sklearn.tree import DecisionTreeClassifier
 from stibium.converters.models.errors import ConversionError, ParityError
 from stibium.converters.models.ore import convert, convert_model
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.ore.bundle import Costs
 from stibium.edge.ore.columns import Columns, Variable
 from stibium.edge.ore.model import OreModel
 from stibium.edge.ore.scenarios import Scenario
 from stibium.edge.ore.trees import Trees
 
-Floats = NDArray[np.float64]
 COLUMNS = Columns(tuple(Variable(n, n, "assay", "ppm") for n in "abcdef"))
 SCENARIO = Scenario("T", "test", tuple("abcdef"))
 

@@ -15,11 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from stibium.converters.models.ore import convert
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from stibium.edge.ore.columns import Columns, read_columns
 from stibium.edge.ore.scenarios import read_scenario
-
-Floats = NDArray[np.float64]
 
 
 def blocks_of(columns: Columns, rows: int, seed: int, missing: float) -> tuple[Floats, NDArray[np.int64]]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stibium.converters.spectra.spectrum import Floats
 from stibium.train.report.importance import (
-    Floats,
     exact_shapley,
     forest_importance,
     plsr_vip,
