@@ -19,10 +19,11 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from scipy.stats import truncnorm
 from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.model.estimate import forward, inverse
-from stibium.train.assays.censored import ABOVE, Observations, impute_conditional_mean
-from stibium.train.assays.values import Assay, Assays
+from stibium.train.assays.table import Assays
+from stibium.train.assays.values import Assay
 from stibium.train.calibration_set import from_spectra
 from stibium.train.methods.default import DefaultModel
 from stibium.train.methods.fit import Protocol
@@ -102,8 +103,8 @@ def default(way: str, case: Case, protocol: Protocol) -> tuple[Floats, float]:
         bounded = np.stack([s.values for s in replicate_rows(joined.bounded, "average")])
         sd = float(np.std(forward(model.out_of_fold, model.transform) - forward(rows.target, model.transform)))
         limits = forward(np.full(len(bounded), case.limit), model.transform)
-        observed = Observations(limits, np.full(len(bounded), ABOVE, np.int8))
-        filled, _ = impute_conditional_mean(forward(model.predict(bounded), model.transform), observed, sd)
+        said = forward(model.predict(bounded), model.transform)
+        filled = truncnorm.mean((limits - said) / sd, np.inf, loc=said, scale=sd)
         spectra = np.concatenate([rows.reflectance, bounded])
         values = np.concatenate([rows.target, inverse(filled, model.transform)])
         model = DefaultModel(fast=True).fit(spectra, rows.wavelengths_nm, values, **grid)

@@ -16,7 +16,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.recipe import splice_correct, to_absorbance
-from stibium.train.assays.table_a1 import ELEMENTS
+from stibium.train.assays.published import ELEMENTS
 from stibium.train.simulate.simulate import Simulated, simulate
 
 NM = np.arange(350.0, 2501.0)

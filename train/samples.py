@@ -18,7 +18,8 @@ from ..edge.model.estimate import Refusal, require_reflectance
 from ..edge.model.recipe import Preprocessed, Recipe
 from ..edge.model.views import Views
 from .assays.exclusion import Excluded
-from .assays.values import Assay, Assays
+from .assays.table import Assays
+from .assays.values import Assay
 from .errors import TrainingDataError
 from .methods.method import FIRST_NM, LAST_NM
 

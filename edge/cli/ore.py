@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..units import same_unit
 from .options import format_option, log_option
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _named(columns: Columns, bundle: OreBundle) -> Columns:
 
     picked = columns.pick(bundle.columns.names)
     for theirs, ours in zip(picked.variables, bundle.columns.variables, strict=True):
-        if (theirs.kind, theirs.unit, len(theirs.words)) != (ours.kind, ours.unit, len(ours.words)):
+        alike = theirs.kind == ours.kind and len(theirs.words) == len(ours.words)
+        if not (alike and same_unit(theirs.unit, ours.unit)):
             meant = ours.unit if ours.kind == "assay" else f"one of {', '.join(ours.words)}"
             raise ColumnFileError(f"{ours.name}: the model takes it as {ours.kind}, {meant}; the columns file differs")
     return picked

@@ -18,6 +18,7 @@ from ..ore.face import Known, answer_at_face, from_field, from_probe, unknown
 from ..ore.probe_estimates import latest_estimates
 from ..ore.report import OreReport, simulated_note
 from ..ore.store import store_call
+from ..units import same_unit
 
 WIDTH = 40
 SHOWN = 6
@@ -46,7 +47,7 @@ def predict_at_face(
         if variable.name in typed:
             value, bound = typed[variable.name]
             known[variable.name] = _field(bundle, k, value, bound)
-        elif estimate is not None and estimate.unit != variable.unit:
+        elif estimate is not None and not same_unit(estimate.unit, variable.unit):
             remarks += (f"the probe's {variable.name} is in {estimate.unit}, the model's in {variable.unit}: not used",)
         elif estimate is not None:
             known[variable.name] = from_probe(variable, estimate, float(bundle.training.highest[k]))

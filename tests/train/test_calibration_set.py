@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from soil_like import NM, soil_like
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.train.assays.values import read_assays
+from stibium.train.assays.table import read_assay_table
 from stibium.train.calibration_set import from_joined, from_spectra
 from stibium.train.errors import TrainingDataError
 from stibium.train.samples import join
@@ -50,7 +50,7 @@ def test_measurements_are_averaged_or_kept(tmp_path: Path) -> None:
         for name in "ABC"
         for i in range(3)
     ]
-    joined = join(spectra, read_assays(tmp_path / "assays.csv", "Sb"), (400.0, 2400.0))
+    joined = join(spectra, read_assay_table(tmp_path / "assays.csv").assays("Sb"), (400.0, 2400.0))
     each, mean = from_joined(joined, "each"), from_joined(joined)
     assert each.samples == (*"AAABBBCCC",)
     assert mean.samples == ("A", "B", "C")

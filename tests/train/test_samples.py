@@ -10,7 +10,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
 from stibium.edge.model.estimate import Refusal
 from stibium.edge.model.recipe import RECIPES
-from stibium.train.assays.values import Assays, parse_assays
+from stibium.train.assays.table import Assays, parse_assay_tables
 from stibium.train.errors import TrainingDataError
 from stibium.train.samples import Joined, join, load, prepare, replicate_rows
 
@@ -27,7 +27,7 @@ def soil(sample: str, point: int = 1, seed: int = 0, step_nm: float = 1.0, **kwa
 
 
 def assays(text: str) -> Assays:
-    return parse_assays(text.encode(), "assays.csv", "Sb")
+    return parse_assay_tables((text.encode(), "assays.csv")).assays("Sb")
 
 
 def joined(items: list[Spectrum | Refusal], text: str, exclude_above: float | None = None) -> Joined:
@@ -179,9 +179,9 @@ def test_files_and_folders(tmp_path: Path) -> None:
     (folder / "broken.asd").write_bytes(b"as7" + bytes(100))
     table = folder / "assays.csv"
     table.write_text("sample,Sb_ppm\nC,3\nA,1\nB,2\n")
-    from stibium.train.assays.values import read_assays
+    from stibium.train.assays.table import read_assay_table
 
-    result = load([str(folder)], read_assays(table, "Sb"), RECIPE.range_nm)
+    result = load([str(folder)], read_assay_table(table).assays("Sb"), RECIPE.range_nm)
     assert [s.sample_id for s in result.spectra] == ["C", "C", "A", "A", "B", "B"]
     assert list(result.target) == ["C", "A", "B"]
     # The assays' own file lies in the folder and is no spectrum to complain about.

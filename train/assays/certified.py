@@ -26,9 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...edge.units import conversion, split_column, unit_names
 from ..errors import AssayFileError
-from .table import PPM_PER_UNIT
-from .values import UNITS, open_csv, parse_value, read_csv_bytes, split_column
+from .values import decoded, parse_csv, read_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,7 +52,7 @@ class CertifiedValue:
 
     def converted(self, unit: str) -> CertifiedValue:
         """Give the value in another unit."""
-        factor = PPM_PER_UNIT[self.unit.lower()] / PPM_PER_UNIT[unit.lower()]
+        factor = conversion(self.unit, unit)
         return CertifiedValue(self.value * factor, None if self.sd is None else self.sd * factor, unit)
 
 
@@ -85,16 +85,12 @@ def read_certificates(path: str | os.PathLike[str]) -> dict[str, Certificate]:
     Raises:
         AssayFileError: no such file, neither form, a value that is none, or a material twice.
     """
-    name = os.fspath(path)
-    return parse_certificates(read_csv_bytes(name)[0], name)
+    return parse_certificates(read_file(path)[0], os.fspath(path))
 
 
 def parse_certificates(data: bytes, source: str) -> dict[str, Certificate]:
     """Take the bytes of a file of certified values; see `read_certificates`."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AssayFileError(f"{source}: is not UTF-8 text (byte {error.start})") from None
+    text = decoded(data, source)
     first = next((line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
     found = _from_toml(text, source) if first.startswith("[") or "=" in first else _from_csv(data, source)
     certificates: dict[str, Certificate] = {}
@@ -129,7 +125,7 @@ def _from_toml(text: str, source: str) -> list[Certificate]:
             where = f"{source}: {material}: {key}"
             split = split_column(key)
             if split is None:
-                raise AssayFileError(f"{where} is no <Element>_<unit>, such as Sb_ppm (units: {', '.join(UNITS)})")
+                raise AssayFileError(f"{where} is no <Element>_<unit>, such as Sb_ppm (units: {unit_names()})")
             fields = dict(entry) if isinstance(entry, dict) else {"value": entry}
             value, sd = fields.pop("value", None), fields.pop("sd", None)
             if fields or value is None:
@@ -140,24 +136,23 @@ def _from_toml(text: str, source: str) -> list[Certificate]:
 
 
 def _from_csv(data: bytes, source: str) -> list[Certificate]:
-    header, rows, delimiter = open_csv(data, source)
+    file = parse_csv(data, source)
+    header = file.header
     columns = [(i, split) for i, field in enumerate(header) if (split := split_column(field))]
     if not columns:
         raise AssayFileError(f"{source}: is neither TOML nor a CSV with columns such as name,Sb_ppm,Sb_ppm_sd")
     sd_at = {field[:-3]: i for i, field in enumerate(header) if field.endswith("_sd")}
     name_at = header.index("name") if "name" in header else 0
     certificates = []
-    for row, fields in rows:
-        if len(fields) != len(header):
-            raise AssayFileError(f"{source}: row {row} has {len(fields)} fields, the header {len(header)}")
+    for row, fields in file.rows:
         values: dict[str, CertifiedValue] = {}
         for i, split in columns:
             where = f"{source}: row {row} ({fields[name_at]}), column {header[i]}"
-            value = parse_value(fields[i], delimiter, where)
+            value = file.value(fields[i], where)
             if value is None:
                 continue
             at = sd_at.get(header[i])
-            sd = None if at is None else parse_value(fields[at], delimiter, where.replace(header[i], header[at]))
+            sd = None if at is None else file.value(fields[at], where.replace(header[i], header[at]))
             if value.censored or (sd is not None and sd.censored):
                 raise AssayFileError(f"{where}: a certified value is no bound")
             _put(values, split, value.value, None if sd is None else sd.value, where)

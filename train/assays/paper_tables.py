@@ -12,15 +12,14 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..simulate.geochemistry import fit_geochemistry
+from .published import ELEMENTS, Analysis, read_table_a1, shipped_table
 from .statistics import METHODS, Method, correlation, moments
-from .table_a1 import ELEMENTS, Analysis, read_table_a1
 
 Origin = Literal["Sb up to 1000 ppm", "one of those left out", "all rows", "not from the table"]
 
@@ -114,7 +113,7 @@ class _Reading:
 
 def printed_figures() -> tuple[PrintedFigure, ...]:
     """Read the printed figures that ship with the package."""
-    text = (files(f"{__package__}.data") / "paper_tables.csv").read_text(encoding="utf-8")
+    text = shipped_table("paper_tables.csv").decode()
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return tuple(
         PrintedFigure(int(row["table"]), row["statistic"], row["element"], row["other"], row["unit"], row["printed"])

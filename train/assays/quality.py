@@ -1,7 +1,7 @@
 """Quality control of assays: what blanks, reference materials, duplicates and detection limits say of each element.
 
 Nothing here changes an assay. Each finding carries its verdict, pass, warn, fail or "not judged", and says in words
-what it rests on; every limit can be set (`quality_findings.QualityLimits`).
+what it rests on; every limit can be set (`findings.QualityLimits`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from .certified import Certificate, CertifiedValue, material_key
-from .quality_duplicates import PairedRows, compare, judge_precision, pair_rows
-from .quality_findings import (
+from .duplicates import PairedRows, compare, judge_precision, pair_rows
+from .findings import (
     BlankResult,
     Detection,
     DuplicatePair,

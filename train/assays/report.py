@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from .findings import VERDICTS, QualityControl
 from .paper_tables import PaperComparison
-from .quality_findings import VERDICTS, QualityControl, as_reported
 from .statistics import Correlations, Description, Moments
 from .table import AssayTable
+from .values import as_reported
 
 KIND_WORDS = {
     "sample": ("sample", "samples"),

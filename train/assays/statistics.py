@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from .censored import Observations, fit_normal, observe
 from .product_limit import product_limit
-from .quality_findings import as_reported
 from .table import AssayTable
-from .values import Assay
+from .values import Assay, as_reported
 
 Reading = Literal["bounds as values", "known values only"]
 Method = Literal["pearson", "log-pearson", "spearman"]
@@ -143,10 +142,9 @@ def moments(values: Sequence[float] | Floats) -> Moments:
         spread = 0.0 if n > 1 else None
         return Moments(n, same, spread, same, same, same, same, same, None, log10, None if log10 is None else spread)
     q1, median, q3 = (float(q) for q in np.quantile(y, [0.25, 0.5, 0.75]))
-    skewness = None
-    if n > 2:
-        centred = (y - y.mean()) / y.std()
-        skewness = float(np.mean(centred**3)) * math.sqrt(n * (n - 1)) / (n - 2)
+    from scipy.stats import skew
+
+    skewness = float(skew((y - y.mean()) / y.std(), bias=False)) if n > 2 else None
     logs = np.log10(y) if y.min() > 0 else None
     return Moments(
         n=n,
@@ -319,15 +317,10 @@ def correlation(x: Floats, y: Floats, method: Method = "pearson") -> float:
     if method == "log-pearson":
         x, y = np.log10(x), np.log10(y)
     elif method == "spearman":
-        x, y = ranks(x), ranks(y)
+        from scipy.stats import rankdata
+
+        x, y = rankdata(x), rankdata(y)
     # Scaled first: squares of very small or large numbers leave the range of a double.
     dx, dy = (v - v.mean() for v in (x / np.abs(x).max(), y / np.abs(y).max()))
     square = math.sqrt(float(dx @ dx) * float(dy @ dy))
     return float(np.clip(dx @ dy / square, -1.0, 1.0)) if square > 0 else math.nan
-
-
-def ranks(values: Floats) -> Floats:
-    """Rank n numbers from 1, equal ones sharing the mean of their ranks."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2.0)[inverse], dtype=np.float64)

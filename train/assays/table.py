@@ -8,40 +8,53 @@
     pulp,S090,96.97,76.5
     replicate,S090-D,110.4,71.2
 
-What a row is, its column `kind` or its name says: see `assay_kinds`. Fields are as in `assays`.
+What a row is, its column `kind` or its name says: see `kinds`. The first column, or the one named `sample`, is the
+sample's name. A column `<Element>_<unit>` holds an element (units: `edge.units`); all others are passed over. `<0.02`
+and `>4000` are censored: the laboratory gave a bound, and nothing here turns it into a number. An empty field is a
+missing value.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
+from ...edge.units import conversion, same_unit, split_column, unit_names
 from ..errors import AssayFileError
 from .kinds import Kind, parse_kind, recognise
-from .values import (
-    UNITS,
-    Assay,
-    Assays,
-    open_csv,
-    parse_value,
-    read_csv_bytes,
-    split_column,
-)
+from .values import Assay, CsvFile, parse_csv, read_csv
 
-PPM_PER_UNIT = {
-    "ppm": 1.0,
-    "ppb": 1e-3,
-    "pct": 1e4,
-    "permil": 1e3,
-    "g_t": 1.0,
-    "g_kg": 1e3,
-    "mg_kg": 1.0,
-    "ug_g": 1.0,
-    "ug_kg": 1e-3,
-}
-"""ppm by mass in one of each unit."""
+
+@dataclass(frozen=True)
+class Assays:
+    """The column of one element, samples only.
+
+    Attributes:
+        element, unit: from the column's name.
+        values: sample name -> value, in the file's order; samples without a value are absent.
+        missing: how many rows have no value.
+        path: the file.
+        sha256: of the file as it lies on the disk.
+    """
+
+    element: str
+    unit: str
+    values: dict[str, Assay]
+    missing: int
+    path: str
+    sha256: str
+
+    @property
+    def plain(self) -> dict[str, float]:
+        """Sample name -> value, of those that are not censored."""
+        return {name: assay.value for name, assay in self.values.items() if not assay.censored}
+
+    @property
+    def censored(self) -> dict[str, Assay]:
+        """Sample name -> bound, of those that are."""
+        return {name: assay for name, assay in self.values.items() if assay.censored}
 
 
 @dataclass(frozen=True)
@@ -58,9 +71,7 @@ class Column:
 
     def converted(self, assay: Assay, unit: str) -> Assay:
         """Give a value of this column in another unit; a bound stays a bound."""
-        if unit == self.unit:
-            return assay
-        return replace(assay, value=assay.value * PPM_PER_UNIT[self.unit.lower()] / PPM_PER_UNIT[unit.lower()])
+        return replace(assay, value=assay.value * conversion(self.unit, unit))
 
 
 @dataclass(frozen=True)
@@ -113,16 +124,21 @@ class AssayTable:
         """Position of an element's column.
 
         Args:
-            element: as Sb or as Sb_ppm.
+            element: as Sb or as Sb_ppm; upper or lower case, where that leaves one column.
 
         Raises:
             AssayFileError: there is none.
         """
-        for at, column in enumerate(self.columns):
-            if element in (column.element, column.name):
-                return at
-        there = ", ".join(column.element for column in self.columns[:12])
-        raise AssayFileError(f"{self.source}: no column for {element}; there are {there}")
+        spelled = [(at, name) for at, column in enumerate(self.columns) for name in (column.element, column.name)]
+        found = {at for at, name in spelled if name == element}
+        found = found or {at for at, name in spelled if name.lower() == element.lower()}
+        if len(found) == 1:
+            return found.pop()
+        there = [column.element for column in self.columns]
+        near = get_close_matches(element.lower(), [name.lower() for name in there], 1)
+        meant = next((f"did you mean {name}?" for name in there if near and name.lower() == near[0]), "there are ")
+        listed = ", ".join(there[:12]) + (", ..." if len(there) > 12 else "")
+        raise AssayFileError(f"{self.source}: no column for {element}; {meant}{listed if meant.endswith(' ') else ''}")
 
     def select(self, elements: Sequence[str]) -> AssayTable:
         """Keep some of the columns, in the order given.
@@ -160,8 +176,7 @@ class AssayTable:
 
 def as_unit(assays: Assays, unit: str) -> Assays:
     """Call the assays' unit by another name of the same size, such as mg_kg by ppm; any other unit stays."""
-    here, there = (PPM_PER_UNIT.get(name.lower()) for name in (assays.unit, unit))
-    return replace(assays, unit=unit) if here is not None and here == there else assays
+    return replace(assays, unit=unit) if same_unit(assays.unit, unit) else assays
 
 
 def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
@@ -178,17 +193,12 @@ def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
         AssayFileError: no such file, no table, no element's column, one twice, or a field that is no value; the
             message names file and row.
     """
-    parts = []
-    for path in paths:
-        name = os.fspath(path)
-        data, packed = read_csv_bytes(name)
-        parts.append(_parse(data, name, hashlib.sha256(packed).hexdigest()))
-    return _together(parts)
+    return _together([_part_of(read_csv(path)) for path in paths])
 
 
 def parse_assay_tables(*tables: tuple[bytes, str]) -> AssayTable:
     """Take the bytes of tables, each with the name messages call it by; see `read_assay_table`."""
-    return _together([_parse(data, source) for data, source in tables])
+    return _together([_part_of(parse_csv(data, source)) for data, source in tables])
 
 
 @dataclass(frozen=True)
@@ -220,26 +230,19 @@ def _kind_column(header: Sequence[str]) -> int | None:
     return next((i for i, field in enumerate(header) if field.lower() in ("kind", "qc_type")), None)
 
 
-def _parse(data: bytes, source: str, sha256: str = "") -> _Part:
-    header, rows, delimiter = open_csv(data, source)
+def _part_of(file: CsvFile) -> _Part:
+    header, source = file.header, file.source
     kind_at, name_at = _kind_column(header), name_column(header)
     found = [(i, Column(*split)) for i, field in enumerate(header) if (split := split_column(field))]
     if not found:
-        raise AssayFileError(
-            f"{source}: no column is named <Element>_<unit>, such as Sb_ppm (units: {', '.join(UNITS)})"
-        )
+        raise AssayFileError(f"{source}: no column is named <Element>_<unit>, such as Sb_ppm (units: {unit_names()})")
     for i, column in found:
         for j, other in found:
             if i < j and column.element == other.element:
                 raise AssayFileError(f"{source}: {column.element} stands in {header[i]} and {header[j]}; keep one")
     lines = []
-    for row, fields in rows:
+    for row, fields in file.rows:
         where = f"{source}: row {row}"
-        if len(fields) != len(header):
-            raise AssayFileError(
-                f"{where} has {len(fields)} fields, the header {len(header)}"
-                + ("; decimal commas need semicolons between fields" if delimiter == "," else "")
-            )
         name = fields[name_at].strip()
         if not name:
             raise AssayFileError(f"{where} names no sample in column {header[name_at]!r}")
@@ -247,14 +250,14 @@ def _parse(data: bytes, source: str, sha256: str = "") -> _Part:
             kind = parse_kind(fields[kind_at]) if kind_at is not None else None
         except ValueError as error:
             raise AssayFileError(f"{where} ({name}): {error}") from None
-        values = tuple(parse_value(fields[i], delimiter, f"{where} ({name}), column {header[i]}") for i, _ in found)
+        values = tuple(file.value(fields[i], f"{where} ({name}), column {header[i]}") for i, _ in found)
         for (i, _), value in zip(found, values, strict=True):
             if value == Assay(0.0, "<"):
                 raise AssayFileError(f"{where} ({name}), column {header[i]}: <0 says nothing; give the detection limit")
         lines.append(_Line(where, name, kind, values))
     if not lines:
         raise AssayFileError(f"{source}: has a header and no rows")
-    return _Part(tuple(column for _, column in found), tuple(lines), source, sha256)
+    return _Part(tuple(column for _, column in found), tuple(lines), source, file.sha256)
 
 
 def _together(parts: Sequence[_Part]) -> AssayTable:

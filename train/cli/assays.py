@@ -11,7 +11,7 @@ import click
 from ...edge.cli.options import format_option
 
 if TYPE_CHECKING:
-    from ..assays.quality_findings import QualityLimits
+    from ..assays.findings import QualityLimits
 
 
 @click.command(
@@ -112,7 +112,7 @@ def assays(
 def _limits(settings: Sequence[str]) -> QualityLimits:
     from dataclasses import fields, replace
 
-    from ..assays.quality_findings import QualityLimits
+    from ..assays.findings import QualityLimits
 
     known = {field.name for field in fields(QualityLimits)}
     limits = QualityLimits()

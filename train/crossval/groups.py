@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable
 
 from ..assays.table import name_column
-from ..assays.values import open_csv, read_csv_bytes
+from ..assays.values import read_csv
 from ..errors import AssayFileError
 from .folds import grid_cells, square_cells
 
@@ -25,21 +25,25 @@ def read_groups(path: str, column: str) -> dict[str, Hashable]:
     Raises:
         AssayFileError: there is no such column, or two of them.
     """
-    header, rows = _table(path)
+    file = read_csv(path)
+    header = file.header
     if column not in header:
         raise AssayFileError(f"{path}: no column {column}; there are {', '.join(header[:12])}")
     if header.count(column) > 1:
         raise AssayFileError(f"{path}: column {column} stands there twice; rename one of them")
     at, name_at = header.index(column), name_column(header)
-    return {row[name_at].strip(): row[at].strip() for _, row in rows if row[at].strip()}
+    return {row[name_at].strip(): row[at].strip() for _, row in file.rows if row[at].strip()}
 
 
 def columns_with(path: str, group: str) -> list[str]:
     """Name the columns of an assay table, other than the samples' names, that have a group in some row."""
-    header, rows = _table(path)
+    file = read_csv(path)
+    header = file.header
     name_at = name_column(header)
     return [
-        column for at, column in enumerate(header) if at != name_at and any(row[at].strip() == group for _, row in rows)
+        column
+        for at, column in enumerate(header)
+        if at != name_at and any(row[at].strip() == group for _, row in file.rows)
     ]
 
 
@@ -54,7 +58,8 @@ def read_cells(path: str, size_m: float) -> dict[str, Hashable]:
         AssayFileError: there are no such columns, or a field is no number; a sample without a position gets no cell.
         TrainingDataError: a position that is none on Earth.
     """
-    header, rows = _table(path)
+    file = read_csv(path)
+    header = file.header
     lower = [name.lower() for name in header]
     found = [(pair, pair in DEGREES) for pair in (*DEGREES, *METRES) if set(pair) <= set(lower)]
     if not found:
@@ -65,7 +70,7 @@ def read_cells(path: str, size_m: float) -> dict[str, Hashable]:
     columns = lower.index(first), lower.index(second)
     name_at = name_column(header)
     names, positions = [], []
-    for number, row in rows:
+    for number, row in file.rows:
         fields = [row[at].strip() for at in columns]
         if not any(fields):
             continue
@@ -82,12 +87,3 @@ def read_cells(path: str, size_m: float) -> dict[str, Hashable]:
     a, b = zip(*positions, strict=True)
     cells = grid_cells(a, b, size_m) if in_degrees else square_cells(a, b, size_m)
     return dict(zip(names, cells, strict=True))
-
-
-def _table(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    header, rows, _ = open_csv(read_csv_bytes(path)[0], path)
-    kept = list(rows)
-    for number, row in kept:
-        if len(row) != len(header):
-            raise AssayFileError(f"{path}: row {number} has {len(row)} fields, the header {len(header)}")
-    return header, kept

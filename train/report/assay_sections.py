@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..assays.quality_findings import DuplicatePair, QualityControl, as_reported
+from ...edge.units import shown_unit
+from ..assays.findings import DuplicatePair, QualityControl
 from ..assays.statistics import Moments
+from ..assays.values import as_reported
 from .chart import number
 from .contents import PrintedTables, ReportContents
-from .figures import Look, draw_correlations, draw_duplicates, written_unit
+from .figures import Look, draw_correlations, draw_duplicates
 from .page import Section, figure, figures, paragraph, table
 
 STATISTICS = ("mean", "sd", "minimum", "q1", "median", "q3", "maximum", "skewness")
@@ -29,7 +31,7 @@ def _optional(value: float | None, digits: int = 3) -> str:
 
 
 def _column(element: str, unit: str) -> str:
-    return f"{element} ({written_unit(unit)})" if unit else element
+    return f"{element} ({shown_unit(unit)})" if unit else element
 
 
 def statistics_section(contents: ReportContents, look: Look) -> Section | None:

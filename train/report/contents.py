@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform
-from ..assays.quality_findings import QualityControl
+from ..assays.findings import QualityControl
 from ..assays.statistics import Correlations, Description
 from ..crossval.metrics import Metrics
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.estimate import Transform, forward
+from ...edge.units import shown_unit
 from ..crossval.metrics import measure
 from .bands import known_bands
 from .chart import (
@@ -80,7 +81,7 @@ class Look:
     @classmethod
     def at(cls, contents: ReportContents) -> Look:
         """Take it from a report's contents, the unit as people write it."""
-        return cls(contents.element, written_unit(contents.unit), contents.transform, contents.simulated)
+        return cls(contents.element, shown_unit(contents.unit), contents.transform, contents.simulated)
 
     @property
     def of(self) -> str:
@@ -93,11 +94,6 @@ class Look:
         if (self.transform == "log10" and lowest <= 0) or (self.transform == "sqrt" and lowest < 0):
             return "none"
         return self.transform
-
-
-def written_unit(unit: str) -> str:
-    """Write a unit as people do; column names of assays cannot hold a percent sign."""
-    return "%" if unit == "pct" else unit
 
 
 def draw_step(step: StepResult, samples: Sequence[str], grade: Floats, look: Look) -> str:

@@ -16,6 +16,7 @@ from ...edge.model.bundle import Bundle
 from ...edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
 from ...edge.model.recipe import Recipe
 from ...edge.model.views import Views
+from ...edge.units import same_unit, shown_unit
 from ..assays.files import AssayFiles
 from ..bounds import check_bounds
 from ..crossval.metrics import measure
@@ -40,7 +41,6 @@ from .contents import (
     ReportContents,
     SampleCurves,
 )
-from .figures import written_unit
 from .importance import (
     Predict,
     forest_importance,
@@ -164,7 +164,7 @@ def show_ladder(ladder: Ladder) -> QuantisationLadder:
         )
         for rung in ladder.rungs
     )
-    return QuantisationLadder(rows, written_unit(ladder.unit), 100 * LIMIT)
+    return QuantisationLadder(rows, shown_unit(ladder.unit), 100 * LIMIT)
 
 
 def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
@@ -179,7 +179,7 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
     chosen = str(trained.record.get("chosen", ""))
     checked = check_bounds(trained)
     return (
-        ("element", f"{joined.element} in {written_unit(joined.unit)}"),
+        ("element", f"{joined.element} in {shown_unit(joined.unit)}"),
         ("samples", samples),
         ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
         ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
@@ -189,7 +189,7 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
         *([("made of", chosen)] if chosen else []),
         (
             "calibrated range",
-            f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {written_unit(joined.unit)}",
+            f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {shown_unit(joined.unit)}",
         ),
         *([("censored", checked.line().removeprefix("Censored samples: "))] if checked is not None else []),
         ("seed", str(trained.record["seed"])),
@@ -336,7 +336,7 @@ def evaluation_contents(
         )
     facts = (
         ("model", f"{bundle.name}, SHA-256 {bundle.sha256[:12]}…"),
-        ("element", f"{bundle.element} in {written_unit(bundle.unit)}"),
+        ("element", f"{bundle.element} in {shown_unit(bundle.unit)}"),
         ("format", bundle.quantisation),
         ("samples", f"{evaluation.samples}; {evaluation.rows} estimates, {evaluation.refused} refused"),
         (
@@ -348,7 +348,7 @@ def evaluation_contents(
         ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
         (
             "calibrated range",
-            f"{bundle.calibrated_range[0]:g} to {bundle.calibrated_range[1]:g} {written_unit(bundle.unit)}",
+            f"{bundle.calibrated_range[0]:g} to {bundle.calibrated_range[1]:g} {shown_unit(bundle.unit)}",
         ),
         ("date", datetime.date.today().isoformat()),
     )
@@ -406,7 +406,7 @@ def importance_part(
         recipe, transform: of the model.
         progress: called after each spectrum.
     """
-    unit = written_unit(joined.unit)
+    unit = shown_unit(joined.unit)
     if transform != "none":
         unit = f"{transform} {unit}"
     profiles = [_shapley_profile(answer, prepared.rows, joined.target, recipe, unit, progress)]
@@ -511,7 +511,7 @@ def printed_tables(columns: Sequence[tuple[str, str]]) -> PrintedTables | None:
     """Give the paper's printed figures of those elements that are in ppm here too; None if there are none."""
     from ..assays.paper_tables import printed_figures
 
-    here = {element for element, unit in columns if unit == "ppm"}
+    here = {element for element, unit in columns if same_unit(unit, "ppm")}
     statistics: dict[tuple[str, str], str] = {}
     correlations: dict[tuple[str, str], str] = {}
     for f in printed_figures():

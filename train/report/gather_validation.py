@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...edge.units import shown_unit
 from ..assays.files import AssayFiles
 from ..crossval.metrics import Metrics, measure
 from ..crossval.validation import MethodScore, Validation
 from ..samples import Joined
 from .compare import compare_methods, cross_validated_set
 from .contents import MetricsColumn, Predictions, ReportContents
-from .figures import written_unit
 from .gather import Progress, assay_parts, axes_for, spoken
 
 
@@ -47,7 +47,7 @@ def validation_contents(
         transform=axes_for("none", validation.measured),
         simulated=joined.simulated,
         facts=(
-            ("element", f"{validation.name} in {written_unit(validation.unit)}"),
+            ("element", f"{validation.name} in {shown_unit(validation.unit)}"),
             ("samples", str(len(set(validation.samples)))),
             ("folds", validation.folds),
             ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),

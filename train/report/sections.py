@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...edge.units import shown_unit
 from ..crossval.metrics import Metrics, coverage, measure
 from .assay_sections import correlation_section, quality_section, statistics_section
 from .bands import known_bands
@@ -25,7 +26,6 @@ from .figures import (
     draw_step,
     grade_quarters,
     written_percent,
-    written_unit,
 )
 from .page import Section, figure, figures, paragraph, table
 
@@ -74,7 +74,7 @@ def accuracy(contents: ReportContents, look: Look) -> Section | None:
     columns = contents.metrics
     main = [c for c in columns if c.unit][-1] if any(c.unit for c in columns) else columns[-1]
     m = main.metrics
-    unit = f" {written_unit(main.unit)}" if main.unit else ""
+    unit = f" {shown_unit(main.unit)}" if main.unit else ""
     cards = [
         ("R²", _fixed(m.r2)),
         ("RMSE", _optional(m.rmse) + unit),
@@ -97,7 +97,7 @@ def accuracy(contents: ReportContents, look: Look) -> Section | None:
     ):
         read: Callable[[Metrics], str] = of
         rows.append((name, *(read(c.metrics) for c in columns)))
-    header = ("", *(f"{c.name}, {written_unit(c.unit)}" if c.unit else c.name for c in columns))
+    header = ("", *(f"{c.name}, {shown_unit(c.unit)}" if c.unit else c.name for c in columns))
     body = (
         paragraph(f"{look.of}, {main.name}:", "lead")
         + f'<dl class="cards">{shown}</dl>'

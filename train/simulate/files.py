@@ -14,7 +14,7 @@ from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import SIMULATED, Spectrum
 from ...converters.spectra.table_write import write_table
-from ..assays.table_a1 import ELEMENTS
+from ..assays.published import ELEMENTS
 from .simulate import Simulated
 
 Form = Literal["asd", "table"]

@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..assays.table_a1 import ELEMENTS, Analysis
+from ..assays.published import ELEMENTS, Analysis
 
 SB_LIMIT_PPM = 4000.0
 """The laboratory's upper limit for Sb in table A1: above it, only that much is reported."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.spectrum import SIMULATED, Floats, Spectrum
-from ..assays.table_a1 import read_table_a1
+from ..assays.published import read_table_a1
 from . import probe_optics as probe
 from .geochemistry import (
     Geochemistry,

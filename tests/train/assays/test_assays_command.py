@@ -285,7 +285,7 @@ def test_documented_table_and_certificate_work(tmp_path: Path) -> None:
 def test_documented_limits_are_those_there_are() -> None:
     from dataclasses import fields
 
-    from stibium.train.assays.quality_findings import QualityLimits
+    from stibium.train.assays.findings import QualityLimits
 
     table = DOCUMENT.read_text().split("## Verdicts")[1].split("References")[0]
     assert {f.name for f in fields(QualityLimits)} == set(re.findall(r"`([a-z_]+_[a-z_]+|quantification)`", table))

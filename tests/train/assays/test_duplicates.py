@@ -1,4 +1,4 @@
-"""Precision of duplicates: known figures, laws that hold for any pairs, and SciPy's chi-square."""
+"""Precision of duplicates: known figures, and laws that hold for any pairs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
-from stibium.train.assays.duplicates import chi_square_quantile, pair_statistics, relative_difference_pct
+from stibium.train.assays.duplicates import pair_statistics, relative_difference_pct
 
 GRADE = st.floats(1e-3, 1e5)
 PAIRS = st.lists(st.tuples(GRADE, GRADE), min_size=1, max_size=40)
@@ -63,11 +62,6 @@ def test_upper_bound_holds_as_often_as_it_says(n: int) -> None:
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
-@given(st.floats(1e-4, 0.5), st.integers(1, 400))
-def test_quantile_is_scipys(probability: float, degrees: int) -> None:
-    assert chi_square_quantile(probability, degrees) == pytest.approx(stats.chi2.ppf(probability, degrees), rel=1e-8)
-
-
 @pytest.mark.parametrize("pair", [(0.0, 0.0), (-1.0, 2.0), (np.nan, 1.0), (1.0, np.inf)])
 def test_pairs_without_a_mean_are_refused(pair: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="pairs must be"):
@@ -77,6 +71,3 @@ def test_pairs_without_a_mean_are_refused(pair: tuple[float, float]) -> None:
 def test_misuse_is_named() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         pair_statistics([], [], 10.0)
-    for probability, degrees in ((0.0, 1), (0.6, 1), (0.1, 0)):
-        with pytest.raises(ValueError, match="must lie"):
-            chi_square_quantile(probability, degrees)

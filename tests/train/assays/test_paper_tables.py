@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from stibium.train.assays.paper_tables import PaperComparison, PrintedFigure, compare_with_paper, printed_figures
-from stibium.train.assays.table_a1 import ELEMENTS, read_table_a1
+from stibium.train.assays.published import ELEMENTS, read_table_a1
 
 
 @pytest.fixture(scope="module")

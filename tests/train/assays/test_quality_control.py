@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stibium.train.assays.certified import parse_certificates
+from stibium.train.assays.findings import QualityControl, QualityLimits, worst
 from stibium.train.assays.published import read_published_table
 from stibium.train.assays.quality import check_quality
-from stibium.train.assays.quality_findings import QualityControl, QualityLimits, worst
 from stibium.train.assays.table import parse_assay_tables
 from stibium.train.assays.values import Assay
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from stibium.train.assays.published import read_published_table
+from stibium.train.assays.published import read_published_table, read_table_a1
 from stibium.train.assays.statistics import (
     METHODS,
     correlate,
@@ -18,11 +18,9 @@ from stibium.train.assays.statistics import (
     describe,
     describe_element,
     moments,
-    ranks,
     sample_matrix,
 )
 from stibium.train.assays.table import parse_assay_tables
-from stibium.train.assays.table_a1 import read_table_a1
 from stibium.train.assays.values import Assay
 from stibium.train.simulate.geochemistry import fit_geochemistry
 
@@ -175,11 +173,6 @@ def test_correlations_are_scipys(pairs: list[tuple[float, float]]) -> None:
         stats.pearsonr(np.log10(x), np.log10(y)).statistic, abs=1e-6
     )
     assert correlation(x, y, "spearman") == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-9)
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=40))
-def test_ranks_are_scipys(values: list[int]) -> None:
-    assert ranks(np.array(values, dtype=np.float64)).tolist() == stats.rankdata(values).tolist()
 
 
 def test_each_pair_of_elements_is_correlated_over_what_both_have() -> None:

@@ -17,7 +17,7 @@ from stibium.converters.spectra.table import read_table
 from stibium.converters.spectra.table_write import write_table
 from stibium.edge.model.bundle import Bundle, read_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
-from stibium.train.assays.values import parse_assays, read_assays
+from stibium.train.assays.table import parse_assay_tables, read_assay_table
 from stibium.train.crossval.metrics import coverage, measure
 from stibium.train.errors import TrainingDataError
 from stibium.train.evaluate import as_record, evaluate, held_out_only
@@ -36,7 +36,7 @@ def report(small_bundle: Path, small_soils: Soils) -> dict[str, Any]:
 def test_figures_are_those_of_the_devices_answers(
     report: dict[str, Any], small_bundle: Path, small_soils: Soils
 ) -> None:
-    bundle, assays = read_bundle(small_bundle), read_assays(small_soils.assays, "Sb")
+    bundle, assays = read_bundle(small_bundle), read_assay_table(small_soils.assays).assays("Sb")
     joined = load([str(small_soils.spectra)], assays, bundle.recipe.range_nm, 1000.0)
     rows = replicate_rows(joined.spectra, "average")
     answers = [a for a in Estimator(bundle).estimate(rows) if isinstance(a, Estimate)]
@@ -126,7 +126,7 @@ def test_other_elements_and_units_are_refused(
     small_bundle: Path, small_soils: Soils, tmp_path: Path, column: str, says: str
 ) -> None:
     table = tmp_path / "assays.csv"
-    names = read_assays(small_soils.assays, "Sb").plain
+    names = read_assay_table(small_soils.assays).assays("Sb").plain
     table.write_text(f"sample,{column}\n" + "".join(f"{n},{v}\n" for n, v in names.items()))
     done = stibium(*arguments(small_bundle, Soils(small_soils.spectra, table)))
     assert done.returncode == 1
@@ -150,7 +150,12 @@ def test_a_model_without_interval_or_verdict_is_evaluated_all_the_same(
     from dataclasses import replace
 
     bare = replace(shipped_bundle, interval=None, domain=None, provenance={})
-    joined = load([str(small_soils.spectra)], read_assays(small_soils.assays, "Sb"), bare.recipe.range_nm, exclude=1000)
+    joined = load(
+        [str(small_soils.spectra)],
+        read_assay_table(small_soils.assays).assays("Sb"),
+        bare.recipe.range_nm,
+        exclude=1000,
+    )
     evaluation = evaluate(bare, joined)
     assert (evaluation.coverage, evaluation.stated_coverage, evaluation.inside) == (None, None, None)
     assert "inside_n" not in as_record(evaluation)
@@ -166,7 +171,9 @@ def test_a_value_of_zero_has_no_logarithm_and_is_compared_in_ppm_alone(
 ) -> None:
     spectra = read_table(small_soils.spectra)[:4]
     names = dict.fromkeys(s.sample_id for s in spectra)
-    assays = parse_assays(("sample,Sb_ppm\n" + "".join(f"{n},{i}\n" for i, n in enumerate(names))).encode(), "a", "Sb")
+    assays = parse_assay_tables(
+        (("sample,Sb_ppm\n" + "".join(f"{n},{i}\n" for i, n in enumerate(names))).encode(), "a")
+    ).assays("Sb")
     evaluation = evaluate(shipped_bundle, join(spectra, assays, shipped_bundle.recipe.range_nm))
     assert evaluation.transformed is None
     assert evaluation.all.n == len(names)

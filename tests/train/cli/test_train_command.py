@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 from small_runs import PROGRAM, Soils, stibium, succeed, train_options
-from stibium.train.assays.values import read_assays
+from stibium.train.assays.table import read_assay_table
 from stibium.train.errors import RunError
 from stibium.train.methods.fit import Protocol
 from stibium.train.run import load_run
@@ -53,7 +53,7 @@ def test_protocol_is_the_papers_unless_told_otherwise() -> None:
 
 
 def test_split_is_the_papers(small_run: Path, small_soils: Soils) -> None:
-    plain = read_assays(small_soils.assays, "Sb").plain
+    plain = read_assay_table(small_soils.assays).assays("Sb").plain
     names = [name for name, value in plain.items() if value <= 1000]
     training, validation = train_test_split(names, test_size=1 / 3, random_state=42)
     split = record_of(small_run)["split"]
@@ -62,7 +62,7 @@ def test_split_is_the_papers(small_run: Path, small_soils: Soils) -> None:
 
 
 def test_range_and_statistics_come_from_the_right_samples(small_run: Path, small_soils: Soils) -> None:
-    run, plain = load_run(small_run), read_assays(small_soils.assays, "Sb").plain
+    run, plain = load_run(small_run), read_assay_table(small_soils.assays).assays("Sb").plain
     split = run.record["split"]
     values = [plain[name] for name in split["training"]]
     assert run.calibrated_range == (min(values), max(values))
@@ -144,7 +144,7 @@ def test_another_seed_each_measurement_untransformed(small_run: Path, small_soil
     ],
 )
 def test_bad_assays_are_one_line(small_soils: Soils, tmp_path: Path, rows: Any, says: str) -> None:
-    names = list(read_assays(small_soils.assays, "Sb").values)
+    names = list(read_assay_table(small_soils.assays).assays("Sb").values)
     table = tmp_path / "assays.csv"
     table.write_text("sample,Sb_ppm\n" + "\n".join(rows(names)) + "\n")
     done = stibium(*train_options(Soils(small_soils.spectra, table), tmp_path / "run"))
@@ -159,7 +159,7 @@ def test_constant_training_values_and_copied_spectra_are_refused(small_soils: So
     from stibium.converters.spectra.table import read_table
     from stibium.converters.spectra.table_write import write_table
 
-    names = list(read_assays(small_soils.assays, "Sb").plain)[:12]
+    names = list(read_assay_table(small_soils.assays).assays("Sb").plain)[:12]
     training, validation = train_test_split(names, test_size=1 / 3, random_state=42)
     table = tmp_path / "assays.csv"
     table.write_text("sample,Sb_ppm\n" + "".join(f"{n},{8 if n == validation[0] else 5}\n" for n in names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stibium.train.assays.quality_findings import (
+from stibium.train.assays.findings import (
     BlankResult,
     Detection,
     DuplicatePair,

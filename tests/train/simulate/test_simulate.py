@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.recipe import splice_correct, to_absorbance
-from stibium.train.assays.table_a1 import ELEMENTS, read_table_a1
+from stibium.train.assays.published import ELEMENTS, read_table_a1
 from stibium.train.simulate.simulate import Simulated, SimulationError, simulate
 
 NM = np.arange(350.0, 2501.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stibium.train.assays.table_a1 import ELEMENTS, Analysis, parse_table_a1, read_table_a1
+from stibium.train.assays.published import ELEMENTS, Analysis, read_table_a1
 from stibium.train.simulate.geochemistry import (
     SB_CEILING_PPM,
     SB_LIMIT_PPM,
@@ -15,8 +15,6 @@ from stibium.train.simulate.geochemistry import (
     fit_geochemistry,
     report,
 )
-
-HEADER = "sample,site,Sb_ppm,As_ppm,Pb_ppm,Mn_ppm,Zn_ppm,excluded_in_paper"
 
 
 def test_rows_have_the_descriptive_statistics_of_the_published_table() -> None:
@@ -46,17 +44,6 @@ def test_censored_values_stay_bounds() -> None:
 def test_sample_names_are_unique() -> None:
     names = [row.sample for row in read_table_a1()]
     assert len(set(names)) == len(names)
-
-
-@pytest.mark.parametrize("value", ["", "n.d.", "-3", "0", "<4000", ">", "nan", "inf", ">>4000"])
-def test_a_figure_that_is_none_is_named_with_its_row(value: str) -> None:
-    with pytest.raises(ValueError, match=r"a\.csv: RS001: As_ppm: .* is neither ppm nor a bound"):
-        parse_table_a1(f"{HEADER}\nRS001,x,12.5,{value},1,1,1,False", "a.csv")
-
-
-def test_a_missing_column_is_named() -> None:
-    with pytest.raises(ValueError, match=r"a\.csv: column Pb_ppm is missing"):
-        parse_table_a1(f"{HEADER.replace('Pb', 'Cu')}\nRS001,x,1,1,1,1,1,False", "a.csv")
 
 
 def made_up_analyses(logs: np.ndarray, limit_ppm: float) -> tuple[Analysis, ...]:

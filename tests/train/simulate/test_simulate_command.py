@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from stibium.converters.spectra.asd import read_asd
 from stibium.converters.spectra.table import read_table
-from stibium.train.assays.table_a1 import read_table_a1
+from stibium.train.assays.published import read_table_a1
 from stibium.train.simulate.files import OccupiedFolderError, write_simulation
 from stibium.train.simulate.simulate import simulate
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from stibium.train.assays.table_a1 import read_table_a1
+from stibium.train.assays.published import read_table_a1
 from stibium.train.simulate import probe_optics as probe
 from stibium.train.simulate.geochemistry import fit_geochemistry
 from stibium.train.simulate.soil_composition import POINT_DRAWS, SAMPLE_DRAWS, compose

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from .values import Assay
+from .values import Assay, as_reported
 
 Verdict = Literal["pass", "warn", "fail", "not judged"]
 Stage = Literal["pulp", "field"]
@@ -246,11 +246,6 @@ class QualityControl:
             records.append(record)
         records += [{"section": "note", "note": note} for note in self.notes]
         return records
-
-
-def as_reported(assay: Assay) -> str:
-    """Write a value or bound as a laboratory does."""
-    return f"{assay.censored}{assay.value:.15g}"
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
