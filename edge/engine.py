@@ -1,44 +1,82 @@
-"""What every way of measuring shares: estimate, store, and only then show."""
+"""What every way in shares: hold the gates, estimate, store, and only then show."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from ..converters.spectra.spectrum import Spectrum
-from .log.write import Log, ReadingFacts, Result
+from . import __version__
+from .gates.finding import Finding, reason
+from .gates.reflectance import replicate_scatter, spectrum_gates
+from .gates.rules import DEFAULT_RULES, Rules
+from .log.columns import NOTHING_MORE, ReadingFacts
+from .log.write import Log, Result
+from .model.bundle import Bundle
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum, mean_spectrum
-
-if TYPE_CHECKING:
-    from .gates.rules import Rules
+from .record import (
+    EstimateRecord,
+    Maker,
+    ReadingRecord,
+    RefusalRecord,
+    estimate_record,
+    reading_flags,
+    refusal_record,
+    unread_record,
+)
 
 CHUNK = 64
 """Spectra that share one pass and one commit where many come at once, as from a folder."""
 
+NO_GATES = Finding("ungated", "gates not applied", "remark")
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What comes from an instrument: more is known of it than of a file.
+
+    Attributes:
+        item: the spectrum, or why there is none.
+        findings: of the session's own gates. One that refuses forbids the estimate, a remark goes with it.
+        about: session, scans, notes, position, ...; the engine adds `findings` to its settings.
+    """
+
+    item: Spectrum | Refusal
+    findings: tuple[Finding, ...] = ()
+    about: ReadingFacts = NOTHING_MORE
+
 
 class Engine:
-    """An estimator with a log behind it.
+    """Gates, an estimator, and a log behind them.
 
     Args:
         estimator: loaded.
-        log: open.
-        rules: limits that spectra have to keep to, beside what the estimator refuses; None for no others.
+        log: open; None for an engine that only answers.
+        rules: limits of the gates, a profile's or the default ones; None applies no gates, and every answer says so.
     """
 
-    def __init__(self, estimator: Estimator, log: Log, rules: Rules | None = None) -> None:
+    def __init__(self, estimator: Estimator, log: Log | None, rules: Rules | None = DEFAULT_RULES) -> None:
         self.estimator = estimator
-        self.log = log
+        self._log = log
         self.rules = rules
+
+    @property
+    def log(self) -> Log:
+        """The log; an engine that only answers has none."""
+        if self._log is None:
+            raise ValueError("this engine has no log")
+        return self._log
 
     def take(
         self,
-        items: Sequence[Spectrum | Refusal],
+        items: Sequence[Spectrum | Refusal | Measured],
         also: Callable[[sqlite3.Connection], None] | None = None,
     ) -> list[Result]:
-        """Estimate what can be estimated and commit everything; what is returned is already on disk.
+        """Answer, and commit everything; what is returned is already on disk.
 
         Args:
             items: spectra, and refusals of what could not be read, in the order to keep.
@@ -47,29 +85,101 @@ class Engine:
         Raises:
             LogError: the log could not be written; nothing of `items` may be shown.
         """
-        spectra = [item for item in items if isinstance(item, Spectrum)]
+        return self.log.add(self.answer(items), also)
+
+    def answer(self, items: Sequence[Spectrum | Refusal | Measured]) -> list[Result]:
+        """Estimate what the gates let pass, and say why there is no estimate of the rest; nothing is stored."""
+        taken = [item if isinstance(item, Measured) else Measured(item) for item in items]
+        spectra = [one.item for one in taken if isinstance(one.item, Spectrum) and not reason(one.findings)]
         outcomes = iter(self.estimator.estimate(spectra))
-        results = [
-            self._judged(item, next(outcomes)) if isinstance(item, Spectrum) else Result(None, item) for item in items
-        ]
-        self.log.add(results, also)
-        return results
+        return [self._result(one, outcomes) for one in taken]
 
-    def _judged(self, spectrum: Spectrum, outcome: Estimate | Refusal) -> Result:
-        """Put the reason in the place of an estimate that breaks a rule."""
-        if self.rules is None or isinstance(outcome, Refusal):
-            return Result(spectrum, outcome)
-        # Not for every start: files are estimated without rules.
-        from .gates.finding import reason
-        from .gates.reflectance import replicate_scatter, spectrum_gates
-
+    def gates(self, spectrum: Spectrum) -> list[Finding]:
+        """Hold one spectrum against the rules: its range, noise and steps, and the scatter of its points."""
+        if self.rules is None:
+            return [NO_GATES]
         found = spectrum_gates(spectrum, self.rules, self.estimator.bundle.recipe.range_nm)
         if isinstance(spectrum, MeanSpectrum):
             found += replicate_scatter([point.values for point in spectrum.points], self.rules)
-        broken = reason(found)
-        if not broken:
-            return Result(spectrum, outcome)
-        return Result(spectrum, Refusal(spectrum.source, broken, spectrum.sample_id), ReadingFacts(rule_broken=broken))
+        return found
+
+    def _result(self, one: Measured, outcomes: Iterator[Estimate | Refusal]) -> Result:
+        if isinstance(one.item, Refusal):
+            why = reason(one.findings) or one.item.reason
+            return Result(None, replace(one.item, reason=why), _with_findings(one.about, one.findings))
+        spectrum, found = one.item, one.findings
+        why = reason(found)
+        outcome = Refusal(spectrum.source, why, spectrum.sample_id) if why else next(outcomes)
+        if isinstance(outcome, Estimate):
+            # What the session has found need not be said twice.
+            known = {finding.code for finding in found}
+            found = (*found, *(finding for finding in self.gates(spectrum) if finding.code not in known))
+            if why := reason(found):
+                outcome = Refusal(spectrum.source, why, spectrum.sample_id)
+            elif found:
+                outcome = replace(outcome, flags=(*outcome.flags, *(finding.text for finding in found)))
+        return Result(spectrum, outcome, _with_findings(one.about, found))
+
+
+def _with_findings(about: ReadingFacts, found: Sequence[Finding]) -> ReadingFacts:
+    if not found:
+        return about
+    plain = [[finding.code, finding.severity, finding.text] for finding in found]
+    # Another model may need no more than this instrument sees.
+    barred = reason(finding for finding in found if finding.code != "range")
+    return replace(about, settings={**about.settings, "findings": plain}, rule_broken=barred)
+
+
+def record_of(result: Result, bundle: Bundle) -> ReadingRecord:
+    """Put down a result of this model, as the log will give it.
+
+    Args:
+        result: as `Engine.take` returns it; one that is not stored has no row and no time.
+        bundle: whose answer it is.
+    """
+    spectrum, outcome, about = result.spectrum, result.outcome, result.about or NOTHING_MORE
+    by = Maker(result.stored_at, f"stibium {__version__}", bundle.name, bundle.sha256, bundle.calibrated_range)
+    estimates: tuple[EstimateRecord, ...] = ()
+    refusals: tuple[RefusalRecord, ...] = ()
+    if isinstance(outcome, Estimate):
+        estimates = (estimate_record(outcome, by),)
+    else:
+        if spectrum is None or about.rule_broken:
+            by = Maker(by.at, by.software)
+        refusals = (refusal_record(outcome.reason, by),)
+    if spectrum is None:
+        return unread_record(outcome.source, outcome.sample_id, about.session_id, refusals[0])
+    position = spectrum.position
+    return ReadingRecord(
+        status="estimated" if estimates else "refused",
+        reading=result.reading_id,
+        session=about.session_id,
+        sample_id=spectrum.sample_id,
+        sample_kind=about.sample_kind,
+        duplicate_of=about.duplicate_of,
+        measurement=spectrum.measurement,
+        stored_at=result.stored_at or None,
+        measured_at=_time(spectrum.measured_at),
+        estimates=estimates,
+        refusals=refusals,
+        reason=refusals[0].reason if refusals else "",
+        flags=reading_flags(about.settings, spectrum.simulated),
+        simulated=spectrum.simulated,
+        latitude_deg=position.latitude_deg if position else None,
+        longitude_deg=position.longitude_deg if position else None,
+        altitude_m=position.altitude_m if position else None,
+        position_source=about.position_source,
+        position_at=_time(about.position_at),
+        condition="",
+        notes=about.notes,
+        comment=spectrum.comment,
+        instrument=spectrum.instrument,
+        source=spectrum.source,
+    )
+
+
+def _time(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
 
 
 def in_chunks(items: Iterable[Spectrum | Refusal], size: int = CHUNK) -> Iterator[list[Spectrum | Refusal]]:

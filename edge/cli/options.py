@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from ..engine import Engine
+from ..gates.rules import DEFAULT_RULES, Rules
 from ..log.write import LOG_ENVIRONMENT_VARIABLE, default_log_path
 from ..model.bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
-
-if TYPE_CHECKING:
-    from ..gates.rules import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,10 +55,12 @@ def load_bundle(model: str | None) -> Bundle:
 
 
 @contextmanager
-def open_engine(bundle: Bundle, log: str | os.PathLike[str] | None, rules: Rules | None = None) -> Iterator[Engine]:
+def open_engine(
+    bundle: Bundle, log: str | os.PathLike[str] | None, rules: Rules | None = DEFAULT_RULES
+) -> Iterator[Engine]:
     """Load the model, open the log, say if its disk is nearly full, and close it again at the end.
 
-    `rules` are limits that spectra have to keep to; see `Engine`.
+    `rules` are the limits of the gates; see `Engine`.
     """
     from ..log.write import Log
     from ..model.estimate import Estimator

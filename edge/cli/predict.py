@@ -12,6 +12,7 @@ from .options import format_option, load_bundle, log_option, model_option, open_
 @click.command(epilog="Example:  stibium predict soils/ --average --format csv > estimates.csv")
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
+@click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
 @model_option
 @log_option
 @format_option
@@ -20,6 +21,7 @@ def predict(
     ctx: click.Context,
     paths: tuple[str, ...],
     average: bool,
+    no_gates: bool,
     model: str | None,
     log: str | None,
     out_format: str,
@@ -27,16 +29,18 @@ def predict(
     """Estimate from files of spectra, or from all files in folders.
 
     Every format that `stibium convert` reads is taken; the content decides. A file that cannot be used is
-    refused with a reason and does not stop the rest. Each result is in the log before it is shown.
+    refused with a reason and does not stop the rest, and so is a spectrum that breaks a rule (docs/measuring.md).
+    Each result is in the log before it is shown.
     """
     from ..engine import average_samples, in_chunks
     from ..files import iter_spectra
+    from ..gates.rules import DEFAULT_RULES
     from ..report import Report
 
     bundle = load_bundle(model)
     report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
     progress = sys.stderr.isatty() and not sys.stdout.isatty()
-    with open_engine(bundle, log) as engine:
+    with open_engine(bundle, log, None if no_gates else DEFAULT_RULES) as engine:
         items = iter_spectra(paths)
         for chunk in in_chunks(average_samples(items) if average else items):
             report.show(engine.take(chunk))

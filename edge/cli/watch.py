@@ -67,14 +67,13 @@ def watch(
     file that cannot be used is refused with a reason, and read again if it changes. Ctrl-C ends it.
     """
     from ..drop_folder import DropFolder
-    from ..gates.rules import Rules
     from ..log.taken import Taken
     from ..report import Report
     from ..supervise import Supervisor
 
     bundle = load_bundle(model)
     report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
-    with open_engine(bundle, log, Rules()) as engine, StopRequest() as stop:
+    with open_engine(bundle, log) as engine, StopRequest() as stop:
         log_path = os.fspath(engine.log.path)
         watched = DropFolder(
             os.path.realpath(folder),

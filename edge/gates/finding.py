@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "warm_up": "the instrument has not been on for long enough",
     "clock": "this device's clock has jumped",
     "order": "the measurement is older than the one before it, or than its references",
+    "ungated": "the spectrum was held against no rules, as somebody asked for",
     "exchanged": "another instrument than the session's has measured",
 }
 """Every code a finding may have, and what it means."""

@@ -60,6 +60,10 @@ class Rules:
     clock_jump_s: float = 60.0
 
 
+DEFAULT_RULES = Rules()
+"""Of spectra that come without a profile, as from files."""
+
+
 @dataclass(frozen=True)
 class ReferenceMaterial:
     """What the wavelengths are checked with.

@@ -58,11 +58,15 @@ class Result:
         spectrum: None if the file could not be read, or nothing was measured.
         outcome: what came of it.
         about: what else is known of the reading.
+        reading_id: its row in `readings`, once it is stored; None without a spectrum.
+        stored_at: when it was stored, as the log writes times; "" before.
     """
 
     spectrum: Spectrum | None
     outcome: Estimate | Refusal
     about: ReadingFacts | None = None
+    reading_id: int | None = None
+    stored_at: str = ""
 
 
 def default_log_path() -> Path:
@@ -114,9 +118,7 @@ class Log:
         """The open connection, for what is kept beside the readings, such as which files were taken."""
         return self._db
 
-    def add(
-        self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None
-    ) -> list[int | None]:
+    def add(self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None) -> list[Result]:
         """Store results in one transaction; when this returns they are on disk.
 
         Args:
@@ -125,13 +127,13 @@ class Log:
                 called twice, after what it wrote the first time was undone.
 
         Returns:
-            The row in `readings` of each result; None for one without a spectrum.
+            The results, with row and time.
 
         Raises:
             LogError: nothing of `results` was stored (disk full, file read-only, ...).
         """
 
-        def work() -> list[int | None]:
+        def work() -> list[Result]:
             stored_at = now()
             rows = [self._add_one(result, stored_at) for result in results]
             if also is not None:
@@ -288,7 +290,7 @@ class Log:
     def _failed(self, error: sqlite3.Error) -> LogError:
         return LogError(cannot(self.path, "be written, so nothing more is measured", error))
 
-    def _add_one(self, result: Result, stored_at: str) -> int | None:
+    def _add_one(self, result: Result, stored_at: str) -> Result:
         about = result.about or NOTHING_MORE
         reading_id = model_id = None
         if result.spectrum is not None:
@@ -297,7 +299,7 @@ class Log:
                 # A refusal, too, is the model's then, and another model may think otherwise.
                 model_id = self._model_id()
         self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, model_id)
-        return reading_id
+        return Result(result.spectrum, result.outcome, result.about, reading_id, stored_at)
 
     def _add_outcome(
         self,

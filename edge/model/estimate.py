@@ -58,6 +58,7 @@ class Estimate:
         scatter_over_limit: standard deviation of the points' estimates, in the transform's space, over what the
             calibration's samples show; above 1 the interval is widened and a flag says so.
         detection_limit: the model's limit of detection; None if all that it was calibrated on is above it.
+        critical_level: the estimate up to which a sample cannot be told from one that holds nothing; None as above.
     """
 
     sample_id: str
@@ -82,6 +83,7 @@ class Estimate:
     points_high: float | None = None
     scatter_over_limit: float | None = None
     detection_limit: float | None = None
+    critical_level: float | None = None
 
     @property
     def trusted(self) -> bool:
@@ -276,6 +278,7 @@ class Estimator:
             points_high=max(singly, default=None),
             scatter_over_limit=scattered.over_limit if scattered else None,
             detection_limit=bundle.detection.limit if bundle.detection else None,
+            critical_level=bundle.detection.critical if bundle.detection else None,
         )
 
     def _value(self, output: float) -> tuple[float, Bound]:

@@ -1,7 +1,8 @@
-"""The limits of the measuring routine behind `watch` and `listen`: a spectrum that breaks one is stored, not estimated."""
+"""One gate call for every way in: a spectrum that breaks a rule is stored and not estimated, whoever brings it."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
-from stibium.edge.engine import Engine, average_samples
-from stibium.edge.gates.rules import Rules
+from stibium.edge.engine import Engine, Measured, average_samples
+from stibium.edge.gates.finding import Finding
+from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
@@ -46,30 +48,71 @@ def test_a_spectrum_that_breaks_a_rule_is_stored_and_not_estimated(
     good = replace(soils[0], splices_nm=(1000.0, 1830.0))
     with Log(tmp_path / "log.db", shipped_bundle.name, shipped_bundle.sha256) as log:
         estimator = Estimator(shipped_bundle)
-        first, second = Engine(estimator, log, Rules()).take([spoil(good), good])  # type: ignore[operator]
-        (free,) = Engine(estimator, log).take([spoil(good)])  # type: ignore[operator]
+        first, second = Engine(estimator, log).take([spoil(good), good])  # type: ignore[operator]
+        (free,) = Engine(estimator, log, rules=None).take([spoil(good)])  # type: ignore[operator]
     assert isinstance(first.outcome, Refusal)
     assert words in first.outcome.reason
     assert isinstance(second.outcome, Estimate)
     assert isinstance(free.outcome, Estimate)
+    assert "gates not applied" in free.outcome.flags
+    assert "gates not applied" not in second.outcome.flags
     with closing(sqlite3.connect(tmp_path / "log.db")) as db:
         rows = db.execute("SELECT rule_broken FROM readings ORDER BY id").fetchall()
     assert rows == [(first.outcome.reason,), ("",), ("",)]
 
 
-def test_watch_refuses_a_noisy_file_with_its_reason(tmp_path: Path, soils: list[Spectrum]) -> None:
-    stibium_program = str(Path(sys.executable).parent / "stibium")
+def test_what_a_session_found_goes_with_its_spectrum(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+) -> None:
+    lamp = Finding("lamp", "the lamp is off")
+    clock = Finding("clock", "this device's clock jumped 90 s ahead", "remark")
+    about = ReadingFacts(notes="by the adit", settings={"repeated": 1})
+    with Log(tmp_path / "log.db", shipped_bundle.name, shipped_bundle.sha256) as log:
+        engine = Engine(Estimator(shipped_bundle), log)
+        refused, remarked, nothing, noisy_twice = engine.take(
+            [
+                Measured(soils[0], (lamp, clock), about),
+                Measured(soils[0], (clock,), about),
+                Measured(Refusal("/dev/ttyUSB0", "nothing was measured", "T9"), (lamp,), about),
+                Measured(noisy(soils[0]), (Finding("noise", "point 2 is noisy"),), about),
+            ]
+        )
+    assert isinstance(refused.outcome, Refusal)
+    assert refused.outcome.reason == nothing.outcome.reason == "the lamp is off"
+    assert isinstance(remarked.outcome, Estimate)
+    assert remarked.outcome.flags[-1] == clock.text
+    assert noisy_twice.outcome.reason == "point 2 is noisy"
+    assert remarked.about == replace(
+        about, settings={"repeated": 1, "findings": [["clock", "remark", clock.text]]}, rule_broken=""
+    )
+    with closing(sqlite3.connect(tmp_path / "log.db")) as db:
+        rows = db.execute("SELECT id, stored_at, rule_broken, notes FROM readings ORDER BY id").fetchall()
+    stored = (refused, remarked, noisy_twice)
+    assert rows == [(r.reading_id, r.stored_at, r.about.rule_broken, "by the adit") for r in stored]
+    assert nothing.reading_id is None
+
+
+def run(*arguments: object) -> list[dict[str, object]]:
+    command = [str(Path(sys.executable).parent / "stibium"), *map(str, arguments), "--format", "jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode in (0, 1), done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_predict_and_watch_say_the_same_of_a_noisy_file(tmp_path: Path, soils: list[Spectrum]) -> None:
+    """Noise of 0.008: `predict` once answered 588 ppm where `watch` refused."""
     drop = tmp_path / "drop"
     drop.mkdir()
-    log = str(tmp_path / "log.db")
-    write_table(drop / "a.csv", [noisy(soils[0]), soils[1]])
-    done = subprocess.run(
-        [stibium_program, "watch", str(drop), "--once", "--settle", "0.05", "--format", "jsonl", "--log", log],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.count('"status": "refused"') == 1
-    assert "of reflectance, 0.005 is allowed" in done.stdout
+    spoiled = replace(soils[2], values=soils[2].values + NOISE.normal(0, 0.008, soils[2].values.size))
+    write_table(drop / "a.csv", [spoiled, soils[1]])
+    predicted = run("predict", drop, "--log", tmp_path / "predict.db")
+    watched = run("watch", drop, "--once", "--settle", "0.05", "--log", tmp_path / "watch.db")
+    when = ("stored_at", "estimated_at")
+    assert [{k: v for k, v in r.items() if k not in when} for r in predicted] == [
+        {k: v for k, v in r.items() if k not in when} for r in watched
+    ]
+    assert "of reflectance, 0.005 is allowed" in str(predicted[0]["reason"])
+    # A spectrum is estimated in spite of its noise only if somebody asks for that, and the answer says so.
+    free = run("predict", drop, "--no-gates", "--log", tmp_path / "free.db")
+    assert ["refused" in str(r["status"]) for r in free] == [False, False]
+    assert all("gates not applied" in str(r) for r in free)

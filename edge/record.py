@@ -1,0 +1,308 @@
+"""One reading with what was made of it: the only thing that tables, files, maps and pages are made from.
+
+docs/records.md says in words what each key means; `record.schema.json` says it to programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from .model.estimate import Bound, Estimate
+
+SCHEMA = "stibium.reading/1"
+"""What a record names as its schema. A key that is added leaves the number as it is; one that changes raises it."""
+
+BOUNDS: dict[Bound, str] = {
+    ">": "above the calibrated range",
+    "<": "below the calibrated range",
+    "< LOD": "not detected",
+}
+"""What a bound means, in words."""
+
+
+@dataclass(frozen=True)
+class EstimateRecord:
+    """What one model says of one element; concentrations are in `unit`.
+
+    Exactly one of `value`, `untrusted_value` and `below_critical_value` is a number. Of each end of the interval it is
+    `low` or `untrusted_low`, `high` or `untrusted_high`; none of them if the model gives no interval.
+
+    Attributes:
+        value: a number that may be used: inside the calibration, no bound, points that agree, nothing simulated.
+        untrusted_value: what the model says where it may not be used.
+        below_critical_value: what the model says where nothing was detected: it is below the critical level.
+        low, high: ends of the interval, inside the calibration, nothing simulated, not cut off at its range.
+        untrusted_low, untrusted_high: what the model says of an end where that is not so.
+        trusted: `value` may be used.
+        simulated: the model or the spectrum is.
+        shown: the estimate as a person should see it, such as "128", "> 3840", "< LOD" or "(128)".
+        interval_shown: the interval likewise; "" if there is none.
+    """
+
+    element: str
+    unit: str
+    shown: str
+    interval_shown: str
+    value: float | None
+    untrusted_value: float | None
+    below_critical_value: float | None
+    low: float | None
+    high: float | None
+    untrusted_low: float | None
+    untrusted_high: float | None
+    coverage: float | None
+    bound: str
+    critical_level: float | None
+    detection_limit: float | None
+    trusted: bool
+    verdict: str
+    simulated: bool
+    reason: str
+    flags: tuple[str, ...]
+    points: int
+    points_low: float | None
+    points_high: float | None
+    scatter_over_limit: float | None
+    t2_over_limit: float | None
+    q_over_limit: float | None
+    estimated_at: str
+    software: str
+    model: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class RefusalRecord:
+    """Why a reading was refused, when, by which program and by which model; no model if it was not the model's say."""
+
+    reason: str
+    refused_at: str
+    software: str
+    model: str
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class ReadingRecord:
+    """One reading. Texts that are not known are "", numbers and times that are not known are None.
+
+    Attributes:
+        status: "refused" if nothing was estimated.
+        reading, session: rows in the log; None for a file that could not be read, or without a session.
+        condition: of the ground, such as "moist".
+        simulated: the spectrum is.
+        reason: why it was refused; "" otherwise.
+        flags: remarks on the measurement itself; those on an estimate stand there.
+    """
+
+    status: Literal["estimated", "refused"]
+    reading: int | None
+    session: int | None
+    sample_id: str
+    sample_kind: str
+    duplicate_of: str
+    measurement: str
+    stored_at: str | None
+    measured_at: str | None
+    estimates: tuple[EstimateRecord, ...]
+    refusals: tuple[RefusalRecord, ...]
+    reason: str
+    flags: tuple[str, ...]
+    simulated: bool
+    latitude_deg: float | None
+    longitude_deg: float | None
+    altitude_m: float | None
+    position_source: str
+    position_at: str | None
+    condition: str
+    notes: str
+    comment: str
+    instrument: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Who made an estimate or a refusal, and when.
+
+    Attributes:
+        at: as the log writes times.
+        software: the program's name and version.
+        model, model_sha256: "" where no model in particular refused.
+        calibrated_range: lowest and highest value the model was calibrated on; None if it is not known any more.
+    """
+
+    at: str
+    software: str
+    model: str = ""
+    model_sha256: str = ""
+    calibrated_range: tuple[float, float] | None = None
+
+
+def estimate_record(estimate: Estimate, by: Maker) -> EstimateRecord:
+    """Tell what may be used of an estimate from what may not."""
+    trusted = estimate.trusted and not estimate.simulated
+    detected = estimate.bound != "< LOD"
+    value = _rounded(estimate.value)
+    low, high = _rounded(estimate.low), _rounded(estimate.high)
+    sound = estimate.verdict == "inside" and not estimate.simulated and by.calibrated_range is not None
+    # An end on the edge of the calibrated range was cut off there.
+    lowest, highest = by.calibrated_range or (0.0, 0.0)
+    low_sound = sound and estimate.low is not None and estimate.low > lowest
+    high_sound = sound and estimate.high is not None and estimate.high < highest
+    return EstimateRecord(
+        element=estimate.element,
+        unit=estimate.unit,
+        shown=shown_estimate(estimate),
+        interval_shown=_interval_shown(estimate.low, estimate.high, by.calibrated_range),
+        value=value if trusted else None,
+        untrusted_value=value if detected and not trusted else None,
+        below_critical_value=None if detected else value,
+        low=low if low_sound else None,
+        high=high if high_sound else None,
+        untrusted_low=None if low_sound else low,
+        untrusted_high=None if high_sound else high,
+        coverage=estimate.coverage,
+        bound=estimate.bound,
+        critical_level=_rounded(estimate.critical_level),
+        detection_limit=_rounded(estimate.detection_limit),
+        trusted=trusted,
+        verdict=estimate.verdict,
+        simulated=estimate.simulated,
+        reason=estimate.reason,
+        flags=estimate.flags,
+        points=estimate.points,
+        points_low=_rounded(estimate.points_low),
+        points_high=_rounded(estimate.points_high),
+        scatter_over_limit=_rounded(estimate.scatter_over_limit),
+        t2_over_limit=_rounded(estimate.t2_over_limit),
+        q_over_limit=_rounded(estimate.q_over_limit),
+        estimated_at=by.at,
+        software=by.software,
+        model=by.model,
+        model_sha256=by.model_sha256,
+    )
+
+
+def refusal_record(reason: str, by: Maker) -> RefusalRecord:
+    """Put down a refusal."""
+    return RefusalRecord(reason, by.at, by.software, by.model, by.model_sha256)
+
+
+def unread_record(source: str, sample_id: str, session: int | None, refusal: RefusalRecord) -> ReadingRecord:
+    """Put down a refusal of what gave no spectrum."""
+    texts = ("sample_kind", "duplicate_of", "measurement", "position_source", "condition", "notes", "comment")
+    known: dict[str, Any] = dict.fromkeys(_READING_NAMES) | dict.fromkeys((*texts, "instrument"), "")
+    known |= {"status": "refused", "source": source, "sample_id": sample_id, "session": session, "flags": ()}
+    known |= {"simulated": False, "reason": refusal.reason, "stored_at": refusal.refused_at}
+    return ReadingRecord(**known, estimates=(), refusals=(refusal,))
+
+
+def reading_flags(settings: Mapping[str, Any], simulated: bool) -> tuple[str, ...]:
+    """Give the remarks on a measurement, of the findings that `Engine` puts into a reading's settings."""
+    found = settings.get("findings")
+    # A file may have a field of its own of that name.
+    known = [one for one in found if isinstance(one, list) and len(one) == 3] if isinstance(found, list) else []
+    remarks = [str(text) for _, severity, text in known if severity == "remark"]
+    return (*remarks, "simulated spectrum") if simulated else tuple(remarks)
+
+
+def as_json(record: ReadingRecord) -> dict[str, Any]:
+    """Give a record as plain values, as JSON lines have it."""
+    estimates, refusals = [vars(one) for one in record.estimates], [vars(one) for one in record.refusals]
+    return {"schema": SCHEMA, **vars(record), "estimates": estimates, "refusals": refusals}
+
+
+def as_rows(record: ReadingRecord) -> list[dict[str, Any]]:
+    """Give a record as flat rows, one for each estimate, or one for a refusal, under the names of `FLAT_KINDS`.
+
+    `reason`, `flags` and `simulated` of reading and estimate are put together; lists are joined by "; ". A refusal
+    fills the columns that say when and by what an estimate was made.
+    """
+    shared = {name: vars(record)[name] for name in _READING_NAMES}
+    rows = []
+    for one in record.estimates:
+        flags = dict.fromkeys((*one.flags, *record.flags))
+        together = {
+            "reason": one.reason or record.reason,
+            "flags": "; ".join(flags),
+            "simulated": one.simulated or record.simulated,
+        }
+        rows.append({**_EMPTY_ROW, **shared, **vars(one), **together})
+    if not rows:
+        row = {**_EMPTY_ROW, **shared, "flags": "; ".join(record.flags), "trusted": False}
+        for refusal in record.refusals[-1:]:
+            by = {name: vars(refusal)[name] for name in ("software", "model", "model_sha256")}
+            row |= {"estimated_at": refusal.refused_at, **by}
+        rows.append(row)
+    return rows
+
+
+_NESTED = ("estimates", "refusals")
+_READING_NAMES = tuple(field.name for field in fields(ReadingRecord) if field.name not in _NESTED)
+
+
+def _flat_kinds() -> dict[str, type]:
+    kinds: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "tuple[str, ...]": str}
+    flat = {"schema": "str"}
+    shared = set(_READING_NAMES)
+    for field in fields(ReadingRecord):
+        if field.name == "estimates":
+            # One row has the estimate where the record has its list of them.
+            flat |= {inner.name: str(inner.type) for inner in fields(EstimateRecord) if inner.name not in shared}
+        elif field.name in shared:
+            flat[field.name] = str(field.type)
+    return {name: kinds.get(kind.removesuffix(" | None"), str) for name, kind in flat.items()}
+
+
+FLAT_KINDS = _flat_kinds()
+"""Names of a flat row, in order, with the kind of their values, any of which may be None."""
+_EMPTY_ROW: dict[str, Any] = dict.fromkeys(FLAT_KINDS) | {"schema": SCHEMA}
+
+
+def shown_estimate(estimate: Estimate) -> str:
+    """Write an estimate for a person: "128", "> 3840", "< LOD".
+
+    In parentheses outside the calibration or where points scatter too much, for somebody will copy just the number.
+    """
+    number = "" if estimate.bound == "< LOD" else in_figures(estimate.value)
+    text = f"{estimate.bound} {number}".strip()
+    bare = estimate.trusted or (estimate.verdict == "inside" and estimate.bound)
+    return text if bare else f"({text})"
+
+
+def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:
+    """Write an interval; an end on the edge of the calibrated range was cut off there and is shown as a bound."""
+    if low is None or high is None:
+        return "-"
+    lowest, highest = calibrated_range
+    first = f"{'< ' if low <= lowest else ''}{in_figures(low)}"
+    last = f"{'> ' if high >= highest else ''}{in_figures(high)}"
+    if low >= highest or high <= lowest:
+        return last if low >= highest else first
+    return f"{first} - {last}"
+
+
+def _interval_shown(low: float | None, high: float | None, calibrated_range: tuple[float, float] | None) -> str:
+    if low is None or high is None:
+        return ""
+    if calibrated_range is None:
+        # From before version 3 of the log: whether an end was cut off is not known.
+        return f"({in_figures(low)} - {in_figures(high)})"
+    return shown_interval(low, high, calibrated_range)
+
+
+def in_figures(value: float) -> str:
+    """Write a concentration with three significant figures and no exponent: 0.123, 12.3, 123, 1230."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{float(f'{value:.3g}'):.0f}"
+    text = f"{value:#.3g}"
+    return (f"{value:.4f}" if "e" in text else text).rstrip(".")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
