@@ -1,6 +1,6 @@
 """How far an answer may be trusted: whether a spectrum belongs to the calibration, and how wide the interval is.
 
-The statistics come with the bundle, fitted by `stibium.train.trust`; here they are only applied. docs/trust.md says
+The statistics come with the bundle, fitted by `stibium.train.applicability`; here they are only applied. docs/trust.md says
 why these and not others, with what was measured.
 """
 

@@ -14,7 +14,7 @@ SHAPE = (14, 129, 1)
 # Weights as after training: batch statistics that fit the data, which is what quantisation lives on.
 MAKE = """
 import sys, numpy as np, keras
-from stibium.train.network import OUTPUT, NetworkConfig, build_network
+from stibium.train.methods.network import OUTPUT, NetworkConfig, build_network
 keras.utils.set_random_seed(1)
 model = build_network(NetworkConfig(batch_norm_momentum=0.5), (14, 129, 1))
 x = np.random.default_rng(1).normal(size=(64, 14, 129, 1)).astype("float32")

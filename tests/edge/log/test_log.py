@@ -115,10 +115,10 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.bundle import read_bundle
+from stibium.edge.model.bundle import read_bundle
 from stibium.edge.engine import Engine
-from stibium.edge.estimate import Estimator
-from stibium.edge.log import Log
+from stibium.edge.model.estimate import Estimator
+from stibium.edge.log.write import Log
 bundle = read_bundle(sys.argv[1])
 golden = bundle.golden
 spectrum = Spectrum(golden.wavelengths_nm, golden.reflectance[0], "reflectance", "S", splices_nm=golden.splices_nm)

@@ -37,8 +37,8 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from log_samples import a_scan, own_disk
 from old_logs import spectra_of
-from stibium.edge.estimate import Estimate, Refusal
-from stibium.edge.log import Log, ReadingFacts, Result
+from stibium.edge.model.estimate import Estimate, Refusal
+from stibium.edge.log.write import Log, ReadingFacts, Result
 spectra = spectra_of(2, 300)
 nm = spectra[0].wavelengths_nm
 

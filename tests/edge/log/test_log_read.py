@@ -324,7 +324,7 @@ def test_what_is_stored_while_a_list_is_read_does_not_disturb_it(full_log: Path,
 
 MEMORY = """
 import resource, sys
-from stibium.edge.log_read import iter_entries, open_for_reading
+from stibium.edge.log.read import iter_entries, open_for_reading
 with open_for_reading(sys.argv[1]) as db:
     count = sum(1 for _ in iter_entries(db))
 print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -91,7 +91,7 @@ KILLED_WHILE_MIGRATING = """
 import os, signal, sys
 from pathlib import Path
 from stibium.edge import log_schema
-from stibium.edge.log import Log
+from stibium.edge.log.write import Log
 at, statements = int(sys.argv[2]), log_schema.FROM_VERSION_2
 class Killing(tuple):
     def __radd__(self, before):
@@ -150,7 +150,7 @@ def test_no_statement_of_the_program_deletes() -> None:
         re.I,
     )
     modules = [path for path in root.rglob("*.py") if "sqlite3" in path.read_text("utf-8")]
-    assert {"log.py", "log_schema.py", "log_read.py", "taken.py"} <= {path.name for path in modules}
+    assert {"write.py", "schema.py", "read.py", "taken.py"} <= {path.name for path in modules}
     found = {
         path.name: words.findall(path.read_text("utf-8")) for path in modules if words.search(path.read_text("utf-8"))
     }
