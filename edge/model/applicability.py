@@ -1,7 +1,7 @@
 """How far an answer may be trusted: whether a spectrum belongs to the calibration, and how wide the interval is.
 
-The statistics come with the bundle, fitted by `stibium.train.applicability`; here they are only applied. docs/trust.md says
-why these and not others, with what was measured.
+The statistics come with the bundle, fitted by `stibium.train.applicability`; here they are only applied. docs/trust.md
+says why these and not others, with what was measured.
 """
 
 from __future__ import annotations
