@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from scipy.stats import truncnorm
 from stibium.converters.spectra.spectrum import Floats, Spectrum
-from stibium.edge.model.estimate import forward, inverse
+from stibium.edge.model.target import forward, inverse
 from stibium.train.assays.table import Assays
 from stibium.train.assays.values import Assay
 from stibium.train.calibration_set import from_spectra

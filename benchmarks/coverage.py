@@ -17,8 +17,9 @@ import click
 import numpy as np
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.model.applicability import IntervalStats, interval, judge
-from stibium.edge.model.estimate import inverse
+from stibium.edge.model.applicability import assess
+from stibium.edge.model.interval import IntervalStats, interval
+from stibium.edge.model.target import inverse
 from stibium.train.applicability import fit_interval
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.folds import paper_split, repeated_folds
@@ -52,7 +53,7 @@ def of_default(data: CalibrationSet, training: np.ndarray, test: np.ndarray) -> 
     trained = train_default(joined, settings, compare(joined, settings), curve=False)
     assert trained.interval is not None
     rows = prepare(joined_of(data, test).spectra, trained.recipe)
-    judged = judge(rows.preprocessed, trained.domain)
+    judged = assess(rows.preprocessed, trained.domain)
     t2, q = (np.array([getattr(j, name) for j in judged], dtype=float) for name in ("t2_over_limit", "q_over_limit"))
     return ends(trained.answer(rows.features), trained.interval, trained.transform, t2, q, data, training, test)
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from stibium.edge.model.estimate import forward, inverse
+from stibium.edge.model.target import forward, inverse
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.methods.default import DefaultModel, DefaultPredictor
 from stibium.train.methods.network import Block, NetworkConfig, build_network

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from stibium.converters.models.rbf_network import convert_radial_apart
-from stibium.edge.model.estimate import inverse
 from stibium.edge.model.runtime import Runtime
+from stibium.edge.model.target import inverse
 from stibium.train.methods.default import DefaultModel, DefaultPredictor
 
 QUANTISATION = "float16"

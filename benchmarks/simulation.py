@@ -15,7 +15,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 from stibium.converters.spectra.spectrum import Floats
-from stibium.edge.model.recipe import splice_correct, to_absorbance
+from stibium.edge.model.steps import Absorbance, SpliceCorrection
 from stibium.train.assays.published import ELEMENTS
 from stibium.train.simulate.simulate import Simulated, simulate
 
@@ -83,7 +83,7 @@ def describe(simulated: Simulated, points: Floats) -> None:
             for a, b in ((350, 370), (500, 900), (1450, 1750), (2450, 2500))
         )
     )
-    corrected = to_absorbance(splice_correct(means, NM, (1000.0, 1800.0)))[:, 50:2051]
+    corrected = Absorbance().apply(SpliceCorrection().apply(means, NM, (1000.0, 1800.0)), NM)[:, 50:2051]
     derivative = savgol_filter(corrected, 31, 2, deriv=1, axis=1)
     print("PLSR on the derivative of absorbance, cross-validated R2 of log10 ppm: all soils, Sb up to 1000 ppm")
     components = 8 if len(ppm) < 300 else 20

@@ -12,7 +12,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.errors import UnsuitableSpectrumError
-from stibium.edge.model.applicability import DomainStats, judge
+from stibium.edge.model.applicability import ApplicabilityDomain, assess
 from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.model.recipe import Preprocessed
 from stibium.train.applicability import fit_domain
@@ -25,10 +25,10 @@ FEW = (20, 30, 60)
 SOILS = "left-out soils"
 
 
-def outside(survey: Survey, reflectance: Floats, domain: DomainStats) -> Floats:
+def outside(survey: Survey, reflectance: Floats, domain: ApplicabilityDomain) -> Floats:
     """Say of spectra on the survey's grid which are outside: (n,) of 0 and 1."""
-    preprocessed = Preprocessed(reflectance, survey.recipe.grid_nm, reflectance, reflectance)
-    return np.array([j.verdict == "outside" for j in judge(preprocessed, domain)], dtype=float)
+    preprocessed = Preprocessed(reflectance, survey.recipe.grid_nm, reflectance, reflectance, survey.recipe.grid_nm)
+    return np.array([j.verdict == "outside" for j in assess(preprocessed, domain)], dtype=float)
 
 
 def split(n: int, seed: int) -> Split:
@@ -98,7 +98,9 @@ def print_two_instruments(survey: Survey, soils: Floats) -> None:
     """Print what a calibration makes of the same two soils on two makers' instruments."""
     domain = fit_domain(soils, survey.recipe.grid_nm, range(len(soils))).stats
     for name, values in two_soils(survey.recipe).items():
-        for i, judged in enumerate(judge(Preprocessed(values, survey.recipe.grid_nm, values, values), domain)):
+        for i, judged in enumerate(
+            assess(Preprocessed(values, survey.recipe.grid_nm, values, values, survey.recipe.grid_nm), domain)
+        ):
             print(
                 f"soil {i + 1} on {name} against {survey.name}: {judged.verdict}, "
                 f"T2 {judged.t2_over_limit:.2f}, Q {judged.q_over_limit:.2f}; {judged.reason}"
@@ -109,11 +111,11 @@ def print_speed(survey: Survey, soils: Floats) -> None:
     """Print time and size of a verdict."""
     domain = fit_domain(soils, survey.recipe.grid_nm, range(len(soils))).stats
     values = np.resize(soils, (64, soils.shape[1]))
-    batch = Preprocessed(values, survey.recipe.grid_nm, values, values)
+    batch = Preprocessed(values, survey.recipe.grid_nm, values, values, survey.recipe.grid_nm)
     times = []
     for _ in range(50):
         begin = perf_counter()
-        judge(batch, domain)
+        assess(batch, domain)
         times.append((perf_counter() - begin) / len(values))
     size = 4 * sum(a.size for a in vars(domain).values() if isinstance(a, np.ndarray))
     print(f"verdict: {1000 * np.median(times):.3f} ms a spectrum in batches of {len(values)}; {size / 1000:.1f} kB")

@@ -14,9 +14,10 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold
 from sklearn.svm import SVR
 from stibium.converters.spectra.spectrum import Floats
-from stibium.edge.model.applicability import IntervalStats, absorbance_shapes, interval, judge
-from stibium.edge.model.estimate import Transform, forward, inverse
+from stibium.edge.model.applicability import absorbance_shapes, assess
+from stibium.edge.model.interval import IntervalStats, interval
 from stibium.edge.model.recipe import Preprocessed
+from stibium.edge.model.target import Transform, forward, inverse
 from stibium.train.applicability import fit_domain, fit_interval
 from stibium.train.detection import fit_detection
 from trust_sets import Survey
@@ -102,7 +103,7 @@ def intervals(survey: Survey, soils: Floats, target: str, split: Split, seed: in
     shapes = np.diff(absorbance_shapes(soils, nm, 10).shapes, axis=1)
     features = (shapes - shapes[training].mean(axis=0)) / (shapes[training].std(axis=0) + 1e-9)
     domain = fit_domain(soils[training], nm, training.tolist())
-    judged = judge(Preprocessed(soils[left_out], nm, soils[left_out], soils[left_out]), domain.stats)
+    judged = assess(Preprocessed(soils[left_out], nm, soils[left_out], soils[left_out], nm), domain.stats)
     t2, q = (np.array([getattr(j, name) for j in judged], dtype=float) for name in ("t2_over_limit", "q_over_limit"))
     found = {}
     detected = Detected(None, 0, 0)

@@ -15,7 +15,8 @@ from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.estimate import require_reflectance
-from stibium.edge.model.recipe import Recipe, Resample, SpliceCorrection, average_replicates
+from stibium.edge.model.recipe import Recipe
+from stibium.edge.model.steps import Resample, SpliceCorrection
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LIMESODA = ("CV.98", "SC.93", "SL.125", "UL.120", "SSP.460")
@@ -69,7 +70,10 @@ def simulated_survey() -> Survey:
     from stibium.train.simulate.simulate import simulate
 
     spectra = list(simulate().spectra())
-    values, _ = average_replicates(np.stack([s.values for s in spectra]), [s.sample_id for s in spectra])
+    points: dict[str, list[Floats]] = {}
+    for spectrum in spectra:
+        points.setdefault(spectrum.sample_id, []).append(spectrum.values)
+    values = np.stack([np.mean(group, axis=0) for group in points.values()])
     return Survey("simulated 107", spectra[0].wavelengths_nm, values, splices_nm=spectra[0].splices_nm)
 
 

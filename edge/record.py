@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from .model.estimate import Bound, Estimate
+from .model.estimate import Estimate
+from .model.target import Bound
 
 SCHEMA = "stibium.reading/1"
 """What a record names as its schema. A key that is added leaves the number as it is; one that changes raises it."""

@@ -11,7 +11,8 @@ from typing import Any, Literal, TextIO
 from .errors import OutputError
 from .log.write import Result
 from .model.bundle import Bundle
-from .model.estimate import Bound, Estimate, Refusal
+from .model.estimate import Estimate, Refusal
+from .model.target import Bound
 
 Format = Literal["table", "jsonl", "csv"]
 

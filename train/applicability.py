@@ -14,17 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..converters.spectra.spectrum import Floats
-from ..edge.model.applicability import (
-    FARTHEST,
-    LEAST_RATIO,
-    DomainStats,
-    IntervalStats,
-    ReplicateStats,
-    Shapes,
-    absorbance_shapes,
-    chlorophyll_depth,
-    distances,
-)
+from ..edge.model.applicability import ApplicabilityDomain, Shapes, absorbance_shapes, chlorophyll_depth, distances
+from ..edge.model.interval import FARTHEST, LEAST_RATIO, IntervalStats
+from ..edge.model.replicates import ReplicateStats
 from .errors import TrainingDataError
 
 COVERAGE = 0.9
@@ -58,7 +50,7 @@ class Domain:
         difficulty: (n, 2) T2 and Q over their limits, of each spectrum while its sample was left out.
     """
 
-    stats: DomainStats
+    stats: ApplicabilityDomain
     difficulty: Floats
 
 
@@ -147,7 +139,7 @@ def _measured_again(values: Floats, nm: Floats, rng: np.random.Generator) -> Flo
     return np.asarray(shifted * gain + rng.normal(0, NOISE / math.sqrt(max(step_nm, 1.0)), values.shape))
 
 
-def _components(spectra: Floats, most: int) -> DomainStats:
+def _components(spectra: Floats, most: int) -> ApplicabilityDomain:
     """Principal components, with limits of 1; rounded as the bundle stores them, so that limits hold for that."""
     mean = _as_stored(spectra.mean(axis=0))
     _, singular, rows = np.linalg.svd(spectra - mean, full_matrices=False)
@@ -156,7 +148,7 @@ def _components(spectra: Floats, most: int) -> DomainStats:
     if variance[0] <= 1e-10 * spectra.shape[1]:
         raise TrainingDataError("the training spectra all have the same shape; are they copies of one file?")
     kept = min(most, int(np.count_nonzero(variance > 1e-10 * variance[0])))
-    return DomainStats(mean, _as_stored(rows[:kept]), _as_stored(variance[:kept]), 1.0, 1.0, "")
+    return ApplicabilityDomain(mean, _as_stored(rows[:kept]), _as_stored(variance[:kept]), 1.0, 1.0, "")
 
 
 def _joint_limits(distance: Floats, samples: int) -> tuple[float, float]:

@@ -6,7 +6,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..edge.model.estimate import Estimate, Refusal, inverse
+from ..edge.model.estimate import Estimate, Refusal
+from ..edge.model.target import inverse
 from .assays.values import Assay
 from .errors import TrainingDataError
 from .methods.fit import Protocol, split_samples

@@ -11,7 +11,8 @@ import numpy as np
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.model.estimate import HIGHEST_REFLECTANCE, require_reflectance
-from ..edge.model.recipe import Recipe, Resample, SpliceCorrection
+from ..edge.model.recipe import Recipe
+from ..edge.model.steps import Resample, SpliceCorrection
 from .errors import TrainingDataError
 from .methods.method import FEWEST_NM, FIRST_NM, LAST_NM
 from .samples import Joined, Replicates, replicate_rows

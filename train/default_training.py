@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..converters.spectra.spectrum import Floats
-from ..edge.model.estimate import Transform, forward
 from ..edge.model.scaling import Scaling
+from ..edge.model.target import Transform, forward
 from .applicability import fit_domain, fit_interval, fit_replicates
 from .calibration_set import CalibrationSet, from_joined
 from .crossval.cache import KeptFits, key_of, plan_digest
@@ -182,7 +182,7 @@ def train_default(
     rows = prepare(replicate_rows(joined.spectra, settings.replicates), views)
     single = prepare(joined.spectra, views)
     outputs, single_outputs = model.answer(rows.features, scaling), model.answer(single.features, scaling)
-    domain = fit_domain(single.reflectance, single.judged_nm, single.samples, settings.seed)
+    domain = fit_domain(single.reflectance, single.reflectance_nm, single.samples, settings.seed)
     unseen = _unseen(comparison, transform)
     interval = _interval(unseen, outputs, rows, single_outputs, single, domain.difficulty, joined, transform)
     measured = np.array([joined.target[name] for name in rows.samples])

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..converters.spectra.spectrum import Floats
-from ..edge.model.applicability import DetectionStats, normal_quantile
+from ..edge.model.interval import normal_quantile
+from ..edge.model.target import DetectionStats
 
 FALSE_SHARE = 0.05
 """Share of samples with nothing in them that may be detected, and of samples at the limit that may be missed."""

@@ -11,7 +11,8 @@ from typing import Any, Literal, TextIO
 import numpy as np
 
 from ..edge.model.bundle import Bundle
-from ..edge.model.estimate import Estimate, Estimator, Refusal, forward
+from ..edge.model.estimate import Estimate, Estimator, Refusal
+from ..edge.model.target import forward
 from .bounds import BoundsCheck, check_estimates
 from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError

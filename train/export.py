@@ -14,8 +14,9 @@ from ..converters.models.quantise import QUANTISATIONS, convert_apart
 from ..converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
 from ..converters.spectra.spectrum import Floats
 from ..edge.model.bundle import Bundle, Golden
-from ..edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
+from ..edge.model.estimate import Estimate, Estimator, require_reflectance
 from ..edge.model.runtime import runtime_name
+from ..edge.model.target import Transform, forward, inverse
 from .default_training import read_radial_network
 from .run import Run
 from .samples import Prepared, prepare

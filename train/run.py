@@ -23,11 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import SIMULATED, Floats, Spectrum
-from ..edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats
+from ..edge.model.applicability import ApplicabilityDomain
 from ..edge.model.bundle import pack_domain, unpack_domain, unpack_interval
-from ..edge.model.estimate import Transform
-from ..edge.model.recipe import Recipe, Scaling
-from ..edge.model.views import Views, preprocessing_from_dict
+from ..edge.model.interval import IntervalStats
+from ..edge.model.recipe import Blocks, Recipe, preprocessing_from_dict
+from ..edge.model.replicates import ReplicateStats
+from ..edge.model.scaling import Scaling
+from ..edge.model.target import DetectionStats, Transform
 from .bounds import check_bounds
 from .default_training import RadialModel
 from .errors import RunError
@@ -64,12 +66,12 @@ class Run:
     method: str
     element: str
     unit: str
-    recipe: Recipe | Views
+    recipe: Recipe | Blocks
     scaling: Scaling
     transform: Transform
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
-    domain: DomainStats
+    domain: ApplicabilityDomain
     detection: DetectionStats | None
     replicates: ReplicateStats | None
     simulated: bool

@@ -15,8 +15,7 @@ from ..edge.engine import average_samples
 from ..edge.errors import PreprocessError, UnsuitableSpectrumError
 from ..edge.files import iter_spectra
 from ..edge.model.estimate import Refusal, require_reflectance
-from ..edge.model.recipe import Preprocessed, Recipe
-from ..edge.model.views import Views
+from ..edge.model.recipe import Blocks, Preprocessed, Recipe
 from .assays.exclusion import Excluded
 from .assays.table import Assays
 from .assays.values import Assay
@@ -266,7 +265,7 @@ class Prepared:
         features: (n, ...) as the recipe gives them, not scaled.
         reflectance: (n, bands'') on the model's grid; what the domain is fitted to.
         wavelengths_nm: (bands',) of `spectra`.
-        judged_nm: (bands'',) of `reflectance`.
+        reflectance_nm: (bands'',) of `reflectance`.
         refused: rows that the recipe could not take; they are not among the n.
     """
 
@@ -275,7 +274,7 @@ class Prepared:
     features: Floats
     reflectance: Floats
     wavelengths_nm: Floats
-    judged_nm: Floats
+    reflectance_nm: Floats
     refused: tuple[Refusal, ...]
 
     @property
@@ -286,10 +285,10 @@ class Prepared:
     @property
     def preprocessed(self) -> Preprocessed:
         """The rows as a recipe gives them."""
-        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance, self.judged_nm)
+        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance, self.reflectance_nm)
 
 
-def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
+def prepare(rows: Sequence[Spectrum], recipe: Recipe | Blocks) -> Prepared:
     """Preprocess rows, whatever grids they are on, keeping their order.
 
     Args:
@@ -331,13 +330,13 @@ def prepare(rows: Sequence[Spectrum], recipe: Recipe | Views) -> Prepared:
         features=np.stack([done[i].features for i in kept]),
         reflectance=np.stack([done[i].reflectance for i in kept]),
         wavelengths_nm=recipe.wavelengths_nm,
-        judged_nm=done[kept[0]].judged_nm,
+        reflectance_nm=done[kept[0]].reflectance_nm,
         refused=tuple(refused),
     )
 
 
 def _preprocessed(
-    rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe | Views
+    rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe | Blocks
 ) -> dict[int, Preprocessed]:
     first = rows[members[0]]
     found = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)

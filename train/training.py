@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Floats, Spectrum
-from ..edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats, judge
-from ..edge.model.estimate import Refusal, Transform, forward, inverse
-from ..edge.model.recipe import RECIPES, Recipe, Scaling, fit_scaling
-from ..edge.model.views import Views
+from ..edge.model.applicability import ApplicabilityDomain, assess
+from ..edge.model.estimate import Refusal
+from ..edge.model.interval import IntervalStats
+from ..edge.model.recipe import RECIPES, Blocks, Recipe
+from ..edge.model.replicates import ReplicateStats
+from ..edge.model.scaling import Scaling, fit_scaling
+from ..edge.model.target import DetectionStats, Transform, forward, inverse
 from .applicability import fit_domain, fit_interval, fit_replicates
 from .assays.censored import observe
 from .bounds import Bounds, divide_bounds
@@ -145,12 +148,12 @@ class Trained:
     model: TrainedModel
     settings: Settings | DefaultSettings
     joined: Joined
-    recipe: Recipe | Views
+    recipe: Recipe | Blocks
     transform: Transform
     scaling: Scaling
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
-    domain: DomainStats
+    domain: ApplicabilityDomain
     detection: DetectionStats | None
     replicates: ReplicateStats | None
     training: tuple[str, ...]
@@ -275,12 +278,12 @@ def train_model(
     # What a soil looks like is known whether or not its value is.
     bounded_spectra = [s for s in joined.bounded if s.sample_id in trained_on]
     seen = prepare([*single_training.rows, *bounded_spectra], settings.recipe) if bounded_spectra else single_training
-    domain = fit_domain(seen.reflectance, seen.judged_nm, seen.samples).stats
+    domain = fit_domain(seen.reflectance, seen.reflectance_nm, seen.samples).stats
     single_outputs = predict(fitted.model, scaled(single.features))
     interval = fit_interval(
         single_outputs,
         forward(single_target, transform),
-        np.array([(j.t2_over_limit, j.q_over_limit) for j in judge(single.preprocessed, domain)], dtype=np.float64),
+        np.array([(j.t2_over_limit, j.q_over_limit) for j in assess(single.preprocessed, domain)], dtype=np.float64),
         single.samples,
         # The same samples decided when training stopped; no figure is made up to correct that.
         residuals_of="validation predictions, somewhat optimistic since they also decided when training stopped,",

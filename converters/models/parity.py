@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ...edge.model.bundle import Bundle
-from ...edge.model.estimate import Estimate, Estimator, inverse
+from ...edge.model.estimate import Estimate, Estimator
+from ...edge.model.target import inverse
 from ..spectra.spectrum import Floats, Spectrum
 from .errors import ParityError
 

@@ -19,8 +19,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge.model.estimate import Transform, forward
 from ...edge.model.scaling import Scaling
+from ...edge.model.target import Transform, forward
 from ..spectra.spectrum import Floats
 from .errors import ConversionError
 

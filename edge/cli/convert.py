@@ -245,13 +245,13 @@ class _Fit:
             changes["splices_nm"] = self.splices_nm
         if self.grid_nm is not None:
             from ..errors import PreprocessError
-            from ..model.arrays import resample
+            from ..model.grid import Grid, interpolation
 
             try:
-                changes["values"] = resample(spectrum.values, spectrum.wavelengths_nm, self.grid_nm)
+                onto = interpolation(Grid(spectrum.wavelengths_nm), Grid(self.grid_nm))
             except PreprocessError as error:
                 raise UnusableSpectrumError(f"{name}: {error}") from None
-            changes["wavelengths_nm"] = self.grid_nm
+            changes |= {"values": onto(spectrum.values), "wavelengths_nm": self.grid_nm}
         if changes:
             spectrum = replace(spectrum, **changes)
         if self.first is None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..model.applicability import normal_quantile
-from ..model.estimate import Estimate, Refusal, forward
+from ..model.estimate import Estimate, Refusal
+from ..model.interval import normal_quantile
+from ..model.target import forward
 from ..report import in_figures, shown_value
 
 if TYPE_CHECKING:

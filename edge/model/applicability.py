@@ -1,13 +1,12 @@
-"""How far an answer may be trusted: whether a spectrum belongs to the calibration, and how wide the interval is.
+"""The applicability domain: whether a spectrum is like those that the model was calibrated on.
 
-The statistics come with the bundle, fitted by `stibium.train.applicability`; here they are only applied. docs/trust.md
-says why these and not others, with what was measured.
+Its statistics come with the bundle, fitted by `stibium.train.applicability`; here they are only applied.
+docs/applicability.md says why these and not others, with what was measured.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -21,9 +20,6 @@ Space = Literal["absorbance shape", "preprocessed"]
 
 LEAST_REFLECTANCE = 1e-4
 LEAST_CONTRAST = 1e-6
-LEAST_RATIO = 1e-9
-FARTHEST = 2.5
-"""Standard deviations beyond which a difficulty widens no further: nothing in the calibration shows what it does."""
 
 REGIONS_NM: tuple[tuple[float, float, str], ...] = (
     (350, 600, "iron oxides"),
@@ -42,8 +38,8 @@ CHLOROPHYLL_NM = (550.0, 675.0, 750.0)
 
 
 @dataclass(frozen=True, eq=False)
-class DomainStats:
-    """What the calibration spectra look like, and the limits of belonging to them.
+class ApplicabilityDomain:
+    """What the calibration spectra look like, and the limits within which a spectrum is like them.
 
     Attributes:
         mean: (bins,).
@@ -75,61 +71,8 @@ class DomainStats:
 
 
 @dataclass(frozen=True)
-class IntervalStats:
-    """Offsets from the network's output to the ends of the prediction interval, in the transform's space.
-
-    The offsets hold where the difficulty is what it usually is in the calibration. They are multiplied by
-    exp(slopes . z), z being log T2, log Q (both over their limits) and the output, centred and scaled.
-
-    Attributes:
-        coverage: stated share of true values inside.
-        low_offset, high_offset: below and above zero.
-        method: how they were found.
-        slopes, centres, spreads: of log T2, log Q and the output; slopes of the first two are never below zero.
-    """
-
-    coverage: float
-    low_offset: float
-    high_offset: float
-    method: str
-    slopes: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    centres: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    spreads: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class DetectionStats:
-    """What can be told from nothing, in the element's unit.
-
-    Attributes:
-        critical: estimates up to this also come from samples that hold none.
-        limit: the limit of detection: contents from this on are estimated above `critical`.
-        method: how they were found.
-    """
-
-    critical: float
-    limit: float
-    method: str
-
-
-@dataclass(frozen=True)
-class ReplicateStats:
-    """How much the points of one calibration sample scatter, in the transform's space.
-
-    Attributes:
-        typical: pooled standard deviation of a sample's points.
-        limit: standard deviation above which a sample's points scatter more than the calibration's do.
-        method: from how many samples and points.
-    """
-
-    typical: float
-    limit: float
-    method: str
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Whether one spectrum belongs to the calibration, and why not."""
+class Applicability:
+    """Whether one spectrum is inside the applicability domain, and why not."""
 
     verdict: Verdict
     reason: str = ""
@@ -139,7 +82,7 @@ class Judgement:
 
 @dataclass(frozen=True, eq=False)
 class Shapes:
-    """Spectra as the domain verdict sees them.
+    """Spectra as the applicability domain sees them.
 
     Attributes:
         shapes: (n, bins) absorbance with mean 0 and standard deviation 1.
@@ -209,8 +152,8 @@ class Distances:
     scores: Floats
 
 
-def distances(spectra: Floats, domain: DomainStats) -> Distances:
-    """Hold spectra, (n, bins) in the domain's space, against the calibration's principal components.
+def distances(spectra: Floats, domain: ApplicabilityDomain) -> Distances:
+    """Compare spectra, (n, bins) in the domain's space, with the calibration's principal components.
 
     Hotelling T2 is the distance inside the space of the calibration soils, the Q residual the squared distance
     from it (Jackson & Mudholkar 1979, Technometrics 21(3):341).
@@ -226,23 +169,23 @@ def distances(spectra: Floats, domain: DomainStats) -> Distances:
     return Distances(t2, q, centred, scores)
 
 
-def judge(preprocessed: Preprocessed, domain: DomainStats | None) -> list[Judgement]:
-    """Say of each spectrum whether it belongs to the calibration.
+def assess(preprocessed: Preprocessed, domain: ApplicabilityDomain | None) -> list[Applicability]:
+    """Compare each spectrum with the limits of the applicability domain.
 
     Args:
         preprocessed: n spectra on the model's grid.
         domain: the bundle's statistics; None gives the verdict "unknown".
 
     Returns:
-        n judgements.
+        (n,) verdicts, with the reason for each that is not "inside".
     """
     if domain is None:
-        unknown = Judgement("unknown", "the bundle has no statistics of its calibration")
+        unknown = Applicability("unknown", "the bundle has no statistics of its calibration")
         return [unknown] * len(preprocessed.spectra)
     shapes = None
     spectra, nm = preprocessed.spectra, preprocessed.wavelengths_nm
     if domain.space == "absorbance shape":
-        shapes = absorbance_shapes(preprocessed.reflectance, preprocessed.judged_nm, domain.bands_per_bin)
+        shapes = absorbance_shapes(preprocessed.reflectance, preprocessed.reflectance_nm, domain.bands_per_bin)
         spectra, nm = shapes.shapes, shapes.wavelengths_nm
     far = distances(spectra, domain)
     outside = (far.t2 > 1) | (far.q > 1)
@@ -250,7 +193,7 @@ def judge(preprocessed: Preprocessed, domain: DomainStats | None) -> list[Judgem
         outside |= _beyond(shapes.brightness, domain.brightness_range)
         outside |= _beyond(shapes.contrast, domain.contrast_range)
     return [
-        Judgement("outside", _reason(i, far, shapes, nm, domain), t2, q) if out else Judgement("inside", "", t2, q)
+        Applicability("outside" if out else "inside", _reason(i, far, shapes, nm, domain) if out else "", t2, q)
         for i, (out, t2, q) in enumerate(zip(outside.tolist(), far.t2.tolist(), far.q.tolist(), strict=True))
     ]
 
@@ -261,7 +204,7 @@ def _beyond(values: Floats, allowed: tuple[float, float] | None) -> NDArray[np.b
     return (values < allowed[0]) | (values > allowed[1])
 
 
-def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: DomainStats) -> str:
+def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: ApplicabilityDomain) -> str:
     """Say in words what is most unlike the calibration soils."""
     if shapes is not None:
         contrast, brightness = float(shapes.contrast[i]), float(shapes.brightness[i])
@@ -294,59 +237,3 @@ def _place(nm: float) -> str:
 def _times(ratio: float) -> str:
     # How far beyond a hundredfold says nothing more.
     return f"{ratio:.1f} times" if ratio < 100 else "over 100 times"
-
-
-def widening(
-    stats: IntervalStats, t2_over_limit: ArrayLike | None, q_over_limit: ArrayLike | None, outputs: ArrayLike
-) -> Floats:
-    """Say how much wider than usual intervals are, (n,): more where the model knows less.
-
-    Args:
-        stats: of the bundle.
-        t2_over_limit, q_over_limit: (n,) from the domain verdict; None where there is none, and nothing is widened.
-        outputs: (n,) of the network.
-    """
-    outputs = np.asarray(outputs, dtype=np.float64)
-    exponent = np.zeros(outputs.shape)
-    distance = [None if d is None else np.log(np.maximum(d, LEAST_RATIO)) for d in (t2_over_limit, q_over_limit)]
-    for what, slope, centre, spread in zip(
-        (*distance, outputs), stats.slopes, stats.centres, stats.spreads, strict=True
-    ):
-        if what is not None and slope:
-            exponent += slope * np.clip((what - centre) / spread, -FARTHEST, FARTHEST)
-    return np.asarray(np.exp(exponent))
-
-
-def interval(
-    outputs: ArrayLike,
-    stats: IntervalStats,
-    t2_over_limit: ArrayLike | None = None,
-    q_over_limit: ArrayLike | None = None,
-    extra_sd: ArrayLike = 0.0,
-) -> tuple[Floats, Floats]:
-    """Give the ends of prediction intervals, in the transform's space.
-
-    Args:
-        outputs: (n,) of the network.
-        stats: of the bundle.
-        t2_over_limit, q_over_limit: (n,) from the domain verdict.
-        extra_sd: (n,) standard error that the calibration's samples do not have, such as of points that scatter
-            more; it is added in quadrature.
-
-    Returns:
-        Lower and upper ends, (n,) each.
-    """
-    outputs = np.asarray(outputs, dtype=np.float64)
-    wider = widening(stats, t2_over_limit, q_over_limit, outputs)
-    extra = normal_quantile(stats.coverage) * np.asarray(extra_sd, dtype=np.float64)
-    below, above = wider * stats.low_offset, wider * stats.high_offset
-    return outputs + below - _added(below, extra), outputs + above + _added(above, extra)
-
-
-def _added(offset: Floats, extra: Floats) -> Floats:
-    return np.asarray(np.hypot(offset, extra) - np.abs(offset))
-
-
-def normal_quantile(coverage: float) -> float:
-    """Standard deviations on either side of the mean that hold this share of a normal distribution."""
-    return NormalDist().inv_cdf(0.5 + coverage / 2)

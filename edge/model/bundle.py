@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
-from .applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats, Space
-from .estimate import Transform
-from .recipe import Recipe, Scaling
-from .views import Views, preprocessing_from_dict
+from .applicability import ApplicabilityDomain, Space
+from .interval import IntervalStats
+from .recipe import Blocks, Recipe, preprocessing_from_dict
+from .replicates import ReplicateStats
+from .scaling import Scaling
+from .target import DetectionStats, Transform
 
 FORMAT = "stibium bundle"
 VERSION = 2
@@ -64,7 +66,7 @@ class Bundle:
     Attributes:
         model: the `.tflite` flatbuffer.
         element, unit: such as Sb, ppm.
-        recipe: preprocessing, ending in what the network takes; several recipes side by side as `Views`.
+        recipe: preprocessing, ending in what the network takes; several recipes side by side as `Blocks`.
         scaling: of the features.
         transform: the space the network answers in.
         calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
@@ -79,14 +81,14 @@ class Bundle:
     model: bytes
     element: str
     unit: str
-    recipe: Recipe | Views
+    recipe: Recipe | Blocks
     scaling: Scaling
     transform: Transform
     calibrated_range: tuple[float, float]
     quantisation: str
     simulated: bool
     interval: IntervalStats | None = None
-    domain: DomainStats | None = None
+    domain: ApplicabilityDomain | None = None
     detection: DetectionStats | None = None
     replicates: ReplicateStats | None = None
     golden: Golden | None = None
@@ -244,6 +246,10 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
 def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha256: str, path: str) -> Bundle:
     a = {k: np.asarray(v, dtype=np.float64) for k, v in arrays.items()}
     domain, golden = manifest["domain"], manifest["golden"]
+    if manifest["transform"] not in get_args(Transform):
+        raise BundleError(
+            f"target transform {manifest['transform']!r} is unknown to this program; update stibium or export again"
+        )
     # Version 1 had neither.
     detection, replicates = manifest.get("detection"), manifest.get("replicates")
     return Bundle(
@@ -252,7 +258,7 @@ def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha2
         unit=manifest["unit"],
         recipe=preprocessing_from_dict(manifest["recipe"]),
         scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
-        transform=_known_transform(manifest["transform"]),
+        transform=manifest["transform"],
         calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),
         quantisation=manifest["quantisation"],
         simulated=bool(manifest["simulated"]),
@@ -276,7 +282,7 @@ def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha2
     )
 
 
-def pack_domain(domain: DomainStats) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def pack_domain(domain: ApplicabilityDomain) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Give a domain's statistics as JSON values and as named arrays."""
     values = {name: value for name, value in vars(domain).items() if not isinstance(value, np.ndarray)}
     arrays = {f"domain_{name}": value for name, value in vars(domain).items() if isinstance(value, np.ndarray)}
@@ -284,7 +290,7 @@ def pack_domain(domain: DomainStats) -> tuple[dict[str, Any], dict[str, NDArray[
     return values, arrays
 
 
-def unpack_domain(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> DomainStats:
+def unpack_domain(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ApplicabilityDomain:
     """Read what `pack_domain` gave; what a bundle of version 1 lacks has its default."""
     known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     if known.get("space", "preprocessed") not in get_args(Space):
@@ -292,19 +298,13 @@ def unpack_domain(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
     for name in ("mean", "loadings", "score_variance", "residual_scale"):
         if f"domain_{name}" in arrays:
             known[name] = np.asarray(arrays[f"domain_{name}"], dtype=np.float64)
-    return DomainStats(**known)
+    return ApplicabilityDomain(**known)
 
 
 def unpack_interval(values: Mapping[str, Any]) -> IntervalStats:
     """Read `dataclasses.asdict` of an interval, through JSON."""
     known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     return IntervalStats(**known)
-
-
-def _known_transform(name: str) -> Transform:
-    if name not in ("none", "sqrt", "log10"):
-        raise BundleError(f"target transform {name!r} is unknown to this program; update stibium or export again")
-    return name  # type: ignore[return-value]
 
 
 def _compact(name: str, array: NDArray[Any]) -> NDArray[Any]:

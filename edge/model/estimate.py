@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
-from .applicability import Judgement, Verdict, interval, judge
+from .applicability import Applicability, Verdict, assess
+from .interval import interval
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
+from .target import Bound, to_value, within_range
 
 if TYPE_CHECKING:
     from .bundle import Bundle
 
-Transform = Literal["none", "sqrt", "log10"]
-Bound = Literal["", ">", "<", "< LOD"]
 
 HIGHEST_REFLECTANCE = 1.5
 """A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
@@ -92,25 +92,6 @@ class Estimate:
         return self.verdict == "inside" and not self.bound and not scattered
 
 
-def forward(values: Floats, transform: Transform) -> Floats:
-    """Take values in the element's unit, any shape, to the space the network is trained in."""
-    values = np.asarray(values, dtype=np.float64)
-    if transform == "log10":
-        return np.log10(values)
-    return np.sqrt(values) if transform == "sqrt" else values
-
-
-def inverse(values: Floats, transform: Transform) -> Floats:
-    """Take values from the network's space back to the element's unit; no correction of the mean is made.
-
-    Back from log10 the answer is a median, not a mean (Miller 1984, The American Statistician 38(2):124).
-    """
-    values = np.asarray(values, dtype=np.float64)
-    if transform == "log10":
-        return np.power(10.0, values)
-    return np.square(np.maximum(values, 0.0)) if transform == "sqrt" else values
-
-
 def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Floats:
     """Give the spectrum's reflectance, or say why no estimate may be made from it.
 
@@ -156,10 +137,10 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the network and the domain say of one spectrum."""
+    """What the network answers for one spectrum, and whether the spectrum is inside the applicability domain."""
 
     output: float
-    judged: Judgement
+    applicability: Applicability
 
 
 class Estimator:
@@ -224,17 +205,18 @@ class Estimator:
             return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
         outputs = self.runtime.run(self.bundle.scaling.apply(preprocessed.features))
         return [
-            _Reading(output, judged)
+            _Reading(output, applicability)
             if np.isfinite(output)
             else Refusal(spectrum.source, "the model gives no number for this spectrum", spectrum.sample_id)
-            for spectrum, output, judged in zip(
-                spectra, outputs.tolist(), judge(preprocessed, self.bundle.domain), strict=True
+            for spectrum, output, applicability in zip(
+                spectra, outputs.tolist(), assess(preprocessed, self.bundle.domain), strict=True
             )
         ]
 
     def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
-        bundle, judged = self.bundle, reading.judged
-        value, bound = self._value(reading.output)
+        bundle, judged = self.bundle, reading.applicability
+        to_unit = bundle.transform, bundle.calibrated_range
+        value, bound = to_value(reading.output, *to_unit, bundle.detection)
         usable = [point for point in points if isinstance(point, _Reading)]
         scattered = None
         if len(usable) > 1:
@@ -248,8 +230,8 @@ class Estimator:
                 judged.q_over_limit,
                 scattered.extra_sd if scattered else 0.0,
             )
-            low, high = self._within(*ends)
-        singly = self._within(*(point.output for point in usable))
+            low, high = within_range(ends, *to_unit)
+        singly = within_range([point.output for point in usable], *to_unit)
         flags = _replicate_flags(points, usable, scattered, judged)
         if bundle.simulated:
             flags.append("simulated model")
@@ -281,20 +263,6 @@ class Estimator:
             critical_level=bundle.detection.critical if bundle.detection else None,
         )
 
-    def _value(self, output: float) -> tuple[float, Bound]:
-        lowest, highest = self.bundle.calibrated_range
-        plain = float(inverse(np.array(output), self.bundle.transform))
-        detection = self.bundle.detection
-        bound: Bound = ">" if plain > highest else "<" if plain < lowest else ""
-        if detection is not None and plain <= detection.critical:
-            bound = "< LOD"
-        return min(max(plain, lowest), highest), bound
-
-    def _within(self, *outputs: float | Floats) -> list[float]:
-        """Take outputs to the element's unit, kept within the calibrated range."""
-        values = inverse(np.array(outputs, dtype=np.float64), self.bundle.transform)
-        return [float(value) for value in np.clip(values, *self.bundle.calibrated_range)]
-
 
 def _check_domain(bundle: Bundle) -> None:
     domain = bundle.domain
@@ -302,7 +270,7 @@ def _check_domain(bundle: Bundle) -> None:
         return
     bins = bundle.recipe.wavelengths_nm.size
     if domain.space == "absorbance shape":
-        bins = bundle.recipe.judged_nm.size // domain.bands_per_bin
+        bins = bundle.recipe.reflectance_nm.size // domain.bands_per_bin
     if domain.mean.size != bins:
         raise BundleError(
             f"{bundle.path or bundle.name}: its statistics are of {domain.mean.size} bands and its preprocessing gives "
@@ -315,13 +283,13 @@ def _points(spectrum: Spectrum) -> tuple[Spectrum, ...]:
 
 
 def _replicate_flags(
-    points: Sequence[_Reading | Refusal], usable: Sequence[_Reading], scattered: Scatter | None, mean: Judgement
+    points: Sequence[_Reading | Refusal], usable: Sequence[_Reading], scattered: Scatter | None, mean: Applicability
 ) -> list[str]:
     flags = []
     if scattered is not None and scattered.over_limit is not None and scattered.over_limit > 1:
         times = f"{scattered.over_limit:.1f} times the limit"
         flags.append(f"the {len(usable)} points scatter more than usual ({times}): measure again")
-    outside = sum(point.judged.verdict == "outside" for point in usable)
+    outside = sum(point.applicability.verdict == "outside" for point in usable)
     # Where the mean is outside too, its reason says enough.
     if outside and mean.verdict == "inside":
         flags.append(f"{outside} of {len(points)} points outside the calibration")

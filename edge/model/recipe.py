@@ -1,268 +1,39 @@
-"""What is done to a spectrum before a model sees it: the steps, and the `Recipe` that orders them.
+"""What is done to a spectrum before a model sees it: which steps, in which order; alone, or in blocks side by side.
 
-Training and the device import it from here, and nowhere else is any of it done. The maths of each step is a function
-of `spectral`, `continuum` or `filters`, which can be had from here too.
+Training and the device import it from here, and nowhere else is any of it done. The steps are in `steps`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import PreprocessError, RecipeError
-from .arrays import (
-    Detector,
-    Operator,
-    SpliceMethod,
-    as_spectra,
-    average_replicates,
-    cut,
-    cut_bands,
-    resample,
-    resample_operator,
-    splice_correct,
-    splice_correct_operator,
-    standard_normal_variate,
-    standard_normal_variate_operator,
-    to_absorbance,
-    to_absorbance_operator,
-)
-from .filters import (
-    derivative,
-    derivative_operator,
-    savitzky_golay,
-    savitzky_golay_derivative,
-    savitzky_golay_derivative_operator,
-    savitzky_golay_operator,
-    stft_magnitude,
-    stft_magnitude_operator,
-)
-from .hull import (
-    ContinuumMethod,
+from .grid import Grid, Operator, as_spectra
+from .steps import (
+    STEPS,
+    Absorbance,
+    ContinuumRemoval,
+    Cut,
+    Derivative,
     HullSide,
-    continuum,
-    remove_continuum,
-    remove_continuum_operator,
+    Resample,
+    SavitzkyGolay,
+    SavitzkyGolayDerivative,
+    Spectrogram,
+    SpliceCorrection,
+    StandardNormalVariate,
+    Step,
 )
-from .scaling import Scaling, fit_scaling
 
-__all__ = [
-    "RECIPES",
-    "Absorbance",
-    "ContinuumRemoval",
-    "Cut",
-    "Derivative",
-    "Preprocessed",
-    "Recipe",
-    "Resample",
-    "SavitzkyGolay",
-    "SavitzkyGolayDerivative",
-    "Scaling",
-    "Spectrogram",
-    "SpliceCorrection",
-    "StandardNormalVariate",
-    "Step",
-    "average_replicates",
-    "continuum",
-    "cut",
-    "derivative",
-    "fit_scaling",
-    "paper_recipe",
-    "remove_continuum",
-    "resample",
-    "savitzky_golay",
-    "savitzky_golay_derivative",
-    "splice_correct",
-    "standard_normal_variate",
-    "stft_magnitude",
-    "to_absorbance",
-]
-
-MOST_BANDS = 100_000
-"""A grid of more is a mistake, or a damaged recipe that would eat the device's memory."""
 CHUNK = 8
 """Spectra that go through the steps together, so that what lies between two steps stays in the processor's cache."""
-
-
-@dataclass(frozen=True)
-class SpliceCorrection:
-    """Take out the steps at the detector joins that come with the spectrum; see `splice_correct`."""
-
-    step: ClassVar[str] = "splice_correction"
-    method: SpliceMethod = "additive"
-    reference: Detector = "SWIR1"
-    width_nm: float = 10.0
-
-    def __post_init__(self) -> None:
-        _check_choice(self, "method", get_args(SpliceMethod))
-        _check_choice(self, "reference", get_args(Detector))
-        _check_real(self, "width_nm")
-
-
-@dataclass(frozen=True)
-class Resample:
-    """Interpolate onto the model's grid, from `first_nm` to `last_nm` every `step_nm`; see `resample`."""
-
-    step: ClassVar[str] = "resample"
-    first_nm: float = 400.0
-    last_nm: float = 2400.0
-    step_nm: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("first_nm", "last_nm", "step_nm"):
-            _check_real(self, name)
-        steps = (self.last_nm - self.first_nm) / self.step_nm
-        if not 1 <= round(steps) < MOST_BANDS or abs(steps - round(steps)) > 1e-6:
-            raise RecipeError(
-                f"{self.step}: {self.first_nm:g} to {self.last_nm:g} nm every {self.step_nm:g} nm is no grid of "
-                f"2 to {MOST_BANDS} bands"
-            )
-
-    @property
-    def wavelengths_nm(self) -> Floats:
-        """The grid: (bands,) in nm."""
-        return np.linspace(self.first_nm, self.last_nm, round((self.last_nm - self.first_nm) / self.step_nm) + 1)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Keep `first_nm` to `last_nm`, both included; see `cut`."""
-
-    step: ClassVar[str] = "cut"
-    first_nm: float
-    last_nm: float
-
-    def __post_init__(self) -> None:
-        _check_real(self, "first_nm")
-        _check_real(self, "last_nm")
-
-
-@dataclass(frozen=True)
-class Absorbance:
-    """Turn reflectance into absorbance; see `to_absorbance`."""
-
-    step: ClassVar[str] = "absorbance"
-
-
-@dataclass(frozen=True)
-class ContinuumRemoval:
-    """Divide by the convex hull or subtract it; see `remove_continuum`."""
-
-    step: ClassVar[str] = "continuum_removal"
-    method: ContinuumMethod = "divide"
-    hull: HullSide = "upper"
-
-    def __post_init__(self) -> None:
-        _check_choice(self, "method", get_args(ContinuumMethod))
-        _check_choice(self, "hull", get_args(HullSide))
-
-
-@dataclass(frozen=True)
-class SavitzkyGolay:
-    """Smooth; see `savitzky_golay`."""
-
-    step: ClassVar[str] = "savitzky_golay"
-    window_nm: float = 31.0
-    degree: int = 2
-
-    def __post_init__(self) -> None:
-        _check_real(self, "window_nm")
-        _check_whole(self, "degree", 0)
-
-
-@dataclass(frozen=True)
-class SavitzkyGolayDerivative:
-    """Smooth and differentiate in one, and keep a band every `keep_nm`; see `savitzky_golay_derivative`."""
-
-    step: ClassVar[str] = "savitzky_golay_derivative"
-    window_nm: float = 31.0
-    degree: int = 2
-    order: int = 1
-    keep_nm: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_real(self, "window_nm")
-        _check_whole(self, "degree", 0)
-        _check_whole(self, "order", 0)
-        _check_real(self, "keep_nm")
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """Differentiate, per nm; see `derivative`."""
-
-    step: ClassVar[str] = "derivative"
-    order: int = 1
-
-    def __post_init__(self) -> None:
-        _check_whole(self, "order", 1)
-
-
-@dataclass(frozen=True)
-class StandardNormalVariate:
-    """Give each spectrum mean 0 and standard deviation 1; see `standard_normal_variate`."""
-
-    step: ClassVar[str] = "standard_normal_variate"
-
-
-@dataclass(frozen=True)
-class Spectrogram:
-    """Take the magnitude of the short-time Fourier transform, lengths in bands; see `stft_magnitude`."""
-
-    step: ClassVar[str] = "spectrogram"
-    frame_length: int = 255
-    frame_step: int = 128
-    fft_length: int | None = None
-
-    def __post_init__(self) -> None:
-        _check_whole(self, "frame_length", 1)
-        _check_whole(self, "frame_step", 1)
-        if self.fft_length is not None:
-            _check_whole(self, "fft_length", 1)
-            if self.fft_length > MOST_BANDS:
-                raise RecipeError(f"{self.step}: fft_length {self.fft_length} is more than {MOST_BANDS}")
-
-
-Step = (
-    SpliceCorrection
-    | Resample
-    | Cut
-    | Absorbance
-    | ContinuumRemoval
-    | SavitzkyGolay
-    | SavitzkyGolayDerivative
-    | Derivative
-    | StandardNormalVariate
-    | Spectrogram
-)
-STEPS: dict[str, type[Step]] = {kind.step: kind for kind in get_args(Step)}
-
-
-def _check_real(step: Step, name: str) -> None:
-    """Refuse all but a finite number above zero, and keep it as a float: 400 and 400.0 are the same recipe."""
-    value = getattr(step, name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise RecipeError(f"{step.step}: {name} is {value!r}; a number above 0 is needed")
-    object.__setattr__(step, name, float(value))
-
-
-def _check_whole(step: Step, name: str, lowest: int) -> None:
-    value = getattr(step, name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise RecipeError(f"{step.step}: {name} is {value!r}; a whole number from {lowest} on is needed")
-
-
-def _check_choice(step: Step, name: str, choices: tuple[str, ...]) -> None:
-    value = getattr(step, name)
-    if value not in choices:
-        raise RecipeError(f"{step.step}: {name} is {value!r}; it must be {' or '.join(choices)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,20 +45,15 @@ class Preprocessed:
         wavelengths_nm: (bands',).
         features: what the model takes: (n, frames, bins, 1), or `spectra` where the recipe has no spectrogram.
         reflectance: (n, bands'') on the model's grid, splices corrected and bands cut away, but nothing else done; what
-            a spectrum is judged by, whatever the recipe makes of it for the model.
-        reflectance_nm: (bands'',) its wavelengths; None where they are `wavelengths_nm`.
+            is compared with the applicability domain, whatever the recipe makes of it for the model.
+        reflectance_nm: (bands'',) its wavelengths.
     """
 
     spectra: Floats
     wavelengths_nm: Floats
     features: Floats
     reflectance: Floats
-    reflectance_nm: Floats | None = None
-
-    @property
-    def judged_nm(self) -> Floats:
-        """(bands'',) wavelengths of `reflectance`."""
-        return self.wavelengths_nm if self.reflectance_nm is None else self.reflectance_nm
+    reflectance_nm: Floats
 
 
 @dataclass(frozen=True)
@@ -322,12 +88,15 @@ class Recipe:
         except PreprocessError as error:
             raise RecipeError(f"no recipe: {error}") from error
 
-    @cached_property
+    @property
+    def beginning(self) -> tuple[Step, ...]:
+        """The steps that bring spectra to the model's grid."""
+        return self.steps[: 2 if isinstance(self.steps[0], SpliceCorrection) else 1]
+
+    @property
     def grid_nm(self) -> Floats:
         """The model's grid, which spectra are resampled to: (bands,) in nm, not to be written to."""
-        grid = next(step.wavelengths_nm for step in self.steps if isinstance(step, Resample))
-        grid.setflags(write=False)
-        return grid
+        return _on_grid(self.beginning)[1].wavelengths_nm
 
     @property
     def range_nm(self) -> tuple[float, float]:
@@ -336,19 +105,29 @@ class Recipe:
 
     @property
     def wavelengths_nm(self) -> Floats:
-        """Wavelengths of `Preprocessed.spectra`: the grid, or what a cut leaves of it."""
-        return _on_grid(self.steps)[2]
+        """Wavelengths of `Preprocessed.spectra`: the grid, or what a step leaves of it."""
+        return _on_grid(self.steps)[1].wavelengths_nm
 
     @property
-    def judged_nm(self) -> Floats:
+    def reflectance_nm(self) -> Floats:
         """Wavelengths of `Preprocessed.reflectance`: the grid, or what a cut leaves of it."""
-        return self.grid_nm[_on_grid(self.steps)[3]]
+        return _on_grid(self._cut)[1].wavelengths_nm
+
+    @property
+    def has_spectrogram(self) -> bool:
+        """True if features have frames and bins, and no wavelengths."""
+        return isinstance(self.steps[-1], Spectrogram)
 
     @cached_property
     def feature_shape(self) -> tuple[int, ...]:
         """Shape of one spectrum's features: (frames, bins, 1), or (bands',) where there is no spectrogram."""
-        _, to_features, nm, _ = _on_grid(self.steps)
-        return nm.shape if to_features is None else to_features(np.zeros(nm.size)).shape
+        if not self.has_spectrogram:
+            return self.wavelengths_nm.shape
+        return _on_grid(self.steps)[0][-1](np.zeros(self.wavelengths_nm.size)).shape
+
+    @cached_property
+    def _cut(self) -> tuple[Step, ...]:
+        return (*self.beginning, *(step for step in self.steps if isinstance(step, Cut)))
 
     def preprocess(
         self, values: ArrayLike, wavelengths_nm: ArrayLike, splices_nm: Sequence[float] = ()
@@ -367,36 +146,11 @@ class Recipe:
             WavelengthRangeError: the wavelengths do not cover `range_nm`.
             PreprocessError: values that a step cannot take; the message says which spectrum and where.
         """
-        # As bytes they can be looked up. They are checked once, when they are new.
-        nm = np.asarray(wavelengths_nm, dtype=np.float64)
-        spectra = as_spectra(values, nm.size)
-        to_grid = _to_grid(self.steps[:2], nm.shape, nm.tobytes(), tuple(splices_nm))
-        on_grid, to_features, left_nm, left = _on_grid(self.steps)
-        if spectra.ndim == 1 or spectra.shape[0] <= CHUNK:
-            reflectance = _run(to_grid, spectra)
-            done = _run(on_grid, reflectance)
-            features = done if to_features is None else to_features(done)
-            return Preprocessed(done, left_nm, features, reflectance[..., left], self.judged_nm)
-        done = np.empty((spectra.shape[0], left_nm.size))
-        judged_nm = self.judged_nm
-        reflectance = np.empty((spectra.shape[0], judged_nm.size))
-        features = done if to_features is None else np.empty((spectra.shape[0], *self.feature_shape))
-        for first in range(0, spectra.shape[0], CHUNK):
-            chunk = slice(first, first + CHUNK)
-            try:
-                resampled = _run(to_grid, spectra[chunk])
-                done[chunk] = _run(on_grid, resampled)
-            except PreprocessError:
-                # Once more with all of them, so that the message counts spectra as the caller does.
-                _run(to_grid + on_grid, spectra)
-                raise
-            reflectance[chunk] = resampled[:, left]
-            if to_features is not None:
-                features[chunk] = to_features(done[chunk])
-        return Preprocessed(done, left_nm, features, reflectance, judged_nm)
+        reflectance, spectra, features = _preprocess((self,), values, wavelengths_nm, splices_nm)
+        return Preprocessed(spectra, self.wavelengths_nm, features, reflectance, self.reflectance_nm)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the recipe as JSON values."""
+        """Return the recipe as JSON values."""
         return {"name": self.name, "steps": [{"step": step.step, **asdict(step)} for step in self.steps]}
 
     @classmethod
@@ -415,6 +169,97 @@ class Recipe:
         return cls(tuple(_step_from_dict(step) for step in data["steps"]), data["name"])
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """Preprocessing blocks: recipes whose features a model takes as one row, one after the other.
+
+    All stand on the same grid and take the same splice correction, so that one spectrum suits all or none.
+
+    Attributes:
+        recipes: in the order of the features; `Preprocessed.spectra` is what the first one makes.
+        name: of the preset, or "".
+
+    Raises:
+        RecipeError: no recipe, or recipes that begin differently.
+    """
+
+    recipes: tuple[Recipe, ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recipes", tuple(self.recipes))
+        if not self.recipes:
+            raise RecipeError("preprocessing blocks need at least one recipe")
+        if len({recipe.beginning for recipe in self.recipes}) > 1:
+            raise RecipeError("preprocessing blocks must share their splice correction and their grid")
+
+    @property
+    def grid_nm(self) -> Floats:
+        """The model's grid: (bands,) in nm."""
+        return self.recipes[0].grid_nm
+
+    @property
+    def range_nm(self) -> tuple[float, float]:
+        """First and last wavelength that a spectrum must cover, in nm."""
+        return self.recipes[0].range_nm
+
+    @property
+    def wavelengths_nm(self) -> Floats:
+        """Wavelengths of `Preprocessed.spectra`: those of the first recipe."""
+        return self.recipes[0].wavelengths_nm
+
+    @property
+    def reflectance_nm(self) -> Floats:
+        """Wavelengths of `Preprocessed.reflectance`: those of the first recipe."""
+        return self.recipes[0].reflectance_nm
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of features of each recipe."""
+        return tuple(int(np.prod(recipe.feature_shape)) for recipe in self.recipes)
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one spectrum's features: one row."""
+        return (sum(self.sizes),)
+
+    def preprocess(
+        self, values: ArrayLike, wavelengths_nm: ArrayLike, splices_nm: Sequence[float] = ()
+    ) -> Preprocessed:
+        """Run all recipes; see `Recipe.preprocess`.
+
+        Returns:
+            `features` (n, features) or (features,); all else as the first recipe gives it.
+        """
+        reflectance, spectra, *parts = _preprocess(self.recipes, values, wavelengths_nm, splices_nm)
+        rows = [part.reshape(*spectra.shape[:-1], size) for part, size in zip(parts, self.sizes, strict=True)]
+        features = np.concatenate(rows, axis=-1)
+        return Preprocessed(spectra, self.wavelengths_nm, features, reflectance, self.reflectance_nm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the blocks as JSON values."""
+        # Bundles have called them views from the beginning.
+        return {"name": self.name, "views": [recipe.to_dict() for recipe in self.recipes]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Blocks:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            RecipeError: anything unknown or missing.
+        """
+        if set(data) != {"name", "views"} or not isinstance(data["views"], (list, tuple)):
+            raise RecipeError("preprocessing blocks have a name and a list of views, and nothing else")
+        return cls(tuple(Recipe.from_dict(recipe) for recipe in data["views"]), data["name"])
+
+
+def preprocessing_from_dict(data: Mapping[str, Any]) -> Recipe | Blocks:
+    """Read a recipe, or preprocessing blocks, from what their `to_dict` wrote."""
+    if isinstance(data, Mapping) and "views" in data:
+        return Blocks.from_dict(data)
+    return Recipe.from_dict(data)
+
+
 def _step_from_dict(data: Any) -> Step:
     name = data.get("step") if isinstance(data, Mapping) else data
     if not isinstance(data, Mapping) or not isinstance(name, str) or name not in STEPS:
@@ -422,13 +267,9 @@ def _step_from_dict(data: Any) -> Step:
     kind = STEPS[name]
     given, wanted = set(data) - {"step"}, {field.name for field in fields(kind)}
     if given != wanted:
-        unknown, missing = sorted(map(str, given - wanted)), sorted(wanted - given)
-        raise RecipeError(
-            f"{name}: "
-            + "; ".join(f"{n} is unknown" for n in unknown)
-            + "; " * bool(unknown and missing)
-            + "; ".join(f"{n} is missing" for n in missing)
-        )
+        wrong = [f"{n} is unknown" for n in sorted(map(str, given - wanted))]
+        wrong += [f"{n} is missing" for n in sorted(wanted - given)]
+        raise RecipeError(f"{name}: {'; '.join(wrong)}")
     return kind(**{field: data[field] for field in wanted})
 
 
@@ -455,10 +296,52 @@ def _check_order(steps: tuple[Step, ...]) -> None:
                 raise RecipeError("absorbance cannot follow a subtracted continuum, which leaves nothing above zero")
 
 
+def _preprocess(
+    recipes: tuple[Recipe, ...], values: ArrayLike, wavelengths_nm: ArrayLike, splices_nm: Sequence[float]
+) -> list[Floats]:
+    """Run recipes that begin alike.
+
+    Returns:
+        Reflectance on the model's grid, the first recipe's spectra, and the features of each recipe.
+    """
+    # As bytes they can be looked up. They are checked once, when they are new.
+    nm = np.asarray(wavelengths_nm, dtype=np.float64)
+    spectra = as_spectra(values, nm.size)
+    beginning = recipes[0].beginning
+    to_grid = _to_grid(beginning, nm.shape, nm.tobytes(), tuple(splices_nm))
+    if spectra.ndim == 1 or spectra.shape[0] <= CHUNK:
+        return _run_all(recipes, _run(to_grid, spectra))
+    chunks = []
+    for first in range(0, spectra.shape[0], CHUNK):
+        try:
+            chunks.append(_run_all(recipes, _run(to_grid, spectra[first : first + CHUNK])))
+        except PreprocessError:
+            # Once more with all of them, so that the message counts spectra as the caller does.
+            _run_all(recipes, _run(to_grid, spectra))
+            raise
+    reflectance, done, *features = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    return [reflectance, done, *(features if recipes[0].has_spectrogram else [done, *features[1:]])]
+
+
 def _run(operators: tuple[Operator, ...], spectra: Floats) -> Floats:
     for operator in operators:
         spectra = operator(spectra)
     return spectra
+
+
+def _run_all(recipes: tuple[Recipe, ...], on_grid: Floats) -> list[Floats]:
+    """Run what comes after the model's grid; steps that several recipes begin with are done once."""
+    done: dict[tuple[Operator, ...], Floats] = {(): on_grid}
+    ends = []
+    for recipe in recipes:
+        operators, _ = _on_grid(recipe.steps)
+        for i, operator in enumerate(operators):
+            if operators[: i + 1] not in done:
+                done[operators[: i + 1]] = operator(done[operators[:i]])
+        ends.append(operators)
+    before_features = ends[0][:-1] if recipes[0].has_spectrogram else ends[0]
+    reflectance = _run(_on_grid(recipes[0]._cut)[0], on_grid)
+    return [reflectance, done[before_features], *(done[operators] for operators in ends)]
 
 
 @lru_cache(maxsize=16)
@@ -466,66 +349,40 @@ def _to_grid(
     steps: tuple[Step, ...], shape: tuple[int, ...], wavelengths: bytes, splices_nm: tuple[float, ...]
 ) -> tuple[Operator, ...]:
     """Prepare what brings spectra from their own wavelengths, given as the bytes of float64, to the model's grid."""
-    nm = np.frombuffer(wavelengths, dtype=np.float64).reshape(shape)
-    operators: list[Operator] = []
+    grid = Grid(np.frombuffer(wavelengths, dtype=np.float64).reshape(shape), splices_nm)
+    operators = []
     for step in steps:
-        if isinstance(step, SpliceCorrection):
-            operators.append(splice_correct_operator(nm, splices_nm, step.method, step.reference, step.width_nm))
-        elif isinstance(step, Resample):
-            operators.append(resample_operator(nm, step.wavelengths_nm))
+        operator, grid = step.prepare(grid)
+        operators.append(operator)
     return tuple(operators)
 
 
-@lru_cache(maxsize=64)
-def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Operator | None, Floats, slice]:
-    """Prepare what is done from the model's grid on: steps, spectrogram if any, wavelengths left, and
-    which part of the grid a spectrum is judged by.
+@lru_cache(maxsize=128)
+def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Grid]:
+    """Prepare what is done from the model's grid on, and say which grid is left.
+
+    Recipes that begin alike get the same operators, not only equal ones: each beginning is prepared once.
     """
-    nm = np.empty(0)
-    left = range(0)
-    operators: list[Operator] = []
-    to_features: Operator | None = None
-    for step in steps:
-        if isinstance(step, Resample):
-            nm = step.wavelengths_nm
-            left = range(nm.size)
-        elif isinstance(step, Cut):
-            kept = cut_bands(nm, step.first_nm, step.last_nm)
-            operators.append(_take(kept))
-            nm, left = nm[kept], left[kept]
-        elif isinstance(step, Absorbance):
-            operators.append(to_absorbance_operator(nm))
-        elif isinstance(step, ContinuumRemoval):
-            operators.append(remove_continuum_operator(nm, step.method, step.hull))
-        elif isinstance(step, SavitzkyGolay):
-            operators.append(savitzky_golay_operator(nm, step.window_nm, step.degree))
-        elif isinstance(step, SavitzkyGolayDerivative):
-            # It thins the bands; what a spectrum is judged by keeps them all.
-            smooth, nm = savitzky_golay_derivative_operator(nm, step.window_nm, step.degree, step.order, step.keep_nm)
-            operators.append(smooth)
-        elif isinstance(step, Derivative):
-            operators.append(derivative_operator(nm, step.order))
-        elif isinstance(step, StandardNormalVariate):
-            operators.append(standard_normal_variate_operator())
-        elif isinstance(step, Spectrogram):
-            to_features = stft_magnitude_operator(nm.size, step.frame_length, step.frame_step, step.fft_length)
-    nm.setflags(write=False)
-    return tuple(operators), to_features, nm, slice(left.start, left.stop, left.step)
+    last = steps[-1]
+    if isinstance(last, Resample):
+        return (), Grid(last.wavelengths_nm)
+    operators, grid = _on_grid(steps[:-1])
+    operator, grid = last.prepare(grid)
+    return (*operators, operator), grid
 
 
-def _take(bands: slice) -> Operator:
-    return lambda values: values[..., bands]
+_SPLICE, _GRID, _SMOOTHING, _FRAMES = SpliceCorrection(), Resample(), SavitzkyGolay(), Spectrogram()
 
 
 def paper_recipe(
     continuum_first: bool = False,
     *,
-    splice: SpliceCorrection | None = SpliceCorrection(),
-    grid: Resample = Resample(),
+    splice: SpliceCorrection | None = _SPLICE,
+    grid: Resample = _GRID,
     hull: HullSide = "upper",
-    smoothing: SavitzkyGolay | None = SavitzkyGolay(),
+    smoothing: SavitzkyGolay | None = _SMOOTHING,
     derivative_order: Literal[0, 1, 2] = 1,
-    frames: Spectrogram | None = Spectrogram(),
+    frames: Spectrogram | None = _FRAMES,
     name: str = "",
 ) -> Recipe:
     """Make the recipe of Carvalho et al. 2024 (Remote Sensing 16(11):1964), or a variant of it.
@@ -533,7 +390,7 @@ def paper_recipe(
     Splice correction; 400-2400 nm at 1 nm; absorbance, from which its hull is subtracted; Savitzky-Golay smoothing of
     degree 2 over 31 nm; first derivative; spectrogram. The paper's text gives a second order too: the hull is divided
     out of reflectance, and that turned into absorbance. It prints neither the frames' lengths (here those of
-    TensorFlow's audio tutorial) nor how the splices were corrected (here additively to SWIR1; see `splice_correct`).
+    TensorFlow's audio tutorial) nor how the splices were corrected (here additively to SWIR1; see `SpliceCorrection`).
 
     Args:
         continuum_first: take the second order.

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...converters.spectra.spectrum import Spectrum
-from .applicability import IntervalStats, ReplicateStats, normal_quantile
-from .recipe import average_replicates
+from .interval import IntervalStats, normal_quantile
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +25,29 @@ class MeanSpectrum(Spectrum):
 
 def mean_spectrum(points: Sequence[Spectrum]) -> MeanSpectrum:
     """Average measurements of one sample, of one quantity, on one grid; what else they say is the first one's."""
-    (mean,), _ = average_replicates(np.stack([point.values for point in points]), [""] * len(points))
     first = points[0]
     said = {field.name: getattr(first, field.name) for field in fields(Spectrum)}
     said |= {
-        "values": mean,
+        "values": np.stack([point.values for point in points]).mean(axis=0),
         "measurement": f"mean of {len(points)}",
         "source": f"{first.source} and {len(points) - 1} more",
     }
     return MeanSpectrum(**said, points=tuple(points))
+
+
+@dataclass(frozen=True)
+class ReplicateStats:
+    """How much the points of one calibration sample scatter, in the transform's space.
+
+    Attributes:
+        typical: pooled standard deviation of a sample's points.
+        limit: standard deviation above which a sample's points scatter more than the calibration's do.
+        method: from how many samples and points.
+    """
+
+    typical: float
+    limit: float
+    method: str
 
 
 @dataclass(frozen=True)

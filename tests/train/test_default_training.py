@@ -15,7 +15,7 @@ import pytest
 from small_runs import PROGRAM, Soils, stibium, succeed
 from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
-from stibium.edge.model.views import Views
+from stibium.edge.model.recipe import Blocks
 from stibium.train.assays.table import read_assay_table
 from stibium.train.default_training import read_radial_network
 from stibium.train.run import load_run
@@ -68,7 +68,7 @@ def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils
 
 def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:
     run = load_run(default_run[0])
-    assert isinstance(run.recipe, Views)
+    assert isinstance(run.recipe, Blocks)
     assert run.interval is not None
     samples = len(run.record["split"]["training"])
     assert run.interval.method.endswith(f"cross-validated predictions of {samples} samples, {2 * samples} measurements")

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra.read import read_spectra
 from stibium.edge.errors import UnsuitableSpectrumError
-from stibium.edge.model.applicability import DomainStats, absorbance_shapes, interval, judge, widening
+from stibium.edge.model.applicability import ApplicabilityDomain, absorbance_shapes, assess
 from stibium.edge.model.estimate import require_reflectance
-from stibium.edge.model.recipe import Preprocessed, Recipe, Resample
+from stibium.edge.model.interval import interval, widening
+from stibium.edge.model.recipe import Preprocessed, Recipe
+from stibium.edge.model.steps import Resample
 from stibium.train import applicability as trust
 from stibium.train.applicability import fit_domain, fit_interval, fit_replicates
 from stibium.train.errors import TrainingDataError
@@ -29,9 +31,9 @@ def soil_like(n: int, seed: int = 0) -> np.ndarray:
     return 10 ** -(amounts @ np.array(shapes)) + rng.normal(0, 3e-4, (n, NM.size))
 
 
-def outside(reflectance: np.ndarray, domain: DomainStats, nm: np.ndarray = NM) -> np.ndarray:
+def outside(reflectance: np.ndarray, domain: ApplicabilityDomain, nm: np.ndarray = NM) -> np.ndarray:
     return np.array(
-        [j.verdict == "outside" for j in judge(Preprocessed(reflectance, nm, reflectance, reflectance), domain)]
+        [j.verdict == "outside" for j in assess(Preprocessed(reflectance, nm, reflectance, reflectance, nm), domain)]
     )
 
 
@@ -78,7 +80,7 @@ def test_t2_and_q_are_what_principal_components_say() -> None:
     assert domain.score_variance == pytest.approx(oracle.explained_variance_, rel=1e-4)
     scores = oracle.transform(others)
     residuals = others - oracle.inverse_transform(scores)
-    judged = judge(Preprocessed(new, NM, new, new), domain)
+    judged = assess(Preprocessed(new, NM, new, new, NM), domain)
     t2 = np.sum(scores**2 / oracle.explained_variance_, axis=1) / domain.t2_limit
     q = np.sum((residuals / domain.residual_scale) ** 2, axis=1) / domain.q_limit
     np.testing.assert_allclose([j.t2_over_limit for j in judged], t2, rtol=1e-3)

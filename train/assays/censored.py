@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward
+from ...edge.model.target import Transform, forward
 from ..errors import TrainingDataError
 from .values import Assay
 

@@ -21,16 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward
-from ...edge.model.recipe import (
-    Absorbance,
-    Derivative,
-    Recipe,
-    Resample,
-    SavitzkyGolay,
-    StandardNormalVariate,
-    Step,
-)
+from ...edge.model.recipe import Recipe
+from ...edge.model.steps import Absorbance, Derivative, Resample, SavitzkyGolay, StandardNormalVariate, Step
+from ...edge.model.target import Transform, forward
 from ..crossval.folds import InnerFolds, inner_folds
 from .method import (
     Back,

@@ -1,6 +1,6 @@
 """The default model: a mean of support vector and PLS regressions over several views of absorbance, as one network.
 
-Views are Savitzky-Golay filters of absorbance. On each, epsilon support vector regressions with a radial kernel and a
+Blocks are Savitzky-Golay filters of absorbance. On each, epsilon support vector regressions with a radial kernel and a
 PLSR are fitted, their settings chosen by an inner cross-validation; their mean is weighed by a stack that is drawn
 towards 70 % support vectors and 30 % PLSR. A skewed positive target is tried as square root and logarithm too, and the
 answers are mixed in the target's unit, each brought back without bias. All of that together is a small network.
@@ -23,17 +23,10 @@ from typing import get_args
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward
-from ...edge.model.recipe import (
-    Absorbance,
-    Recipe,
-    Resample,
-    SavitzkyGolayDerivative,
-    StandardNormalVariate,
-    Step,
-)
+from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.scaling import Scaling
-from ...edge.model.views import Views
+from ...edge.model.steps import Absorbance, Resample, SavitzkyGolayDerivative, StandardNormalVariate, Step
+from ...edge.model.target import Transform, forward
 from ..crossval.folds import InnerFolds, inner_folds
 from .baselines import Variant
 from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
@@ -124,7 +117,7 @@ class DefaultPredictor:
         chosen: its weights in words.
     """
 
-    views: Views
+    views: Blocks
     wavelengths_nm: Floats
     splices_nm: tuple[float, ...]
     network: RadialNetwork
@@ -195,7 +188,7 @@ class DefaultModel:
         config = self.config or (FAST_CONFIG if self.fast else Config())
         variants = config.variants if target.size <= MANY else config.variants_of_many
         grid = common_range(nm)
-        views = Views(tuple(view_recipe(variant, grid, config.keep_nm) for variant in variants))
+        views = Blocks(tuple(view_recipe(variant, grid, config.keep_nm) for variant in variants))
         features = views.preprocess(reflectance, nm, splices_nm).features
         parts = np.split(features, np.cumsum(views.sizes)[:-1], axis=1)
         projections = [

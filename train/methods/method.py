@@ -15,8 +15,9 @@ from typing import Protocol, get_args
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward
-from ...edge.model.recipe import Recipe, Resample, SpliceCorrection, Step
+from ...edge.model.recipe import Recipe
+from ...edge.model.steps import Resample, SpliceCorrection, Step
+from ...edge.model.target import Transform, forward
 from ..errors import TrainingDataError
 
 FIRST_NM, LAST_NM = 400.0, 2450.0

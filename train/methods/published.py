@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward, inverse
-from ...edge.model.recipe import Recipe, Scaling, fit_scaling, paper_recipe
+from ...edge.model.recipe import Recipe, paper_recipe
+from ...edge.model.scaling import Scaling, fit_scaling
+from ...edge.model.target import Transform, forward, inverse
 from ..crossval.folds import inner_folds
 from ..errors import TrainingDataError
 from .fit import Protocol, fit, predict

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward, inverse
+from ...edge.model.target import Transform, forward, inverse
 
 Shape = Literal["circle", "diamond", "square"]
 Mark = Literal["circle", "diamond", "square", "line", "dashes"]

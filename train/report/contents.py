@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform
+from ...edge.model.target import Transform
 from ..assays.findings import QualityControl
 from ..assays.statistics import Correlations, Description
 from ..crossval.metrics import Metrics

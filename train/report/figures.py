@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.estimate import Transform, forward
+from ...edge.model.target import Transform, forward
 from ...edge.units import shown_unit
 from ..crossval.metrics import measure
 from .bands import known_bands

@@ -11,11 +11,12 @@ import numpy as np
 
 from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.spectrum import Floats, Spectrum
-from ...edge.model.applicability import DomainStats, interval, judge
+from ...edge.model.applicability import ApplicabilityDomain, assess
 from ...edge.model.bundle import Bundle
-from ...edge.model.estimate import Estimate, Estimator, Transform, forward, inverse, require_reflectance
-from ...edge.model.recipe import Recipe
-from ...edge.model.views import Views
+from ...edge.model.estimate import Estimate, Estimator, require_reflectance
+from ...edge.model.interval import interval
+from ...edge.model.recipe import Blocks, Recipe
+from ...edge.model.target import Transform, forward, inverse
 from ...edge.units import same_unit, shown_unit
 from ..assays.files import AssayFiles
 from ..bounds import check_bounds
@@ -124,14 +125,14 @@ def _training_notes(trained: Trained) -> list[str]:
     return [*trained.warnings(), *trained.joined.notes(None, trained.bounds_trained_on), *later]
 
 
-def first_recipe(recipe: Recipe | Views) -> Recipe:
+def first_recipe(recipe: Recipe | Blocks) -> Recipe:
     """Give what a report draws step by step: of several views, the first."""
-    return recipe.recipes[0] if isinstance(recipe, Views) else recipe
+    return recipe.recipes[0] if isinstance(recipe, Blocks) else recipe
 
 
-def preprocessing_in_words(recipe: Recipe | Views) -> str:
+def preprocessing_in_words(recipe: Recipe | Blocks) -> str:
     """Name a recipe, or say how many views there are."""
-    if isinstance(recipe, Views):
+    if isinstance(recipe, Blocks):
         return f"{len(recipe.recipes)} views; the first is drawn below"
     return recipe.name or "a recipe of its own"
 
@@ -219,7 +220,7 @@ def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -
     found = cross_validated_set(comparison, ours_in(trained))
     if trained.interval is None:
         return found
-    judged = dict(zip(part.samples, judge(part.preprocessed, trained.domain), strict=True))
+    judged = dict(zip(part.samples, assess(part.preprocessed, trained.domain), strict=True))
     t2, q = (
         np.array([getattr(judged[name], what) for name in found.samples], dtype=np.float64)
         for what in ("t2_over_limit", "q_over_limit")
@@ -238,7 +239,7 @@ def spoken(element: str) -> str:
 def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
     outputs = trained.answer(part.features)
     transform, ends = trained.transform, trained.calibrated_range
-    judged = judge(part.preprocessed, trained.domain)
+    judged = assess(part.preprocessed, trained.domain)
     low = high = None
     if trained.interval is not None:
         low, high = (
@@ -265,8 +266,8 @@ def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
     )
 
 
-def _domain_set(name: str, part: Prepared, domain: DomainStats) -> DomainSet:
-    judged = judge(part.preprocessed, domain)
+def _domain_set(name: str, part: Prepared, domain: ApplicabilityDomain) -> DomainSet:
+    judged = assess(part.preprocessed, domain)
     return DomainSet(
         name,
         tuple(row.sample_id for row in part.rows),
@@ -393,7 +394,7 @@ def importance_part(
     answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
     prepared: Prepared,
     joined: Joined,
-    recipe: Recipe | Views,
+    recipe: Recipe | Blocks,
     transform: Transform,
     progress: Progress,
 ) -> ImportancePart:
@@ -430,7 +431,7 @@ def _shapley_profile(
     answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
     rows: Sequence[Spectrum],
     target: Mapping[str, float],
-    recipe: Recipe | Views,
+    recipe: Recipe | Blocks,
     unit: str,
     progress: Progress,
 ) -> BandProfile:
@@ -489,7 +490,7 @@ def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> Band
 
 
 def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> dict[str, object]:
-    """Describe and judge all assays with their quality control; a file too plain for that leaves a note, no parts."""
+    """Describe and assess all assays with their quality control; a file too plain for that leaves a note, no parts."""
     from ..assays.quality import check_quality
     from ..assays.statistics import correlate, describe
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Spectrum
 from ...edge.model.estimate import require_reflectance
-from ...edge.model.recipe import (
+from ...edge.model.recipe import Recipe
+from ...edge.model.steps import (
     Absorbance,
     ContinuumRemoval,
     Cut,
     Derivative,
-    Recipe,
     Resample,
     SavitzkyGolay,
     SavitzkyGolayDerivative,

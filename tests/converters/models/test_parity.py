@@ -8,7 +8,8 @@ from stibium.converters.models.errors import ParityError
 from stibium.converters.models.parity import Parity, check_parity, compare
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator, forward
+from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.target import forward
 
 
 def answers(bundle: Bundle, soils: list[Spectrum]) -> np.ndarray:

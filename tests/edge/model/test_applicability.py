@@ -8,19 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from stibium.edge.model.applicability import (
-    DomainStats,
-    IntervalStats,
-    ReplicateStats,
+    ApplicabilityDomain,
     absorbance_shapes,
+    assess,
     chlorophyll_depth,
     distances,
-    interval,
-    judge,
-    normal_quantile,
-    widening,
 )
+from stibium.edge.model.interval import IntervalStats, interval, normal_quantile, widening
 from stibium.edge.model.recipe import Preprocessed
-from stibium.edge.model.replicates import scatter
+from stibium.edge.model.replicates import ReplicateStats, scatter
 
 NM = np.arange(400.0, 2401.0)
 
@@ -36,14 +32,14 @@ def soil_like(n: int, seed: int = 0) -> np.ndarray:
 
 
 def batch(reflectance: np.ndarray) -> Preprocessed:
-    return Preprocessed(reflectance, NM, reflectance, reflectance)
+    return Preprocessed(reflectance, NM, reflectance, reflectance, NM)
 
 
-def a_domain(components: int = 3, t2_limit: float = 2.0, q_limit: float = 30.0) -> DomainStats:
+def a_domain(components: int = 3, t2_limit: float = 2.0, q_limit: float = 30.0) -> ApplicabilityDomain:
     shapes = absorbance_shapes(soil_like(60), NM, 10)
     mean = shapes.shapes.mean(axis=0)
     _, s, rows = np.linalg.svd(shapes.shapes - mean, full_matrices=False)
-    return DomainStats(
+    return ApplicabilityDomain(
         mean=mean,
         loadings=rows[:components],
         score_variance=s[:components] ** 2 / 59,
@@ -103,29 +99,29 @@ def test_distances_against_explicit_linear_algebra() -> None:
 def test_the_spectra_are_left_as_they_were() -> None:
     reflectance = soil_like(4)
     before = reflectance.copy()
-    judge(batch(reflectance), a_domain())
+    assess(batch(reflectance), a_domain())
     np.testing.assert_array_equal(reflectance, before)
 
 
 @pytest.mark.parametrize("how_many", [1, 2, 9])
 def test_alone_or_together_is_the_same_verdict(how_many: int) -> None:
     reflectance, domain = soil_like(how_many, 3), a_domain()
-    together = judge(batch(reflectance), domain)
+    together = assess(batch(reflectance), domain)
     for i, judged in enumerate(together):
-        (alone,) = judge(batch(reflectance[i : i + 1]), domain)
+        (alone,) = assess(batch(reflectance[i : i + 1]), domain)
         assert alone.verdict == judged.verdict
         assert alone.t2_over_limit == pytest.approx(judged.t2_over_limit, rel=1e-9)
 
 
 def reason(reflectance: np.ndarray, **limits: float) -> str:
-    (judged,) = judge(batch(reflectance[None]), a_domain(**limits))
+    (judged,) = assess(batch(reflectance[None]), a_domain(**limits))
     assert judged.verdict == "outside"
     return judged.reason
 
 
 def test_reasons_say_what_was_measured() -> None:
     soil = soil_like(1, 4)[0]
-    assert judge(batch(soil[None]), a_domain(t2_limit=30.0, q_limit=500.0))[0].verdict == "inside"
+    assert assess(batch(soil[None]), a_domain(t2_limit=30.0, q_limit=500.0))[0].verdict == "inside"
     assert reason(np.full(NM.size, 0.98) + 1e-3 * np.sin(NM)).startswith("flatter than any calibration soil")
     leaf = soil * (1 - 0.6 * np.exp(-(((NM - 675) / 25) ** 2)))
     assert reason(leaf).startswith("a band at 675 nm that no calibration soil has")
@@ -134,7 +130,7 @@ def test_reasons_say_what_was_measured() -> None:
     banded = soil * (1 - 0.5 * np.exp(-(((NM - 2340) / 15) ** 2)))
     assert "most at 2344 nm, a band of carbonate" in reason(banded, t2_limit=1e6, q_limit=100.0)
     assert "Hotelling T2" in reason(soil, t2_limit=1e-3, q_limit=1e9)
-    (steep,) = judge(batch(soil[None] ** 3 / soil.mean() ** 2), a_domain(t2_limit=1e9, q_limit=1e9))
+    (steep,) = assess(batch(soil[None] ** 3 / soil.mean() ** 2), a_domain(t2_limit=1e9, q_limit=1e9))
     assert steep.reason == "stronger contrast than any calibration soil"
 
 
@@ -148,8 +144,8 @@ def test_a_spectrum_as_the_recipe_gives_it_is_judged_as_in_version_1() -> None:
     """No bins, no weights, no level: T2 and Q of the preprocessed spectrum alone."""
     spectra = np.random.default_rng(1).normal(size=(5, NM.size))
     loadings = np.linalg.qr(np.random.default_rng(2).normal(size=(NM.size, 2)))[0].T
-    old = DomainStats(spectra.mean(axis=0), loadings, np.array([2.0, 1.0]), 3.0, 1500.0, "version 1")
-    for row, judged in zip(spectra, judge(Preprocessed(spectra, NM, spectra, spectra), old), strict=True):
+    old = ApplicabilityDomain(spectra.mean(axis=0), loadings, np.array([2.0, 1.0]), 3.0, 1500.0, "version 1")
+    for row, judged in zip(spectra, assess(Preprocessed(spectra, NM, spectra, spectra, NM), old), strict=True):
         x = row - old.mean
         scores = loadings @ x
         assert judged.t2_over_limit == pytest.approx(float(np.sum(scores**2 / old.score_variance)) / 3, rel=1e-9)
@@ -157,7 +153,7 @@ def test_a_spectrum_as_the_recipe_gives_it_is_judged_as_in_version_1() -> None:
 
 
 def test_no_statistics_is_unknown() -> None:
-    assert [j.verdict for j in judge(batch(soil_like(3)), None)] == ["unknown"] * 3
+    assert [j.verdict for j in assess(batch(soil_like(3)), None)] == ["unknown"] * 3
 
 
 STATS = IntervalStats(0.9, -0.3, 0.5, "by hand", (0.4, 0.2, -0.3), (-1.0, -0.5, 2.0), (0.8, 0.6, 0.4))

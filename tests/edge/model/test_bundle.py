@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import BundleError, StibiumError
-from stibium.edge.model.applicability import DetectionStats, DomainStats, IntervalStats, ReplicateStats
+from stibium.edge.model.applicability import ApplicabilityDomain
 from stibium.edge.model.bundle import (
     ARRAYS,
     FORMAT,
@@ -32,7 +32,10 @@ from stibium.edge.model.bundle import (
 )
 from stibium.edge.model.check import recompute_golden
 from stibium.edge.model.estimate import Estimator
+from stibium.edge.model.interval import IntervalStats
+from stibium.edge.model.replicates import ReplicateStats
 from stibium.edge.model.runtime import Runtime, _interpreter_class
+from stibium.edge.model.target import DetectionStats
 
 
 def test_round_trip_keeps_everything(shipped_bundle: Bundle, tmp_path: Path) -> None:
@@ -57,7 +60,7 @@ def fitted(bundle: Bundle) -> Bundle:
     """A bundle with every kind of statistics."""
     rng = np.random.default_rng(1)
     bins = len(bundle.recipe.wavelengths_nm) // 10
-    domain = DomainStats(
+    domain = ApplicabilityDomain(
         mean=rng.normal(size=bins).astype(np.float32).astype(float),
         loadings=np.eye(bins)[:2],
         score_variance=np.array([2.0, 1.0]),
@@ -111,7 +114,7 @@ def rewritten(bundle: Bundle, change) -> bytes:
 
 def test_a_bundle_of_version_1_still_answers(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     bands = shipped_bundle.recipe.wavelengths_nm.size
-    domain = DomainStats(np.zeros(bands), np.eye(bands)[:3], np.ones(3), 5.0, 1e9, "by hand")
+    domain = ApplicabilityDomain(np.zeros(bands), np.eye(bands)[:3], np.ones(3), 5.0, 1e9, "by hand")
     plain = replace(shipped_bundle, detection=None, replicates=None)
     bundle = replace(plain, domain=domain, interval=IntervalStats(0.9, -0.25, 0.5, "by hand"))
 

@@ -11,7 +11,8 @@ import pytest
 from scipy.signal import savgol_filter
 from scipy.spatial import ConvexHull
 from stibium.edge.model.filters import hann_window
-from stibium.edge.model.recipe import RECIPES, paper_recipe, stft_magnitude
+from stibium.edge.model.recipe import RECIPES, paper_recipe
+from stibium.edge.model.steps import Spectrogram
 
 tf = pytest.importorskip("tensorflow")
 
@@ -56,11 +57,18 @@ def test_the_window_is_the_one_tensorflow_really_returns(length: int) -> None:
 def test_the_spectrogram_is_tensorflows(bands: int, length: int, step: int, fft_length: int | None) -> None:
     values = np.random.default_rng(bands).normal(size=(3, bands))
     reference = tf.abs(tf.signal.stft(values, length, step, fft_length))[..., tf.newaxis].numpy()
-    assert relative(stft_magnitude(values, length, step, fft_length), reference) < 1e-12
-    assert relative(stft_magnitude(values[1], length, step, fft_length), reference[1]) < 1e-12
+    assert relative(Spectrogram(length, step, fft_length).apply(values, 400.0 + np.arange(bands)), reference) < 1e-12
+    assert (
+        relative(Spectrogram(length, step, fft_length).apply(values[1], 400.0 + np.arange(bands)), reference[1]) < 1e-12
+    )
     # As it stands in the paper, TensorFlow gets float32.
     single = tf.abs(tf.signal.stft(values.astype(np.float32), length, step, fft_length))[..., tf.newaxis].numpy()
-    assert relative(stft_magnitude(values.astype(np.float32), length, step, fft_length), single) < 1e-6
+    assert (
+        relative(
+            Spectrogram(length, step, fft_length).apply(values.astype(np.float32), 400.0 + np.arange(bands)), single
+        )
+        < 1e-6
+    )
 
 
 def upper_hull(values: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ import pytest
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.engine import Engine, average_samples
 from stibium.edge.log.write import Log, Result
-from stibium.edge.model.applicability import DetectionStats, ReplicateStats
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator, forward
-from stibium.edge.model.replicates import MeanSpectrum, mean_spectrum
+from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.replicates import MeanSpectrum, ReplicateStats, mean_spectrum
+from stibium.edge.model.target import DetectionStats, forward
 from stibium.edge.report import Report, in_figures
 
 

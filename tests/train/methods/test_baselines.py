@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
 from soil_like import soil_like
-from stibium.edge.model.estimate import forward, inverse
+from stibium.edge.model.target import forward, inverse
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import rbf_kernel
 from soil_like import NM, soil_like
-from stibium.edge.model.recipe import Recipe
-from stibium.edge.model.views import preprocessing_from_dict
+from stibium.edge.model.recipe import Recipe, preprocessing_from_dict
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure

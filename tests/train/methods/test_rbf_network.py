@@ -9,8 +9,9 @@ from stibium.converters.models.errors import ConversionError
 from stibium.converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
-from stibium.edge.model.estimate import Estimate, Estimator, Transform, inverse
+from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.runtime import Runtime
+from stibium.edge.model.target import Transform, inverse
 from stibium.train.calibration_set import CalibrationSet
 from stibium.train.methods.baselines import Variant
 from stibium.train.methods.default import Config, DefaultModel, DefaultPredictor

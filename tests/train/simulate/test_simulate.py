@@ -12,7 +12,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.model.recipe import splice_correct, to_absorbance
+from stibium.edge.model.steps import Absorbance, SpliceCorrection
 from stibium.train.assays.published import ELEMENTS, read_table_a1
 from stibium.train.simulate.simulate import Simulated, SimulationError, simulate
 
@@ -125,7 +125,7 @@ def test_points_of_a_sample_differ_and_belong_together(points: np.ndarray) -> No
 
 def test_detector_joins_show_steps_that_splice_correction_removes(points: np.ndarray) -> None:
     values = points.reshape(-1, NM.size)
-    corrected = splice_correct(values, NM, SPLICES_NM)
+    corrected = SpliceCorrection().apply(values, NM, SPLICES_NM)
 
     def steps(of: np.ndarray, join_nm: float) -> np.ndarray:
         # The change across the join less the change the slope on both sides explains.
@@ -146,8 +146,8 @@ def many() -> Simulated:
 
 @pytest.fixture(scope="module")
 def derivative(many: Simulated) -> np.ndarray:
-    values = splice_correct(many.reflectance().mean(axis=1), NM, SPLICES_NM)
-    return savgol_filter(to_absorbance(values)[:, 50:2051], 31, 2, deriv=1, axis=1)
+    values = SpliceCorrection().apply(many.reflectance().mean(axis=1), NM, SPLICES_NM)
+    return savgol_filter(Absorbance().apply(values, NM)[:, 50:2051], 31, 2, deriv=1, axis=1)
 
 
 @pytest.mark.parametrize(("element", "least"), [("Sb", 0.3), ("As", 0.2), ("Pb", 0.2), ("Mn", 0.1), ("Zn", 0.1)])

@@ -9,18 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import savgol_filter
-from stibium.edge.errors import PreprocessError, RecipeError
-from stibium.edge.model.recipe import (
-    RECIPES,
+from stibium.edge.errors import RecipeError
+from stibium.edge.model.grid import Grid
+from stibium.edge.model.recipe import RECIPES, Blocks, Recipe, preprocessing_from_dict
+from stibium.edge.model.steps import (
     Absorbance,
-    Recipe,
     Resample,
     SavitzkyGolayDerivative,
     SpliceCorrection,
     StandardNormalVariate,
-    savitzky_golay_derivative,
 )
-from stibium.edge.model.views import Views, preprocessing_from_dict
 
 NM = np.arange(400.0, 2401.0)
 
@@ -41,27 +39,26 @@ def test_equals_scipy_at_every_kept_band_ends_included(bands, half, degree, orde
         return
     nm = 400 + step_nm * np.arange(bands)
     values = np.random.default_rng(seed).normal(size=(3, bands))
-    ours, kept_nm = savitzky_golay_derivative(values, nm, window * step_nm, degree, order, every * step_nm)
+    step = SavitzkyGolayDerivative(window * step_nm, degree, order, every * step_nm)
+    ours, kept_nm = step.apply(values, nm), step.prepare(Grid(nm))[1].wavelengths_nm
     theirs = savgol_filter(values, window, degree, deriv=order, delta=step_nm)[:, ::every]
     np.testing.assert_array_equal(kept_nm, nm[::every])
     np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9 * np.abs(theirs).max())
 
 
 def test_a_polynomial_has_its_own_derivative() -> None:
-    ours, nm = savitzky_golay_derivative(0.5 * NM**2, NM, 31, 2, 1, 10)
-    np.testing.assert_allclose(ours, nm, rtol=1e-8)
+    ours = SavitzkyGolayDerivative(31, 2, 1, 10.0).apply(0.5 * NM**2, NM)
+    np.testing.assert_allclose(ours, NM[::10], rtol=1e-8)
 
 
 def test_order_above_degree_is_refused() -> None:
-    with pytest.raises(PreprocessError, match="no derivative of order 3"):
-        savitzky_golay_derivative(NM, NM, 31, 2, 3)
-    with pytest.raises(RecipeError):
-        Recipe((Resample(), SavitzkyGolayDerivative(window_nm=31, degree=1, order=2)))
+    with pytest.raises(RecipeError, match="degree 1 has no derivative of order 2"):
+        SavitzkyGolayDerivative(window_nm=31, degree=1, order=2)
 
 
-def views() -> Views:
+def blocks() -> Blocks:
     begin = (SpliceCorrection(), Resample(), Absorbance())
-    return Views(
+    return Blocks(
         (
             Recipe((*begin, SavitzkyGolayDerivative(31, 2, 1, 10.0))),
             Recipe((*begin, StandardNormalVariate(), SavitzkyGolayDerivative(61, 2, 2, 10.0))),
@@ -73,22 +70,22 @@ def views() -> Views:
 
 def test_features_stand_side_by_side() -> None:
     spectra = np.random.default_rng(1).uniform(0.2, 0.4, (4, NM.size))
-    both = views().preprocess(spectra, NM)
-    singly = [r.preprocess(spectra, NM) for r in views().recipes]
-    assert views().sizes == (201, 201, 14 * 129)
-    assert views().feature_shape == (201 + 201 + 14 * 129,)
+    both = blocks().preprocess(spectra, NM)
+    singly = [r.preprocess(spectra, NM) for r in blocks().recipes]
+    assert blocks().sizes == (201, 201, 14 * 129)
+    assert blocks().feature_shape == (201 + 201 + 14 * 129,)
     np.testing.assert_array_equal(both.features, np.hstack([p.features.reshape(4, -1) for p in singly]))
     np.testing.assert_array_equal(both.spectra, singly[0].spectra)
     np.testing.assert_array_equal(both.wavelengths_nm, np.arange(400.0, 2401.0, 10))
-    # Thinned features or not, a spectrum is judged by every band of the grid.
+    # Thinned features or not, the applicability domain sees every band of the grid.
     np.testing.assert_array_equal(both.reflectance, spectra)
-    np.testing.assert_array_equal(both.judged_nm, NM)
-    one = views().preprocess(spectra[2], NM)
+    np.testing.assert_array_equal(both.reflectance_nm, NM)
+    one = blocks().preprocess(spectra[2], NM)
     np.testing.assert_allclose(one.features, both.features[2], rtol=1e-9, atol=1e-12)
 
 
 def test_written_and_read_back_they_are_the_same() -> None:
-    assert preprocessing_from_dict(json.loads(json.dumps(views().to_dict()))) == views()
+    assert preprocessing_from_dict(json.loads(json.dumps(blocks().to_dict()))) == blocks()
     assert preprocessing_from_dict(json.loads(json.dumps(RECIPES["paper"].to_dict()))) == RECIPES["paper"]
 
 
@@ -102,12 +99,12 @@ def test_written_and_read_back_they_are_the_same() -> None:
     ],
 )
 def test_anything_unknown_is_refused(change) -> None:
-    data = views().to_dict()
+    data = blocks().to_dict()
     change(data)
     with pytest.raises(RecipeError):
         preprocessing_from_dict(data)
 
 
-def test_recipes_on_other_grids_are_no_views() -> None:
+def test_recipes_on_other_grids_are_no_blocks() -> None:
     with pytest.raises(RecipeError, match="share"):
-        Views((RECIPES["paper"], Recipe((Resample(400, 2400, 2),))))
+        Blocks((RECIPES["paper"], Recipe((Resample(400, 2400, 2),))))

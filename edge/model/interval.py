@@ -1,0 +1,97 @@
+"""The prediction interval: how wide, and how much wider where the model knows less.
+
+Its offsets come with the bundle, fitted by `stibium.train.applicability`. docs/applicability.md says how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...converters.spectra.spectrum import Floats
+
+LEAST_RATIO = 1e-9
+FARTHEST = 2.5
+"""Standard deviations beyond which a difficulty widens no further: nothing in the calibration shows what it does."""
+
+
+@dataclass(frozen=True)
+class IntervalStats:
+    """Offsets from the network's output to the ends of the prediction interval, in the transform's space.
+
+    The offsets hold where the difficulty is what it usually is in the calibration. They are multiplied by
+    exp(slopes . z), z being log T2, log Q (both over their limits) and the output, centred and scaled.
+
+    Attributes:
+        coverage: stated share of true values inside.
+        low_offset, high_offset: below and above zero.
+        method: how they were found.
+        slopes, centres, spreads: of log T2, log Q and the output; slopes of the first two are never below zero.
+    """
+
+    coverage: float
+    low_offset: float
+    high_offset: float
+    method: str
+    slopes: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    centres: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    spreads: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+def widening(
+    stats: IntervalStats, t2_over_limit: ArrayLike | None, q_over_limit: ArrayLike | None, outputs: ArrayLike
+) -> Floats:
+    """Say how much wider than usual intervals are, (n,): more where the model knows less.
+
+    Args:
+        stats: of the bundle.
+        t2_over_limit, q_over_limit: (n,) from the domain verdict; None where there is none, and nothing is widened.
+        outputs: (n,) of the network.
+    """
+    outputs = np.asarray(outputs, dtype=np.float64)
+    exponent = np.zeros(outputs.shape)
+    distance = [None if d is None else np.log(np.maximum(d, LEAST_RATIO)) for d in (t2_over_limit, q_over_limit)]
+    for what, slope, centre, spread in zip(
+        (*distance, outputs), stats.slopes, stats.centres, stats.spreads, strict=True
+    ):
+        if what is not None and slope:
+            exponent += slope * np.clip((what - centre) / spread, -FARTHEST, FARTHEST)
+    return np.asarray(np.exp(exponent))
+
+
+def interval(
+    outputs: ArrayLike,
+    stats: IntervalStats,
+    t2_over_limit: ArrayLike | None = None,
+    q_over_limit: ArrayLike | None = None,
+    extra_sd: ArrayLike = 0.0,
+) -> tuple[Floats, Floats]:
+    """Give the ends of prediction intervals, in the transform's space.
+
+    Args:
+        outputs: (n,) of the network.
+        stats: of the bundle.
+        t2_over_limit, q_over_limit: (n,) from the domain verdict.
+        extra_sd: (n,) standard error that the calibration's samples do not have, such as of points that scatter
+            more; it is added in quadrature.
+
+    Returns:
+        Lower and upper ends, (n,) each.
+    """
+    outputs = np.asarray(outputs, dtype=np.float64)
+    wider = widening(stats, t2_over_limit, q_over_limit, outputs)
+    extra = normal_quantile(stats.coverage) * np.asarray(extra_sd, dtype=np.float64)
+    below, above = wider * stats.low_offset, wider * stats.high_offset
+    return outputs + below - _added(below, extra), outputs + above + _added(above, extra)
+
+
+def _added(offset: Floats, extra: Floats) -> Floats:
+    return np.asarray(np.hypot(offset, extra) - np.abs(offset))
+
+
+def normal_quantile(coverage: float) -> float:
+    """Standard deviations on either side of the mean that hold this share of a normal distribution."""
+    return NormalDist().inv_cdf(0.5 + coverage / 2)
