@@ -18,8 +18,12 @@ KILLS ?= 1000
 demo: $(DEVICE)
 	$(BIN)/stibium demo
 
+# Four at a time on two cores: most tests wait for a port or a process. `make test TESTS=tests/edge/gates JOBS=1` for a part.
+JOBS ?= 4
+TESTS ?=
+
 test: $(DEV)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 # The fault tests for as long as a day in the field: an hour of replay with mishaps every few seconds, 1,000 kills, 10,000
 # measurements in a row, 10,000 files at once. `make soak MINUTES=5 KILLS=100` for a shorter one.
@@ -60,13 +64,16 @@ test-pi: $(DEV)
 ore-model: $(DEV)
 	$(BIN)/python -m stibium.train.ore.ship
 
+# pip says what it collects, so that nobody takes minutes of installing for a hang.
 $(DEVICE): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	@echo "Installing the device's part into $(VENV) (NumPy, a TFLite runtime, pyserial, click); half a minute."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --editable .
 	@touch $@
 
 $(DEV): $(DEVICE)
-	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	@echo "Installing the training side and the developers' tools (TensorFlow among them); about three minutes."
+	$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --editable '.[train,dev]'
 	@touch $@
 
 clean:

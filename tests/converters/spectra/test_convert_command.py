@@ -305,7 +305,9 @@ def test_a_full_disk_is_one_line(survey: Path, tmp_path: Path):
 
 
 def test_real_instruments(shared_data: Path, tmp_path: Path):
-    result = convert(shared_data / "instruments", tmp_path / "all.csv.gz", "--resample", "400:2400:1")
+    # Not `transfer`: it holds maize, from 1100 nm on.
+    of_soil = [path for path in sorted((shared_data / "instruments").iterdir()) if path.name != "transfer"]
+    result = convert(*of_soil, tmp_path / "all.csv.gz", "--resample", "400:2400:1")
     assert result.exit_code == 1
     assert "14 spectra from 15 files, 3 refused" in result.stderr
     refused = [Path(line.split(": ")[1]).name for line in result.stderr.splitlines() if line.startswith("refused")]
