@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK
-from .log.read import Chosen, Entry, Reading, iter_entries
+from .log.columns import Reading
+from .log.read import Chosen, Outcome, iter_outcomes
 from .log.spectra import unanswered
 from .log.write import Log
 from .model.estimate import Estimate, Estimator, Refusal
@@ -28,7 +29,7 @@ class Redone:
     """
 
     reading: Reading
-    before: Entry | None
+    before: Outcome | None
     outcome: Estimate | Refusal
 
 
@@ -82,5 +83,5 @@ def _marked(spectrum: Spectrum, answer: Estimate | Refusal) -> Estimate | Refusa
     return replace(answer, flags=(*answer.flags, NO_POINTS)) if lost and isinstance(answer, Estimate) else answer
 
 
-def _latest(db: sqlite3.Connection, reading: Reading, element: str) -> Entry | None:
-    return next(iter_entries(db, Chosen(element=element, reading=reading.id)), None)
+def _latest(db: sqlite3.Connection, reading: Reading, element: str) -> Outcome | None:
+    return next(iter_outcomes(db, Chosen(element=element, reading=reading.id)), None)

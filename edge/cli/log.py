@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     from ...converters.spectra.spectrum import Spectrum
-    from ..log.read import Chosen, Entry, Reading
+    from ..log.columns import Reading
+    from ..log.read import Chosen, Outcome
     from ..model.estimate import Refusal
 
 FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
@@ -108,10 +109,10 @@ def log(
             else:
                 show_events(_last(iter_events(db, chosen), last), out_format, sys.stdout)
         else:
-            from ..log.read import iter_entries
+            from ..log.read import iter_outcomes
             from .log_show import show_entries
 
-            entries = _last(iter_entries(db, chosen, all_estimates), last)
+            entries = iter_outcomes(db, chosen, all_estimates, last)
             show_entries(entries, out_format, sys.stdout, models=all_estimates)
 
 
@@ -155,7 +156,7 @@ class _Tally:
 
 
 def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
-    from ..log.read import iter_entries
+    from ..log.read import iter_outcomes
     from ..log.spectra import iter_spectra
 
     tally = _Tally()
@@ -164,7 +165,7 @@ def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | Non
         _export_spectra(_last(iter_spectra(db, chosen), last), out, as_format, tally)
     else:
         what = "outcomes"
-        entries = _counted(_last(iter_entries(db, chosen, every), last))
+        entries = _counted(iter_outcomes(db, chosen, every, last))
         if as_format in ("csv", "jsonl"):
             tally.written = _export_records(entries, out, as_format)
         else:
@@ -200,7 +201,7 @@ def _counted(items: Iterable[T]) -> Iterator[T]:
         click.echo(err=True)
 
 
-def _export_records(entries: Iterable[Entry], out: str, as_format: str) -> int:
+def _export_records(entries: Iterable[Outcome], out: str, as_format: str) -> int:
     import io
 
     from ...converters.spectra.files import replacing

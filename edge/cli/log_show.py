@@ -10,8 +10,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TextIO
 
-from ..log.history import Event, Session
-from ..log.read import Entry
+from ..log.columns import Event, Session
+from ..log.read import Outcome
 from ..log.records import as_record, write_records
 from ..model.estimate import Estimate
 from ..report import BOUNDS
@@ -20,7 +20,7 @@ PAGE = 200
 """Rows that a table's widths are made for; later rows that are wider push their line to the right."""
 
 
-def show_entries(entries: Iterable[Entry], out_format: str, out: TextIO, models: bool = False) -> None:
+def show_entries(entries: Iterable[Outcome], out_format: str, out: TextIO, models: bool = False) -> None:
     """List outcomes; `models` says by which model each is, where a reading may have several."""
     if out_format != "table":
         write_records(entries, out, out_format)  # type: ignore[arg-type]
@@ -29,7 +29,7 @@ def show_entries(entries: Iterable[Entry], out_format: str, out: TextIO, models:
     write_table(heading, (_entry_row(entry, models) for entry in entries), out, right=(0, 4))
 
 
-def _entry_row(entry: Entry, models: bool) -> tuple[str, ...]:
+def _entry_row(entry: Outcome, models: bool) -> tuple[str, ...]:
     record = as_record(entry)
     by = (record["model"] or "",) if models else ()
     sample = " ".join(filter(None, (record["sample_id"], record["measurement"])))

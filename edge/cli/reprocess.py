@@ -109,13 +109,14 @@ class _Comparison:
 
     def _record(self, one: Redone) -> dict[str, Any]:
         from .. import __version__
-        from ..log.read import Entry, Model
+        from ..log.columns import Model
+        from ..log.read import Outcome
         from ..log.records import as_record
 
         bundle = self._bundle
-        model = Model(0, bundle.sha256, bundle.name, bundle.calibrated_range)
+        model = Model(0, bundle.sha256, bundle.name, *bundle.calibrated_range)
         software = f"stibium {__version__}"
-        entry = Entry(one.reading, one.outcome, model, one.reading.stored_at, software, one.reading.session_id)
+        entry = Outcome(one.reading, one.outcome, model, one.reading.stored_at, software, one.reading.session_id)
         before = as_record(one.before) if one.before else dict.fromkeys(as_record(entry))
         names = (
             "estimate",

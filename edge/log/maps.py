@@ -17,7 +17,7 @@ from typing import Any
 
 from ...converters.spectra.files import replacing
 from ..errors import ExportError
-from .read import Entry
+from .read import Outcome
 from .records import FIELDS, as_record
 
 GEOPACKAGE_ID = 0x47504B47  # "GPKG"
@@ -33,7 +33,7 @@ class Written:
     left_out: int
 
 
-def write_geojson(path: str, entries: Iterable[Entry]) -> Written:
+def write_geojson(path: str, entries: Iterable[Outcome]) -> Written:
     """Write a FeatureCollection of points; the file appears when it is whole. Memory is that of one outcome.
 
     Raises:
@@ -54,7 +54,7 @@ def write_geojson(path: str, entries: Iterable[Entry]) -> Written:
     return placed.written
 
 
-def write_geopackage(path: str, entries: Iterable[Entry]) -> Written:
+def write_geopackage(path: str, entries: Iterable[Outcome]) -> Written:
     """Write a GeoPackage with one layer of points, `readings`; the file appears when it is whole.
 
     Raises:
@@ -98,7 +98,7 @@ def geometry(longitude_deg: float, latitude_deg: float) -> bytes:
 class _Placed:
     """Outcomes that have a position on the Earth, as [longitude, latitude, height if known] and record."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Outcome]) -> None:
         self._entries = entries
         self.written = Written(0, 0)
 

@@ -1,24 +1,26 @@
 """Reading the log: what was measured and what came of it, as streams that need no more memory for a larger log.
 
-`log_spectra` gives spectra, `log_history` sessions, scans and events.
+`spectra` gives spectra, `history` sessions, scans and events.
 """
 
 from __future__ import annotations
 
 import heapq
-import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import LogError
 from ..model.estimate import Estimate, Refusal
-from .schema import BUSY_S, SCHEMA_VERSION, cannot, open_for_writing, version_of
+from .columns import ANSWERS, ESTIMATES, MODELS, REFUSALS, TOLD, Model, Reading
+from .schema import BUSY_S, SCHEMA_VERSION, cannot, show_as_today, version_of
+from .table import DamagedRowError
 
 
 @dataclass(frozen=True)
@@ -50,67 +52,46 @@ ALL = Chosen()
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A row of `readings` without its spectrum; see docs/log.md for the columns."""
-
-    id: int
-    stored_at: str
-    software: str
-    source: str
-    sample_id: str
-    measurement: str
-    measured_at: datetime | None
-    instrument: str
-    quantity: str
-    latitude_deg: float | None
-    longitude_deg: float | None
-    altitude_m: float | None
-    comment: str
-    simulated: bool
-    session_id: int | None
-    settings: dict[str, Any]
-    notes: str
-    sample_kind: str
-    duplicate_of: str
-    position_source: str
-    position_at: str | None
-    rule_broken: str
-
-
-@dataclass(frozen=True)
-class Model:
-    """A bundle that gave estimates; its calibrated range is None in estimates from before version 3 of the log."""
-
-    id: int
-    sha256: str
-    name: str
-    calibrated_range: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One outcome, with the reading it was made from.
+class Answer:
+    """What came of a reading, and who says so.
 
     Attributes:
-        reading: None for a refusal without a spectrum.
-        outcome: what came of it.
+        outcome: an estimate, or a refusal.
         model: that gave it; None for a refusal by no model in particular, or from before version 3.
         stored_at, software: when and by what it was made.
-        session_id: the session it belongs to, if any.
     """
 
-    reading: Reading | None
     outcome: Estimate | Refusal
     model: Model | None
     stored_at: str
     software: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A reading, and what came of it.
+
+    Attributes:
+        reading: None for what was refused without a spectrum.
+        estimates: in the order they were made.
+        refusals: likewise; none of them are wanted where there is an estimate, unless all are.
+        session_id: the session it belongs to, if any.
+    """
+
+    reading: Reading | None
+    estimates: tuple[Answer, ...]
+    refusals: tuple[Answer, ...]
     session_id: int | None
+
+    @property
+    def stored_at(self) -> str:
+        """When the reading, or else the refusal, was stored."""
+        return self.reading.stored_at if self.reading else self.refusals[0].stored_at
 
 
 @contextmanager
 def open_for_reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
-    """Open a log that is only read, also on a disk that cannot be written; one of an earlier version is brought
-    up to date first.
+    """Open a log that is only read, also on a disk that cannot be written; one of an earlier version stays as it is.
 
     Raises:
         LogError: it is not there, is no log, or cannot be opened; or the database fails while it is read.
@@ -121,9 +102,7 @@ def open_for_reading(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connectio
     db = _connect(path)
     try:
         if version_of(db, path) != SCHEMA_VERSION:
-            db.close()
-            open_for_writing(path).close()
-            db = _connect(path)
+            show_as_today(db)
         yield db
     except sqlite3.Error as error:
         raise LogError(cannot(path, "be read", error)) from error
@@ -154,54 +133,20 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-READING_COLUMNS = tuple(field.name for field in fields(Reading))
-MODEL_COLUMNS = ("id", "sha256", "name", "calibrated_low", "calibrated_high")
-_ESTIMATE_COLUMNS = (
-    "element",
-    "unit",
-    "value",
-    "bound",
-    "low",
-    "high",
-    "coverage",
-    "verdict",
-    "reason",
-    "flags",
-    "t2_over_limit",
-    "q_over_limit",
-    "simulated",
-    "points",
-    "points_low",
-    "points_high",
-    "scatter_over_limit",
-    "detection_limit",
-)
-
-
-def columns(table: str, names: Sequence[str]) -> str:
-    """List columns of a table for a SELECT."""
-    return ", ".join(f"{table}.{name}" for name in names)
-
-
 def reading_from(row: Sequence[Any]) -> Reading:
-    """Make a reading of the columns READING_COLUMNS."""
-    values = dict(zip(READING_COLUMNS, row, strict=True))
-    values["measured_at"] = time_from(values["measured_at"])
-    values["simulated"] = bool(values["simulated"])
-    values["settings"] = json.loads(values["settings"])
-    return Reading(**values)
+    """Make a reading of the columns of `TOLD`."""
+    said, damage = TOLD.read_what_can_be(row)
+    return Reading(**said, damaged=damage)
 
 
-def time_from(text: str | None) -> datetime | None:
-    """Read a time as the log writes it."""
-    return datetime.fromisoformat(text) if text else None
+def where_reading(chosen: Chosen, every: bool = False) -> tuple[list[str], list[object]]:
+    """Return conditions on `readings r`, and their parameters.
 
-
-def where_reading(chosen: Chosen) -> tuple[list[str], list[object]]:
-    """Give conditions on `readings r` and their parameters."""
-    conditions: list[str] = []
-    values: list[object] = []
-    for condition, value in (
+    Args:
+        chosen: which readings.
+        every: any estimate of a reading counts for `element` and `verdict`, not only the latest of each element.
+    """
+    conditions, values = _conditions(
         # The plus keeps SQLite from taking the index on samples and sorting everything afterwards.
         ("+r.sample_id GLOB ?", chosen.sample or None),
         ("r.stored_at >= ?", _utc(chosen.since)),
@@ -209,125 +154,165 @@ def where_reading(chosen: Chosen) -> tuple[list[str], list[object]]:
         ("r.session_id = ?", chosen.session),
         ("r.simulated = ?", chosen.simulated),
         ("r.id = ?", chosen.reading),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            values.append(value)
+    )
+    inner, wanted = _conditions(("e.element = ?", chosen.element or None), ("e.verdict = ?", chosen.verdict or None))
+    if inner:
+        if not every:
+            inner.append(
+                "NOT EXISTS (SELECT 1 FROM estimates n"
+                " WHERE n.reading_id = r.id AND n.element = e.element AND n.id > e.id)"
+            )
+        estimate = " AND ".join(["e.reading_id = r.id", *inner])
+        conditions.append(f"EXISTS (SELECT 1 FROM estimates e WHERE {estimate})")
+        values += wanted
+    if chosen.refused:
+        conditions.append("EXISTS (SELECT 1 FROM refusals f WHERE f.reading_id = r.id)")
     return conditions, values
 
 
-def iter_entries(db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False) -> Iterator[Entry]:
-    """Give outcomes, in the order in which their readings were stored.
+def iter_entries(
+    db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False, last: int | None = None
+) -> Iterator[Entry]:
+    """Give readings with what came of them, in the order in which they were stored.
 
     Args:
         db: from `open_for_reading`.
-        chosen: which.
+        chosen: which. With `element` or `verdict` no refusals come, with `refused` no estimates.
         every: all estimates and refusals of each reading. Otherwise the latest estimate for each element, and a
             reading's refusals only if it has no estimate.
+        last: only so many, the last ones; what is read does not grow with the log then.
     """
-    refusals_too = not (chosen.element or chosen.verdict)
-    of_readings: list[Iterator[Entry]] = []
-    if not chosen.refused:
-        of_readings.append(_estimates(db, chosen, every))
-    if refusals_too:
-        of_readings.append(_refused_readings(db, chosen, every or chosen.refused))
-    merged = heapq.merge(*of_readings, key=lambda entry: (entry.reading.id if entry.reading else 0, entry.stored_at))
-    if not refusals_too or chosen.simulated is not None or chosen.reading is not None:
-        yield from merged
-        return
-    yield from heapq.merge(
-        merged,
-        _refused_unread(db, chosen),
-        key=lambda entry: entry.reading.stored_at if entry.reading else entry.stored_at,
-    )
+    order = "DESC" if last is not None else "ASC"
+    streams = [_of_readings(db, chosen, every, order)]
+    if not (chosen.element or chosen.verdict or chosen.simulated is not None or chosen.reading is not None):
+        streams.append(_without_reading(db, chosen, order))
+    merged = heapq.merge(*streams, key=lambda entry: entry.stored_at, reverse=last is not None)
+    yield from merged if last is None else reversed(list(islice(merged, last)))
 
 
-def _estimates(db: sqlite3.Connection, chosen: Chosen, every: bool) -> Iterator[Entry]:
-    conditions, values = where_reading(chosen)
-    if chosen.element:
-        conditions.append("e.element = ?")
-        values.append(chosen.element)
-    if chosen.verdict:
-        conditions.append("e.verdict = ?")
-        values.append(chosen.verdict)
-    if not every:
-        conditions.append(
-            "NOT EXISTS (SELECT 1 FROM estimates n"
-            " WHERE n.reading_id = e.reading_id AND n.element = e.element AND n.id > e.id)"
-        )
+@dataclass(frozen=True)
+class Outcome:
+    """One answer of an entry, for what shows a line for each."""
+
+    reading: Reading | None
+    outcome: Estimate | Refusal
+    model: Model | None
+    stored_at: str
+    software: str
+    session_id: int | None
+
+
+def iter_outcomes(
+    db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False, last: int | None = None
+) -> Iterator[Outcome]:
+    """Give the answers of `iter_entries`, one by one."""
+    for entry in iter_entries(db, chosen, every, last):
+        for answer in (*entry.estimates, *entry.refusals):
+            yield Outcome(
+                entry.reading, answer.outcome, answer.model, answer.stored_at, answer.software, entry.session_id
+            )
+
+
+def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str) -> Iterator[Entry]:
+    conditions, values = where_reading(chosen, every)
     rows = db.execute(
-        f"SELECT {columns('r', READING_COLUMNS)}, {columns('m', MODEL_COLUMNS)}, e.stored_at, e.software,"
-        f" {columns('e', _ESTIMATE_COLUMNS)}"
-        " FROM readings r CROSS JOIN estimates e ON e.reading_id = r.id JOIN models m ON m.id = e.model_id"
-        f" {_where(conditions)} ORDER BY r.id, e.id",
-        values,
-    )
-    width, model_end = len(READING_COLUMNS), len(READING_COLUMNS) + len(MODEL_COLUMNS)
-    for row in rows:
-        reading = reading_from(row[:width])
-        stored_at, software = row[model_end], row[model_end + 1]
-        said = dict(zip(_ESTIMATE_COLUMNS, row[model_end + 2 :], strict=True))
-        said["flags"] = tuple(json.loads(said["flags"]))
-        said["simulated"] = bool(said["simulated"])
-        estimate = Estimate(reading.sample_id, reading.measurement, reading.source, reading.measured_at, **said)
-        yield Entry(
-            reading,
-            estimate,
-            model_from(row[width:model_end]),
-            stored_at or reading.stored_at,
-            software or reading.software,
-            reading.session_id,
-        )
-
-
-def _refused_readings(db: sqlite3.Connection, chosen: Chosen, every: bool) -> Iterator[Entry]:
-    conditions, values = where_reading(chosen)
-    if not every:
-        conditions.append("NOT EXISTS (SELECT 1 FROM estimates e WHERE e.reading_id = r.id)")
-    rows = db.execute(
-        f"SELECT {columns('r', READING_COLUMNS)}, {columns('m', MODEL_COLUMNS)}, {columns('f', _REFUSAL_COLUMNS)}"
-        " FROM readings r CROSS JOIN refusals f ON f.reading_id = r.id LEFT JOIN models m ON m.id = f.model_id"
-        f" {_where(conditions)} ORDER BY r.id, f.id",
-        values,
-    )
-    width, model_end = len(READING_COLUMNS), len(READING_COLUMNS) + len(MODEL_COLUMNS)
-    for row in rows:
-        model = model_from(row[width:model_end]) if row[width] is not None else None
-        yield _refused(reading_from(row[:width]), model, row[model_end:])
-
-
-def _refused_unread(db: sqlite3.Connection, chosen: Chosen) -> Iterator[Entry]:
-    conditions, values = where_reading(chosen)
-    unread = [condition.replace("r.", "f.") for condition in conditions]
-    rows = db.execute(
-        f"SELECT {columns('f', _REFUSAL_COLUMNS)} FROM refusals f"
-        f" {_where(['f.reading_id IS NULL', *unread])} ORDER BY f.id",
-        values,
+        f"SELECT {TOLD.select('r')} FROM readings r {sql_where(conditions)} ORDER BY r.id {order}", values
     )
     for row in rows:
-        yield _refused(None, None, row)
+        reading = reading_from(row)
+        if reading.damaged:
+            yield Entry(reading, (), (_damaged(reading, reading.damaged),), reading.session_id)
+            continue
+        answers = [] if chosen.refused else _estimates(db, reading)
+        estimates = [answer for answer in answers if isinstance(answer.outcome, Estimate)]
+        if not every:
+            estimates = list({_element(answer): answer for answer in estimates}.values())
+        refusals = [answer for answer in answers if isinstance(answer.outcome, Refusal)]
+        if not (chosen.element or chosen.verdict) and (every or not estimates):
+            refusals += _refusals(db, reading)
+        estimates = [answer for answer in estimates if _wanted(answer.outcome, chosen)]
+        if estimates or refusals:
+            yield Entry(reading, tuple(estimates), tuple(refusals), reading.session_id)
 
 
-_REFUSAL_COLUMNS = ("stored_at", "software", "source", "sample_id", "reason", "session_id")
+def _element(answer: Answer) -> str:
+    return answer.outcome.element if isinstance(answer.outcome, Estimate) else ""
 
 
-def _refused(reading: Reading | None, model: Model | None, row: Sequence[Any]) -> Entry:
-    stored_at, software, source, sample_id, reason, session_id = row
-    if session_id is None and reading is not None:
-        session_id = reading.session_id
-    return Entry(reading, Refusal(source, reason, sample_id), model, stored_at, software, session_id)
+def _wanted(outcome: Estimate | Refusal, chosen: Chosen) -> bool:
+    return isinstance(outcome, Estimate) and (
+        chosen.element in ("", outcome.element) and chosen.verdict in ("", outcome.verdict)
+    )
 
 
-def model_from(row: Sequence[Any]) -> Model:
-    """Make a model of the columns MODEL_COLUMNS."""
-    model_id, sha256, name, low, high = row
-    return Model(model_id, sha256, name, None if low is None else (low, high))
+def _damaged(reading: Reading, damage: str) -> Answer:
+    return Answer(Refusal(reading.source, damage, reading.sample_id), None, reading.stored_at, reading.software)
 
 
-def _where(conditions: Sequence[str]) -> str:
+def _estimates(db: sqlite3.Connection, reading: Reading) -> list[Answer]:
+    rows = db.execute(
+        f"SELECT {_ESTIMATE.select('e')}, {MODELS.select('m')} FROM estimates e JOIN models m ON m.id = e.model_id"
+        " WHERE e.reading_id = ? ORDER BY e.id",
+        (reading.id,),
+    )
+    return [_estimate(reading, row) for row in rows]
+
+
+def _estimate(reading: Reading, row: Sequence[Any]) -> Answer:
+    width = len(_ESTIMATE.columns)
+    try:
+        said, model = _ESTIMATE.read(row[:width]), Model(**MODELS.read(row[width:]))
+    except DamagedRowError as error:
+        return _damaged(reading, str(error))
+    stored_at, software = said.pop("stored_at") or reading.stored_at, said.pop("software") or reading.software
+    said.pop("id")
+    estimate = Estimate(reading.sample_id, reading.measurement, reading.source, reading.measured_at, **said)
+    return Answer(estimate, model, stored_at, software)
+
+
+def _refusals(db: sqlite3.Connection, reading: Reading) -> list[Answer]:
+    rows = db.execute(
+        f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
+        " WHERE f.reading_id = ? ORDER BY f.id",
+        (reading.id,),
+    )
+    return [_refusal(row)[0] for row in rows]
+
+
+def _without_reading(db: sqlite3.Connection, chosen: Chosen, order: str) -> Iterator[Entry]:
+    conditions, values = where_reading(replace(chosen, refused=False))
+    here = [condition.replace("r.", "f.") for condition in conditions]
+    rows = db.execute(
+        f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
+        f" {sql_where(['f.reading_id IS NULL', *here])} ORDER BY f.id {order}",
+        values,
+    )
+    for row in rows:
+        answer, session_id = _refusal(row)
+        yield Entry(None, (), (answer,), session_id)
+
+
+def _refusal(row: Sequence[Any]) -> tuple[Answer, int | None]:
+    width = len(REFUSALS.columns)
+    said, damage = REFUSALS.read_what_can_be(row[:width])
+    model = None if row[width] is None else Model(**MODELS.read_what_can_be(row[width:])[0])
+    refusal = Refusal(said["source"], damage or said["reason"], said["sample_id"])
+    return Answer(refusal, model, said["stored_at"], said["software"]), said["session_id"]
+
+
+_ESTIMATE = ESTIMATES.only("id", *ANSWERS, "stored_at", "software")
+
+
+def sql_where(conditions: Sequence[str]) -> str:
+    """Return a WHERE clause for conditions that all hold; "" for none."""
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
+def _conditions(*given: tuple[str, object]) -> tuple[list[str], list[object]]:
+    wanted = [(condition, value) for condition, value in given if value is not None]
+    return [condition for condition, _ in wanted], [value for _, value in wanted]
+
+
 def _utc(time: datetime | None) -> str | None:
-    # As `log_sessions.now` writes it, so that texts compare as times do.
+    # As `write.now` gives it, so that texts compare as times do.
     return None if time is None else time.astimezone(timezone.utc).isoformat(timespec="milliseconds")

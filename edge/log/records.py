@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 
 from ..model.estimate import Estimate
 from ..report import in_figures, shown_interval, shown_value
-from .read import Entry
+from .read import Outcome
 
 FIELDS = {
     "status": str,
@@ -62,7 +62,7 @@ FIELDS = {
 """Names in this order with the kind of their values, any of which may be None; `status` is "estimate" or "refused"."""
 
 
-def as_record(entry: Entry) -> dict[str, Any]:
+def as_record(entry: Outcome) -> dict[str, Any]:
     """Give an outcome under the names of `FIELDS`."""
     record: dict[str, Any] = dict.fromkeys(FIELDS)
     outcome, reading, model = entry.outcome, entry.reading, entry.model
@@ -145,7 +145,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def write_records(entries: Iterable[Entry], out: IO[str], out_format: Literal["csv", "jsonl"]) -> int:
+def write_records(entries: Iterable[Outcome], out: IO[str], out_format: Literal["csv", "jsonl"]) -> int:
     """Write outcomes as CSV with a heading or as JSON lines; return how many."""
     table = csv.DictWriter(out, list(FIELDS), lineterminator="\n") if out_format == "csv" else None
     if table is not None:

@@ -1,191 +1,90 @@
-"""Tables of the log of readings, and how a log of an earlier version comes to have them.
+"""The tables of the log in one piece, how a log of an earlier version comes to have them, and how a log is opened.
 
-A new log is made as version 2 and brought up to date like an old one, so that both end up the same.
-docs/log.md describes the tables.
+Each version has only added tables and columns, so what a log lacks is found by comparing it with `columns.TABLES`, and
+a log made new and one brought up to date end up the same. docs/log.md describes the tables.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
 from ..errors import LogError
+from .columns import TABLES
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x53624C67  # "SbLg"
 BUSY_S = 30.0
 """How long to wait for another process that is writing."""
 
-VERSION_2 = (
-    """CREATE TABLE models (
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL
-)""",
-    """CREATE TABLE grids (
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    wavelengths_nm BLOB NOT NULL          -- little-endian float64
-)""",
-    """CREATE TABLE readings (
-    id INTEGER PRIMARY KEY,
-    stored_at TEXT NOT NULL,              -- this device's clock, UTC
-    software TEXT NOT NULL,
-    source TEXT NOT NULL,
-    sample_id TEXT NOT NULL,
-    measurement TEXT NOT NULL,
-    measured_at TEXT,                     -- the instrument's clock
-    instrument TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    grid_id INTEGER NOT NULL REFERENCES grids(id),
-    spectrum BLOB NOT NULL,               -- little-endian float32
-    splices_nm TEXT NOT NULL,
-    saturated TEXT NOT NULL,
-    latitude_deg REAL, longitude_deg REAL, altitude_m REAL,
-    comment TEXT NOT NULL,
-    simulated INTEGER NOT NULL
-)""",
-    "CREATE INDEX readings_by_sample ON readings(sample_id)",
-    """CREATE TABLE estimates (
-    id INTEGER PRIMARY KEY,
-    reading_id INTEGER NOT NULL REFERENCES readings(id),
-    model_id INTEGER NOT NULL REFERENCES models(id),
-    element TEXT NOT NULL, unit TEXT NOT NULL,
-    value REAL NOT NULL, bound TEXT NOT NULL,
-    low REAL, high REAL, coverage REAL,
-    verdict TEXT NOT NULL, reason TEXT NOT NULL, flags TEXT NOT NULL,
-    t2_over_limit REAL, q_over_limit REAL,
-    simulated INTEGER NOT NULL,
-    points INTEGER NOT NULL DEFAULT 1,    -- measurements that the reading is the mean of
-    points_low REAL, points_high REAL, scatter_over_limit REAL
-)""",
-    "CREATE INDEX estimates_by_reading ON estimates(reading_id)",
-    """CREATE TABLE refusals (
-    id INTEGER PRIMARY KEY,
-    reading_id INTEGER REFERENCES readings(id),   -- NULL if the file could not be read at all
-    stored_at TEXT NOT NULL,
-    software TEXT NOT NULL,
-    source TEXT NOT NULL,
-    sample_id TEXT NOT NULL,
-    reason TEXT NOT NULL
-)""",
-)
+_INDICES = {
+    "readings_by_sample": "readings(sample_id)",
+    "readings_by_session": "readings(session_id)",
+    "estimates_by_reading": "estimates(reading_id)",
+    "refusals_by_reading": "refusals(reading_id)",
+    "refusals_by_session": "refusals(session_id)",
+    "scans_by_session": "scans(session_id)",
+    "reading_scans_by_scan": "reading_scans(scan_id)",
+    "events_by_session": "events(session_id)",
+    "corrections_by_reading": "corrections(reading_id)",
+}
 
-FROM_VERSION_1 = (
-    "ALTER TABLE estimates ADD COLUMN points INTEGER NOT NULL DEFAULT 1",
-    "ALTER TABLE estimates ADD COLUMN points_low REAL",
-    "ALTER TABLE estimates ADD COLUMN points_high REAL",
-    "ALTER TABLE estimates ADD COLUMN scatter_over_limit REAL",
-)
-"""What a log of version 1 lacks; its estimates stay as they are."""
+_MAY_CHANGE = {"sessions": ("ended_at",), "models": ("calibrated_low", "calibrated_high")}
+"""Columns that are filled in later."""
+_NOT_KEPT = ("taken_files", "taken_items")
+"""What was taken from a drop folder; `taken_files` follows the files."""
 
 
-def _kept(table: str, changes: str = "UPDATE") -> tuple[str, str]:
-    """Make the database itself refuse to delete or change rows, whoever asks."""
-    return (
-        f"CREATE TRIGGER {table}_are_not_deleted BEFORE DELETE ON {table}"
-        f" BEGIN SELECT RAISE(ABORT, 'nothing is deleted from the log'); END",
-        f"CREATE TRIGGER {table}_are_not_changed BEFORE {changes} ON {table}"
-        f" BEGIN SELECT RAISE(ABORT, 'nothing in the log is changed'); END",
-    )
+def _lacking(db: sqlite3.Connection) -> Iterator[str]:
+    """Give the statements that make the tables, indices and triggers which a log does not have yet."""
+    for table in TABLES:
+        there = columns_in(db, table.name)
+        if not there:
+            yield table.create
+            continue
+        for column in table.columns:
+            if column.name not in there:
+                yield f"ALTER TABLE {table.name} ADD COLUMN {column.definition}"
+    for name, place in _INDICES.items():
+        yield f"CREATE INDEX IF NOT EXISTS {name} ON {place}"
+    # The database itself refuses to delete or change rows, whoever asks.
+    for table in TABLES:
+        if table.name in _NOT_KEPT:
+            continue
+        free = _MAY_CHANGE.get(table.name, ())
+        kept = [column.sql_name for column in table.columns if column.name not in free]
+        changes = f"UPDATE OF {', '.join(kept)}" if free else "UPDATE"
+        yield (
+            f"CREATE TRIGGER IF NOT EXISTS {table.name}_are_not_deleted BEFORE DELETE ON {table.name}"
+            " BEGIN SELECT RAISE(ABORT, 'nothing is deleted from the log'); END"
+        )
+        yield (
+            f"CREATE TRIGGER IF NOT EXISTS {table.name}_are_not_changed BEFORE {changes} ON {table.name}"
+            " BEGIN SELECT RAISE(ABORT, 'nothing in the log is changed'); END"
+        )
 
 
-FROM_VERSION_2 = (
-    """CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY,
-    started_at TEXT NOT NULL,             -- this device's clock, UTC
-    ended_at TEXT,                        -- NULL while it runs, and after a crash
-    software TEXT NOT NULL,
-    port TEXT NOT NULL,
-    instrument TEXT NOT NULL,
-    profile_name TEXT NOT NULL,
-    profile_text TEXT NOT NULL,           -- TOML, as it was used
-    model_id INTEGER REFERENCES models(id),
-    operator TEXT NOT NULL,
-    settings TEXT NOT NULL                -- JSON object
-)""",
-    """CREATE TABLE scans (
-    id INTEGER PRIMARY KEY,
-    session_id INTEGER REFERENCES sessions(id),
-    stored_at TEXT NOT NULL,
-    measured_at TEXT NOT NULL,            -- this device's clock when it was measured
-    instrument TEXT NOT NULL,
-    boot INTEGER NOT NULL,                -- power-up of the instrument
-    number INTEGER NOT NULL,
-    kind TEXT NOT NULL,                   -- target, dark, white, wavelength_check, panel_check
-    unit TEXT NOT NULL,                   -- raw_dn, reflectance
-    scans INTEGER NOT NULL,               -- averaged by the instrument
-    sample_id TEXT NOT NULL,
-    point INTEGER NOT NULL,               -- of the sample, from 1; 0 if it is none
-    simulated INTEGER NOT NULL,
-    settings TEXT NOT NULL,               -- JSON object: integration time and gains by detector
-    flags TEXT NOT NULL,                  -- JSON object: saturated, shutter_closed, drift, temperature_c, ...
-    scan_key TEXT NOT NULL UNIQUE,        -- JSON: instrument, power-up, number, checksum
-    grid_id INTEGER NOT NULL REFERENCES grids(id),
-    "values" BLOB NOT NULL                -- little-endian float32, as delivered
-)""",
-    "CREATE INDEX scans_by_session ON scans(session_id)",
-    """CREATE TABLE reading_scans (
-    reading_id INTEGER NOT NULL REFERENCES readings(id),
-    scan_id INTEGER NOT NULL REFERENCES scans(id),
-    role TEXT NOT NULL,                   -- target, dark, white
-    PRIMARY KEY (reading_id, scan_id, role)
-) WITHOUT ROWID""",
-    "CREATE INDEX reading_scans_by_scan ON reading_scans(scan_id)",
-    """CREATE TABLE points (
-    reading_id INTEGER NOT NULL REFERENCES readings(id),
-    point INTEGER NOT NULL,               -- from 1
-    source TEXT NOT NULL,
-    measurement TEXT NOT NULL,
-    measured_at TEXT,
-    spectrum BLOB NOT NULL,               -- little-endian float32, quantity and grid of the reading
-    PRIMARY KEY (reading_id, point)
-)""",
-    """CREATE TABLE events (
-    id INTEGER PRIMARY KEY,
-    session_id INTEGER REFERENCES sessions(id),
-    at TEXT NOT NULL,                     -- this device's clock, UTC
-    kind TEXT NOT NULL,
-    text TEXT NOT NULL,
-    details TEXT NOT NULL                 -- JSON object
-)""",
-    "CREATE INDEX events_by_session ON events(session_id)",
-    "ALTER TABLE models ADD COLUMN calibrated_low REAL",
-    "ALTER TABLE models ADD COLUMN calibrated_high REAL",
-    "ALTER TABLE readings ADD COLUMN session_id INTEGER REFERENCES sessions(id)",
-    "ALTER TABLE readings ADD COLUMN settings TEXT NOT NULL DEFAULT '{}'",
-    "ALTER TABLE readings ADD COLUMN notes TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE readings ADD COLUMN sample_kind TEXT NOT NULL DEFAULT 'sample'",
-    "ALTER TABLE readings ADD COLUMN duplicate_of TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE readings ADD COLUMN position_source TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE readings ADD COLUMN position_at TEXT",
-    "ALTER TABLE readings ADD COLUMN rule_broken TEXT NOT NULL DEFAULT ''",
-    "CREATE INDEX readings_by_session ON readings(session_id)",
-    # NULL in these means: unknown, from before version 3; a first estimate is as old as its reading.
-    "ALTER TABLE estimates ADD COLUMN stored_at TEXT",
-    "ALTER TABLE estimates ADD COLUMN software TEXT",
-    "ALTER TABLE estimates ADD COLUMN detection_limit REAL",
-    "ALTER TABLE refusals ADD COLUMN model_id INTEGER REFERENCES models(id)",
-    "ALTER TABLE refusals ADD COLUMN session_id INTEGER REFERENCES sessions(id)",
-    "CREATE INDEX refusals_by_reading ON refusals(reading_id)",
-    *_kept("readings"),
-    *_kept("points"),
-    *_kept("estimates"),
-    *_kept("refusals"),
-    *_kept("scans"),
-    *_kept("reading_scans"),
-    *_kept("grids"),
-    *_kept("events"),
-    *_kept(
-        "sessions",
-        "UPDATE OF id, started_at, software, port, instrument, profile_name, profile_text, model_id, operator,"
-        " settings",
-    ),
-    *_kept("models", "UPDATE OF id, sha256, name"),
-)
-"""What a log of version 2 lacks. Its rows stay as they are; `ALTER TABLE ADD COLUMN` does not touch them."""
+def columns_in(db: sqlite3.Connection, table: str) -> set[str]:
+    """Return the columns of a table as it is in the file; none if it is not there."""
+    return {str(row[1]) for row in db.execute(f"PRAGMA main.table_info({table})")}
+
+
+def show_as_today(db: sqlite3.Connection) -> None:
+    """Let a log of an earlier version, open for reading only, be asked as one of today; the file stays as it is.
+
+    Temporary views and empty tables of the same names stand before what the file lacks.
+    """
+    db.execute("PRAGMA temp_store=MEMORY")
+    for table in TABLES:
+        there = columns_in(db, table.name)
+        if not there:
+            db.execute(table.create.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        elif any(column.name not in there for column in table.columns):
+            columns = ", ".join(c.sql_name if c.name in there else f"{c.default} AS {c.name}" for c in table.columns)
+            db.execute(f"CREATE TEMP VIEW {table.name} AS SELECT {columns} FROM main.{table.name}")
 
 
 class Transaction:
@@ -249,11 +148,9 @@ def version_of(db: sqlite3.Connection, path: str | PathLike[str]) -> int:
 def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     # One transaction, in which the version changes too: a program that is killed in it leaves the old version whole.
     with Transaction(db):
-        version = version_of(db, path)
-        if version == SCHEMA_VERSION:
+        if version_of(db, path) == SCHEMA_VERSION:
             return
-        steps = {0: VERSION_2 + FROM_VERSION_2, 1: FROM_VERSION_1 + FROM_VERSION_2, 2: FROM_VERSION_2}
-        for statement in steps[version]:
+        for statement in _lacking(db):
             db.execute(statement)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")

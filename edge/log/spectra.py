@@ -2,70 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
-
-import numpy as np
+from typing import Any
 
 from ...converters.spectra.errors import UnusableSpectrumError
 from ...converters.spectra.spectrum import Position, Spectrum
 from ..model.estimate import Refusal
 from ..model.replicates import MeanSpectrum
-from .read import (
-    ALL,
-    READING_COLUMNS,
-    Chosen,
-    Reading,
-    columns,
-    open_for_reading,
-    reading_from,
-    time_from,
-    where_reading,
-)
+from .columns import GRIDS, POINTS, SPECTRUM_COLUMNS, TOLD, Reading
+from .read import ALL, Chosen, reading_from, sql_where, where_reading
+from .table import DamagedRowError, Table
 
-_MORE = ("spectrum", "splices_nm", "saturated")
-
-
-def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spectrum]]:
-    """Give every reading of a log as (id, Spectrum), in the order they were stored.
-
-    Raises:
-        LogError: see `log_read.open_for_reading`.
-        UnusableSpectrumError: the database has a spectrum that is none.
-    """
-    with open_for_reading(path) as db:
-        for reading, spectrum in iter_spectra(db):
-            if isinstance(spectrum, Refusal):
-                raise UnusableSpectrumError(spectrum.reason)
-            yield reading.id, spectrum
+_SPECTRUM = Table("readings", (*TOLD.only("id").columns, *SPECTRUM_COLUMNS))
+_GRID = GRIDS.only("wavelengths_nm")
+_POINT = POINTS.only("point", "source", "measurement", "measured_at", "spectrum")
 
 
 def iter_spectra(db: sqlite3.Connection, chosen: Chosen = ALL) -> Iterator[tuple[Reading, Spectrum | Refusal]]:
     """Give readings with their spectra, in the order they were stored. The mean of several points comes with them.
 
     Args:
-        db: from `log_read.open_for_reading`.
-        chosen: which, as for `log_read.iter_entries`.
+        db: from `read.open_for_reading`.
+        chosen: which, as for `read.iter_entries`.
 
     Returns:
         A stream; a `Refusal` stands for what the database has and is no spectrum.
     """
     conditions, values = where_reading(chosen)
-    outcome = [("element", chosen.element), ("verdict", chosen.verdict)]
-    wanted = [(name, value) for name, value in outcome if value]
-    if wanted:
-        # As in `log_read.iter_entries`, the latest estimate for each element counts.
-        conditions.append(
-            "EXISTS (SELECT 1 FROM estimates e WHERE e.reading_id = r.id AND"
-            f" {' AND '.join(f'e.{name} = ?' for name, _ in wanted)} AND NOT EXISTS (SELECT 1 FROM estimates n"
-            " WHERE n.reading_id = r.id AND n.element = e.element AND n.id > e.id))"
-        )
-        values += [value for _, value in wanted]
-    if chosen.refused:
-        conditions.append("EXISTS (SELECT 1 FROM refusals f WHERE f.reading_id = r.id)")
     yield from _spectra(db, conditions, values, "")
 
 
@@ -75,7 +40,7 @@ def unanswered(
     """Give readings that a model has neither answered nor refused.
 
     Args:
-        db: from `log_read.open_for_reading`.
+        db: from `read.open_for_reading`.
         model_sha256: of the bundle.
         chosen: which readings.
         after: row after which to go on; 0 for the first.
@@ -94,33 +59,34 @@ def unanswered(
 def _spectra(
     db: sqlite3.Connection, conditions: list[str], values: list[object], limit: str
 ) -> Iterator[tuple[Reading, Spectrum | Refusal]]:
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     rows = db.execute(
-        f"SELECT {columns('r', READING_COLUMNS)}, {columns('r', _MORE)}, g.wavelengths_nm,"
+        f"SELECT {TOLD.select('r')}, {_SPECTRUM.select('r')}, {_GRID.select('g')},"
         " EXISTS (SELECT 1 FROM points p WHERE p.reading_id = r.id)"
-        f" FROM readings r CROSS JOIN grids g ON g.id = r.grid_id {where} ORDER BY r.id {limit}",
+        f" FROM readings r CROSS JOIN grids g ON g.id = r.grid_id {sql_where(conditions)} ORDER BY r.id {limit}",
         values,
     )
-    width = len(READING_COLUMNS)
+    width, end = len(TOLD.columns), len(TOLD.columns) + len(_SPECTRUM.columns)
     for row in rows:
         reading = reading_from(row[:width])
         try:
-            spectrum = _spectrum(reading, *row[width:-1])
+            if reading.damaged:
+                raise DamagedRowError(reading.damaged)
+            spectrum = _spectrum(reading, _SPECTRUM.read(row[width:end]) | _GRID.read(row[end:-1]))
             if row[-1]:
                 spectrum = _with_points(db, reading, spectrum)
-        except UnusableSpectrumError as error:
+        except (UnusableSpectrumError, DamagedRowError) as error:
             yield reading, Refusal(reading.source, str(error), reading.sample_id)
         else:
             yield reading, spectrum
 
 
-def _spectrum(reading: Reading, values: bytes, splices_nm: str, saturated: str, wavelengths_nm: bytes) -> Spectrum:
+def _spectrum(reading: Reading, stored: dict[str, Any]) -> Spectrum:
     position = None
     if reading.latitude_deg is not None and reading.longitude_deg is not None:
         position = Position(reading.latitude_deg, reading.longitude_deg, reading.altitude_m)
     return Spectrum(
-        wavelengths_nm=np.frombuffer(wavelengths_nm, "<f8"),
-        values=np.frombuffer(values, "<f4").astype(np.float64),
+        wavelengths_nm=stored["wavelengths_nm"],
+        values=stored["spectrum"],
         quantity=reading.quantity,  # type: ignore[arg-type]
         sample_id=reading.sample_id,
         source=reading.source,
@@ -128,8 +94,8 @@ def _spectrum(reading: Reading, values: bytes, splices_nm: str, saturated: str, 
         measured_at=reading.measured_at,
         instrument=reading.instrument,
         position=position,
-        splices_nm=tuple(json.loads(splices_nm)),
-        saturated=tuple(json.loads(saturated)),
+        splices_nm=stored["splices_nm"],
+        saturated=stored["saturated"],
         comment=reading.comment,
         simulated=reading.simulated,
         extra=dict(reading.settings),
@@ -137,20 +103,12 @@ def _spectrum(reading: Reading, values: bytes, splices_nm: str, saturated: str, 
 
 
 def _with_points(db: sqlite3.Connection, reading: Reading, mean: Spectrum) -> MeanSpectrum:
-    said = {field.name: getattr(mean, field.name) for field in fields(Spectrum)}
-    points = [
-        Spectrum(
-            **said
-            | {
-                "values": np.frombuffer(values, "<f4").astype(np.float64),
-                "source": source,
-                "measurement": measurement,
-                "measured_at": time_from(measured_at),
-            }
-        )
-        for source, measurement, measured_at, values in db.execute(
-            "SELECT source, measurement, measured_at, spectrum FROM points WHERE reading_id = ? ORDER BY point",
-            (reading.id,),
-        )
-    ]
-    return MeanSpectrum(**said, points=tuple(points))
+    same = {field.name: getattr(mean, field.name) for field in fields(Spectrum)}
+    rows = db.execute(f"SELECT {_POINT.select('p')} FROM points p WHERE reading_id = ? ORDER BY point", (reading.id,))
+    points = []
+    for row in rows:
+        said = _POINT.read(row)
+        said["values"] = said.pop("spectrum")
+        said.pop("point")
+        points.append(Spectrum(**same | said))
+    return MeanSpectrum(**same, points=tuple(points))

@@ -2,15 +2,17 @@
 
 Spectra are kept as measured, so that every estimate can be made again, by another model too. Nothing in this
 program deletes from it. Write-ahead logging with `synchronous=FULL`: a committed reading survives a power cut
-(https://www.sqlite.org/pragma.html#pragma_synchronous). `log_schema` has the tables, `log_read` reads them.
+(https://www.sqlite.org/pragma.html#pragma_synchronous). `columns` has the tables, `read` and `spectra` read them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,17 +21,28 @@ from .. import __version__
 from ..errors import LogError
 from ..model.estimate import Estimate, Refusal
 from ..model.replicates import MeanSpectrum
-from . import sessions as log_sessions
 from .columns import (
+    CORRECTIONS,
+    ESTIMATES,
+    EVENTS,
+    GRIDS,
+    MODELS,
     NOTHING_MORE,
+    POINTS,
+    READING_SCANS,
+    READINGS,
+    REFUSALS,
+    SCANS,
+    SESSIONS,
+    TIME_OFFSETS,
+    CorrectionKind,
     ReadingFacts,
-    estimate_columns,
-    point_columns,
-    reading_columns,
+    StoredScanKind,
+    spectrum_sha256,
 )
 from .disk_room import RESERVE_BYTES, DiskRoom, Reserve, disk_room
 from .schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
-from .sessions import StoredScanKind, grid_id_of, now, plain_text
+from .table import FLOATS_32, FLOATS_64, as_json
 
 if TYPE_CHECKING:
     from ..gates.scans import Scan
@@ -42,12 +55,25 @@ __all__ = [
     "ReadingFacts",
     "Result",
     "default_log_path",
-    "read_spectra_of_log",
 ]
 
 LOG_ENVIRONMENT_VARIABLE = "STIBIUM_LOG"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """Which bundle says something.
+
+    Attributes:
+        sha256: of its file; "" for none.
+        calibrated_range: so that an interval's end that was cut off can be told later; None if it is not known.
+    """
+
+    name: str = ""
+    sha256: str = ""
+    calibrated_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +82,11 @@ class Result:
 
     Attributes:
         spectrum: None if the file could not be read, or nothing was measured.
-        outcome: what came of it.
+        outcome: what the log's model makes of it.
         about: what else is known of the reading.
         reading_id: its row in `readings`, once it is stored; None without a spectrum.
         stored_at: when it was stored, as the log writes times; "" before.
+        others: what further models make of the same spectrum.
     """
 
     spectrum: Spectrum | None
@@ -67,6 +94,7 @@ class Result:
     about: ReadingFacts | None = None
     reading_id: int | None = None
     stored_at: str = ""
+    others: tuple[tuple[ModelName, Estimate | Refusal], ...] = ()
 
 
 def default_log_path() -> Path:
@@ -78,11 +106,24 @@ def default_log_path() -> Path:
     return Path(state) / "stibium" / "readings.db"
 
 
-def read_spectra_of_log(path: str | os.PathLike[str]) -> Iterable[tuple[int, Spectrum]]:
-    """Give every reading of a log as (id, Spectrum); see `log_spectra.read_spectra_of_log`."""
-    from .spectra import read_spectra_of_log as read
+def now() -> str:
+    """This device's clock, UTC, to the millisecond, as the log writes it."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
-    return read(path)
+
+def grid_of(db: sqlite3.Connection, wavelengths_nm: Floats) -> tuple[int, str]:
+    """Return row and SHA-256 of a wavelength grid, written inside the caller's transaction if it is new."""
+    digest = hashlib.sha256(FLOATS_64.write(wavelengths_nm)).hexdigest()
+    found = db.execute("SELECT id FROM grids WHERE sha256=?", (digest,)).fetchone()
+    grid_id = GRIDS.insert(db, sha256=digest, wavelengths_nm=wavelengths_nm) if found is None else int(found[0])
+    return grid_id, digest
+
+
+def add_event(
+    db: sqlite3.Connection, kind: str, text: str, details: Mapping[str, Any] | None, session_id: int | None
+) -> int:
+    """Write down what happened, inside the caller's transaction."""
+    return EVENTS.insert(db, session_id=session_id, at=now(), kind=kind, text=text, details=details or {})
 
 
 class Log:
@@ -108,10 +149,9 @@ class Log:
         self.path = Path(path)
         self._db = open_for_writing(self.path)
         self._reserve = Reserve(self.path)
-        self._model = (model_sha256, model_name)
-        self._calibrated_range = calibrated_range
+        self._model = ModelName(model_name, model_sha256, calibrated_range)
         self._software = f"stibium {__version__}"
-        self._grid_ids: dict[bytes, int] = {}
+        self._grids: dict[bytes, tuple[int, str]] = {}
 
     @property
     def database(self) -> sqlite3.Connection:
@@ -156,7 +196,7 @@ class Log:
         """
 
         def work() -> list[bool]:
-            stored_at, model_id = now(), self._model_id()
+            stored_at, model_id = now(), self._model_id(self._model)
             stored = []
             for reading_id, outcome in outcomes:
                 (known,) = self._db.execute(
@@ -183,7 +223,7 @@ class Log:
     ) -> int:
         """Write the beginning of a measuring session and give its number; a reserve is laid by on the disk.
 
-        A session without an end is one that runs, or that a crash cut off: `log_read.unfinished_sessions`.
+        A session without an end is one that runs, or that a crash cut off: `history.unfinished_sessions`.
 
         Raises:
             LogError: it cannot be written.
@@ -191,22 +231,34 @@ class Log:
         self._reserve.lay_by()
 
         def work() -> int:
-            facts = {
-                "software": self._software,
-                "port": port,
-                "instrument": instrument,
-                "profile_name": profile_name,
-                "profile_text": profile_text,
-                "model_id": self._model_id() if self._model[0] else None,
-                "operator": operator,
-            }
-            return log_sessions.begin_session(self._db, facts, settings or {})
+            return SESSIONS.insert(
+                self._db,
+                started_at=now(),
+                ended_at=None,
+                software=self._software,
+                port=port,
+                instrument=instrument,
+                profile_name=profile_name,
+                profile_text=profile_text,
+                model_id=self._model_id(self._model) if self._model.sha256 else None,
+                operator=operator,
+                settings=settings or {},
+            )
 
         return self._store(work)
 
     def end_session(self, session_id: int) -> None:
-        """Write the end of a session. Raises LogError if it cannot be written or there is no such session."""
-        self._store(lambda: log_sessions.end_session(self._db, session_id))
+        """Write the end of a session; of one that was taken up again, the last end counts.
+
+        Raises:
+            LogError: it cannot be written, or there is no such session.
+        """
+
+        def work() -> None:
+            if not self._db.execute("UPDATE sessions SET ended_at=? WHERE id=?", (now(), session_id)).rowcount:
+                raise LogError(f"the log has no session {session_id} to end")
+
+        self._store(work)
 
     def add_scan(
         self,
@@ -235,8 +287,19 @@ class Log:
         """
 
         def work() -> int:
-            grid_id = self._grid_id(wavelengths_nm)
-            return log_sessions.add_scan(self._db, scan, grid_id, session_id, kind, sample_id, point)
+            known = self._db.execute("SELECT id FROM scans WHERE scan_key=?", (as_json(scan.key),)).fetchone()
+            if known is not None:
+                return int(known[0])
+            return SCANS.insert(
+                self._db,
+                scan,
+                session_id=session_id,
+                stored_at=now(),
+                kind=kind,
+                sample_id=sample_id,
+                point=point,
+                grid_id=self._grid(wavelengths_nm)[0],
+            )
 
         return self._store(work)
 
@@ -248,7 +311,25 @@ class Log:
         Raises:
             LogError: it was not stored.
         """
-        return self._store(lambda: log_sessions.add_event(self._db, kind, text, details, session_id))
+        return self._store(lambda: add_event(self._db, kind, text, details, session_id))
+
+    def add_correction(self, reading_id: int, kind: CorrectionKind, value: Mapping[str, Any], who: str) -> int:
+        """Write down what somebody says of a reading afterwards; the reading itself stays as it is.
+
+        Raises:
+            LogError: it was not stored; there may be no such reading.
+        """
+        row = {"at": now(), "reading_id": reading_id, "kind": kind, "value": value, "who": who}
+        return self._store(lambda: CORRECTIONS.insert(self._db, **row))
+
+    def add_time_offset(self, offset_s: float, source: str, host_boot: str = "") -> int:
+        """Write down by how many seconds another clock is ahead of this device's; stored times stay as they are.
+
+        Raises:
+            LogError: it was not stored.
+        """
+        row = {"at": now(), "offset_s": offset_s, "source": source, "host_boot": host_boot}
+        return self._store(lambda: TIME_OFFSETS.insert(self._db, **row))
 
     def room(self) -> DiskRoom:
         """Tell the room on the log's disk; look before measuring, as storing comes after.
@@ -284,7 +365,7 @@ class Log:
                 return work()
         except BaseException:
             # A row id handed out in the failed transaction is not there any more.
-            self._grid_ids.clear()
+            self._grids.clear()
             raise
 
     def _failed(self, error: sqlite3.Error) -> LogError:
@@ -292,14 +373,15 @@ class Log:
 
     def _add_one(self, result: Result, stored_at: str) -> Result:
         about = result.about or NOTHING_MORE
-        reading_id = model_id = None
+        reading_id = None
         if result.spectrum is not None:
             reading_id = self._add_reading(result.spectrum, about, stored_at)
-            if self._model[0] and not about.rule_broken:
-                # A refusal, too, is the model's then, and another model may think otherwise.
-                model_id = self._model_id()
-        self._add_outcome(reading_id, result.outcome, stored_at, about.session_id, model_id)
-        return Result(result.spectrum, result.outcome, result.about, reading_id, stored_at)
+        for model, outcome in ((self._model, result.outcome), *result.others):
+            # A refusal, too, is the model's, and another model may think otherwise; unless nothing was there to judge.
+            judged = reading_id is not None and model.sha256 and not about.rule_broken
+            model_id = self._model_id(model) if judged or isinstance(outcome, Estimate) else None
+            self._add_outcome(reading_id, outcome, stored_at, about.session_id, model_id)
+        return replace(result, reading_id=reading_id, stored_at=stored_at)
 
     def _add_outcome(
         self,
@@ -309,65 +391,53 @@ class Log:
         session_id: int | None,
         model_id: int | None,
     ) -> None:
-        if isinstance(outcome, Refusal):
-            self._db.execute(
-                "INSERT INTO refusals(reading_id, stored_at, software, source, sample_id, reason, model_id, session_id)"
-                " VALUES (?,?,?,?,?,?,?,?)",
-                (
-                    reading_id,
-                    stored_at,
-                    self._software,
-                    plain_text(outcome.source),
-                    plain_text(outcome.sample_id),
-                    plain_text(outcome.reason),
-                    model_id,
-                    session_id,
-                ),
-            )
-            return
-        row = {
+        row: dict[str, object] = {
             "reading_id": reading_id,
-            "model_id": self._model_id() if model_id is None else model_id,
-            **estimate_columns(outcome),
+            "model_id": model_id,
             "stored_at": stored_at,
             "software": self._software,
         }
-        self._insert("estimates", row)
+        if isinstance(outcome, Estimate):
+            ESTIMATES.insert(self._db, outcome, **row)
+        else:
+            REFUSALS.insert(self._db, outcome, **row, session_id=session_id)
 
     def _add_reading(self, spectrum: Spectrum, about: ReadingFacts, stored_at: str) -> int:
-        row = {
-            "stored_at": stored_at,
-            "software": self._software,
-            "grid_id": self._grid_id(spectrum.wavelengths_nm),
-            **reading_columns(spectrum, about),
-        }
-        reading_id = self._insert("readings", row)
+        grid_id, grid_sha256 = self._grid(spectrum.wavelengths_nm)
+        reading_id = READINGS.insert(
+            self._db,
+            spectrum,
+            about,
+            stored_at=stored_at,
+            software=self._software,
+            grid_id=grid_id,
+            settings={**spectrum.extra, **about.settings},
+            spectrum_sha256=spectrum_sha256(grid_sha256, FLOATS_32.write(spectrum.values)),
+        )
         for scan_id, role in about.scan_ids:
-            self._insert("reading_scans", {"reading_id": reading_id, "scan_id": scan_id, "role": role})
+            READING_SCANS.insert(self._db, reading_id=reading_id, scan_id=scan_id, role=role)
         if isinstance(spectrum, MeanSpectrum):
             for number, point in enumerate(spectrum.points, 1):
-                self._insert("points", {"reading_id": reading_id, "point": number, **point_columns(point)})
+                POINTS.insert(self._db, point, reading_id=reading_id, point=number)
         return reading_id
 
-    def _insert(self, table: str, row: Mapping[str, object]) -> int:
-        statement = f"INSERT INTO {table}({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
-        return int(self._db.execute(statement, tuple(row.values())).lastrowid or 0)
-
-    def _grid_id(self, wavelengths_nm: Floats) -> int:
+    def _grid(self, wavelengths_nm: Floats) -> tuple[int, str]:
         blob = wavelengths_nm.tobytes()
-        if blob not in self._grid_ids:
-            self._grid_ids[blob] = grid_id_of(self._db, wavelengths_nm)
-        return self._grid_ids[blob]
+        if blob not in self._grids:
+            self._grids[blob] = grid_of(self._db, wavelengths_nm)
+        return self._grids[blob]
 
-    def _model_id(self) -> int:
-        self._db.execute("INSERT OR IGNORE INTO models(sha256, name) VALUES (?,?)", self._model)
-        if self._calibrated_range is not None:
-            self._db.execute(
-                "UPDATE models SET calibrated_low=?, calibrated_high=? WHERE sha256=? AND calibrated_low IS NULL",
-                (*self._calibrated_range, self._model[0]),
+    def _model_id(self, model: ModelName) -> int:
+        found = self._db.execute("SELECT id, calibrated_low FROM models WHERE sha256=?", (model.sha256,)).fetchone()
+        low, high = model.calibrated_range or (None, None)
+        if found is None:
+            return MODELS.insert(
+                self._db, sha256=model.sha256, name=model.name, calibrated_low=low, calibrated_high=high
             )
-        (model_id,) = self._db.execute("SELECT id FROM models WHERE sha256=?", self._model[:1]).fetchone()
-        return int(model_id)
+        if found[1] is None and low is not None:
+            # Known from before version 3 of the log, or from a program that did not say.
+            self._db.execute("UPDATE models SET calibrated_low=?, calibrated_high=? WHERE id=?", (low, high, found[0]))
+        return int(found[0])
 
     def close(self) -> None:
         """Close the file."""

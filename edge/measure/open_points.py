@@ -17,7 +17,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Spectrum
 from ..errors import LogError
-from ..log.sessions import grid_id_of
+from ..log.write import grid_of
 from .listening import Key
 
 _SCHEMA = """
@@ -58,7 +58,7 @@ class OpenPoints:
         about["splices_nm"], about["simulated"] = spectrum.splices_nm, spectrum.simulated
 
         def keep(database: sqlite3.Connection) -> None:
-            grid_id = grid_id_of(database, spectrum.wavelengths_nm)
+            grid_id = grid_of(database, spectrum.wavelengths_nm)[0]
             database.execute(
                 "INSERT OR IGNORE INTO open_points(instrument, boot, measurement, values_crc, about, grid_id,"
                 " spectrum, stored_at) VALUES (?,?,?,?,?,?,?,?)",

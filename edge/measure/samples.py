@@ -8,8 +8,7 @@ from typing import Any
 from ..gates.finding import Finding, reason
 from ..gates.scans import Scan
 from ..log.columns import ReadingFacts, ScanRole
-from ..log.sessions import add_event
-from ..log.write import Result
+from ..log.write import Result, add_event
 from ..model.estimate import Estimate, Refusal
 from .checks import OUTDATED, Checks
 from .controls import Judgement, judge_blank, judge_duplicate, judge_reference

@@ -18,7 +18,7 @@ from ..gates.scans import Scan, ScanKind
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
 from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
-from ..log.sessions import StoredScanKind
+from ..log.columns import StoredScanKind
 from ..model.estimate import Estimate, Refusal
 from .controls import Stated
 from .plan import Plan, Planned, Run

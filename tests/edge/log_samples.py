@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Position, Spectrum
 from stibium.edge.gates.scans import Scan, ScanSettings
+from stibium.edge.log.read import open_for_reading
+from stibium.edge.log.spectra import iter_spectra
 from stibium.edge.log.write import Log, ReadingFacts, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimator, Refusal
@@ -44,7 +46,8 @@ def a_scan(number: int, bands: int = 2151, kind: str = "target", **changes: obje
 
 
 def make_full_log(path: Path, bundle: Bundle, soils: Sequence[Spectrum]) -> None:
-    """One session: dark, white, three samples of two points each, one at a position; a refused reading, two events."""
+    """One session: dark, white, three samples of two points each, two at a position; a refused reading, two events, a
+    correction and a time offset."""
     estimator = Estimator(bundle)
     nm = soils[0].wavelengths_nm
     with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as log:
@@ -99,7 +102,17 @@ def make_full_log(path: Path, bundle: Bundle, soils: Sequence[Spectrum]) -> None
         log.add([Result(stale, Refusal("/dev/ttyUSB0", why, "T3"), about)])
         log.add([Result(None, Refusal("/dev/ttyUSB0", "the shutter was closed", "T4"), about)])
         log.add_event("rule_broken", why, None, session)
+        log.add_correction(2, "rename", {"sample_id": "T1b"}, "Inês")
+        log.add_time_offset(86400.25, "phone", "boot-1")
         log.end_session(session)
+
+
+def spectra_in(path: Path) -> list[Spectrum]:
+    """Every spectrum of a log, in the order they were stored; none may be refused."""
+    with open_for_reading(path) as db:
+        found = [spectrum for _, spectrum in iter_spectra(db)]
+    assert not [spectrum for spectrum in found if isinstance(spectrum, Refusal)]
+    return [spectrum for spectrum in found if isinstance(spectrum, Spectrum)]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from old_logs import make_old_log
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.doctor import log as doctor_log
 from stibium.edge.doctor import system as doctor_system
@@ -245,15 +246,9 @@ def test_the_age_of_the_white_reference(log: Path) -> None:
 
 def test_a_log_of_an_earlier_version(tmp_path: Path) -> None:
     """As it lies on a device before the first measurement with a newer program."""
-    from stibium.edge.log import schema as log_schema
-
     path = tmp_path / "old.db"
-    with closing(sqlite3.connect(path)) as db:
-        for statement in log_schema.VERSION_2:
-            db.execute(statement)
-        db.execute("PRAGMA user_version=2")
-        db.execute(f"PRAGMA application_id={log_schema.APPLICATION_ID}")
-    assert one(doctor_log.log, path).found.endswith("whole, 0 readings, 0 refusals")
+    make_old_log(path, 2, [])
+    assert one(doctor_log.log, path).found.endswith("whole, 0 readings, 1 refusals")
     assert "no white reference" in one(doctor_log.white_reference, path, NOW, 30).found
     assert doctor_log.newest_reading(path) is None
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from log_samples import spectra_in
 from stibium.converters.spectra.spectrum import Position, Spectrum
 from stibium.edge.engine import Engine, average_samples, in_chunks
 from stibium.edge.errors import LogError
-from stibium.edge.log.write import Log, default_log_path, read_spectra_of_log
+from stibium.edge.log.write import Log, default_log_path
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
@@ -51,7 +52,7 @@ def test_results_are_on_disk_when_take_returns(engine: Engine, soils: list[Spect
 
 def test_every_estimate_can_be_made_again(engine: Engine, soils: list[Spectrum]) -> None:
     results = engine.take(soils)
-    stored = [spectrum for _, spectrum in read_spectra_of_log(engine.log.path)]
+    stored = spectra_in(engine.log.path)
     again = engine.estimator.estimate(stored)
     for before, after in zip(results, again, strict=True):
         assert isinstance(before.outcome, Estimate)

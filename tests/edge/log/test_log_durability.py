@@ -37,8 +37,8 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from log_samples import a_scan, own_disk
 from old_logs import spectra_of
-from stibium.edge.model.estimate import Estimate, Refusal
 from stibium.edge.log.write import Log, ReadingFacts, Result
+from stibium.edge.model.estimate import Estimate, Refusal
 spectra = spectra_of(2, 300)
 nm = spectra[0].wavelengths_nm
 
@@ -330,7 +330,7 @@ def test_a_log_on_a_full_disk_is_read(small_disk: Path) -> None:
         log.add([Result(spectrum, Refusal("x", "y")) for spectrum in spectra_of(4)])
     fill(small_disk, 0)
     with open_for_reading(path) as db:
-        assert [entry.outcome.sample_id for entry in iter_entries(db)] == [""] * 4
+        assert [entry.reading.sample_id for entry in iter_entries(db) if entry.reading] == [f"P00{i}" for i in range(4)]
     with pytest.raises(LogError, match="free space"):
         Log(path)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,14 +18,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_samples import MEASURED_AT, a_scan, make_full_log, own_disk
+from log_samples import MEASURED_AT, a_scan, make_full_log, own_disk, spectra_in
 from old_logs import make_old_log, spectra_of
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import LogError
+from stibium.edge.log.columns import Model, Reading
 from stibium.edge.log.history import iter_events, iter_scans, iter_sessions, unfinished_sessions
 from stibium.edge.log.read import Chosen, Entry, iter_entries, open_for_reading
-from stibium.edge.log.sessions import as_json
-from stibium.edge.log.spectra import iter_spectra, read_spectra_of_log
+from stibium.edge.log.spectra import iter_spectra
+from stibium.edge.log.table import as_json
 from stibium.edge.log.write import Log, ReadingFacts, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
@@ -39,17 +40,37 @@ def full_log(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> P
     return path
 
 
+@dataclass(frozen=True)
+class Line:
+    """One answer of an entry."""
+
+    entry: Entry
+    reading: Reading | None
+    outcome: Estimate | Refusal
+    model: Model | None
+    software: str
+    stored_at: str
+
+
 def entries(path: Path, every: bool = False, **chosen: object) -> list[Entry]:
     with open_for_reading(path) as db:
         return list(iter_entries(db, Chosen(**chosen), every))  # type: ignore[arg-type]
 
 
-def names(found: list[Entry]) -> list[str]:
-    return [entry.outcome.sample_id for entry in found]
+def lines(path: Path, every: bool = False, **chosen: object) -> list[Line]:
+    return [
+        Line(entry, entry.reading, answer.outcome, answer.model, answer.software, answer.stored_at)
+        for entry in entries(path, every, **chosen)
+        for answer in (*entry.estimates, *entry.refusals)
+    ]
+
+
+def names(found: list[Line]) -> list[str]:
+    return [line.outcome.sample_id for line in found]
 
 
 def test_what_was_stored_comes_back(full_log: Path, shipped_bundle: Bundle) -> None:
-    found = entries(full_log)
+    found = lines(full_log)
     assert names(found) == ["T0", "T1", "T2", "T3", "T4"]
     first = found[0]
     assert isinstance(first.outcome, Estimate)
@@ -69,18 +90,27 @@ def test_what_was_stored_comes_back(full_log: Path, shipped_bundle: Bundle) -> N
     assert first.software.startswith("stibium ")
     assert found[3].reading.rule_broken == found[3].outcome.reason
     assert found[4].reading is None
-    assert found[4].session_id == first.session_id == 1
+    assert found[4].entry.session_id == first.entry.session_id == 1
 
 
 def test_an_estimate_comes_back_as_it_was(full_log: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     with open_for_reading(full_log) as db:
         stored = [spectrum for _, spectrum in iter_spectra(db)]
     again = Estimator(shipped_bundle).estimate(stored)
-    for entry, estimate in zip(entries(full_log)[:3], again, strict=False):
+    for entry, estimate in zip(lines(full_log)[:3], again, strict=False):
         before = entry.outcome
         assert isinstance(before, Estimate)
         assert isinstance(estimate, Estimate)
-        for name in ("value", "low", "high", "points_low", "points_high", "scatter_over_limit", "detection_limit"):
+        for name in (
+            "value",
+            "low",
+            "high",
+            "points_low",
+            "points_high",
+            "scatter_over_limit",
+            "detection_limit",
+            "critical_level",
+        ):
             assert getattr(before, name) == pytest.approx(getattr(estimate, name), rel=1e-3), name
         for name in ("bound", "verdict", "reason", "flags", "points", "measurement", "measured_at", "element", "unit"):
             assert getattr(before, name) == getattr(estimate, name), name
@@ -100,47 +130,47 @@ def test_the_points_of_a_mean_are_kept(full_log: Path, soils: list[Spectrum]) ->
 
 
 def test_filters(full_log: Path) -> None:
-    assert names(entries(full_log, sample="T[12]")) == ["T1", "T2"]
-    assert names(entries(full_log, sample="*")) == ["T0", "T1", "T2", "T3", "T4"]
-    assert names(entries(full_log, refused=True)) == ["T3", "T4"]
-    assert names(entries(full_log, session=1)) == ["T0", "T1", "T2", "T3", "T4"]
-    assert entries(full_log, session=2) == []
-    assert names(entries(full_log, element="Sb")) == ["T0", "T1", "T2"]
-    assert entries(full_log, element="As") == []
-    inside = names(entries(full_log, verdict="inside"))
-    outside = names(entries(full_log, verdict="outside"))
+    assert names(lines(full_log, sample="T[12]")) == ["T1", "T2"]
+    assert names(lines(full_log, sample="*")) == ["T0", "T1", "T2", "T3", "T4"]
+    assert names(lines(full_log, refused=True)) == ["T3", "T4"]
+    assert names(lines(full_log, session=1)) == ["T0", "T1", "T2", "T3", "T4"]
+    assert lines(full_log, session=2) == []
+    assert names(lines(full_log, element="Sb")) == ["T0", "T1", "T2"]
+    assert lines(full_log, element="As") == []
+    inside = names(lines(full_log, verdict="inside"))
+    outside = names(lines(full_log, verdict="outside"))
     assert sorted(inside + outside) == ["T0", "T1", "T2"]
-    assert names(entries(full_log, simulated=True)) == ["T0", "T1", "T2", "T3"]
-    assert entries(full_log, simulated=False) == []
+    assert names(lines(full_log, simulated=True)) == ["T0", "T1", "T2", "T3"]
+    assert lines(full_log, simulated=False) == []
     now = datetime.now(timezone.utc)
-    assert len(entries(full_log, since=now - timedelta(hours=1), until=now + timedelta(hours=1))) == 5
-    assert entries(full_log, since=now + timedelta(hours=1)) == []
+    assert len(lines(full_log, since=now - timedelta(hours=1), until=now + timedelta(hours=1))) == 5
+    assert lines(full_log, since=now + timedelta(hours=1)) == []
     # The same moment in another time zone is the same moment.
     elsewhere = (now - timedelta(hours=1)).astimezone(timezone(timedelta(hours=9)))
-    assert len(entries(full_log, since=elsewhere)) == 5
-    assert entries(full_log, until=elsewhere) == []
+    assert len(lines(full_log, since=elsewhere)) == 5
+    assert lines(full_log, until=elsewhere) == []
 
 
 def test_the_latest_estimate_counts_and_all_are_there(full_log: Path, shipped_bundle: Bundle) -> None:
-    before = entries(full_log)
+    before = lines(full_log)
     with Log(full_log, "other.tflite", "cd" * 32, (0.0, 9.0)) as log:
         newer = replace(before[0].outcome, value=7.0, bound="")
         ids = [entry.reading.id for entry in before[:2] if entry.reading]
         refusal = Refusal("x", "covers 350-1075 nm", "T1")
         assert log.add_estimates([(ids[0], newer), (ids[1], refusal)]) == [True, True]
         assert log.add_estimates([(ids[0], newer), (ids[1], refusal)]) == [False, False]
-    after = entries(full_log)
+    after = lines(full_log)
     assert names(after) == ["T0", "T1", "T2", "T3", "T4"]
     assert isinstance(after[0].outcome, Estimate)
     assert after[0].outcome.value == 7.0
     assert after[0].model is not None
     assert after[0].model.calibrated_range == (0.0, 9.0)
     assert isinstance(after[1].outcome, Estimate)
-    every = entries(full_log, every=True)
+    every = lines(full_log, every=True)
     assert names(every) == ["T0", "T0", "T1", "T1", "T2", "T3", "T4"]
     assert [type(entry.outcome) for entry in every[2:4]] == [Estimate, Refusal]
     assert every[3].model is not None
-    assert names(entries(full_log, refused=True)) == ["T1", "T3", "T4"]
+    assert names(lines(full_log, refused=True)) == ["T1", "T3", "T4"]
 
 
 def test_raw_scans_come_back_as_delivered(full_log: Path) -> None:
@@ -158,7 +188,7 @@ def test_raw_scans_come_back_as_delivered(full_log: Path) -> None:
     one = a_scan(21)
     stored = made_of[2]
     np.testing.assert_array_equal(stored.values, one.values.astype("<f4"))
-    assert stored.key == one.key
+    assert stored.scan_key == one.key
     assert stored.measured_at == one.measured_at
     assert (stored.boot, stored.number, stored.scans, stored.unit) == (3, 21, 10, "raw_dn")
     assert stored.settings == {"VNIR integration_ms": 68.0, "SWIR1 gain": 512.0}
@@ -220,20 +250,20 @@ def test_a_reading_of_scans_that_are_not_there_is_not_stored(
 ) -> None:
     with Log(full_log) as log, pytest.raises(LogError, match="FOREIGN KEY"):
         log.add([Result(soils[0], Refusal("x", "y"), ReadingFacts(scan_ids=((99, "target"),)))])
-    assert len(entries(full_log, every=True)) == 5
+    assert len(lines(full_log, every=True)) == 5
 
 
 def test_names_in_another_encoding_are_stored(tmp_path: Path, soils: list[Spectrum]) -> None:
     name = os.fsdecode(b"Covas do Bar\xe3o")
     with Log(tmp_path / "log.db") as log:
         log.add([Result(replace(soils[0], sample_id=name, source=name, comment=name), Refusal(name, name, name))])
-    assert names(entries(tmp_path / "log.db")) == ["Covas do Bar?o"]
+    assert names(lines(tmp_path / "log.db")) == ["Covas do Bar?o"]
 
 
 def test_an_older_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     make_old_log(path, 1, spectra_of(3))
-    found = entries(path)
+    found = lines(path)
     assert names(found) == ["P000", "P001", "P002", "x"]
     assert isinstance(found[0].outcome, Estimate)
     assert (found[0].outcome.value, found[0].stored_at) == (100.0, "2025-05-01T10:00:00.000+00:00")
@@ -284,7 +314,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 def test_a_log_on_a_disk_that_cannot_be_written_is_read(full_log: Path, mounted: Path, soils: list[Spectrum]) -> None:
     shutil.copy(full_log, mounted / "log.db")
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
-    assert names(entries(mounted / "log.db")) == ["T0", "T1", "T2", "T3", "T4"]
+    assert names(lines(mounted / "log.db")) == ["T0", "T1", "T2", "T3", "T4"]
     with pytest.raises(LogError, match="permission is needed"):
         Log(mounted / "log.db")
     subprocess.run(["mount", "-o", "remount,rw", str(mounted)], check=True)
@@ -295,7 +325,7 @@ def test_a_log_on_a_disk_that_cannot_be_written_is_read(full_log: Path, mounted:
             shutil.copy(f"{full_log}{end}", f"{mounted / 'log.db'}{end}")
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
     with pytest.raises(LogError, match="copy both files"):
-        entries(mounted / "log.db")
+        lines(mounted / "log.db")
 
 
 def test_a_log_that_may_not_be_written_is_read(full_log: Path) -> None:
@@ -304,7 +334,7 @@ def test_a_log_that_may_not_be_written_is_read(full_log: Path) -> None:
     full_log.chmod(0o444)
     full_log.parent.chmod(0o555)
     try:
-        assert names(entries(full_log)) == ["T0", "T1", "T2", "T3", "T4"]
+        assert names(lines(full_log)) == ["T0", "T1", "T2", "T3", "T4"]
         with pytest.raises(LogError, match="permission is needed"):
             Log(full_log)
     finally:
@@ -315,11 +345,11 @@ def test_what_is_stored_while_a_list_is_read_does_not_disturb_it(full_log: Path,
     with Log(full_log) as log, open_for_reading(full_log) as db:
         seen = []
         for entry in iter_entries(db):
-            seen.append(entry.outcome.sample_id)
+            seen += [answer.outcome.sample_id for answer in (*entry.estimates, *entry.refusals)]
             log.add([Result(soils[0], Refusal("x", "stored meanwhile", "N"))])
     # Each of the streams that are merged is one moment of the log; a later moment may have more, never less.
     assert [name for name in seen if name != "N"] == ["T0", "T1", "T2", "T3", "T4"]
-    assert len(entries(full_log)) == 5 + len(seen)
+    assert len(lines(full_log)) == 5 + len(seen)
 
 
 MEMORY = """
@@ -357,4 +387,4 @@ def test_memory_does_not_grow_with_the_log(full_log: Path) -> None:
 
 
 def test_every_spectrum_comes_back_in_order(full_log: Path) -> None:
-    assert [spectrum.sample_id for _, spectrum in read_spectra_of_log(full_log)] == ["T0", "T1", "T2", "T3"]
+    assert [spectrum.sample_id for spectrum in spectra_in(full_log)] == ["T0", "T1", "T2", "T3"]

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stibium.edge
-from log_samples import make_full_log
+from log_samples import make_full_log, spectra_in
 from old_logs import everything_in, make_old_log, spectra_of
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.engine import Engine
-from stibium.edge.log.write import SCHEMA_VERSION, Log, read_spectra_of_log
+from stibium.edge.log.columns import TABLES
+from stibium.edge.log.history import iter_corrections, iter_events, iter_scans, iter_sessions
+from stibium.edge.log.read import iter_entries, open_for_reading
+from stibium.edge.log.spectra import iter_spectra
+from stibium.edge.log.write import SCHEMA_VERSION, Log
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimator
 
-KEPT = (
-    "readings",
-    "points",
-    "estimates",
-    "refusals",
-    "scans",
-    "reading_scans",
-    "grids",
-    "events",
-    "sessions",
-    "models",
-)
+KEPT = [table.name for table in TABLES if not table.name.startswith("taken")]
 
 
 @pytest.fixture
@@ -42,15 +37,19 @@ def full_log(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> P
     return path
 
 
-def tables(path: Path) -> dict[str, object]:
-    """Columns, indices and triggers, without the words and order they were written in."""
+def tables(path: Path) -> list[tuple[str, str, str]]:
+    """Every table, index and trigger with its statement, without comments, quotes, and how the words are spaced."""
     with closing(sqlite3.connect(path)) as db:
-        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
-        columns = {name: sorted(row[1:] for row in db.execute(f"PRAGMA table_xinfo({name})")) for name in names}
-        others = db.execute(
-            "SELECT type, name, tbl_name FROM sqlite_master WHERE type<>'table' ORDER BY 1, 2"
-        ).fetchall()
-        return {"others": others, **{name: [c[:5] for c in columns[name]] for name in names if "taken" not in name}}
+        rows = db.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY 1, 2").fetchall()
+    # What `listen` kept in the log before version 4 stays.
+    return [
+        (kind, name, normalised(sql)) for kind, name, sql in rows if name not in ("taken_measurements", "open_points")
+    ]
+
+
+def normalised(sql: str) -> str:
+    words = re.sub(r"--.*", "", sql).replace('"', "")
+    return re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"\s+", " ", words)).strip()
 
 
 def version(path: Path) -> int:
@@ -58,7 +57,7 @@ def version(path: Path) -> int:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-@pytest.mark.parametrize("old", [1, 2])
+@pytest.mark.parametrize("old", [1, 2, 3])
 def test_an_older_log_comes_along_without_loss(
     old: int, tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
 ) -> None:
@@ -66,14 +65,14 @@ def test_an_older_log_comes_along_without_loss(
     spectra = spectra_of(7)
     make_old_log(path, old, spectra)
     before = everything_in(path, old)
-    assert len(before["readings"]) == 7
+    assert len(before["readings"]) == (8 if old == 3 else 7)
     for _ in range(2):
         Log(path).close()
-        assert version(path) == SCHEMA_VERSION == 3
+        assert version(path) == SCHEMA_VERSION == 4
         assert everything_in(path, old) == before
     Log(new).close()
     assert tables(path) == tables(new)
-    for spectrum, (_, stored) in zip(spectra, read_spectra_of_log(path), strict=True):
+    for spectrum, stored in zip(spectra, spectra_in(path), strict=False):
         assert stored.sample_id == spectrum.sample_id
         np.testing.assert_array_equal(stored.values, spectrum.values.astype("<f4"))
         np.testing.assert_array_equal(stored.wavelengths_nm, spectrum.wavelengths_nm)
@@ -90,26 +89,50 @@ def test_an_older_log_comes_along_without_loss(
 KILLED_WHILE_MIGRATING = """
 import os, signal, sys
 from pathlib import Path
-from stibium.edge import log_schema
+from stibium.edge.log import schema
 from stibium.edge.log.write import Log
-at, statements = int(sys.argv[2]), log_schema.FROM_VERSION_2
-class Killing(tuple):
-    def __radd__(self, before):
-        return Killing((*before, *self))
-    def __iter__(self):
-        for number, statement in enumerate(tuple.__iter__(self)):
-            if number == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield statement
-log_schema.FROM_VERSION_2 = Killing(statements)
-class Transaction(log_schema.Transaction):
+at, lacking = int(sys.argv[2]), schema._lacking
+def killing(db):
+    for number, statement in enumerate(lacking(db)):
+        if number == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield statement
+schema._lacking = killing
+class Transaction(schema.Transaction):
     def __enter__(self):
         # So that what is not committed yet reaches the file all the same.
         self._db.execute("PRAGMA cache_size=1")
         super().__enter__()
-log_schema.Transaction = Transaction
+schema.Transaction = Transaction
 Log(Path(sys.argv[1]))
 """
+
+
+@pytest.mark.parametrize("old", [1, 2, 3])
+def test_an_older_log_that_is_only_read_stays_as_it_is(old: int, tmp_path: Path) -> None:
+    path, new = tmp_path / "old.db", tmp_path / "new.db"
+    make_old_log(path, old, spectra_of(7))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(path, new)
+    before = path.read_bytes()
+
+    def everything_read(where: Path) -> list[object]:
+        with open_for_reading(where) as db:
+            spectra = [(reading, getattr(s, "values", s).tolist()) for reading, s in iter_spectra(db)]  # type: ignore[union-attr]
+            scans = [replace(scan, values=None, wavelengths_nm=None) for scan in iter_scans(db)]  # type: ignore[arg-type]
+            return [
+                list(iter_entries(db, every=True)),
+                spectra,
+                list(map(repr, scans)),
+                *map(list, (iter_sessions(db), iter_events(db), iter_corrections(db))),
+            ]
+
+    read = everything_read(path)
+    assert path.read_bytes() == before
+    assert version(path) == old
+    Log(new).close()
+    assert everything_read(new) == read
 
 
 @pytest.mark.parametrize("at", [0, 4, 17, 40])
@@ -125,7 +148,7 @@ def test_a_migration_that_is_killed_leaves_the_old_version_whole(at: int, tmp_pa
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert db.execute("SELECT count(*) FROM sqlite_master WHERE name='sessions'").fetchone() == (0,)
     Log(path).close()
-    assert version(path) == 3
+    assert version(path) == SCHEMA_VERSION
     assert everything_in(path, 2) == before
 
 
@@ -136,8 +159,8 @@ def test_the_database_itself_keeps_every_row(table: str, full_log: Path) -> None
         assert rows > 0
         with pytest.raises(sqlite3.IntegrityError, match="nothing is deleted from the log"):
             db.execute(f"DELETE FROM {table}")
-        column = {"reading_scans": "role", "models": "name", "grids": "sha256", "events": "text"}.get(table)
-        column = column or ("software" if table in ("readings", "refusals", "estimates", "sessions") else "rowid")
+        column = {"reading_scans": "role", "models": "name"}.get(table, "rowid")
+        column = "software" if table == "sessions" else column
         with pytest.raises(sqlite3.IntegrityError, match="nothing in the log is changed"):
             db.execute(f"UPDATE {table} SET {column} = {column}")
         assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
@@ -150,7 +173,7 @@ def test_no_statement_of_the_program_deletes() -> None:
         re.I,
     )
     modules = [path for path in root.rglob("*.py") if "sqlite3" in path.read_text("utf-8")]
-    assert {"write.py", "schema.py", "read.py", "taken.py"} <= {path.name for path in modules}
+    assert {"write.py", "schema.py", "read.py", "table.py", "taken.py"} <= {path.name for path in modules}
     found = {
         path.name: words.findall(path.read_text("utf-8")) for path in modules if words.search(path.read_text("utf-8"))
     }

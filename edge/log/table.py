@@ -1,0 +1,239 @@
+"""How tables of the log are declared: a column once, with its SQL, what it is made of, and how it is read back."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from ..errors import LogError
+
+
+class DamagedRowError(LogError):
+    """A row of the log holds what no version of this program has written; the message names table, row and column."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column holds. None is NULL in every kind, and is given to neither function.
+
+    Attributes:
+        sql: type in SQLite.
+        write: makes what SQLite stores.
+        read: makes the value again; raises ValueError, TypeError or OverflowError for what cannot be one.
+        blank: stands for a value that cannot be read, in a row that is refused for that.
+    """
+
+    sql: str
+    write: Callable[[Any], Any] = _same
+    read: Callable[[Any], Any] = _same
+    blank: Any = None
+
+
+def as_json(value: object) -> str:
+    """Write anything an instrument or a file says as JSON that every reader takes: NaN becomes null, bytes hex."""
+    return plain_text(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).hex()
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def plain_text(text: str) -> str:
+    """Replace what is no UTF-8, as in a name typed or read in another encoding; SQLite takes no such text."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError(f"{text[:40]} is no JSON object")
+    return value
+
+
+def _floats(stored_as: str) -> Kind:
+    return Kind(
+        "BLOB",
+        lambda values: np.asarray(values).astype(stored_as, copy=False).tobytes(),
+        lambda blob: np.frombuffer(blob, stored_as).astype(np.float64, copy=False),
+    )
+
+
+def _text(stored: Any) -> str:
+    if not isinstance(stored, str):
+        raise TypeError("no text")
+    return stored
+
+
+def _stamp(stored: Any) -> str:
+    datetime.fromisoformat(stored)
+    return str(stored)
+
+
+TEXT = Kind("TEXT", plain_text, _text, "")
+STAMP = Kind("TEXT", plain_text, _stamp, "1970-01-01T00:00:00.000+00:00")
+"""This device's clock, UTC, as `write.now` gives it; kept as text, which sorts as times do."""
+TIME = Kind("TEXT", datetime.isoformat, datetime.fromisoformat)
+INTEGER = Kind("INTEGER", int, int, 0)
+REAL = Kind("REAL", float, float)
+BOOLEAN = Kind("INTEGER", bool, bool)
+OBJECT = Kind("TEXT", as_json, _object, {})
+LIST = Kind("TEXT", as_json, lambda text: tuple(json.loads(text)), ())
+BLOB = Kind("BLOB")
+FLOATS_32 = _floats("<f4")
+FLOATS_64 = _floats("<f8")
+
+ID = "PRIMARY KEY"
+NOT_NULL = "NOT NULL"
+NULLABLE = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: in SQL, and of the attribute it is read into.
+        kind: what it holds.
+        rule: what SQL demands of it; with a DEFAULT for rows older than the column, unless NULL means that.
+        source: which of the things that a row is made of gives the value; None if `Table.insert` is told it by name.
+        get: takes the value from that thing; the attribute of the column's name if None.
+    """
+
+    name: str
+    kind: Kind
+    rule: str = NOT_NULL
+    source: int | None = None
+    get: Callable[[Any], Any] | None = None
+
+    @property
+    def sql_name(self) -> str:
+        """The name as SQL has to write it."""
+        return '"values"' if self.name == "values" else self.name
+
+    @property
+    def definition(self) -> str:
+        """The column in a CREATE TABLE or ALTER TABLE statement."""
+        return f"{self.sql_name} {self.kind.sql} {self.rule}".rstrip()
+
+    @property
+    def default(self) -> str:
+        """What SQL has for rows that are older than the column."""
+        return self.rule.partition("DEFAULT ")[2] or "NULL"
+
+
+def column(kind: Kind, rule: str = NOT_NULL, source: int | None = None, get: Callable[[Any], Any] | None = None) -> Any:
+    """Declare an attribute of a row's class to be a column; see `Column`."""
+    return field(metadata={"column": (kind, rule, source, get)})
+
+
+def columns_of(row_class: type) -> tuple[Column, ...]:
+    """Return the columns that a row's class declares, in its order."""
+    return tuple(Column(f.name, *f.metadata["column"]) for f in fields(row_class) if "column" in f.metadata)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: of the table.
+        columns: in the order in which versions of the log have added them.
+        constraints: of the whole table.
+        options: what follows the parenthesis, such as WITHOUT ROWID.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    constraints: tuple[str, ...] = ()
+    options: str = ""
+
+    @property
+    def create(self) -> str:
+        """The CREATE TABLE statement."""
+        inside = ",\n    ".join((*(column.definition for column in self.columns), *self.constraints))
+        return f"CREATE TABLE {self.name} (\n    {inside}\n) {self.options}".rstrip()
+
+    def only(self, *names: str) -> Table:
+        """Return the table with some of its columns, for reading them."""
+        return Table(self.name, tuple(column for column in self.columns if column.name in names))
+
+    def select(self, alias: str) -> str:
+        """Return the columns for a SELECT from the table by this alias."""
+        return ", ".join(f"{alias}.{column.sql_name}" for column in self.columns)
+
+    def read(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return what a row selected with `select` says, by column.
+
+        Raises:
+            DamagedRowError: a value that is none of its column's kind.
+        """
+        said, damage = self.read_what_can_be(row)
+        if damage:
+            raise DamagedRowError(damage)
+        return said
+
+    def read_what_can_be(self, row: Sequence[Any]) -> tuple[dict[str, Any], str]:
+        """Return what a row says, and what is damaged in it; "" if nothing is."""
+        said, damaged = {}, []
+        for one, stored in zip(self.columns, row, strict=True):
+            try:
+                said[one.name] = None if stored is None else one.kind.read(stored)
+            except (ValueError, TypeError, OverflowError) as error:
+                said[one.name] = one.kind.blank
+                damaged.append(f"{one.name} ({error})")
+        return said, f"damaged in the log: row {row[0]} of {self.name}, {', '.join(damaged)}" if damaged else ""
+
+    def insert(self, db: sqlite3.Connection, *sources: object, **given: object) -> int:
+        """Add a row, inside the caller's transaction.
+
+        Args:
+            db: the log's connection.
+            sources: what the row is made of.
+            given: values of the columns that are made of none of these.
+
+        Returns:
+            Its id.
+        """
+        values = []
+        for one, take in self._written:
+            value = given[one.name] if take is None else take(sources[one.source or 0])
+            values.append(None if value is None else one.kind.write(value))
+        return int(db.execute(self._insert, values).lastrowid or 0)
+
+    @cached_property
+    def _written(self) -> list[tuple[Column, Callable[[Any], Any] | None]]:
+        return [
+            (one, None if one.source is None else one.get or attrgetter(one.name))
+            for one in self.columns
+            if one.rule != ID
+        ]
+
+    @cached_property
+    def _insert(self) -> str:
+        names = [one.sql_name for one, _ in self._written]
+        return f"INSERT INTO {self.name}({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
