@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -13,32 +14,30 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ..errors import (
     InstrumentError,
-    InstrumentExchangedError,
     MeasurementError,
-    NoSuchPortError,
-    NotAPortError,
+    NothingLeftError,
     PortError,
     PortGoneError,
     ProfileError,
     ProtocolError,
 )
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..protocols.ascii_lines import CUE, parse_values
-from .ascii_line import AsciiLine
+from ..protocols.ascii_host import Answered, AsciiHost, ErrorSaid, NothingLeft, NotUnderstood
+from ..protocols.ascii_lines import CUE, Answer, parse_values
+from ..protocols.host import HostEvent
 from .driver import detector_names
+from .link import Link, counted
 from .profile import Profile
 from .serial_port import BytePort
 
-_LONGEST_PAUSE_S = 2.0
 _U32 = 0xFFFFFFFF
 
 
 class AsciiInstrument:
     """A line-oriented spectrometer behind a port; see `driver.Instrument`.
 
-    A port that hangs up is opened again, the instrument asked again who it is, and set up again. An answer that is
-    damaged, cut off or late is asked for again. Such instruments number nothing: a scan that is asked for again is
-    measured again, and comes out once.
+    An answer that is damaged, cut off or late is asked for again. Such instruments number nothing: a scan that is asked
+    for again is measured again, and comes out once.
 
     Args:
         open_port: opens the port, anew after each hang-up; raises PortError.
@@ -55,10 +54,8 @@ class AsciiInstrument:
         if profile.ascii is None:
             raise ProfileError(f"{profile.name}: not a profile of an ASCII instrument")
         self._profile, self._ascii = profile, profile.ascii
-        self._patience = profile.patience
-        self._notify = notify or (lambda line: None)
-        self._line = AsciiLine(open_port, self._ascii.line, profile.patience)
-        self._who: tuple[str, ...] | None = None
+        self._host = AsciiHost(self._ascii.line, profile.timeouts)
+        self._link = Link(open_port, self._host, profile.timeouts, self._greet, notify, profile.name)
         self._identity: Identity | None = None
         # Counted from here on: with the time it makes numbers that no other run of the program gives.
         self._started_ms = int(time.time() * 1000) & _U32
@@ -73,7 +70,7 @@ class AsciiInstrument:
     @property
     def name(self) -> str:
         """The port's name."""
-        return self._line.name
+        return self._link.name
 
     @property
     def identity(self) -> Identity:
@@ -91,20 +88,8 @@ class AsciiInstrument:
 
     def connect(self, wait_for_port: bool = False) -> Identity:
         """Open the port, find out who is there and set the instrument up; see `driver.Instrument`."""
-        pause_s, told = 0.1, ""
-        while True:
-            try:
-                self._open()
-                return self.identity
-            except PortError as error:
-                self._line.close()
-                if not wait_for_port or isinstance(error, (InstrumentExchangedError, NotAPortError)):
-                    raise
-                if str(error) != told:
-                    told = str(error)
-                    self._notify(f"{told} (waiting)")
-                time.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        self._link.connect(wait_for_port)
+        return self.identity
 
     def ask_who(self) -> Identity:
         """Open the port and only ask who is there: nothing is switched or measured.
@@ -115,11 +100,12 @@ class AsciiInstrument:
         """
         if self._ascii.commands.identify is None:
             raise InstrumentError(f"{self._profile.name}: no command that asks who is there")
-        self._line.open()
+        self._link.open_port()
         try:
             # Ends what somebody else may have left on the line, and lets the complaint about it pass.
-            self._line.send("")
-            self._line.fall_quiet()
+            self._say("")
+            self._link.tell(self._host.hush)
+            self._next()
             return self._make_identity(self._ask_who())
         except (InstrumentError, MeasurementError) as error:
             raise PortError(str(error)) from error
@@ -130,22 +116,12 @@ class AsciiInstrument:
 
     def acquire(self, kind: ScanKind, scans: int) -> Scan:
         """Measure once; see `driver.Instrument`."""
-        for _ in range(self._patience.request_attempts):
-            try:
-                return self._measure(kind, scans)
-            except PortGoneError as error:
-                self._reconnect(error)
-        times = self._patience.request_attempts
-        raise MeasurementError(f"{self.name}: the port hung up {times} times during one measurement; measure again")
+        return self._link.persist(lambda: self._measure(kind, scans))
 
     def wait(self, timeout_s: float) -> Scan | None:
         """Give None after a while: these instruments have no button. What they say unasked is passed over."""
-        try:
-            deadline = time.monotonic() + timeout_s
-            while (left_s := deadline - time.monotonic()) > 0:
-                self._line.read(left_s)
-        except PortGoneError as error:
-            self._reconnect(error)
+        until_s = time.monotonic() + timeout_s
+        self._link.persist(lambda: self._link.next_event(until_s))
         return None
 
     def acknowledge(self, scan: Scan) -> None:
@@ -163,13 +139,12 @@ class AsciiInstrument:
 
     def remarks(self) -> list[str]:
         """What happened on the line."""
-        counters = self._line.counters
-        counted = [
+        counters = self._host.counters
+        return counted(
             (counters.damaged, "damaged line", "damaged lines"),
             (counters.asked_again, "command sent again", "commands sent again"),
-            (counters.replugs, "time unplugged", "times unplugged"),
-        ]
-        return [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]
+            (self._link.reconnects, "new connection", "new connections"),
+        )
 
     def losses(self) -> list[str]:
         """Nothing: these instruments measure only when asked."""
@@ -181,65 +156,57 @@ class AsciiInstrument:
             # A port that is gone cannot be told; the lamp has gone with it.
             with suppress(PortError):
                 for command in self._ascii.lamp.off:
-                    self._line.send(command)
-        self._line.close()
+                    self._say(command)
+        self._link.close()
 
-    # --- opening, and opening again -----------------------------------------------------------------------
+    # --- each new connection ------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        self._line.open()
+    def _greet(self, failures: int) -> None:
         try:
             who = self._ask_who()
-            if self._who is not None and who != self._who:
-                raise InstrumentExchangedError(
-                    f"{self.name}: another instrument answers now: {_said(who)} in place of {_said(self._who)}"
-                )
+            self._link.found(" ".join(filter(None, who)))
             self._set_up()
             # That it gives as many values as the profile says shows better than any name that it is this one.
             self._cue("test")
             self._scan_once(1)
         except (InstrumentError, MeasurementError) as error:
             raise PortError(str(error)) from error
-        self._who = who
         self._identity = self._make_identity(who)
-        self._line.found = True
 
     def _ask_who(self) -> tuple[str, ...]:
         commands = self._ascii.commands
         if commands.identify is None:
             return ()
-        kind = self._line.ask_surely(commands.identify.send)
+        kind = self._ask_surely(commands.identify.send)
         expected = commands.identify.expect
         if not kind.startswith(expected):
             raise PortError(
                 f"{self.name}: answers {commands.identify.send} with {kind!r}, which does not begin with {expected!r}: "
                 f"not the instrument of profile {self._profile.name!r}"
             )
-        more = [
-            self._line.ask_surely(command) if command else "" for command in (commands.firmware, commands.serial_number)
-        ]
+        more = [self._ask_surely(command) if command else "" for command in (commands.firmware, commands.serial_number)]
         return (kind, *more)
 
     def _set_up(self) -> None:
         settings = self._ascii
         for step in settings.commands.init:
-            self._line.ask(step.send, step.expect)
+            self._ask(step.send, step.expect)
         if settings.integration.command:
             value = round(settings.integration.ms / settings.integration.unit_ms)
-            self._line.ask(settings.integration.command.replace("{value}", str(value)))
+            self._ask(settings.integration.command.replace("{value}", str(value)))
         self._switch_lamp(True)
 
     def _switch_lamp(self, on: bool) -> None:
         commands = self._ascii.lamp.on if on else self._ascii.lamp.off
         for command in commands:
-            self._line.ask(command)
+            self._ask(command)
         if commands:
             time.sleep(self._ascii.lamp.settle_s)
 
     def _make_identity(self, who: tuple[str, ...]) -> Identity:
         values = self._ascii.values
         raw = values.delivers == "counts"
-        notice = self._line.notice or ""
+        notice = self._host.notice or ""
         return Identity(
             name=self._profile.name,
             serial_number=who[2] if who else "",
@@ -250,34 +217,72 @@ class AsciiInstrument:
             shutter=raw and values.dark == "lamp_off",
             optimises=False,
             simulated="simulated" in notice,
-            virtual=self._line.notice is not None,
+            virtual=self._host.notice is not None,
             firmware=" ".join(filter(None, who[:2])),
         )
 
-    def _reconnect(self, cause: PortGoneError) -> None:
-        self._line.counters.replugs += 1
-        self._notify(f"{cause} (waiting for it to come back)")
-        told = ""
-        deadline = time.monotonic() + self._patience.replug_s
-        pause_s = 0.1
-        while True:
-            self._line.close()
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            try:
-                self._open()
-            except InstrumentExchangedError:
-                raise
-            except PortError as error:
-                if time.monotonic() >= deadline:
-                    raise PortError(f"{error} (gone for {self._patience.replug_s:g} s, given up)") from error
-                # That it is not there yet goes without saying.
-                if str(error) != told and not isinstance(error, NoSuchPortError):
-                    told = str(error)
-                    self._notify(told)
-            else:
-                self._notify(f"{self.name}: connected again")
-                return
+    # --- asking -------------------------------------------------------------------------------------------
+
+    def _say(self, command: str) -> None:
+        """Send a line and wait for nothing."""
+        self._link.tell(lambda _: self._host.say(command))
+
+    def _ask(self, command: str, expect: str = "") -> str:
+        """Give the text of the answer, which has to begin with `expect`; raises as `_read`."""
+
+        def text_of(answer: Answer) -> str:
+            text = " ".join(answer.lines)
+            if not text.startswith(expect):
+                raise ProtocolError(f"{text!r} came, which does not begin with {expect!r}")
+            return text
+
+        return str(self._read(command, text_of))
+
+    def _ask_surely(self, command: str) -> str:
+        """Ask until the same answer has come twice: on a noisy line one may be changed, and nothing would tell."""
+        heard: list[str] = []
+        for _ in range(max(2, self._profile.timeouts.request_attempts)):
+            heard.append(self._ask(command))
+            if heard.count(heard[-1]) == 2:
+                return heard[-1]
+        raise PortError(f"{self.name}: answers {command} differently each time: {heard[-2]!r}, then {heard[-1]!r}")
+
+    def _read(self, command: str, read: Callable[[Answer], Any], lines: int = 1, extra_s: float = 0.0) -> Any:
+        """Send a command until its answer can be read; see `AsciiHost.ask`.
+
+        Raises:
+            PortGoneError: nothing came at all, as from a socket whose other side was switched off.
+            PortError: the same, or only rubbish, before an instrument was found.
+            InstrumentError: the instrument says an error, again and again.
+            MeasurementError: what comes is damaged, again and again.
+            NothingLeftError: a virtual instrument has no more spectra.
+        """
+        self._link.tell(lambda now_s: self._host.ask(command, read, now_s, lines, extra_s))
+        event = self._next()
+        return event.result if isinstance(event, Answered) else None
+
+    def _next(self) -> HostEvent | None:
+        event = self._link.next_event()
+        found = self._identity is not None
+        timeouts = self._profile.timeouts
+        if isinstance(event, NothingLeft):
+            raise NothingLeftError(f"{self.name}: the virtual instrument has played all its spectra")
+        if isinstance(event, ErrorSaid):
+            raise InstrumentError(f"{self.name}: the instrument answers {event.command} with {event.said!r}")
+        if not isinstance(event, NotUnderstood):
+            return event
+        if event.silent and found:
+            raise PortGoneError(f"{self.name}: {timeouts.request_attempts} requests were not answered")
+        if event.silent:
+            seconds = timeouts.request_attempts * timeouts.reply_s
+            raise PortError(
+                f"{self.name}: silent: no answer in {seconds:g} s; is the instrument switched on, and on this port?"
+            )
+        if found:
+            raise MeasurementError(f"{self.name}: {event.command}: {event.why}; measure again")
+        raise PortError(
+            f"{self.name}: {event.command}: {event.why}; are profile and speed of the line the instrument's?"
+        )
 
     # --- measuring ----------------------------------------------------------------------------------------
 
@@ -311,9 +316,9 @@ class AsciiInstrument:
         )
 
     def _cue(self, text: str) -> None:
-        """Tell a program that plays an instrument what lies in front of it; a real instrument is told nothing."""
-        if self._line.notice is not None:
-            self._line.send(f"{CUE} {text}")
+        """Tell a program that simulates an instrument what lies in front of it; a real instrument is told nothing."""
+        if self._host.notice is not None:
+            self._say(f"{CUE} {text}")
 
     def _scan_all(self, scans: int) -> Floats:
         if "{scans}" in self._ascii.commands.acquire:
@@ -321,24 +326,23 @@ class AsciiInstrument:
         return np.array([self._scan_once(1) for _ in range(scans)])
 
     def _scan_once(self, scans: int) -> Floats:
-        command = self._ascii.commands.acquire.replace("{scans}", str(scans))
         layout = self._ascii.values
-        extra_s = scans * self._ascii.integration.ms / 1000
         known = self._wavelengths_nm
         count = known.size if known is not None else 0
-        lines = count if layout.lines == "per_band" else 1
-        for _ in range(self._patience.request_attempts):
-            answer = self._line.ask(command, lines=lines, extra_s=extra_s)
-            try:
-                values, nm = parse_values(answer.lines, layout, count)
-                values = self._in_order(values, nm) if nm is not None else values[self._order]
-            except ProtocolError as error:
-                self._line.counters.damaged += 1
-                why = str(error)
-                self._line.fall_quiet()
-                continue
+
+        def values_of(answer: Answer) -> Floats:
+            values, nm = parse_values(answer.lines, layout, count)
+            values = self._in_order(values, nm) if nm is not None else values[self._order]
             return values / 100 if layout.delivers == "percent" else values
-        raise MeasurementError(f"{self.name}: {why}; measure again")
+
+        return np.asarray(
+            self._read(
+                self._ascii.commands.acquire.replace("{scans}", str(scans)),
+                values_of,
+                lines=count if layout.lines == "per_band" else 1,
+                extra_s=scans * self._ascii.integration.ms / 1000,
+            )
+        )
 
     def _in_order(self, values: Floats, nm: Floats) -> Floats:
         order = np.argsort(nm, kind="stable")
@@ -358,7 +362,3 @@ class AsciiInstrument:
         over = self.wavelengths_nm[(raw >= limit).any(axis=0)]
         detectors = np.unique(np.searchsorted(self.identity.splices_nm, over, side="left"))
         return tuple(self.identity.detectors[int(number)] for number in detectors)
-
-
-def _said(who: tuple[str, ...]) -> str:
-    return " ".join(filter(None, who))

@@ -158,8 +158,8 @@ def ask(port: AttachedPort, profiles: dict[str, Profile], timeout_s: float) -> A
     for name, profile in _in_order(port, profiles):
         hasty = replace(
             profile,
-            patience=replace(
-                profile.patience, reply_s=timeout_s, quiet_s=min(0.3, timeout_s), request_attempts=2, replug_s=0.1
+            timeouts=replace(
+                profile.timeouts, reply_s=timeout_s, quiet_s=min(0.3, timeout_s), request_attempts=2, replug_s=0.1
             ),
         )
         try:

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import math
+import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from ...converters.spectra.spectrum import Floats
-from ..errors import InstrumentError, MeasurementError
-from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..protocols.fieldspec_messages import Acquire, Optimise
-from ..protocols.fieldspec_replies import Acquired, Optimised, Version
-from .fieldspec_link import FieldSpecLink
-from .fieldspec_scan import (
-    Layout,
-    header_ms,
-    layout_of,
-    optimised_settings,
-    scan_of,
-    without_dark,
+from ..errors import (
+    InstrumentError,
+    MeasurementError,
+    NoReplyError,
+    PortError,
+    PortGoneError,
+    ProtocolError,
 )
+from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
+from ..protocols.fieldspec_host import CommandRefused, FieldSpecHost, Greeted, NoReply, NotReady, OutOfStep, Replied
+from ..protocols.fieldspec_messages import (
+    CHANNELS,
+    NOT_OPTIMISED,
+    NOT_READY,
+    TYPE_DETECTORS,
+    Abort,
+    AcquireScans,
+    Command,
+    Control,
+    Detector,
+    GetVersion,
+    Optimise,
+    ReadValue,
+    Restore,
+    Setting,
+)
+from ..protocols.fieldspec_replies import Acquired, AnyReply, Controlled, FlashSettings, Optimised, Value, Version
+from ..protocols.host import HostEvent, Send
+from .fieldspec_scan import Layout, header_ms, layout_of, optimised_settings, scan_of, without_dark
+from .link import LONGEST_PAUSE_S, Link, counted
 from .profile import Profile
 from .profile_fieldspec import FieldSpecProfile
 from .serial_port import BytePort
@@ -27,23 +48,39 @@ VIRTUAL_SETTING = "StibiumVirtual"
 SIMULATED_SETTING = "StibiumSimulated"
 """Names that a virtual FieldSpec has among its settings; no instrument of the maker's has them."""
 
+_U31 = 0x7FFFFFFF
+_R = TypeVar("_R", bound=AnyReply)
+
 
 class FieldSpecInstrument:
     """See `driver.Instrument`.
 
     Args:
         open_port: opens the port, anew after each hang-up; raises PortError.
-        profile: how patient to be.
+        profile: how long to wait.
         notify: called with one line for a person when something noteworthy happens.
     """
 
     def __init__(
         self, open_port: Callable[[], BytePort], profile: Profile, notify: Callable[[str], None] | None = None
     ) -> None:
-        self._times = profile.fieldspec or FieldSpecProfile()
-        self._link = FieldSpecLink(open_port, profile.patience, self._times, notify or (lambda line: None))
+        self._times, self._timeouts = profile.fieldspec or FieldSpecProfile(), profile.timeouts
+        self._host = FieldSpecHost(profile.timeouts, self._times.not_ready_s, self._times.restore_s)
+        self._link = Link(open_port, self._host, profile.timeouts, self._greet, notify, "an ASD FieldSpec")
         self._known: tuple[Identity, Layout] | None = None
         self._number = 0
+        # Another number after each power-up that was noticed.
+        self._boot = random.randrange(1, _U31)
+        self._version: Version | None = None
+        self._serial_number = 0
+        self._flash: dict[str, float] = {}
+        # Set again after each new connection.
+        self._optimised: Optimised | None = None
+        self._integration_ms = 0.0
+        self._shutter_closed = False
+        self._restarts = self._silences = self._out_of_step = 0
+
+    # --- who is there -------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -73,27 +110,91 @@ class FieldSpecInstrument:
             PortError: the port cannot be opened, or no FieldSpec answers.
             InstrumentError: it answers with an error, or with what makes no sense.
         """
-        version = self._link.connect(wait_for_port)
-        layout = self._link.persist(lambda: layout_of(version.instrument_type, self._link.read_value, self._link.name))
-        self._known = self._identify(version, layout), layout
+        self._link.connect(wait_for_port)
+
+        def identify() -> tuple[Identity, Layout]:
+            version = self._ask(GetVersion(), Version)
+            layout = layout_of(version.instrument_type, self._read_value, self.name)
+            return self._identify(version, layout), layout
+
+        self._known = self._link.persist(identify)
         return self.identity
 
     def _identify(self, version: Version, layout: Layout) -> Identity:
-        settings = self._link.settings
-        virtual = bool(settings.get(VIRTUAL_SETTING))
+        virtual = bool(self._flash.get(VIRTUAL_SETTING))
         return Identity(
             name="ASD FieldSpec (virtual)" if virtual else "ASD FieldSpec",
-            serial_number=str(self._link.serial_number),
+            serial_number=str(self._serial_number),
             detectors=layout.detectors,
             splices_nm=layout.splices_nm,
             delivers="raw_dn",
             needs_dark="VNIR" in layout.detectors,
             shutter="VNIR" in layout.detectors,
             optimises=True,
-            simulated=bool(settings.get(SIMULATED_SETTING)),
+            simulated=bool(self._flash.get(SIMULATED_SETTING)),
             virtual=virtual,
             firmware=f"{version.text} {version.value:g}".strip(),
         )
+
+    # --- each new connection ------------------------------------------------------------------------------
+
+    def _greet(self, failures: int) -> None:
+        # A greeting that came late may have been taken for an answer: wait longer for it.
+        quiet_s = min(self._timeouts.quiet_s * 2**failures, max(LONGEST_PAUSE_S, self._timeouts.quiet_s))
+        self._link.tell(lambda now_s: self._host.greet(now_s, quiet_s))
+        while not isinstance(self._next(), Greeted):
+            pass
+        version = self._ask(GetVersion(), Version)
+        if version.instrument_type not in CHANNELS:
+            raise InstrumentError(
+                f"{self.name}: instrument type {version.instrument_type}, whose channels are not known; "
+                f"known are {', '.join(map(str, CHANNELS))}"
+            )
+        before, self._version = self._version, version
+        restarted = before is not None and before.instrument_type == version.instrument_type and self._was_restarted()
+        self._flash = dict(self._ask(Restore(), FlashSettings, self._times.restore_s).values)
+        self._serial_number = int(self._read_value("SerialNumber"))
+        self._link.found(f"ASD FieldSpec of type {version.instrument_type}, serial number {self._serial_number}")
+        if restarted:
+            self._restarts += 1
+            self._boot = random.randrange(1, _U31)
+            self._link.notify("the instrument was switched off and on; dark and white are void")
+        self._set_again()
+
+    def _was_restarted(self) -> bool:
+        """Whether the calibration arrays or the integration time that it had are gone; before `Restore`."""
+        timeout_s = self._scan_timeout_s(1)
+        self._link.tell(lambda now_s: self._host.ask(AcquireScans(1), now_s, timeout_s, once=True))
+        event = self._next(refusals=False)
+        if not isinstance(event, Replied) or not isinstance(event.reply, Acquired):
+            if isinstance(event, CommandRefused) and not event.whole:
+                raise PortGoneError(f"{self.name}: {event.reply.explained}")
+            return True
+        kept = header_ms(event.reply.head.vnir.integration) == self._integration_ms
+        return self._optimised is not None and "VNIR" in self._detectors and not kept
+
+    def _set_again(self) -> None:
+        """Open the shutter, whatever closed it, and give back what optimising had found."""
+        if "VNIR" in self._detectors:
+            self._set_shutter(closed=False)
+        found = self._optimised
+        if found is None:
+            return
+        if "VNIR" in self._detectors:
+            self._control(Detector.VNIR, Setting.INTEGRATION, found.integration_step)
+        for detector, gain, offset in (
+            (Detector.SWIR1, found.swir1_gain, found.swir1_offset),
+            (Detector.SWIR2, found.swir2_gain, found.swir2_offset),
+        ):
+            if detector.name in self._detectors:
+                self._control(detector, Setting.OFFSET, offset)
+                self._control(detector, Setting.GAIN, gain)
+
+    @property
+    def _detectors(self) -> tuple[str, ...]:
+        return TYPE_DETECTORS[self._version.instrument_type] if self._version else ()
+
+    # --- measuring ----------------------------------------------------------------------------------------
 
     def optimise(self) -> ScanSettings:
         """Let the instrument set integration time, gains and offsets on the white panel in front of it.
@@ -106,9 +207,8 @@ class FieldSpecInstrument:
         detectors = self.identity.detectors
 
         def run() -> ScanSettings:
-            found = self._link.ask(Optimise(detectors), Optimised, self._times.optimise_s)
-            self._link.optimised = found
-            self._link.integration_ms = header_ms(found.integration_step)
+            found = self._ask(Optimise(detectors), Optimised, self._times.optimise_s)
+            self._optimised, self._integration_ms = found, header_ms(found.integration_step)
             return optimised_settings(found, detectors)
 
         return self._link.persist(run)
@@ -127,27 +227,32 @@ class FieldSpecInstrument:
 
     def _dark(self, scans: int) -> Scan:
         try:
-            self._link.set_shutter(closed=True)
+            self._set_shutter(closed=True)
             scan = self._take("dark", scans)
         finally:
             # Where the line is of no use any more, connecting anew opens the shutter.
-            if self._link.in_step:
-                self._link.set_shutter(closed=False)
+            if self._link.is_open:
+                self._set_shutter(closed=False)
         if not scan.shutter_closed:
             raise MeasurementError(f"{self.name}: the shutter did not close, so this is no dark; measure again")
         return scan
 
     def _take(self, kind: ScanKind, scans: int) -> Scan:
         identity, layout = self._connected
-        reply = self._link.ask(Acquire(scans), Acquired, self._link.scan_timeout_s(scans))
-        self._link.integration_ms = header_ms(reply.head.vnir.integration)
+        reply = self._ask(AcquireScans(scans), Acquired, self._scan_timeout_s(scans))
+        self._integration_ms = header_ms(reply.head.vnir.integration)
         self._number += 1
-        return scan_of(reply, kind, scans, layout, identity, self._link.boot, self._number)
+        return scan_of(reply, kind, scans, layout, identity, self._boot, self._number)
+
+    def _scan_timeout_s(self, scans: int) -> float:
+        """How long the mean of so many scans may take."""
+        seconds = scans * max(self._times.scan_s, 1.5 * self._integration_ms / 1000)
+        return min(self._timeouts.reply_s + seconds, self._timeouts.longest_scan_s)
 
     def wait(self, timeout_s: float) -> Scan | None:
         """Return None: its button does not reach this protocol. The time passes, and a hang-up is noticed."""
-        deadline = time.monotonic() + timeout_s
-        self._link.persist(lambda: self._link.listen(max(0.0, deadline - time.monotonic())))
+        until_s = time.monotonic() + timeout_s
+        self._link.persist(lambda: self._next(until_s))
         return None
 
     def acknowledge(self, scan: Scan) -> None:
@@ -163,9 +268,97 @@ class FieldSpecInstrument:
         """
         return without_dark(scan, dark, self._connected[1], self._times.dark_drift, self.name)
 
+    # --- asking -------------------------------------------------------------------------------------------
+
+    def _ask(self, command: Command, kind: type[_R], timeout_s: float | None = None) -> _R:
+        """Ask until the instrument is ready, and give its good reply; raises as `_next`."""
+        seconds = self._timeouts.reply_s if timeout_s is None else timeout_s
+        self._link.tell(lambda now_s: self._host.ask(command, now_s, seconds))
+        while not isinstance(event := self._next(), Replied):
+            pass
+        assert isinstance(event.reply, kind)
+        return event.reply
+
+    def _next(self, until_s: float = math.inf, refusals: bool = True) -> HostEvent | None:
+        """Take the next event; after an error that leaves the line out of step, the port is closed.
+
+        Raises:
+            InstrumentError: the instrument refused; its error in words.
+            NoReplyError: no reply in time.
+            ProtocolError: what came is no reply.
+            PortGoneError: the port hung up.
+        """
+        try:
+            event = self._link.next_event(until_s)
+        except PortGoneError:
+            self._link.hang_up()
+            raise
+        if isinstance(event, NotReady):
+            self._link.notify(f"{_said(event.command)}: {event.reply.explained} (asking again)")
+        elif isinstance(event, NoReply):
+            self._silences += 1
+            self._abort()
+            raise NoReplyError(f"{self.name}: {event.why}")
+        elif isinstance(event, OutOfStep):
+            self._drop_out_of_step(event.why)
+        elif isinstance(event, CommandRefused):
+            if not event.whole:
+                self._link.hang_up()
+            if refusals:
+                text = f"{self.name}: {_said(event.command)}: {event.reply.explained}"
+                raise InstrumentError(text + self._advice(event.reply.errbyte))
+        return event
+
+    def _drop_out_of_step(self, why: str) -> None:
+        self._out_of_step += 1
+        self._link.hang_up()
+        raise ProtocolError(f"{self.name}: {why}")
+
+    def _advice(self, errbyte: int) -> str:
+        if errbyte in NOT_READY:
+            return f" for {self._times.not_ready_s:g} s; switch the instrument off and on if it stays so"
+        return "; is the probe on the white panel, and the lamp on?" if errbyte in NOT_OPTIMISED else ""
+
+    def _read_value(self, name: str) -> float:
+        reply = self._ask(ReadValue(name), Value)
+        if reply.name and reply.name.lower() != name.lower():
+            self._drop_out_of_step(f"{reply.name} came where {name} was asked for")
+        if not math.isfinite(reply.value):
+            raise InstrumentError(f"{self.name}: {name} is {reply.value}")
+        return reply.value
+
+    def _control(self, detector: Detector, setting: Setting, value: int) -> None:
+        """Set something; each scan's header says what is set."""
+        reply = self._ask(Control(detector, setting, value), Controlled)
+        if (reply.detector, reply.setting) != (detector, setting):
+            self._drop_out_of_step(
+                f"setting {int(setting)} of detector {int(detector)} was answered with setting {reply.setting} of "
+                f"detector {reply.detector}"
+            )
+
+    def _set_shutter(self, closed: bool) -> None:
+        self._shutter_closed = self._shutter_closed or closed
+        self._control(Detector.VNIR, Setting.SHUTTER, int(closed))
+        self._shutter_closed = closed
+
+    def _abort(self) -> None:
+        """Tell the instrument that what is under way is not wanted any more, and close the port."""
+        # A line that has hung up needs no word of farewell.
+        with suppress(PortGoneError):
+            self._link.tell(lambda _: [Send(Abort().pack())])
+        self._link.hang_up()
+
+    # --- what happened, and the end -----------------------------------------------------------------------
+
     def remarks(self) -> list[str]:
         """What happened on the line."""
-        return self._link.counters.remarks()
+        return counted(
+            (self._link.reconnects, "new connection", "new connections"),
+            (self._restarts, "restart of the instrument", "restarts of the instrument"),
+            (self._silences, "answer that did not come", "answers that did not come"),
+            (self._out_of_step, "answer that was none", "answers that were none"),
+            (self._host.not_ready, 'time "not ready"', 'times "not ready"'),
+        )
 
     def losses(self) -> list[str]:
         """Nothing: a scan that does not arrive is reported by the call that asked for it."""
@@ -173,4 +366,19 @@ class FieldSpecInstrument:
 
     def close(self) -> None:
         """Close the port, and leave the shutter open; may be called again."""
+        if self._shutter_closed:
+            self._shutter_closed = False
+            try:
+                self._abort()
+                self._link.open_port()
+                self._link.tell(lambda now_s: self._host.greet(now_s, self._timeouts.quiet_s))
+                while not isinstance(self._next(), Greeted):
+                    pass
+                self._set_shutter(closed=False)
+            except (PortError, InstrumentError, NoReplyError, ProtocolError) as error:
+                self._link.notify(f"the shutter may have stayed closed: {error}")
         self._link.close()
+
+
+def _said(command: Command) -> str:
+    return command.pack().decode("ascii")

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..errors import InstrumentError, MeasurementError
+from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError, PortGoneError
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..protocols.framed_messages import Feature, Identification, Kind, Unit
+from ..protocols.framed_host import (
+    Arrived,
+    Failed,
+    FramedHost,
+    Identified,
+    Lost,
+    Refused,
+    Restarted,
+    Unidentified,
+)
+from ..protocols.framed_messages import Fault, FaultCode, Feature, Identification, Kind, Unit
 from ..protocols.framed_transfer import Measurement
+from ..protocols.host import HostEvent, Output, Unanswered
 from .driver import detector_names
-from .framed_probe import FramedProbe
+from .link import Link, counted
+from .profile import Profile
+from .serial_port import BytePort
 
 _KINDS: dict[ScanKind, Kind] = {"target": Kind.TARGET, "white": Kind.WHITE, "dark": Kind.DARK}
 _NAMES: dict[Kind, ScanKind] = {kind: name for name, kind in _KINDS.items()}
@@ -22,22 +39,44 @@ _NAMES: dict[Kind, ScanKind] = {kind: name for name, kind in _KINDS.items()}
 class FramedInstrument:
     """See `driver.Instrument`.
 
+    What was under way when the port hung up is asked for again under the same request number, so the instrument either
+    delivers what it measured or measures now, and no measurement is lost or comes twice. What cannot be had is
+    reported: by MeasurementError, or in `losses`.
+
     Args:
-        probe: the driver of the line; connected by `connect`, if it is not yet.
+        open_port: opens the port, anew after each hang-up; raises PortError.
+        profile: of protocol "framed".
+        notify: called with one line for a person when something noteworthy happens.
     """
 
-    def __init__(self, probe: FramedProbe) -> None:
-        self.probe = probe
+    def __init__(
+        self, open_port: Callable[[], BytePort], profile: Profile, notify: Callable[[str], None] | None = None
+    ) -> None:
+        self.host = FramedHost(profile.timeouts, profile.serial.baudrate)
+        self.link = Link(open_port, self.host, profile.timeouts, self._greet, notify, "a probe of this protocol")
+        self._identification: Identification | None = None
+        self._wavelengths_nm: Floats | None = None
+        self._ready: deque[Measurement] = deque()
+        self._losses: list[str] = []
+
+    # --- who is there -------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         """The port's name."""
-        return self.probe.name
+        return self.link.name
+
+    @property
+    def identification(self) -> Identification:
+        """What the instrument says of itself. InstrumentError before `connect`."""
+        if self._identification is None:
+            raise InstrumentError(f"{self.name}: not connected")
+        return self._identification
 
     @property
     def identity(self) -> Identity:
         """Who is there. InstrumentError before `connect`."""
-        who = self.probe.identification
+        who = self.identification
         counts = bool(who.features & Feature.RAW_COUNTS)
         return Identity(
             name=who.name,
@@ -56,12 +95,34 @@ class FramedInstrument:
     @property
     def wavelengths_nm(self) -> Floats:
         """(bands,) in nm."""
-        return self.probe.wavelengths_nm
+        who = self.identification
+        if self._wavelengths_nm is None:
+            if who.step_nm == 0:
+                raise InstrumentError(f"{self.name}: the instrument's wavelengths are not known yet")
+            self._wavelengths_nm = who.first_nm + who.step_nm * np.arange(who.count, dtype=np.float64)
+        return self._wavelengths_nm
 
     def connect(self, wait_for_port: bool = False) -> Identity:
         """Open the port and find out who is there. Raises PortError, InstrumentError."""
-        self.probe.connect(wait_for_port)
+        self.link.connect(wait_for_port)
+        if self.identification.step_nm == 0:
+            self._wavelengths_nm = self._acquire_wavelengths()
         return self.identity
+
+    def _greet(self, failures: int) -> None:
+        while not isinstance(self._next(), Identified):
+            pass
+
+    def _acquire_wavelengths(self) -> Floats:
+        measurement = self.measure(Kind.WAVELENGTHS, 1)
+        self.settle(measurement.head.measurement)
+        values = measurement.values
+        usable = measurement.head.unit == Unit.WAVELENGTH_NM and values.size == self.identification.count
+        if not usable or not np.isfinite(values).all() or (np.diff(values) <= 0).any():
+            raise InstrumentError(f"{self.name}: the instrument's table of wavelengths is no ascending series in nm")
+        return values
+
+    # --- measuring ----------------------------------------------------------------------------------------
 
     def optimise(self) -> ScanSettings:
         """Raise InstrumentError: the protocol has no such command."""
@@ -69,22 +130,110 @@ class FramedInstrument:
 
     def acquire(self, kind: ScanKind, scans: int) -> Scan:
         """Measure once. Raises MeasurementError, NothingLeftError, InstrumentError, PortError."""
-        return self._scan(self.probe.acquire(_KINDS[kind], scans))
+        return self._scan(self.measure(_KINDS[kind], scans))
+
+    def measure(self, kind: Kind, scans: int) -> Measurement:
+        """Measure once, as the protocol has it; raises as `acquire`. It is to be settled when it is safe."""
+        self.host.want(kind, scans)
+        try:
+            return self.link.persist(self._fetch)
+        finally:
+            if self.host.wanted is not None:
+                # Given up, or stopped by the user: nobody waits for it any more.
+                self.host.give_up("")
+
+    def _fetch(self) -> Measurement:
+        wanted = self.host.wanted
+        if wanted is not None:
+            self.link.tell(self.host.request)
+        while True:
+            while not self._ready:
+                self._next()
+            measurement = self._ready.popleft()
+            if wanted is None or measurement.head.request == wanted.request:
+                return measurement
+            number = measurement.head.measurement
+            if measurement.head.request == 0:
+                self._losses.append(
+                    f"measurement {number} came from the instrument's button while the program was measuring; use "
+                    "--passive to measure with the button"
+                )
+            self.link.tell(partial(self._settling, number))
 
     def wait(self, timeout_s: float) -> Scan | None:
-        """Give what was measured by the instrument's button. Raises as `acquire`."""
-        measurement = self.probe.wait(timeout_s)
+        """Give what was measured by the instrument's button. Raises as `acquire`.
+
+        None if none has come in time, or there is something new in `losses`.
+        """
+        measurement = self.wait_for_measurement(timeout_s)
         if measurement is None:
             return None
         if measurement.head.kind not in _NAMES:
             # A table of wavelengths that nobody asked for says nothing about a sample.
-            self.probe.acknowledge(measurement)
+            self.settle(measurement.head.measurement)
             return None
         return self._scan(measurement)
 
+    def wait_for_measurement(self, timeout_s: float) -> Measurement | None:
+        """Give what the instrument sends unasked, as the protocol has it; see `wait`."""
+        until_s = time.monotonic() + timeout_s
+        while not self._ready and not self._losses:
+            try:
+                event = self._next(until_s)
+            except PortGoneError as error:
+                self.link.reconnect(error)
+                continue
+            if event is None and not self.host.receiving:
+                return None
+            if event is None:
+                # It is about to be whole, or to be given up.
+                until_s = time.monotonic() + timeout_s
+        return self._ready.popleft() if self._ready else None
+
     def acknowledge(self, scan: Scan) -> None:
         """Tell the instrument that a scan is on disk here."""
-        self.probe.settle(scan.number)
+        self.settle(scan.number)
+
+    def settle(self, number: int) -> None:
+        """Tell the instrument that the measurement of this number is safe here."""
+        try:
+            self.link.tell(partial(self._settling, number))
+        except PortGoneError as error:
+            # The instrument offers it again when the port is back, and is told again then.
+            self.link.reconnect(error)
+
+    def _settling(self, number: int, now_s: float) -> list[Output]:
+        return self.host.settle(number)
+
+    def _next(self, until_s: float = math.inf) -> HostEvent | None:
+        """Take the next event: keep what has arrived or is lost, raise what has failed."""
+        event = self.link.next_event(until_s)
+        if isinstance(event, Identified):
+            self.link.found(f"{event.who.name} {event.who.serial_number}".strip())
+            self._identification = event.who
+        elif isinstance(event, Arrived):
+            self._ready.append(event.measurement)
+        elif isinstance(event, Lost):
+            self._losses.append(event.what)
+        elif isinstance(event, Restarted):
+            self.link.notify("the instrument was switched off and on")
+        elif isinstance(event, Unidentified):
+            raise PortError(f"{self.name}: {event.why}")
+        elif isinstance(event, Unanswered):
+            raise PortGoneError(f"{self.name}: {event.why}")
+        elif isinstance(event, Failed):
+            raise MeasurementError(f"{self.name}: {event.why}; measure again")
+        elif isinstance(event, Refused):
+            raise self._refusal(event.fault)
+        return event
+
+    def _refusal(self, fault: Fault) -> InstrumentError:
+        text = f": {fault.text}" if fault.text else ""
+        if fault.code == FaultCode.NOTHING_LEFT:
+            return NothingLeftError(f"{self.name}: the instrument has nothing more to measure{text}")
+        if fault.code == FaultCode.BUSY:
+            return InstrumentError(f"{self.name}: the instrument stays busy; is another host connected to it?")
+        return InstrumentError(f"{self.name}: the instrument reports error {fault.code}{text}")
 
     def correct_dark(self, scan: Scan, dark: Scan | None) -> Floats:
         """Give (bands,) counts without dark. MeasurementError if the dark is needed and missing."""
@@ -94,28 +243,33 @@ class FramedInstrument:
             raise MeasurementError(f"{self.name}: the dark reference is missing; take dark and white again")
         return scan.values - dark.values
 
+    # --- what happened, and the end -----------------------------------------------------------------------
+
     def remarks(self) -> list[str]:
         """What happened on the line."""
-        counters = self.probe.counters
-        counted = [
+        counters = self.host.counters
+        return counted(
             (counters.damaged, "damaged frame", "damaged frames"),
             (counters.asked_again, "request for missing frames", "requests for missing frames"),
-            (counters.replugs, "time unplugged", "times unplugged"),
+            (self.link.reconnects, "new connection", "new connections"),
             (counters.restarts, "restart of the instrument", "restarts of the instrument"),
-        ]
-        return [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]
+        )
 
     def losses(self) -> list[str]:
         """Measurements that were made and never arrived, each once."""
-        losses, self.probe.losses[:] = list(self.probe.losses), []
+        losses, self._losses = self._losses, []
         return losses
+
+    def unfinished(self) -> str:
+        """Say which measurement is only partly here, as at a recording's end; "" if there is none. It is given up."""
+        return self.host.unfinished()
 
     def close(self) -> None:
         """Close the port."""
-        self.probe.close()
+        self.link.close()
 
     def _scan(self, measurement: Measurement) -> Scan:
-        return as_scan(measurement, self.probe.identification, self.wavelengths_nm, self.name)
+        return as_scan(measurement, self.identification, self.wavelengths_nm, self.name)
 
 
 def saturated_detectors(

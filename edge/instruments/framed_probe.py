@@ -21,7 +21,7 @@ from ..errors import (
     PortError,
     PortGoneError,
 )
-from ..protocols.framed import VERSION, Damaged, Decoder, Event, Foreign, Frame, encode
+from ..protocols.framed import VERSION, Damaged, Event, Foreign, Frame, FrameDecoder, encode
 from ..protocols.framed_messages import (
     U16,
     U32,
@@ -90,11 +90,11 @@ class FramedProbe:
         self, open_port: Callable[[], BytePort], profile: Profile, notify: Callable[[str], None] | None = None
     ) -> None:
         self._open_port = open_port
-        self._patience = profile.patience
+        self._patience = profile.timeouts
         self._baudrate = profile.serial.baudrate
         self._notify = notify or (lambda line: None)
         self._port: BytePort | None = None
-        self._decoder = Decoder()
+        self._decoder = FrameDecoder()
         self._assembler = Assembler()
         self._ready: deque[Measurement] = deque()
         self._sequence = random.randrange(U16 + 1)
@@ -239,7 +239,7 @@ class FramedProbe:
     # --- opening, and opening again -----------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._decoder = Decoder()
+        self._decoder = FrameDecoder()
         self._port = self._open_port()
         self._identify()
 

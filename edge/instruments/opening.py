@@ -32,9 +32,8 @@ def open_instrument(
     # Each driver is imported only where it is used: the device starts fast.
     if profile.protocol == "framed":
         from .framed import FramedInstrument
-        from .framed_probe import FramedProbe
 
-        return FramedInstrument(FramedProbe(open_port, profile, notify))
+        return FramedInstrument(open_port, profile, notify)
     if profile.protocol == "fieldspec":
         from .fieldspec import FieldSpecInstrument
 

@@ -14,6 +14,7 @@ from typing import Any
 from ...firmware_configs import probes
 from ..errors import ProfileError
 from ..gates.rules import ReferenceMaterial, Rules, parse_rules
+from ..protocols.host import Timeouts
 from .profile_ascii import AsciiProfile, parse_ascii
 from .profile_fieldspec import FieldSpecProfile, parse_fieldspec
 
@@ -42,19 +43,6 @@ class Measuring:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait, in seconds, and how often to ask again; the profile shipped says what each is for."""
-
-    reply_s: float = 2.0
-    quiet_s: float = 0.3
-    longest_scan_s: float = 120.0
-    keepalive_s: float = 10.0
-    replug_s: float = 120.0
-    request_attempts: int = 8
-    resend_attempts: int = 20
-
-
-@dataclass(frozen=True)
 class Profile:
     """A probe's profile. Every number is positive, and finite; among the rules zero is one too."""
 
@@ -62,7 +50,7 @@ class Profile:
     protocol: str = "framed"
     serial: Serial = Serial()
     measuring: Measuring = Measuring()
-    patience: Patience = Patience()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     rules: Rules = field(default_factory=Rules)
     reference_material: ReferenceMaterial = field(default_factory=ReferenceMaterial)
     fieldspec: FieldSpecProfile | None = None
@@ -76,10 +64,10 @@ class Profile:
         return self.fieldspec.address if self.fieldspec else None
 
 
-_SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Patience]] = {
+_SECTIONS: dict[str, type[Serial] | type[Measuring] | type[Timeouts]] = {
     "serial": Serial,
     "measuring": Measuring,
-    "patience": Patience,
+    "patience": Timeouts,
 }
 _TEXTS = ("name", "protocol")
 _RULES = ("rules", "reference_material")
@@ -151,7 +139,7 @@ def parse_profile(text: str, source: str) -> Profile:
         defaults = {f.name: f.default for f in fields(kind)}
         _refuse_unknown(table, list(defaults), source, f"{section}.")
         numbers = {key: _number(table[key], defaults[key], key, f"{source}: {section}.{key}") for key in table}
-        found[section] = kind(**numbers)
+        found["timeouts" if section == "patience" else section] = kind(**numbers)
     found["rules"], found["reference_material"] = parse_rules(document, source)
     if found.get("protocol") == "fieldspec":
         found["fieldspec"] = parse_fieldspec(document.get("fieldspec", {}), source)

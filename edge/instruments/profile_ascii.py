@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from ..errors import ProfileError
+from ..protocols.ascii_lines import LineMarks, ValuesFormat
 
 LONGEST_LINE = 1 << 20
 _MOST_BANDS = 65535
@@ -25,27 +26,6 @@ class Step:
 
     send: str
     expect: str = ""
-
-
-@dataclass(frozen=True)
-class Line:
-    """How lines look.
-
-    Attributes:
-        framing: data bits, parity and stop bits of a serial line, as in "8N1"; without meaning for a socket.
-        line_end: what ends a command; lines from the instrument may end with CR, LF or both.
-        ok: ends an answer, alone on a line or after the answer's last text; "" if there is no such mark.
-        error: begins a line that says an error; "" if there is no such mark.
-        ignore: lines that begin with it are no part of an answer; "" if there are none.
-        longest_line: bytes; a longer line is refused.
-    """
-
-    framing: str = "8N1"
-    line_end: str = "\n"
-    ok: str = ""
-    error: str = ""
-    ignore: str = ""
-    longest_line: int = 65536
 
 
 @dataclass(frozen=True)
@@ -78,36 +58,6 @@ class Lamp:
 
 
 @dataclass(frozen=True)
-class ValuesFormat:
-    """What the answer to `acquire` holds.
-
-    Attributes:
-        delivers: "counts", "reflectance" (1 is white) or "percent" (100 is white).
-        dark: how counts lose their dark: "cover" (a person covers the probe), "lamp_off" (measured with the lamp
-            switched off), "subtracted" (the instrument did it).
-        saturation: counts from which a band is saturated; 0 if unknown.
-        lines: "one" line with all values, or one "per_band".
-        separator: between values; " " for any white space.
-        prefix, suffix: what the line begins and ends with beside the values.
-        skip: columns before the first value, in a line with all values.
-        value_column, wavelength_column: numbered from 1, in lines per band; 0 if no wavelength stands there.
-        splices_nm: where detectors join.
-    """
-
-    delivers: str = "counts"
-    dark: str = "cover"
-    saturation: float = 0.0
-    lines: str = "one"
-    separator: str = ","
-    prefix: str = ""
-    suffix: str = ""
-    skip: int = 0
-    value_column: int = 1
-    wavelength_column: int = 0
-    splices_nm: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
 class Wavelengths:
     """Wavelengths in the order in which the values come: `nm`, or a polynomial of the pixel number."""
 
@@ -126,7 +76,7 @@ class AsciiProfile:
             brings its own.
     """
 
-    line: Line
+    line: LineMarks
     commands: Commands
     integration: Integration
     lamp: Lamp
@@ -134,7 +84,7 @@ class AsciiProfile:
     wavelengths_nm: tuple[float, ...]
 
 
-_T = TypeVar("_T", Line, Commands, Integration, Lamp, ValuesFormat, Wavelengths)
+_T = TypeVar("_T", LineMarks, Commands, Integration, Lamp, ValuesFormat, Wavelengths)
 _SECTIONS = ("commands", "integration", "lamp", "values", "wavelengths")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "framing": _FRAMINGS,
@@ -172,7 +122,7 @@ def parse_ascii(table: Any, source: str) -> AsciiProfile:
             raise ProfileError(f"{source}: ascii.{name} is no section; write [ascii.{name}]")
         parts[name] = part
     own = {key: value for key, value in table.items() if key not in _SECTIONS}
-    line = _section(Line, own, source, "ascii.", _SECTIONS)
+    line = _section(LineMarks, own, source, "ascii.", _SECTIONS)
     commands = _section(Commands, parts["commands"], source, "ascii.commands.")
     integration = _section(Integration, parts["integration"], source, "ascii.integration.")
     lamp = _section(Lamp, parts["lamp"], source, "ascii.lamp.")
@@ -254,7 +204,7 @@ def _number(value: Any, where: str, low: float, high: float, whole: bool) -> Any
 
 
 def _impossible(
-    line: Line,
+    line: LineMarks,
     commands: Commands,
     integration: Integration,
     lamp: Lamp,

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 
 from ..errors import PortError, RecordingError
-from ..protocols.framed import Damaged, Decoder, Frame
+from ..protocols.framed import Damaged, Frame, FrameDecoder
 from ..protocols.framed_messages import Identification
 from ..protocols.framed_transfer import Abandoned, Assembler, Measurement
 from .serial_port import Direction
@@ -170,7 +170,7 @@ def decode_recording(path: str | os.PathLike[str]) -> Decoded:
 
 def decode_pieces(pieces: Iterable[bytes]) -> Decoded:
     """Decode an instrument's bytes, in pieces of any size."""
-    decoder, assembler = Decoder(), Assembler()
+    decoder, assembler = FrameDecoder(), Assembler()
     identifications: list[Identification] = []
     measurements: list[Measurement] = []
     frames = damaged = 0

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import ProtocolError
-from ..instruments.profile_ascii import Line, ValuesFormat
 
 VIRTUAL_NOTICE = "#stibium virtual instrument"
 """A line that begins so, from a program that plays an instrument, says that it is one; never part of an answer."""
@@ -25,6 +24,57 @@ CUE = "#stibium cue"
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SHOWN = 40
+
+
+@dataclass(frozen=True)
+class LineMarks:
+    """How lines look.
+
+    Attributes:
+        framing: data bits, parity and stop bits of a serial line, as in "8N1"; without meaning for a socket.
+        line_end: what ends a command; lines from the instrument may end with CR, LF or both.
+        ok: ends an answer, alone on a line or after the answer's last text; "" if there is no such mark.
+        error: begins a line that says an error; "" if there is no such mark.
+        ignore: lines that begin with it are no part of an answer; "" if there are none.
+        longest_line: bytes; a longer line is refused.
+    """
+
+    framing: str = "8N1"
+    line_end: str = "\n"
+    ok: str = ""
+    error: str = ""
+    ignore: str = ""
+    longest_line: int = 65536
+
+
+@dataclass(frozen=True)
+class ValuesFormat:
+    """What the answer to `acquire` holds.
+
+    Attributes:
+        delivers: "counts", "reflectance" (1 is white) or "percent" (100 is white).
+        dark: how counts lose their dark: "cover" (a person covers the probe), "lamp_off" (measured with the lamp
+            switched off), "subtracted" (the instrument did it).
+        saturation: counts from which a band is saturated; 0 if unknown.
+        lines: "one" line with all values, or one "per_band".
+        separator: between values; " " for any white space.
+        prefix, suffix: what the line begins and ends with beside the values.
+        skip: columns before the first value, in a line with all values.
+        value_column, wavelength_column: numbered from 1, in lines per band; 0 if no wavelength stands there.
+        splices_nm: where detectors join.
+    """
+
+    delivers: str = "counts"
+    dark: str = "cover"
+    saturation: float = 0.0
+    lines: str = "one"
+    separator: str = ","
+    prefix: str = ""
+    suffix: str = ""
+    skip: int = 0
+    value_column: int = 1
+    wavelength_column: int = 0
+    splices_nm: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +169,7 @@ class AnswerReader:
         lines: how many lines the answer has, where no `line.ok` ends it.
     """
 
-    def __init__(self, line: Line, command: str, lines: int = 1) -> None:
+    def __init__(self, line: LineMarks, command: str, lines: int = 1) -> None:
         self._marks, self._command, self._wanted = line, command, lines
         self._lines: list[str] = []
         self.echoes = 0

@@ -15,7 +15,7 @@ from .fieldspec_messages import (
     CHANNELS,
     NO_ERROR,
     Abort,
-    Acquire,
+    AcquireScans,
     Command,
     Control,
     GetVersion,
@@ -28,9 +28,9 @@ from .fieldspec_replies import (
     AcquireHead,
     AnyReply,
     Controlled,
+    FlashSettings,
     Optimised,
     Reply,
-    Settings,
     Value,
     Version,
 )
@@ -39,10 +39,10 @@ _STATUS = struct.Struct(">ii")
 _LOWEST_ERROR, _HIGHEST_ERROR = 200, 9999
 _LOWEST_ERRBYTE, _HIGHEST_ERRBYTE = -9999, 9999
 
-_FixedReply: TypeAlias = type[Version] | type[Value] | type[Settings] | type[Optimised] | type[Controlled]
+_FixedReply: TypeAlias = type[Version] | type[Value] | type[FlashSettings] | type[Optimised] | type[Controlled]
 _FIXED: dict[type[Command], _FixedReply] = {
     GetVersion: Version,
-    Restore: Settings,
+    Restore: FlashSettings,
     ReadValue: Value,
     Optimise: Optimised,
     Control: Controlled,
@@ -55,12 +55,12 @@ def reply_bytes(command: Command, instrument_type: int | None) -> int:
 
     Args:
         command: any.
-        instrument_type: as `Version` gives it; only `Acquire` depends on it.
+        instrument_type: as `Version` gives it; only `AcquireScans` depends on it.
 
     Raises:
-        ProtocolError: `Acquire` for a type whose channels are not known.
+        ProtocolError: `AcquireScans` for a type whose channels are not known.
     """
-    if not isinstance(command, Acquire):
+    if not isinstance(command, AcquireScans):
         return _FIXED[type(command)].SIZE
     if instrument_type not in CHANNELS:
         raise ProtocolError(
@@ -119,7 +119,7 @@ class ReplyBuffer:
                 raise ProtocolError(f"{len(self._buffer)} bytes that belong to no command")
             return None
         self.refusal()
-        if isinstance(self._command, Acquire) and len(self._buffer) >= AcquireHead.SIZE:
+        if isinstance(self._command, AcquireScans) and len(self._buffer) >= AcquireHead.SIZE:
             self._check_type()
         if len(self._buffer) < self._size:
             return None
@@ -129,7 +129,7 @@ class ReplyBuffer:
         data, command = bytes(self._buffer), self._command
         self._buffer.clear()
         self._command = None
-        return Acquired.unpack(data) if isinstance(command, Acquire) else _FIXED[type(command)].unpack(data)
+        return Acquired.unpack(data) if isinstance(command, AcquireScans) else _FIXED[type(command)].unpack(data)
 
     def refusal(self) -> Reply | None:
         """Return the codes of an error reply as soon as they are here, for an instrument that leaves it at them.

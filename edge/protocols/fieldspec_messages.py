@@ -68,7 +68,7 @@ CHANNELS = {
     kind: 2151 if len(names) == 3 else sum(DETECTOR_CHANNELS[name] for name in names)
     for kind, names in TYPE_DETECTORS.items()
 }
-"""Instrument type -> channels in the reply to `Acquire`."""
+"""Instrument type -> channels in the reply to `AcquireScans`."""
 
 MOST_SCANS = 32767
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,29}")
@@ -143,7 +143,7 @@ class GetVersion:
 
 @dataclass(frozen=True)
 class Restore:
-    """Load the settings from flash and build the calibration arrays, as measuring needs. Reply: `Settings`."""
+    """Load the settings from flash and build the calibration arrays, as measuring needs. Reply: `FlashSettings`."""
 
     def pack(self) -> bytes:
         """Return the command."""
@@ -206,7 +206,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Acquire:
+class AcquireScans:
     """Measure the mean of so many scans, interpolated to 1 nm. Reply: `Acquired`."""
 
     scans: int
@@ -221,12 +221,12 @@ class Acquire:
 
 @dataclass(frozen=True)
 class Abort:
-    """Stop a running `Acquire` or `Optimise`. Reply: `Value`."""
+    """Stop a running `AcquireScans` or `Optimise`. Reply: `Value`."""
 
     def pack(self) -> bytes:
         """Return the command."""
         return b"ABORT"
 
 
-Command: TypeAlias = GetVersion | Restore | ReadValue | Optimise | Control | Acquire | Abort
-COMMANDS: tuple[type[Command], ...] = (GetVersion, Restore, ReadValue, Optimise, Control, Acquire, Abort)
+Command: TypeAlias = GetVersion | Restore | ReadValue | Optimise | Control | AcquireScans | Abort
+COMMANDS: tuple[type[Command], ...] = (GetVersion, Restore, ReadValue, Optimise, Control, AcquireScans, Abort)

@@ -110,7 +110,7 @@ class Value(Reply):
 
 
 @dataclass(frozen=True)
-class Settings(Reply):
+class FlashSettings(Reply):
     """All settings; to `Restore`.
 
     Attributes:
@@ -127,9 +127,9 @@ class Settings(Reply):
     SIZE: ClassVar[int] = _LAYOUT.size
 
     @classmethod
-    def unpack(cls, data: bytes) -> Settings:
+    def unpack(cls, data: bytes) -> FlashSettings:
         """Read the structure; ProtocolError if its length is another."""
-        header, errbyte, block, *values, count, checksum = cls._LAYOUT.unpack(_exactly(data, cls.SIZE, "Settings"))
+        header, errbyte, block, *values, count, checksum = cls._LAYOUT.unpack(_exactly(data, cls.SIZE, "FlashSettings"))
         names = [_text(block[start : start + _NAME_BYTES]) for start in range(0, len(block), _NAME_BYTES)]
         pairs = tuple((name, value) for name, value in zip(names, values, strict=True) if name)
         return cls(header, errbyte, pairs, count, checksum)
@@ -251,7 +251,7 @@ class AcquireHead(Reply):
 
 @dataclass(frozen=True, eq=False)
 class Acquired:
-    """A measurement; to `Acquire`.
+    """A measurement; to `AcquireScans`.
 
     Attributes:
         head: what is said of it.
@@ -294,4 +294,4 @@ class Acquired:
         return self.head.pack() + self.values.astype(">f4").tobytes()
 
 
-AnyReply: TypeAlias = Version | Value | Settings | Optimised | Controlled | Acquired
+AnyReply: TypeAlias = Version | Value | FlashSettings | Optimised | Controlled | Acquired

@@ -71,7 +71,7 @@ def encode(message: Message, sequence: int) -> bytes:
     return b"\0" + stuff(body + _CRC.pack(crc32(body))) + b"\0"
 
 
-class Decoder:
+class FrameDecoder:
     """Turns bytes into frames. Feed it with `receive`, then call `next_event` until it returns None.
 
     It holds at most one frame's bytes besides those not yet asked for, whatever arrives.

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..instruments.fieldspec import SIMULATED_SETTING, VIRTUAL_SETTING
-from ..protocols.fieldspec_replies import Acquired, AnyReply, Settings, Value, Version
+from ..protocols.fieldspec_replies import Acquired, AnyReply, FlashSettings, Value, Version
 from .fieldspec_optics import DARK_CORRECTION
 from .fieldspec_spectrometer import MISSING, WRONG, Spectrometer
 from .in_front import InFront
@@ -173,7 +173,7 @@ class VirtualFieldSpec:
         if text == "RESTORE,1":
             self.spectrometer.restore()
             values = self._flash()
-            return Settings(100, 0, tuple(values.items()), len(values), 0), _RESTORE_S
+            return FlashSettings(100, 0, tuple(values.items()), len(values), 0), _RESTORE_S
         if name == "INIT" and parameters[:1] == ["0"]:
             return self._read(parameters), 0.0
         if text == "ABORT":

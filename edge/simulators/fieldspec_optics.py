@@ -28,7 +28,7 @@ WARM_UP_S = 600.0
 
 
 @dataclass
-class Settings:
+class DetectorSettings:
     """What optimising and instrument control set. Gain is inverse: 2048 is 1, 1024 is 2."""
 
     step: int = 0
@@ -38,7 +38,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class DetectorReading:
     """One measurement of one detector: counts, whether it is saturated, and the VNIR's drift."""
 
     values: Floats
@@ -66,7 +66,9 @@ def dark_drift(on_s: float, step: int) -> float:
     return longer * (60.0 * warming(on_s) + 6.0 * float(np.sin(on_s / 700.0)))
 
 
-def vnir(nm: Floats, light: Floats, settings: Settings, on_s: float, scans: int, dice: np.random.Generator) -> Frame:
+def vnir(
+    nm: Floats, light: Floats, settings: DetectorSettings, on_s: float, scans: int, dice: np.random.Generator
+) -> DetectorReading:
     """Measure with the VNIR.
 
     Args:
@@ -89,8 +91,14 @@ def vnir(nm: Floats, light: Floats, settings: Settings, on_s: float, scans: int,
 
 
 def swir(
-    detector: str, nm: Floats, light: Floats, settings: Settings, on_s: float, scans: int, dice: np.random.Generator
-) -> Frame:
+    detector: str,
+    nm: Floats,
+    light: Floats,
+    settings: DetectorSettings,
+    on_s: float,
+    scans: int,
+    dice: np.random.Generator,
+) -> DetectorReading:
     """Measure with a SWIR detector, which takes off its own dark."""
     number = {"SWIR1": 0, "SWIR2": 1}[detector]
     gain = 2048.0 / max(settings.gain[number], 1)
@@ -99,16 +107,16 @@ def swir(
     # The offset moves where the converter ends, not what is delivered.
     headroom = FULL_SCALE - (2048 - settings.offset[number])
     counts = signal + _noise(nm, scans, dice)
-    return Frame(np.minimum(counts, headroom), bool((counts >= headroom).any()))
+    return DetectorReading(np.minimum(counts, headroom), bool((counts >= headroom).any()))
 
 
 def _noise(nm: Floats, scans: int, dice: np.random.Generator) -> Floats:
     return np.asarray(dice.normal(0.0, _NOISE_DN / np.sqrt(scans), nm.size), dtype=np.float64)
 
 
-def _clipped(counts: Floats, drift: int) -> Frame:
+def _clipped(counts: Floats, drift: int) -> DetectorReading:
     over: NDArray[np.bool_] = counts >= FULL_SCALE
-    return Frame(np.clip(counts, 0.0, FULL_SCALE), bool(over.any()), drift)
+    return DetectorReading(np.clip(counts, 0.0, FULL_SCALE), bool(over.any()), drift)
 
 
 def optimise_vnir(nm: Floats, light: Floats, on_s: float) -> int | None:
@@ -122,7 +130,7 @@ def optimise_vnir(nm: Floats, light: Floats, on_s: float) -> int | None:
 
 def optimise_swir(detector: str, nm: Floats, light: Floats, on_s: float) -> tuple[int, int] | None:
     """Find gain and offset whose brightest channel comes to `AIM`; None on darkness."""
-    at_gain_one = swir(detector, nm, light, Settings(), on_s, 10**9, np.random.default_rng(0)).values.max()
+    at_gain_one = swir(detector, nm, light, DetectorSettings(), on_s, 10**9, np.random.default_rng(0)).values.max()
     if at_gain_one * 2048.0 / _LEAST_GAIN < _LEAST_SIGNAL:
         return None
     return int(np.clip(round(2048.0 * at_gain_one / AIM), _LEAST_GAIN, 4096)), 2048

@@ -72,7 +72,7 @@ class Spectrometer:
 
     def reset(self) -> None:
         """Switch it off and on."""
-        self._settings = optics.Settings()
+        self._settings = optics.DetectorSettings()
         self.loaded = False
         self.measured = 0
 
@@ -196,7 +196,7 @@ class Spectrometer:
         )
         return Acquired(head, np.concatenate([frames[detector].values for detector in self.detectors]))
 
-    def _vnir_head(self, frames: dict[str, optics.Frame], scans: int) -> VnirHead:
+    def _vnir_head(self, frames: dict[str, optics.DetectorReading], scans: int) -> VnirHead:
         frame = frames.get("VNIR")
         if frame is None:
             return VnirHead()
@@ -210,7 +210,7 @@ class Spectrometer:
             drift=frame.drift,
         )
 
-    def _swir_head(self, detector: str, frames: dict[str, optics.Frame], scans: int) -> SwirHead:
+    def _swir_head(self, detector: str, frames: dict[str, optics.DetectorReading], scans: int) -> SwirHead:
         frame = frames.get(detector)
         if frame is None:
             return SwirHead()

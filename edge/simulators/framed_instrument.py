@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from ..protocols.framed import Damaged, Decoder, Foreign, encode
+from ..protocols.framed import Damaged, Foreign, FrameDecoder, encode
 from ..protocols.framed_messages import (
     NO_TEMPERATURE,
     U16,
@@ -85,7 +85,7 @@ class VirtualInstrument:
             self._repertoire.identification, boot=random.randrange(1, U32) if boot is None else boot
         )
         self._switched_on_s = now_s
-        self._decoder = Decoder()
+        self._decoder = FrameDecoder()
         self._outbox: deque[tuple[float, bytes]] = deque()
         self._sequence = random.randrange(U16 + 1)
         self._number = 0
@@ -116,7 +116,7 @@ class VirtualInstrument:
     def cable_pulled(self) -> None:
         """What was on its way out is gone; what was measured is not."""
         self._outbox.clear()
-        self._decoder = Decoder()
+        self._decoder = FrameDecoder()
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the host."""

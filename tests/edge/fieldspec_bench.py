@@ -29,11 +29,11 @@ def soil(number: int) -> Thing:
 
 
 def quick_profile(**changes: Any) -> Profile:
-    """Patience for a machine that is busy but has no cable."""
+    """Timeouts for a machine that is busy but has no cable."""
     patience = {"quiet_s": 0.05, "reply_s": 20.0, "replug_s": 30.0, "request_attempts": 3} | {
-        key: value for key, value in changes.items() if key in vars(Profile().patience)
+        key: value for key, value in changes.items() if key in vars(Profile().timeouts)
     }
-    own = {"not_ready_s": 20.0} | {key: value for key, value in changes.items() if key not in vars(Profile().patience)}
+    own = {"not_ready_s": 20.0} | {key: value for key, value in changes.items() if key not in vars(Profile().timeouts)}
     lines = [f"{key} = {value!r}" for key, value in own.items()]
     text = "\n".join(
         ['protocol = "fieldspec"', "[fieldspec]", *lines, "[patience]", *(f"{k} = {v}" for k, v in patience.items())]

@@ -17,9 +17,9 @@ import pytest
 from bridge_building import BridgePlayer
 from stibium.edge.errors import InstrumentError, NothingLeftError, PortError
 from stibium.edge.instruments.framed_probe import FramedProbe
-from stibium.edge.instruments.profile import Measuring, Patience, Profile
+from stibium.edge.instruments.profile import Measuring, Profile
 from stibium.edge.instruments.serial_port import SerialPort
-from stibium.edge.protocols.framed import Damaged, Decoder, Frame, encode
+from stibium.edge.protocols.framed import Damaged, Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_messages import (
     Acknowledge,
     Acquire,
@@ -38,13 +38,14 @@ from stibium.edge.protocols.framed_messages import (
     Unit,
     Values,
 )
+from stibium.edge.protocols.host import Timeouts
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.faults import Faults
 from stibium.edge.simulators.serve import VirtualProbe
 
 HASTY = Profile(
     measuring=Measuring(scans=1),
-    patience=Patience(reply_s=1.0, quiet_s=0.1, replug_s=20.0, request_attempts=30, keepalive_s=0.5),
+    timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, replug_s=20.0, request_attempts=30, keepalive_s=0.5),
 )
 BANDS = 2151
 
@@ -223,7 +224,7 @@ class Bench:
         self._process = subprocess.Popen([program, *arguments], stdin=theirs, stdout=theirs)
         theirs.close()
         self._socket.settimeout(20.0)
-        self._decoder = Decoder()
+        self._decoder = FrameDecoder()
 
     def send(self, message: Message | bytes, sequence: int = 1) -> None:
         self._socket.sendall(message if isinstance(message, bytes) else encode(message, sequence))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.errors import ProtocolError
 from stibium.edge.protocols.cobs import stuff, unstuff
-from stibium.edge.protocols.framed import MAX_PAYLOAD, Damaged, Decoder, Event, Foreign, Frame, encode
+from stibium.edge.protocols.framed import MAX_PAYLOAD, Damaged, Event, Foreign, Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_messages import (
     MAX_RANGES,
     MESSAGES,
@@ -155,7 +155,7 @@ def _same(theirs: tuple[int, int, int, int, bytes], ours: Event) -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.lists(pieces, max_size=8).map(b"".join))
 def test_streams_are_read_the_same_whatever_is_wrong_with_them(codec: Codec, stream: bytes) -> None:
-    decoder, ours = Decoder(), []
+    decoder, ours = FrameDecoder(), []
     decoder.receive(stream)
     while (event := decoder.next_event()) is not None:
         ours.append(event)

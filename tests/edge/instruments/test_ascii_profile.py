@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from stibium.edge.errors import ProfileError
 from stibium.edge.instruments.profile import parse_profile, read_profile
-from stibium.edge.instruments.profile_ascii import Commands, Integration, Lamp, Line, Step, ValuesFormat, Wavelengths
+from stibium.edge.instruments.profile_ascii import Commands, Integration, Lamp, Step, Wavelengths
+from stibium.edge.protocols.ascii_lines import LineMarks, ValuesFormat
 
 GOOD = """
 protocol = "ascii"
@@ -28,17 +29,17 @@ def test_the_example_shows_every_key() -> None:
     from stibium.firmware_configs import probes
 
     text = importlib.resources.files(probes).joinpath("ascii_spectrometer.toml").read_text()
-    for section in (Line, Commands, Integration, Lamp, ValuesFormat, Wavelengths):
+    for section in (LineMarks, Commands, Integration, Lamp, ValuesFormat, Wavelengths):
         for key in section.__dataclass_fields__:
             assert f"{key} = " in text, key
 
 
 def test_the_document_names_every_key_and_the_defaults() -> None:
     text = (Path(__file__).parents[3] / "docs" / "ascii_spectrometers.md").read_text()
-    for section in (Line, Commands, Integration, Lamp, ValuesFormat, Wavelengths):
+    for section in (LineMarks, Commands, Integration, Lamp, ValuesFormat, Wavelengths):
         for key in section.__dataclass_fields__:
             assert re.search(rf"[`.]{key}`", text), key
-    for key, default in [*vars(Line()).items(), *vars(ValuesFormat()).items()]:
+    for key, default in [*vars(LineMarks()).items(), *vars(ValuesFormat()).items()]:
         row = next(line for line in text.splitlines() if line.startswith("| `") and f"`{key}`" in line.split("|")[1])
         said = json.dumps(default) if isinstance(default, str) else f"{default:g}" if default != () else "[]"
         assert said in row.split("|")[2], row

@@ -18,13 +18,14 @@ from stibium.edge.errors import (
 )
 from stibium.edge.instruments.driver import Instrument
 from stibium.edge.instruments.opening import open_instrument
-from stibium.edge.instruments.profile import Patience, Profile
+from stibium.edge.instruments.profile import Profile
+from stibium.edge.protocols.host import Timeouts
 from stibium.edge.simulators.ends import PtyEnd
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
 from stibium.edge.simulators.serve import VirtualProbe
 from stibium.edge.simulators.spectra import Repertoire, from_spectra
 
-PATIENT = Profile(patience=Patience(reply_s=1.0, quiet_s=0.1, replug_s=30.0))
+PATIENT = Profile(timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, replug_s=30.0))
 SPECTRA = some_spectra(3, splices_nm=(1000.0, 1830.0), simulated=True)
 
 
@@ -93,7 +94,7 @@ def test_another_instrument_on_the_same_port_is_not_taken_for_the_first(tmp_path
     end = PtyEnd(tmp_path / "port")
     player = VirtualInstrument(repertoire)
     with VirtualProbe(player, end) as probe:
-        hasty = Profile(patience=Patience(reply_s=1.0, quiet_s=0.1, replug_s=0.5))
+        hasty = Profile(timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, replug_s=0.5))
         instrument = open_instrument(probe.name, hasty)
         with closing(instrument):
             instrument.connect()
@@ -113,4 +114,4 @@ def test_what_happened_on_the_line_is_told(tmp_path: Path) -> None:
             probe.unplug(power=True)
             probe.plug()
             instrument.acknowledge(instrument.acquire("target", 1))
-            assert instrument.remarks() == ["1 time unplugged", "1 restart of the instrument"]
+            assert instrument.remarks() == ["1 new connection", "1 restart of the instrument"]

@@ -16,10 +16,10 @@ import pytest
 from framed_samples import GRID_NM, a_head, some_spectra
 from stibium.edge.errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from stibium.edge.instruments.framed_probe import FramedProbe
-from stibium.edge.instruments.profile import Patience, Profile
+from stibium.edge.instruments.profile import Profile
 from stibium.edge.instruments.serial_port import SerialPort
 from stibium.edge.measure.referencing import References, to_spectrum
-from stibium.edge.protocols.framed import Damaged, Decoder, Frame, encode
+from stibium.edge.protocols.framed import Damaged, Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_messages import (
     Acknowledge,
     Acquire,
@@ -36,6 +36,7 @@ from stibium.edge.protocols.framed_messages import (
     Status,
 )
 from stibium.edge.protocols.framed_transfer import Measurement, split
+from stibium.edge.protocols.host import Timeouts
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.faults import Faults
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
@@ -43,9 +44,9 @@ from stibium.edge.simulators.serve import Player, VirtualProbe
 from stibium.edge.simulators.spectra import Repertoire, from_spectra
 
 # Replies come at once here, but this machine may be busy with other things.
-PATIENT = Profile(patience=Patience(reply_s=1.0, quiet_s=0.1, longest_scan_s=120.0, replug_s=60.0, request_attempts=8))
+PATIENT = Profile(timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, longest_scan_s=120.0, replug_s=60.0, request_attempts=8))
 HASTY = Profile(
-    patience=Patience(
+    timeouts=Timeouts(
         reply_s=0.05, quiet_s=0.02, longest_scan_s=60.0, replug_s=0.5, request_attempts=3, resend_attempts=4
     )
 )
@@ -275,7 +276,7 @@ class Scripted:
     held_frames: int = 0
 
     def __post_init__(self) -> None:
-        self._decoder, self._out, self._sequence = Decoder(), [self.first_words] if self.first_words else [], 0
+        self._decoder, self._out, self._sequence = FrameDecoder(), [self.first_words] if self.first_words else [], 0
         self._last_heard = 0
 
     def receive(self, data: bytes, now_s: float) -> None:
@@ -299,7 +300,7 @@ class Scripted:
         return 0.0 if self._out else None
 
     def cable_pulled(self) -> None:
-        self._decoder = Decoder()
+        self._decoder = FrameDecoder()
 
     def power_cycle(self, now_s: float) -> None: ...
 
@@ -451,7 +452,7 @@ def test_an_instrument_that_falls_silent_is_connected_to_again(tmp_path: Path) -
 
 
 def test_a_measurement_without_end_is_given_up(tmp_path: Path) -> None:
-    profile = replace(HASTY, patience=replace(HASTY.patience, longest_scan_s=0.3))
+    profile = replace(HASTY, timeouts=replace(HASTY.timeouts, longest_scan_s=0.3))
     busy = Status(State.MEASURING, 100, 0, 0, 0)
     with (
         scripted(tmp_path, lambda message: [busy] * 50 if isinstance(message, Acquire) else [], profile) as (driver, _),
@@ -549,7 +550,7 @@ def test_a_measurement_that_never_arrived_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_dead_connection_is_noticed_while_waiting_for_the_button(tmp_path: Path) -> None:
-    profile = replace(HASTY, patience=replace(HASTY.patience, keepalive_s=0.02))
+    profile = replace(HASTY, timeouts=replace(HASTY.timeouts, keepalive_s=0.02))
     mute = threading.Event()
 
     def answer(message: Message) -> list[Message | bytes]:

@@ -19,7 +19,7 @@ def test_every_setting_stands_in_the_shipped_profile() -> None:
 
     text = (Path(probes.__path__[0]) / "framed_serial.toml").read_text()
     profile = Profile()
-    for section in (profile.serial, profile.measuring, profile.patience):
+    for section in (profile.serial, profile.measuring, profile.timeouts):
         for key, value in vars(section).items():
             assert f"{key} = {value}" in text
     for section in (profile.rules, profile.reference_material):
@@ -34,8 +34,8 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\n[serial]\nbaudrate = 921600\n[patience]\nquiet_s = 1\n')
     profile = read_profile(path)
-    assert (profile.name, profile.serial.baudrate, profile.patience.quiet_s) == ("mine", 921600, 1.0)
-    assert profile.patience.reply_s == Profile().patience.reply_s
+    assert (profile.name, profile.serial.baudrate, profile.timeouts.quiet_s) == ("mine", 921600, 1.0)
+    assert profile.timeouts.reply_s == Profile().timeouts.reply_s
 
 
 @pytest.mark.parametrize(

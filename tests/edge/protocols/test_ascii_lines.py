@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stibium.edge.errors import ProtocolError
 from stibium.edge.instruments.profile import Profile, parse_profile, read_profile
-from stibium.edge.instruments.profile_ascii import AsciiProfile, Line, ValuesFormat
-from stibium.edge.protocols.ascii_lines import Answer, AnswerReader, BadLine, LineDecoder, parse_number, parse_values
+from stibium.edge.instruments.profile_ascii import AsciiProfile
+from stibium.edge.protocols.ascii_lines import (
+    Answer,
+    AnswerReader,
+    BadLine,
+    LineDecoder,
+    LineMarks,
+    ValuesFormat,
+    parse_number,
+    parse_values,
+)
 from stibium.edge.simulators.ascii_instrument import VirtualAsciiInstrument
 
 texts = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=30)
@@ -69,7 +78,7 @@ def test_what_is_no_line_is_said() -> None:
     assert lines_of(decoder) == ["56"]
 
 
-def read_answer(line: Line, command: str, lines: list[str], wanted: int = 1) -> Answer | None:
+def read_answer(line: LineMarks, command: str, lines: list[str], wanted: int = 1) -> Answer | None:
     reader = AnswerReader(line, command, wanted)
     for text in lines:
         answer = reader.take(text)
@@ -79,7 +88,7 @@ def read_answer(line: Line, command: str, lines: list[str], wanted: int = 1) -> 
 
 
 def test_answers_with_and_without_marks() -> None:
-    at = Line(ok="OK", error="ERROR", ignore="#")
+    at = LineMarks(ok="OK", error="ERROR", ignore="#")
     assert read_answer(at, "ATDATA", ["ATDATA", "# warm", "1,2 OK"]) == Answer(("1,2",))
     assert read_answer(at, "ATDATA", ["1", "2", "OK"]) == Answer(("1", "2"))
     assert read_answer(at, "AT", ["OK"]) == Answer(())
@@ -87,8 +96,8 @@ def test_answers_with_and_without_marks() -> None:
     assert read_answer(at, "AT", ["1", "2"]) is None
     # A second echo is no echo: it is what the instrument says.
     assert read_answer(at, "7", ["7", "7", "OK"]) == Answer(("7",))
-    assert read_answer(Line(), "S", ["S", "1 2 3"]) == Answer(("1 2 3",))
-    assert read_answer(Line(), "S", ["1", "2", "3"], 3) == Answer(("1", "2", "3"))
+    assert read_answer(LineMarks(), "S", ["S", "1 2 3"]) == Answer(("1 2 3",))
+    assert read_answer(LineMarks(), "S", ["1", "2", "3"], 3) == Answer(("1", "2", "3"))
 
 
 @pytest.mark.parametrize("text", ["", "nan", "inf", "1e999", "0x10", "1,5", "--1", "1 2", "1_000", "½", "OK"])

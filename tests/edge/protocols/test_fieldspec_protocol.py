@@ -20,7 +20,7 @@ from stibium.edge.protocols.fieldspec_messages import (
     ERROR_CLASSES,
     ERRORS,
     Abort,
-    Acquire,
+    AcquireScans,
     Command,
     Control,
     Detector,
@@ -37,8 +37,8 @@ from stibium.edge.protocols.fieldspec_replies import (
     AcquireHead,
     AnyReply,
     Controlled,
+    FlashSettings,
     Optimised,
-    Settings,
     SwirHead,
     Value,
     Version,
@@ -77,7 +77,7 @@ exchanges: st.SearchStrategy[tuple[Command, int, AnyReply]] = st.one_of(
     st.tuples(
         st.just(GetVersion()), st.just(13), st.builds(Version, **good, text=names, value=doubles, instrument_type=i32)
     ),
-    st.tuples(st.just(Restore()), st.just(13), st.builds(Settings, **good, values=pairs, count=i32, checksum=i32)),
+    st.tuples(st.just(Restore()), st.just(13), st.builds(FlashSettings, **good, values=pairs, count=i32, checksum=i32)),
     st.tuples(names.map(ReadValue), st.just(13), st.builds(Value, **good, name=names, value=doubles, count=i32)),
     st.tuples(st.just(Optimise()), st.just(13), st.builds(Optimised, st.just(100), st.just(0), *[i32] * 5)),
     st.tuples(
@@ -87,7 +87,7 @@ exchanges: st.SearchStrategy[tuple[Command, int, AnyReply]] = st.one_of(
     ),
     st.tuples(st.just(Abort()), st.just(13), st.builds(Value, **good, name=names, value=doubles, count=i32)),
     st.sampled_from(sorted(CHANNELS)).flatmap(
-        lambda kind: st.tuples(st.builds(Acquire, st.integers(1, 32767)), st.just(kind), acquired(kind))
+        lambda kind: st.tuples(st.builds(AcquireScans, st.integers(1, 32767)), st.just(kind), acquired(kind))
     ),
 )
 
@@ -106,7 +106,7 @@ exchanges: st.SearchStrategy[tuple[Command, int, AnyReply]] = st.one_of(
         (Control(Detector.VNIR, Setting.SHUTTER, 1), b"IC,2,3,1"),
         (Control(Detector.VNIR, Setting.INTEGRATION, -1), b"IC,2,0,-1"),
         (Control(Detector.SWIR2, Setting.GAIN, 4096), b"IC,1,1,4096"),
-        (Acquire(40), b"A,1,40"),
+        (AcquireScans(40), b"A,1,40"),
         (Abort(), b"ABORT"),
     ],
 )
@@ -158,7 +158,7 @@ def test_nothing_in_the_product_spells_a_command_that_writes_the_flash() -> None
     for word in ("ERASE", '"SAVE', "INIT,1", "INIT,2", "RESTORE,0"):
         assert word not in source
     assert {kind.__name__ for kind in COMMANDS} == {
-        "GetVersion", "Restore", "ReadValue", "Optimise", "Control", "Acquire", "Abort",
+        "GetVersion", "Restore", "ReadValue", "Optimise", "Control", "AcquireScans", "Abort",
     }  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def test_instrument_control_keeps_its_ranges(detector: Any, setting: Any, value:
 @pytest.mark.parametrize("scans", [0, -1, 32768, 1.0, "40", True])
 def test_scans_keep_their_range(scans: Any) -> None:
     with pytest.raises(ProtocolError, match="scans"):
-        Acquire(scans)
+        AcquireScans(scans)
 
 
 # --- codes -----------------------------------------------------------------------------------------------
@@ -227,11 +227,11 @@ def test_replies_have_the_lengths_of_the_guide() -> None:
     assert reply_bytes(Control(Detector.VNIR, Setting.SHUTTER, 0), None) == 20
     channels = {1: 701, 4: 801, 5: 1502, 8: 701, 9: 1402, 12: 1502, 13: 2151}
     for kind, count in channels.items():
-        assert reply_bytes(Acquire(1), kind) == 256 + 4 * count
-    assert reply_bytes(Acquire(1), 13) == 8860
+        assert reply_bytes(AcquireScans(1), kind) == 256 + 4 * count
+    assert reply_bytes(AcquireScans(1), 13) == 8860
     for kind in (None, 0, 2, 14):
         with pytest.raises(ProtocolError, match="channels it has is not known"):
-            reply_bytes(Acquire(1), kind)
+            reply_bytes(AcquireScans(1), kind)
 
 
 def test_each_number_of_the_header_has_its_place() -> None:
@@ -293,7 +293,7 @@ def test_any_splitting_gives_the_same_replies(sent: list[tuple[Command, int, Any
 def test_one_byte_at_a_time() -> None:
     reply = Acquired(AcquireHead(100, 0, instrument_type=13), np.arange(2151.0))
     buffer = ReplyBuffer()
-    buffer.expect(Acquire(1), 13)
+    buffer.expect(AcquireScans(1), 13)
     raw = reply.pack()
     for byte in raw[:-1]:
         buffer.receive(bytes([byte]))
@@ -346,7 +346,7 @@ def test_garbage_is_a_protocol_error_or_a_reply_never_anything_else(
 
 def test_text_in_place_of_a_reply_is_told_apart_at_once() -> None:
     buffer = ReplyBuffer()
-    buffer.expect(Acquire(1), 13)
+    buffer.expect(AcquireScans(1), 13)
     buffer.receive(b"ASD FR TCP")
     with pytest.raises(ProtocolError, match="as no reply to A,1,1 does"):
         buffer.next_reply()
@@ -355,7 +355,7 @@ def test_text_in_place_of_a_reply_is_told_apart_at_once() -> None:
 @pytest.mark.parametrize("other", [1, 5, 12])
 def test_a_measurement_of_another_type_is_refused_before_its_end(other: int) -> None:
     buffer = ReplyBuffer()
-    buffer.expect(Acquire(1), 13)
+    buffer.expect(AcquireScans(1), 13)
     buffer.receive(Acquired(AcquireHead(100, 0, instrument_type=other), np.zeros(CHANNELS[other])).pack()[:300])
     with pytest.raises(ProtocolError, match=f"type {other} .* where type 13 is connected"):
         buffer.next_reply()
@@ -363,7 +363,7 @@ def test_a_measurement_of_another_type_is_refused_before_its_end(other: int) -> 
 
 def test_one_channel_too_few_never_becomes_a_reply() -> None:
     buffer = ReplyBuffer()
-    buffer.expect(Acquire(1), 13)
+    buffer.expect(AcquireScans(1), 13)
     buffer.receive(Acquired(AcquireHead(100, 0, instrument_type=13), np.zeros(2150)).pack())
     assert buffer.next_reply() is None
     assert buffer.missing == 4

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.errors import ProtocolError
 from stibium.edge.protocols.cobs import encoded_length, stuff, unstuff
-from stibium.edge.protocols.framed import MAX_PAYLOAD, Damaged, Decoder, Event, Foreign, Frame, encode
+from stibium.edge.protocols.framed import MAX_PAYLOAD, Damaged, Event, Foreign, Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_messages import Acquire, Identify, Kind, Message, Resend, Values
 from stibium.edge.protocols.framed_transfer import split
 
@@ -24,7 +24,7 @@ stuffable = st.lists(st.sampled_from([b"\0", b"\1", b"\xff", b"a" * 253, b"b" * 
 
 def decode(data: bytes, sizes: list[int] | None = None) -> list[Event]:
     """All events of some bytes, fed whole or in pieces."""
-    decoder, events, start = Decoder(), [], 0
+    decoder, events, start = FrameDecoder(), [], 0
     for size in sizes or [len(data)]:
         decoder.receive(data[start : start + size])
         start += size
@@ -180,7 +180,7 @@ def test_damage_to_one_frame_never_reaches_its_neighbours(sent: list[Message], d
 
 
 def test_a_stream_without_delimiters_is_not_kept() -> None:
-    decoder = Decoder()
+    decoder = FrameDecoder()
     for _ in range(1000):
         decoder.receive(b"x" * 1000)
         assert decoder.next_event() is None

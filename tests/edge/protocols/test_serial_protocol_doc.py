@@ -13,7 +13,7 @@ import pytest
 from framed_samples import messages
 from hypothesis import given, settings
 from stibium.edge.protocols.cobs import stuff
-from stibium.edge.protocols.framed import Decoder, Frame, encode
+from stibium.edge.protocols.framed import Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_messages import MESSAGES, FaultCode, Feature, Message, Resend
 
 DOC = (Path(__file__).parents[3] / "docs" / "serial_protocol.md").read_text("utf-8")
@@ -105,7 +105,7 @@ def test_the_worked_example_decodes_to_what_it_says() -> None:
     frames = example()
     assert len(frames) == 9
     for way, data, says in frames:
-        decoder = Decoder()
+        decoder = FrameDecoder()
         decoder.receive(data)
         event = decoder.next_event()
         assert isinstance(event, Frame)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stibium.edge.errors import PortError, RecordingError, UnsuitableSpectrumError
 from stibium.edge.instruments.recording import RecordingWriter, decode_pieces
-from stibium.edge.protocols.framed import Damaged, Decoder, Frame, encode
+from stibium.edge.protocols.framed import Damaged, Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_messages import (
     Acknowledge,
     Acquire,
@@ -50,7 +50,7 @@ class Bench:
     def __init__(self, repertoire: Repertoire, **options: Any) -> None:
         self.instrument = VirtualInstrument(repertoire, **options)
         self.now_s = 0.0
-        self._decoder, self._sequence = Decoder(), 0
+        self._decoder, self._sequence = FrameDecoder(), 0
         self.sent = b""
 
     def ask(self, *messages: Message) -> list[Frame]:
@@ -400,7 +400,7 @@ def test_each_fault_does_what_it_says() -> None:
     (garbled,) = spoil(garbage=1)
     assert garbled[1::2] == FRAME
     (lying,) = spoil(wrong_length=1)
-    decoder = Decoder()
+    decoder = FrameDecoder()
     decoder.receive(lying)
     event = decoder.next_event()
     assert isinstance(event, Damaged)

@@ -1,0 +1,77 @@
+"""The host's side of any protocol, without input or output and without a clock.
+
+A host is given the bytes that came and the time, and gives back bytes to send and events; when it wants to be called
+again it says. So the same host works on a port (`instruments.link`), in a test that has neither port nor clock, and on
+whatever a fuzzer makes up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait, in seconds, and how often to ask again; the profile shipped says what each is for."""
+
+    reply_s: float = 2.0
+    quiet_s: float = 0.3
+    longest_scan_s: float = 120.0
+    keepalive_s: float = 10.0
+    replug_s: float = 120.0
+    request_attempts: int = 8
+    resend_attempts: int = 20
+
+
+@dataclass(frozen=True)
+class Send:
+    """Bytes for the instrument."""
+
+    data: bytes
+
+
+class HostEvent:
+    """Something that the owner of a host has to know. Each protocol has its own, as frozen dataclasses."""
+
+
+@dataclass(frozen=True)
+class Unanswered(HostEvent):
+    """Nothing came, as often as it was asked: the line is dead, though it may be open."""
+
+    why: str
+
+
+Output: TypeAlias = Send | HostEvent
+
+
+class Host(Protocol):
+    """What drives a line needs of a protocol. Times are seconds of any clock that never goes back."""
+
+    def opened(self, now_s: float) -> list[Output]:
+        """Begin on a line that has just been opened: nothing that was on its way will come any more."""
+
+    def receive(self, data: bytes, now_s: float) -> list[Output]:
+        """Take bytes as they came, in pieces of any size."""
+
+    def due(self, now_s: float) -> list[Output]:
+        """Do what is to be done by now though nothing came."""
+
+    def next_due_s(self) -> float:
+        """When `due` has something to do; infinity if only bytes can bring it on."""
+
+
+class Outbox:
+    """What a host has to say, collected while it takes one call."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Output] = []
+
+    def put(self, output: Output) -> None:
+        """Add something to send or to tell."""
+        self._outputs.append(output)
+
+    def empty(self) -> list[Output]:
+        """Give all of it, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
