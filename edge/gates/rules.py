@@ -6,13 +6,24 @@ said in `firmware_configs/probes/framed_serial.toml` and docs/measuring.md.
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Annotated, Any
 
-from ..errors import ProfileError
+from ..toml_file import Where, Within, read_list
+
+Limit = Annotated[float, Within(0, 1e6, note="0 for no such rule")]
+Count = Annotated[int, Within(0, 1e6, note="0 for no such rule")]
+
+
+def _read_bands(value: Any, where: Where) -> tuple[float, ...]:
+    bands = read_list(value, where)
+    if not bands or not all(type(band) in (int, float) and 0 < band < 1e6 for band in bands):
+        raise where.needs(value, "a list of wavelengths in nm is needed")
+    if any(b <= a for a, b in pairwise(bands)):
+        raise where.says(f"{where.path} do not ascend")
+    return tuple(float(band) for band in bands)
 
 
 @dataclass(frozen=True)
@@ -40,24 +51,24 @@ class Rules:
         clock_jump_s: largest difference between the clock's progress and the time that has passed.
     """
 
-    warm_up_min: float = 15.0
-    warming_min: float = 30.0
-    white_valid_warming_min: float = 10.0
-    panel_check_every_min: float = 15.0
-    panel_tolerance: float = 0.02
+    warm_up_min: Limit = 15.0
+    warming_min: Limit = 30.0
+    white_valid_warming_min: Limit = 10.0
+    panel_check_every_min: Limit = 15.0
+    panel_tolerance: Limit = 0.02
     panel_reflectance_file: str = ""
-    full_scale_dn: float = 0.0
-    white_signal_least: float = 0.05
-    signal_least: float = 0.01
-    lamp_least: float = 0.5
-    dark_drift_most: float = 0.02
-    noise_most: float = 0.005
-    splice_step_most: float = 0.05
-    scatter_most: float = 0.15
-    repeats_most: int = 2
-    wavelength_check_every_min: float = 0.0
-    wavelength_shift_most_nm: float = 1.5
-    clock_jump_s: float = 60.0
+    full_scale_dn: Limit = 0.0
+    white_signal_least: Limit = 0.05
+    signal_least: Limit = 0.01
+    lamp_least: Limit = 0.5
+    dark_drift_most: Limit = 0.02
+    noise_most: Limit = 0.005
+    splice_step_most: Limit = 0.05
+    scatter_most: Limit = 0.15
+    repeats_most: Count = 2
+    wavelength_check_every_min: Limit = 0.0
+    wavelength_shift_most_nm: Limit = 1.5
+    clock_jump_s: Limit = 60.0
 
 
 DEFAULT_RULES = Rules()
@@ -75,62 +86,13 @@ class ReferenceMaterial:
     """
 
     name: str = "Mylar sheet on the white panel"
-    bands_nm: tuple[float, ...] = (1661.0, 2131.1)
-    search_nm: float = 12.0
+    bands_nm: Annotated[tuple[float, ...], _read_bands] = (1661.0, 2131.1)
+    search_nm: Annotated[float, Within(0, 1e6, "nm", above=True)] = 12.0
 
 
-_MOST = 1e6
-
-
-def parse_rules(document: Mapping[str, Any], source: str) -> tuple[Rules, ReferenceMaterial]:
-    """Read both sections of a profile; what is left out has its default.
-
-    Args:
-        document: the profile's TOML document.
-        source: what errors name; a relative `panel_reflectance_file` lies beside it, if it is a file.
-
-    Raises:
-        ProfileError: no sections, an unknown key, a value of the wrong kind or range.
-    """
-    rules = _section(document, "rules", Rules(), source)
-    name = rules.get("panel_reflectance_file", "")
-    if name and source.endswith(".toml"):
-        rules["panel_reflectance_file"] = os.path.join(os.path.dirname(source), name)
-    material = ReferenceMaterial(**_section(document, "reference_material", ReferenceMaterial(), source))
-    if any(b - a <= 0 for a, b in zip(material.bands_nm[:-1], material.bands_nm[1:], strict=True)):
-        raise ProfileError(f"{source}: reference_material.bands_nm do not ascend")
-    if material.search_nm <= 0:
-        raise ProfileError(f"{source}: reference_material.search_nm = {material.search_nm:g}; a number above 0")
-    return Rules(**rules), material
-
-
-def _section(document: Mapping[str, Any], section: str, defaults: Any, source: str) -> dict[str, Any]:
-    table = document.get(section, {})
-    if not isinstance(table, dict):
-        raise ProfileError(f"{source}: {section} is no section; write [{section}]")
-    known = [field.name for field in fields(defaults)]
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise ProfileError(f"{source}: unknown key {section}.{unknown[0]}; known are {', '.join(known)}")
-    return {key: _value(value, getattr(defaults, key), f"{source}: {section}.{key}") for key, value in table.items()}
-
-
-def _value(value: Any, default: Any, where: str) -> Any:
-    if isinstance(default, str):
-        if not isinstance(value, str):
-            raise ProfileError(f"{where} = {value!r}; a text is needed")
-        return value
-    if isinstance(default, tuple):
-        if not isinstance(value, list) or not value or not all(_is_number(item) and item > 0 for item in value):
-            raise ProfileError(f"{where} = {value!r}; a list of wavelengths in nm is needed")
-        return tuple(float(item) for item in value)
-    whole = isinstance(default, int)
-    if not _is_number(value) or (whole and not isinstance(value, int)) or not 0 <= value <= _MOST:
-        kind = "a whole number" if whole else "a number"
-        raise ProfileError(f"{where} = {value!r}; {kind} from 0 to {_MOST:g} is needed, 0 for no such rule")
-    return value if whole else float(value)
-
-
-def _is_number(value: Any) -> bool:
-    # TOML knows true and false, which Python counts among the integers.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def beside(rules: Rules, source: str) -> Rules:
+    """Give the rules of a profile's file: a relative `panel_reflectance_file` lies beside it."""
+    name = rules.panel_reflectance_file
+    if not name or not source.endswith(".toml"):
+        return rules
+    return replace(rules, panel_reflectance_file=os.path.join(os.path.dirname(source), name))

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from ..errors import ProfileError
-from ..protocols.ascii_lines import LineMarks, ValuesFormat
+from ..protocols.ascii_lines import AsciiText, LineMarks, ValuesFormat, read_ascii_text
+from ..toml_file import Where, Within, read_list, read_section
 
-LONGEST_LINE = 1 << 20
 _MOST_BANDS = 65535
-_FRAMINGS = tuple(f"{bits}{parity}{stop}" for bits in (7, 8) for parity in "NEO" for stop in (1, 2))
-_LINE_ENDS = ("\n", "\r", "\r\n")
 
 
 @dataclass(frozen=True)
@@ -28,43 +25,63 @@ class Step:
     expect: str = ""
 
 
+def _read_command(value: Any, where: Where) -> str:
+    text = read_ascii_text(value, where)
+    if not text:
+        raise where.says(f"{where.path}: an empty command")
+    return text
+
+
+def _read_commands(value: Any, where: Where) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else read_list(value, where)
+    return tuple(_read_command(item, where) for item in items)
+
+
+def _read_step(value: Any, where: Where) -> Step:
+    if isinstance(value, str):
+        return Step(_read_command(value, where))
+    if not isinstance(value, dict) or "send" not in value or set(value) - {"send", "expect"}:
+        raise where.says(f'{where.path}: write "COMMAND" or {{ send = "COMMAND", expect = "ANSWER" }}')
+    return Step(_read_command(value["send"], where), read_ascii_text(value.get("expect", ""), where))
+
+
 @dataclass(frozen=True)
 class Commands:
     """What is sent. `acquire` may hold `{scans}`; where it does not, this program averages the scans."""
 
-    acquire: str = ""
-    identify: Step | None = None
-    firmware: str = ""
-    serial_number: str = ""
-    init: tuple[Step, ...] = ()
+    acquire: AsciiText = ""
+    identify: Annotated[Step | None, _read_step] = None
+    firmware: AsciiText = ""
+    serial_number: AsciiText = ""
+    init: tuple[Annotated[Step, _read_step], ...] = ()
 
 
 @dataclass(frozen=True)
 class Integration:
     """Integration time: `command` holds `{value}`, which is `ms` / `unit_ms` rounded to a whole number."""
 
-    command: str = ""
-    ms: float = 0.0
-    unit_ms: float = 1.0
+    command: AsciiText = ""
+    ms: Annotated[float, Within(0, 1e7, "ms")] = 0.0
+    unit_ms: Annotated[float, Within(1e-6, 1e6, "ms")] = 1.0
 
 
 @dataclass(frozen=True)
 class Lamp:
     """Commands that switch the lamp, and seconds until its light is steady."""
 
-    on: tuple[str, ...] = ()
-    off: tuple[str, ...] = ()
-    settle_s: float = 0.0
+    on: Annotated[tuple[str, ...], _read_commands] = ()
+    off: Annotated[tuple[str, ...], _read_commands] = ()
+    settle_s: Annotated[float, Within(0, 600, "seconds")] = 0.0
 
 
 @dataclass(frozen=True)
 class Wavelengths:
     """Wavelengths in the order in which the values come: `nm`, or a polynomial of the pixel number."""
 
-    nm: tuple[float, ...] = ()
-    polynomial: tuple[float, ...] = ()
-    pixels: int = 0
-    first_pixel: int = 0
+    nm: Annotated[tuple[float, ...], Within(-1e12, 1e12)] = ()
+    polynomial: Annotated[tuple[float, ...], Within(-1e12, 1e12)] = ()
+    pixels: Annotated[int, Within(0, _MOST_BANDS)] = 0
+    first_pixel: Annotated[int, Within(0, _MOST_BANDS)] = 0
 
 
 @dataclass(frozen=True)
@@ -84,135 +101,36 @@ class AsciiProfile:
     wavelengths_nm: tuple[float, ...]
 
 
-_T = TypeVar("_T", LineMarks, Commands, Integration, Lamp, ValuesFormat, Wavelengths)
-_SECTIONS = ("commands", "integration", "lamp", "values", "wavelengths")
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "framing": _FRAMINGS,
-    "line_end": _LINE_ENDS,
-    "delivers": ("counts", "reflectance", "percent"),
-    "dark": ("cover", "lamp_off", "subtracted"),
-    "lines": ("one", "per_band"),
-}
-_LIMITS: dict[str, tuple[float, float]] = {
-    "longest_line": (16, LONGEST_LINE),
-    "value_column": (1, 1000),
-    "wavelength_column": (0, 1000),
-    "skip": (0, 1000),
-    "pixels": (0, _MOST_BANDS),
-    "first_pixel": (0, _MOST_BANDS),
-    "saturation": (0, 1e12),
-    "settle_s": (0, 600),
-    "ms": (0, 1e7),
-    "unit_ms": (1e-6, 1e6),
-}
+@dataclass(frozen=True)
+class _Sections:
+    """What the sections of `[ascii]` hold; its own keys are those of `LineMarks`."""
+
+    commands: Commands = field(default_factory=Commands)
+    integration: Integration = field(default_factory=Integration)
+    lamp: Lamp = field(default_factory=Lamp)
+    values: ValuesFormat = field(default_factory=ValuesFormat)
+    wavelengths: Wavelengths = field(default_factory=Wavelengths)
 
 
-def parse_ascii(table: Any, source: str) -> AsciiProfile:
-    """Read the `[ascii]` table of a profile; `source` is what errors name.
+def read_ascii(table: Any, where: Where) -> AsciiProfile:
+    """Read the `[ascii]` table of a profile.
 
     Raises:
         ProfileError: an unknown key, a value of the wrong kind or range, or two that do not go together.
     """
-    if not isinstance(table, dict):
-        raise ProfileError(f"{source}: ascii is no section; write [ascii]")
-    parts = {}
-    for name in _SECTIONS:
-        part = table.get(name, {})
-        if not isinstance(part, dict):
-            raise ProfileError(f"{source}: ascii.{name} is no section; write [ascii.{name}]")
-        parts[name] = part
-    own = {key: value for key, value in table.items() if key not in _SECTIONS}
-    line = _section(LineMarks, own, source, "ascii.", _SECTIONS)
-    commands = _section(Commands, parts["commands"], source, "ascii.commands.")
-    integration = _section(Integration, parts["integration"], source, "ascii.integration.")
-    lamp = _section(Lamp, parts["lamp"], source, "ascii.lamp.")
-    values = _section(ValuesFormat, parts["values"], source, "ascii.values.")
-    wavelengths = _section(Wavelengths, parts["wavelengths"], source, "ascii.wavelengths.")
-    for complaint in _impossible(line, commands, integration, lamp, values, wavelengths, parts["values"]):
-        raise ProfileError(f"{source}: {complaint}")
-    return AsciiProfile(line, commands, integration, lamp, values, _wavelengths_nm(wavelengths, source))
+    names = [own.name for own in fields(_Sections)]
+    line = read_section(LineMarks, table, where, also=names)
+    parts = read_section(_Sections, {key: value for key, value in table.items() if key in names}, where)
+    for complaint in _impossible(line, parts, table.get("values", {})):
+        raise where.says(complaint)
+    nm = _wavelengths_nm(parts.wavelengths, where.at("wavelengths"))
+    return AsciiProfile(line, parts.commands, parts.integration, parts.lamp, parts.values, nm)
 
 
-def _section(
-    kind: type[_T],
-    table: Mapping[str, Any],
-    source: str,
-    prefix: str,
-    also: tuple[str, ...] = (),
-) -> _T:
-    known: dict[str, Any] = {field.name: field.default for field in fields(kind)}
-    for key in table:
-        if key not in known:
-            raise ProfileError(f"{source}: unknown key {prefix}{key}; known are {', '.join([*known, *also])}")
-    found = {key: _value(key, known[key], value, f"{source}: {prefix}{key}") for key, value in table.items()}
-    return kind(**found)
-
-
-def _value(key: str, default: Any, value: Any, where: str) -> Any:
-    if key == "identify":
-        return _step(value, where)
-    if key == "init":
-        return tuple(_step(item, f"{where}[{number}]") for number, item in enumerate(_list(value, where), 1))
-    if key in ("on", "off"):
-        return tuple(_command(item, where) for item in _list([value] if isinstance(value, str) else value, where))
-    if key in _CHOICES:
-        if value not in _CHOICES[key]:
-            raise ProfileError(f"{where} = {value!r}; one of {', '.join(map(repr, _CHOICES[key]))} is needed")
-        return value
-    if isinstance(default, tuple):
-        return tuple(_number(item, where, -1e12, 1e12, False) for item in _list(value, where))
-    if isinstance(default, str):
-        return _text(value, where)
-    low, high = _LIMITS[key]
-    return _number(value, where, low, high, isinstance(default, int))
-
-
-def _step(value: Any, where: str) -> Step:
-    if isinstance(value, str):
-        return Step(_command(value, where))
-    if not isinstance(value, dict) or "send" not in value or set(value) - {"send", "expect"}:
-        raise ProfileError(f'{where}: write "COMMAND" or {{ send = "COMMAND", expect = "ANSWER" }}')
-    return Step(_command(value["send"], where), _text(value.get("expect", ""), where))
-
-
-def _command(value: Any, where: str) -> str:
-    text = _text(value, where)
-    if not text:
-        raise ProfileError(f"{where}: an empty command")
-    return text
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value.isascii() or any(c in value for c in "\r\n\0"):
-        raise ProfileError(f"{where} = {value!r}; a text of ASCII characters without line ends is needed")
-    return value
-
-
-def _list(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ProfileError(f"{where} = {value!r}; a list is needed")
-    return value
-
-
-def _number(value: Any, where: str, low: float, high: float, whole: bool) -> Any:
-    # TOML knows true and false, which Python counts among the integers.
-    right_kind = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not right_kind or not math.isfinite(value) or not low <= value <= high:
-        kind = "a whole number" if whole else "a number"
-        raise ProfileError(f"{where} = {value!r}; {kind} from {low:g} to {high:g} is needed")
-    return value if whole else float(value)
-
-
-def _impossible(
-    line: LineMarks,
-    commands: Commands,
-    integration: Integration,
-    lamp: Lamp,
-    values: ValuesFormat,
-    wavelengths: Wavelengths,
-    given: Mapping[str, Any],
-) -> list[str]:
+def _impossible(line: LineMarks, parts: _Sections, given: Mapping[str, Any]) -> list[str]:
     """What does not go together, in words."""
+    commands, integration, lamp = parts.commands, parts.integration, parts.lamp
+    values, wavelengths = parts.values, parts.wavelengths
     raw, per_band = values.delivers == "counts", values.lines == "per_band"
     texts = [commands.firmware, commands.serial_number, *lamp.on, *lamp.off, *(s.send for s in commands.init)]
     texts += [commands.identify.send] if commands.identify else []
@@ -275,24 +193,23 @@ def _unknown_fields(text: str, name: str) -> bool:
     return "{" in rest or "}" in rest
 
 
-def _wavelengths_nm(wavelengths: Wavelengths, source: str) -> tuple[float, ...]:
+def _wavelengths_nm(wavelengths: Wavelengths, where: Where) -> tuple[float, ...]:
     nm = wavelengths.nm
     if wavelengths.polynomial:
         pixels = range(wavelengths.first_pixel, wavelengths.first_pixel + wavelengths.pixels)
         nm = tuple(_polynomial(wavelengths.polynomial, pixel) for pixel in pixels)
     if not nm:
         return ()
-    where = f"{source}: ascii.wavelengths"
     if len(nm) < 2 or len(nm) > _MOST_BANDS:
-        raise ProfileError(f"{where}: {len(nm)} bands; 2 to {_MOST_BANDS} are possible")
+        raise where.says(f"{where.path}: {len(nm)} bands; 2 to {_MOST_BANDS} are possible")
     wrong = [value for value in nm if not (math.isfinite(value) and 0 < value < 1e6)]
     if wrong:
-        raise ProfileError(f"{where}: {wrong[0]:g} nm is no wavelength")
+        raise where.says(f"{where.path}: {wrong[0]:g} nm is no wavelength")
     rising = [b > a for a, b in pairwise(nm)]
     if wavelengths.polynomial and any(rising) != all(rising):
-        raise ProfileError(f"{where}.polynomial turns back inside the pixels; is a coefficient wrong?")
+        raise where.says(f"{where.path}.polynomial turns back inside the pixels; is a coefficient wrong?")
     if len(set(nm)) != len(nm):
-        raise ProfileError(f"{where}: a wavelength comes twice")
+        raise where.says(f"{where.path}: a wavelength comes twice")
     return nm
 
 

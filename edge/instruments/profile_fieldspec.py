@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from ..errors import ProfileError
+from ..toml_file import Where, Within
 
-_LONGEST_S = 3600.0
-_DRIFT = ("added", "subtracted")
+_FACTORY_ADDRESS = "socket://169.254.1.11:8080"
+Seconds = Annotated[float, Within(0, 3600, "seconds", above=True)]
+
+
+def _read_address(value: Any, where: Where) -> str:
+    if not isinstance(value, str) or "://" not in value:
+        raise where.needs(value, f"a port such as {_FACTORY_ADDRESS} is needed")
+    return value
 
 
 @dataclass(frozen=True)
@@ -29,37 +34,9 @@ class FieldSpecProfile:
             dark current correction, enter target minus dark.
     """
 
-    address: str = "socket://169.254.1.11:8080"
-    restore_s: float = 30.0
-    optimise_s: float = 60.0
-    scan_s: float = 1.0
-    not_ready_s: float = 60.0
-    dark_drift: str = "added"
-
-
-def parse_fieldspec(table: Any, source: str) -> FieldSpecProfile:
-    """Read the section; ProfileError names `source`, the key and what is needed."""
-    if not isinstance(table, dict):
-        raise ProfileError(f"{source}: fieldspec is no section; write [fieldspec]")
-    known = {field.name: field.default for field in fields(FieldSpecProfile)}
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        where = f"{source}: fieldspec.{key} = {value!r}"
-        if key not in known:
-            raise ProfileError(f"{source}: unknown key fieldspec.{key}; known are {', '.join(known)}")
-        if key == "address":
-            if not isinstance(value, str) or "://" not in value:
-                raise ProfileError(f"{where}; a port such as {known['address']} is needed")
-            found[key] = value
-        elif key == "dark_drift":
-            if value not in _DRIFT:
-                raise ProfileError(f"{where}; one of {', '.join(_DRIFT)} is needed")
-            found[key] = value
-        else:
-            # TOML knows true and false, which Python counts among the integers.
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise ProfileError(f"{where}; a number of seconds is needed")
-            if not 0 < value <= _LONGEST_S:
-                raise ProfileError(f"{where}; seconds above 0 and at most {_LONGEST_S:g} are needed")
-            found[key] = float(value)
-    return FieldSpecProfile(**found)
+    address: Annotated[str, _read_address] = _FACTORY_ADDRESS
+    restore_s: Seconds = 30.0
+    optimise_s: Seconds = 60.0
+    scan_s: Seconds = 1.0
+    not_ready_s: Seconds = 60.0
+    dark_drift: Literal["added", "subtracted"] = "added"

@@ -267,7 +267,7 @@ def _bundle(manifest: Mapping[str, Any], arrays: dict[str, Any], sha256: str, pa
     return OreBundle(
         model=model_from_arrays(manifest["model"], arrays, count),
         columns=columns,
-        scenario=Scenario(scenario["name"], scenario["title"], tuple(scenario["variables"])),
+        scenario=Scenario(scenario["name"], tuple(scenario["variables"]), scenario["title"]),
         threshold=float(manifest["threshold"]),
         costs=Costs(float(manifest["costs"]["lost_ore"]), float(manifest["costs"]["hauled_gangue"])),
         training=Training(

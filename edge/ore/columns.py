@@ -10,12 +10,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from ..errors import ColumnFileError
-from ..toml_file import parse_toml, read_text, refuse_unknown, text_of, texts_of
+from ..toml_file import Where, parse_toml, read_names, read_section, read_text
 
 Kind = Literal["assay", "class"]
+_Names = Annotated[tuple[str, ...], read_names]
 COLUMNS_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_COLUMNS"
 MISSING = ("", "NA", "N/A", "n.a.", "NaN", "null", "none", "-", "--")
 """Fields that say "not known", whatever their case; a columns file may name others."""
@@ -38,7 +39,7 @@ class Variable:
     column: str
     kind: Kind
     unit: str = ""
-    words: tuple[str, ...] = ()
+    words: _Names = ()
     about: str = ""
 
     @property
@@ -56,8 +57,41 @@ class Label:
     """The column that says what a block turned out to be, and the words for either."""
 
     column: str
-    ore: tuple[str, ...]
-    gangue: tuple[str, ...]
+    ore: _Names
+    gangue: _Names
+
+
+def _read_variables(entries: Any, where: Where) -> tuple[Variable, ...]:
+    if not isinstance(entries, (list, tuple)) or not entries or not all(isinstance(e, Mapping) for e in entries):
+        raise where.says("no variable; write a [[variable]] section for each")
+    return tuple(_read_variable(entry, i, where) for i, entry in enumerate(entries, 1))
+
+
+def _read_variable(entry: Mapping[str, Any], number: int, outer: Where) -> Variable:
+    name = entry.get("name", "")
+    where = Where(f"{outer.source}: variable {number}" + (f" ({name})" if name else ""), outer.error)
+    read = read_section(Variable, {"column": name, **entry}, where)
+    words = read.words
+    if read.kind == "assay" and (words or not read.unit):
+        raise where.says('an assay needs a unit, such as unit = "ppm", and has no words')
+    if read.kind == "class" and (read.unit or len(words) < 2 or not all(words)):
+        raise where.says("a class needs two words or more, lowest first, and has no unit")
+    numbers = [word for word in words if word.lstrip("+-").replace(".", "", 1).isdigit()]
+    if numbers:
+        raise where.says(f"the word {numbers[0]!r} is a number; codes 1 to {len(words)} are known anyway")
+    return read
+
+
+def _read_label(entry: Any, where: Where) -> Label | None:
+    if entry is None:
+        return None
+    label = read_section(Label, entry, where)
+    if not all(label.ore) or not label.ore or not all(label.gangue) or not label.gangue:
+        raise where.says("label: words for ore and words for gangue are needed, none of them empty")
+    both = {w.casefold() for w in label.ore} & {w.casefold() for w in label.gangue}
+    if both:
+        raise where.says(f"label: {min(both)!r} would be both ore and gangue")
+    return label
 
 
 @dataclass(frozen=True)
@@ -72,11 +106,11 @@ class Columns:
         missing: fields that say "not known".
     """
 
-    variables: tuple[Variable, ...]
-    label: Label | None = None
+    variables: Annotated[tuple[Variable, ...], _read_variables]
+    label: Annotated[Label | None, _read_label] = None
     group: str = ""
     id: str = ""
-    missing: tuple[str, ...] = MISSING
+    missing: _Names = MISSING
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,18 +157,9 @@ def parse_columns(text: str, source: str) -> Columns:
 
 def columns_from_dict(document: Mapping[str, Any], source: str) -> Columns:
     """Read what `Columns.to_dict` gave, or a parsed TOML file. Raises ColumnFileError, naming `source`."""
-    refuse_unknown(document, ("id", "group", "missing", "label", "variables"), source, ColumnFileError)
-    entries = document.get("variables", [])
-    if not isinstance(entries, (list, tuple)) or not entries or not all(isinstance(e, dict) for e in entries):
-        raise ColumnFileError(f"{source}: no variable; write a [[variable]] section for each")
-    variables = tuple(_variable(entry, f"{source}: variable {i}") for i, entry in enumerate(entries, 1))
-    columns = Columns(
-        variables=variables,
-        label=_label(document["label"], source) if document.get("label") is not None else None,
-        group=text_of(document, "group", source, ColumnFileError),
-        id=text_of(document, "id", source, ColumnFileError),
-        missing=texts_of(document, "missing", source, ColumnFileError, MISSING),
-    )
+    # A file that says no variable is told so, not which key is missing.
+    columns = read_section(Columns, {"variables": [], **document}, Where(source, ColumnFileError))
+    variables = columns.variables
     for what, names in (("variable", [v.name for v in variables]), ("column", _used(columns))):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
@@ -145,47 +170,3 @@ def columns_from_dict(document: Mapping[str, Any], source: str) -> Columns:
 def _used(columns: Columns) -> list[str]:
     others = [columns.group, columns.id, columns.label.column if columns.label else ""]
     return [*(v.column for v in columns.variables), *filter(None, others)]
-
-
-def _variable(entry: Mapping[str, Any], where: str) -> Variable:
-    refuse_unknown(entry, ("name", "column", "kind", "unit", "words", "about"), where, ColumnFileError)
-    name = text_of(entry, "name", where, ColumnFileError, None)
-    where = f"{where} ({name})"
-    kind = text_of(entry, "kind", where, ColumnFileError, None)
-    if kind not in get_args(Kind):
-        raise ColumnFileError(f"{where}: kind = {kind!r}; assay or class is needed")
-    unit = text_of(entry, "unit", where, ColumnFileError)
-    words = texts_of(entry, "words", where, ColumnFileError)
-    if kind == "assay" and (words or not unit):
-        raise ColumnFileError(f'{where}: an assay needs a unit, such as unit = "ppm", and has no words')
-    if kind == "class" and (unit or len(words) < 2 or not all(words)):
-        raise ColumnFileError(f"{where}: a class needs two words or more, lowest first, and has no unit")
-    numbers = [word for word in words if word.lstrip("+-").replace(".", "", 1).isdigit()]
-    if numbers:
-        raise ColumnFileError(f"{where}: the word {numbers[0]!r} is a number; codes 1 to {len(words)} are known anyway")
-    return Variable(
-        name=name,
-        column=text_of(entry, "column", where, ColumnFileError) or name,
-        kind="assay" if kind == "assay" else "class",
-        unit=unit,
-        words=words,
-        about=text_of(entry, "about", where, ColumnFileError),
-    )
-
-
-def _label(entry: Any, source: str) -> Label:
-    where = f"{source}: label"
-    if not isinstance(entry, Mapping):
-        raise ColumnFileError(f"{where} is no section; write [label]")
-    refuse_unknown(entry, ("column", "ore", "gangue"), where, ColumnFileError)
-    label = Label(
-        column=text_of(entry, "column", where, ColumnFileError, None),
-        ore=texts_of(entry, "ore", where, ColumnFileError, None),
-        gangue=texts_of(entry, "gangue", where, ColumnFileError, None),
-    )
-    if not all(label.ore) or not label.ore or not all(label.gangue) or not label.gangue:
-        raise ColumnFileError(f"{where}: words for ore and words for gangue are needed, none of them empty")
-    both = {w.casefold() for w in label.ore} & {w.casefold() for w in label.gangue}
-    if both:
-        raise ColumnFileError(f"{where}: {min(both)!r} would be both ore and gangue")
-    return label

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 from ..errors import ScenarioError
-from ..toml_file import parse_toml, read_text, refuse_unknown, text_of, texts_of
+from ..toml_file import Where, parse_toml, read_named, read_names, read_section
 
 SHIPPED = Path(__file__).parent / "scenario_files"
+
+
+def _read_variables(value: Any, where: Where) -> tuple[str, ...]:
+    names = read_names(value, where)
+    if not names or not all(names):
+        raise where.needs(value, "one name or more is needed")
+    return names
 
 
 @dataclass(frozen=True)
@@ -18,13 +27,13 @@ class Scenario:
 
     Attributes:
         name: such as C4.
-        title: what it stands for, in a few words.
         variables: names, in the order in which a model takes them.
+        title: what it stands for, in a few words.
     """
 
     name: str
-    title: str
-    variables: tuple[str, ...]
+    variables: Annotated[tuple[str, ...], _read_variables]
+    title: str = ""
 
 
 def scenario_names() -> list[str]:
@@ -38,25 +47,10 @@ def read_scenario(name_or_path: str | os.PathLike[str]) -> Scenario:
     Raises:
         ScenarioError: no such scenario or file, not TOML, an unknown key, no variables.
     """
-    name = os.fspath(name_or_path)
-    if os.sep not in name and not name.endswith(".toml"):
-        if name in scenario_names():
-            return parse_scenario((SHIPPED / f"{name}.toml").read_text("utf-8"), name)
-        raise ScenarioError(
-            f"{name}: no scenario of that name; there are {', '.join(scenario_names())}, or a .toml file"
-        )
-    return parse_scenario(read_text(name, ScenarioError), name)
+    shipped = {file.stem: partial(file.read_text, "utf-8") for file in SHIPPED.glob("*.toml")}
+    return parse_scenario(read_named(name_or_path, shipped, "scenario", ScenarioError), os.fspath(name_or_path))
 
 
 def parse_scenario(text: str, source: str) -> Scenario:
     """Read a scenario's TOML text; `source` is what errors name. Raises ScenarioError."""
-    document = parse_toml(text, source, ScenarioError)
-    refuse_unknown(document, ("name", "title", "variables"), source, ScenarioError)
-    variables = texts_of(document, "variables", source, ScenarioError, None)
-    if not variables or not all(variables):
-        raise ScenarioError(f"{source}: variables = {list(variables)}; one name or more is needed")
-    return Scenario(
-        name=text_of(document, "name", source, ScenarioError, None),
-        title=text_of(document, "title", source, ScenarioError),
-        variables=variables,
-    )
+    return read_section(Scenario, parse_toml(text, source, ScenarioError), Where(source, ScenarioError))

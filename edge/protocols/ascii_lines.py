@@ -10,12 +10,13 @@ import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import ProtocolError
+from ..toml_file import Where, Within
 
 VIRTUAL_NOTICE = "#stibium virtual instrument"
 """A line that begins so, from a program that plays an instrument, says that it is one; never part of an answer."""
@@ -24,6 +25,26 @@ CUE = "#stibium cue"
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SHOWN = 40
+
+
+_FRAMINGS = tuple(f"{bits}{parity}{stop}" for bits in (7, 8) for parity in "NEO" for stop in (1, 2))
+_Column = Annotated[int, Within(0, 1000)]
+
+
+def read_ascii_text(value: Any, where: Where) -> str:
+    """Read a text of a profile that goes over the line, or is looked for in what comes; white space counts."""
+    if not isinstance(value, str) or not value.isascii() or any(c in value for c in "\r\n\0"):
+        raise where.needs(value, "a text of ASCII characters without line ends is needed")
+    return value
+
+
+def _read_framing(value: Any, where: Where) -> str:
+    if value not in _FRAMINGS:
+        raise where.needs(value, f"one of {', '.join(map(repr, _FRAMINGS))} is needed")
+    return str(value)
+
+
+AsciiText = Annotated[str, read_ascii_text]
 
 
 @dataclass(frozen=True)
@@ -39,12 +60,12 @@ class LineMarks:
         longest_line: bytes; a longer line is refused.
     """
 
-    framing: str = "8N1"
-    line_end: str = "\n"
-    ok: str = ""
-    error: str = ""
-    ignore: str = ""
-    longest_line: int = 65536
+    framing: Annotated[str, _read_framing] = "8N1"
+    line_end: Literal["\n", "\r", "\r\n"] = "\n"
+    ok: AsciiText = ""
+    error: AsciiText = ""
+    ignore: AsciiText = ""
+    longest_line: Annotated[int, Within(16, 1 << 20, "bytes")] = 65536
 
 
 @dataclass(frozen=True)
@@ -64,17 +85,17 @@ class ValuesFormat:
         splices_nm: where detectors join.
     """
 
-    delivers: str = "counts"
-    dark: str = "cover"
-    saturation: float = 0.0
-    lines: str = "one"
-    separator: str = ","
-    prefix: str = ""
-    suffix: str = ""
-    skip: int = 0
-    value_column: int = 1
-    wavelength_column: int = 0
-    splices_nm: tuple[float, ...] = ()
+    delivers: Literal["counts", "reflectance", "percent"] = "counts"
+    dark: Literal["cover", "lamp_off", "subtracted"] = "cover"
+    saturation: Annotated[float, Within(0, 1e12, "counts")] = 0.0
+    lines: Literal["one", "per_band"] = "one"
+    separator: AsciiText = ","
+    prefix: AsciiText = ""
+    suffix: AsciiText = ""
+    skip: _Column = 0
+    value_column: Annotated[int, Within(1, 1000)] = 1
+    wavelength_column: _Column = 0
+    splices_nm: Annotated[tuple[float, ...], Within(-1e12, 1e12)] = ()
 
 
 @dataclass(frozen=True)

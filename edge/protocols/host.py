@@ -8,20 +8,25 @@ whatever a fuzzer makes up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
+
+from ..toml_file import Within
+
+_Seconds = Annotated[float, Within(0, 1e6, "seconds", above=True)]
+_Times = Annotated[int, Within(0, 1000, "times", above=True)]
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """How long to wait, in seconds, and how often to ask again; the profile shipped says what each is for."""
 
-    reply_s: float = 2.0
-    quiet_s: float = 0.3
-    longest_scan_s: float = 120.0
-    keepalive_s: float = 10.0
-    replug_s: float = 120.0
-    request_attempts: int = 8
-    resend_attempts: int = 20
+    reply_s: _Seconds = 2.0
+    quiet_s: _Seconds = 0.3
+    longest_scan_s: _Seconds = 120.0
+    keepalive_s: _Seconds = 10.0
+    replug_s: _Seconds = 120.0
+    request_attempts: _Times = 8
+    resend_attempts: _Times = 20
 
 
 @dataclass(frozen=True)

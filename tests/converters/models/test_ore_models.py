@@ -31,7 +31,7 @@ from stibium.edge.ore.scenarios import Scenario
 from stibium.edge.ore.trees import Trees
 
 COLUMNS = Columns(tuple(Variable(n, n, "assay", "ppm") for n in "abcdef"))
-SCENARIO = Scenario("T", "test", tuple("abcdef"))
+SCENARIO = Scenario("T", tuple("abcdef"), "test")
 
 
 def data(seed: int, rows: int = 400, missing: float = 0.1) -> tuple[Floats, NDArray[np.int64]]:

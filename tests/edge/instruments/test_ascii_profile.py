@@ -78,7 +78,7 @@ def test_least_that_makes_an_instrument() -> None:
         (("nm = [400, 500]", "nm = [400, 400]"), "a wavelength comes twice"),
         (("nm = [400, 500]", "nm = [400]"), "1 bands"),
         (("nm = [400, 500]", "nm = [-400, 500]"), "-400 nm is no wavelength"),
-        (("nm = [400, 500]", "nm = ['x', 500]"), "ascii.wavelengths.nm = 'x'; a number"),
+        (("nm = [400, 500]", "nm = ['x', 500]"), "ascii.wavelengths.nm[1] = 'x'; a number"),
         (("nm = [400, 500]", "polynomial = [400, 1, -0.01]\npixels = 200"), "turns back"),
         (("nm = [400, 500]", "polynomial = [400, 1]"), "needs pixels"),
         (("nm = [400, 500]", "nm = [400, 500]\nfirst_pixel = 1"), "first_pixel needs polynomial"),
@@ -115,7 +115,7 @@ def test_least_that_makes_an_instrument() -> None:
         (("[ascii.wavelengths]", 'init = [{ sent = "x" }]\n[ascii.wavelengths]'), "init[1]: write"),
         (("[ascii.wavelengths]", 'init = "AT"\n[ascii.wavelengths]'), "a list is needed"),
         (('protocol = "ascii"', ""), '[ascii] needs protocol = "ascii"'),
-        (("[ascii.commands]", "commands = 3\n[ascii.x]"), "ascii.commands is no section"),
+        (('[ascii.commands]\nacquire = "SCAN {scans}"', "commands = 3"), "ascii.commands is no section"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(change: tuple[str, str], says: str) -> None:

@@ -58,7 +58,7 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
         ("serial = 3", "serial is no section; write [serial]"),
         ("name = 3", "name = 3; a text is needed"),
         ("name = ' '", "a text is needed"),
-        ("protocol = 'modbus'", "protocol 'modbus'; this program speaks framed, fieldspec, ascii"),
+        ("protocol = 'modbus'", "protocol = 'modbus'; one of 'framed', 'fieldspec', 'ascii' is needed"),
         ("name = ", "not TOML"),
         ("rules = 1", "rules is no section; write [rules]"),
         ("[rules]\nwarmup_min = 1", "unknown key rules.warmup_min; known are warm_up_min"),
@@ -69,6 +69,12 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
         ("[reference_material]\nbands_nm = []", "a list of wavelengths in nm"),
         ("[reference_material]\nbands_nm = [2131, 1661]", "do not ascend"),
         ("[reference_material]\nsearch_nm = 0", "search_nm = 0; a number above 0"),
+        (f"[serial]\nbaudrate = {'9' * 400}", "a whole number above 0 and at most 1.2e+07 bit/s is needed"),
+        (f"[rules]\nnoise_most = {'9' * 400}", "rules.noise_most = 999"),
+        (f"[serial]\nbaudrate = {'9' * 5000}", "a number with too many digits"),
+        (f"[rules]\nnoise_most = {'[' * 5000}{']' * 5000}", "inside each other"),
+        (f"name = {'[' * 90}{']' * 90}", "a text is needed"),
+        (f"[reference_material]\nbands_nm = [{'9' * 400}]", "a list of wavelengths in nm"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, says: str) -> None:

@@ -39,15 +39,15 @@ def test_other_profiles_have_no_such_part() -> None:
     ("text", "says"),
     [
         ("scan = 1", "unknown key fieldspec.scan; known are address, restore_s"),
-        ("scan_s = 0", "seconds above 0 and at most 3600"),
-        ("scan_s = true", "a number of seconds is needed"),
-        ("scan_s = nan", "a number of seconds is needed"),
-        ("scan_s = '1'", "a number of seconds is needed"),
+        ("scan_s = 0", "a number above 0 and at most 3600 seconds is needed"),
+        ("scan_s = true", "a number above 0 and at most 3600 seconds is needed"),
+        ("scan_s = nan", "a number above 0 and at most 3600 seconds is needed"),
+        ("scan_s = '1'", "a number above 0 and at most 3600 seconds is needed"),
         ("optimise_s = 1e9", "at most 3600"),
         ("address = '169.254.1.11'", "a port such as socket://169.254.1.11:8080 is needed"),
         ("address = 8080", "a port such as"),
-        ("dark_drift = 'none'", "one of added, subtracted"),
-        ("dark_drift = ['added']", "one of added, subtracted"),
+        ("dark_drift = 'none'", "one of 'added', 'subtracted' is needed"),
+        ("dark_drift = ['added']", "one of 'added', 'subtracted' is needed"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, says: str) -> None:

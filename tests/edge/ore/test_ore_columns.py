@@ -44,7 +44,7 @@ def test_environment_names_a_columns_file(tmp_path: Path, monkeypatch: pytest.Mo
         ("x = [", "not TOML"),
         (ASSAY + "units = 'ppm'\n", "unknown key units"),
         (ASSAY.replace("ppm", ""), "needs a unit"),
-        (ASSAY.replace('"assay"', '"number"'), "assay or class"),
+        (ASSAY.replace('"assay"', '"number"'), "one of 'assay', 'class' is needed"),
         (ASSAY + ASSAY, "variable 'As' is named twice"),
         (ASSAY + CLASS.replace('"Boud"', '"Boud"\ncolumn = "As"'), "column 'As' is named twice"),
         (CLASS.replace('"High"', '"low"'), "twice"),

@@ -22,7 +22,7 @@ from stibium.train.ore.models import MODELS
 from stibium.train.ore.search import choose_and_fit
 from stibium.train.ore.study import order_of_models, tied
 
-SCENARIO = Scenario("few", "three of them", ("As", "Au", "Class_As"))
+SCENARIO = Scenario("few", ("As", "Au", "Class_As"), "three of them")
 SETTINGS = Settings((SCENARIO,), ("logistic", "tree"), training_rows=400, test_rows=300, folds=2, seed=1, fast=True)
 
 
