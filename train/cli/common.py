@@ -224,6 +224,8 @@ def evaluate(
     The answers come from the device's own estimator. Censored values are left out. Exits with 1 if any spectrum
     was refused.
     """
+    from importlib.util import find_spec
+
     from ...edge.model.bundle import read_bundle
     from ..assays.exclusion import names_above
     from ..assays.files import AssayFiles
@@ -234,6 +236,8 @@ def evaluate(
 
     if report is not None and not Path(report).absolute().parent.is_dir():
         raise click.BadParameter(f"{Path(report).absolute().parent} is no folder", param_hint="--report")
+    if report is not None and find_spec("jinja2") is None:
+        raise MissingTrainingSideError("a report needs Jinja2, which is not installed here: pip install jinja2")
     loaded = read_bundle(bundle)
     files = AssayFiles(assays, controls, certified)
     files.check()

@@ -126,8 +126,8 @@ def train(
         result = train_ore(data, described, settings, costs, folder, jobs, shown.fits, shown.explained)
         line.show("writing")
         files = save_bundles(folder, result.bundles)
-        for name, (header, cells) in as_tables(result).items():
-            write_table(folder / TABLES / f"{name}.csv", header, cells)
+        for name, shown_table in as_tables(result).items():
+            write_table(folder / TABLES / f"{name}.csv", shown_table.header, shown_table.rows)
         if not no_report:
             write_ore_report(folder / REPORT, result, remarks)
         save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside)

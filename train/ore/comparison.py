@@ -92,6 +92,11 @@ class Cell:
     seconds: float
     chosen: Chosen | None
 
+    @property
+    def auc(self) -> Spread:
+        """The area under the ROC curve, over the outer folds."""
+        return self.cross_validated["auc"]
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:

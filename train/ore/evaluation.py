@@ -16,10 +16,10 @@ from ...edge.ore.columns import Columns
 from ...edge.ore.table import iter_blocks
 from ..errors import TrainingDataError
 from ..report.chart import fixed
-from ..report.page import Section, figure, figures, paragraph, table
+from ..report.page import Table, render, tabulate, write_page
+from . import report_figures
 from .explain import summarise
-from .report import write_page
-from .report_figures import draw_magnitudes, draw_precision_recall, draw_reliability, draw_roc
+from .report_figures import Curve
 from .scores import SCORES, TITLES, Spread, bootstrap, confusion, score
 from .threshold import mean_cost
 
@@ -120,48 +120,38 @@ def golden_difference(bundle: OreBundle) -> float:
 
 def write_evaluation_page(path: Path, evaluation: OreEvaluation) -> None:
     """Write an evaluation's page; raises ReportError if the file cannot be written."""
-    bundle, simulated = evaluation.bundle, evaluation.simulated
-    rows = [
-        [TITLES[name], fixed(evaluation.scores[name], 3), f"± {fixed(evaluation.spread[name].sd, 3)}"]
-        for name in SCORES
-    ]
-    counts = [[name.replace("_", " "), str(count)] for name, count in evaluation.counts.items()]
-    text = f"At the bundle's threshold of {bundle.threshold:.3f} a block costs {evaluation.cost:.3f} on average."
-    body = table(("score", "value", "spread"), rows) + paragraph(text) + table(("confusion matrix", "blocks"), counts)
-    line = _Curve(_NAMES[bundle.model.kind], evaluation.probability, evaluation.scores)
-    drawn = [
-        figure(draw_roc([line], evaluation.ore, simulated), "ROC."),
-        figure(draw_precision_recall([line], evaluation.ore, simulated), "Precision-recall."),
-        figure(draw_reliability(line, evaluation.ore, simulated), "Calibration; bars are two standard errors."),
-    ]
+    bundle = evaluation.bundle
+    line = Curve(_NAMES[bundle.model.kind], evaluation.probability, evaluation.scores)
     some = evaluation.features[:: max(1, len(evaluation.features) // EXPLAINED)][:EXPLAINED]
-    summary = summarise(bundle.scenario.name, line.model, bundle.model, bundle.scenario.variables, some)
-    shap = figures([figure(draw_magnitudes(summary, simulated), f"Mean size over {len(some)} blocks.")])
-    sections = [
-        Section("scores", "How good it is", body),
-        Section("curves", "Curves", figures(drawn)),
-        Section("explanations", "What moves the answers", shap),
-    ]
-    facts = [
-        ("model", bundle.name),
-        ("kind", bundle.model.kind),
-        ("scenario", f"{bundle.scenario.name}: {bundle.scenario.title}"),
-        ("table", Path(evaluation.source).name),
-        ("blocks", str(len(evaluation.ore))),
-        ("SHA-256 of the model", bundle.sha256[:16]),
-    ]
-    write_page(path, "evaluation", "Ore or gangue", simulated, facts, evaluation.refused[:20], sections)
-
-
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """What the figures of curves take of a model."""
-
-    model: str
-    test_probability: Floats
-    test: dict[str, float]
-    calibration: str = "none"
-
-    @property
-    def test_raw(self) -> Floats:
-        return self.test_probability
+    page = render(
+        "ore_evaluation.html",
+        title="Ore or gangue",
+        kind="evaluation",
+        simulated=evaluation.simulated,
+        facts=[
+            ("model", bundle.name),
+            ("kind", bundle.model.kind),
+            ("scenario", f"{bundle.scenario.name}: {bundle.scenario.title}"),
+            ("table", Path(evaluation.source).name),
+            ("blocks", str(len(evaluation.ore))),
+            ("SHA-256 of the model", bundle.sha256[:16]),
+        ],
+        notes=evaluation.refused[:20],
+        e=evaluation,
+        line=line,
+        draw=report_figures,
+        summary=summarise(bundle.scenario.name, line.model, bundle.model, bundle.scenario.variables, some),
+        score_table=tabulate(
+            SCORES,
+            {
+                "score": TITLES.__getitem__,
+                "value": lambda name: fixed(evaluation.scores[name], 3),
+                "spread": lambda name: f"± {fixed(evaluation.spread[name].sd, 3)}",
+            },
+        ),
+        count_table=Table(
+            ("confusion matrix", "blocks"),
+            [(name.replace("_", " "), str(count)) for name, count in evaluation.counts.items()],
+        ),
+    )
+    write_page(path, page)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from ..report.chart import (
     WIDTH,
     Axis,
     Chart,
+    diverging,
     drawing,
     fixed,
     hexadecimal,
@@ -40,71 +41,66 @@ from .threshold import Threshold
 Bools = NDArray[np.bool_]
 
 
-class Judged(Protocol):
-    """What curves are drawn of: a comparison's cell, or a bundle held against a table."""
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What curves are drawn of.
 
-    @property
-    def model(self) -> str:
-        """Short name."""
+    Attributes:
+        model: its short name.
+        probability: (n,) of ore.
+        scores: by the names of `scores.SCORES`.
+        calibration: its kind; "none" if there is none.
+        raw: (n,) before calibration.
+    """
 
-    @property
-    def calibration(self) -> str:
-        """Kind, or none."""
-
-    @property
-    def test(self) -> dict[str, float]:
-        """Scores."""
-
-    @property
-    def test_probability(self) -> Floats:
-        """(n,) calibrated."""
-
-    @property
-    def test_raw(self) -> Floats:
-        """(n,) before calibration."""
+    model: str
+    probability: Floats
+    scores: dict[str, float]
+    calibration: str = "none"
+    raw: Floats | None = None
 
 
 COLOURS = {"logistic": GREY, "tree": ORANGE, "forest": GREEN, "adaboost": PURPLE, "xgboost": BLUE}
 _CLASS_COLOURS = (SKY, ORANGE, VERMILLION, PURPLE, GREEN)
 
 
-def draw_roc(cells: Sequence[Judged], ore: Bools, simulated: bool) -> str:
+def draw_roc(cells: Sequence[Curve], ore: Bools, simulated: bool) -> str:
     """Share of ore found against share of gangue hauled, a line a model."""
     chart = _unit_chart("gangue called ore", "ore called ore", "ROC curves.")
     chart.line([0, 1], [0, 1], GREY, width=1, dash="3 3")
     for cell in cells:
-        x, y = roc_curve(cell.test_probability, ore)
-        chart.line(x, y, COLOURS[cell.model], title=f"{MODELS[cell.model].title}, AUC {cell.test['auc']:.3f}")
-    _corner_legend(chart, [(MODELS[c.model].title, f"AUC {c.test['auc']:.3f}", COLOURS[c.model]) for c in cells])
+        x, y = roc_curve(cell.probability, ore)
+        chart.line(x, y, COLOURS[cell.model], title=f"{MODELS[cell.model].title}, AUC {cell.scores['auc']:.3f}")
+    _corner_legend(chart, [(MODELS[c.model].title, f"AUC {c.scores['auc']:.3f}", COLOURS[c.model]) for c in cells])
     return chart.svg(simulated)
 
 
-def draw_precision_recall(cells: Sequence[Judged], ore: Bools, simulated: bool) -> str:
+def draw_precision_recall(cells: Sequence[Curve], ore: Bools, simulated: bool) -> str:
     """Precision against recall, a line a model."""
     chart = _unit_chart("recall: ore called ore", "precision", "Precision-recall curves.")
     chart.rule(y=float(ore.mean()), colour=GREY, dash="3 3")
     for cell in cells:
-        x, y = precision_recall_curve(cell.test_probability, ore)
+        x, y = precision_recall_curve(cell.probability, ore)
         chart.line(x, y, COLOURS[cell.model], title=MODELS[cell.model].title)
     _corner_legend(chart, [(MODELS[c.model].title, "", COLOURS[c.model]) for c in cells], left=True)
     return chart.svg(simulated)
 
 
-def draw_reliability(cell: Judged, ore: Bools, simulated: bool) -> str:
+def draw_reliability(cell: Curve, ore: Bools, simulated: bool) -> str:
     """How often it was ore against the probability that was stated; hollow: as the library gave it."""
     chart = _unit_chart("stated probability of ore", "share that was ore", "Calibration curve.")
     chart.line([0, 1], [0, 1], GREY, width=1, dash="3 3")
-    if cell.calibration != "none":
-        _, stated, found, _ = reliability(cell.test_raw, ore)
+    if cell.raw is not None and cell.calibration != "none":
+        _, stated, found, _ = reliability(cell.raw, ore)
         chart.line(stated, found, GREY, width=1)
         chart.points(stated, found, GREY, hollow=True)
-    _, stated, found, rows = reliability(cell.test_probability, ore)
+    _, stated, found, rows = reliability(cell.probability, ore)
     error = np.sqrt(found * (1 - found) / rows)
     chart.whiskers(stated, np.clip(found - 2 * error, 0, 1), np.clip(found + 2 * error, 0, 1), COLOURS[cell.model], 2)
     chart.line(stated, found, COLOURS[cell.model])
     titles = [f"{n} blocks, stated {s:.3f}, found {f:.3f}" for s, f, n in zip(stated, found, rows, strict=True)]
     chart.points(stated, found, COLOURS[cell.model], titles=titles)
-    chart.text(chart.right - 8, chart.bottom - 12, f"ECE {cell.test['ece']:.3f}", anchor="end", bold=True)
+    chart.text(chart.right - 8, chart.bottom - 12, f"ECE {cell.scores['ece']:.3f}", anchor="end", bold=True)
     return chart.svg(simulated)
 
 
@@ -201,9 +197,9 @@ def draw_matrix(names: Sequence[str], r: Floats, what: str, simulated: bool) -> 
         for j, other in enumerate(names):
             value = float(r[i, j])
             plain = i == j or not np.isfinite(value)
-            colour = FAINT if plain else _diverging(value)
+            colour = FAINT if plain else diverging(value)
             text = "" if not np.isfinite(value) else f"{value:.2f}".replace("0.", ".").replace("-", "−")
-            ink = PAPER if not plain and abs(value) > 0.75 else INK
+            ink = PAPER if not plain and abs(value) > 0.85 else INK
             written = (
                 f'<text x="{left + (j + 0.5) * size:.1f}" y="{top + (i + 0.5) * size + 3:.1f}" text-anchor="middle" '
                 f'font-size="{min(10.0, size * 0.36):.1f}" fill="{ink}">{text}</text>'
@@ -214,11 +210,6 @@ def draw_matrix(names: Sequence[str], r: Floats, what: str, simulated: bool) -> 
                 f"</rect>{written if i != j else ''}"
             )
     return drawing("".join(parts), top + k * size + 22, f"{what}.", simulated)
-
-
-def _diverging(value: float) -> str:
-    white, end = np.array([246, 246, 246]), np.array([190, 80, 0] if value > 0 else [0, 92, 150])
-    return hexadecimal((white + (end - white) * min(abs(value), 1.0)).round())
 
 
 def draw_magnitudes(summary: Summary, simulated: bool) -> str:

@@ -1,4 +1,4 @@
-"""What the ore report shows as tables, and `tables/*.csv` as files: headers and rows of text."""
+"""What the ore report shows as tables, and `tables/*.csv` as files."""
 
 from __future__ import annotations
 
@@ -7,134 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ...edge.ore.columns import Variable
 from ..report.chart import fixed, number
+from ..report.page import Table, tabulate
 from .comparison import Cell
+from .explain import Waterfall
 from .explore import STATISTICS
 from .models import MODELS
+from .report_figures import Curve
 from .scores import SCORES, TITLES, confusion
 from .splits import Protocol
+from .threshold import mean_cost
 from .training import OreResult
 
 Bools = NDArray[np.bool_]
+ECE_WANTED = 0.03
 
 
-def score_rows(result: OreResult, protocol: Protocol) -> tuple[list[str], list[list[str]], list[int]]:
-    """Header, rows and the best rows of the comparison under one protocol; every score with its spread."""
-    header = ["scenario", "model", *(TITLES[s] for s in SCORES), "calibration", "parameters"]
-    rows: list[list[str]] = []
-    strong: list[int] = []
-    for cell in cells_of(result, protocol):
-        if protocol == result.comparison.honest and result.comparison.best(cell.scenario) is cell:
-            strong.append(len(rows))
-        spreads = [f"{three(cell.cross_validated[s].mean)} ± {three(cell.cross_validated[s].sd)}" for s in SCORES]
-        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, cell.calibration, _parameters(cell)])
-    return header, rows, strong
+def cells_of(result: OreResult, protocol: Protocol, scenario: str | None = None) -> list[Cell]:
+    """Return the cells of one protocol, or of one scenario of it."""
+    return [c for c in result.comparison.cells if c.protocol == protocol and scenario in (None, c.scenario)]
 
 
-def test_rows(result: OreResult, protocol: Protocol) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the test set: every score with its spread over holes drawn anew, and the confusion matrix."""
-    header = [
-        "scenario",
-        "model",
-        *(TITLES[s] for s in SCORES),
-        "ore found",
-        "ore lost",
-        "gangue hauled",
-        "gangue left",
-    ]
-    ore = test_ore(result, protocol)
-    rows = []
-    for cell in cells_of(result, protocol):
-        lost, hauled, found, left = confusion(cell.test_probability, ore)
-        spreads = [f"{three(cell.test[s])} ± {three(cell.test_spread[s].sd)}" for s in SCORES]
-        counts = [str(n) for n in (found, lost, hauled, left)]
-        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, *counts])
-    return header, rows
-
-
-def leakage_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: what each score gains by the random split alone."""
-    header = ["scenario", "model", "AUC by hole", "AUC at random", "gain", "accuracy by hole", "at random", "gain "]
-    rows = []
-    for cell in cells_of(result, "grouped"):
-        mixed = result.comparison.cell("random", cell.scenario, cell.model)
-        row = [cell.scenario, MODELS[cell.model].title]
-        for name in ("auc", "accuracy"):
-            a, b = cell.cross_validated[name], mixed.cross_validated[name]
-            row += [
-                f"{three(a.mean)} ± {three(a.sd)}",
-                f"{three(b.mean)} ± {three(b.sd)}",
-                _signed(b.mean - a.mean),
-            ]
-        rows.append(row)
-    return header, rows
-
-
-def statistics_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the descriptive statistics, as they are and standardised."""
-    header = ["variable", "values", *STATISTICS]
-    rows = []
-    for d in result.exploration.descriptions:
-        rows.append(
-            [
-                d.variable.title,
-                "as they are",
-                *(str(round(d.raw[s])) for s in STATISTICS[:4]),
-                *(number(d.raw[s], 4) for s in STATISTICS[4:]),
-            ]
-        )
-        rows.append(
-            ["", "standardised", *([""] * 4), *(number(round(d.standardised[s], 9) + 0.0, 3) for s in STATISTICS[4:])]
-        )
-    return header, rows
-
-
-def frequency_rows(result: OreResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the class frequencies, in percent."""
-    header = ["class", "word", "% of blocks", "% of them ore", "% not logged"]
-    rows = []
-    for f in result.exploration.frequencies:
-        for k, word in enumerate(f.variable.words):
-            first = k == 0
-            missing = fixed(f.missing_percent, 1) if first else ""
-            percent, ore = fixed(f.percent[k], 1), fixed(f.ore_percent[k], 1)
-            rows.append([f.variable.name if first else "", word, percent, ore, missing])
-    return header, rows
-
-
-def as_tables(result: OreResult) -> dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]]:
-    """Give what stands on the page as tables: name -> header and rows."""
-    e = result.exploration
-    header, rows, _ = score_rows(result, result.comparison.honest)
-    out: dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]] = {
-        "scores": (header, rows),
-        "test_scores": test_rows(result, result.comparison.honest),
-        "statistics": statistics_rows(result),
-        "frequencies": frequency_rows(result),
-    }
-    if result.comparison.honest == "grouped":
-        header, rows, _ = score_rows(result, "random")
-        out |= {"scores_random_split": (header, rows), "leakage": leakage_rows(result)}
-    for name, matrix in (("pearson", e.pearson), ("spearman", e.spearman)):
-        out[name] = (
-            ["variable", *e.names],
-            [[a, *(f"{v:.4f}" for v in row)] for a, row in zip(e.names, matrix, strict=True)],
-        )
-    return out
-
-
-def cells_of(result: OreResult, protocol: Protocol) -> list[Cell]:
-    """The cells of one protocol."""
-    return [c for c in result.comparison.cells if c.protocol == protocol]
+def curves(result: OreResult, scenario: str) -> list[Curve]:
+    """Return what curves are drawn of, a model each."""
+    cells = cells_of(result, result.comparison.honest, scenario)
+    return [Curve(c.model, c.test_probability, c.test, c.calibration, c.test_raw) for c in cells]
 
 
 def test_ore(result: OreResult, protocol: Protocol) -> Bools:
     """(test rows,) what they were."""
     return result.data.ore[result.comparison.split(protocol).test]
-
-
-def _parameters(cell: Cell) -> str:
-    return ", ".join(f"{name} {value}" for name, value in cell.parameters.items())
 
 
 def three(value: float) -> str:
@@ -144,3 +47,160 @@ def three(value: float) -> str:
 
 def _signed(value: float) -> str:
     return ("+" if value > 0 else "") + three(value)
+
+
+def outcome_table(result: OreResult) -> Table:
+    """The best model of each scenario in a line, and whether its probabilities can be believed."""
+    rows = [(s, result.comparison.best(s.name)) for s in result.comparison.settings.scenarios]
+    return tabulate(
+        rows,
+        {
+            "scenario": lambda row: row[0].name,
+            "variables": lambda row: row[0].title,
+            "best model": lambda row: MODELS[row[1].model].title,
+            "accuracy": lambda row: three(row[1].test["accuracy"]),
+            "AUC": lambda row: three(row[1].test["auc"]),
+            "Brier": lambda row: three(row[1].test["brier"]),
+            "ECE": lambda row: three(row[1].test["ece"]),
+            "verdict": lambda row: "pass" if row[1].test["ece"] <= ECE_WANTED else "warn",
+            "threshold": lambda row: three(result.thresholds[row[0].name, row[1].model].value),
+        },
+        left=3,
+    )
+
+
+def score_table(result: OreResult, protocol: Protocol) -> Table:
+    """The comparison under one protocol; every score with its spread over the outer folds."""
+    cells = cells_of(result, protocol)
+    honest = protocol == result.comparison.honest
+    rows = []
+    for cell in cells:
+        spreads = [f"{three(cell.cross_validated[s].mean)} ± {three(cell.cross_validated[s].sd)}" for s in SCORES]
+        parameters = ", ".join(f"{name} {value}" for name, value in cell.parameters.items())
+        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, cell.calibration, parameters])
+    header = ["scenario", "model", *(TITLES[s] for s in SCORES), "calibration", "parameters"]
+    strong = [i for i, cell in enumerate(cells) if honest and result.comparison.best(cell.scenario) is cell]
+    return Table(header, rows, left=2, strong=strong, caption="Left-out folds")
+
+
+def test_table(result: OreResult, protocol: Protocol) -> Table:
+    """The test set: every score with its spread over holes drawn anew, and the confusion matrix."""
+    counts = ["ore found", "ore lost", "gangue hauled", "gangue left"]
+    header = ["scenario", "model", *(TITLES[s] for s in SCORES), *counts]
+    ore = test_ore(result, protocol)
+    rows = []
+    for cell in cells_of(result, protocol):
+        lost, hauled, found, left = confusion(cell.test_probability, ore)
+        spreads = [f"{three(cell.test[s])} ± {three(cell.test_spread[s].sd)}" for s in SCORES]
+        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, *map(str, (found, lost, hauled, left))])
+    return Table(header, rows, left=2, caption="Test blocks")
+
+
+def leakage_gains(result: OreResult) -> tuple[str, str]:
+    """By how much the AUC is higher at random, on average and at most."""
+    gains = [_random_cell(result, c).auc.mean - c.auc.mean for c in cells_of(result, "grouped")]
+    return three(float(np.mean(gains))), three(float(np.max(gains)))
+
+
+def _random_cell(result: OreResult, cell: Cell) -> Cell:
+    return result.comparison.cell("random", cell.scenario, cell.model)
+
+
+def leakage_table(result: OreResult) -> Table:
+    """What each score gains by the random split alone."""
+    header = ["scenario", "model", "AUC by hole", "AUC at random", "gain", "accuracy by hole", "at random", "gain "]
+    rows = []
+    for cell in cells_of(result, "grouped"):
+        row = [cell.scenario, MODELS[cell.model].title]
+        for name in ("auc", "accuracy"):
+            a, b = cell.cross_validated[name], _random_cell(result, cell).cross_validated[name]
+            spreads = (f"{three(s.mean)} ± {three(s.sd)}" for s in (a, b))
+            row += [*spreads, _signed(b.mean - a.mean)]
+        rows.append(row)
+    return Table(header, rows, left=2)
+
+
+def threshold_table(result: OreResult) -> Table:
+    """Each model's threshold, and what its calls cost there and at 0.5."""
+    costs, ore = result.costs, test_ore(result, result.comparison.honest)
+    rows = []
+    for cell in cells_of(result, result.comparison.honest):
+        t = result.thresholds[cell.scenario, cell.model]
+        lost, hauled, _, _ = confusion(cell.test_probability, ore, t.value)
+        tested = (mean_cost(cell.test_probability, ore, costs, at) for at in (t.value, 0.5))
+        numbers = map(three, (t.value, t.cost, *tested))
+        rows.append([cell.scenario, MODELS[cell.model].title, *numbers, str(lost), str(hauled)])
+    cost = ["cost, folds", "cost, test", "at 0.5, test"]
+    return Table(["scenario", "model", "threshold", *cost, "ore lost", "gangue hauled"], rows, left=2)
+
+
+def study_table(result: OreResult) -> Table:
+    """Every figure of the study beside this run's."""
+    verdicts = {True: "pass", False: "warn", None: "not judged"}
+    return tabulate(
+        result.beside,
+        {
+            "figure": lambda b: b.what,
+            "study": lambda b: b.study,
+            "here, at random": lambda b: b.random,
+            "here, by hole": lambda b: b.grouped,
+            "verdict": lambda b: verdicts[b.agrees],
+            "note": lambda b: b.why,
+        },
+        left=4,
+    )
+
+
+def statistics_table(result: OreResult) -> Table:
+    """Descriptive statistics of the variables, as they are and standardised."""
+    rows = []
+    for d in result.exploration.descriptions:
+        counts = [str(round(d.raw[s])) for s in STATISTICS[:4]]
+        rows.append([d.variable.title, "as they are", *counts, *(number(d.raw[s], 4) for s in STATISTICS[4:])])
+        scaled = (number(round(d.standardised[s], 9) + 0.0, 3) for s in STATISTICS[4:])
+        rows.append(["", "standardised", *([""] * 4), *scaled])
+    return Table(["variable", "values", *STATISTICS], rows, left=2)
+
+
+def frequency_table(result: OreResult) -> Table:
+    """Class frequencies in percent."""
+    rows = []
+    for f in result.exploration.frequencies:
+        for k, word in enumerate(f.variable.words):
+            name, missing = (f.variable.name, fixed(f.missing_percent, 1)) if k == 0 else ("", "")
+            rows.append([name, word, fixed(f.percent[k], 1), fixed(f.ore_percent[k], 1), missing])
+    return Table(["class", "word", "% of blocks", "% of them ore", "% not logged"], rows, left=2)
+
+
+def correlation_table(names: Sequence[str], matrix: NDArray[np.float64]) -> Table:
+    """A correlation matrix."""
+    return Table(["variable", *names], [[a, *(f"{v:.4f}" for v in row)] for a, row in zip(names, matrix, strict=True)])
+
+
+def as_tables(result: OreResult) -> dict[str, Table]:
+    """Return what stands on the page as tables, by the name of its file."""
+    e, honest = result.exploration, result.comparison.honest
+    tables = {
+        "scores": score_table(result, honest),
+        "test_scores": test_table(result, honest),
+        "statistics": statistics_table(result),
+        "frequencies": frequency_table(result),
+        "pearson": correlation_table(e.names, e.pearson),
+        "spearman": correlation_table(e.names, e.spearman),
+    }
+    if honest == "grouped":
+        tables |= {"scores_random_split": score_table(result, "random"), "leakage": leakage_table(result)}
+    return tables
+
+
+def values_in_words(result: OreResult, fall: Waterfall) -> list[str]:
+    """Return the values of a waterfall's variables as people write them."""
+    known = {v.name: v for v in result.data.variables}
+    return [value_text(known[name], value) for name, value in zip(fall.names, fall.values, strict=True)]
+
+
+def value_text(variable: Variable, value: float) -> str:
+    """Write a value as people do: the class's word, or a number with its unit."""
+    if np.isnan(value):
+        return "missing"
+    return variable.word(value) if variable.kind == "class" else f"{number(value, 3)} {variable.unit}"

@@ -27,7 +27,6 @@ from ..errors import RunError
 from .comparison import Cell, Comparison
 from .data import OreData
 from .folder import MODELS_FOLDER, REPORT, RUN
-from .models import MODELS
 from .scores import confusion
 from .study import Beside
 from .threshold import Threshold
@@ -223,8 +222,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def title_of(model: str) -> str:
-    """Name a model for people."""
-    return MODELS[model].title

@@ -1,6 +1,5 @@
-"""A report to look at and to send around: one HTML file with everything in it, figures as inline SVG."""
+"""A report to look at and to send around: one HTML file with everything in it, figures as inline SVG.
 
-from .contents import ReportContents
-from .page import write_report
-
-__all__ = ["ReportContents", "write_report"]
+What there may be stands in `contents`, what it is made from in `gather`, how it looks in `templates/`, `figures` and
+`tables`.
+"""

@@ -132,6 +132,11 @@ def fixed(value: float, decimals: int = 2) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
+def written_percent(value: float, digits: int) -> str:
+    """Write a percentage; what is too small to matter is said to be so, not given to many places."""
+    return "< 0.01 %" if abs(value) < 0.01 else f"{number(value, digits)} %"
+
+
 class Chart:
     """A drawing surface with two axes; what is drawn first lies below."""
 
@@ -378,6 +383,12 @@ def sequential(share: ArrayLike) -> NDArray[np.uint8]:
     below = np.minimum(at.astype(int), len(_VIRIDIS) - 2)
     part = (at - below)[..., None]
     return np.asarray(_VIRIDIS[below] * (1 - part) + _VIRIDIS[below + 1] * part).round().astype(np.uint8)
+
+
+def diverging(value: float) -> str:
+    """Colour numbers from -1 (blue) through 0 (nearly white) to 1 (vermillion)."""
+    white, end = np.array([246, 246, 246]), np.array([178, 74, 0] if value > 0 else [0, 92, 150])
+    return hexadecimal((white + (end - white) * min(abs(value), 1.0) ** 1.3).round())
 
 
 def hexadecimal(rgb: ArrayLike) -> str:

@@ -12,7 +12,9 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.target import Transform
 from ..assays.findings import QualityControl
 from ..assays.statistics import Correlations, Description
-from ..crossval.metrics import Metrics
+from ..crossval.metrics import Metrics, coverage
+from ..crossval.validation import Validation
+from ..ladder import Ladder
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,16 @@ class PredictedSet:
     outside: NDArray[np.bool_] | None = None
     note: str = ""
 
+    @property
+    def covered_percent(self) -> float | None:
+        """How many of the measured values lie in their intervals; None without intervals."""
+        return None if self.low is None or self.high is None else 100 * coverage(self.low, self.high, self.measured)
+
+    @property
+    def n_outside(self) -> int:
+        """Count the spectra that do not belong to the calibration."""
+        return 0 if self.outside is None else int(np.count_nonzero(self.outside))
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -112,82 +124,6 @@ class Predictions:
 
     sets: tuple[PredictedSet, ...]
     coverage: float | None = None
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure of merit over repeats: mean, standard deviation over repeats, and each repeat's where known."""
-
-    mean: float
-    sd: float | None = None
-    values: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class BaselineRow:
-    """One model of a comparison.
-
-    Attributes:
-        name: such as "PLSR, 9 components".
-        figures: figure of merit -> its spread; "R2", "RMSE", ... in the order of the table's columns.
-        ours: True for the model the report is about.
-        note: such as what was tuned.
-    """
-
-    name: str
-    figures: dict[str, Spread]
-    ours: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class BaselineComparison:
-    """Models on the same folds.
-
-    Attributes:
-        rows: in the order they are shown.
-        protocol: in words: how many folds and repeats, grouped by what, tuned how.
-        plotted: which figure the dot plot shows, and whether more of it is better.
-        classes: of grade, ascending: the class in words, how many samples it has, and of each of `rows` RMSE and bias.
-    """
-
-    rows: tuple[BaselineRow, ...]
-    protocol: str
-    plotted: str = "R2"
-    higher_is_better: bool = True
-    classes: tuple[tuple[str, int, tuple[tuple[Spread | None, Spread | None], ...]], ...] = ()
-
-
-@dataclass(frozen=True)
-class LadderRow:
-    """One format of the network.
-
-    Attributes:
-        format: int8, int16x8, ...
-        bytes: of the file; 0 if there is none.
-        rmse: with what the format adds; None where it was not measured.
-        added_percent: of the float model's RMSE on unseen samples; None where it was not measured.
-        chosen: whether it was taken.
-        low_grade_added_percent: the same for the samples of low grade; None where not looked at.
-        note: such as why it was not measured.
-    """
-
-    format: str
-    bytes: int
-    rmse: float | None
-    added_percent: float | None
-    chosen: bool
-    low_grade_added_percent: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class QuantisationLadder:
-    """Formats from small to large, and the most that one may add."""
-
-    rows: tuple[LadderRow, ...]
-    unit: str
-    limit_percent: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,6 +200,8 @@ class ReportContents:
         simulated: True if model or data are simulated; the page then says so throughout.
         facts: name and value each: data, recipe, versions, hashes.
         notes: what a reader must know, such as samples left out.
+        baselines: methods on the same folds.
+        ours: name of the method among them that the report is about.
     """
 
     title: str
@@ -279,8 +217,9 @@ class ReportContents:
     learning: LearningCurves | None = None
     by_samples: SampleCurves | None = None
     predictions: Predictions | None = None
-    baselines: BaselineComparison | None = None
-    ladder: QuantisationLadder | None = None
+    baselines: Validation | None = None
+    ours: str | None = None
+    ladder: Ladder | None = None
     domain: DomainPart | None = None
     quality: QualityControl | None = None
     statistics: tuple[Description, ...] | None = None

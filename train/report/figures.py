@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -12,7 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.target import Transform, forward
 from ...edge.units import shown_unit
+from ..assays.findings import DuplicatePair
+from ..assays.statistics import Correlations
 from ..crossval.metrics import measure
+from ..crossval.validation import R2_LOG10, Validation
+from ..ladder import LIMIT, Ladder
 from .bands import known_bands
 from .chart import (
     BLUE,
@@ -32,20 +36,21 @@ from .chart import (
     Mark,
     Shape,
     axis_over,
+    diverging,
     drawing,
     fixed,
     hexadecimal,
     image,
     number,
     sequential,
+    written_percent,
 )
 from .contents import (
     BandProfile,
-    BaselineComparison,
     DomainPart,
     LearningCurves,
     PredictedSet,
-    QuantisationLadder,
+    PrintedTables,
     ReportContents,
     SampleCurves,
     SpectraTrace,
@@ -94,6 +99,14 @@ class Look:
         if (self.transform == "log10" and lowest <= 0) or (self.transform == "sqrt" and lowest < 0):
             return "none"
         return self.transform
+
+    def spacing_of(self, sets: Sequence[PredictedSet]) -> Transform:
+        """Give the spacing of axes that show measured and predicted grades."""
+        return self.spacing(*(v for s in sets for v in (s.measured, s.predicted)))
+
+    def of_real_soils(self) -> Look:
+        """Give the look of a figure whose soils are real, in a report on simulated ones too."""
+        return replace(self, simulated=False)
 
 
 def draw_step(step: StepResult, samples: Sequence[str], grade: Floats, look: Look) -> str:
@@ -264,7 +277,7 @@ def residuals_of(part: PredictedSet, transform: Transform) -> Floats:
 
 def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int, look: Look) -> str:
     """Draw residuals against grade: as factors on log axes, as differences else; means of quarters as bars."""
-    kind = look.spacing(*(v for s in every for v in (s.measured, s.predicted)))
+    kind = look.spacing_of(every)
     all_residuals = [residuals_of(s, kind) for s in every]
     residuals = all_residuals[which]
     x = axis_over(f"measured {look.of}", *(s.measured for s in every), kind=kind)
@@ -291,85 +304,110 @@ def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int
         for s, m, r in zip(part.samples, part.measured, residuals, strict=True)
     ]
     chart.points(part.measured, residuals, colour, shape=shape, hollow=hollow, titles=titles)
-    for rows in grade_quarters(part.measured):
-        centre = forward(residuals[rows], kind if kind == "log10" else "none").mean()
-        at = 10**centre if kind == "log10" else centre
-        ends = part.measured[rows]
-        chart.line([ends.min(), ends.max()], [at, at], INK, width=3)
+    for low, high, rows in grade_classes(part.measured, *(s.measured for s in every)):
+        if rows.size:
+            centre = forward(residuals[rows], kind if kind == "log10" else "none").mean()
+            at = 10**centre if kind == "log10" else centre
+            chart.line([low, high], [at, at], INK, width=3)
     chart.text(chart.left + 8, 28, part.name, bold=True, size=13)
     return chart.svg(look.simulated)
 
 
-def grade_quarters(measured: Floats) -> list[NDArray[np.intp]]:
-    """Divide samples into four by grade, as equal in number as can be; fewer than eight are one class."""
-    order = np.argsort(measured, kind="stable")
-    return list(np.array_split(order, 4)) if len(order) >= 8 else [order]
+def grade_classes(measured: Floats, *every: Floats) -> list[tuple[float, float, NDArray[np.intp]]]:
+    """Divide samples into classes of grade, each of a quarter of all samples; fewer than eight are one class.
+
+    Args:
+        measured: (n,) grades of one set.
+        every: grades of all sets, (m,) each; tables and figures side by side then have the same classes.
+
+    Returns:
+        Of each class its lowest and highest grade among all sets, and its rows of `measured`.
+    """
+    together = np.sort(np.concatenate(every or (measured,)))
+    parts = np.array_split(together, 4) if len(together) >= 8 else [together]
+    starts = np.array([part[0] for part in parts])
+    at = np.searchsorted(starts, measured, side="right") - 1
+    # Where equal grades fill a class to its end and beyond, the next one starts with them too and has them all.
+    return [
+        (float(part[0]), float(part[-1]), np.flatnonzero(at == i))
+        for i, part in enumerate(parts)
+        if i + 1 == len(parts) or starts[i] < starts[i + 1]
+    ]
 
 
-def draw_baselines(comparison: BaselineComparison, look: Look) -> str:
-    """Draw one figure of merit of every model: each repeat a dot, their mean and standard deviation beside it."""
-    rows = [(r, r.figures[comparison.plotted]) for r in comparison.rows if comparison.plotted in r.figures]
-    ends = [v for _, s in rows for v in (*s.values, s.mean - (s.sd or 0), s.mean + (s.sd or 0))]
-    height = 60 + 40 * len(rows)
-    short = [row.name if len(row.name) < 24 else row.name[:22] + "…" for row, _ in rows]
+def plotted_merit(validation: Validation) -> str | None:
+    """Choose which figure of merit is drawn: R2 of log10 where all methods have one, else R2; None without either."""
+    for name in (R2_LOG10, "r2"):
+        known = [s.metrics[name].mean is not None for s in validation.scores]
+        if all(known) or (name == "r2" and any(known)):
+            return name
+    return None
+
+
+def repeats_of(validation: Validation, name: str) -> int:
+    """Count the repeats that have a figure of merit."""
+    return max(sum(v is not None for v in s.metrics[name].values) for s in validation.scores)
+
+
+def draw_baselines(validation: Validation, ours: str | None, look: Look) -> str:
+    """Draw one figure of merit of every method: each repeat a dot, their mean and standard deviation beside it."""
+    plotted = plotted_merit(validation) or "r2"
+    what = "R² of log10" if plotted == R2_LOG10 else "R²"
+    found = [(s.method, s.metrics[plotted], s.metrics[plotted].mean) for s in validation.scores]
+    rows = [(name, spread, mean) for name, spread, mean in found if mean is not None]
+    ends = [v for _, s, mean in rows for v in (*s.values, mean - (s.sd or 0), mean + (s.sd or 0)) if v is not None]
+    short = [name if len(name) < 24 else name[:22] + "…" for name, _, _ in rows]
     ticks = [(float(len(rows) - 1 - i), name) for i, name in enumerate(short)]
     longest = max(len(text) for _, text in ticks)
     chart = Chart(
-        axis_over(comparison.plotted.replace("R2", "R²"), ends, pad=0.08),
+        axis_over(what, ends, pad=0.08),
         Axis("", -0.6, len(rows) - 0.4),
-        f"{comparison.plotted} of {len(rows)} models: "
-        + ", ".join(f"{r.name} {number(s.mean, 3)}" + (f" ± {number(s.sd, 2)}" if s.sd else "") for r, s in rows)
+        f"{what} of {len(rows)} models: "
+        + ", ".join(f"{name} {number(m, 3)}" + (f" ± {number(s.sd, 2)}" if s.sd else "") for name, s, m in rows)
         + ".",
-        height=height,
+        height=60 + 40 * len(rows),
         left=int(min(170, 16 + 6.6 * longest)),
         y_ticks=ticks,
     )
-    for (at, _), (row, spread) in zip(ticks, rows, strict=True):
-        colour = VERMILLION if row.ours else BLUE
-        if spread.values:
-            chart.points(spread.values, [at - 0.22] * len(spread.values), colour, size=2.6)
+    for (at, _), (name, spread, mean) in zip(ticks, rows, strict=True):
+        colour = VERMILLION if name == ours else BLUE
+        repeats = [v for v in spread.values if v is not None]
+        if len(repeats) > 1:
+            chart.points(repeats, [at - 0.22] * len(repeats), colour, size=2.6)
         if spread.sd:
-            chart.level_whiskers([at], [spread.mean - spread.sd], [spread.mean + spread.sd], colour)
-        mark: Shape = "diamond" if row.ours else "square"
-        chart.points([spread.mean], [at], colour, shape=mark, size=5, titles=[row.name])
-        x, y = float(chart.px(spread.mean)), float(chart.py(at)) - 9
-        chart.text(x, y, number(spread.mean, 3), anchor="middle", bold=row.ours)
+            chart.level_whiskers([at], [mean - spread.sd], [mean + spread.sd], colour)
+        chart.points([mean], [at], colour, shape="diamond" if name == ours else "square", size=5, titles=[name])
+        x, y = float(chart.px(mean)), float(chart.py(at)) - 9
+        chart.text(x, y, number(mean, 3), anchor="middle", bold=name == ours)
     return chart.svg(look.simulated)
 
 
-def written_percent(value: float, digits: int) -> str:
-    """Write a percentage; what is too small to matter is said to be so, not given to many places."""
-    return "< 0.01 %" if abs(value) < 0.01 else f"{number(value, digits)} %"
-
-
-def draw_ladder(ladder: QuantisationLadder, look: Look) -> str:
-    """Draw how much each format adds to the error, the limit, and which was chosen."""
-    measured = [(row, row.added_percent) for row in ladder.rows if row.added_percent is not None]
-    rows, added = [row for row, _ in measured], np.array([percent for _, percent in measured])
-    ends = [0.0, ladder.limit_percent, *added]
+def draw_ladder(ladder: Ladder, look: Look) -> str:
+    """Draw how much each quantisation format adds to the error, the limit, and which was chosen."""
+    rows = [(rung.format, 100 * rung.added) for rung in ladder.rungs if rung.added is not None]
+    added, limit = np.array([percent for _, percent in rows]), 100 * LIMIT
     at = np.arange(len(rows))[::-1].astype(float)
     chart = Chart(
-        axis_over("added RMSE (%)", ends, pad=0.12),
+        axis_over("added RMSE (%)", [0.0, limit, *added], pad=0.12),
         Axis("", -0.6, len(rows) - 0.4),
         "Added RMSE by format: "
-        + ", ".join(f"{r.format} {written_percent(by, 3)}{', chosen' if r.chosen else ''}" for r, by in measured)
-        + f"; the limit is {ladder.limit_percent:g} %.",
+        + ", ".join(f"{n} {written_percent(by, 3)}{', chosen' if n == ladder.chosen else ''}" for n, by in rows)
+        + f"; the limit is {limit:g} %.",
         height=58 + 34 * len(rows),
         left=78,
-        y_ticks=[(float(a), r.format) for a, r in zip(at, rows, strict=True)],
+        y_ticks=[(float(a), name) for a, (name, _) in zip(at, rows, strict=True)],
     )
-    chart.bars(at, 0.0, added, [VERMILLION if r.chosen else SKY for r in rows])
+    chart.bars(at, 0.0, added, [VERMILLION if name == ladder.chosen else SKY for name, _ in rows])
     chart.rule(x=0.0)
-    chart.rule(x=ladder.limit_percent, dash="4 3")
-    at_limit = float(chart.px(ladder.limit_percent))
-    chart.text(at_limit, chart.top - 3, f"limit {ladder.limit_percent:g} %", anchor="middle", size=10.5)
-    for a, (row, percent) in zip(at, measured, strict=True):
+    chart.rule(x=limit, dash="4 3")
+    chart.text(float(chart.px(limit)), chart.top - 3, f"limit {limit:g} %", anchor="middle", size=10.5)
+    for a, (name, percent) in zip(at, rows, strict=True):
         end = float(chart.px(max(percent, 0.0)))
-        text = written_percent(percent, 2) + (" ✓ chosen" if row.chosen else "")
+        chosen = name == ladder.chosen
         right = end > chart.right - 90
-        anchor: Anchor = "end" if right else "start"
+        text = written_percent(percent, 2) + (" ✓ chosen" if chosen else "")
         y = float(chart.py(a)) + 4
-        chart.text(end - 6 if right else end + 6, y, text, anchor=anchor, bold=row.chosen)
+        chart.text(end - 6 if right else end + 6, y, text, anchor="end" if right else "start", bold=chosen)
     return chart.svg(look.simulated)
 
 
@@ -431,6 +469,39 @@ def draw_importance(profile: BandProfile, look: Look) -> str:
     return chart.svg(look.simulated)
 
 
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A correlation matrix to be drawn: (k,) elements, (k, k) coefficients, and whether they are the paper's."""
+
+    elements: Sequence[str]
+    r: Floats
+    caption: str
+    is_printed: bool = False
+
+
+METHODS = {"pearson": "Pearson's r", "log-pearson": "Pearson's r of the logarithms", "spearman": "Spearman's ranks"}
+
+
+def matrices(correlations: Sequence[Correlations], printed: PrintedTables | None) -> list[Matrix]:
+    """Choose the correlation matrices that are drawn: those of two elements or more, and the paper's beside them."""
+    parts = [part for part in correlations if len(part.elements) > 1]
+    found = []
+    for part in parts:
+        n = part.n[np.triu_indices(len(part.elements), 1)]
+        over = f"{n.min()} samples" if n.min() == n.max() else f"{n.min()} to {n.max()} samples a pair"
+        bounds = int(part.n_bounds.max())
+        more = f"; in up to {bounds} of them a bound is taken as the value" if bounds else ""
+        found.append(Matrix(part.elements, part.r, f"{METHODS[part.method]} over {over}{more}."))
+    if not parts or printed is None:
+        return found
+    elements = parts[0].elements
+    digits = {**printed.correlations, **{(b, a): d for (a, b), d in printed.correlations.items()}}
+    r = np.array([[1.0 if a == b else float(digits.get((a, b), "nan")) for b in elements] for a in elements])
+    if np.isfinite(r).sum() > len(elements):
+        found.append(Matrix(elements, r, f"As printed, table 1: {printed.citation}.", is_printed=True))
+    return found
+
+
 def draw_correlations(elements: Sequence[str], r: Floats, look: Look) -> str:
     """Draw a correlation matrix: blue below 0, vermillion above, every number written in."""
     k = len(elements)
@@ -450,7 +521,7 @@ def draw_correlations(elements: Sequence[str], r: Floats, look: Look) -> str:
             value = float(r[i, j])
             # Every element is at one with itself; colour there would only draw the eye.
             plain = i == j or not np.isfinite(value)
-            colour = FAINT if plain else _diverging(value)
+            colour = FAINT if plain else diverging(value)
             ink = INK if plain or abs(value) <= 0.85 else PAPER
             text = f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
             parts.append(
@@ -464,23 +535,17 @@ def draw_correlations(elements: Sequence[str], r: Floats, look: Look) -> str:
     return drawing("".join(parts), 52 + k * size, "Correlation matrix: " + ", ".join(pairs) + ".", look.simulated)
 
 
-def _diverging(value: float) -> str:
-    white, end = np.array([246, 246, 246]), np.array([178, 74, 0] if value > 0 else [0, 92, 150])
-    return hexadecimal((white + (end - white) * min(abs(value), 1.0) ** 1.3).round())
-
-
-def draw_duplicates(
-    elements: Sequence[str], item: Sequence[str], level: Floats, hard_pct: Floats, limit_pct: float, look: Look
-) -> str:
+def draw_duplicates(pairs: Sequence[DuplicatePair], limit_pct: float, look: Look) -> str:
     """Draw how far duplicates are apart against their grade.
 
     Args:
-        elements, item: of n pairs.
-        level: (n,) means of the pairs, above 0, in the table's units.
-        hard_pct: (n,) half absolute relative differences.
+        pairs: whose half absolute relative difference is known, and whose mean is above 0.
         limit_pct: drawn as a line.
         look: of the report.
     """
+    elements = [p.element for p in pairs]
+    level = np.array([(p.first.value + p.second.value) / 2 for p in pairs])
+    hard_pct = np.array([p.hard_pct for p in pairs], dtype=np.float64)
     x = axis_over("mean of the pair (in the table's units)", level, kind="log10")
     y = Axis("half relative difference (%)", 0.0, 1.15 * max(float(hard_pct.max()), limit_pct))
     within = int(np.count_nonzero(hard_pct <= limit_pct))
@@ -491,7 +556,9 @@ def draw_duplicates(
     for i, name in enumerate(names):
         colour, shape = ELEMENT_STYLES[i % len(ELEMENT_STYLES)]
         mine = [j for j, e in enumerate(elements) if e == name]
-        titles = [f"{name}, {item[j]}: {number(float(level[j]), 4)}, {number(float(hard_pct[j]), 3)} %" for j in mine]
+        titles = [
+            f"{name}, {pairs[j].item}: {number(float(level[j]), 4)}, {number(float(hard_pct[j]), 3)} %" for j in mine
+        ]
         chart.points(level[mine], hard_pct[mine], colour, shape=shape, titles=titles)
     styles = [ELEMENT_STYLES[i % len(ELEMENT_STYLES)] for i in range(len(names))]
     _legend_above(chart, [(name, *style) for name, style in zip(names[:8], styles, strict=False)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -13,7 +13,7 @@ from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ...edge.model.applicability import ApplicabilityDomain, assess
 from ...edge.model.bundle import Bundle
-from ...edge.model.estimate import Estimate, Estimator, require_reflectance
+from ...edge.model.estimate import Estimate, Estimator
 from ...edge.model.interval import interval
 from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.target import Transform, forward, inverse
@@ -23,43 +23,23 @@ from ..bounds import check_bounds
 from ..crossval.metrics import measure
 from ..crossval.validation import Validation
 from ..evaluate import Evaluation, trained_on
-from ..ladder import LIMIT, Ladder
+from ..ladder import Ladder
 from ..samples import Joined, Prepared, Replicates, prepare, replicate_rows
 from ..training import Trained
-from .compare import compare_methods, cross_validated_set
 from .contents import (
-    BandProfile,
     DomainPart,
     DomainSet,
-    ImportancePart,
-    LadderRow,
     LearningCurves,
     MetricsColumn,
     PredictedSet,
     Predictions,
     PrintedTables,
-    QuantisationLadder,
     ReportContents,
     SampleCurves,
 )
-from .importance import (
-    Predict,
-    forest_importance,
-    plsr_vip,
-    sample_shapley,
-    stretches,
-    take_apart,
-)
-from .trace import on_one_grid, spread_by_grade, trace_spectra
+from .importance_part import Progress, importance_part
+from .trace import trace_spectra
 
-Progress = Callable[[str, int, int], None]
-
-EXPLAINED_SPECTRA = 16
-PERMUTATIONS = 4
-STRETCH_NM = 40.0
-VIP_STRETCH_NM = 10.0
-FEWEST_FOR_MODELS = 12
-"""Samples below which no PLSR or forest is fitted beside the model: what they said would be chance."""
 CITATION = "Carvalho et al. 2024, Remote Sensing 16(11):1964"
 
 
@@ -109,8 +89,9 @@ def training_contents(
         learning=_learning(trained),
         by_samples=_by_samples(trained),
         predictions=Predictions(tuple(sets), trained.interval.coverage if trained.interval else None),
-        baselines=None if trained.comparison is None else compare_methods(trained.comparison, ours_in(trained)),
-        ladder=None if ladder is None else show_ladder(ladder),
+        baselines=trained.comparison,
+        ours=ours_in(trained),
+        ladder=ladder,
         domain=DomainPart(
             tuple(_domain_set(name, part, trained.domain) for name, part in parts.items()),
             f"Limits: {trained.domain.method}.",
@@ -149,23 +130,6 @@ def axes_for(transform: Transform, measured: Iterable[float]) -> Transform:
 def ours_in(trained: Trained) -> str:
     """Name the method of a comparison that a trained model is of."""
     return {"default": "default", "published": "published network"}[trained.model.method]
-
-
-def show_ladder(ladder: Ladder) -> QuantisationLadder:
-    """Give a ladder as the report has it."""
-    rows = tuple(
-        LadderRow(
-            format=rung.format,
-            bytes=rung.bytes,
-            rmse=None if rung.added is None else ladder.rmse * (1 + rung.added),
-            added_percent=None if rung.added is None else 100 * rung.added,
-            chosen=rung.format == ladder.chosen,
-            low_grade_added_percent=None if rung.low_grade_added is None else 100 * rung.low_grade_added,
-            note=rung.why_not,
-        )
-        for rung in ladder.rungs
-    )
-    return QuantisationLadder(rows, shown_unit(ladder.unit), 100 * LIMIT)
 
 
 def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
@@ -213,6 +177,26 @@ def _by_samples(trained: Trained) -> SampleCurves | None:
         return None
     samples, training, validation = (np.array(curve[name]) for name in ("samples", "training", "validation"))
     return SampleCurves(samples, training, validation, "The model was fitted with its fast settings for this figure.")
+
+
+def cross_validated_set(validation: Validation, method: str) -> PredictedSet:
+    """Show what one method said of rows that it had not seen, the mean over repeats where there are several.
+
+    Raises:
+        KeyError: there is no such method.
+    """
+    score = validation[method]
+    predicted = np.array([[np.nan if v is None else v for v in repeat] for repeat in score.predicted], dtype=np.float64)
+    tested = np.isfinite(predicted).any(axis=0)
+    repeats = len(score.predicted)
+    return PredictedSet(
+        name="cross-validation",
+        samples=tuple(name for name, yes in zip(validation.samples, tested, strict=True) if yes),
+        measured=np.asarray(validation.measured, dtype=np.float64)[tested],
+        predicted=np.nanmean(predicted[:, tested], axis=0),
+        note=f"Each estimated by a fit without it, method: {method}"
+        + (f"; mean of {repeats} repeats." if repeats > 1 else "."),
+    )
 
 
 def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -> PredictedSet:
@@ -390,111 +374,14 @@ def _evaluated_set(name: str, pairs: Sequence[tuple[Spectrum, Estimate]], target
     )
 
 
-def importance_part(
-    answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
-    prepared: Prepared,
-    joined: Joined,
-    recipe: Recipe | Blocks,
-    transform: Transform,
-    progress: Progress,
-) -> ImportancePart:
-    """Ask which wavelengths carry the estimate: the model itself, and where they are installed a PLSR and a forest.
-
-    Args:
-        answer: (n, bands) reflectance, (bands,) wavelengths, detector joins -> (n,) answers in the transform's space.
-        prepared: rows to ask about, and to fit the other two to.
-        joined: for the samples' values.
-        recipe, transform: of the model.
-        progress: called after each spectrum.
-    """
-    unit = shown_unit(joined.unit)
-    if transform != "none":
-        unit = f"{transform} {unit}"
-    profiles = [_shapley_profile(answer, prepared.rows, joined.target, recipe, unit, progress)]
-    names = [row.sample_id for row in prepared.rows]
-    target = forward(np.array([joined.target[name] for name in names]), transform)
-    # On a device there is no scikit-learn; the model itself can be asked there all the same.
-    enough = len(set(names)) >= FEWEST_FOR_MODELS and target.min() < target.max()
-    if enough and find_spec("sklearn") is not None:
-        nm = recipe.wavelengths_nm
-        progress("PLSR", 0, 0)
-        vip, components = plsr_vip(prepared.spectra, target, names)
-        profiles.append(_vip_profile(vip, components, nm, len(set(names))))
-        progress("random forest", 0, 0)
-        first, last, share = forest_importance(prepared.spectra, nm, target)
-        detail = f"Mean decrease in impurity, 200 trees on means over 10 nm of {len(names)} preprocessed spectra."
-        profiles.append(BandProfile("Random forest", "share of importance (%)", detail, first, last, 100 * share))
-    return ImportancePart(tuple(profiles))
-
-
-def _shapley_profile(
-    answer: Callable[[Floats, Floats, tuple[float, ...]], Floats],
-    rows: Sequence[Spectrum],
-    target: Mapping[str, float],
-    recipe: Recipe | Blocks,
-    unit: str,
-    progress: Progress,
-) -> BandProfile:
-    alike = on_one_grid(rows)
-    nm, splices_nm = alike[0].wavelengths_nm, alike[0].splices_nm
-    first, last = recipe.range_nm
-    # One band beyond each end, so that the grid is still covered.
-    used = slice(
-        max(int(np.searchsorted(nm, first + 1e-6)) - 1, 0), int(np.searchsorted(nm, last - 1e-6, side="right")) + 1
-    )
-    chosen = spread_by_grade(alike, target, EXPLAINED_SPECTRA)
-    background = np.mean([require_reflectance(row, recipe.range_nm)[used] for row in alike], axis=0)
-    spectra = np.stack([require_reflectance(row, recipe.range_nm)[used] for row in chosen])
-    players = take_apart(spectra, nm[used], background, STRETCH_NM)
-
-    def ask(reflectance: Floats) -> Floats:
-        return answer(reflectance, nm[used], splices_nm)
-
-    model: Predict = ask
-    found = sample_shapley(
-        model, players, PERMUTATIONS, progress=lambda done, of: progress("Shapley values, spectrum", done, of)
-    )
-    mean = np.abs(found.values).mean(axis=0)
-    half = players.width_nm / 2
-    return BandProfile(
-        name="Shapley values through the whole path",
-        y_label=f"mean |SHAP| ({unit})",
-        detail=(
-            f"What each {players.width_nm:.0f} nm of reflectance adds to the answer beyond that of the mean spectrum, "
-            f"over {len(chosen)} spectra from low to high grade, {PERMUTATIONS} orders each; brightness and slope "
-            f"alone add {mean[0]:.2g}."
-        ),
-        first_nm=players.centres_nm - half,
-        last_nm=players.centres_nm + half,
-        height=mean[1:],
-    )
-
-
-def _vip_profile(vip: Floats, components: int, nm: Floats, samples: int) -> BandProfile:
-    first, last, at = stretches(nm, VIP_STRETCH_NM)
-    # Of a stretch the root of the mean square, so that the whole still has a mean square of 1.
-    height = np.array([np.sqrt(np.mean(vip[at == u] ** 2)) for u in range(len(first))])
-    return BandProfile(
-        name="PLSR, VIP scores",
-        y_label="VIP",
-        detail=(
-            f"Of a PLSR with {components} {'component' if components == 1 else 'components'}, chosen by grouped "
-            f"cross-validation, on the preprocessed spectra of {samples} samples; above 1 a wavelength counts more "
-            "than most."
-        ),
-        first_nm=first,
-        last_nm=last,
-        height=height,
-        threshold=1.0,
-    )
-
-
 def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> dict[str, object]:
     """Describe and assess all assays with their quality control; a file too plain for that leaves a note, no parts."""
     from ..assays.quality import check_quality
     from ..assays.statistics import correlate, describe
 
     progress("assays", 0, 0)
+    if find_spec("scipy") is None:
+        return {"notes": (*notes, "elements and quality control are not described: SciPy is not installed here")}
     try:
         table, certificates = files.table(), files.certificates()
     except StibiumError as error:

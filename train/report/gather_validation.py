@@ -12,9 +12,9 @@ from ..assays.files import AssayFiles
 from ..crossval.metrics import Metrics, measure
 from ..crossval.validation import MethodScore, Validation
 from ..samples import Joined
-from .compare import compare_methods, cross_validated_set
 from .contents import MetricsColumn, Predictions, ReportContents
-from .gather import Progress, assay_parts, axes_for, spoken
+from .gather import assay_parts, axes_for, cross_validated_set, spoken
+from .importance_part import Progress
 
 
 def validation_contents(
@@ -56,7 +56,8 @@ def validation_contents(
         ),
         metrics=tuple(columns),
         predictions=Predictions(tuple(sets)),
-        baselines=compare_methods(validation, best),
+        baselines=validation,
+        ours=best,
         **assay_parts(assays, joined.notes(None), progress),  # type: ignore[arg-type]
     )
 

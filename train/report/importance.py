@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,30 +147,6 @@ def sample_shapley(
             values[i, order] += np.diff(line) / len(orders)
         answers[i], expected = found[0, -1], float(found[0, 0])
         progress(i + 1, n)
-    return ShapleyValues(values, answers, expected)
-
-
-def exact_shapley(predict: Predict, players: Players) -> ShapleyValues:
-    """Compute Shapley values over all coalitions; for few players, 2^k predictions a spectrum.
-
-    Raises:
-        ValueError: more than 16 players.
-    """
-    n, k = len(players.rest), len(players.names)
-    if k > 16:
-        raise ValueError(f"{k} players have {2**k} coalitions; sample them")
-    coalitions = (np.arange(2**k)[:, None] >> np.arange(k)) & 1
-    values, answers, expected = np.zeros((n, k)), np.zeros(n), 0.0
-    for i in range(n):
-        worth = predict(players.assemble(i, coalitions.astype(bool)))
-        for player in range(k):
-            others = [j for j in range(k) if j != player]
-            for size in range(k):
-                weight = 1.0 / (k * comb(k - 1, size))
-                for members in combinations(others, size):
-                    code = sum(1 << j for j in members)
-                    values[i, player] += weight * (worth[code | 1 << player] - worth[code])
-        answers[i], expected = worth[-1], float(worth[0])
     return ShapleyValues(values, answers, expected)
 
 

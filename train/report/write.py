@@ -13,10 +13,37 @@ from ..ladder import Ladder
 from ..run import REPORT
 from ..samples import Joined, Replicates
 from ..training import Trained
+from . import figures, tables
+from .contents import ReportContents
 from .gather import evaluation_contents, training_contents
 from .gather_validation import validation_contents
-from .page import write_report
+from .page import render, write_page
 from .terminal import ProgressLine
+
+
+def render_report(contents: ReportContents) -> str:
+    """Give a report's page as text; a part of it that is None is left out."""
+    return render(
+        "report.html",
+        title=contents.title,
+        kind=contents.kind,
+        simulated=contents.simulated,
+        facts=contents.facts,
+        notes=contents.notes,
+        c=contents,
+        look=figures.Look.at(contents),
+        t=tables,
+        draw=figures,
+    )
+
+
+def write_report(path: str | os.PathLike[str], contents: ReportContents) -> None:
+    """Write a report as one HTML file.
+
+    Raises:
+        ReportError: the file cannot be written.
+    """
+    write_page(path, render_report(contents))
 
 
 def write_training_report(

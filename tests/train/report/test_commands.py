@@ -135,9 +135,23 @@ def test_a_device_without_the_training_side_writes_a_report_too(soils_folder: Pa
     )
     assert done.returncode == 0, done.stderr
     text = (soils_folder / "device.html").read_text(encoding="utf-8")
-    assert sections(text) == SECTIONS
+    assert sections(text) == SECTIONS - {"statistics", "correlations", "quality"}
+    assert "not described: SciPy is not installed here" in text
     assert "Shapley values through the whole path" in text
     assert "Random forest." not in text
+
+
+def test_a_report_without_its_templates_engine_is_refused_in_one_line(soils_folder: Path) -> None:
+    program = (
+        "import sys\nsys.modules['jinja2'] = None\nfrom stibium.edge.cli import main\n"
+        f"sys.argv = ['stibium', 'evaluate', {BUNDLE!r}, *{DATA!r}, '--report', 'none.html']\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=soils_folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "stibium: a report needs Jinja2, which is not installed here: pip install jinja2\n"
+    assert not (soils_folder / "none.html").exists()
 
 
 def test_one_sample_is_enough_for_a_page(soils_folder: Path) -> None:

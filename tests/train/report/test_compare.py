@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.validation import METRICS, R2_LOG10, ClassError, MethodScore, Spread, Validation
-from stibium.train.report.compare import compare_methods, cross_validated_set
-from stibium.train.report.gather import axes_for
+from stibium.train.report.figures import Look, plotted_merit
+from stibium.train.report.gather import axes_for, cross_validated_set
+from stibium.train.report.tables import choices, class_table, merits_table
+
+CLAY = Look("clay", "%", "none", False)
 
 MEASURED = (1.0, 4.0, 9.0, 16.0)
 
@@ -37,13 +40,12 @@ def a_validation() -> Validation:
 
 
 def test_each_method_is_a_row_with_its_spread_and_choices() -> None:
-    comparison = compare_methods(a_validation(), "network")
-    assert [(row.name, row.ours) for row in comparison.rows] == [("plsr", False), ("network", True)]
-    assert comparison.protocol == "2 folds, 2 repeats."
-    rmse = comparison.rows[1].figures["RMSE"]
-    assert rmse.mean == pytest.approx(0.5)
-    assert rmse.values == pytest.approx((0.5, 0.5))
-    assert comparison.rows[0].note == "7 components (2×); 9 components (1×)"
+    validation = a_validation()
+    table = merits_table(validation, "network", CLAY)
+    assert [row[0] for row in table.rows] == ["plsr", "network"]
+    assert table.strong == [1]
+    assert table.rows[1][table.header.index("RMSE (%)")] == "0.5 ± 0"
+    assert choices(validation["plsr"]) == "7 components (2×); 9 components (1×)"
 
 
 def test_predictions_are_means_over_repeats_of_the_rows_that_were_tested() -> None:
@@ -57,13 +59,10 @@ def test_predictions_are_means_over_repeats_of_the_rows_that_were_tested() -> No
 
 
 def test_errors_by_grade_keep_their_spread() -> None:
-    ((words, n, errors),) = compare_methods(a_validation(), "network").classes
-    assert (words, n, len(errors)) == ("from 9", 2, 2)
-    rmse, bias = errors[0]
-    assert rmse is not None
-    assert (rmse.mean, rmse.sd, rmse.values) == (2.0, pytest.approx(2**0.5), (1.0, 3.0))
-    assert bias is not None
-    assert (bias.mean, bias.sd, bias.values) == (-1.0, None, (-1.0,))
+    table = class_table(a_validation(), CLAY)
+    assert table is not None
+    assert table.rows[0] == ("from 9", "2", "plsr", "2 ± 1.4", "−1")
+    assert table.rows[1][:3] == ("", "", "network"), "a class is named once"
 
 
 def test_grades_over_decades_get_logarithmic_axes() -> None:
@@ -75,9 +74,10 @@ def test_grades_over_decades_get_logarithmic_axes() -> None:
 
 def test_over_decades_logarithms_are_what_is_plotted() -> None:
     plain = a_validation()
-    assert compare_methods(plain).plotted == "R2"
+    assert plotted_merit(plain) == "r2"
     judged = [replace(s, metrics=s.metrics | {R2_LOG10: Spread.of([0.4, 0.6])}) for s in plain.scores]
-    comparison = compare_methods(replace(plain, scores=tuple(judged)))
-    assert comparison.plotted == "R2 of log10"
-    assert list(comparison.rows[0].figures)[:2] == ["R2", "R2 of log10"]
-    assert comparison.rows[0].figures["R2 of log10"].mean == pytest.approx(0.5)
+    logarithmic = replace(plain, scores=tuple(judged))
+    assert plotted_merit(logarithmic) == R2_LOG10
+    table = merits_table(logarithmic, None, CLAY)
+    assert list(table.header[1:3]) == ["R²", "R² of log10"]
+    assert table.rows[0][2] == "0.500 ± 0.141"

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stibium.train.report import ReportContents
 from stibium.train.report.chart import Axis, axis_over, image, nice_steps, number, sequential, thin
-from stibium.train.report.contents import BandProfile, PredictedSet
+from stibium.train.report.contents import BandProfile, PredictedSet, ReportContents
 from stibium.train.report.figures import (
     Look,
     draw_baselines,
@@ -26,7 +25,7 @@ from stibium.train.report.figures import (
     draw_residuals,
     draw_spectrogram,
     draw_step,
-    grade_quarters,
+    grade_classes,
     residuals_of,
 )
 
@@ -95,14 +94,23 @@ def test_one_sample_and_equal_values_can_be_drawn() -> None:
             assert marks(svg) == 1
 
 
-def test_quarters_divide_all_samples_in_order() -> None:
+def test_classes_of_grade_divide_all_samples_in_order() -> None:
     measured = np.random.default_rng(0).uniform(0, 100, 41)
-    quarters = grade_quarters(measured)
-    assert [len(q) for q in quarters] == [11, 10, 10, 10]
-    assert sorted(np.concatenate(quarters)) == list(range(41))
-    for below, above in pairwise(quarters):
-        assert measured[below].max() <= measured[above].min()
-    assert len(grade_quarters(measured[:7])) == 1
+    classes = grade_classes(measured)
+    assert [len(rows) for _, _, rows in classes] == [11, 10, 10, 10]
+    assert sorted(np.concatenate([rows for _, _, rows in classes])) == list(range(41))
+    for low, high, rows in classes:
+        assert (low, high) == (measured[rows].min(), measured[rows].max())
+    for (_, below, _), (above, _, _) in pairwise(classes):
+        assert below <= above
+    assert len(grade_classes(measured[:7])) == 1
+
+
+def test_equal_grades_are_in_one_class() -> None:
+    measured = np.array([5.0] * 9 + [7.0, 8.0, 9.0])
+    rows = [rows for _, _, rows in grade_classes(measured)]
+    assert sorted(np.concatenate(rows)) == list(range(12))
+    assert any(set(range(9)) <= set(r) for r in rows)
 
 
 def test_a_line_for_every_spectrum_and_the_bands_of_the_element(full: ReportContents) -> None:
@@ -146,7 +154,7 @@ def test_comparison_ladder_and_domain_show_each_row(full: ReportContents) -> Non
     assert full.ladder is not None
     assert full.domain is not None
     # Four repeats and a mean of one model, a mean alone of the other.
-    assert marks(draw_baselines(full.baselines, SB)) == 6
+    assert marks(draw_baselines(full.baselines, full.ours, SB)) == 6
     ladder = draw_ladder(full.ladder, SB)
     assert ladder.count("<rect") == 2
     assert ladder.count("✓ chosen") == 1

@@ -7,11 +7,15 @@ from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from report_parts import a_score, a_validation
+from stibium.train.crossval.validation import ClassError, Spread, Validation
 from stibium.train.errors import ReportError
-from stibium.train.report import ReportContents, write_report
-from stibium.train.report.contents import BaselineComparison, BaselineRow, LadderRow, QuantisationLadder, Spread
-from stibium.train.report.page import render_page, table
+from stibium.train.ladder import Ladder, Rung
+from stibium.train.report.contents import PredictedSet, ReportContents
+from stibium.train.report.page import Table, environment
+from stibium.train.report.write import render_report, write_report
 
 PARTS = {
     "metrics": {"accuracy"},
@@ -61,7 +65,7 @@ def sections(text: str) -> set[str | None]:
 
 
 def test_the_page_loads_nothing_from_anywhere(full: ReportContents) -> None:
-    text = render_page(full)
+    text = render_report(full)
     page = Page(text)
     assert page.open == []
     assert not re.search(r"(?i)https?:|//[a-z]|@import|javascript:", text)
@@ -76,7 +80,7 @@ def test_the_page_loads_nothing_from_anywhere(full: ReportContents) -> None:
 
 
 def test_links_within_the_page_lead_somewhere(full: ReportContents) -> None:
-    page = Page(render_page(full))
+    page = Page(render_report(full))
     targets = {a["id"] for _, a in page.elements if "id" in a}
     links = [str(a["href"])[1:] for a in page.named("a")]
     assert len(links) == len(set().union(*PARTS.values()))
@@ -85,17 +89,17 @@ def test_links_within_the_page_lead_somewhere(full: ReportContents) -> None:
 
 def test_every_part_has_a_name_here(full: ReportContents) -> None:
     optional = {f.name for f in fields(ReportContents) if f.default is None}
-    assert optional == set(PARTS) | {"printed"}
+    assert optional == set(PARTS) | {"printed", "ours"}
     assert all(getattr(full, name) is not None for name in optional)
 
 
 def test_all_parts_appear(full: ReportContents) -> None:
-    assert sections(render_page(full)) == set().union(*PARTS.values())
+    assert sections(render_report(full)) == set().union(*PARTS.values())
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_none_is_left_out_and_nothing_else(full: ReportContents, part: str) -> None:
-    text = render_page(replace(full, **{part: None}))
+    text = render_report(replace(full, **{part: None}))
     others = set().union(*(made for name, made in PARTS.items() if name != part))
     assert sections(text) == others
 
@@ -103,17 +107,17 @@ def test_a_part_that_is_none_is_left_out_and_nothing_else(full: ReportContents, 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_can_stand_alone(full: ReportContents, part: str) -> None:
     alone = replace(full, printed=None, **{other: None for other in PARTS if other != part})
-    assert sections(render_page(alone)) == PARTS[part]
+    assert sections(render_report(alone)) == PARTS[part]
 
 
 def test_nothing_at_all_is_still_a_page(full: ReportContents) -> None:
     empty = replace(full, printed=None, **dict.fromkeys(PARTS))
-    assert sections(render_page(empty)) == set()
-    assert "A report" in render_page(empty)
+    assert sections(render_report(empty)) == set()
+    assert "A report" in render_report(empty)
 
 
 def test_simulated_is_said_throughout(full: ReportContents) -> None:
-    measured, simulated = render_page(full), render_page(replace(full, simulated=True))
+    measured, simulated = render_report(full), render_report(replace(full, simulated=True))
     assert "SIMULATED" not in measured
     assert "<title>SIMULATED: A report</title>" in simulated
     assert 'class="simulated"' in simulated
@@ -124,7 +128,7 @@ def test_simulated_is_said_throughout(full: ReportContents) -> None:
 
 
 def test_every_figure_says_in_words_what_it_shows(full: ReportContents) -> None:
-    drawings = Page(render_page(full)).named("svg")
+    drawings = Page(render_report(full)).named("svg")
     assert len(drawings) == 16
     for drawing in drawings:
         assert drawing["role"] == "img"
@@ -149,10 +153,10 @@ def test_hostile_names_stay_text(full: ReportContents) -> None:
         predictions=replace(full.predictions, sets=sets),
         spectra=replace(full.spectra, samples=(bad,) * 3),
         domain=replace(full.domain, method=bad, sets=tuple(replace(s, name=bad) for s in full.domain.sets)),
-        baselines=replace(full.baselines, rows=tuple(replace(r, name=bad, note=bad) for r in full.baselines.rows)),
+        baselines=a_validation(bad, *(replace(s, method=bad, chosen=((bad,),)) for s in full.baselines.scores)),
         correlations=tuple(replace(c, elements=(bad, "As", "Mn")) for c in full.correlations or ()),
     )
-    page = Page(render_page(contents))
+    page = Page(render_report(contents))
     assert page.open == []
     assert not page.named("script")
     assert not any("onload" in attributes for _, attributes in page.elements)
@@ -161,14 +165,15 @@ def test_hostile_names_stay_text(full: ReportContents) -> None:
 def test_a_report_is_written_whole_or_not_at_all(full: ReportContents, tmp_path: Path) -> None:
     path = tmp_path / "r.html"
     write_report(path, full)
-    assert path.read_text(encoding="utf-8") == render_page(full)
+    assert path.read_text(encoding="utf-8") == render_report(full)
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
     with pytest.raises(ReportError, match="the report cannot be written"):
         write_report(tmp_path / "absent" / "r.html", full)
 
 
 def test_a_table_leaves_out_columns_without_any_entry() -> None:
-    text = table(("a", "b", "c"), [("1", "", "3"), ("4", "", "pass")])
+    macros = environment().get_template("macros.html").module
+    text = macros.table(Table(("a", "b", "c"), [("1", "", "3"), ("4", "", "pass")]))  # type: ignore[attr-defined]
     assert '<th scope="col">b</th>' not in text
     assert 'class="verdict pass"' in text
 
@@ -179,26 +184,49 @@ def test_the_error_table_counts_what_lies_in_the_interval(full: ReportContents) 
     assert s.low is not None
     assert s.high is not None
     share = 100 * ((s.low <= s.measured) & (s.measured <= s.high)).mean()
-    assert f"{share:.0f} % of the measured values lie in theirs, 90 % stated" in render_page(full)
-    assert "1 ringed spectrum lies outside the calibration" in render_page(full)
+    assert f"{share:.0f} % of the measured values lie in theirs, 90 % stated" in render_report(full)
+    assert "1 ringed spectrum lies outside the calibration" in render_report(full)
+
+
+def test_tables_of_errors_side_by_side_have_the_same_classes(full: ReportContents) -> None:
+    """Two sets of samples whose own quarters differ, and one that has none in the highest class."""
+    assert full.predictions is not None
+    low, wide = (np.linspace(1.0, top, n) for top, n in ((40.0, 12), (900.0, 20)))
+    sets = tuple(
+        PredictedSet(name, tuple(map(str, y)), y, y * 1.1) for name, y in (("training", wide), ("validation", low))
+    )
+    text = render_report(alone(full, predictions=replace(full.predictions, sets=sets)))
+    tables = re.findall("<table><caption>Sb .ppm.: error by grade.*?</table>", text)
+    rows = [re.findall(r'<th scope="row">(.*?)</th><td>(\d+)</td>', table) for table in tables]
+    assert [label for label, _ in rows[0]] == [label for label, _ in rows[1]]
+    assert len(rows[0]) == 4
+    assert [sum(int(n) for _, n in table) for table in rows] == [20, 12]
+    assert rows[1][3][1] == "0"
 
 
 def alone(full: ReportContents, **parts: object) -> ReportContents:
     return replace(full, printed=None, **(dict.fromkeys(PARTS) | parts))  # type: ignore[arg-type]
 
 
-def a_comparison(sd: float | None) -> BaselineComparison:
-    rows = (
-        BaselineRow("default", {"R2": Spread(0.8, sd), "RMSE": Spread(5.0, sd)}, ours=True, note="9 views " * 40),
-        BaselineRow("PLSR", {"R2": Spread(0.7, sd), "RMSE": Spread(6.0, sd)}, note="9 components (2×)"),
+def a_comparison(*sd: float) -> Validation:
+    """Two methods, their figures 0, or as far apart over two repeats as is said."""
+
+    def over(mean: float) -> tuple[float, ...]:
+        return tuple(mean + s for s in (sd or (0,)))
+
+    def of_class(rmse: float, bias: float | None) -> tuple[ClassError, ...]:
+        return (ClassError(None, 20.0, 31, Spread.of(over(rmse)), Spread.of(over(bias) if bias else (None,))),)
+
+    return a_validation(
+        "2 folds",
+        a_score("default", "9 views " * 40, of_class(4.0, 1.5), r2=over(0.8), rmse=over(5.0)),
+        a_score("PLSR", "9 components", of_class(5.5, None), r2=over(0.7), rmse=over(6.0)),
     )
-    classes = (("below 20", 31, ((Spread(4.0, sd), Spread(1.5, sd)), (Spread(5.5, sd), None))),)
-    return BaselineComparison(rows, "2 folds.", classes=classes)
 
 
 def test_what_was_chosen_stands_below_the_comparison_and_not_in_it(full: ReportContents) -> None:
-    only = alone(full, element="clay", unit="pct", kind="validation", baselines=a_comparison(0.1))
-    text = render_page(only)
+    only = alone(full, element="clay", unit="pct", kind="validation", ours="default", baselines=a_comparison(-0.1, 0.1))
+    text = render_report(only)
     tables = re.findall("<table>.*?</table>", text)
     assert len(tables) == 2
     assert "9 views" in text
@@ -206,21 +234,18 @@ def test_what_was_chosen_stands_below_the_comparison_and_not_in_it(full: ReportC
     assert '<th scope="col">RMSE (%)</th>' in tables[0]
     assert "<caption>Mean ± SD over repeats</caption>" in tables[0]
     assert re.search(
-        r"below 20</th><td>31</td><td class=.text.>default</td><td>4 ± 0.1</td><td>1.5 ± 0.1</td>", tables[1]
+        r"below 20</th><td>31</td><td class=.text.>default</td><td>4 ± 0.14</td><td>1.5 ± 0.14</td>", tables[1]
     )
-    assert re.search(r"<td class=.text.>PLSR</td><td>5.5 ± 0.1</td><td>–</td>", tables[1])
+    assert re.search(r"<td class=.text.>PLSR</td><td>5.5 ± 0.14</td><td>–</td>", tables[1])
     assert "The diamond has the lowest RMSE." in text
-    once = render_page(replace(only, kind="training", baselines=a_comparison(None)))
+    once = render_report(replace(only, kind="training", baselines=a_comparison()))
     assert "Further right is better. The diamond is the model of this report." in once
     assert "<caption>One repeat</caption>" in once
 
 
 def test_what_hardly_adds_an_error_is_not_given_to_ten_places(full: ReportContents) -> None:
-    rows = (
-        LadderRow("int8", 70_000, 555.0, 12.3, False, 32.4),
-        LadderRow("float16", 100_000, 494.4, 7.18e-4, True, -5e-9),
-    )
-    text = render_page(alone(full, ladder=QuantisationLadder(rows, "ppm")))
+    rungs = (Rung("int8", 70_000, 0.123, 0.324), Rung("float16", 100_000, 7.18e-6, -5e-11))
+    text = render_report(alone(full, ladder=Ladder(rungs, 494.4, 40.0, 20.0, "ppm")))
     assert "e−" not in text
     assert text.count("&lt; 0.01 %") >= 3, "two cells, a label and the figure's words"
     assert "12.3 %" in text
@@ -228,5 +253,5 @@ def test_what_hardly_adds_an_error_is_not_given_to_ten_places(full: ReportConten
 
 def test_axes_of_square_roots_say_so(full: ReportContents) -> None:
     lead = "Axes are spaced by square roots"
-    assert lead in render_page(replace(full, transform="sqrt"))
-    assert lead not in render_page(replace(full, transform="none"))
+    assert lead in render_report(replace(full, transform="sqrt"))
+    assert lead not in render_report(replace(full, transform="none"))
