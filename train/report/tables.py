@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ...edge.units import shown_unit
-from ..assays.findings import DuplicatePair, QualityControl, as_reported
+from ..assays.findings import DuplicatePair, QualityControl
 from ..assays.statistics import Description, Moments
+from ..assays.values import as_reported
 from ..crossval.metrics import Metrics, coverage, measure
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
 from ..ladder import Ladder, Rung
