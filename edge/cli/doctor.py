@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -14,35 +16,39 @@ from .options import format_option, log_option, model_option
 @model_option
 @log_option
 @click.option("--profile", metavar="NAME|FILE", help="Probe profile whose limits count.  [default: framed_serial]")
+@click.option("--all-hashes", is_flag=True, help="Compare every spectrum of the log with its hash, not the last 1000.")
 @format_option
 @click.pass_context
-def doctor(ctx: click.Context, model: str | None, log: str | None, profile: str | None, out_format: str) -> None:
+def doctor(
+    ctx: click.Context, model: str | None, log: str | None, profile: str | None, all_hashes: bool, out_format: str
+) -> None:
     """Check whether this device is fit to measure, and say what to do if not.
 
     Looks at the runtime, the model's golden answers, ports, log, clock, white reference, disk, memory, heat, power
     and services, and changes nothing. Fails if there is a problem; a warning is only to be known.
     """
-    from ..doctor.examine import examine, worst
+    from ..doctor.diagnosis import Patient, worst
+    from ..doctor.examine import examine
     from ..instruments.profile import DEFAULT_PROFILE, read_profile
+    from ..log.write import default_log_path
 
-    settings = read_profile(profile or DEFAULT_PROFILE)
-    findings = []
+    valid_min = read_profile(profile or DEFAULT_PROFILE).measuring.white_valid_min
+    path = Path(log) if log is not None else default_log_path()
+    diagnoses = []
+    table = csv.writer(sys.stdout, lineterminator="\n")
     if out_format == "csv":
-        import csv
-
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(("check", "level", "found", "advice"))
-    for finding in examine(model, log, white_valid_min=settings.measuring.white_valid_min):
-        findings.append(finding)
+        table.writerow(("check", "level", "found", "advice"))
+    for one in examine(Patient(path, model, white_valid_min=valid_min, all_hashes=all_hashes)):
+        diagnoses.append(one)
         if out_format == "table":
-            click.echo(f"{finding.level:<9}{finding.check:<12}{finding.found}")
-            if finding.advice:
-                click.echo(f"{'':<21}-> {finding.advice}")
+            click.echo(f"{one.level:<9}{one.check:<12}{one.found}")
+            if one.advice:
+                click.echo(f"{'':<21}-> {one.advice}")
         elif out_format == "jsonl":
-            click.echo(json.dumps(vars(finding), ensure_ascii=False))
+            click.echo(json.dumps(vars(one), ensure_ascii=False))
         else:
-            writer.writerow((finding.check, finding.level, finding.found, finding.advice))
-    counts = {level: sum(finding.level == level for finding in findings) for level in ("problem", "warning")}
+            table.writerow((one.check, one.level, one.found, one.advice))
+    counts = {level: sum(one.level == level for one in diagnoses) for level in ("problem", "warning")}
     sys.stdout.flush()
     click.echo(", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in counts.items()), err=True)
-    ctx.exit(1 if worst(findings) == "problem" else 0)
+    ctx.exit(1 if worst(diagnoses) == "problem" else 0)

@@ -162,7 +162,7 @@ def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | Non
     tally = _Tally()
     if as_format in ("asd", "table"):
         what = "spectra"
-        _export_spectra(_last(iter_spectra(db, chosen), last), out, as_format, tally)
+        _export_spectra(iter_spectra(db, chosen, last), out, as_format, tally)
     else:
         what = "outcomes"
         entries = _counted(iter_outcomes(db, chosen, every, last))

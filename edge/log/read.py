@@ -250,12 +250,7 @@ def _damaged(reading: Reading, damage: str) -> Answer:
 
 
 def _estimates(db: sqlite3.Connection, reading: Reading) -> list[Answer]:
-    rows = db.execute(
-        f"SELECT {_ESTIMATE.select('e')}, {MODELS.select('m')} FROM estimates e JOIN models m ON m.id = e.model_id"
-        " WHERE e.reading_id = ? ORDER BY e.id",
-        (reading.id,),
-    )
-    return [_estimate(reading, row) for row in rows]
+    return [_estimate(reading, row) for row in db.execute(_ESTIMATES_OF_ONE, (reading.id,))]
 
 
 def _estimate(reading: Reading, row: Sequence[Any]) -> Answer:
@@ -271,20 +266,14 @@ def _estimate(reading: Reading, row: Sequence[Any]) -> Answer:
 
 
 def _refusals(db: sqlite3.Connection, reading: Reading) -> list[Answer]:
-    rows = db.execute(
-        f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
-        " WHERE f.reading_id = ? ORDER BY f.id",
-        (reading.id,),
-    )
-    return [_refusal(row)[0] for row in rows]
+    return [_refusal(row)[0] for row in db.execute(_REFUSALS_OF_ONE, (reading.id,))]
 
 
 def _without_reading(db: sqlite3.Connection, chosen: Chosen, order: str) -> Iterator[Entry]:
     conditions, values = where_reading(replace(chosen, refused=False))
     here = [condition.replace("r.", "f.") for condition in conditions]
     rows = db.execute(
-        f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
-        f" {sql_where(['f.reading_id IS NULL', *here])} ORDER BY f.id {order}",
+        f"{_REFUSALS} {sql_where(['f.reading_id IS NULL', *here])} ORDER BY f.id {order}",
         values,
     )
     for row in rows:
@@ -301,6 +290,14 @@ def _refusal(row: Sequence[Any]) -> tuple[Answer, int | None]:
 
 
 _ESTIMATE = ESTIMATES.only("id", *ANSWERS, "stored_at", "software")
+_ESTIMATES_OF_ONE = (
+    f"SELECT {_ESTIMATE.select('e')}, {MODELS.select('m')} FROM estimates e JOIN models m ON m.id = e.model_id"
+    " WHERE e.reading_id = ? ORDER BY e.id"
+)
+_REFUSALS = (
+    f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
+)
+_REFUSALS_OF_ONE = f"{_REFUSALS} WHERE f.reading_id = ? ORDER BY f.id"
 
 
 def sql_where(conditions: Sequence[str]) -> str:

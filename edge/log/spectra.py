@@ -20,17 +20,23 @@ _GRID = GRIDS.only("wavelengths_nm")
 _POINT = POINTS.only("point", "source", "measurement", "measured_at", "spectrum")
 
 
-def iter_spectra(db: sqlite3.Connection, chosen: Chosen = ALL) -> Iterator[tuple[Reading, Spectrum | Refusal]]:
+def iter_spectra(
+    db: sqlite3.Connection, chosen: Chosen = ALL, last: int | None = None
+) -> Iterator[tuple[Reading, Spectrum | Refusal]]:
     """Give readings with their spectra, in the order they were stored. The mean of several points comes with them.
 
     Args:
         db: from `read.open_for_reading`.
         chosen: which, as for `read.iter_entries`.
+        last: only so many, the last ones.
 
     Returns:
         A stream; a `Refusal` stands for what the database has and is no spectrum.
     """
     conditions, values = where_reading(chosen)
+    if last is not None:
+        newest = f"SELECT r.id FROM readings r {sql_where(conditions)} ORDER BY r.id DESC LIMIT {int(last)}"
+        conditions = [f"r.id IN ({newest})"]
     yield from _spectra(db, conditions, values, "")
 
 

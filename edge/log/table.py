@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from ..errors import LogError
 
 class DamagedRowError(LogError):
     """A row of the log holds what no version of this program has written; the message names table, row and column."""
+
+
+_UNREADABLE = (ValueError, TypeError, OverflowError)
 
 
 def _same(value: Any) -> Any:
@@ -32,7 +35,7 @@ class Kind:
     Attributes:
         sql: type in SQLite.
         write: makes what SQLite stores.
-        read: makes the value again; raises ValueError, TypeError or OverflowError for what cannot be one.
+        read: makes the value again; raises one of `_UNREADABLE` for what cannot be one.
         blank: stands for a value that cannot be read, in a row that is refused for that.
     """
 
@@ -44,20 +47,23 @@ class Kind:
 
 def as_json(value: object) -> str:
     """Write anything an instrument or a file says as JSON that every reader takes: NaN becomes null, bytes hex."""
-    return plain_text(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+    return plain_text(_JSON.encode(_plain(value)))
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(inner) for inner in value]
+    if isinstance(value, (dict, Mapping)):
+        return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, (np.ndarray, np.generic)):
         return _plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).hex()
     return value.isoformat() if isinstance(value, datetime) else str(value)
@@ -69,6 +75,8 @@ def plain_text(text: str) -> str:
 
 
 def _object(text: str) -> dict[str, Any]:
+    if text == "{}":
+        return {}
     value = json.loads(text)
     if not isinstance(value, dict):
         raise TypeError(f"{text[:40]} is no JSON object")
@@ -83,18 +91,12 @@ def _floats(stored_as: str) -> Kind:
     )
 
 
-def _text(stored: Any) -> str:
-    if not isinstance(stored, str):
-        raise TypeError("no text")
-    return stored
-
-
 def _stamp(stored: Any) -> str:
     datetime.fromisoformat(stored)
     return str(stored)
 
 
-TEXT = Kind("TEXT", plain_text, _text, "")
+TEXT = Kind("TEXT", plain_text, str.__str__, "")
 STAMP = Kind("TEXT", plain_text, _stamp, "1970-01-01T00:00:00.000+00:00")
 """This device's clock, UTC, as `write.now` gives it; kept as text, which sorts as times do."""
 TIME = Kind("TEXT", datetime.isoformat, datetime.fromisoformat)
@@ -102,7 +104,7 @@ INTEGER = Kind("INTEGER", int, int, 0)
 REAL = Kind("REAL", float, float)
 BOOLEAN = Kind("INTEGER", bool, bool)
 OBJECT = Kind("TEXT", as_json, _object, {})
-LIST = Kind("TEXT", as_json, lambda text: tuple(json.loads(text)), ())
+LIST = Kind("TEXT", as_json, lambda text: () if text == "[]" else tuple(json.loads(text)), ())
 BLOB = Kind("BLOB")
 FLOATS_32 = _floats("<f4")
 FLOATS_64 = _floats("<f8")
@@ -199,14 +201,26 @@ class Table:
 
     def read_what_can_be(self, row: Sequence[Any]) -> tuple[dict[str, Any], str]:
         """Return what a row says, and what is damaged in it; "" if nothing is."""
+        names, readers = self._readers
+        try:
+            values = [None if stored is None else read(stored) for read, stored in zip(readers, row, strict=True)]
+            return dict(zip(names, values, strict=True)), ""
+        except _UNREADABLE:
+            return self._read_damaged(row)
+
+    @cached_property
+    def _readers(self) -> tuple[list[str], list[Callable[[Any], Any]]]:
+        return [one.name for one in self.columns], [one.kind.read for one in self.columns]
+
+    def _read_damaged(self, row: Sequence[Any]) -> tuple[dict[str, Any], str]:
         said, damaged = {}, []
         for one, stored in zip(self.columns, row, strict=True):
             try:
                 said[one.name] = None if stored is None else one.kind.read(stored)
-            except (ValueError, TypeError, OverflowError) as error:
+            except _UNREADABLE as error:
                 said[one.name] = one.kind.blank
                 damaged.append(f"{one.name} ({error})")
-        return said, f"damaged in the log: row {row[0]} of {self.name}, {', '.join(damaged)}" if damaged else ""
+        return said, f"damaged in the log: row {row[0]} of {self.name}, {', '.join(damaged)}"
 
     def insert(self, db: sqlite3.Connection, *sources: object, **given: object) -> int:
         """Add a row, inside the caller's transaction.
@@ -219,21 +233,21 @@ class Table:
         Returns:
             Its id.
         """
-        values = []
-        for one, take in self._written:
-            value = given[one.name] if take is None else take(sources[one.source or 0])
-            values.append(None if value is None else one.kind.write(value))
-        return int(db.execute(self._insert, values).lastrowid or 0)
+        statement, written = self._insert
+        things = (given, *sources)
+        values = [take(things[place]) for place, take, _ in written]
+        row = [None if value is None else write(value) for value, (_, _, write) in zip(values, written, strict=True)]
+        return int(db.execute(statement, row).lastrowid or 0)
 
     @cached_property
-    def _written(self) -> list[tuple[Column, Callable[[Any], Any] | None]]:
-        return [
-            (one, None if one.source is None else one.get or attrgetter(one.name))
-            for one in self.columns
-            if one.rule != ID
+    def _insert(self) -> tuple[str, list[tuple[int, Callable[[Any], Any], Callable[[Any], Any]]]]:
+        """The statement; and for each of its values from which thing it is taken, how, and how it is written."""
+        columns = [one for one in self.columns if one.rule != ID]
+        written = [
+            (0, itemgetter(one.name), one.kind.write)
+            if one.source is None
+            else (one.source + 1, one.get or attrgetter(one.name), one.kind.write)
+            for one in columns
         ]
-
-    @cached_property
-    def _insert(self) -> str:
-        names = [one.sql_name for one, _ in self._written]
-        return f"INSERT INTO {self.name}({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        names = [one.sql_name for one in columns]
+        return f"INSERT INTO {self.name}({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", written

@@ -11,7 +11,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -381,7 +381,7 @@ class Log:
             judged = reading_id is not None and model.sha256 and not about.rule_broken
             model_id = self._model_id(model) if judged or isinstance(outcome, Estimate) else None
             self._add_outcome(reading_id, outcome, stored_at, about.session_id, model_id)
-        return replace(result, reading_id=reading_id, stored_at=stored_at)
+        return Result(result.spectrum, result.outcome, result.about, reading_id, stored_at, result.others)
 
     def _add_outcome(
         self,
@@ -423,9 +423,10 @@ class Log:
 
     def _grid(self, wavelengths_nm: Floats) -> tuple[int, str]:
         blob = wavelengths_nm.tobytes()
-        if blob not in self._grids:
-            self._grids[blob] = grid_of(self._db, wavelengths_nm)
-        return self._grids[blob]
+        known = self._grids.get(blob)
+        if known is None:
+            known = self._grids[blob] = grid_of(self._db, wavelengths_nm)
+        return known
 
     def _model_id(self, model: ModelName) -> int:
         found = self._db.execute("SELECT id, calibrated_low FROM models WHERE sha256=?", (model.sha256,)).fetchone()

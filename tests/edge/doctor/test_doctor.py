@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -20,8 +21,10 @@ import pytest
 from old_logs import make_old_log
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.doctor import log as doctor_log
+from stibium.edge.doctor import software
 from stibium.edge.doctor import system as doctor_system
-from stibium.edge.doctor.examine import Finding, Host, examine, golden, ports, worst
+from stibium.edge.doctor.diagnosis import Check, Diagnosis, Host, Patient, worst
+from stibium.edge.doctor.examine import examine
 from stibium.edge.gates.scans import Scan
 from stibium.edge.log.disk_room import DiskRoom
 from stibium.edge.log.write import Log, Result
@@ -42,11 +45,11 @@ class Played:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
 
-    def host(self, now: datetime = NOW) -> Host:
+    def patient(self, now: datetime = NOW, log: Path = Path("no.db"), model: Path | None = None) -> Patient:
         def run(command: Sequence[str]) -> str | None:
             return self.answers.get(command[0])
 
-        return Host(self.root, run, now)
+        return Patient(log, model and str(model), Host(self.root, run, now))
 
 
 @pytest.fixture
@@ -56,13 +59,12 @@ def played(tmp_path: Path) -> Played:
     return Played(root)
 
 
-def levels(findings: Sequence[Finding]) -> list[str]:
+def levels(findings: Sequence[Diagnosis]) -> list[str]:
     return [finding.level for finding in findings]
 
 
-def one(check: Callable[..., object], *arguments: object) -> Finding:
-    (finding,) = list(check(*arguments))  # type: ignore[call-overload]
-    assert isinstance(finding, Finding)
+def one(check: Check, patient: Patient) -> Diagnosis:
+    (finding,) = list(check(patient))
     assert bool(finding.advice) == (finding.level != "ok")
     return finding
 
@@ -99,6 +101,8 @@ def test_the_command_in_three_formats(log: Path, tiny_bundle: Path) -> None:
     table = run(*chosen)
     assert f"{log}: whole, " in table.stdout
     assert "golden answers as expected" in table.stdout
+    assert f"SHA-256 {hashlib.sha256(tiny_bundle.read_bytes()).hexdigest()}, unsigned" in table.stdout
+    assert "every row is as it was stored" in run(*chosen, "--all-hashes").stdout
     assert "-> train one on your own soils" in table.stdout
     records = [json.loads(line) for line in run(*chosen, "--format", "jsonl").stdout.splitlines()]
     assert {record["check"] for record in records} >= CHECKS - {"memory"}
@@ -141,7 +145,7 @@ def test_without_a_tflite_runtime_it_says_so(tmp_path: Path) -> None:
 def test_all_checks_of_a_played_device(played: Played, tmp_path: Path, tiny_bundle: Path) -> None:
     played.file("/proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
     played.file("/proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable:    7000000 kB\n")
-    findings = list(examine(str(tiny_bundle), str(tmp_path / "new" / "log.db"), played.host()))
+    findings = list(examine(played.patient(NOW, tmp_path / "new" / "log.db", tiny_bundle)))
     assert {finding.check for finding in findings} == CHECKS
     assert findings[0].found.startswith("Raspberry Pi 5 Model B Rev 1.0")
     assert worst(findings) == "warning"
@@ -152,26 +156,38 @@ def test_all_checks_of_a_played_device(played: Played, tmp_path: Path, tiny_bund
 # --- the log --------------------------------------------------------------------------------------------------
 
 
+def looked_at(path: Path) -> Diagnosis:
+    """What is said of a log, whose rows are as they were stored if they can be read."""
+    finding, *others = doctor_log.log(Patient(path))
+    assert [(other.check, other.level) for other in others] == ([("hashes", "ok")] if finding.level == "ok" else [])
+    assert bool(finding.advice) == (finding.level != "ok")
+    return finding
+
+
+def white_of(log: Path, now: datetime, valid_min: float = 30.0) -> Diagnosis:
+    return one(doctor_log.white_reference, Patient(log, host=Host(now=now), white_valid_min=valid_min))
+
+
 def test_a_whole_log(log: Path, soils: list[Spectrum]) -> None:
-    finding = one(doctor_log.log, log)
+    finding = looked_at(log)
     assert finding.found == f"{log}: whole, {len(soils)} readings, {len(soils)} refusals"
 
 
 def test_logs_that_are_not_right(log: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(log)) as db:
         db.execute("PRAGMA user_version=99")
-    assert "update stibium" in one(doctor_log.log, log).advice
+    assert "update stibium" in looked_at(log).advice
     text = tmp_path / "text.db"
     text.write_text("sample,ppm\n" * 100)
-    finding = one(doctor_log.log, text)
+    finding = looked_at(text)
     assert (finding.level, "not a database" in finding.found) == ("problem", True)
     other = tmp_path / "it's 100 %? other.db"
     with closing(sqlite3.connect(other)) as db:
         db.execute("CREATE TABLE music (title TEXT)")
-    assert "another program" in one(doctor_log.log, other).found
+    assert "another program" in looked_at(other).found
     empty = tmp_path / "empty.db"
     empty.touch()
-    assert one(doctor_log.log, empty).level == "ok"
+    assert looked_at(empty).level == "ok"
 
 
 def test_pages_that_were_lost_are_found(log: Path) -> None:
@@ -182,7 +198,7 @@ def test_pages_that_were_lost_are_found(log: Path) -> None:
     data = bytearray(log.read_bytes())
     data[(root_page - 1) * page_size : root_page * page_size] = bytes(page_size)
     log.write_bytes(data)
-    finding = one(doctor_log.log, log)
+    finding = looked_at(log)
     assert finding.level == "problem"
     assert "copy the log" in finding.advice
 
@@ -191,7 +207,7 @@ def test_pages_that_were_lost_are_found(log: Path) -> None:
 def test_a_log_that_may_not_be_written(log: Path) -> None:
     log.chmod(0o444)
     if os.geteuid() != 0:
-        assert "change its permissions" in list(doctor_log.log(log))[1].advice
+        assert "change its permissions" in list(doctor_log.log(Patient(log)))[2].advice
         return
     # Root may do everything; somebody else looks. The test's own folders are for root only.
     import tempfile
@@ -200,15 +216,44 @@ def test_a_log_that_may_not_be_written(log: Path) -> None:
         os.chmod(folder, 0o755)
         path = Path(folder) / "log.db"
         shutil.copy(log, path)
-        code = f"from pathlib import Path; from stibium.edge.doctor.log import log\nfor f in log(Path({str(path)!r})): print(f.level, f.found)"
+        code = f"from pathlib import Path; from stibium.edge.doctor.diagnosis import Patient\nfrom stibium.edge.doctor.log import log\nfor f in log(Patient(Path({str(path)!r}))): print(f.level, f.found)"
         done = subprocess.run(
             ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", code], capture_output=True, text=True
         )
         if "No module named" in done.stderr or "ermission denied" in done.stderr:
             pytest.skip("nobody but root may read the project here")
-        whole, *others = done.stdout.splitlines()
+        whole, _, *others = done.stdout.splitlines()
         assert whole.startswith(f"ok {path}: whole, "), done.stderr
         assert [line.endswith("not writable, so nothing can be measured") for line in others] == [True, True]
+
+
+def test_rows_that_are_not_as_they_were_stored_are_found(log: Path, soils: list[Spectrum]) -> None:
+    with Log(log) as opened:
+        for _ in range(25):
+            opened.add([Result(soil, Refusal("port", "for the test")) for soil in soils * 40])
+    with closing(sqlite3.connect(log)) as db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        (last,) = db.execute("SELECT max(id) FROM readings").fetchone()
+        assert last > 2 * doctor_log.LAST_ROWS
+        # One bit of one value, in an old reading: the file is sound, and so is the spectrum as far as anybody can see.
+        (blob,) = db.execute("SELECT spectrum FROM readings WHERE id = 3").fetchone()
+        db.execute("UPDATE readings SET spectrum = ? WHERE id = 3", (bytes([blob[0] ^ 1]) + blob[1:],))
+        db.commit()
+    whole, hashes = doctor_log.log(Patient(log))
+    assert (whole.level, hashes.level) == ("ok", "ok")
+    assert hashes.found == "the last 1000 rows are as they were stored; --all-hashes compares all"
+    whole, hashes = doctor_log.log(Patient(log, all_hashes=True))
+    assert (whole.level, hashes.level) == ("ok", "problem")
+    assert hashes.found == "damaged in the log: row 3 of readings, the spectrum is not the one that was stored"
+    assert "copy the log" in hashes.advice
+    with closing(sqlite3.connect(log)) as db:
+        db.execute("UPDATE readings SET settings = 'x' WHERE id = ?", (last,))
+        db.execute("UPDATE refusals SET stored_at = 'x' WHERE id > ?", (last - 4,))
+        db.commit()
+    found = list(doctor_log.log(Patient(log)))[1].found
+    assert found.startswith(f"damaged in the log: row {last} of readings, settings (")
+    assert found.endswith(", and 2 more")
 
 
 def white(measured_at: datetime, number: int, simulated: bool = False) -> Scan:
@@ -226,30 +271,30 @@ def white(measured_at: datetime, number: int, simulated: bool = False) -> Scan:
 
 
 def test_the_age_of_the_white_reference(log: Path) -> None:
-    assert "no white reference" in one(doctor_log.white_reference, log, NOW, 30).found
+    assert "no white reference" in white_of(log, NOW, 30).found
     grid = np.array([400.0, 500.0, 600.0])
     with Log(log) as opened:
         opened.add_scan(white(NOW, 1), session_id=None, kind="target", wavelengths_nm=grid)
-        assert "no white reference" in one(doctor_log.white_reference, log, NOW, 30).found
+        assert "no white reference" in white_of(log, NOW, 30).found
         for number, age_min in ((2, 200), (3, 20), (4, 90)):
             scan = white(NOW - timedelta(minutes=age_min), number)
             opened.add_scan(scan, session_id=None, kind="white", wavelengths_nm=grid)
     found = "the last white reference is 20 min old"
-    assert one(doctor_log.white_reference, log, NOW, 30).found == f"{found}, valid for 30 min"
-    old = one(doctor_log.white_reference, log, NOW, 15)
+    assert white_of(log, NOW, 30).found == f"{found}, valid for 30 min"
+    old = white_of(log, NOW, 15)
     assert (old.level, old.found) == ("warning", found)
-    assert "5 days old" in one(doctor_log.white_reference, log, NOW + timedelta(days=5), 30).found
+    assert "5 days old" in white_of(log, NOW + timedelta(days=5), 30).found
     with Log(log) as opened:
         opened.add_scan(white(NOW, 5, simulated=True), session_id=None, kind="white", wavelengths_nm=grid)
-    assert "white reference (SIMULATED) is 0 min old" in one(doctor_log.white_reference, log, NOW, 30).found
+    assert "white reference (SIMULATED) is 0 min old" in white_of(log, NOW, 30).found
 
 
 def test_a_log_of_an_earlier_version(tmp_path: Path) -> None:
     """As it lies on a device before the first measurement with a newer program."""
     path = tmp_path / "old.db"
     make_old_log(path, 2, [])
-    assert one(doctor_log.log, path).found.endswith("whole, 0 readings, 1 refusals")
-    assert "no white reference" in one(doctor_log.white_reference, path, NOW, 30).found
+    assert looked_at(path).found.endswith("whole, 0 readings, 1 refusals")
+    assert "no white reference" in white_of(path, NOW, 30).found
     assert doctor_log.newest_reading(path) is None
 
 
@@ -259,34 +304,34 @@ def test_a_log_of_an_earlier_version(tmp_path: Path) -> None:
 def test_clock(played: Played, log: Path) -> None:
     newest = doctor_log.newest_reading(log)
     assert newest is not None
-    host = played.host(newest + timedelta(hours=1))
-    assert "stops with the power" in one(doctor_system.clock, host, newest).found
+    host = played.patient(newest + timedelta(hours=1), log)
+    assert "stops with the power" in one(doctor_system.clock, host).found
     played.file("/sys/class/rtc/rtc0/name", "ds3231")
-    assert "kept by the clock in the device" in one(doctor_system.clock, host, newest).found
+    assert "kept by the clock in the device" in one(doctor_system.clock, host).found
     played.answers["timedatectl"] = "yes\n"
-    assert one(doctor_system.clock, host, newest).found.endswith("set by the network")
-    back = one(doctor_system.clock, played.host(newest - timedelta(hours=1)), newest)
+    assert one(doctor_system.clock, host).found.endswith("set by the network")
+    back = one(doctor_system.clock, played.patient(newest - timedelta(hours=1), log))
     assert (back.level, "before the newest reading" in back.found) == ("problem", True)
-    first = one(doctor_system.clock, played.host(datetime(1970, 1, 1, tzinfo=timezone.utc)), None)
+    first = one(doctor_system.clock, played.patient(datetime(1970, 1, 1, tzinfo=timezone.utc)))
     assert first.level == "problem"
 
 
 def test_heat(played: Played) -> None:
-    assert one(doctor_system.temperature, played.host()).found == "no sensor"
+    assert one(doctor_system.temperature, played.patient()).found == "no sensor"
     for millidegrees, level in (("41300", "ok"), ("76000", "warning"), ("84500", "problem"), ("-5000", "ok")):
         played.file("/sys/class/thermal/thermal_zone0/temp", millidegrees + "\n")
-        assert one(doctor_system.temperature, played.host()).level == level
+        assert one(doctor_system.temperature, played.patient()).level == level
     played.file("/sys/class/thermal/thermal_zone1/temp", "82000\n")
-    assert one(doctor_system.temperature, played.host()).found.startswith("82 degrees")
+    assert one(doctor_system.temperature, played.patient()).found.startswith("82 degrees")
 
 
 def test_power(played: Played) -> None:
     def found() -> list[tuple[str, str]]:
-        return [(finding.level, finding.found) for finding in doctor_system.throttling(played.host())]
+        return [(finding.level, finding.found) for finding in doctor_system.throttling(played.patient())]
 
     assert found() == [("ok", "not reported by this device")]
     played.answers["vcgencmd"] = "throttled=0x0\n"
-    assert levels(list(doctor_system.throttling(played.host()))) == ["ok"]
+    assert levels(list(doctor_system.throttling(played.patient()))) == ["ok"]
     played.answers["vcgencmd"] = "throttled=0x50005\n"
     assert found() == [("problem", "now: under-voltage, slowed down")]
     played.answers["vcgencmd"] = "throttled=0xd0008\n"
@@ -306,21 +351,21 @@ def test_power(played: Played) -> None:
 def test_memory(played: Played) -> None:
     for kilobytes, level in ((900_000, "ok"), (100_000, "warning"), (50_000, "problem")):
         played.file("/proc/meminfo", f"MemTotal: 1000000 kB\nMemAvailable:  {kilobytes} kB\n")
-        assert one(doctor_system.memory, played.host()).level == level
+        assert one(doctor_system.memory, played.patient()).level == level
 
 
 def test_a_log_in_memory_and_a_read_only_card(played: Played, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = "/dev/mmcblk0p2 / ext4 rw,noatime 0 0\n"
     played.file("/proc/self/mounts", card)
-    assert levels(list(doctor_system.storage(played.host(), log))) == ["ok"]
+    assert levels(list(doctor_system.storage(played.patient(log=log)))) == ["ok"]
     played.file("/proc/self/mounts", f"{card}tmpfs {log.parent} tmpfs rw 0 0\n")
-    findings = list(doctor_system.storage(played.host(), log))
+    findings = list(doctor_system.storage(played.patient(log=log)))
     assert levels(findings) == ["ok", "problem"]
     assert "gone when the power is" in findings[1].found
     played.file("/proc/self/mounts", "overlay / overlay rw 0 0\n")
-    assert levels(list(doctor_system.storage(played.host(), log))) == ["ok", "problem"]
+    assert levels(list(doctor_system.storage(played.patient(log=log)))) == ["ok", "problem"]
     played.file("/proc/self/mounts", card.replace("rw", "ro"))
-    findings = list(doctor_system.storage(played.host(), log))
+    findings = list(doctor_system.storage(played.patient(log=log)))
     assert levels(findings) == ["ok", "warning"]
     assert "read-only" in findings[1].found
 
@@ -329,31 +374,31 @@ def test_a_log_in_memory_and_a_read_only_card(played: Played, log: Path, monkeyp
 def test_room(played: Played, log: Path, monkeypatch: pytest.MonkeyPatch, free_mb: int, level: str) -> None:
     room = DiskRoom(log.parent, free_mb * 1_000_000, 64_000_000_000)
     monkeypatch.setattr(doctor_system, "disk_room", lambda _: room)
-    assert one(doctor_system.storage, played.host(), log).level == level
+    assert one(doctor_system.storage, played.patient(log=log)).level == level
 
 
 def test_services(played: Played) -> None:
-    assert one(doctor_system.services, played.host()).found == "no systemd runs here"
+    assert one(doctor_system.services, played.patient()).found == "no systemd runs here"
     played.answers["systemctl"] = ""
-    assert "none is set up" in one(doctor_system.services, played.host()).found
+    assert "none is set up" in one(doctor_system.services, played.patient()).found
     played.answers["systemctl"] = (
         "stibium-listen@stibium-probe.service loaded activating auto-restart Antimony estimates\n"
         "stibium-watch.service loaded active running Antimony estimates from the spectra in a folder\n"
     )
-    findings = list(doctor_system.services(played.host()))
+    findings = list(doctor_system.services(played.patient()))
     assert levels(findings) == ["warning", "ok"]
     assert findings[0].advice == "journalctl -u stibium-listen@stibium-probe.service -n 20 says why"
     played.answers["systemctl"] = "stibium-watch.service loaded failed failed x\n"
-    assert one(doctor_system.services, played.host()).level == "problem"
+    assert one(doctor_system.services, played.patient()).level == "problem"
 
 
 def test_ports(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "no serial port" in one(ports, played.host()).found
+    assert "no serial port" in one(doctor_system.ports, played.patient()).found
     played.file("/dev/ttyUSB0", "")
     os.symlink("ttyUSB0", played.root / "dev/stibium-probe")
-    assert one(ports, played.host()).found == "/dev/ttyUSB0 (/dev/stibium-probe) may be opened"
+    assert one(doctor_system.ports, played.patient()).found == "/dev/ttyUSB0 (/dev/stibium-probe) may be opened"
     monkeypatch.setattr(os, "access", lambda *_: False)
-    finding = one(ports, played.host())
+    finding = one(doctor_system.ports, played.patient())
     assert finding.level == "problem"
     assert finding.advice.startswith("sudo usermod -a -G ")
 
@@ -361,18 +406,16 @@ def test_ports(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_answers_otherwise(monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path) -> None:
     from dataclasses import replace
 
-    from stibium.edge.model import check as module
-
-    real = module.recompute_golden
+    real = software.recompute_golden
     monkeypatch.setattr(
-        module,
+        software,
         "recompute_golden",
         lambda bundle: [replace(result, answer=1.01 * result.answer) for result in real(bundle)],
     )
-    finding = one(golden, str(tiny_bundle))
+    finding = one(software.model, Patient(Path("no.db"), str(tiny_bundle)))
     assert finding.level == "problem"
     assert "do not measure" in finding.advice
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
-    assert one(golden, str(tmp_path / "none.tflite")).level == "problem"
+    assert one(software.model, Patient(Path("no.db"), str(tmp_path / "none.tflite"))).level == "problem"
