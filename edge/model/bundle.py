@@ -1,17 +1,13 @@
 """One file per model: a `.tflite` that any interpreter loads, with a ZIP appended that holds what an answer depends on.
 
-The flatbuffer comes first, so an interpreter sees a model; `zipfile` finds its directory at the end of the file.
-The ZIP holds `stibium/manifest.json` and `stibium/arrays.npz`; the manifest has the hashes of the model and the
-arrays, the ZIP's comment has the hash of the manifest: no byte that matters can change unseen.
+The flatbuffer comes first, so an interpreter sees a model; `zipfile` finds its directory at the end of the file. The
+ZIP and its hashes are those of `container`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,17 +20,16 @@ from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
+from .container import SPECTRA, pack, read, unpack
 from .interval import IntervalStats
 from .recipe import Blocks, Recipe, preprocessing_from_dict
 from .replicates import ReplicateStats
 from .scaling import Scaling
 from .target import DetectionStats, Transform
 
-FORMAT = "stibium bundle"
+FORMAT = SPECTRA
 VERSION = 2
 READABLE = (1, 2)
-MANIFEST = "stibium/manifest.json"
-ARRAYS = "stibium/arrays.npz"
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
 
 
@@ -130,8 +125,6 @@ def pack_bundle(bundle: Bundle) -> bytes:
         "scaling_scale": bundle.scaling.scale,
     }
     manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
         "element": bundle.element,
         "unit": bundle.unit,
         "simulated": bundle.simulated,
@@ -160,19 +153,8 @@ def pack_bundle(bundle: Bundle) -> bytes:
             "golden_reflectance": golden.reflectance,
             "golden_expected": golden.expected,
         }
-    packed = io.BytesIO()
     # Answers are kept in full; what only feeds a float32 model is kept as float32.
-    np.savez(packed, **{k: _compact(k, v) for k, v in arrays.items()})
-    manifest["model"] = {"bytes": len(bundle.model), "sha256": hashlib.sha256(bundle.model).hexdigest()}
-    manifest["arrays_sha256"] = hashlib.sha256(packed.getvalue()).hexdigest()
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
-    out = io.BytesIO(bundle.model)
-    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.comment = f"{FORMAT} {hashlib.sha256(text).hexdigest()}".encode()
-        for name, data in ((MANIFEST, text), (ARRAYS, packed.getvalue())):
-            # A fixed date, so that the same bundle is the same file.
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
+    return pack(FORMAT, VERSION, manifest, {k: _compact(k, v) for k, v in arrays.items()}, bundle.model)
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -181,66 +163,19 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     Raises:
         BundleError: no such file, no bundle, damaged, or of a version this program does not know.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: {error.strerror}; name a bundle with --model") from error
-    try:
-        return unpack_bundle(content, str(path))
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
+    return read(str(path), unpack_bundle)
 
 
 def unpack_bundle(content: bytes, path: str = "") -> Bundle:
     """Take a bundle file's bytes apart; see `read_bundle`."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            comment = archive.comment.decode("latin-1")
-            text = archive.read(MANIFEST)
-            packed = archive.read(ARRAYS)
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        if content[4:8] == b"TFL3" and FORMAT.encode() not in content[-512:]:
-            raise BundleError(
-                "a TFLite model without stibium's manifest, or cut short; export one with `stibium export`"
-            ) from error
-        raise BundleError(f"damaged, or no stibium bundle ({error}); copy it again") from error
-    except Exception as error:
-        # zlib raises its own class for a damaged stream; it is not worth importing for its name.
-        raise BundleError(f"damaged ({error}); copy it again") from error
-    if comment.startswith("stibium ore bundle "):
-        raise BundleError("an ore model, for blocks and not for spectra; `stibium ore predict` takes it")
-    if comment != f"{FORMAT} {hashlib.sha256(text).hexdigest()}":
-        raise BundleError("damaged: the manifest does not match its hash; copy it again")
-    try:
-        manifest = json.loads(text)
-        if manifest["format"] != FORMAT:
-            raise BundleError("no stibium bundle")
-        if manifest["version"] not in READABLE:
-            raise BundleError(
-                f"bundle version {manifest['version']}; this program reads up to version {VERSION}: "
-                "update stibium or export again"
-            )
-        model = content[: manifest["model"]["bytes"]]
-        if hashlib.sha256(model).hexdigest() != manifest["model"]["sha256"]:
-            raise BundleError("damaged: the model does not match its hash; copy it again")
-        if hashlib.sha256(packed).hexdigest() != manifest["arrays_sha256"]:
-            raise BundleError("damaged: the statistics do not match their hash; copy it again")
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            return _bundle(manifest, dict(arrays), model, hashlib.sha256(content).hexdigest(), path)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BundleError):
-            raise
-        if isinstance(error, RecipeError):
+
+    def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], model: bytes, sha256: str) -> Bundle:
+        try:
+            return _bundle(manifest, arrays, model, sha256, path)
+        except RecipeError as error:
             raise BundleError(f"its preprocessing cannot be done by this program: {error}") from error
-        raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
+
+    return unpack(FORMAT, READABLE, content, build)
 
 
 def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha256: str, path: str) -> Bundle:

@@ -7,27 +7,26 @@ matters to an answer can change unseen. docs/ore_device.md lists what is in it.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
-from ..errors import BundleError, ColumnFileError
-from ..model.bundle import ARRAYS, MANIFEST
+from ..errors import BundleError
+from ..model.container import ORE, is_of_kind, pack, read, unpack
 from .columns import Columns, columns_from_dict
 from .model import OreModel, model_from_arrays, model_to_arrays
 from .scenarios import Scenario
 
-FORMAT = "stibium ore bundle"
+FORMAT = ORE
 VERSION = 1
+READABLE = (1,)
 ORE_MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_MODEL"
 SHIPPED = "ore_simulated.ore"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -154,11 +153,7 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
         "golden_expected": golden.expected,
         "golden_contributions": golden.contributions,
     }
-    packed = io.BytesIO()
-    np.savez(packed, **arrays)
     manifest = {
-        "format": FORMAT,
-        "version": VERSION,
         "simulated": bundle.simulated,
         "columns": bundle.columns.to_dict(),
         "scenario": asdict(bundle.scenario),
@@ -173,27 +168,13 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
         },
         "golden": {"tolerance": golden.tolerance, "runtime": golden.runtime},
         "provenance": bundle.provenance,
-        "arrays_sha256": hashlib.sha256(packed.getvalue()).hexdigest(),
     }
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.comment = f"{FORMAT} {hashlib.sha256(text).hexdigest()}".encode()
-        for name, data in ((MANIFEST, text), (ARRAYS, packed.getvalue())):
-            # A fixed date, so that the same bundle is the same file.
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
+    return pack(FORMAT, VERSION, manifest, arrays)
 
 
 def is_ore_bundle(path: str | os.PathLike[str]) -> bool:
     """Say whether a file ends as an ore bundle does; False for one that cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 512))
-            return FORMAT.encode() in file.read()
-    except OSError:
-        return False
+    return is_of_kind(os.fspath(path), FORMAT)
 
 
 def read_ore_bundle(path: str | os.PathLike[str]) -> OreBundle:
@@ -202,55 +183,16 @@ def read_ore_bundle(path: str | os.PathLike[str]) -> OreBundle:
     Raises:
         BundleError: no such file, no ore bundle, damaged, or of a version this program does not know.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: {error.strerror}; name a bundle with --model") from error
-    try:
-        return unpack_ore_bundle(content, str(path))
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
+    return read(str(path), unpack_ore_bundle)
 
 
 def unpack_ore_bundle(content: bytes, path: str = "") -> OreBundle:
     """Take a bundle file's bytes apart; see `read_ore_bundle`."""
-    text, packed = _members(content)
-    try:
-        manifest = json.loads(text)
-        if manifest["format"] != FORMAT:
-            raise BundleError(f"a {manifest['format']}, no ore bundle; `stibium predict` is for spectra models")
-        if manifest["version"] != VERSION:
-            raise BundleError(
-                f"ore bundle version {manifest['version']}; this program reads version {VERSION}: "
-                "update stibium or export again"
-            )
-        if hashlib.sha256(packed).hexdigest() != manifest["arrays_sha256"]:
-            raise BundleError("damaged: the arrays do not match their hash; copy it again")
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            return _bundle(manifest, dict(arrays), hashlib.sha256(content).hexdigest(), path)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        if isinstance(error, BundleError):
-            raise
-        if isinstance(error, ColumnFileError):
-            raise BundleError(str(error)) from error
-        raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
 
+    def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], _: bytes, sha256: str) -> OreBundle:
+        return _bundle(manifest, arrays, sha256, path)
 
-def _members(content: bytes) -> tuple[bytes, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            comment = archive.comment.decode("latin-1")
-            text = archive.read(MANIFEST)
-            packed = archive.read(ARRAYS)
-    except Exception as error:
-        # zlib raises its own class for a damaged stream; it is not worth importing for its name.
-        raise BundleError(f"damaged, or no ore bundle ({error}); copy it again") from error
-    digest = hashlib.sha256(text).hexdigest()
-    if comment == f"stibium bundle {digest}":
-        raise BundleError("a model for spectra, no ore bundle; `stibium predict` takes it")
-    if comment != f"{FORMAT} {digest}":
-        raise BundleError("damaged: the manifest does not match its hash; copy it again")
-    return text, packed
+    return unpack(FORMAT, READABLE, content, build)
 
 
 def _bundle(manifest: Mapping[str, Any], arrays: dict[str, Any], sha256: str, path: str) -> OreBundle:

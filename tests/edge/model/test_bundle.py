@@ -20,9 +20,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import BundleError, StibiumError
 from stibium.edge.model.applicability import ApplicabilityDomain
 from stibium.edge.model.bundle import (
-    ARRAYS,
     FORMAT,
-    MANIFEST,
     Bundle,
     pack_bundle,
     read_bundle,
@@ -31,6 +29,7 @@ from stibium.edge.model.bundle import (
     write_bundle,
 )
 from stibium.edge.model.check import recompute_golden
+from stibium.edge.model.container import ARRAYS, MANIFEST
 from stibium.edge.model.estimate import Estimator
 from stibium.edge.model.interval import IntervalStats
 from stibium.edge.model.replicates import ReplicateStats

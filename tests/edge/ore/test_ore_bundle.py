@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.cli import stibium
 from stibium.edge.errors import BundleError
-from stibium.edge.model.bundle import ARRAYS, MANIFEST, read_bundle
+from stibium.edge.model.bundle import read_bundle
+from stibium.edge.model.container import ARRAYS, MANIFEST
 from stibium.edge.ore.bundle import (
     FORMAT,
     OreBundle,
@@ -92,7 +93,7 @@ def changed(bundle: OreBundle, change: Any) -> bytes:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: m.update(version=2), "version 2; this program reads version 1"),
+        (lambda m: m.update(version=2), "version 2; this program reads up to version 1"),
         (lambda m: m.update(format="something"), "no ore bundle"),
         (lambda m: m.update(arrays_sha256="0"), "arrays do not match"),
         (lambda m: m["model"].update(kind="oracle"), "'oracle' is unknown to this program"),
