@@ -9,7 +9,6 @@ from datetime import datetime
 from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
-from . import __version__
 from .gates.finding import Finding, reason
 from .gates.reflectance import replicate_scatter, spectrum_gates
 from .gates.rules import DEFAULT_RULES, Rules
@@ -19,6 +18,7 @@ from .model.bundle import Bundle
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum, mean_spectrum
 from .record import (
+    SOFTWARE,
     EstimateRecord,
     Maker,
     ReadingRecord,
@@ -138,7 +138,7 @@ def record_of(result: Result, bundle: Bundle) -> ReadingRecord:
         bundle: whose answer it is.
     """
     spectrum, outcome, about = result.spectrum, result.outcome, result.about or NOTHING_MORE
-    by = Maker(result.stored_at, f"stibium {__version__}", bundle.name, bundle.sha256, bundle.calibrated_range)
+    by = Maker(result.stored_at, SOFTWARE, bundle.name, bundle.sha256, bundle.calibrated_range)
     estimates: tuple[EstimateRecord, ...] = ()
     refusals: tuple[RefusalRecord, ...] = ()
     if isinstance(outcome, Estimate):

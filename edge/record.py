@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from . import __version__
 from .model.estimate import Estimate
 from .model.target import Bound
 
 SCHEMA = "stibium.reading/1"
 """What a record names as its schema. A key that is added leaves the number as it is; one that changes raises it."""
+
+SOFTWARE = f"stibium {__version__}"
+"""Who made an answer, as the log and every record name it."""
 
 BOUNDS: dict[Bound, str] = {
     ">": "above the calibrated range",
@@ -54,7 +58,7 @@ class EstimateRecord:
     untrusted_low: float | None
     untrusted_high: float | None
     coverage: float | None
-    bound: str
+    bound: Bound
     critical_level: float | None
     detection_limit: float | None
     trusted: bool
@@ -268,10 +272,14 @@ def shown_estimate(estimate: Estimate) -> str:
 
     In parentheses outside the calibration or where points scatter too much, for somebody will copy just the number.
     """
-    number = "" if estimate.bound == "< LOD" else in_figures(estimate.value)
-    text = f"{estimate.bound} {number}".strip()
-    bare = estimate.trusted or (estimate.verdict == "inside" and estimate.bound)
-    return text if bare else f"({text})"
+    text = shown_value(estimate.value, estimate.bound, estimate.verdict)
+    return text if estimate.trusted or estimate.bound or text.startswith("(") else f"({text})"
+
+
+def shown_value(value: float, bound: str, verdict: str) -> str:
+    """Write a value with its bound; in parentheses if the verdict is not "inside"."""
+    text = f"{bound} {'' if bound == '< LOD' else in_figures(value)}".strip()
+    return text if verdict == "inside" else f"({text})"
 
 
 def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
-from .engine import CHUNK
-from .log.columns import Reading
-from .log.read import Chosen, Outcome, iter_outcomes
+from .engine import CHUNK, Engine
+from .errors import ProfileError
+from .gates.rules import DEFAULT_RULES, Rules, parse_rules
+from .log.columns import Model, Reading
+from .log.history import iter_sessions
+from .log.read import Answer, Chosen, Entry, iter_entries, sql_where, where_reading
+from .log.records import record_of_entry
 from .log.spectra import unanswered
-from .log.write import Log
+from .log.write import Log, now
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum
+from .record import SOFTWARE, EstimateRecord, ReadingRecord
+from .toml_file import parse_toml
 
 NO_POINTS = "how its points scatter is not known, for they were not stored before version 3 of the log"
 MEAN_OF = "mean of "
@@ -22,66 +29,94 @@ MEAN_OF = "mean of "
 
 @dataclass(frozen=True)
 class Redone:
-    """A reading with the latest estimate there was, and what the model makes of it now.
+    """A reading with what the model makes of it now, and the latest estimate there was.
 
     Attributes:
         before: for the same element; None if no model has estimated it.
     """
 
-    reading: Reading
-    before: Outcome | None
-    outcome: Estimate | Refusal
+    record: ReadingRecord
+    before: EstimateRecord | None
 
 
-def redo(db: sqlite3.Connection, estimator: Estimator, log: Log | None, chosen: Chosen) -> Iterator[list[Redone]]:
+def redo(
+    db: sqlite3.Connection, estimator: Estimator, log: Log | None, chosen: Chosen, gates: bool = True
+) -> Iterator[list[Redone]]:
     """Estimate the readings that a model has neither answered nor refused, a chunk at a time.
 
-    Each chunk is on disk before it is given. Whoever is killed and starts again goes on where it ended; two at once
-    store no answer twice.
+    A reading that broke a rule when it was measured is passed over: no model may estimate it. Each chunk is on disk
+    before it is given. Whoever is killed and starts again goes on where it ended; two at once store no answer twice.
 
     Args:
-        db: from `log_read.open_for_reading`.
+        db: from `log.read.open_for_reading`.
         estimator: with the model.
         log: to store in, opened for the same model; None to store nothing.
         chosen: which readings.
+        gates: hold the spectra against the rules of their session, or the default ones.
 
     Raises:
         LogError: nothing of the chunk was stored.
+        ProfileError: the profile of a session is in the log and cannot be read.
     """
     after = 0
+    rules: dict[int | None, Rules | None] = {None: DEFAULT_RULES}
     while chunk := unanswered(db, estimator.bundle.sha256, chosen, after, CHUNK):
         after = chunk[-1][0].id
-        outcomes = _estimates(estimator, chunk)
+        outcomes: list[Estimate | Refusal] = []
+        for session, group in groupby(chunk, lambda one: one[0].session_id):
+            if session not in rules:
+                rules[session] = _rules_of(db, session)
+            engine = Engine(estimator, None, rules[session] if gates else None)
+            outcomes += _estimates(engine, [spectrum for _, spectrum in group])
         before = [_latest(db, reading, estimator.bundle.element) for reading, _ in chunk]
         new = [True] * len(chunk)
         if log is not None:
             ids = [reading.id for reading, _ in chunk]
             new = log.add_estimates(list(zip(ids, outcomes, strict=True)))
         yield [
-            Redone(reading, earlier, outcome)
+            Redone(_record(reading, outcome, estimator), earlier)
             for (reading, _), earlier, outcome, is_new in zip(chunk, before, outcomes, new, strict=True)
             if is_new
         ]
 
 
-def _estimates(estimator: Estimator, chunk: Sequence[tuple[Reading, Spectrum | Refusal]]) -> list[Estimate | Refusal]:
-    barred: dict[int, Refusal] = {}
-    spectra: list[Spectrum] = []
-    for number, (reading, spectrum) in enumerate(chunk):
-        if isinstance(spectrum, Refusal):
-            barred[number] = spectrum
-        elif reading.rule_broken:
-            barred[number] = Refusal(reading.source, reading.rule_broken, reading.sample_id)
-        else:
-            spectra.append(spectrum)
-    answers = iter([_marked(s, answer) for s, answer in zip(spectra, estimator.estimate(spectra), strict=True)])
-    return [barred[number] if number in barred else next(answers) for number in range(len(chunk))]
+def left_out(db: sqlite3.Connection, chosen: Chosen) -> int:
+    """Count the readings chosen that broke a rule when they were measured."""
+    conditions, values = where_reading(chosen)
+    where = sql_where(["r.rule_broken <> ''", *conditions])
+    (count,) = db.execute(f"SELECT count(*) FROM readings r {where}", values).fetchone()
+    return int(count)
 
 
-def _marked(spectrum: Spectrum, answer: Estimate | Refusal) -> Estimate | Refusal:
-    lost = spectrum.measurement.startswith(MEAN_OF) and not isinstance(spectrum, MeanSpectrum)
-    return replace(answer, flags=(*answer.flags, NO_POINTS)) if lost and isinstance(answer, Estimate) else answer
+def _rules_of(db: sqlite3.Connection, session_id: int | None) -> Rules:
+    for session in iter_sessions(db, Chosen(session=session_id)):
+        if session.profile_text:
+            source = f"profile of session {session.id}"
+            return parse_rules(parse_toml(session.profile_text, source, ProfileError), source)[0]
+    return DEFAULT_RULES
 
 
-def _latest(db: sqlite3.Connection, reading: Reading, element: str) -> Outcome | None:
-    return next(iter_outcomes(db, Chosen(element=element, reading=reading.id)), None)
+def _estimates(engine: Engine, spectra: Sequence[Spectrum | Refusal]) -> list[Estimate | Refusal]:
+    outcomes = [result.outcome for result in engine.answer(spectra)]
+    return [_marked(item, outcome) for item, outcome in zip(spectra, outcomes, strict=True)]
+
+
+def _marked(item: Spectrum | Refusal, outcome: Estimate | Refusal) -> Estimate | Refusal:
+    if isinstance(item, (Refusal, MeanSpectrum)) or not item.measurement.startswith(MEAN_OF):
+        return outcome
+    return replace(outcome, flags=(*outcome.flags, NO_POINTS)) if isinstance(outcome, Estimate) else outcome
+
+
+def _record(reading: Reading, outcome: Estimate | Refusal, estimator: Estimator) -> ReadingRecord:
+    bundle = estimator.bundle
+    answer = Answer(outcome, Model(0, bundle.sha256, bundle.name, *bundle.calibrated_range), now(), SOFTWARE)
+    estimated = isinstance(outcome, Estimate)
+    return record_of_entry(
+        Entry(reading, (answer,) if estimated else (), () if estimated else (answer,), reading.session_id)
+    )
+
+
+def _latest(db: sqlite3.Connection, reading: Reading, element: str) -> EstimateRecord | None:
+    for entry in iter_entries(db, Chosen(element=element, reading=reading.id)):
+        return record_of_entry(entry).estimates[-1]
+    return None

@@ -115,5 +115,7 @@ def _os_error_line(error: OSError) -> str:
 
 
 def _stop(line: str, code: int) -> NoReturn:
-    click.echo(f"stibium: {' '.join(line.split())}", err=True)
+    from .output import notice
+
+    notice(line)
     sys.exit(code)

@@ -3,96 +3,162 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..model.bundle import Bundle
 from ..ore.bundle import is_ore_bundle
-from .options import format_option, load_bundle
+from .options import load_bundle, model_option
+from .output import Layout, Output, format_option, printable
+
+if TYPE_CHECKING:
+    from ..model.check import GoldenResult
+    from ..ore.check import GoldenBlock
 
 SHOWN = 8
 """Names of a long list that `info` prints; `--format json` has them all."""
+_FOR_ALL = ("sha256", "quantisation", "model_bytes", "recipe", "replicates", "golden", "variables", "provenance")
+"""What `info` prints with `--all` only."""
+
+
+def _named(bundle: str | None, model: str | None) -> str | None:
+    """Give the file that is meant: `info FILE` and `info --model FILE` are the same."""
+    if bundle is not None and model is not None and bundle != model:
+        raise click.UsageError(f"{bundle} or --model {model}: name one")
+    return bundle if bundle is not None else model
 
 
 @click.command(epilog="Example:  stibium info sb.tflite")
 @click.argument("bundle", required=False, type=click.Path())
+@model_option
+@click.option("--all", "everything", is_flag=True, help="Print all that the file holds.")
 @click.option(
     "--format",
     "out_format",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="How results are written.",
+    help="How results are written; json has everything.",
 )
-def info(bundle: str | None, out_format: str) -> None:
-    """Print what a model file holds: element, range, preprocessing, where it comes from.
+def info(bundle: str | None, model: str | None, everything: bool, out_format: str) -> None:
+    """Print what a model file holds: element, range, how well it does, preprocessing, where it comes from.
 
-    BUNDLE may be an ore model, too.
-
-    Without BUNDLE, the model that `stibium predict` would use.
+    BUNDLE may be an ore model, too. Without BUNDLE, the model that `stibium predict` would use.
     """
-    if bundle is not None and is_ore_bundle(bundle):
+    named = _named(bundle, model)
+    if named is not None and is_ore_bundle(named):
         from ..ore.check import describe_ore
 
-        record = describe_ore(bundle)
+        record = describe_ore(named)
     else:
-        record = describe(load_bundle(bundle))
+        record = describe(load_bundle(named))
     if out_format == "json":
         click.echo(json.dumps(record, indent=1, ensure_ascii=False))
         return
-    for key, value in record.items():
+    for key, value in (record if everything else first_asked(record)).items():
         _print_entry(key, value, 0)
+    if not everything:
+        click.echo("--all prints recipe, versions, samples and the rest", err=True)
 
 
 @click.command(epilog="Example:  stibium check sb.tflite")
 @click.argument("bundle", required=False, type=click.Path())
+@model_option
 @format_option
 @click.pass_context
-def check(ctx: click.Context, bundle: str | None, out_format: str) -> None:
+def check(ctx: click.Context, bundle: str | None, model: str | None, out_format: str) -> None:
     """Recompute a model's golden answers on this device; fails if they differ.
 
     Reading the file verifies every hash in it; the golden spectra then go through preprocessing, network and
     scaling as any other spectrum does. An ore model's golden blocks go through its classifier.
     """
-    if bundle is not None and is_ore_bundle(bundle):
-        from .ore_check import check_ore
+    named = _named(bundle, model)
+    if named is not None and is_ore_bundle(named):
+        from ..ore.bundle import read_ore_bundle
+        from ..ore.check import recompute_blocks
 
-        check_ore(ctx, bundle, out_format)
-        return
-    from ..model.check import recompute_golden
-    from ..model.runtime import runtime_name
-    from ..report import in_figures
+        ore = read_ore_bundle(named)
+        blocks = recompute_blocks(ore)
+        Output(out_format, BLOCKS).write(blocks)
+        wrong, tolerance, where = sum(not r.same for r in blocks), f"{ore.golden.tolerance:g}", named
+        count, advice = len(blocks), "call ore"
+    else:
+        from ..model.check import recompute_golden
+        from ..model.runtime import runtime_name
 
-    loaded = load_bundle(bundle)
-    results = recompute_golden(loaded)
-    if out_format == "table":
-        click.echo(f"{'spectrum':<12}{f'expected {loaded.unit}':>14}{f'here {loaded.unit}':>14}  difference")
-    if out_format == "csv":
-        click.echo("spectrum,expected,here,relative_difference,same")
-    for r in results:
-        if out_format == "jsonl":
-            record = {"spectrum": r.name, "expected": r.expected, "here": r.answer, "same": r.same}
-            click.echo(json.dumps(record | {"relative_difference": r.difference}))
-        elif out_format == "csv":
-            click.echo(f"{r.name},{r.expected!r},{r.answer!r},{r.difference:.3g},{r.same}")
-        else:
-            mark = "same" if r.same else "DIFFERENT"
-            numbers = f"{in_figures(r.expected):>14}{in_figures(r.answer):>14}"
-            click.echo(f"{r.name:<12}{numbers}  {100 * r.difference:.3f} %  {mark}")
-    wrong = sum(not r.same for r in results)
-    where = f"{loaded.path} in {runtime_name()}"
+        loaded = load_bundle(named)
+        answers = recompute_golden(loaded)
+        Output(out_format, _answers(loaded.unit)).write(answers)
+        wrong, tolerance = sum(not r.same for r in answers), f"{100 * answers[0].tolerance:g} %"
+        count, advice, where = len(answers), "measure", f"{loaded.path} in {runtime_name()}"
     if wrong:
-        tolerance = 100 * results[0].tolerance
         click.echo(
-            f"{where}: {wrong} of {len(results)} golden answers differ by more than {tolerance:g} %: "
-            "do not measure with this model on this device",
+            f"{where}: {wrong} of {count} golden answers differ by more than {tolerance}: do not {advice} with this "
+            "model on this device",
             err=True,
         )
         ctx.exit(1)
-    click.echo(f"{where}: {len(results)} golden answers as expected", err=True)
-    sys.stdout.flush()
+    click.echo(f"{where}: {count} golden answers as expected", err=True)
+
+
+def _answers(unit: str) -> Layout[GoldenResult]:
+    from ..record import in_figures
+
+    def record(r: GoldenResult) -> dict[str, Any]:
+        known = {"spectrum": r.name, "expected": r.expected, "here": r.answer}
+        return known | {"relative_difference": float(f"{r.difference:.3g}"), "same": r.same}
+
+    return Layout(
+        record,
+        titles=("spectrum", f"expected {unit}", f"here {unit}", "difference"),
+        cells=lambda r: [
+            (r.name, in_figures(r.expected), in_figures(r.answer), f"{100 * r.difference:.3f} %  {_mark(r.same)}")
+        ],
+        right=(1, 2),
+    )
+
+
+def _block_record(r: GoldenBlock) -> dict[str, Any]:
+    apart = {"difference": r.difference, "contribution_difference": r.contribution_difference}
+    return {"block": r.name, "expected": r.expected, "here": r.answer, **apart, "same": r.same}
+
+
+BLOCKS: Layout[GoldenBlock] = Layout(
+    _block_record,
+    titles=("block", "expected P(ore)", "here P(ore)", "difference"),
+    cells=lambda r: [(r.name, f"{r.expected:.6f}", f"{r.answer:.6f}", f"{r.difference:.1e}  {_mark(r.same)}")],
+    right=(1, 2),
+)
+
+
+def _mark(same: bool) -> str:
+    return "same" if same else "DIFFERENT"
+
+
+def first_asked(record: dict[str, Any]) -> dict[str, Any]:
+    """Choose what somebody who knows models asks first: range, how well it does on what it has not seen, limits."""
+    provenance = record["provenance"]
+    found = {name: value for name, value in record.items() if name not in _FOR_ALL}
+    samples = {name: provenance["data"][name] for name in ("samples", "spectra") if name in provenance.get("data", {})}
+    tested = provenance.get("metrics") or {"cross_validated": provenance.get("cross_validated", {})}
+    # What the model has not seen comes first.
+    unseen_first = sorted(tested.items(), key=lambda item: item[0].startswith("training"))
+    metrics = {name: _in_one_line(values) for name, values in unseen_first if values}
+    steps = [step["step"] for view in _views(record.get("recipe", {})) for step in view.get("steps", ())]
+    preprocessing = {"preprocessing": ", ".join(steps)} if steps else {}
+    tested_on = {"calibrated_with": _in_one_line(samples)} if samples else {}
+    plain = {name: value for name, value in found.items() if not isinstance(value, dict)}
+    return {**plain, **tested_on, **metrics, **preprocessing, **{n: v for n, v in found.items() if n not in plain}}
+
+
+def _views(recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    return recipe.get("views") or [recipe]
+
+
+def _in_one_line(values: dict[str, Any]) -> str:
+    shown = {name: value.get("mean") if isinstance(value, dict) else value for name, value in values.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in shown.items())
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
@@ -151,7 +217,7 @@ def _print_entry(key: str, value: Any, depth: int) -> None:
             text = ", ".join(f"{k} {x}" for k, x in v.items())
             click.echo(f"{'  ' * (depth + 1)}{text}")
     else:
-        click.echo(f"{name:<24}{_in_words(value)}")
+        click.echo(printable(f"{name:<24}{_in_words(value)}"))
 
 
 def _in_words(value: Any) -> str:

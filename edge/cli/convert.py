@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .output import printable
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Floats, Spectrum
@@ -33,15 +35,14 @@ _ONE_GRID = "--resample brings them to one grid"
 class _Tally:
     """What has been read so far."""
 
+    progress: Progress
     files: int = 0
     spectra: int = 0
     refused: int = 0
 
     def refuse(self, error: object) -> None:
-        from ..files import shown
-
         self.refused += 1
-        click.echo(f"refused: {shown(' '.join(str(error).split()))}", err=True)
+        click.echo(f"refused: {printable(' '.join(str(error).split()))}", err=True)
 
 
 def _splices(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -77,7 +78,7 @@ def _grid(ctx: click.Context, param: click.Parameter, text: str | None) -> Float
     "--to",
     "to",
     type=click.Choice(FORMATS),
-    help="Format of OUT.  [default: by its ending: .csv or .csv.gz, .asd, .txt, .hdr]",
+    help="Format of OUT.  [default: by its ending: .csv or .csv.gz, .asd, .txt, .hdr, / for a folder of .asd]",
 )
 @click.option(
     "--splices",
@@ -107,7 +108,7 @@ def convert(
 
     Read are ASD .asd, Spectral Evolution .sed, SVC .sig, ENVI libraries .hdr/.sli, text tables and stibium's own
     tables, plain or gzipped; the content decides. OUT is a table (docs/table_format.md), an ENVI library, a text
-    table with wavelengths down, one .asd, or with `--to asd` a folder of .asd files.
+    table with wavelengths down, one .asd, or a folder of .asd files where it ends in / or is a folder.
 
     A file or spectrum that cannot be used is refused with a reason on standard error and does not stop the rest;
     then the exit code is 1. OUT appears when it is complete. Apart from .asd files, OUT has one grid of
@@ -115,15 +116,14 @@ def convert(
     """
     to = to or _format_of(out)
     _check_out(out, to, force)
-    tally = _Tally()
-    spectra = _all_spectra(inputs, out, to, splices, grid_nm, tally)
-    first = next(spectra, None)
-    if first is not None:
-        _write(chain([first], spectra), out, to, tally)
-    elif not tally.files and not tally.refused:
+    with Progress("spectra", every=100) as progress:
+        tally = _Tally(progress)
+        spectra = _all_spectra(inputs, out, to, splices, grid_nm, tally)
+        first = next(spectra, None)
+        if first is not None:
+            _write(chain([first], spectra), out, to, tally)
+    if first is None and not tally.files and not tally.refused:
         raise click.UsageError(f"no files in {', '.join(inputs)}")
-    if sys.stderr.isatty() and tally.spectra >= _PROGRESS_EVERY:
-        click.echo(err=True)
     refused = f", {tally.refused} refused" if tally.refused else ""
     written = out if tally.spectra else "nothing written"
     spectra_read = f"{tally.spectra} spectr{'um' if tally.spectra == 1 else 'a'}"
@@ -132,15 +132,15 @@ def convert(
     ctx.exit(1 if tally.refused else 0)
 
 
-_PROGRESS_EVERY = 100
-
-
 def _format_of(out: str) -> str:
+    if out.endswith(os.sep) or os.path.isdir(out):
+        # Only .asd files come in a folder.
+        return "asd"
     extension = os.path.splitext(out)[1].lower()
-    if extension not in _FORMAT_OF or out.endswith(os.sep):
+    if extension not in _FORMAT_OF:
         raise click.UsageError(
-            f"{out}: its ending tells no format; end it in .csv, .csv.gz, .asd, .txt or .hdr, or give --to "
-            "(--to asd makes a folder)"
+            f"{out}: its ending tells no format; end it in .csv, .csv.gz, .asd, .txt or .hdr, or in / for a folder of "
+            ".asd files, or give --to"
         )
     return _FORMAT_OF[extension]
 
@@ -218,8 +218,7 @@ def _all_spectra(
                 tally.refuse(error)
                 continue
             tally.spectra += 1
-            if sys.stderr.isatty() and tally.spectra % _PROGRESS_EVERY == 0:
-                click.echo(f"\r{tally.spectra} spectra", nl=False, err=True)
+            tally.progress.at(tally.spectra)
             yield fitting
 
 

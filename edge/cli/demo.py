@@ -49,7 +49,7 @@ def demo(speed: str, log: str | None) -> None:
     `stibium listen` on the other end of it: the same two programs that a real instrument would need.
     """
     from ..log.write import default_log_path
-    from ..report import in_figures
+    from ..record import BOUNDS, in_figures
 
     bundle = load_bundle(None)
     samples = Path(__file__).parents[1] / "shipped" / "demo_samples.csv.gz"
@@ -66,24 +66,21 @@ def demo(speed: str, log: str | None) -> None:
     shown = 0
     with _virtual_probe(samples, speed) as port:
         for record in _listen(port, len(laboratory), log):
-            click.echo(_row(record, laboratory.get(record["sample_id"], "?"), bundle.calibrated_range))
+            click.echo(_row(record, laboratory.get(record["sample_id"], "?")))
             shown += 1
     if bundle.detection:
         critical = f"{in_figures(bundle.detection.critical)} {bundle.unit}"
-        click.echo(f"\n< LOD: cannot be told from soil that holds none; with this model, estimates up to {critical}.")
+        click.echo(f"\n< LOD: {BOUNDS['< LOD']}; with this model, estimates up to {critical}.")
     click.echo(f"\n{shown} samples measured, estimated and stored in {log}")
     click.echo(NEXT)
 
 
-def _row(record: dict[str, Any], laboratory: str, calibrated_range: tuple[float, float]) -> str:
-    from ..report import shown_interval, shown_value
-
+def _row(record: dict[str, Any], laboratory: str) -> str:
     if record["status"] == "refused":
         return f"{record['sample_id']:<10}{'refused':>14}{'':>18}{laboratory:>20}   {record['reason']}"
-    value = shown_value(record["value"], record["bound"], record["verdict"])
-    interval = shown_interval(record["low"], record["high"], calibrated_range)
-    verdict = f"{record['verdict']} calibration; simulated"
-    return f"{record['sample_id']:<10}{value:>14}{interval:>18}{laboratory:>20}   {verdict}"
+    (one,) = record["estimates"]
+    verdict = f"{one['verdict']} calibration; simulated"
+    return f"{record['sample_id']:<10}{one['shown']:>14}{one['interval_shown']:>18}{laboratory:>20}   {verdict}"
 
 
 def _laboratory_values(path: Path, column: str) -> dict[str, str]:

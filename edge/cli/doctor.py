@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .options import format_option, log_option, model_option
+from .options import log_option, model_option
+from .output import Layout, Output, format_option
+
+if TYPE_CHECKING:
+    from ..doctor.diagnosis import Diagnosis
 
 
 @click.command(epilog="Example:  stibium doctor")
@@ -35,20 +37,15 @@ def doctor(
     valid_min = read_profile(profile or DEFAULT_PROFILE).measuring.white_valid_min
     path = Path(log) if log is not None else default_log_path()
     diagnoses = []
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    if out_format == "csv":
-        table.writerow(("check", "level", "found", "advice"))
+    output = Output(out_format, Layout(vars, ("check", "level", "found", "advice"), lines=_lines))
     for one in examine(Patient(path, model, white_valid_min=valid_min, all_hashes=all_hashes)):
         diagnoses.append(one)
-        if out_format == "table":
-            click.echo(f"{one.level:<9}{one.check:<12}{one.found}")
-            if one.advice:
-                click.echo(f"{'':<21}-> {one.advice}")
-        elif out_format == "jsonl":
-            click.echo(json.dumps(vars(one), ensure_ascii=False))
-        else:
-            table.writerow((one.check, one.level, one.found, one.advice))
+        output.write([one])
     counts = {level: sum(one.level == level for one in diagnoses) for level in ("problem", "warning")}
-    sys.stdout.flush()
     click.echo(", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in counts.items()), err=True)
     ctx.exit(1 if worst(diagnoses) == "problem" else 0)
+
+
+def _lines(one: Diagnosis) -> list[str]:
+    advice = [f"{'':<21}-> {one.advice}"] if one.advice else []
+    return [f"{one.level:<9}{one.check:<12}{one.found}", *advice]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import format_option, load_bundle, log_option, model_option, open_engine
+from .options import load_bundle, log_option, model_option, open_engine
+from .output import notice, reading_format_option
+from .progress import clear_line, show_line
 from .stopping import Stop
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from ..measure.open_points import OpenPoints
     from ..model.estimate import Refusal
     from ..protocols.framed_transfer import Measurement
-    from ..report import Report
     from ..supervise import Supervisor
+    from .readings import Readings
 
 POLL_S = 1.0
 
@@ -51,7 +53,7 @@ POLL_S = 1.0
 @click.option("--wait-for-port", is_flag=True, help="Wait until the port is there and somebody answers.")
 @model_option
 @log_option
-@format_option
+@reading_format_option
 @click.pass_context
 def listen(
     ctx: click.Context,
@@ -84,8 +86,8 @@ def listen(
     from ..instruments.recording import REPLAY_SCHEME
     from ..measure.listening import Samples, TakenMeasurements
     from ..measure.open_points import OpenPoints
-    from ..report import Report
     from ..supervise import Supervisor
+    from .readings import Readings
 
     replay = port.startswith(REPLAY_SCHEME)
     if sample_id and prefix:
@@ -102,7 +104,7 @@ def listen(
     if baud is not None:
         settings = replace(settings, serial=replace(settings.serial, baudrate=baud))
     bundle = load_bundle(model)
-    report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
+    report = Readings(out_format, bundle)
     samples = Samples(points or settings.measuring.points, sample_id or "", prefix or "")
     count = 1 if sample_id else count
     scans = scans or settings.measuring.scans
@@ -118,7 +120,7 @@ def listen(
             taken = None if replay else TakenMeasurements(engine.log.database)
             open_points = None if replay else OpenPoints(engine.log.database)
             run = _Run(measuring, samples, engine, report, stop, taken, open_points, count, supervisor)
-            _notice(_introduction(measuring))
+            notice(_introduction(measuring))
             supervisor.ready(_introduction(measuring))
             run.finish_left_over()
             if passive or replay:
@@ -157,13 +159,13 @@ def _open_probe(stack: ExitStack, port: str, settings: Profile, record: str | No
             return ReplayPort(port[len(REPLAY_SCHEME) :])
         return SerialPort(port, settings.serial.baudrate, tap=writer)
 
-    probe = FramedProbe(open_port, settings, _notice)
+    probe = FramedProbe(open_port, settings, notice)
     stack.callback(probe.close)
     try:
         probe.connect(wait_for_port)
     except EndOfRecordingError:
         raise PortError(f"{port}: no instrument identifies itself in this recording") from None
-    return Measuring(probe, settings.measuring.white_valid_min, _ask, _notice)
+    return Measuring(probe, settings.measuring.white_valid_min, _ask, notice)
 
 
 class _Run:
@@ -174,7 +176,7 @@ class _Run:
         measuring: Measuring,
         samples: Samples,
         engine: Engine,
-        report: Report,
+        report: Readings,
         stop: Stop,
         taken: TakenMeasurements | None,
         open_points: OpenPoints | None,
@@ -200,7 +202,7 @@ class _Run:
         if self._open is not None:
             left = self._open.left_over(self._measuring.instrument, who.boot, unique=bool(who.serial_number))
         if left:
-            _notice(f"{len(left)} points were left by a run that was cut off; they count as they are")
+            notice(f"{len(left)} points were left by a run that was cut off; they count as they are")
         rest = Samples(len(left) + 1)
         with self._stop.held_back():
             for spectrum, key in left:
@@ -227,7 +229,7 @@ class _Run:
             try:
                 measurement, outcome = measuring.acquire(scans, samples.given_id)
             except NothingLeftError as error:
-                _notice(str(error))
+                notice(str(error))
                 break
             failures = 0 if self._take(measurement, outcome) else failures + 1
             if failures == MOST_FAILURES:
@@ -245,7 +247,7 @@ class _Run:
             try:
                 measurement, outcome = self._measuring.wait(POLL_S, self._samples.given_id)
             except NothingLeftError as error:
-                _notice(str(error))
+                notice(str(error))
                 break
             except EndOfRecordingError:
                 self._show_refusals(self._measuring.unfinished())
@@ -278,7 +280,7 @@ class _Run:
                 key = self._measuring.key(measurement)
                 if self._taken is not None and self._taken.holds(key):
                     self._known += 1
-                    _notice(f"measurement {measurement.head.measurement} is in the log already; not taken again")
+                    notice(f"measurement {measurement.head.measurement} is in the log already; not taken again")
                 elif isinstance(outcome, Refusal):
                     self._show_refusals([outcome], [key])
                 else:
@@ -296,7 +298,7 @@ class _Run:
     def _show_samples(self, samples: Iterable[tuple[Spectrum, list[Key]]]) -> None:
         for spectrum, keys in samples:
             if keys and len(keys) < self._samples.points:
-                _notice(f"{spectrum.sample_id}: {len(keys)} points of {self._samples.points}")
+                notice(f"{spectrum.sample_id}: {len(keys)} points of {self._samples.points}")
             self._store_and_show([spectrum], keys)
 
     def _show_refusals(self, refusals: Sequence[Refusal], keys: Sequence[Key] = ()) -> None:
@@ -306,32 +308,17 @@ class _Run:
     def _store_and_show(self, items: Sequence[Spectrum | Refusal], keys: Sequence[Key]) -> None:
         also = self._taken.marker(keys) if self._taken is not None else None
         results = self._engine.take(items, also)
-        _clear_line()
+        clear_line()
         self._report.show(results)
         self._supervisor.alive(self._report.summary())
 
     def _show_progress(self) -> None:
-        if sys.stderr.isatty():
-            name = self._samples.current_id or f"sample {self._samples.complete + 1}"
-            point = f"point {self._samples.pending + 1} of {self._samples.points}"
-            click.echo(f"\r{name}, {point} {_ERASE}", nl=False, err=True)
-
-
-_ERASE = "\x1b[K"
-
-
-def _clear_line() -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{_ERASE}", nl=False, err=True)
-
-
-def _notice(line: str) -> None:
-    _clear_line()
-    click.echo(f"stibium: {' '.join(line.split())}", err=True)
+        name = self._samples.current_id or f"sample {self._samples.complete + 1}"
+        show_line(f"{name}, point {self._samples.pending + 1} of {self._samples.points}")
 
 
 def _ask(line: str) -> None:
-    _clear_line()
+    clear_line()
     click.echo(f"{line}, then press Enter: ", nl=False, err=True)
     if not sys.stdin.readline():
         raise click.UsageError(

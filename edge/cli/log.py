@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from .log_options import reading_options
-from .options import format_option, log_option
+from .options import log_option
+from .output import Layout, Output, format_option, printable
+from .progress import Progress
+from .readings import local, reading_layout
 
 if TYPE_CHECKING:
     import sqlite3
 
     from ...converters.spectra.spectrum import Spectrum
-    from ..log.columns import Reading
-    from ..log.read import Chosen, Outcome
+    from ..log.columns import Event, Reading, Session
+    from ..log.read import Chosen
     from ..model.estimate import Refusal
+    from ..record import ReadingRecord
 
 FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
 _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg"}
@@ -43,7 +47,7 @@ _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": 
     "out",
     metavar="OUT",
     type=click.Path(),
-    help="Write to this file: .csv, .jsonl, .geojson, .gpkg; with --as asd a folder of spectra.",
+    help="Write to this file: .csv, .jsonl, .geojson, .gpkg; or to a folder of spectra.",
 )
 @click.option(
     "--as",
@@ -102,26 +106,54 @@ def log(
             ctx.exit(_export(db, chosen, all_estimates, last, out, as_format))
         if sessions or events:
             from ..log.history import iter_events, iter_sessions
-            from .log_show import show_events, show_sessions
 
             if sessions:
-                show_sessions(_last(iter_sessions(db, chosen), last), out_format, sys.stdout)
+                Output(out_format, SESSIONS).write(_last(iter_sessions(db, chosen), last))
             else:
-                show_events(_last(iter_events(db, chosen), last), out_format, sys.stdout)
+                Output(out_format, EVENTS).write(_last(iter_events(db, chosen), last))
         else:
-            from ..log.read import iter_outcomes
-            from .log_show import show_entries
+            from ..log.records import iter_records
 
-            entries = iter_outcomes(db, chosen, all_estimates, last)
-            show_entries(entries, out_format, sys.stdout, models=all_estimates)
+            Output(out_format, _layout(all_estimates)).write(iter_records(db, chosen, all_estimates, last))
+
+
+def _layout(models: bool) -> Layout[ReadingRecord]:
+    """Lay readings out; `models` says by which model each estimate is, where a reading may have several."""
+    titles = {"reading": "reading", "stored": "stored", "sample": "sample", "element": "", "estimate": "estimate"}
+    titles |= {"interval": "interval", **({"model": "model"} if models else {}), "verdict": "verdict"}
+    return reading_layout(titles)
+
+
+def _session_cells(session: Session) -> list[tuple[str, ...]]:
+    ended = local(session.ended_at) if session.ended_at else "not ended"
+    who = (session.instrument or session.port, session.profile_name, session.operator)
+    counts = map(str, (session.readings, session.refusals, session.scans))
+    return [(str(session.id), local(session.started_at), ended, *who, *counts)]
+
+
+SESSIONS: Layout[Session] = Layout(
+    asdict,
+    titles=("session", "began", "ended", "instrument", "profile", "operator", "readings", "refused", "scans"),
+    cells=_session_cells,
+    right=(0, 6, 7, 8),
+)
+EVENTS: Layout[Event] = Layout(
+    asdict,
+    titles=("at", "session", "event", ""),
+    cells=lambda event: [(local(event.at), str(event.session_id or "-"), event.kind, event.text)],
+    right=(1,),
+)
 
 
 def _format_of(out: str) -> str:
+    if out.endswith(os.sep) or os.path.isdir(out):
+        # Only .asd files come in a folder.
+        return "asd"
     extension = os.path.splitext(out)[1].lower()
-    if extension not in _FORMAT_OF or out.endswith(os.sep):
+    if extension not in _FORMAT_OF:
         raise click.UsageError(
-            f"{out}: its ending tells no format; end it in .csv, .jsonl, .geojson or .gpkg, or give --as "
-            "(--as asd makes a folder of spectra, --as table one file of them)"
+            f"{out}: its ending tells no format; end it in .csv, .jsonl, .geojson or .gpkg, in / for a folder of "
+            "spectra, or give --as (--as table makes one file of spectra)"
         )
     return _FORMAT_OF[extension]
 
@@ -152,11 +184,11 @@ class _Tally:
 
     def refuse(self, line: str) -> None:
         self.refused += 1
-        click.echo(f"refused: {' '.join(line.split())}", err=True)
+        click.echo(f"refused: {printable(' '.join(line.split()))}", err=True)
 
 
 def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
-    from ..log.read import iter_outcomes
+    from ..log.records import iter_records
     from ..log.spectra import iter_spectra
 
     tally = _Tally()
@@ -164,55 +196,51 @@ def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | Non
         what = "spectra"
         _export_spectra(iter_spectra(db, chosen, last), out, as_format, tally)
     else:
-        what = "outcomes"
-        entries = _counted(iter_outcomes(db, chosen, every, last))
-        if as_format in ("csv", "jsonl"):
-            tally.written = _export_records(entries, out, as_format)
-        else:
-            from ..log.maps import write_geojson, write_geopackage
-
-            written = (write_geojson if as_format == "geojson" else write_geopackage)(out, entries)
-            tally.written, tally.left_out = written.placed, written.left_out
-    line = f"{tally.written} {what}: {out}" if tally.written or as_format not in ("asd", "table") else "nothing written"
+        what = "readings"
+        records = iter_records(db, chosen, every, last)
+        first = next(records, None)
+        if first is not None:
+            _export_records(_counted(chain([first], records)), out, as_format, tally)
+    line = f"{tally.written} {what}: {out}"
+    if not tally.written:
+        line = "nothing written" if tally.refused else "nothing written: the log has nothing of what is chosen"
     if tally.left_out:
         line += f"; {tally.left_out} left out, since they have no position (a .csv has them all)"
     if tally.refused:
         line += f"; {tally.refused} refused"
     click.echo(line, err=True)
-    return 1 if tally.refused else 0
+    return 0 if tally.written and not tally.refused else 1
 
 
 T = TypeVar("T")
-_PROGRESS_EVERY = 500
 
 
-def _last(items: Iterable[T], number: int | None) -> Iterable[T]:
-    return items if number is None else deque(items, maxlen=number)
+def _last(items: Iterable[T], number: int | None) -> Iterator[T]:
+    return iter(items if number is None else deque(items, maxlen=number))
 
 
 def _counted(items: Iterable[T]) -> Iterator[T]:
-    progress = sys.stderr.isatty()
-    number = 0
-    for number, item in enumerate(items, 1):
-        if progress and number % _PROGRESS_EVERY == 0:
-            click.echo(f"\r{number} readings", nl=False, err=True)
-        yield item
-    if progress and number >= _PROGRESS_EVERY:
-        click.echo(err=True)
+    with Progress("readings", every=500) as progress:
+        for number, item in enumerate(items, 1):
+            progress.at(number)
+            yield item
 
 
-def _export_records(entries: Iterable[Outcome], out: str, as_format: str) -> int:
+def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Tally) -> None:
+    if as_format in ("geojson", "gpkg"):
+        from ..log.maps import write_geojson, write_geopackage
+
+        written = (write_geojson if as_format == "geojson" else write_geopackage)(out, records)
+        tally.written, tally.left_out = written.placed, written.left_out
+        return
     import io
 
     from ...converters.spectra.files import replacing
-    from ..log.records import write_records
 
     with replacing(out) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
-        count = write_records(entries, text, as_format)  # type: ignore[arg-type]
-        text.flush()
+        tally.written = Output(as_format, _layout(False), text).write(records)
         text.detach()
-    return count
 
 
 def _export_spectra(

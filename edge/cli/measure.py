@@ -26,9 +26,10 @@ from ..measure.routine import Routine
 from ..measure.sample import who
 from ..measure.session import Settings
 from ..measure.steps import Command, Step, parse_command
-from ..report import Report
 from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
-from .options import format_option, load_bundle, log_option, model_option, open_engine
+from .options import load_bundle, log_option, model_option, open_engine
+from .output import reading_format_option
+from .readings import Readings
 from .stopping import Stop
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Ask nobody: panel and samples are in place, in that order.")
 @model_option
 @log_option
-@format_option
+@reading_format_option
 @click.pass_context
 def measure(
     ctx: click.Context,
@@ -162,7 +163,7 @@ def measure(
         operator=operator,
     )
     bundle = load_bundle(model)
-    report = None if out_format == "table" else Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
+    report = None if out_format == "table" else Readings(out_format, bundle)
     screen = Screen(report, bundle)
     with ExitStack() as stack:
         place = _open_position(stack, position)

@@ -14,12 +14,12 @@ import click
 
 from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
 from ..model.estimate import Estimate, Refusal
-from ..report import BOUNDS, shown_interval, shown_value
+from ..record import BOUNDS, shown_interval, shown_value
 
 if TYPE_CHECKING:
     from ..log.write import Result
     from ..model.bundle import Bundle
-    from ..report import Report
+    from .readings import Readings
 
 _MOST_COLUMNS = 100
 _REDRAW_S = 1.0
@@ -33,7 +33,7 @@ class Screen:
         bundle: whose estimates are shown.
     """
 
-    def __init__(self, report: Report | None, bundle: Bundle) -> None:
+    def __init__(self, report: Readings | None, bundle: Bundle) -> None:
         self._report, self._bundle = report, bundle
 
     def tell(self, fact: Fact) -> None:

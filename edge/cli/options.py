@@ -13,6 +13,7 @@ from ..engine import Engine
 from ..gates.rules import DEFAULT_RULES, Rules
 from ..log.write import LOG_ENVIRONMENT_VARIABLE, default_log_path
 from ..model.bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
+from .output import notice as show_notice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,18 +38,6 @@ def log_option(command: F) -> F:
     )(command)
 
 
-def format_option(command: F) -> F:
-    """`--format`: how results are written."""
-    return click.option(
-        "--format",
-        "out_format",
-        type=click.Choice(["table", "jsonl", "csv"]),
-        default="table",
-        show_default=True,
-        help="How results are written.",
-    )(command)
-
-
 def load_bundle(model: str | None) -> Bundle:
     """Read the bundle that `--model` names, or the default one."""
     return read_bundle(model if model is not None else shipped_bundle_path())
@@ -70,5 +59,5 @@ def open_engine(
     with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
         notice = opened.room().notice
         if notice:
-            click.echo(f"stibium: {notice}", err=True)
+            show_notice(notice)
         yield Engine(estimator, opened, rules)

@@ -6,14 +6,15 @@ not the device's own, and for `--help`.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
 from ..units import same_unit
-from .options import format_option, log_option
+from .options import log_option
+from .output import format_option
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..ore.bundle import OreBundle
@@ -113,24 +114,19 @@ def ore_predict(
         raise click.UsageError("--sample, --class, --assay and --no-ask belong to --at-face")
     from ..ore.answer import answer_blocks
     from ..ore.columns import read_columns
-    from ..ore.report import OreReport
     from ..ore.table import iter_blocks
+    from .ore_calls import OreCalls
 
     bundle = read_ore_bundle(model if model is not None else default_ore_bundle_path())
     named = _named(bundle.columns if columns is None else read_columns(columns), bundle)
-    report = OreReport(out_format, sys.stdout, bundle, explain)  # type: ignore[arg-type]
-    progress = sys.stderr.isatty() and not sys.stdout.isatty()
-    done = 0
-    for blocks in iter_blocks(table, named):
-        report.show(answer_blocks(bundle, blocks, explain), blocks.refused)
-        done += len(blocks.ids) + len(blocks.refused)
-        if progress:
-            click.echo(f"\r{done} blocks", nl=False, err=True)
-    sys.stdout.flush()
-    if progress:
-        click.echo(err=True)
-    click.echo(report.summary(), err=True)
-    ctx.exit(1 if report.refused else 0)
+    done, calls = 0, OreCalls(out_format, bundle, explain)
+    with Progress("blocks", beside=True) as progress:
+        for blocks in iter_blocks(table, named):
+            calls.show(answer_blocks(bundle, blocks, explain), blocks.refused)
+            done += len(blocks.ids) + len(blocks.refused)
+            progress.at(done)
+    click.echo(calls.summary(), err=True)
+    ctx.exit(1 if calls.refused else 0)
 
 
 def _named(columns: Columns, bundle: OreBundle) -> Columns:

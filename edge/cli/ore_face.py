@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +15,11 @@ from ..ore.cells import field_reader
 from ..ore.columns import Variable
 from ..ore.face import Known, answer_at_face, from_field, from_probe, unknown
 from ..ore.probe_estimates import latest_estimates
-from ..ore.report import OreReport, simulated_note
+from ..ore.report import simulated_note
 from ..ore.store import store_call
 from ..units import same_unit
+from .ore_calls import OreCalls
+from .output import printable
 
 WIDTH = 40
 SHOWN = 6
@@ -63,8 +64,7 @@ def predict_at_face(
     if out_format == "table":
         _show(bundle, answer, gathered, remarks)
     else:
-        report = OreReport(out_format, sys.stdout, bundle, True)  # type: ignore[arg-type]
-        report.show([answer])
+        OreCalls(out_format, bundle, explain=True).show([answer])
         for remark in remarks:
             click.echo(remark, err=True)
 
@@ -156,4 +156,4 @@ def _simulated(bundle: OreBundle) -> str:
 
 
 def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=True)
+    return textwrap.fill(printable(text), WIDTH, subsequent_indent=indent, break_long_words=True)

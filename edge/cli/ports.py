@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import format_option
+from .output import Layout, Output, format_option, notice
+from .progress import clear_line, show_line
 
 if TYPE_CHECKING:
     from ..instruments.discovery import AttachedPort
@@ -66,54 +65,33 @@ def ports(
             elsewhere = [_asking(row, known, timeout_s) for row in network_ports(known, timeout_s)]
             # Where nobody says that anything is, nothing is nothing to list.
             rows += [row for row in elsewhere if row.profile]
-        if sys.stderr.isatty():
-            click.echo("\r\x1b[K", nl=False, err=True)
-    _show(rows, out_format)
+        clear_line()
+    Output(out_format, Layout(_record, _COLUMNS, _rows, lines=_lines)).write(rows)
     if not rows:
-        _notice("no serial device is plugged in")
+        notice("no serial device is plugged in")
     ctx.exit(1 if missing else 0)
 
 
 def _asking(row: AttachedPort, known: dict[str, Profile], timeout_s: float) -> AttachedPort:
     from ..instruments.discovery import ask
 
-    if sys.stderr.isatty():
-        click.echo(f"\r{row.port} ...\x1b[K", nl=False, err=True)
+    show_line(f"{row.port} ...")
     return ask(row, known, timeout_s)
 
 
-def _show(rows: Sequence[AttachedPort], out_format: str) -> None:
-    if out_format == "table":
-        for line in _table(rows):
-            click.echo(line)
-        return
-    if out_format == "jsonl":
-        import json
-
-        for row in rows:
-            click.echo(json.dumps({name: getattr(row, name) for name in _COLUMNS}, ensure_ascii=False))
-        return
-    import csv
-
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow([" ".join(row.links) if name == "links" else getattr(row, name) for name in _COLUMNS])
+def _record(row: AttachedPort) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _COLUMNS}
 
 
-def _table(rows: Sequence[AttachedPort]) -> list[str]:
+def _rows(row: AttachedPort) -> list[dict[str, Any]]:
+    return [_record(row) | {"links": " ".join(row.links)}]
+
+
+def _lines(row: AttachedPort) -> list[str]:
     """One port a paragraph: what does not fit beside the port's name stands under it."""
-    lines: list[str] = []
-    for row in rows:
-        usb = " ".join(filter(None, (row.usb_id, row.serial_number)))
-        about = [row.device, usb, *row.links]
-        if row.profile:
-            about.append(f"{row.instrument}: use --profile {row.profile}")
-        about = [text for text in [*about, row.remark] if text] or ["nothing is known of it"]
-        lines.append(f"{row.port}  {about[0]}")
-        lines += [f"  {text}" for text in about[1:]]
-    return lines
-
-
-def _notice(line: str) -> None:
-    click.echo(f"stibium: {' '.join(line.split())}", err=True)
+    usb = " ".join(filter(None, (row.usb_id, row.serial_number)))
+    about = [row.device, usb, *row.links]
+    if row.profile:
+        about.append(f"{row.instrument}: use --profile {row.profile}")
+    about = [text for text in [*about, row.remark] if text] or ["nothing is known of it"]
+    return [f"{row.port}  {about[0]}", *(f"  {text}" for text in about[1:])]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from .options import format_option, load_bundle, log_option, model_option, open_engine
+from .options import load_bundle, log_option, model_option, open_engine
+from .output import reading_format_option
+from .progress import Progress
 
 
 @click.command(epilog="Example:  stibium predict soils/ --average --format csv > estimates.csv")
@@ -15,7 +15,7 @@ from .options import format_option, load_bundle, log_option, model_option, open_
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
 @model_option
 @log_option
-@format_option
+@reading_format_option
 @click.pass_context
 def predict(
     ctx: click.Context,
@@ -35,20 +35,19 @@ def predict(
     from ..engine import average_samples, in_chunks
     from ..files import iter_spectra
     from ..gates.rules import DEFAULT_RULES
-    from ..report import Report
+    from .readings import Readings
 
     bundle = load_bundle(model)
-    report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
-    progress = sys.stderr.isatty() and not sys.stdout.isatty()
-    with open_engine(bundle, log, None if no_gates else DEFAULT_RULES) as engine:
+    shown = Readings(out_format, bundle)
+    with (
+        open_engine(bundle, log, None if no_gates else DEFAULT_RULES) as engine,
+        Progress("spectra", beside=True) as progress,
+    ):
         items = iter_spectra(paths)
         for chunk in in_chunks(average_samples(items) if average else items):
-            report.show(engine.take(chunk))
-            if progress:
-                click.echo(f"\r{report.estimated + report.refused} spectra", nl=False, err=True)
-    if progress:
-        click.echo(err=True)
-    if not report.estimated and not report.refused:
+            shown.show(engine.take(chunk))
+            progress.at(shown.estimated + shown.refused)
+    if not shown.estimated and not shown.refused:
         raise click.UsageError(f"no files in {', '.join(paths)}")
-    click.echo(report.summary(), err=True)
-    ctx.exit(1 if report.refused else 0)
+    click.echo(shown.summary(), err=True)
+    ctx.exit(1 if shown.refused else 0)

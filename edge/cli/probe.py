@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .output import notice
 from .simulators import (
     ascii_player,
     fieldspec_options,
     fieldspec_player,
     framed_player,
-    notice,
     obey_standard_input,
 )
 

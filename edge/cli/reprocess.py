@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -12,17 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..record import FLAT_KINDS, as_json, as_rows
 from .log_options import reading_options
-from .options import format_option, load_bundle, log_option, model_option
+from .options import load_bundle, log_option, model_option
+from .output import Layout, Output, format_option
+from .progress import Progress
+from .readings import refused_reason, remarks
 
 if TYPE_CHECKING:
     from ..model.bundle import Bundle
     from ..reprocess import Redone
 
+_BEFORE = (
+    "shown",
+    "interval_shown",
+    "verdict",
+    "trusted",
+    "value",
+    "bound",
+    "model",
+    "model_sha256",
+    "estimated_at",
+)
+"""What stands of the earlier estimate in CSV, under `before_` and its name."""
+
 
 @click.command(epilog="Example:  stibium reprocess --model sb_2.tflite --dry-run")
 @reading_options
 @click.option("--dry-run", is_flag=True, help="Show what would come out and store nothing.")
+@click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
 @model_option
 @log_option
 @format_option
@@ -35,6 +50,7 @@ def reprocess(
     session: int | None,
     simulated: bool | None,
     dry_run: bool,
+    no_gates: bool,
     model: str | None,
     log: str | None,
     out_format: str,
@@ -42,36 +58,34 @@ def reprocess(
     """Estimate the readings of the log again with a model, and show old and new side by side.
 
     New estimates are stored beside the old ones; nothing is replaced. Readings that this model has answered or
-    refused already are passed over, so a run that was stopped goes on where it was. A reading that broke a rule when
-    it was measured is refused again, with that reason.
+    refused already are passed over, so a run that was stopped goes on where it was. So are those that broke a rule
+    when they were measured. The rules are those of the session that measured, or the default ones.
     """
     from ..errors import LogError
     from ..log.read import Chosen, open_for_reading
     from ..log.write import Log, default_log_path
     from ..model.estimate import Estimator
-    from ..reprocess import redo
+    from ..reprocess import left_out, redo
 
     bundle = load_bundle(model)
     path = log if log is not None else default_log_path()
     chosen = Chosen(sample, since, until, session=session, simulated=simulated)
     show = _Comparison(bundle, out_format, stored=not dry_run)
-    progress = sys.stderr.isatty() and not sys.stdout.isatty()
     with ExitStack() as stack:
         # First, for a log that is not there must not be made.
         db = stack.enter_context(open_for_reading(path))
         writing = None
         if not dry_run:
             writing = stack.enter_context(Log(path, bundle.name, bundle.sha256, bundle.calibrated_range))
+        show.left_out = left_out(db, chosen)
+        progress = stack.enter_context(Progress("readings", beside=True))
         try:
-            for redone in redo(db, Estimator(bundle), writing, chosen):
+            for redone in redo(db, Estimator(bundle), writing, chosen, gates=not no_gates):
                 show.show(redone)
-                if progress:
-                    click.echo(f"\r{show.estimated + show.refused} readings", nl=False, err=True)
+                progress.at(show.estimated + show.refused)
         except LogError:
             click.echo(show.summary(), err=True)
             raise
-    if progress:
-        click.echo(err=True)
     click.echo(show.summary(), err=True)
     ctx.exit(1 if show.refused else 0)
 
@@ -80,87 +94,45 @@ class _Comparison:
     """Writes old and new side by side and counts."""
 
     def __init__(self, bundle: Bundle, out_format: str, stored: bool) -> None:
-        self._bundle, self._format, self._stored = bundle, out_format, stored
-        self._widths: list[int] = []
-        self._csv: csv.DictWriter[str] | None = None
-        self.estimated = self.refused = 0
+        self._bundle, self._stored = bundle, stored
+        now = f"{bundle.element} {bundle.unit} now"
+        layout = Layout(
+            self._as_json,
+            (*FLAT_KINDS, *(f"before_{name}" for name in _BEFORE), "stored"),
+            self._as_rows,
+            ("reading", "sample", "before", "by", now, "interval", f"verdict of {bundle.name}"),
+            _cells,
+            right=(0, 2, 4),
+        )
+        self._output = Output(out_format, layout)
+        self.estimated = self.refused = self.left_out = 0
 
     def show(self, redone: Sequence[Redone]) -> None:
         """Write some results."""
-        from ..model.estimate import Refusal
-
-        refused = sum(isinstance(one.outcome, Refusal) for one in redone)
+        refused = self._output.write(redone) - sum(bool(one.record.estimates) for one in redone)
         self.refused += refused
         self.estimated += len(redone) - refused
-        records = [self._record(one) for one in redone]
-        if self._format == "table":
-            self._show_table(records)
-        else:
-            for record in records:
-                self._show_record(record)
-        sys.stdout.flush()
 
     def summary(self) -> str:
         """One line for the end."""
-        if not self.estimated and not self.refused:
-            return f"nothing to do: {self._bundle.name} has answered or refused every reading chosen"
         line = f"{self.estimated} estimated again, {self.refused} refused"
-        return line if self._stored else f"{line}; nothing stored (--dry-run)"
+        if not self.estimated and not self.refused:
+            line = f"nothing to do: {self._bundle.name} has answered or refused every reading chosen"
+        if self.left_out:
+            line += f"; {self.left_out} left out, since they broke a rule when they were measured"
+        return line if self._stored or line.startswith("nothing") else f"{line}; nothing stored (--dry-run)"
 
-    def _record(self, one: Redone) -> dict[str, Any]:
-        from .. import __version__
-        from ..log.columns import Model
-        from ..log.read import Outcome
-        from ..log.records import as_record
+    def _as_json(self, one: Redone) -> dict[str, Any]:
+        return as_json(one.record) | {"before": [vars(one.before)] if one.before else [], "stored": self._stored}
 
-        bundle = self._bundle
-        model = Model(0, bundle.sha256, bundle.name, *bundle.calibrated_range)
-        software = f"stibium {__version__}"
-        entry = Outcome(one.reading, one.outcome, model, one.reading.stored_at, software, one.reading.session_id)
-        before = as_record(one.before) if one.before else dict.fromkeys(as_record(entry))
-        names = (
-            "estimate",
-            "interval",
-            "verdict",
-            "trusted",
-            "value",
-            "bound",
-            "model",
-            "model_sha256",
-            "estimated_at",
-        )
-        record = as_record(entry) | {f"before_{name}": before[name] for name in names}
-        return record | {"element": record["element"] or bundle.element, "estimated_at": None, "stored": self._stored}
+    def _as_rows(self, one: Redone) -> list[dict[str, Any]]:
+        before = {f"before_{name}": vars(one.before)[name] if one.before else None for name in _BEFORE}
+        return [row | before | {"stored": self._stored} for row in as_rows(one.record)]
 
-    def _show_record(self, record: dict[str, Any]) -> None:
-        if self._format == "jsonl":
-            sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
-            return
-        if self._csv is None:
-            self._csv = csv.DictWriter(sys.stdout, list(record), lineterminator="\n")
-            self._csv.writeheader()
-        self._csv.writerow({k: " ".join(v.splitlines()) if isinstance(v, str) else v for k, v in record.items()})
 
-    def _show_table(self, records: Sequence[dict[str, Any]]) -> None:
-        from .log_show import one_line
-
-        rows = []
-        for record in records:
-            remarks = [record["verdict"], record["reason"], record["flags"]]
-            rows.append(
-                (
-                    str(record["reading"]),
-                    record["sample_id"],
-                    record["before_estimate"] or "-",
-                    record["before_model"] or "-",
-                    record["estimate"],
-                    record["interval"] or "-",
-                    "; ".join(filter(None, remarks)),
-                )
-            )
-        if rows and not self._widths:
-            now = f"{self._bundle.element} {self._bundle.unit} now"
-            heading = ("reading", "sample", "before", "by", now, "interval", f"verdict of {self._bundle.name}")
-            self._widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)][:-1]
-            sys.stdout.write(one_line(heading, self._widths, right=(0, 2, 4)))
-        sys.stdout.writelines(one_line(row, self._widths, right=(0, 2, 4)) for row in rows)
+def _cells(one: Redone) -> list[tuple[str, ...]]:
+    record, before = one.record, one.before
+    head = (str(record.reading), record.sample_id, before.shown if before else "-", before.model if before else "-")
+    if not record.estimates:
+        return [(*head, "refused", "-", refused_reason(record))]
+    return [(*head, now.shown, now.interval_shown or "-", "; ".join(remarks(record, now))) for now in record.estimates]

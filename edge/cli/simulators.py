@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .output import notice
+
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Spectrum
     from ..instruments.profile import Profile
@@ -16,11 +18,6 @@ if TYPE_CHECKING:
     from ..simulators.serve import Player, VirtualProbe
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def notice(line: str) -> None:
-    """Show a line on standard error."""
-    click.echo(f"stibium: {' '.join(line.split())}", err=True)
 
 
 def framed_player(

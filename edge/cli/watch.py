@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import format_option, load_bundle, log_option, model_option, open_engine
+from .options import load_bundle, log_option, model_option, open_engine
+from .output import notice, reading_format_option
 
 if TYPE_CHECKING:
     from ..drop_folder import DropFolder
     from ..engine import Engine
-    from ..report import Report
     from ..supervise import Supervisor
+    from .readings import Readings
 
 LISTING_SHARE = 5
 """Listing a large folder over a slow network takes at most one part in so many of the time."""
@@ -48,7 +49,7 @@ LISTING_SHARE = 5
 )
 @model_option
 @log_option
-@format_option
+@reading_format_option
 @click.pass_context
 def watch(
     ctx: click.Context,
@@ -68,11 +69,11 @@ def watch(
     """
     from ..drop_folder import DropFolder
     from ..log.taken import Taken
-    from ..report import Report
     from ..supervise import Supervisor
+    from .readings import Readings
 
     bundle = load_bundle(model)
-    report = Report(out_format, sys.stdout, bundle)  # type: ignore[arg-type]
+    report = Readings(out_format, bundle)
     with open_engine(bundle, log) as engine, StopRequest() as stop:
         log_path = os.fspath(engine.log.path)
         watched = DropFolder(
@@ -80,10 +81,10 @@ def watch(
             Taken(engine.log.database),
             settle_s,
             own_files=lambda: files_of_this_program(log_path),
-            notice=_notice,
+            notice=notice,
         )
         if sys.stderr.isatty():
-            _notice(f"watching {folder}, log {log_path}" + ("" if once else "; Ctrl-C ends"))
+            notice(f"watching {folder}, log {log_path}" + ("" if once else "; Ctrl-C ends"))
         if once:
             left = _take_what_is_there(watched, engine, report, stop, interval_s)
         else:
@@ -97,20 +98,20 @@ def watch(
 
 
 def _take_for_ever(
-    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float, supervisor: Supervisor
+    watched: DropFolder, engine: Engine, report: Readings, stop: StopRequest, interval_s: float, supervisor: Supervisor
 ) -> None:
     gone = ""
     while not stop.asked:
         _take(watched, engine, report, stop, supervisor)
         if watched.gone != gone:
             gone = watched.gone
-            _notice(f"{watched.root} {gone}; waiting for it" if gone else f"{watched.root} is there")
+            notice(f"{watched.root} {gone}; waiting for it" if gone else f"{watched.root} is there")
         supervisor.alive(f"{watched.root} {gone}" if gone else report.summary())
         supervisor.rest(max(interval_s, LISTING_SHARE * watched.listed_in_s), stop.wait, lambda: stop.asked)
 
 
 def _take_what_is_there(
-    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, interval_s: float
+    watched: DropFolder, engine: Engine, report: Readings, stop: StopRequest, interval_s: float
 ) -> bool:
     """Take what the first listing shows; True if anything had to be left."""
     from ..drop_folder import GIVE_UP
@@ -120,7 +121,7 @@ def _take_what_is_there(
     while not stop.asked:
         stored = _take(watched, engine, report, stop)
         if watched.gone:
-            _notice(f"{watched.root} {watched.gone}")
+            notice(f"{watched.root} {watched.gone}")
             return True
         waiting = watched.waiting()
         if first is None:
@@ -129,14 +130,14 @@ def _take_what_is_there(
         changing = watched.changing()
         if stored and all(path in changing and since_s > patience_s for path, since_s in open_files.items()):
             for path in open_files:
-                _notice(f"{path}: left, it is still being written")
+                notice(f"{path}: left, it is still being written")
             return bool(open_files)
         stop.wait(min(interval_s, watched.settle_s))
     return True
 
 
 def _take(
-    watched: DropFolder, engine: Engine, report: Report, stop: StopRequest, supervisor: Supervisor | None = None
+    watched: DropFolder, engine: Engine, report: Readings, stop: StopRequest, supervisor: Supervisor | None = None
 ) -> bool:
     """Read, store and then show what is complete; False if another process was faster with some of it."""
     from ..log.taken import TakenMeanwhileError
@@ -168,10 +169,6 @@ def files_of_this_program(log_path: str) -> frozenset[tuple[int, int]]:
             continue  # closed, or not there at the moment
         found.add((status.st_dev, status.st_ino))
     return frozenset(found)
-
-
-def _notice(line: str) -> None:
-    click.echo(f"stibium: {' '.join(line.split())}", err=True)
 
 
 class StopRequest:

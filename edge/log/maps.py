@@ -1,4 +1,4 @@
-"""Outcomes of the log as files that a GIS opens: GeoJSON (RFC 7946) and GeoPackage (OGC 12-128r19).
+"""Readings of the log as files that a GIS opens: GeoJSON (RFC 7946) and GeoPackage (OGC 12-128r19).
 
 Positions are WGS 84. Written as bytes and SQL, since neither needs a library.
 """
@@ -17,8 +17,7 @@ from typing import Any
 
 from ...converters.spectra.files import replacing
 from ..errors import ExportError
-from .read import Outcome
-from .records import FIELDS, as_record
+from ..record import FLAT_KINDS, ReadingRecord, as_rows
 
 GEOPACKAGE_ID = 0x47504B47  # "GPKG"
 GEOPACKAGE_VERSION = 10300
@@ -27,26 +26,27 @@ WGS_84 = 4326
 
 @dataclass(frozen=True)
 class Written:
-    """What became of the outcomes: put on the map, or left out since the position is missing or impossible."""
+    """How many estimates and refusals are on the map, and how many readings have no position, or an impossible one."""
 
     placed: int
     left_out: int
 
 
-def write_geojson(path: str, entries: Iterable[Outcome]) -> Written:
-    """Write a FeatureCollection of points; the file appears when it is whole. Memory is that of one outcome.
+def write_geojson(path: str, records: Iterable[ReadingRecord]) -> Written:
+    """Write a FeatureCollection of points; the file appears when it is whole. Memory is that of one reading.
 
     Raises:
+        ExportError: no reading has a position.
         OSError: the file cannot be written.
     """
-    placed = _Placed(entries)
+    placed = _Placed(records, path)
     with replacing(path) as file:
         file.write(b'{"type": "FeatureCollection", "features": [')
-        for number, (position, record) in enumerate(placed):
+        for number, (position, row) in enumerate(placed):
             feature = {
                 "type": "Feature",
                 "geometry": {"type": "Point", "coordinates": position},
-                "properties": record,
+                "properties": row,
             }
             text = json.dumps(feature, ensure_ascii=False, allow_nan=False)
             file.write((",\n" if number else "\n").encode() + text.encode("utf-8", "replace"))
@@ -54,28 +54,28 @@ def write_geojson(path: str, entries: Iterable[Outcome]) -> Written:
     return placed.written
 
 
-def write_geopackage(path: str, entries: Iterable[Outcome]) -> Written:
+def write_geopackage(path: str, records: Iterable[ReadingRecord]) -> Written:
     """Write a GeoPackage with one layer of points, `readings`; the file appears when it is whole.
 
     Raises:
-        ExportError: the file cannot be written.
+        ExportError: no reading has a position, or the file cannot be written.
     """
-    placed = _Placed(entries)
+    placed = _Placed(records, path)
     try:
         with _replacing_database(path) as db:
             for statement in _GEOPACKAGE:
                 db.execute(statement)
             db.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)", _REFERENCE_SYSTEMS)
-            names = list(FIELDS)
+            names = list(FLAT_KINDS)
             db.execute(
                 "CREATE TABLE readings (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POINT,"
                 f" {', '.join(f'{name} {_column_type(name)}' for name in names)})"
             )
             statement = f"INSERT INTO readings(geom, {', '.join(names)}) VALUES ({', '.join('?' * (len(names) + 1))})"
             bounds = _Bounds()
-            for position, record in placed:
+            for position, row in placed:
                 bounds.take(position[0], position[1])
-                values = [_cell(name, record[name]) for name in names]
+                values = [_cell(name, row[name]) for name in names]
                 db.execute(statement, [geometry(position[0], position[1]), *values])
             db.execute(
                 "INSERT INTO gpkg_contents(table_name, data_type, identifier, description, min_x, min_y, max_x, max_y,"
@@ -96,24 +96,27 @@ def geometry(longitude_deg: float, latitude_deg: float) -> bytes:
 
 
 class _Placed:
-    """Outcomes that have a position on the Earth, as [longitude, latitude, height if known] and record."""
+    """Rows of readings that have a position on the Earth, with [longitude, latitude, height if known]."""
 
-    def __init__(self, entries: Iterable[Outcome]) -> None:
-        self._entries = entries
+    def __init__(self, records: Iterable[ReadingRecord], path: str) -> None:
+        self._records, self._path = records, path
         self.written = Written(0, 0)
 
     def __iter__(self) -> Iterator[tuple[list[float], dict[str, Any]]]:
         placed = left_out = 0
-        for entry in self._entries:
-            record = as_record(entry)
-            longitude, latitude = record["longitude_deg"], record["latitude_deg"]
+        for record in self._records:
+            longitude, latitude, altitude = record.longitude_deg, record.latitude_deg, record.altitude_m
             if longitude is None or latitude is None or not (abs(longitude) <= 180 and abs(latitude) <= 90):
                 left_out += 1
                 continue
-            placed += 1
-            altitude = record["altitude_m"]
             height = [altitude] if altitude is not None and math.isfinite(altitude) else []
-            yield [longitude, latitude, *height], record | {"altitude_m": height[0] if height else None}
+            for row in as_rows(record):
+                placed += 1
+                yield [longitude, latitude, *height], row | {"altitude_m": height[0] if height else None}
+        if not placed:
+            raise ExportError(
+                f"{self._path}: not written, for none of {left_out} readings has a position; a .csv has them all"
+            )
         self.written = Written(placed, left_out)
 
 
@@ -130,7 +133,7 @@ def _column_type(name: str) -> str:
     # stored_at has a time zone and so is a DATETIME; the instrument's clock may have none and stays a text.
     if name in _UTC:
         return "DATETIME"
-    return {str: "TEXT", int: "INTEGER", float: "DOUBLE", bool: "BOOLEAN"}[FIELDS[name]]
+    return {str: "TEXT", int: "INTEGER", float: "DOUBLE", bool: "BOOLEAN"}[FLAT_KINDS[name]]
 
 
 _UTC = ("stored_at", "estimated_at")

@@ -190,29 +190,6 @@ def iter_entries(
     yield from merged if last is None else reversed(list(islice(merged, last)))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One answer of an entry, for what shows a line for each."""
-
-    reading: Reading | None
-    outcome: Estimate | Refusal
-    model: Model | None
-    stored_at: str
-    software: str
-    session_id: int | None
-
-
-def iter_outcomes(
-    db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False, last: int | None = None
-) -> Iterator[Outcome]:
-    """Give the answers of `iter_entries`, one by one."""
-    for entry in iter_entries(db, chosen, every, last):
-        for answer in (*entry.estimates, *entry.refusals):
-            yield Outcome(
-                entry.reading, answer.outcome, answer.model, answer.stored_at, answer.software, entry.session_id
-            )
-
-
 def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str) -> Iterator[Entry]:
     conditions, values = where_reading(chosen, every)
     rows = db.execute(

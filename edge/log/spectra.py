@@ -43,7 +43,7 @@ def iter_spectra(
 def unanswered(
     db: sqlite3.Connection, model_sha256: str, chosen: Chosen, after: int, most: int
 ) -> list[tuple[Reading, Spectrum | Refusal]]:
-    """Give readings that a model has neither answered nor refused.
+    """Give readings that a model has neither answered nor refused, and that broke no rule when they were measured.
 
     Args:
         db: from `read.open_for_reading`.
@@ -56,6 +56,7 @@ def unanswered(
     by_model = "(SELECT id FROM models WHERE sha256 = ?)"
     conditions += [
         "r.id > ?",
+        "r.rule_broken = ''",
         f"NOT EXISTS (SELECT 1 FROM estimates e WHERE e.reading_id = r.id AND e.model_id = {by_model})",
         f"NOT EXISTS (SELECT 1 FROM refusals f WHERE f.reading_id = r.id AND f.model_id = {by_model})",
     ]

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...converters.spectra.spectrum import Floats, Spectrum
-from .. import __version__
 from ..errors import LogError
 from ..model.estimate import Estimate, Refusal
 from ..model.replicates import MeanSpectrum
+from ..record import SOFTWARE
 from .columns import (
     CORRECTIONS,
     ESTIMATES,
@@ -150,7 +150,7 @@ class Log:
         self._db = open_for_writing(self.path)
         self._reserve = Reserve(self.path)
         self._model = ModelName(model_name, model_sha256, calibrated_range)
-        self._software = f"stibium {__version__}"
+        self._software = SOFTWARE
         self._grids: dict[bytes, tuple[int, str]] = {}
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from ..model.estimate import Estimate, Refusal
 from ..model.interval import normal_quantile
 from ..model.target import forward
-from ..report import in_figures, shown_value
+from ..record import in_figures, shown_value
 
 if TYPE_CHECKING:
     from ..model.bundle import Bundle

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ..report import in_figures
+from ..record import in_figures
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW
 from .columns import Variable

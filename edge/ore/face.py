@@ -14,7 +14,7 @@ from math import isnan, nan, prod
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..report import in_figures
+from ..record import in_figures
 from .answer import Answer, Contribution, Decision, decide, outside, outside_reason, shown
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW, EXACT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import stibium.edge
@@ -22,3 +23,24 @@ def conforms(record: object) -> None:
         for end in ("low", "high"):
             ends = [estimate[end], estimate[f"untrusted_{end}"]]
             assert sum(value is not None for value in ends) == (estimate["interval_shown"] != "")
+
+
+def read_records(lines: str) -> list[dict[str, Any]]:
+    """Read JSON lines of records that hold one estimate at most, each held against the schema.
+
+    The estimate's keys stand beside the reading's. `said`, `said_low` and `said_high` are what the model says, whether
+    it may be used or not; None where nothing was detected.
+    """
+    return [_flat(json.loads(line)) for line in lines.splitlines()]
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    conforms(record)
+    (one,) = record["estimates"] or [dict.fromkeys(SCHEMA["$defs"]["estimate"]["properties"])]
+    flags = dict.fromkeys([*(one["flags"] or ()), *record["flags"]])
+    together = {"flags": list(flags), "reason": one["reason"] or record["reason"]}
+    said = {"said": one["untrusted_value"] if one["value"] is None else one["value"]}
+    for end in ("low", "high"):
+        said[f"said_{end}"] = one[f"untrusted_{end}"] if one[end] is None else one[end]
+    simulated = bool(one["simulated"] or record["simulated"])
+    return {**one, **record, **together, **said, "simulated": simulated, "trusted": bool(one["trusted"])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from record_check import read_records
 
 STIBIUM = str(Path(sys.executable).parent / "stibium")
 PATIENCE_S = 240.0
@@ -40,7 +41,7 @@ class Outcome:
     @property
     def records(self) -> list[dict[str, Any]]:
         """Its JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        return read_records(self.out)
 
 
 class Listener:

@@ -237,7 +237,7 @@ def settle(account: Account, shots: Shots, log: Path, folder: Path, out: str, er
     )
     assert account.again <= account.faults["power cuts"], f"{account.again} measurements are there twice"
     shown = Counter(json.loads(text)["status"] for text in out.splitlines())
-    assert shown["estimate"] == sum(answered.values()), "shown is not what is stored"
+    assert shown["estimated"] == sum(answered.values()), "shown is not what is stored"
     assert shown["refused"] == len(refusals(log)), "shown is not what is stored"
 
 

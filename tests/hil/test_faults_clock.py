@@ -89,7 +89,7 @@ def test_measuring_goes_on_whatever_the_time_of_day(
                 records.append(json.loads(process.stdout.readline()))
             process.communicate("\n", timeout=PATIENCE_S)
     assert process.returncode == 0
-    assert [record["status"] for record in records] == ["estimate"] * len(spectra)
+    assert [record["status"] for record in records] == ["estimated"] * len(spectra)
     assert [record["sample_id"] for record in records] == [spectrum.sample_id for spectrum in spectra]
     assert [name for name, _ in readings(listener.log)] == [spectrum.sample_id for spectrum in spectra]
     assert refusals(listener.log) == []

@@ -44,8 +44,8 @@ def test_a_scripted_run_answers_as_the_same_spectra_do(
     means = [item for item in average_samples(played[:6]) if isinstance(item, Spectrum)]
     for record, wanted in zip(done.records, Estimator(shipped_bundle).estimate(means), strict=True):
         assert isinstance(wanted, Estimate)
-        assert (record["status"], record["bound"], record["points"]) == ("estimate", wanted.bound, 3)
-        assert record["low"] == pytest.approx(wanted.low, rel=0.01)
+        assert (record["status"], record["bound"], record["points"]) == ("estimated", wanted.bound, 3)
+        assert record["said_low"] == pytest.approx(wanted.low, rel=0.01)
         assert record["simulated"]
     assert [record["sample_id"] for record in done.records] == ["RS001", "RS002"]
     assert measurer.rows("SELECT kind, count(*) FROM scans GROUP BY kind ORDER BY kind") == [
@@ -78,7 +78,7 @@ def test_a_white_that_has_become_too_old_refuses_the_sample(port: str, tmp_path:
     script = "\n" + 3 * "\n" + "pause 3.5\ns\n" + 3 * "\n" + "\n" + 3 * "\n" + "q\n"
     done = measurer.run(port, *THREE, script=script)
     assert done.code == 1
-    assert [record["status"] for record in done.records] == ["estimate", "refused", "estimate"]
+    assert [record["status"] for record in done.records] == ["estimated", "refused", "estimated"]
     assert "white reference 0.1 min old, 0.05 min are allowed" in done.records[1]["reason"]
     # Stored all the same, with its scans, and no model may make an estimate of it.
     (row,) = measurer.rows("SELECT id, rule_broken FROM readings WHERE sample_id = 'RS002'")
@@ -97,7 +97,7 @@ def test_a_bad_spectrum_is_measured_again_and_then_refused(
     write_table(path, [*played[:1], *noisy, *played[:3]])
     with playing(tmp_path, str(path), "--raw", "--speed", "full") as port:
         done = measurer.run(port, *THREE, "--count", "2")
-    assert [record["status"] for record in done.records] == ["refused", "estimate"]
+    assert [record["status"] for record in done.records] == ["refused", "estimated"]
     assert done.records[0]["reason"].startswith("noise 0.0")
     assert "1 of 3 points" in done.records[0]["reason"]
     assert measurer.rows("SELECT count(*) FROM events WHERE kind = 'point_refused'") == [(3,)]

@@ -148,5 +148,5 @@ def test_it_runs_unattended(measurer: Measurer) -> None:
     with fieldspec() as instrument:
         done = measurer.run(instrument.port, "--points", "2", "--count", "2")
     assert done.code == 0, done.err
-    assert [record["status"] for record in done.records] == ["estimate"] * 2
+    assert [record["status"] for record in done.records] == ["estimated"] * 2
     assert "optimised: VNIR integration_ms" in done.err

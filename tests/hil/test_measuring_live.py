@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from line_processes import PATIENCE_S, STIBIUM, Listener, playing
+from record_check import read_records
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
 from stibium.edge.engine import average_samples
@@ -40,14 +41,14 @@ def expected(bundle: Bundle, spectra: Sequence[Spectrum]) -> list[Estimate]:
 
 def assert_estimates(records: list[dict[str, Any]], estimates: Sequence[Estimate], rel: float = 1e-5) -> None:
     """Rounded to six figures, the same."""
-    assert [record["status"] for record in records] == ["estimate"] * len(estimates)
+    assert [record["status"] for record in records] == ["estimated"] * len(estimates)
     assert [record["sample_id"] for record in records] == [estimate.sample_id for estimate in estimates]
     assert [record["verdict"] for record in records] == [estimate.verdict for estimate in estimates]
     for record, estimate in zip(records, estimates, strict=True):
         shown = None if estimate.bound == "< LOD" else pytest.approx(estimate.value, rel=rel)
-        assert record["value"] == shown
-        assert record["low"] == pytest.approx(estimate.low, rel=rel)
-        assert record["high"] == pytest.approx(estimate.high, rel=rel)
+        assert record["said"] == shown
+        assert record["said_low"] == pytest.approx(estimate.low, rel=rel)
+        assert record["said_high"] == pytest.approx(estimate.high, rel=rel)
         assert record["t2_over_limit"] == pytest.approx(estimate.t2_over_limit, rel=max(rel, 1e-4))
 
 
@@ -69,12 +70,12 @@ def test_what_is_measured_is_estimated_logged_and_shown(
     done = listener.run(instrument.port, *NOW, "--count", "2", "--points", str(POINTS))
     assert len(done.records) == 2
     assert done.code == (1 if any(record["status"] == "refused" for record in done.records) else 0)
-    shown = [(r["sample_id"], r["measurement"], r["value"]) for r in done.records if r["status"] == "estimate"]
+    shown = [(r["sample_id"], r["measurement"], r["said"]) for r in done.records if r["status"] == "estimated"]
     for (sample, measurement, value), row in zip(shown, logged(listener.log), strict=True):
         assert (sample, measurement) == row[:2]
         assert value == (None if row[2] is None else pytest.approx(row[2], rel=1e-5))
     for record in done.records:
-        assert record["measurement"] in (None, f"mean of {POINTS}")
+        assert record["measurement"] in ("", f"mean of {POINTS}")
         assert instrument.port in record["source"]
     if instrument.spectra is not None:
         assert_estimates(done.records, expected(shipped_bundle, instrument.spectra[: 2 * POINTS]))
@@ -97,7 +98,7 @@ def test_a_recorded_session_replays_to_the_same_estimates(
     decoded = decode_recording(path)
     assert decoded.damaged == 0
     assert decoded.unfinished == ()
-    values = ("sample_id", "status", "value", "low", "high", "verdict", "reason")
+    values = ("sample_id", "status", "said", "said_low", "said_high", "verdict", "reason")
     wanted = [[record[name] for name in values] for record in live.records]
 
     replayed = listener.run(f"replay://{path}", "--points", str(POINTS))
@@ -206,7 +207,7 @@ def test_power_lost_asks_for_dark_and_white_again(
     with playing(tmp_path, str(played_file), "--speed", "full", *cut) as port:
         done = listener.run(port, "--points", "1", "--white", "now")
         assert done.code == 1
-        assert [record["status"] for record in done.records] == ["estimate"] * 4 + ["refused"]
+        assert [record["status"] for record in done.records] == ["estimated"] * 4 + ["refused"]
         assert done.records[4]["sample_id"] == "HIL1"
         assert "switched off and on; take dark and white again" in done.records[4]["reason"]
         assert "switched off and on; start again with the probe on the white panel" in done.err
@@ -217,7 +218,7 @@ def test_power_lost_asks_for_dark_and_white_again(
         done = whole.run(port, "--points", "1", stdin="\n" * 100)
     assert done.code == 1, done.err
     assert done.err.count("Put the probe on the white panel") == done.err.count("white taken") > 2
-    good = [record for record in done.records if record["status"] == "estimate"]
+    good = [record for record in done.records if record["status"] == "estimated"]
     assert len(good) > len(played) / 2
     assert all("take dark and white again" in r["reason"] for r in done.records if r["status"] == "refused")
     assert len(done.records) == len(played)
@@ -235,7 +236,7 @@ def test_a_bad_measurement_is_refused_and_the_next_one_taken(
     with playing(tmp_path, str(path), "--speed", "full") as port:
         done = listener.run(port, "--points", "1")
     assert done.code == 1
-    assert [record["status"] for record in done.records] == ["estimate", "refused", "estimate"]
+    assert [record["status"] for record in done.records] == ["estimate", "refused", "estimated"]
     assert done.records[1]["sample_id"] == "HIL1"
     assert "SWIR1 saturated" in done.records[1]["reason"]
 
@@ -459,14 +460,12 @@ def test_real_spectra_give_over_a_line_what_they_give_from_their_file(
         )
         if from_file.returncode != 0:
             continue
-        import json
-
-        wanted = json.loads(from_file.stdout)
+        (wanted,) = read_records(from_file.stdout)
         with playing(tmp_path, str(path), "--speed", "full") as port:
             done = listener.run(port, "--points", "1")
         (record,) = done.records
-        assert record["status"] == "estimate"
+        assert record["status"] == "estimated"
         assert (record["sample_id"], record["verdict"]) == (wanted["sample_id"], wanted["verdict"])
-        assert record["value"] == pytest.approx(wanted["value"], rel=1e-2)
+        assert record["said"] == pytest.approx(wanted["said"], rel=1e-2)
         agreed += 1
     assert agreed

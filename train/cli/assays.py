@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...edge.cli.options import format_option
+from ...edge.cli.output import format_option
 
 if TYPE_CHECKING:
     from ..assays.findings import QualityLimits

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from record_check import read_records
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table_write import write_table
@@ -57,16 +58,16 @@ def test_good_files_are_answered_and_bad_ones_refused_each_with_its_reason(
     done = predict(folder, "--format", "jsonl", log=log)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    records = {Path(r["source"]).name: r for r in map(json.loads, done.stdout.splitlines())}
+    records = {Path(r["source"]).name: r for r in read_records(done.stdout)}
     golden = shipped_bundle.golden
     assert golden is not None
     for i in range(3):
         record = records.pop(f"good{i}_00001.asd")
         assert shipped_bundle.detection is not None
         if golden.expected[i] <= shipped_bundle.detection.critical:
-            assert (record["bound"], record["value"]) == ("< LOD", None)
+            assert (record["bound"], record["said"]) == ("< LOD", None)
         else:
-            assert record["value"] == pytest.approx(golden.expected[i], rel=golden.tolerance)
+            assert record["said"] == pytest.approx(golden.expected[i], rel=golden.tolerance)
         assert (record["sample_id"], record["measurement"]) == (f"good{i}", "00001")
         assert record["simulated"] is True
     reasons = {name: r["reason"] for name, r in records.items()}
@@ -98,8 +99,13 @@ def test_all_good_is_exit_0_and_everything_is_in_the_log(tmp_path: Path, soils: 
         stored = db.execute(
             "SELECT r.source, CASE e.bound WHEN '< LOD' THEN NULL ELSE e.value END FROM readings r JOIN estimates e ON e.reading_id = r.id ORDER BY r.id"
         ).fetchall()
-    assert [(r["source"], pytest.approx(float(r["value"]), rel=1e-5) if r["value"] else None) for r in rows] == stored
-    assert sum(bool(r["value"]) for r in rows) >= 3
+    # The shipped model is simulated: none of its numbers stands under `value`.
+    assert not any(r["value"] for r in rows)
+    said = [r["untrusted_value"] for r in rows]
+    assert [
+        (r["source"], pytest.approx(float(n), rel=1e-5) if n else None) for r, n in zip(rows, said, strict=True)
+    ] == stored
+    assert sum(map(bool, said)) >= 3
 
 
 def test_measurements_of_a_sample_are_averaged_on_request(tmp_path: Path, soils: list[Spectrum], log: Path) -> None:
@@ -110,7 +116,7 @@ def test_measurements_of_a_sample_are_averaged_on_request(tmp_path: Path, soils:
         point = replace(soils[0], values=soils[0].values * rng.uniform(0.95, 1.05))
         write_asd(points / f"RS052_{k:05d}.asd", point)
     done = predict(points, "--average", "--format", "jsonl", log=log)
-    (record,) = map(json.loads, done.stdout.splitlines())
+    (record,) = read_records(done.stdout)
     assert (record["sample_id"], record["measurement"]) == ("RS052", "mean of 5")
     each = predict(points, "--format", "jsonl", log=log)
     assert len(each.stdout.splitlines()) == 5
@@ -126,7 +132,7 @@ def test_a_table_of_many_spectra(tmp_path: Path, soils: list[Spectrum], log: Pat
 def test_missing_file_is_refused_and_the_rest_goes_on(folder: Path, log: Path) -> None:
     done = predict(folder / "nowhere.asd", folder / "good0_00001.asd", "--format", "jsonl", log=log)
     assert done.returncode == 1
-    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["refused", "estimate"]
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["refused", "estimated"]
 
 
 def test_empty_folder_is_a_usage_error(tmp_path: Path, log: Path) -> None:
@@ -158,7 +164,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path, soils: list[Spectrum], lo
     write_table(tmp_path / "many.csv.gz", [replace(soils[0], sample_id=f"S{i}") for i in range(300)])
     command = f"{PROGRAM} predict {tmp_path / 'many.csv.gz'} --log {log} --format csv | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("status,")
+    assert done.stdout.startswith("schema,status,")
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
 
@@ -167,13 +173,12 @@ def test_real_instrument_files_predict_or_are_refused_for_the_right_reason(share
     done = predict(shared_data / "instruments", "--format", "jsonl", log=log)
     assert "Traceback" not in done.stderr
     records: dict[str, dict[str, object]] = {}
-    for line in done.stdout.splitlines():
-        record = json.loads(line)
+    for record in read_records(done.stdout):
         records[Path(str(record["source"]).split(":")[0]).name] = record
     predicted = {"44231B009-1-FW300000.asd", "revision1_float32.000", "v6sample00000.asd", "v8sample00001.asd"}
     predicted |= {"1456045_00115.sed", "1456045_00116.sed"}
     for name in predicted:
-        assert records[name]["status"] == "estimate", records[name]
+        assert records[name]["status"] == "estimated", records[name]
     for name in ("v7sample00000.asd", "v7sample00001.asd"):
         assert records[name]["status"] == "refused"
         assert "radiance" in str(records[name]["reason"])

@@ -131,7 +131,7 @@ def test_once_refuses_with_a_reason_and_exit_code_1(device: Device) -> None:
     done = device.once(settle_s=0.1)
     assert done.returncode == 1
     records = {json.loads(line)["source"]: json.loads(line) for line in done.stdout.splitlines()}
-    assert records[str(device.drop / "a.asd")]["status"] == "estimate"
+    assert records[str(device.drop / "a.asd")]["status"] == "estimated"
     assert records[str(device.drop / "b.asd")]["status"] == "refused"
     assert "Traceback" not in done.stderr
     assert (device.readings(), device.refusals()) == (["a"], ["b.asd"])

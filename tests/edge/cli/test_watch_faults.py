@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from drop_files import asd_bytes, table_lines
+from record_check import read_records
 from test_watch import Device, device, until
 
 __all__ = ["device"]  # the fixture of the other tests of the watcher
@@ -54,7 +55,7 @@ def test_a_thousand_files_at_once_among_everything_that_is_none(device: Device, 
     assert device.refusals() == bad
     # 3 GB of junk were looked at and not read into memory.
     assert peak_mb < 300
-    records = [json.loads(line) for line in out.splitlines()]
+    records = read_records(out)
     reasons = {Path(record["source"]).name: record["reason"] for record in records if record["status"] == "refused"}
     assert all(reasons[name] for name in bad)
     assert all("1074 MB" in reasons[name] for name in ("film.mp4", "huge.asd", "huge.csv")), reasons

@@ -18,18 +18,20 @@ import numpy as np
 import pytest
 from log_samples import make_full_log
 from old_logs import make_old_log
+from record_check import conforms, read_records
 from stibium.converters.spectra.asd import read_asd
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table import read_table
+from stibium.converters.spectra.table_write import write_table
 from stibium.edge.cli import main
-from stibium.edge.engine import Engine
+from stibium.edge.engine import Engine, Measured
+from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.maps import geometry
 from stibium.edge.log.read import iter_entries, open_for_reading
-from stibium.edge.log.records import FIELDS
-from stibium.edge.log.write import Log, Result
+from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
 from stibium.edge.model.estimate import Estimator
-from stibium.edge.report import in_figures
+from stibium.edge.record import FLAT_KINDS
 
 PROGRAM = [sys.executable, "-m", "stibium.edge"]
 
@@ -58,7 +60,7 @@ def run(command: str, log: Path, *arguments: object, zone: str = "UTC") -> Done:
 
 
 def records(done: Done) -> list[dict[str, object]]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return read_records(done.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,8 @@ def test_the_table_says_everything_that_matters(full_log: Path) -> None:
     assert heading.split() == ["reading", "stored", "sample", "estimate", "interval", "verdict"]
     assert len(rows) == 5
     assert "< LOD" in rows[0]
-    assert "cannot be told from soil that holds none; simulated model; simulated spectrum" in rows[0]
+    assert "inside calibration; not detected; points " in rows[0]
+    assert rows[0].endswith("; simulated model; simulated spectrum")
     assert "duplicate of T0" in rows[2]
     assert "refused" in rows[3]
     assert "white reference is 31 min old, 15 min are allowed (simulated spectrum)" in rows[3]
@@ -105,48 +108,61 @@ def test_a_process_of_its_own_says_the_same(full_log: Path) -> None:
 def test_json_lines_and_csv_say_the_same(full_log: Path) -> None:
     lines = records(run("log", full_log, "--format", "jsonl"))
     table = list(csv.DictReader(io.StringIO(run("log", full_log, "--format", "csv").stdout)))
-    assert [list(line) for line in lines] == [list(FIELDS)] * 5
+    assert [list(row) for row in table] == [list(FLAT_KINDS)] * 5
     for line, row in zip(lines, table, strict=True):
-        assert row == {name: "" if value is None else str(value) for name, value in line.items()}
+        said = {name: line[name] for name in FLAT_KINDS} | {"flags": "; ".join(line["flags"])}
+        if not line["estimates"]:
+            (by,) = line["refusals"]
+            said |= {
+                "estimated_at": by["refused_at"],
+                **{name: by[name] for name in ("software", "model", "model_sha256")},
+            }
+        assert row == {name: "" if value is None else str(value) for name, value in said.items()}
 
 
-def test_no_number_stands_alone_that_may_not_be_trusted(
-    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
-) -> None:
+def test_predict_and_log_give_the_same_record(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    """A leaf outside the calibration once had a bare value here and none there; flags were a list here, a text there."""
+    leaf = replace(soils[1], sample_id="leaf", values=soils[1].values ** 0.2)
+    write_table(tmp_path / "soils.csv", [soils[0], leaf, replace(soils[2], quantity="raw_dn", sample_id="raw")])
     path = tmp_path / "log.db"
-    (estimate,) = Estimator(shipped_bundle).estimate([soils[0]])
-    lowest, highest = shipped_bundle.calibrated_range
-    plain = replace(estimate, value=128.4, bound="", verdict="inside", low=20.0, high=700.0, scatter_over_limit=None)
-    cases = {
-        "plain": plain,
-        "above": replace(plain, value=highest, bound=">", low=900.0, high=highest),
-        "below": replace(plain, value=lowest, bound="< LOD", low=lowest, high=50.0),
-        "outside": replace(plain, verdict="outside", reason="T2 3 times its limit"),
-        "scattered": replace(plain, scatter_over_limit=1.4),
-    }
-    with Log(path, shipped_bundle.name, shipped_bundle.sha256, shipped_bundle.calibrated_range) as log:
-        log.add([Result(replace(soils[0], sample_id=name), case) for name, case in cases.items()])
-    found = {record["sample_id"]: record for record in records(run("log", path, "--format", "jsonl"))}
-    shown = {
-        name: tuple(record[field] for field in ("estimate", "value", "low", "high")) for name, record in found.items()
-    }
-    assert shown == {
-        "plain": ("128", 128.4, 20.0, 700.0),
-        "above": (f"> {in_figures(highest)}", None, 900.0, None),
-        "below": ("< LOD", None, None, 50.0),
-        "outside": ("(128)", None, None, None),
-        "scattered": ("(128)", None, 20.0, 700.0),
-    }
-    assert found["above"]["interval"] == f"900 - > {in_figures(highest)}"
-    assert [name for name, record in found.items() if record["trusted"]] == ["plain"]
-    assert all(record["simulated"] for record in found.values())
+    (tmp_path / "broken.asd").write_bytes(b"")
+    files = [tmp_path / "soils.csv", tmp_path / "broken.asd"]
+    command = [*PROGRAM, "predict", "--log", str(path), "--format", "jsonl", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    predicted = [json.loads(line) for line in done.stdout.splitlines()]
+    listed = [json.loads(line) for line in run("log", path, "--format", "jsonl").stdout.splitlines()]
+    assert listed == predicted
+    (one,) = predicted[1]["estimates"]
+    assert (one["verdict"], one["value"], one["trusted"]) == ("outside", None, False)
+    assert one["untrusted_value"] is not None or one["below_critical_value"] is not None
+    assert [record["status"] for record in predicted] == ["estimated", "estimated", "refused", "refused"]
+    csv_there = subprocess.run(
+        [*command[:5], str(tmp_path / "b.db"), *command[6:7], "csv", *command[8:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    csv_here = run("log", tmp_path / "b.db", "--format", "csv")
+    assert csv_there.stdout == csv_here.stdout
+    for name, out in (
+        ("day.jsonl", run("log", path, "--format", "jsonl")),
+        ("day.csv", run("log", path, "--format", "csv")),
+    ):
+        run("log", path, "--export", tmp_path / name)
+        assert (tmp_path / name).read_text("utf-8") == out.stdout
 
 
 def test_filters_choose_for_lists_and_exports_alike(full_log: Path, tmp_path: Path) -> None:
     def chosen(*arguments: str) -> list[object]:
         listed = [record["sample_id"] for record in records(run("log", full_log, "--format", "jsonl", *arguments))]
-        out = tmp_path / "out.jsonl"
-        assert run("log", full_log, "--export", out, "--force", *arguments).returncode == 0
+        out = tmp_path / f"{'_'.join(arguments)}.jsonl"
+        done = run("log", full_log, "--export", out, *arguments)
+        if not listed:
+            # An empty file would look as if the log had been lost.
+            assert (done.returncode, out.exists()) == (1, False)
+            assert "nothing written: the log has nothing of what is chosen" in done.stderr
+            return listed
+        assert done.returncode == 0
         assert [json.loads(line)["sample_id"] for line in out.read_text().splitlines()] == listed
         return listed
 
@@ -159,7 +175,7 @@ def test_filters_choose_for_lists_and_exports_alike(full_log: Path, tmp_path: Pa
 def test_the_last_ones(full_log: Path, tmp_path: Path) -> None:
     listed = records(run("log", full_log, "--last", 2, "--format", "jsonl"))
     assert [record["sample_id"] for record in listed] == ["T3", "T4"]
-    assert len(records(run("log", full_log, "--events", "--last", 1, "--format", "jsonl"))) == 1
+    assert run("log", full_log, "--events", "--last", 1, "--format", "jsonl").stdout.count("\n") == 1
     assert len(records(run("log", full_log, "--last", 9, "--format", "jsonl"))) == 5
     run("log", full_log, "--last", 1, "--sample", "T[01]", "--export", tmp_path / "one", "--as", "asd")
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["T1.asd"]
@@ -178,7 +194,7 @@ def test_a_day_means_the_whole_day_where_the_device_is(tmp_path: Path, soils: li
 def test_sessions_and_events_are_listed(full_log: Path) -> None:
     done = run("log", full_log, "--sessions")
     assert done.stdout.splitlines()[1].split()[-4:] == ["Inês", "4", "2", "8"]
-    (session,) = records(run("log", full_log, "--sessions", "--format", "jsonl"))
+    session = json.loads(run("log", full_log, "--sessions", "--format", "jsonl").stdout)
     assert session["profile_text"] == 'protocol = "fieldspec"\n'
     assert "integration time 68 ms" in run("log", full_log, "--events").stdout
     rows = list(csv.DictReader(io.StringIO(run("log", full_log, "--events", "--format", "csv").stdout)))
@@ -192,7 +208,7 @@ def test_geojson_has_the_points_and_says_what_it_leaves_out(full_log: Path, tmp_
     out = tmp_path / "day.geojson"
     done = run("log", full_log, "--export", out)
     assert done.returncode == 0
-    assert "2 outcomes" in done.stderr
+    assert "2 readings" in done.stderr
     assert "3 left out, since they have no position" in done.stderr
     collection = json.loads(out.read_text("utf-8"))
     assert set(collection) == {"type", "features"}
@@ -200,10 +216,19 @@ def test_geojson_has_the_points_and_says_what_it_leaves_out(full_log: Path, tmp_
     # RFC 7946, 3.1.1 and 4: longitude, latitude, height above the ellipsoid.
     assert first["geometry"] == {"type": "Point", "coordinates": [-8.361, 41.1496, 120.5]}
     assert second["geometry"]["coordinates"][0] == pytest.approx(-8.363)
-    assert first["properties"]["estimate"] == "< LOD"
+    assert first["properties"]["shown"] == "< LOD"
     assert first["properties"]["value"] is None
+    assert first["properties"]["below_critical_value"] > 0
     assert first["properties"]["simulated"] is True
-    assert list(first["properties"]) == list(FIELDS)
+    assert list(first["properties"]) == list(FLAT_KINDS)
+
+
+@pytest.mark.parametrize("name", ["day.gpkg", "day.geojson"])
+def test_a_map_of_nothing_is_not_written(full_log: Path, tmp_path: Path, name: str) -> None:
+    done = run("log", full_log, "--refused", "--export", tmp_path / name)
+    assert done.returncode == 1
+    assert "none of 2 readings has a position" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_geopackage_is_one(full_log: Path, tmp_path: Path) -> None:
@@ -236,11 +261,11 @@ def test_the_geopackage_is_one(full_log: Path, tmp_path: Path) -> None:
         columns = db.execute("PRAGMA table_info(readings)").fetchall()
         assert (columns[0][1:3], columns[0][5]) == (("fid", "INTEGER"), 1)
         assert {row[2] for row in columns} <= {"INTEGER", "POINT", "TEXT", "DOUBLE", "BOOLEAN", "DATETIME"}
-        assert [row[1] for row in columns[2:]] == list(FIELDS)
-        blob, estimate, value, simulated = db.execute(
-            "SELECT geom, estimate, value, simulated FROM readings ORDER BY fid"
+        assert [row[1] for row in columns[2:]] == list(FLAT_KINDS)
+        blob, shown, value, simulated, trusted = db.execute(
+            "SELECT geom, shown, value, simulated, trusted FROM readings ORDER BY fid"
         ).fetchone()
-    assert (estimate, value, simulated) == ("< LOD", None, 1)
+    assert (shown, value, simulated, trusted) == ("< LOD", None, 1, 0)
     assert blob == geometry(-8.361, 41.1496)
     magic, version, flags, srs_id = struct.unpack("<2sBBi", blob[:8])
     assert (magic, version, flags, srs_id) == (b"GP", 0, 0b11, 4326)
@@ -255,12 +280,12 @@ def test_gdal_takes_the_maps_for_its_own(full_log: Path, tmp_path: Path) -> None
         run("log", full_log, "--export", tmp_path / name)
         info = pyogrio.read_info(tmp_path / name)
         assert (info["driver"], info["layer_name"], info["features"]) == (driver, layer, 2)
-        assert list(info["fields"]) == list(FIELDS)
+        assert list(info["fields"]) == list(FLAT_KINDS)
         assert info["total_bounds"] == pytest.approx((-8.363, 41.1496, -8.361, 41.1496))
         meta, _, points, values = pyogrio.raw.read(tmp_path / name)
         said = dict(zip(meta["fields"], values, strict=True))
         assert struct.unpack("<2d", points[0][5:21]) == (-8.361, 41.1496)
-        assert list(said["estimate"]) == ["< LOD", "< LOD"]
+        assert list(said["shown"]) == ["< LOD", "< LOD"]
         assert list(said["simulated"]) == [True, True]
 
 
@@ -345,7 +370,7 @@ def test_nothing_is_replaced_without_being_told(full_log: Path, tmp_path: Path) 
     done = run("log", full_log, "--export", out)
     assert (done.returncode, out.read_text()) == (2, "mine")
     assert run("log", full_log, "--export", out, "--force").returncode == 0
-    assert out.read_text().startswith("status,")
+    assert out.read_text().startswith("schema,status,")
 
 
 def test_no_log_is_one_line_and_makes_none(tmp_path: Path) -> None:
@@ -379,35 +404,66 @@ def test_reprocess_puts_new_estimates_beside_the_old_ones(
     assert estimates(own_log) == before
     assert "nothing stored (--dry-run)" in dry.stderr
     done = run("reprocess", own_log, "--model", other_model, "--format", "jsonl")
-    assert done.returncode == dry.returncode == 1
-    assert [r | {"stored": False} for r in records(done)] == records(dry)
+    assert done.returncode == dry.returncode == 0
+    assert [r["said"] for r in records(done)] == [r["said"] for r in records(dry)]
+    assert {r["stored"] for r in records(dry)} == {False}
     after = estimates(own_log)
     assert after[: len(before)] == before
     assert len(after) == 2 * len(before) == 6
-    one, two, three, barred = records(done)
-    assert two["before_estimate"] == "71.8"
-    assert (two["estimate"], two["bound"]) == ("> 60.0", ">")
-    assert two["before_model"] == shipped_bundle.name
+    # What was refused when it was measured is no model's to estimate, and is not refused once more.
+    assert "3 estimated again, 0 refused; 1 left out, since they broke a rule" in done.stderr
+    assert len(records(run("log", own_log, "--refused", "--format", "jsonl"))) == 2
+    one, two, three = records(done)
+    (earlier,) = two["before"]
+    assert (earlier["shown"], earlier["model"]) == ("71.8", shipped_bundle.name)
+    assert (two["shown"], two["bound"]) == ("> 60.0", ">")
     assert two["model"] == "other.tflite"
-    assert two["model_sha256"] == read_bundle(other_model).sha256 != two["before_model_sha256"]
+    assert two["model_sha256"] == read_bundle(other_model).sha256 != earlier["model_sha256"]
     # The points are estimated again too.
     assert one["points"] == three["points"] == 2
     assert one["scatter_over_limit"] > 0
-    assert (barred["status"], barred["reason"]) == ("refused", "white reference is 31 min old, 15 min are allowed")
     again = run("reprocess", own_log, "--model", other_model)
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing to do" in again.stderr
     assert estimates(own_log) == after
     listed = records(run("log", own_log, "--format", "jsonl"))
     assert [record["model"] for record in listed[:3]] == ["other.tflite"] * 3
-    every = records(run("log", own_log, "--format", "jsonl", "--all-estimates"))
-    assert [record["status"] for record in every].count("estimate") == 6
+    every = [
+        json.loads(line) for line in run("log", own_log, "--format", "jsonl", "--all-estimates").stdout.splitlines()
+    ]
+    for record in every:
+        conforms(record)
+    assert [len(record["estimates"]) for record in every] == [2, 2, 2, 0, 0]
     # In a table each is told apart by its model.
     table = run("log", own_log, "--all-estimates").stdout
     assert table.splitlines()[0].split()[-2:] == ["model", "verdict"]
     estimated = [line for line in table.splitlines()[1:] if " refused " not in line]
     assert sum(" other.tflite " in line for line in estimated) == 3
     assert sum(" sb_simulated.tflite " in line for line in estimated) == 3
+
+
+def test_reprocess_writes_csv_with_what_was_before(own_log: Path, other_model: Path) -> None:
+    done = run("reprocess", own_log, "--model", other_model, "--sample", "T1", "--dry-run", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert (row["before_shown"], row["shown"], row["stored"]) == ("71.8", "> 60.0", "False")
+
+
+def test_reprocess_holds_spectra_against_the_rules_of_their_session(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum], other_model: Path
+) -> None:
+    path = tmp_path / "log.db"
+    noise = np.random.default_rng(3).normal(0, 0.008, soils[0].values.size)
+    noisy = replace(soils[0], values=soils[0].values + noise)
+    with Log(path, shipped_bundle.name, shipped_bundle.sha256) as log:
+        lenient = log.begin_session(profile_text="[rules]\nnoise_most = 0.02\n")
+        facts = [ReadingFacts(session_id=session) for session in (lenient, None)]
+        Engine(Estimator(shipped_bundle), log, rules=None).take([Measured(noisy, about=about) for about in facts])
+    run("reprocess", path, "--model", other_model)
+    first, second = (
+        json.loads(line) for line in run("log", path, "--all-estimates", "--format", "jsonl").stdout.splitlines()
+    )
+    assert [(len(r["estimates"]), len(r["refusals"])) for r in (first, second)] == [(2, 0), (1, 1)]
+    assert "0.005 is allowed" in second["refusals"][0]["reason"]
 
 
 def test_reprocess_shows_old_and_new_in_a_table(own_log: Path, other_model: Path) -> None:
@@ -432,7 +488,7 @@ def test_reprocess_says_what_cannot_be_made_again(tmp_path: Path, soils: list[Sp
     done = run("reprocess", path, "--model", other_model, "--format", "jsonl")
     assert done.returncode == 1
     plain, mean, refused = records(done)
-    assert plain["before_interval"] == "(10.0 - 900)"
+    assert plain["before"][0]["interval_shown"] == "(10.0 - 900)"
     assert "points" not in str(plain["flags"])
     assert "how its points scatter is not known" in str(mean["flags"])
     first_nm, last_nm = read_bundle(other_model).recipe.range_nm
@@ -440,7 +496,7 @@ def test_reprocess_says_what_cannot_be_made_again(tmp_path: Path, soils: list[Sp
     # It is said again by whoever reads the log later.
     later = records(run("log", path, "--format", "jsonl"))
     assert "how its points scatter is not known" in str(later[1]["flags"])
-    assert (later[2]["estimate"], later[2]["model"]) == ("102", "old.tflite")
+    assert (later[2]["shown"], later[2]["model"]) == ("102", "old.tflite")
 
 
 def test_two_that_reprocess_at_once_store_no_answer_twice(

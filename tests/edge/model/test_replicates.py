@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import sqlite3
 from dataclasses import replace
@@ -11,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from record_check import read_records
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.cli.readings import Readings
 from stibium.edge.engine import Engine, average_samples
 from stibium.edge.log.write import Log, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.replicates import MeanSpectrum, ReplicateStats, mean_spectrum
 from stibium.edge.model.target import DetectionStats, forward
-from stibium.edge.report import Report, in_figures
+from stibium.edge.record import in_figures
 
 
 def only(answers: list) -> Estimate:
@@ -133,14 +134,15 @@ def test_below_the_limit_of_detection(shipped_bundle: Bundle, soils: list[Spectr
     above = only(Estimator(replace(bundle, detection=replace(detection, critical=value * 0.99))).estimate(soils[:1]))
     assert above.bound == ""
     out = io.StringIO()
-    report = Report("table", out, bundle)
+    report = Readings("table", bundle, out)
     report.show([Result(soils[0], below)])
     assert re.search(rf"  < LOD +{in_figures(below.low)} - ", out.getvalue())
-    assert "cannot be told from soil that holds none" in out.getvalue()
+    assert "not detected" in out.getvalue()
     out = io.StringIO()
-    Report("jsonl", out, bundle).show([Result(soils[0], below)])
-    record = json.loads(out.getvalue())
-    assert (record["bound"], record["value"]) == ("< LOD", None)
+    Readings("jsonl", bundle, out).show([Result(soils[0], below)])
+    (record,) = read_records(out.getvalue())
+    assert (record["bound"], record["said"]) == ("< LOD", None)
+    assert record["below_critical_value"] == pytest.approx(value, rel=1e-5)
     assert record["detection_limit"] == pytest.approx(detection.limit, rel=1e-5)
 
 

@@ -1,0 +1,67 @@
+"""Calls of ore and gangue as people and programs read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ..ore.answer import Answer, in_words
+from ..ore.bundle import OreBundle
+from ..ore.report import FIELDS, ore_record, simulated_note
+from ..ore.table import RefusedRow
+from .output import Layout, Output
+
+
+class OreCalls:
+    """Writes answers and refused rows as they come, and counts them.
+
+    Args:
+        out_format: see `Output`.
+        bundle: whose answers.
+        explain: say which variables moved each.
+    """
+
+    def __init__(self, out_format: str, bundle: OreBundle, explain: bool) -> None:
+        self._format, self._bundle, self._explain = out_format, bundle, explain
+        self._output: Output[Answer | RefusedRow] | None = None
+        self.decisions: Counter[str] = Counter()
+        self.refused = 0
+
+    def show(self, answers: Sequence[Answer], refused: Sequence[RefusedRow] = ()) -> None:
+        """Write some answers, and the rows that none could be given for."""
+        self.decisions.update(answer.decision for answer in answers)
+        self.refused += len(refused)
+        simulated = self._bundle.simulated or any(answer.simulated for answer in answers)
+        self._output = self._output or Output(self._format, self._layout(simulated))
+        self._output.write([*answers, *refused])
+
+    def summary(self) -> str:
+        """One line on what was shown."""
+        parts = [f"{self.decisions[d]} {d}" for d in ("ore", "gangue", "cannot tell")]
+        return f"{', '.join(parts)}; {self.refused} refused"
+
+    def _layout(self, simulated: bool) -> Layout[Answer | RefusedRow]:
+        return Layout(
+            self._record,
+            FIELDS,
+            self._rows,
+            ("block", "P(ore)", "decision", "why" if self._explain else "remarks"),
+            _cells,
+            right=(1,),
+            note=simulated_note(self._bundle) if simulated else "",
+        )
+
+    def _record(self, call: Answer | RefusedRow) -> dict[str, Any]:
+        return ore_record(call, self._bundle)
+
+    def _rows(self, call: Answer | RefusedRow) -> list[dict[str, Any]]:
+        record = self._record(call)
+        return [record | {"contributions": record["contributions"] or None}]
+
+
+def _cells(call: Answer | RefusedRow) -> list[tuple[str, ...]]:
+    if isinstance(call, RefusedRow):
+        return [(call.id, "", "refused", call.reason)]
+    why = filter(None, (in_words(call.contributions), call.reason, *call.flags))
+    return [(call.id, f"{call.probability:.3f}", call.decision, "; ".join(why))]

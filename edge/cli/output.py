@@ -1,0 +1,169 @@
+"""How every command writes: a table for people, JSON lines and CSV for programs, single lines for a journal.
+
+A command says in a `Layout` what its things are; how they come out is decided here.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TextIO, TypeVar
+
+import click
+
+from .progress import clear_line
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+PAGE = 200
+"""Rows that a table's widths are made for; later rows that are wider push their line to the right."""
+
+
+def format_option(command: F, also: Sequence[str] = ()) -> F:
+    """`--format`: how results are written; `also` names what this command can besides."""
+    return click.option(
+        "--format",
+        "out_format",
+        type=click.Choice(["table", "jsonl", "csv", *also]),
+        default="table",
+        show_default=True,
+        help="How results are written.",
+    )(command)
+
+
+def reading_format_option(command: F) -> F:
+    """`--format` of commands that give readings, with `line` for the journal of a service."""
+    return format_option(command, also=("line",))
+
+
+@dataclass(frozen=True)
+class Layout(Generic[T]):
+    """How things of one kind are written.
+
+    Attributes:
+        record: gives a thing as plain values, for JSON lines.
+        names: of the columns of CSV; those of the first record if they are not said.
+        rows: gives its rows of CSV, where they are not the record itself.
+        titles: of the table's columns.
+        cells: gives its rows of the table, as texts; the last one may be of any length.
+        right: columns of the table that are aligned right.
+        lines: gives it as lines of text in place of a table, where columns would be too wide.
+        note: stands above the table.
+        line: gives it in one line, for `--format line`.
+    """
+
+    record: Callable[[T], Mapping[str, Any]]
+    names: Sequence[str] = ()
+    rows: Callable[[T], Iterable[Mapping[str, Any]]] | None = None
+    titles: Sequence[str] = ()
+    cells: Callable[[T], Iterable[Sequence[str]]] | None = None
+    right: Sequence[int] = ()
+    lines: Callable[[T], Iterable[str]] | None = None
+    note: str = ""
+    line: Callable[[T], str] | None = None
+
+
+class Output(Generic[T]):
+    """Writes things as they come.
+
+    Args:
+        out_format: "table", "jsonl", "csv" or "line".
+        layout: of the things.
+        out: where to; standard output if it is not said.
+    """
+
+    def __init__(self, out_format: str, layout: Layout[T], out: TextIO | None = None) -> None:
+        self._format, self._layout = out_format, layout
+        self._out = out if out is not None else sys.stdout
+        self._widths: list[int] | None = None
+        self._csv: csv.DictWriter[str] | None = None
+
+    def write(self, things: Iterable[T]) -> int:
+        """Write things, flush, and return how many they were. Memory is that of a page.
+
+        Raises:
+            OSError: the output takes no more.
+        """
+        count = 0
+        things = iter(things)
+        write = {"jsonl": self._json, "csv": self._rows, "line": self._single_lines}.get(self._format, self._table)
+        while page := list(islice(things, PAGE)):
+            count += len(page)
+            write(page)
+        if not count and self._format == "csv" and self._layout.names and self._csv is None:
+            self._head(self._layout.names)
+        self._out.flush()
+        return count
+
+    def _json(self, page: Sequence[T]) -> None:
+        for thing in page:
+            text = json.dumps(self._layout.record(thing), ensure_ascii=False)
+            self._out.write(f"{text if text.isprintable() else _escaped(text)}\n")
+
+    def _rows(self, page: Sequence[T]) -> None:
+        rows_of = self._layout.rows or (lambda thing: [self._layout.record(thing)])
+        for thing in page:
+            for row in rows_of(thing):
+                head = self._csv or self._head(self._layout.names or list(row))
+                head.writerow({name: _cell(value) for name, value in row.items()})
+
+    def _head(self, names: Sequence[str]) -> csv.DictWriter[str]:
+        self._csv = csv.DictWriter(self._out, names, lineterminator="\n")
+        self._csv.writeheader()
+        return self._csv
+
+    def _single_lines(self, page: Sequence[T]) -> None:
+        assert self._layout.line is not None
+        self._out.writelines(f"{printable(self._layout.line(thing))}\n" for thing in page)
+
+    def _table(self, page: Sequence[T]) -> None:
+        layout = self._layout
+        if layout.lines is not None:
+            self._out.writelines(f"{printable(line)}\n" for thing in page for line in layout.lines(thing))
+            return
+        assert layout.cells is not None
+        rows = [[printable(cell) for cell in row] for thing in page for row in layout.cells(thing)]
+        if self._widths is None and rows:
+            self._widths = [max(map(len, column)) for column in zip(layout.titles, *rows, strict=True)][:-1]
+            self._out.write(f"{layout.note}\n\n" if layout.note else "")
+            rows.insert(0, list(layout.titles))
+        self._out.writelines(self._line(row) for row in rows)
+
+    def _line(self, row: Sequence[str]) -> str:
+        cells = [
+            f"{text:>{width}}" if number in self._layout.right else f"{text:<{width}}"
+            for number, (text, width) in enumerate(zip(row, self._widths or (), strict=False))
+        ]
+        return "  ".join([*cells, row[-1]]).rstrip() + "\n"
+
+
+def notice(line: str) -> None:
+    """Show a line on standard error, clear of a progress line."""
+    clear_line()
+    click.echo(f"stibium: {printable(' '.join(line.split()))}", err=True)
+
+
+def printable(text: str) -> str:
+    """Make a text safe for a terminal: whatever moves the cursor, breaks the line or turns its direction is a space.
+
+    Names of files and samples come from sticks and instruments and may hold anything.
+    """
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _escaped(text: str) -> str:
+    # As JSON escapes what is no ASCII: a program reads the same text, and a terminal obeys nothing.
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, (list, tuple)):
+        return printable("; ".join(map(str, value)))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

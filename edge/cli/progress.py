@@ -1,0 +1,49 @@
+"""One line on standard error that counts up while somebody looks on."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+import click
+
+_ERASE = "\x1b[K"
+
+
+class Progress:
+    """Shows how far a long run is; nothing where standard error is no terminal.
+
+    Args:
+        what: is counted, such as "spectra".
+        every: how many pass between two lines.
+        beside: results scroll by on the same terminal, and say enough.
+    """
+
+    def __init__(self, what: str, every: int = 1, beside: bool = False) -> None:
+        self._what, self._every = what, every
+        self._shows = sys.stderr.isatty() and not (beside and sys.stdout.isatty())
+        self._shown = False
+
+    def at(self, number: int) -> None:
+        """Show the number reached."""
+        if self._shows and number % self._every == 0:
+            show_line(f"{number} {self._what}")
+            self._shown = True
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if self._shown:
+            click.echo(err=True)
+
+
+def show_line(text: str) -> None:
+    """Show a text in place of the line there is, if standard error is a terminal."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{text}{_ERASE}", nl=False, err=True)
+
+
+def clear_line() -> None:
+    """Take the line away, for something else to be written."""
+    show_line("")
