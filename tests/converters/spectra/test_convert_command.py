@@ -217,11 +217,19 @@ def test_a_table_may_replace_itself(tmp_path: Path):
     assert [s.wavelengths_nm.size for s in read_spectra(path)] == [201] * 3
 
 
+def test_a_folder_is_a_folder_of_asd_files(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    write_table(path, [soil(i) for i in range(3)])
+    (tmp_path / "there").mkdir()
+    for out in (f"{tmp_path / 'new'}/", str(tmp_path / "there")):
+        assert convert(path, out).exit_code == 0
+        assert len(list(Path(out).glob("*.asd"))) == 3
+
+
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
         (["{a}", "out.xyz"], "its ending tells no format"),
-        (["{a}", "out/"], "its ending tells no format"),
         (["{a}", "no/such/out.csv"], "there is no such folder"),
         (["{a}", "full", "--to", "table"], "is a folder"),
         (["{a}", "full", "--to", "asd"], "is not empty"),
