@@ -10,7 +10,7 @@ from itertools import groupby
 from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK, Engine
 from .errors import ProfileError
-from .gates.rules import DEFAULT_RULES, Rules, parse_rules
+from .gates.rules import DEFAULT_RULES, Rules
 from .log.columns import Model, Reading
 from .log.history import iter_sessions
 from .log.read import Answer, Chosen, Entry, iter_entries, sql_where, where_reading
@@ -20,7 +20,7 @@ from .log.write import Log, now
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum
 from .record import SOFTWARE, EstimateRecord, ReadingRecord
-from .toml_file import parse_toml
+from .toml_file import Where, parse_toml, read_section
 
 NO_POINTS = "how its points scatter is not known, for they were not stored before version 3 of the log"
 MEAN_OF = "mean of "
@@ -92,7 +92,8 @@ def _rules_of(db: sqlite3.Connection, session_id: int | None) -> Rules:
     for session in iter_sessions(db, Chosen(session=session_id)):
         if session.profile_text:
             source = f"profile of session {session.id}"
-            return parse_rules(parse_toml(session.profile_text, source, ProfileError), source)[0]
+            document = parse_toml(session.profile_text, source, ProfileError)
+            return read_section(Rules, document.get("rules", {}), Where(source, ProfileError, "rules"))
     return DEFAULT_RULES
 
 
