@@ -14,13 +14,14 @@ Installs stibium into /opt/stibium, its services, device names, and settings tha
                  and Bluetooth off a Pi before the 5
   --from WHAT    what pip installs: a folder or a wheel        [default: the checkout this script is in]
   --no-python    leave /opt/stibium as it is
+  --uninstall    take away all that this script has put in place; the log, models and settings stay
   --root DIR     write below DIR and start nothing (implies --no-python), to look at what would be done
   --help         this text
 TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-root='' from=$here/../.. python=yes watch=no listen=no uart=no changed=0
+root='' from=$here/../.. python=yes watch=no listen=no uart=no uninstall=no changed=0
 
 refuse() {
     echo "install.sh: $1" >&2
@@ -33,6 +34,7 @@ while [ $# -gt 0 ]; do
         --listen) listen=yes ;;
         --uart) uart=yes ;;
         --no-python) python=no ;;
+        --uninstall) uninstall=yes ;;
         --from | --root)
             [ $# -ge 2 ] || refuse "$1 needs a value; --help shows how" 2
             if [ "$1" = --from ]; then from=$2; else root=$2; fi
@@ -108,25 +110,41 @@ install_python() {
     echo "installed $(/opt/stibium/bin/stibium --version)"
 }
 
+# each_file COMMAND: run COMMAND with each file beside this script and the place where it goes.
+each_file() {
+    "$1" stibium-watch.service /etc/systemd/system/stibium-watch.service
+    "$1" stibium-listen@.service /etc/systemd/system/stibium-listen@.service
+    "$1" tmp.mount /etc/systemd/system/tmp.mount
+    "$1" journald.conf /etc/systemd/journald.conf.d/stibium.conf
+    "$1" system.conf /etc/systemd/system.conf.d/stibium.conf
+    "$1" sysusers.conf /etc/sysusers.d/stibium.conf
+    "$1" tmpfiles.conf /etc/tmpfiles.d/stibium.conf
+    "$1" sysctl.conf /etc/sysctl.d/90-stibium.conf
+    "$1" 70-stibium.rules /etc/udev/rules.d/70-stibium.rules
+    "$1" 71-stibium-usb-power.rules /etc/udev/rules.d/71-stibium-usb-power.rules
+    "$1" profile.sh /etc/profile.d/stibium.sh
+    "$1" README.md /usr/local/share/doc/stibium/README.md
+}
+
 install_files() {
-    put stibium-watch.service /etc/systemd/system/stibium-watch.service
-    put stibium-listen@.service /etc/systemd/system/stibium-listen@.service
-    put tmp.mount /etc/systemd/system/tmp.mount
-    put journald.conf /etc/systemd/journald.conf.d/stibium.conf
-    put system.conf /etc/systemd/system.conf.d/stibium.conf
-    put sysusers.conf /etc/sysusers.d/stibium.conf
-    put tmpfiles.conf /etc/tmpfiles.d/stibium.conf
-    put sysctl.conf /etc/sysctl.d/90-stibium.conf
-    put 70-stibium.rules /etc/udev/rules.d/70-stibium.rules
-    put 71-stibium-usb-power.rules /etc/udev/rules.d/71-stibium-usb-power.rules
-    put profile.sh /etc/profile.d/stibium.sh
-    put README.md /usr/local/share/doc/stibium/README.md
+    each_file put
     put_once stibium.env /etc/stibium/stibium.env
 }
 
-install_uart() {
+find_boot() {
     boot=/boot/firmware
     [ -e "$root$boot/config.txt" ] || boot=/boot
+}
+
+# without_console FILE: the kernel's command line without the serial console.
+without_console() {
+    sed 's/ *console=\(serial0\|ttyAMA0\|ttyS0\),[0-9]*//g; s/^ *//' "$1"
+}
+
+consoles='serial-getty@ttyAMA0.service serial-getty@ttyS0.service'
+
+install_uart() {
+    find_boot
     [ -e "$root$boot/config.txt" ] || refuse "no config.txt in /boot/firmware or /boot; is this a Raspberry Pi?" 1
     put config.txt "$boot/stibium.txt"
     if ! grep -q '^include stibium\.txt' "$root$boot/config.txt"; then
@@ -135,11 +153,10 @@ install_uart() {
         keep_first "$boot/config.txt"
     fi
     if [ -e "$root$boot/cmdline.txt" ]; then
-        sed 's/ *console=\(serial0\|ttyAMA0\|ttyS0\),[0-9]*//g; s/^ *//' "$root$boot/cmdline.txt" \
-            >"$root$boot/cmdline.txt.new"
+        without_console "$root$boot/cmdline.txt" >"$root$boot/cmdline.txt.new"
         keep_first "$boot/cmdline.txt"
     fi
-    for unit in serial-getty@ttyAMA0.service serial-getty@ttyS0.service; do
+    for unit in $consoles; do
         units mask "$unit"
     done
 }
@@ -170,8 +187,68 @@ apply_now() {
     if [ "$watch" = yes ]; then
         systemctl restart stibium-watch.service
     fi
+    # What runs already goes on with the new program and the new settings.
+    systemctl try-restart stibium-watch.service 'stibium-listen@*.service'
 }
 
+# take_away NAME TARGET: what put has put there.
+take_away() {
+    if [ -e "$root$2" ] || [ -L "$root$2" ]; then
+        rm -rf "$root$2"
+        note "removed $2"
+    fi
+}
+
+uninstall_uart() {
+    find_boot
+    take_away config.txt "$boot/stibium.txt"
+    first=$root$boot/config.txt.before-stibium
+    if [ -e "$first" ]; then
+        # What else has changed in it since belongs to the person.
+        sed '/^include stibium\.txt/d' "$root$boot/config.txt" >"$root$boot/config.txt.new"
+        mv "$root$boot/config.txt.new" "$root$boot/config.txt"
+        rm "$first"
+        note "took stibium.txt out of $boot/config.txt"
+    fi
+    first=$root$boot/cmdline.txt.before-stibium
+    if [ -e "$first" ]; then
+        if without_console "$first" | cmp -s - "$root$boot/cmdline.txt"; then
+            mv "$first" "$root$boot/cmdline.txt"
+            note "put $boot/cmdline.txt back"
+        else
+            echo "$boot/cmdline.txt was changed by others too and stays; as it was: $boot/cmdline.txt.before-stibium"
+        fi
+    fi
+    for unit in $consoles; do
+        if [ "$(readlink "$root/etc/systemd/system/$unit")" = /dev/null ]; then
+            units unmask "$unit"
+        fi
+    done
+}
+
+uninstall() {
+    if [ -z "$root" ]; then
+        systemctl stop stibium-watch.service 'stibium-listen@*.service'
+    fi
+    if [ -e "$root/etc/systemd/system/stibium-watch.service" ]; then
+        units disable stibium-watch.service tmp.mount
+    fi
+    each_file take_away
+    take_away - /etc/stibium/listen
+    take_away - /usr/local/bin/stibium
+    take_away - /opt/stibium
+    uninstall_uart
+    if [ -z "$root" ]; then
+        systemctl daemon-reload
+        udevadm control --reload
+    fi
+    echo "$changed changes; /var/lib/stibium with log and models, and /etc/stibium/stibium.env, are yours and stay"
+}
+
+if [ "$uninstall" = yes ]; then
+    uninstall
+    exit 0
+fi
 [ "$python" = no ] || install_python
 install_files
 [ "$uart" = no ] || install_uart

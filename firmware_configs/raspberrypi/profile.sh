@@ -1,2 +1,7 @@
-# People write into the same log as the services.
-export STIBIUM_LOG=/var/lib/stibium/readings.db
+# People use the same log and the same model as the services.
+if [ -r /etc/stibium/stibium.env ]; then
+    STIBIUM_LOG=$(sed -n 's/^STIBIUM_LOG=//p' /etc/stibium/stibium.env)
+    STIBIUM_MODEL=$(sed -n 's/^STIBIUM_MODEL=//p' /etc/stibium/stibium.env)
+    [ -z "$STIBIUM_LOG" ] || export STIBIUM_LOG
+    if [ -n "$STIBIUM_MODEL" ]; then export STIBIUM_MODEL; else unset STIBIUM_MODEL; fi
+fi

@@ -87,6 +87,10 @@ def test_installing_and_updating(overlaid: Path, wheel: Path) -> None:
     assert "systemctl --quiet enable stibium-watch.service" in called
     assert "systemctl daemon-reload" in called
     assert called.index("systemctl daemon-reload") < called.index("systemctl restart stibium-watch.service")
+    assert (
+        "systemctl try-restart stibium-watch.service stibium-listen@*.service"
+        in called[called.index("systemctl daemon-reload") :]
+    )
     assert "udevadm control --reload" in called
     # `ls` names two files: the settings, still the person's own, and the switch for udev.
     assert lines[-3:] == ["STIBIUM_LOG=/mine", "listen", "stibium.env"]

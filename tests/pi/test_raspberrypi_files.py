@@ -103,6 +103,45 @@ def test_settings_of_a_person_are_kept(installed: Path) -> None:
     assert done.stdout.startswith("wrote /etc/systemd/system/stibium-watch.service\n1 changes")
 
 
+def test_uninstalling_leaves_what_was_there_before(scratch: Path) -> None:
+    before = contents(scratch)
+    run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--uart")
+    settings = scratch / "etc/stibium/stibium.env"
+    settings.write_text("STIBIUM_LOG=/mnt/log.db\n")
+    done = run("sh", INSTALL, "--root", scratch, "--uninstall")
+    after = contents(scratch)
+    assert after.pop("etc/stibium/stibium.env")[1] == b"STIBIUM_LOG=/mnt/log.db\n"
+    config = after.pop("boot/firmware/config.txt")[1].decode()
+    assert config.split() == [*before.pop("boot/firmware/config.txt")[1].decode().split(), "[all]"]
+    assert after == before
+    assert "removed /etc/systemd/system/stibium-watch.service" in done.stdout
+    assert "are yours and stay" in done.stdout
+    assert run("sh", INSTALL, "--root", scratch, "--uninstall").stdout.startswith("0 changes")
+
+
+def test_uninstalling_keeps_what_others_have_changed(installed: Path) -> None:
+    boot = installed / "boot/firmware"
+    (boot / "cmdline.txt").write_text((boot / "cmdline.txt").read_text().replace("rootwait", "rootwait quiet"))
+    (boot / "config.txt").write_text((boot / "config.txt").read_text() + "dtparam=i2c_arm=on\n")
+    done = run("sh", INSTALL, "--root", installed, "--uninstall")
+    assert "cmdline.txt.before-stibium" in done.stdout
+    assert (boot / "cmdline.txt").read_text().endswith("rootwait quiet\n")
+    assert (boot / "cmdline.txt.before-stibium").read_text() == CMDLINE
+    assert (boot / "config.txt").read_text() == CONFIG + "\n[all]\ndtparam=i2c_arm=on\n"
+
+
+@pytest.mark.parametrize(
+    "settings", ["STIBIUM_LOG=/mnt/a log.db\n#STIBIUM_MODEL=/x\n", "STIBIUM_MODEL=/m.tflite\n", None]
+)
+def test_people_get_the_log_and_the_model_of_the_services(tmp_path: Path, settings: str | None) -> None:
+    script = (FILES / "profile.sh").read_text().replace("/etc/stibium/stibium.env", str(tmp_path / "stibium.env"))
+    if settings is not None:
+        (tmp_path / "stibium.env").write_text(settings)
+    done = run("env", "-i", shutil.which("sh") or "sh", "-euc", f"{script}\nenv")
+    found = [line for line in done.stdout.splitlines() if line.startswith("STIBIUM")]
+    assert found == [line for line in (settings or "").splitlines() if not line.startswith("#")]
+
+
 def test_the_uart_is_freed_and_the_originals_stay(installed: Path) -> None:
     boot = installed / "boot/firmware"
     assert (boot / "cmdline.txt").read_text() == CMDLINE.replace("console=serial0,115200 ", "")
