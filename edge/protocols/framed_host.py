@@ -185,11 +185,6 @@ class FramedHost:
         self._send(Acknowledge(number))
         return self._outbox.empty()
 
-    def ask_status(self) -> list[Output]:
-        """Ask how the instrument is."""
-        self._send(GetStatus())
-        return self._outbox.empty()
-
     def unfinished(self) -> str:
         """Say which measurement is only partly here; "" if there is none. It is given up."""
         abandoned = self._assembler.give_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import threading
@@ -187,15 +188,23 @@ class VirtualProbe:
         """Serve until `stop`."""
         while not self._stopping:
             now_s = time.monotonic()
-            if self._plug_at_s is not None and now_s >= self._plug_at_s:
-                self._plug()
-            self._collect(now_s)
-            self._send(now_s)
+            self.step(now_s)
             self._wait(now_s)
 
-    def _wait(self, now_s: float) -> None:
+    def step(self, now_s: float) -> None:
+        """Do what is due by now."""
+        if self._plug_at_s is not None and now_s >= self._plug_at_s:
+            self._plug()
+        self._collect(now_s)
+        self._send(now_s)
+
+    def next_due_s(self) -> float:
+        """When there is something to do though the host says nothing; infinity if never."""
         times = [self._plug_at_s, self._player.next_due_s() if not self._queue else self._send_at_s]
-        wait_s = min([_LONGEST_WAIT_S, *(t - now_s for t in times if t is not None)])
+        return min((t for t in times if t is not None), default=math.inf)
+
+    def _wait(self, now_s: float) -> None:
+        wait_s = min(_LONGEST_WAIT_S, self.next_due_s() - now_s)
         blocked = bool(self._queue) and now_s >= self._send_at_s
         readable, _, _ = select.select(
             [self._wake_read, *self._end.readable()],
@@ -208,9 +217,10 @@ class VirtualProbe:
             while self._calls:
                 self._calls.popleft()()
         if readable and self._plug_at_s is None:
-            self._receive()
+            self.receive()
 
-    def _receive(self) -> None:
+    def receive(self) -> None:
+        """Take what the host has sent, if it has."""
         data = self._end.receive()
         if self._end.hosts != self._hosts:
             self._hosts = self._end.hosts

@@ -1,10 +1,10 @@
-"""A virtual FieldSpec on a real TCP port, and the driver at the other end of it."""
+"""A virtual FieldSpec, on a wire with a time of its own or on a real TCP port, and the driver at the other end of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +20,7 @@ from stibium.edge.simulators.fieldspec_control import FieldSpecControl
 from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
 from stibium.edge.simulators.in_front import GRID_NM, InFront, Thing
 from stibium.edge.simulators.serve import VirtualProbe
+from wire import Wire, wired
 
 
 def soil(number: int) -> Thing:
@@ -44,8 +45,10 @@ def quick_profile(**changes: Any) -> Profile:
 class Bench:
     """Both ends."""
 
-    def __init__(self, player: VirtualFieldSpec, served: VirtualProbe, profile: Profile) -> None:
-        self.player, self.served = player, served
+    def __init__(
+        self, player: VirtualFieldSpec, served: VirtualProbe, profile: Profile, wire: Wire | None = None
+    ) -> None:
+        self.player, self.served, self.wire = player, served, wire
         self.control = FieldSpecControl(player, served)
         self.told: list[str] = []
         self.profile = profile
@@ -53,9 +56,16 @@ class Bench:
 
     def open(self) -> FieldSpecInstrument:
         """Another driver for the same port."""
+        if self.wire is not None:
+            return FieldSpecInstrument(self.wire.open, self.profile, self.told.append)
         instrument = open_instrument(self.served.name, self.profile, self.told.append)
         assert isinstance(instrument, FieldSpecInstrument)
         return instrument
+
+    def after(self, seconds: float, line: str) -> None:
+        """Have something done in a while."""
+        assert self.wire is not None
+        self.wire.clock.after(seconds, lambda: self.control.obey(line))
 
     def ready(self) -> FieldSpecInstrument:
         """The driver, connected and optimised on white."""
@@ -68,23 +78,29 @@ class Bench:
 def bench(
     profile: Profile | None = None,
     faults: Faults | None = None,
-    piece_bytes: int | None = None,
     soils: int = 3,
     after_dark: tuple[str, ...] = ("white",),
     **options: Any,
 ) -> Iterator[Bench]:
-    """Serve a virtual FieldSpec while the test runs."""
+    """Have a virtual FieldSpec while the test runs, without a port and without waiting."""
     player = VirtualFieldSpec(InFront([soil(i) for i in range(soils)], after_dark), **options)
-    end = TcpEnd("127.0.0.1", 0)
-    served = VirtualProbe(player, end, faults, unplug_s=0.05, piece_bytes=piece_bytes)
+    with wired(player, faults=faults, unplug_s=0.05) as wire:
+        made = Bench(player, wire.served, profile or quick_profile(), wire)
+        with closing(made.instrument):
+            yield made
+
+
+@contextmanager
+def tcp_bench(profile: Profile | None = None, piece_bytes: int | None = None, **options: Any) -> Iterator[Bench]:
+    """Serve a virtual FieldSpec on a real port while the test runs."""
+    player = VirtualFieldSpec(InFront([soil(i) for i in range(3)]), **options)
+    served = VirtualProbe(player, TcpEnd("127.0.0.1", 0), unplug_s=0.05, piece_bytes=piece_bytes)
     # pyserial waits 0.3 s after closing each socket; nothing here needs that.
     hasty = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
     with served, patch.object(protocol_socket, "time", hasty):
         made = Bench(player, served, profile or quick_profile())
-        try:
+        with closing(made.instrument):
             yield made
-        finally:
-            made.instrument.close()
 
 
 def reflectance(instrument: FieldSpecInstrument, scans: int = 10) -> np.ndarray:

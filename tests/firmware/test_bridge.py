@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from bridge_building import BridgePlayer
 from stibium.edge.errors import InstrumentError, NothingLeftError, PortError
-from stibium.edge.instruments.framed_probe import FramedProbe
+from stibium.edge.instruments.framed import FramedInstrument
 from stibium.edge.instruments.profile import Measuring, Profile
 from stibium.edge.instruments.serial_port import SerialPort
 from stibium.edge.protocols.framed import Damaged, Frame, FrameDecoder, encode
@@ -60,11 +60,11 @@ def reflectance(number: int, bands: int = BANDS) -> np.ndarray:
 @contextmanager
 def bridge(
     program: Path, *arguments: str, end: End | None = None, faults: Faults | None = None, seed: int = 0
-) -> Iterator[tuple[FramedProbe, VirtualProbe]]:
+) -> Iterator[tuple[FramedInstrument, VirtualProbe]]:
     player = BridgePlayer(program, *arguments)
     try:
         with VirtualProbe(player, end or PtyEnd(), faults, seed, unplug_s=0.1) as served:
-            driver = FramedProbe(lambda: SerialPort(served.name), HASTY)
+            driver = FramedInstrument(lambda: SerialPort(served.name), HASTY)
             with closing(driver):
                 yield driver, served
     finally:
@@ -76,55 +76,60 @@ def bridge(
 def test_driver_measures_with_the_bridge(bridge_program: Path, end: str) -> None:
     where = TcpEnd("127.0.0.1", 0) if end == "tcp" else PtyEnd()
     with bridge(bridge_program, str(BANDS), "1", "label", end=where) as (driver, _):
-        who = driver.connect()
+        driver.connect()
+        who = driver.identification
         assert (who.name, who.serial_number, who.firmware) == ("Bridge", "B-1", "1.0")
         assert (who.count, who.first_nm, who.step_nm, who.splices_nm) == (BANDS, 350.0, 1.0, (1000.0, 1800.0))
         assert who.features == Feature.VIRTUAL | Feature.SIMULATED | Feature.BUTTON
         for number in range(3):
-            measurement = driver.acquire(Kind.TARGET, 2)
-            driver.acknowledge(measurement)
+            measurement = driver.measure(Kind.TARGET, 2)
+            driver.settle(measurement.head.measurement)
             assert np.allclose(measurement.values, reflectance(number), atol=1e-6)
             head = measurement.head
             assert (head.measurement, head.scans, head.simulated, head.unit) == (number + 1, 2, True, Unit.REFLECTANCE)
             assert (head.temperature_c, head.integration_us) == (21.5, 17000)
             assert head.label == LONG_TEXT[:24]  # 40 bytes
-        assert driver.losses == []
+        assert driver.losses() == []
 
 
 def test_counts_of_16_bits_with_dark_and_white_and_no_more_than_there_are(bridge_program: Path) -> None:
     with bridge(bridge_program, "500", "0", "raw") as (driver, _):
-        assert driver.connect().features & (Feature.RAW_COUNTS | Feature.SHUTTER)
-        dark, white = (driver.acquire(kind, 1).values for kind in (Kind.DARK, Kind.WHITE))
+        driver.connect()
+        assert driver.identification.features & (Feature.RAW_COUNTS | Feature.SHUTTER)
+        dark, white = (driver.measure(kind, 1).values for kind in (Kind.DARK, Kind.WHITE))
         assert (dark == 300).all()
         assert (white == 20300).all()
-        target = driver.acquire(Kind.TARGET, 1)
+        target = driver.measure(Kind.TARGET, 1)
         assert np.allclose((target.values - dark) / (white - dark), reflectance(0, 500), atol=1e-4)
         for _ in range(11):
-            driver.acquire(Kind.TARGET, 1)
+            driver.measure(Kind.TARGET, 1)
         with pytest.raises(NothingLeftError):
-            driver.acquire(Kind.TARGET, 1)
+            driver.measure(Kind.TARGET, 1)
         with pytest.raises(InstrumentError, match="error 2"):
-            driver.acquire(Kind.WAVELENGTHS, 1)
+            driver.measure(Kind.WAVELENGTHS, 1)
 
 
 def test_table_of_wavelengths_and_the_least_memory(smallest_bridge_program: Path) -> None:
     with bridge(smallest_bridge_program, "300", "0", "table", "label") as (driver, _):
-        who = driver.connect()
+        driver.connect()
+        who = driver.identification
         assert who.payload_limit == 64
         assert who.name == "Bridge"
         bands = np.arange(300)
         assert np.allclose(driver.wavelengths_nm, 350 + bands * (1 + bands / 1000), atol=1e-3)
-        assert np.allclose(driver.acquire(Kind.TARGET, 1).values, reflectance(0, 300), atol=1e-6)
+        assert np.allclose(driver.measure(Kind.TARGET, 1).values, reflectance(0, 300), atol=1e-6)
 
 
 def test_texts_are_cut_between_characters_or_left_out_and_never_written_over_the_end(
     bridge_program: Path, smallest_bridge_program: Path
 ) -> None:
     with bridge(bridge_program, "100", "0", "long") as (driver, _):
-        who = driver.connect()
+        driver.connect()
+        who = driver.identification
         assert (who.name, who.serial_number, who.firmware) == (LONG_TEXT[:24], LONG_TEXT[:16], LONG_TEXT[:16])
     with bridge(smallest_bridge_program, "100", "0", "long") as (driver, _):
-        who = driver.connect()
+        driver.connect()
+        who = driver.identification
         assert len(who.splices_nm) == 8
         assert (who.name, who.serial_number, who.firmware) == ("", "", "")
 
@@ -132,11 +137,11 @@ def test_texts_are_cut_between_characters_or_left_out_and_never_written_over_the
 def test_warming_up_is_waited_for_and_a_broken_lamp_reported(bridge_program: Path) -> None:
     with bridge(bridge_program, "100", "0", "warm") as (driver, _):
         driver.connect()
-        assert driver.acquire(Kind.TARGET, 1).values.size == 100
+        assert driver.measure(Kind.TARGET, 1).values.size == 100
     with bridge(bridge_program, "100", "0", "broken") as (driver, _):
         driver.connect()
         with pytest.raises(InstrumentError, match="error 5: the measurement failed"):
-            driver.acquire(Kind.TARGET, 1)
+            driver.measure(Kind.TARGET, 1)
 
 
 def test_button_measurements_come_once_and_in_order(bridge_program: Path) -> None:
@@ -146,11 +151,11 @@ def test_button_measurements_come_once_and_in_order(bridge_program: Path) -> Non
             served.press_button()
             measurement = None
             while measurement is None:
-                measurement = driver.wait(1.0)
+                measurement = driver.wait_for_measurement(1.0)
             assert measurement.head.request == 0
             assert np.allclose(measurement.values, reflectance(number, 200), atol=1e-6)
-            driver.acknowledge(measurement)
-        assert driver.losses == []
+            driver.settle(measurement.head.measurement)
+        assert driver.losses() == []
 
 
 def test_button_measurement_is_kept_while_nobody_listens(bridge_program: Path) -> None:
@@ -162,9 +167,9 @@ def test_button_measurement_is_kept_while_nobody_listens(bridge_program: Path) -
         threading.Timer(0.3, served.plug).start()
         measurement = None
         while measurement is None:
-            measurement = driver.wait(1.0)
+            measurement = driver.wait_for_measurement(1.0)
         assert measurement.head.measurement == 1
-        driver.acknowledge(measurement)
+        driver.settle(measurement.head.measurement)
 
 
 def test_measuring_by_both_loses_neither(bridge_program: Path) -> None:
@@ -174,10 +179,10 @@ def test_measuring_by_both_loses_neither(bridge_program: Path) -> None:
         served.press_button()
         threading.Timer(0.2, served.plug).start()
         # The button's is reported, as the driver does; it was not written over in the bridge.
-        asked = driver.acquire(Kind.TARGET, 1)
+        asked = driver.measure(Kind.TARGET, 1)
         assert asked.head.measurement == 2
-        assert len(driver.losses) == 1
-        assert "measurement 1 came from the instrument's button" in driver.losses[0]
+        (loss,) = driver.losses()
+        assert "measurement 1 came from the instrument's button" in loss
 
 
 @pytest.mark.parametrize(
@@ -197,21 +202,21 @@ def test_a_line_that_misbehaves_loses_nothing(bridge_program: Path, tmp_path: Pa
     with bridge(bridge_program, "600", "0", end=PtyEnd(tmp_path / "port"), faults=faults, seed=3) as (driver, _):
         driver.connect()
         for number in range(5):
-            measurement = driver.acquire(Kind.TARGET, 1)
-            driver.acknowledge(measurement)
+            measurement = driver.measure(Kind.TARGET, 1)
+            driver.settle(measurement.head.measurement)
             assert measurement.head.measurement == number + 1
             assert np.allclose(measurement.values, reflectance(number, 600), atol=1e-6)
-        assert driver.losses == []
+        assert driver.losses() == []
 
 
 def test_power_is_lost_in_between(bridge_program: Path, tmp_path: Path) -> None:
     with bridge(bridge_program, "200", "0", end=PtyEnd(tmp_path / "port")) as (driver, served):
         driver.connect()
-        driver.acknowledge(driver.acquire(Kind.TARGET, 1))
+        driver.settle(driver.measure(Kind.TARGET, 1).head.measurement)
         served.unplug(power=True)
         threading.Timer(0.2, served.plug).start()
-        measurement = driver.acquire(Kind.TARGET, 1)
-        assert driver.counters.restarts == 1
+        measurement = driver.measure(Kind.TARGET, 1)
+        assert driver.host.counters.restarts == 1
         assert measurement.head.measurement == 1
 
 
@@ -388,6 +393,6 @@ def test_listen_estimates_from_the_bridge(bridge_program: Path, tiny_bundle: Pat
 
 
 def test_a_bridge_that_is_not_there_is_said(bridge_program: Path) -> None:
-    driver = FramedProbe(lambda: SerialPort("socket://127.0.0.1:9"), HASTY)
+    driver = FramedInstrument(lambda: SerialPort("socket://127.0.0.1:9"), HASTY)
     with pytest.raises(PortError):
         driver.connect()

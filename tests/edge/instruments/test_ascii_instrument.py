@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +31,7 @@ from stibium.edge.simulators.ascii_instrument import VirtualAsciiInstrument, pla
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.faults import Faults
 from stibium.edge.simulators.serve import VirtualProbe
+from wire import Wire, wired
 
 HASTY = Timeouts(reply_s=0.3, quiet_s=0.05, replug_s=20.0, request_attempts=4)
 PATIENT = replace(HASTY, reply_s=1.0, request_attempts=40)
@@ -85,23 +85,33 @@ PER_BAND = hasty(
 @contextmanager
 def playing(
     profile: Profile,
-    end: End | None = None,
     faults: Faults | None = None,
     spectra: list[Spectrum] = SOILS,
     said: list[str] | None = None,
-    **options: int,
-) -> Iterator[tuple[Instrument, VirtualProbe, VirtualAsciiInstrument]]:
+    **options: Any,
+) -> Iterator[tuple[Instrument, Wire, VirtualAsciiInstrument]]:
+    """A driver and the simulator that it speaks to, without a port and without waiting."""
     player = player_for_ascii(profile, spectra)
-    with VirtualProbe(player, end or PtyEnd(), faults, unplug_s=0.1, **options) as probe:  # type: ignore[arg-type]
-        instrument = open_instrument(probe.name, profile, said.append if said is not None else None)
+    with wired(player, faults=faults, **({"unplug_s": 0.1} | options)) as wire:
+        instrument = AsciiInstrument(wire.open, profile, said.append if said is not None else None)
         with closing(instrument):
-            yield instrument, probe, player
+            yield instrument, wire, player
+
+
+@contextmanager
+def playing_on(end: End, profile: Profile) -> Iterator[Instrument]:
+    """The same, on a real port."""
+    with (
+        VirtualProbe(player_for_ascii(profile, SOILS), end) as probe,
+        closing(open_instrument(probe.name, profile)) as instrument,
+    ):
+        yield instrument
 
 
 @pytest.mark.parametrize("end", [PtyEnd, lambda: TcpEnd("127.0.0.1", 0)], ids=["pty", "tcp"])
 @pytest.mark.parametrize("profile", [TRIAD, EXAMPLE, SIMPLE, PER_BAND], ids=lambda p: p.name)
 def test_what_lies_in_front_of_it_comes_out(profile: Profile, end: Callable[[], End]) -> None:
-    with playing(profile, end()) as (instrument, _, _player):
+    with playing_on(end(), profile) as instrument:
         identity = instrument.connect()
         assert identity.virtual
         assert identity.simulated
@@ -143,7 +153,8 @@ def test_identity_settings_and_keys() -> None:
 
 
 def test_lamp_is_off_for_the_dark_only_and_at_the_end() -> None:
-    with playing(TRIAD) as (instrument, probe, player):
+    player = player_for_ascii(TRIAD, SOILS)
+    with VirtualProbe(player, PtyEnd()) as probe, closing(open_instrument(probe.name, TRIAD)) as instrument:
         instrument.connect()
         assert player._lamp
         dark = instrument.acquire("dark", 2)
@@ -192,12 +203,12 @@ def test_as7265x_is_read_and_refused_by_a_model_of_the_whole_range(shipped_bundl
     ],
     ids=["flip", "drop", "garbage", "duplicate", "stall", "disconnect"],
 )
-def test_a_bad_line_never_leads_to_a_scan_of_the_wrong_size(faults: Faults, tmp_path: Path) -> None:
+def test_a_bad_line_never_leads_to_a_scan_of_the_wrong_size(faults: Faults) -> None:
     profile = replace(TRIAD, timeouts=PATIENT)
     clean = Faults()
-    with playing(profile, PtyEnd(tmp_path / "port"), clean, [*SOILS] * 2) as (instrument, probe, _player):
+    with playing(profile, clean, [*SOILS] * 2) as (instrument, wire, _player):
         instrument.connect()
-        probe._line._faults = faults
+        wire.served._line._faults = faults
         values: list[np.ndarray] = []
         refused: list[str] = []
         for _ in range(6):
@@ -211,15 +222,15 @@ def test_a_bad_line_never_leads_to_a_scan_of_the_wrong_size(faults: Faults, tmp_
             values.append(scan.values)
         # There is no checksum: a changed digit passes, and only that. Most of the values are right.
         assert len(values) >= 5
-        assert all(why.startswith(str(tmp_path / "port")) for why in refused)
+        assert all(why.startswith("wire: ") for why in refused)
         truth = [np.median(np.array(values[i::3]), axis=0) for i in range(3)]
         assert all((white > 400).mean() > 0.8 for white in truth)
 
 
-def test_pulled_and_plugged_in_again_no_target_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_pulled_and_plugged_in_again_no_target_is_lost_or_doubled() -> None:
     said: list[str] = []
     expected = [np.interp(sorted(TRIAD.ascii.wavelengths_nm), s.wavelengths_nm, s.values) for s in SOILS]  # type: ignore[union-attr]
-    with playing(TRIAD, PtyEnd(tmp_path / "port"), said=said, unplug_every=3) as (instrument, _, _player):
+    with playing(TRIAD, said=said, unplug_every=3) as (instrument, _, _player):
         instrument.connect()
         white, dark = instrument.acquire("white", 1), instrument.acquire("dark", 1)
         for truth in expected:
@@ -232,42 +243,37 @@ def test_pulled_and_plugged_in_again_no_target_is_lost_or_doubled(tmp_path: Path
 
 
 @pytest.mark.parametrize("power", [False, True])
-def test_pulled_after_any_byte_the_scan_comes_out_right(tmp_path: Path, power: bool) -> None:
-    player = player_for_ascii(TRIAD, SOILS)
-    end = PtyEnd(tmp_path / "port")
-    with (
-        VirtualProbe(player, end, unplug_s=0.01, unplug_power=power) as probe,
-        closing(open_instrument(probe.name, TRIAD)) as instrument,
-    ):
+def test_pulled_after_any_byte_the_scan_comes_out_right(power: bool) -> None:
+    with playing(TRIAD, unplug_s=0.01, unplug_power=power) as (instrument, wire, _player):
         instrument.connect()
         expected = instrument.acquire("white", 1).values.tolist()
         # In the notice, between two lines, in a number, and near the end.
         for count in (0, 1, 30, 41, 42, 43, 60, 100, 120):
-            probe.hang_up_after(count)
+            wire.served.hang_up_after(count)
             assert instrument.acquire("white", 1).values.tolist() == expected, count
         assert int(instrument.remarks()[-1].split()[0]) == 9
 
 
-def test_power_is_lost_and_the_instrument_set_up_again(tmp_path: Path) -> None:
-    with playing(TRIAD, PtyEnd(tmp_path / "port")) as (instrument, probe, player):
+def test_power_is_lost_and_the_instrument_set_up_again() -> None:
+    with playing(TRIAD) as (instrument, wire, player):
         instrument.connect()
         before = instrument.acquire("white", 1)
-        probe.unplug(power=True)
+        wire.served.unplug(power=True)
         assert not player._lamp
-        threading.Timer(0.2, probe.plug).start()
+        wire.clock.after(0.2, wire.served.plug)
         after = instrument.acquire("white", 1)
         assert after.values.tolist() == before.values.tolist()
         assert player._integration_ms == pytest.approx(100.8)
 
 
-def test_another_instrument_is_not_taken_for_the_first(tmp_path: Path) -> None:
+def test_another_instrument_is_not_taken_for_the_first() -> None:
     profile = replace(EXAMPLE, timeouts=replace(HASTY, replug_s=1.0))
-    with playing(profile, PtyEnd(tmp_path / "port")) as (instrument, probe, player):
+    with playing(profile) as (instrument, wire, player):
         instrument.connect()
         assert instrument.identity.serial_number == "VIRTUAL-1"
-        probe.unplug()
+        wire.served.unplug()
         player._serial_number = "VIRTUAL-2"
-        threading.Timer(0.1, probe.plug).start()
+        wire.clock.after(0.1, wire.served.plug)
         with pytest.raises(
             InstrumentExchangedError, match=r"another instrument answers now: .*VIRTUAL-2 in place of .*VIRTUAL-1"
         ):

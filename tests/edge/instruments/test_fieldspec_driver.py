@@ -1,4 +1,4 @@
-"""The FieldSpec's driver against the virtual one, over real TCP, whatever goes wrong between them."""
+"""The FieldSpec's driver against the virtual one, whatever goes wrong between them; over real TCP where that counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fieldspec_bench import Bench, bench, quick_profile, reflectance, soil
+from fieldspec_bench import Bench, bench, quick_profile, reflectance, soil, tcp_bench
 from stibium.edge.errors import (
     InstrumentError,
     InstrumentExchangedError,
@@ -168,7 +168,7 @@ def test_every_type_has_its_detectors_and_channels(
 
 @pytest.mark.parametrize("size", [1, 7, 1460])
 def test_replies_in_pieces_of_any_size(size: int) -> None:
-    with bench(piece_bytes=size) as at:
+    with tcp_bench(piece_bytes=size) as at:
         np.testing.assert_allclose(reflectance(at.ready(), 40), soil(0).reflectance, atol=0.005)
         assert at.instrument.remarks() == []
 
@@ -347,7 +347,7 @@ def run(at: Bench, state: str) -> None:
     ],
 )
 def test_a_hang_up_in_every_state_is_mended(state: str, after: int) -> None:
-    with bench() as at:
+    with tcp_bench() as at:
         if state != "connect":
             at.ready()
             reflectance(at.instrument)
@@ -397,7 +397,7 @@ def test_another_instrument_in_its_place_is_refused() -> None:
 
 
 def test_an_instrument_that_does_not_come_back_is_given_up() -> None:
-    with bench(quick_profile(replug_s=0.3)) as at:
+    with tcp_bench(quick_profile(replug_s=0.3)) as at:
         instrument = at.ready()
         at.control.obey("unplug")
         with pytest.raises(PortError, match=r"nothing listens there.*gone for 0.3 s, given up"):
@@ -548,7 +548,7 @@ def _mishap(at: Bench, dice: random.Random) -> None:
     chosen = dice.choice(MISHAPS)
     if chosen == "unplug":
         at.control.obey("unplug")
-        threading.Timer(0.1, lambda: at.control.obey("plug")).start()
+        at.after(0.1, "plug")
     elif chosen:
         at.control.obey(chosen)
 
@@ -635,6 +635,6 @@ def test_nobody_there() -> None:
 def test_it_waits_for_an_instrument_that_is_not_there_yet() -> None:
     with bench() as at:
         at.control.obey("unplug")
-        threading.Timer(0.3, lambda: at.control.obey("plug")).start()
+        at.after(0.3, "plug")
         assert at.instrument.connect(wait_for_port=True).serial_number == "18000"
         assert any("(waiting)" in line for line in at.told)

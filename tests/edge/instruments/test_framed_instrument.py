@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from framed_samples import GRID_NM, some_spectra
 from stibium.edge.errors import (
     InstrumentError,
-    InstrumentExchangedError,
     MeasurementError,
     NothingLeftError,
 )
@@ -20,7 +18,7 @@ from stibium.edge.instruments.driver import Instrument
 from stibium.edge.instruments.opening import open_instrument
 from stibium.edge.instruments.profile import Profile
 from stibium.edge.protocols.host import Timeouts
-from stibium.edge.simulators.ends import PtyEnd
+from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
 from stibium.edge.simulators.serve import VirtualProbe
 from stibium.edge.simulators.spectra import Repertoire, from_spectra
@@ -29,10 +27,17 @@ PATIENT = Profile(timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, replug_s=30.0))
 SPECTRA = some_spectra(3, splices_nm=(1000.0, 1830.0), simulated=True)
 
 
+@pytest.fixture(params=["pty", "tcp"])
+def end(request: pytest.FixtureRequest, tmp_path: Path) -> End:
+    return PtyEnd(tmp_path / "port") if request.param == "pty" else TcpEnd("127.0.0.1", 0)
+
+
 @contextmanager
-def opened(repertoire: Repertoire, **options: object) -> Iterator[tuple[VirtualProbe, Instrument]]:
+def opened(
+    repertoire: Repertoire, end: End | None = None, **options: object
+) -> Iterator[tuple[VirtualProbe, Instrument]]:
     player = VirtualInstrument(repertoire, **options)  # type: ignore[arg-type]
-    with VirtualProbe(player, PtyEnd()) as probe:
+    with VirtualProbe(player, end or PtyEnd()) as probe:
         instrument = open_instrument(probe.name, PATIENT)
         with closing(instrument):
             instrument.connect()
@@ -62,8 +67,8 @@ def test_counts_come_with_what_is_known_of_them() -> None:
             instrument.optimise()
 
 
-def test_reflectance_needs_no_references_and_ends_when_all_is_played() -> None:
-    with opened(from_spectra(SPECTRA)) as (_, instrument):
+def test_reflectance_needs_no_references_and_ends_when_all_is_played(end: End) -> None:
+    with opened(from_spectra(SPECTRA), end) as (_, instrument):
         assert instrument.identity.delivers == "reflectance"
         assert not instrument.identity.needs_dark
         for spectrum in SPECTRA:
@@ -88,21 +93,23 @@ def test_what_the_button_measures_is_given_once_and_acknowledged() -> None:
         assert labels == [spectrum.sample_id for spectrum in SPECTRA]
 
 
-def test_another_instrument_on_the_same_port_is_not_taken_for_the_first(tmp_path: Path) -> None:
-    repertoire = from_spectra(SPECTRA)
-    other = replace(repertoire, identification=replace(repertoire.identification, serial_number="another"))
-    end = PtyEnd(tmp_path / "port")
-    player = VirtualInstrument(repertoire)
-    with VirtualProbe(player, end) as probe:
-        hasty = Profile(timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, replug_s=0.5))
-        instrument = open_instrument(probe.name, hasty)
-        with closing(instrument):
-            instrument.connect()
-            probe.unplug()
-            player.__init__(other)  # type: ignore[misc]
-            probe.plug()
-            with pytest.raises(InstrumentExchangedError, match="another instrument answers now"):
-                instrument.acquire("target", 1)
+def test_unplugged_amid_every_measurement(end: End) -> None:
+    notices: list[str] = []
+    player = VirtualInstrument(from_spectra(SPECTRA, payload_limit=64))
+    with (
+        VirtualProbe(player, end, unplug_every=1, unplug_s=0.05) as probe,
+        closing(open_instrument(probe.name, PATIENT, notices.append)) as instrument,
+    ):
+        instrument.connect()
+        for spectrum in SPECTRA:
+            scan = instrument.acquire("target", 1)
+            instrument.acknowledge(scan)
+            np.testing.assert_array_equal(scan.values, spectrum.values)
+        assert player.measured == len(SPECTRA)
+        assert f"{len(SPECTRA)} new connections" in instrument.remarks()
+        assert instrument.losses() == []
+    assert any("hung up; was it unplugged? (waiting for it to come back)" in line for line in notices)
+    assert any("connected again" in line for line in notices)
 
 
 def test_what_happened_on_the_line_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fieldspec_bench import bench, soil
+from fieldspec_bench import bench, soil, tcp_bench
 from framed_samples import some_spectra
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
@@ -196,7 +196,7 @@ def test_a_power_cycle_forgets_everything_but_what_is_in_front() -> None:
 
 
 def test_one_host_at_a_time_is_greeted_each_time() -> None:
-    with bench() as at:
+    with tcp_bench() as at:
         address = at.served.name.removeprefix("socket://").split(":")
         for _ in range(2):
             with socket.create_connection((address[0], int(address[1])), timeout=20) as host:
