@@ -204,7 +204,7 @@ def is_table(path: str) -> bool:
     head, packed = _head(path, 512)
     if b"\0" in head and not packed:
         return False  # binary: most files are, and need not pay for the import
-    from ..converters.spectra.table import looks_like_table
+    from ..converters.spectra.table.layout import looks_like_table
 
     return looks_like_table(_head(path, HEAD_BYTES)[0])
 

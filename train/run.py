@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..converters.spectra.files import remove_unfinished, replacing
 from ..converters.spectra.spectrum import SIMULATED, Floats, Spectrum
 from ..edge.model.applicability import ApplicabilityDomain
 from ..edge.model.bundle import pack_domain, unpack_domain, unpack_interval
@@ -40,8 +41,8 @@ VERSION = 3
 RUN, ARRAYS, REPORT = "run.json", "arrays.npz", "report.html"
 FITS, CHECKPOINT = "fits.jsonl", "training.npz"
 _MODELS = (KerasModel.file_name, RadialModel.file_name)
-_UNFINISHED = frozenset({FITS, CHECKPOINT, f".{CHECKPOINT}.part"})
-_OURS = frozenset({RUN, ARRAYS, REPORT, f".{RUN}.part", *_MODELS}) | _UNFINISHED
+_UNFINISHED = frozenset({FITS, CHECKPOINT})
+_OURS = frozenset({RUN, ARRAYS, REPORT, *_MODELS}) | _UNFINISHED
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +104,7 @@ def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(os.fspath(path), _OURS)
         there = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
@@ -132,9 +134,8 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
     record = _record(trained) | {
         "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (model, ARRAYS)}
     }
-    partial = path / f".{RUN}.part"
-    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path / RUN)
+    with replacing(os.fspath(path / RUN)) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     for name in _UNFINISHED:
         (path / name).unlink(missing_ok=True)
     return record

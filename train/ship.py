@@ -17,7 +17,7 @@ import numpy as np
 
 from ..converters.spectra.read import iter_spectra
 from ..converters.spectra.spectrum import Spectrum
-from ..converters.spectra.table_write import write_table
+from ..converters.spectra.table.write import write_table
 
 SHIPPED = Path(__file__).parents[1] / "edge" / "shipped"
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .read import iter_spectra, read_spectra
     from .spectral_evolution import read_spectral_evolution
     from .svc import read_svc
-    from .table import iter_table, read_table
-    from .table_write import write_table
+    from .table.read import iter_table, read_table
+    from .table.write import write_table
 
 __all__ = [
     "Position",
@@ -55,18 +55,18 @@ __all__ = [
 
 _MODULES = {
     "iter_spectra": "read",
-    "iter_table": "table",
+    "iter_table": "table.read",
     "read_ascii_table": "ascii_table",
     "read_asd": "asd",
     "read_envi": "envi",
     "read_spectra": "read",
     "read_spectral_evolution": "spectral_evolution",
     "read_svc": "svc",
-    "read_table": "table",
+    "read_table": "table.read",
     "write_ascii_table": "library_write",
     "write_asd": "asd_write",
     "write_envi": "library_write",
-    "write_table": "table_write",
+    "write_table": "table.write",
 }
 
 

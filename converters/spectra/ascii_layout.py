@@ -10,8 +10,7 @@ import numpy as np
 from .detectors import MAX_DETECTORS
 from .errors import SpectrumFileError, TruncatedFileError
 from .spectrum import Floats
-from .table import split_csv
-from .text import MAX_NM, MIN_NM, as_float
+from .text import MAX_NM, MIN_NM, as_float, split_csv
 
 MIN_BANDS = 10
 """Fewer numbers in a row or column are taken for something else than a spectrum."""

@@ -25,14 +25,16 @@ from .ascii_layout import (
 )
 from .detectors import join_detectors, merge_equal
 from .errors import (
+    OnBad,
     SpectrumFileError,
     TruncatedFileError,
     UnknownFormatError,
     UnusableSpectrumError,
 )
 from .files import read_bytes
+from .names import split_name, stem_of
 from .spectrum import Floats, Quantity, Spectrum
-from .table import OnBad, from_texts
+from .table.read import from_texts
 from .text import (
     Scale,
     decode_text,
@@ -41,8 +43,6 @@ from .text import (
     scale_in,
     shortened,
     split_lines,
-    split_name,
-    stem_of,
     to_floats,
     to_fraction,
     to_nm,

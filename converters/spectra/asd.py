@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +15,7 @@ from .asd_layout import Header
 from .asd_white import check_plausible
 from .errors import SpectrumFileError, UnknownFormatError, UnusableSpectrumError
 from .files import read_bytes
+from .names import sample_and_measurement
 from .spectrum import SIMULATED, Floats, Position, Quantity, Spectrum
 
 MAX_CHANNELS = 10_000
@@ -32,7 +32,6 @@ _WITHOUT_REFERENCE: dict[int, Quantity] = {
     layout.TRANSMITTANCE: "transmittance",
     layout.ABSORBANCE: "absorbance",
 }
-_NUMBER = re.compile(r"[._-]?(\d{5})$")
 _UNKNOWN_TIME = datetime(1900, 1, 1)
 
 
@@ -135,21 +134,6 @@ def read_asd_raw(path: str | os.PathLike[str]) -> tuple[Spectrum, Spectrum | Non
         )
     spectrum = _spectrum(header, wavelengths_nm, target, "raw_dn", source)
     return spectrum, None if white is None else replace(spectrum, values=white, saturated=())
-
-
-def sample_and_measurement(source: str) -> tuple[str, str]:
-    """Split a file's name as the instrument's software makes it: base name and five-digit number.
-
-    `RS05200003.asd` and `RS052_00003.asd` are measurement 00003 of sample RS052, `RS052.003` is 003 of RS052;
-    any other name is a sample's.
-    """
-    stem, suffix = os.path.splitext(os.path.basename(source))
-    if len(suffix) == 4 and suffix[1:].isdecimal():
-        return stem, suffix[1:]
-    number = _NUMBER.search(stem)
-    if number is None or number.start() == 0:
-        return stem, ""
-    return stem[: number.start()], number[1]
 
 
 def _content(data: bytes, source: str) -> _Content:

@@ -11,14 +11,15 @@ import numpy as np
 
 from .detectors import join_detectors, merge_equal
 from .errors import (
+    OnBad,
     SpectrumFileError,
     TruncatedFileError,
     UnknownFormatError,
     UnusableSpectrumError,
 )
 from .files import opened, read_bytes
+from .names import split_name
 from .spectrum import Floats, Quantity, Spectrum
-from .table import OnBad
 from .text import (
     as_float,
     decode_text,
@@ -26,7 +27,6 @@ from .text import (
     says_simulated,
     scale_in,
     shortened,
-    split_name,
     to_floats,
     to_fraction,
     to_nm,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO, cast
 
 from .errors import SpectrumFileError, TruncatedFileError
@@ -81,19 +82,44 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder is not there or cannot be written, naming `path`; nothing is left behind.
     """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
-    try:
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except OSError as error:
-        # Whoever reads the message asked for `path`, and never heard of the other name.
-        raise OSError(error.errno, error.strerror, path) from None
-    try:
+    with appearing(path) as temporary:
+        try:
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+        except OSError as error:
+            # Whoever reads the message asked for `path`, and never heard of the other name.
+            raise OSError(error.errno, error.strerror, path) from None
         with os.fdopen(handle, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+
+
+@contextmanager
+def appearing(path: str) -> Iterator[str]:
+    """Give a name beside `path` to write a file under, which gets its own name when all went well.
+
+    Whoever writes it has it on the disk before; the folder's new entry is put there too, where the system can do that.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
+    try:
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
+    if os.name == "posix":
+        handle = os.open(folder or ".", os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_unfinished(folder: str, names: Container[str]) -> None:
+    """Remove what is left of writing files of these names in a folder, where a power cut or `kill -9` ended it."""
+    for entry in os.listdir(folder):
+        found = re.fullmatch(r"\.(.+?)(?:\.[0-9a-f]{8})?\.part", entry)
+        if found is not None and found[1] in names:
+            os.unlink(os.path.join(folder, entry))

@@ -10,8 +10,9 @@ import numpy as np
 
 from .errors import SpectrumFileError, UnusableSpectrumError
 from .files import replacing
+from .names import spectrum_name
 from .spectrum import SIMULATED, Floats, Spectrum
-from .table_write import name_nm, other_grid
+from .table.layout import name_nm, other_grid
 
 _TITLES = {
     "reflectance": "Reflectance (fraction)",
@@ -111,12 +112,6 @@ def write_ascii_table(path: str | os.PathLike[str], spectra: Iterable[Spectrum])
         for nm, values in zip(first.wavelengths_nm, np.stack(columns, axis=1), strict=True):
             file.write((row % (name_nm(nm), *values.tolist())).encode("ascii"))
     return len(names)
-
-
-def spectrum_name(spectrum: Spectrum) -> str:
-    """Return a spectrum's name where a format has room for one text only."""
-    name = f"{spectrum.sample_id}_{spectrum.measurement}" if spectrum.measurement else spectrum.sample_id
-    return f"{name} {SIMULATED}" if spectrum.simulated and SIMULATED not in name.lower() else name
 
 
 def _alike(spectra: Iterable[Spectrum]) -> Iterator[Spectrum]:

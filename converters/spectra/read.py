@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from .errors import SpectrumFileError, TruncatedFileError, UnknownFormatError
+from .errors import OnBad, SpectrumFileError, TruncatedFileError, UnknownFormatError
 from .files import GZIP_MAGIC, HEAD_BYTES, opened, unpacked
 from .spectrum import Spectrum
-
-if TYPE_CHECKING:
-    from .table import OnBad
 
 FORMATS = (
     "ASD .asd, Spectral Evolution .sed, SVC .sig, ENVI spectral libraries .hdr/.sli, text tables "
@@ -71,9 +67,11 @@ def iter_spectra(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> I
 
 
 def _iter_others(source: str, head: bytes, packed: bool, on_bad: OnBad | None) -> Iterator[Spectrum]:
-    from .table import iter_table, looks_like_table
+    from .table.layout import looks_like_table
 
     if looks_like_table(head):
+        from .table.read import iter_table
+
         return iter_table(source, on_bad)
     return iter(_read_others(source, head, packed, on_bad))
 

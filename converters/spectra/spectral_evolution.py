@@ -12,6 +12,7 @@ import numpy as np
 from .detectors import join_detectors, merge_equal
 from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from .files import read_bytes
+from .names import sample_and_measurement
 from .spectrum import Floats, Quantity, Spectrum
 from .text import (
     as_float,
@@ -22,7 +23,6 @@ from .text import (
     scale_in,
     shortened,
     split_lines,
-    stem_of,
     to_floats,
     to_fraction,
     to_nm,
@@ -87,7 +87,7 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("Comment", "").strip()
     model, _, serial = header.get("Instrument", "").split(" [")[0].strip().partition("_SN")
-    sample_id, measurement = _names(source, serial)
+    sample_id, measurement = sample_and_measurement(source, no_sample=f"(?:SN)?{re.escape(serial)}")
     return [
         Spectrum(
             wavelengths_nm=nm,
@@ -182,14 +182,6 @@ def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[
 
 
 _FACTOR = {"percent": 0.01, "fraction": 1.0}
-
-
-def _names(source: str, serial: str) -> tuple[str, str]:
-    stem = stem_of(source)
-    found = re.fullmatch(r"(.+?)[._-]?(\d{5})", stem)
-    if found is None or found[1] in (serial, f"SN{serial}"):
-        return stem, ""
-    return found[1], found[2]
 
 
 def _measured_at(header: dict[str, str]) -> datetime | None:

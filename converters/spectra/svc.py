@@ -10,16 +10,9 @@ from typing import Any
 from .detectors import join_detectors, merge_equal
 from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from .files import read_bytes
+from .names import sample_and_measurement
 from .spectrum import Floats, Position, Quantity, Spectrum
-from .text import (
-    decode_text,
-    position_of,
-    says_simulated,
-    split_lines,
-    stem_of,
-    to_floats,
-    to_nm,
-)
+from .text import decode_text, position_of, says_simulated, split_lines, to_floats, to_nm
 
 _TAKEN = {"name", "instrument", "units", "time", "longitude", "latitude", "comm", "data"}
 _COORDINATE = re.compile(r"(\d{1,3})(\d\d\.\d*)\s*,?\s*([NSEW])")
@@ -86,7 +79,7 @@ def parse_svc(data: bytes, source: str) -> list[Spectrum]:
     quantity, values = _values(table, source)
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("comm", "")
-    sample_id, measurement = _names(source)
+    sample_id, measurement = sample_and_measurement(source, r"[._](\d{3,5})", r"[A-Za-z]{2}[._]?\d{6}")
     return [
         Spectrum(
             wavelengths_nm=nm,
@@ -147,14 +140,6 @@ def _values(table: Floats, source: str) -> tuple[Quantity, Floats]:
             "take a new white reference"
         )
     return "reflectance", target / reference
-
-
-def _names(source: str) -> tuple[str, str]:
-    stem = stem_of(source)
-    found = re.fullmatch(r"(.+?)[._](\d{3,5})", stem)
-    if found is None or re.fullmatch(r"[A-Za-z]{2}[._]?\d{6}", found[1]):
-        return stem, ""
-    return found[1], found[2]
 
 
 def _instrument(text: str) -> str:

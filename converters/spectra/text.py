@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import csv
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 
-from .errors import TruncatedFileError, UnknownFormatError, UnusableSpectrumError
+from .errors import SpectrumFileError, TruncatedFileError, UnknownFormatError, UnusableSpectrumError
 from .spectrum import SIMULATED, Floats, Position, Quantity
 
 MIN_NM, MAX_NM = 200.0, 20000.0
@@ -19,7 +19,6 @@ Scale = Literal["fraction", "percent"]
 
 _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_EXTENSIONS = re.compile(r"(?:\.(?:asd|sed|sig|txt|csv|tsv|dat|asc|sco|spc|ref|rts|rfl|\d{3}))+$", re.IGNORECASE)
 
 _QUANTITIES: tuple[tuple[Quantity, str], ...] = (
     ("absorbance", r"absorb|(?<![a-z])abs(?![a-z])|log\W{0,3}1\s*/\s*r"),
@@ -75,6 +74,18 @@ def split_lines(text: str, source: str) -> list[str]:
             "copy the file again (or, if it is whole, save it with a line end)"
         )
     return text[:-1].split("\n")
+
+
+def split_csv(line: str, source: str, where: str, delimiter: str = ",") -> list[str]:
+    """Split one line of comma-separated values, with quotes as RFC 4180 has them.
+
+    Raises:
+        SpectrumFileError: a quote, a control character or a field longer than 128 KiB that cannot be.
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error as error:
+        raise SpectrumFileError(f"{source}: {where} is damaged ({error})") from None
 
 
 def to_floats(fields: Sequence[str], source: str, where: str) -> Floats:
@@ -206,33 +217,6 @@ def to_fraction(values: Floats, said: Scale | None, source: str) -> Floats:
     if (said == "percent" and top < 1.2) or (said == "fraction" and top > 3.0):
         raise UnusableSpectrumError(f"{source}: the header says {said}, but the values reach {top:.3g}")
     return values / 100.0 if said == "percent" else values
-
-
-def stem_of(source: str) -> str:
-    """Return a file's name without folder, `.gz` and extension."""
-    name = os.path.basename(source)
-    if name.lower().endswith(".gz"):
-        name = name[:-3]
-    return os.path.splitext(name)[0] or name
-
-
-def split_name(name: str) -> tuple[str, str, bool]:
-    """Split the name of a spectrum, often a file name, into sample, measurement and "is simulated".
-
-    ASD's RS3 names files by a base and five digits, `RS05200003.asd` or `RS052_00003.asd`: sample `RS052`,
-    measurement `00003`. A name without extension is only split at a separator, since `Soil12345` may be a soil,
-    and not after seven digits or more, which are an instrument's serial number (`1456045_00115`).
-    """
-    simulated = re.search(rf"\b{SIMULATED}\b", name, re.IGNORECASE) is not None
-    if simulated:
-        name = re.sub(rf"[\s(\[,;]*\b{SIMULATED}\b[)\]]?", "", name, flags=re.IGNORECASE)
-    name = " ".join(name.split())
-    bare = _EXTENSIONS.sub("", name)
-    separator = r"[._-]?" if bare != name else r"[._-]"
-    found = re.fullmatch(rf"(.+?){separator}(\d{{5}})", bare)
-    if found is None or re.fullmatch(r"\d{7,}", found[1]):
-        return bare, "", simulated
-    return found[1], found[2], simulated
 
 
 def says_simulated(comment: str) -> bool:

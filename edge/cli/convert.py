@@ -236,7 +236,7 @@ class _Fit:
         import numpy as np
 
         from ...converters.spectra.errors import UnusableSpectrumError
-        from ...converters.spectra.table_write import other_grid
+        from ...converters.spectra.table.layout import other_grid
 
         name = f"{spectrum.source}: {spectrum.sample_id}"
         changes: dict[str, Any] = {}
@@ -268,7 +268,7 @@ class _Fit:
 
 def _write(spectra: Iterator[Spectrum], out: str, to: str, tally: _Tally) -> None:
     if to == "table":
-        from ...converters.spectra.table_write import write_table
+        from ...converters.spectra.table.write import write_table
 
         write_table(out, spectra)
     elif to == "envi":
@@ -318,7 +318,7 @@ def _write_asd(write_asd: Any, path: str, spectrum: Spectrum, tally: _Tally) -> 
 
 def asd_file_name(spectrum: Spectrum, taken: set[str]) -> str:
     """Name a file as RS3 does, by sample and five digits, so that reading it gives the sample again."""
-    from ...converters.spectra.asd import sample_and_measurement
+    from ...converters.spectra.names import sample_and_measurement
 
     sample = re.sub(r"[^\w.+-]+", "_", spectrum.sample_id).strip("._")[:100] or "spectrum"
     name = f"{sample}.asd"

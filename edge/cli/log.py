@@ -250,7 +250,8 @@ def _export_spectra(
 
     from ...converters.spectra.errors import SpectrumFileError
     from ...converters.spectra.spectrum import Spectrum
-    from ...converters.spectra.table_write import other_grid, write_table
+    from ...converters.spectra.table.layout import other_grid
+    from ...converters.spectra.table.write import write_table
 
     def usable() -> Iterator[Spectrum]:
         grid_nm = None

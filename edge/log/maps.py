@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import appearing, replacing
 from ..errors import ExportError
 from ..record import FLAT_KINDS, ReadingRecord, as_rows
 
@@ -148,21 +147,13 @@ def _cell(name: str, value: object) -> object:
 @contextmanager
 def _replacing_database(path: str) -> Iterator[sqlite3.Connection]:
     """Write a database that appears under its name only when it is complete and on the disk."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
-    try:
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
-            db.execute(f"PRAGMA application_id={GEOPACKAGE_ID}")
-            db.execute(f"PRAGMA user_version={GEOPACKAGE_VERSION}")
-            db.execute("BEGIN")
-            yield db
-            db.execute("COMMIT")
-        os.replace(temporary, path)
-    except BaseException:
-        for end in ("", "-journal"):
-            if os.path.exists(temporary + end):
-                os.unlink(temporary + end)
-        raise
+    # Closing rolls back what was not committed, and takes the journal away.
+    with appearing(path) as temporary, closing(sqlite3.connect(temporary, isolation_level=None)) as db:
+        db.execute(f"PRAGMA application_id={GEOPACKAGE_ID}")
+        db.execute(f"PRAGMA user_version={GEOPACKAGE_VERSION}")
+        db.execute("BEGIN")
+        yield db
+        db.execute("COMMIT")
 
 
 _GEOPACKAGE = (

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.engine import Engine, Measured, average_samples
 from stibium.edge.gates.finding import Finding
 from stibium.edge.log.columns import ReadingFacts

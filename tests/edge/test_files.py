@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from drop_files import asd_bytes, soil, table_lines
 from stibium.converters.spectra import read
+from stibium.converters.spectra.errors import OnBad
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table import OnBad
 from stibium.edge import files
 from stibium.edge.files import iter_spectra, read_file
 from stibium.edge.model.estimate import Refusal

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from line_processes import Listener, playing
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

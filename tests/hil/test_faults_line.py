@@ -18,7 +18,7 @@ import pytest
 from fault_line import Cut, FaultLine, Way
 from line_processes import PATIENCE_S, Listener, playing
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.simulators.ends import PtyEnd, TcpEnd
 from stibium.edge.simulators.faults import Faults, FaultyLine
 from stibium.edge.simulators.framed_instrument import VirtualInstrument

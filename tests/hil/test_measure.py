@@ -15,7 +15,7 @@ import pytest
 from line_processes import playing
 from measure_processes import PATIENCE_S, PROFILE, Measurer, Terminal
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.engine import average_samples
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator

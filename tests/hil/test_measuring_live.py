@@ -18,7 +18,7 @@ import pytest
 from line_processes import PATIENCE_S, STIBIUM, Listener, playing
 from record_check import read_records
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.engine import average_samples
 from stibium.edge.instruments.recording import decode_recording, read_recording
 from stibium.edge.model.bundle import Bundle

@@ -265,8 +265,8 @@ def test_bad_assays_are_one_line(small_soils: Soils, tmp_path: Path, rows: Any, 
 def test_mixed_grids_are_brought_together(small_soils: Soils, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from stibium.converters.spectra.table import read_table
-    from stibium.converters.spectra.table_write import write_table
+    from stibium.converters.spectra.table.read import read_table
+    from stibium.converters.spectra.table.write import write_table
 
     spectra = read_table(small_soils.spectra)
     write_table(tmp_path / "one.csv", spectra[:80])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.estimate import Refusal
 from stibium.edge.model.recipe import RECIPES
 from stibium.train.assays.table import Assays, parse_assay_tables

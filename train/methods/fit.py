@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
 from ..assays.censored import Observations
 from ..errors import TrainingDataError
@@ -251,9 +252,8 @@ def write_checkpoint(
         **{f"state_{i}": np.asarray(variable) for i, variable in enumerate(state)},
         **{f"best_{i}": weights for i, weights in enumerate(best_weights)},
     )
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(packed.getvalue())
-    os.replace(partial, path)
+    with replacing(os.fspath(path)) as file:
+        file.write(packed.getvalue())
 
 
 def read_checkpoint(path: Path, key: str, state: Sequence[Any]) -> tuple[list[Epoch], list[NDArray[Any]]] | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ...converters.spectra.files import remove_unfinished
 from ..errors import RunError
 
 RUN, MODELS_FOLDER, TABLES, REPORT, PARTS = "run.json", "models", "tables", "report.html", ".parts"
-_OURS = frozenset({RUN, MODELS_FOLDER, TABLES, REPORT, PARTS, f".{RUN}.part"})
+_OURS = frozenset({RUN, MODELS_FOLDER, TABLES, REPORT, PARTS})
 
 
 def check_ore_folder(folder: str | os.PathLike[str], force: bool) -> Path:
@@ -20,6 +21,7 @@ def check_ore_folder(folder: str | os.PathLike[str], force: bool) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(os.fspath(path), _OURS)
         there = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error

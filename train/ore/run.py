@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.models.ore import convert
+from ...converters.spectra.files import replacing
 from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
 from ..errors import RunError
@@ -122,9 +123,8 @@ def save_record(
         "versions": versions(),
         "files": files,
     }
-    partial = folder / f".{RUN}.part"
-    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, folder / RUN)
+    with replacing(os.fspath(folder / RUN)) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     return record
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
 from .models import MODELS
 from .search import Chosen
@@ -91,10 +92,8 @@ class Kept:
             "calibration": outcome.calibration,
             "seconds": outcome.seconds,
         }
-        partial = path.with_suffix(".part")
-        with open(partial, "wb") as file:
+        with replacing(os.fspath(path)) as file:
             np.savez(file, probability=outcome.probability, raw=outcome.raw, about=json.dumps(about))
-        os.replace(partial, path)
 
 
 class Clock:

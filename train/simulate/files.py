@@ -13,7 +13,7 @@ from ...converters.spectra.asd_write import write_asd
 from ...converters.spectra.errors import StibiumError
 from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import SIMULATED, Spectrum
-from ...converters.spectra.table_write import write_table
+from ...converters.spectra.table.write import write_table
 from ..assays.published import ELEMENTS
 from .simulate import Simulated
 

@@ -21,13 +21,7 @@ from asd_samples import (
     soil,
 )
 from stibium.converters.spectra import asd_layout as layout
-from stibium.converters.spectra.asd import (
-    looks_like_asd,
-    parse_asd,
-    read_asd,
-    read_asd_raw,
-    sample_and_measurement,
-)
+from stibium.converters.spectra.asd import looks_like_asd, parse_asd, read_asd, read_asd_raw
 from stibium.converters.spectra.asd_white import divide_by_white
 from stibium.converters.spectra.asd_write import pack_asd, write_asd
 from stibium.converters.spectra.errors import (
@@ -36,6 +30,7 @@ from stibium.converters.spectra.errors import (
     UnknownFormatError,
     UnusableSpectrumError,
 )
+from stibium.converters.spectra.names import sample_and_measurement
 from stibium.converters.spectra.spectrum import Position, Spectrum
 
 REVISIONS = range(1, 9)

@@ -24,6 +24,7 @@ from stibium.converters.spectra import (
     write_envi,
     write_table,
 )
+from stibium.converters.spectra.files import remove_unfinished, replacing
 from text_samples import sed, soil_reflectance, svc, svc_detectors
 
 NM = np.arange(350.0, 2501.0, 10.0)
@@ -149,24 +150,24 @@ def test_every_exported_name_is_there():
 
 
 @pytest.mark.parametrize(
-    ("name", "needed"), [("asd", {"asd"}), ("table", {"asd", "table"}), ("sed", {"asd", "table", "spectral_evolution"})]
+    ("name", "needed"), [("asd", {"asd"}), ("table", {"asd", "table.read"}), ("sed", {"asd", "spectral_evolution"})]
 )
 def test_only_the_format_at_hand_is_imported(tmp_path: Path, name: str, needed: set[str]):
     path = one_of_each(tmp_path)[name]
     code = (
         "import sys; from stibium.converters.spectra import read_spectra; read_spectra(sys.argv[1]);"
-        "print(*(m.rpartition('.')[2] for m in sys.modules if m.startswith('stibium.converters.spectra.')))"
+        "print(*(m.removeprefix('stibium.converters.spectra.') for m in sys.modules if m.startswith('stibium.converters.spectra.')))"
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     formats = {
         "asd",
-        "table",
+        "table.read",
         "spectral_evolution",
         "svc",
         "ascii_table",
         "envi",
         "library_write",
-        "table_write",
+        "table.write",
         "asd_write",
     }
     assert set(run.stdout.split()) & formats <= needed | {"svc" if name == "sed" else ""}
@@ -186,3 +187,21 @@ def test_real_files_of_every_format(shared_data: Path):
     assert {name: len(read_spectra(shared_data / name)) for name in counts} == counts
     for name in ("icpms_qaqc.csv", "SOURCES.md"):
         assert "known are" in refusal(shared_data / name)
+
+
+def test_a_file_appears_when_it_is_whole_and_what_a_kill_left_goes(tmp_path: Path):
+    path = tmp_path / "run.json"
+    path.write_bytes(b"before")
+    with pytest.raises(TypeError), replacing(str(path)) as file:
+        file.write("no bytes")  # type: ignore[arg-type]
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+    assert path.read_bytes() == b"before"
+    with replacing(str(path)) as file:
+        file.write(b"after")
+        assert path.read_bytes() == b"before"
+        (left,) = (p.name for p in tmp_path.iterdir() if p.name != "run.json")
+    assert path.read_bytes() == b"after"
+    for name in (left, ".run.json.part", ".other.txt.0123abcd.part", "mine.part"):
+        (tmp_path / name).write_bytes(b"")
+    remove_unfinished(str(tmp_path), {"run.json"})
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.txt.0123abcd.part", "mine.part", "run.json"]

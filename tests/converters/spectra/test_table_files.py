@@ -21,7 +21,8 @@ from stibium.converters.spectra import (
     read_table,
     write_table,
 )
-from stibium.converters.spectra.table import COLUMNS, looks_like_table, parse_table
+from stibium.converters.spectra.table.layout import COLUMNS, looks_like_table
+from stibium.converters.spectra.table.read import parse_table
 from stibium.converters.spectra.text import MAX_NM, MIN_NM
 
 NM = np.array([350.0, 351.5, 2500.25])

@@ -17,7 +17,7 @@ import pytest
 from record_check import read_records
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.bundle import Bundle
 
 PROGRAM = str(Path(sys.executable).parent / "stibium")

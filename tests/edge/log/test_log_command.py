@@ -21,8 +21,8 @@ from old_logs import make_old_log
 from record_check import conforms, read_records
 from stibium.converters.spectra.asd import read_asd
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.converters.spectra.table import read_table
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.read import read_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.cli import main
 from stibium.edge.engine import Engine, Measured
 from stibium.edge.log.columns import ReadingFacts

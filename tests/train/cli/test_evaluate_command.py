@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from small_runs import Soils, stibium, succeed
-from stibium.converters.spectra.table import read_table
-from stibium.converters.spectra.table_write import write_table
+from stibium.converters.spectra.table.read import read_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.bundle import Bundle, read_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.train.assays.table import parse_assay_tables, read_assay_table

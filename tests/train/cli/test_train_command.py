@@ -156,8 +156,8 @@ def test_bad_assays_are_one_line(small_soils: Soils, tmp_path: Path, rows: Any, 
 
 
 def test_constant_training_values_and_copied_spectra_are_refused(small_soils: Soils, tmp_path: Path) -> None:
-    from stibium.converters.spectra.table import read_table
-    from stibium.converters.spectra.table_write import write_table
+    from stibium.converters.spectra.table.read import read_table
+    from stibium.converters.spectra.table.write import write_table
 
     names = list(read_assay_table(small_soils.assays).assays("Sb").plain)[:12]
     training, validation = train_test_split(names, test_size=1 / 3, random_state=42)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stibium.converters.spectra.asd import read_asd
-from stibium.converters.spectra.table import read_table
+from stibium.converters.spectra.table.read import read_table
 from stibium.train.assays.published import read_table_a1
 from stibium.train.simulate.files import OccupiedFolderError, write_simulation
 from stibium.train.simulate.simulate import simulate

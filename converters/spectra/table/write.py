@@ -15,10 +15,10 @@ from typing import IO, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SpectrumFileError, UnusableSpectrumError
-from .files import GZIP_MAGIC, replacing
-from .spectrum import Spectrum
-from .table import CLOSED, COLUMNS, MAGIC, VERSION, WAVELENGTH
+from ..errors import SpectrumFileError, UnusableSpectrumError
+from ..files import GZIP_MAGIC, replacing
+from ..spectrum import Spectrum
+from .layout import CLOSED, COLUMNS, MAGIC, VERSION, WAVELENGTH, name_nm, other_grid
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -121,15 +121,6 @@ def _write(
     return count, extra_names, widths
 
 
-def other_grid(spectrum: Spectrum, grid_nm: NDArray[np.float64]) -> str:
-    """Say how a spectrum's wavelengths differ from those of the first one written."""
-    first, last = spectrum.range_nm
-    return (
-        f"{spectrum.wavelengths_nm.size} bands of {first:g} to {last:g} nm do not fit beside the first spectrum's "
-        f"{grid_nm.size} of {grid_nm[0]:g} to {grid_nm[-1]:g} nm"
-    )
-
-
 def _widen(before: IO[bytes], out: IO[bytes], extra_names: list[str], widths: list[tuple[int, int]]) -> None:
     """Write a table again with all extra columns, where they became known in the course of it."""
     steps = iter([*widths[1:], (-1, 0)])
@@ -171,11 +162,6 @@ def _texts(spectrum: Spectrum) -> list[str]:
         _one_line(spectrum.comment),
         "true" if spectrum.simulated else "false",
     ]
-
-
-def name_nm(nm: float) -> str:
-    """Return the shortest text that is exactly this wavelength, without an exponent."""
-    return np.format_float_positional(nm, trim="-")
 
 
 def _extra(spectrum: Spectrum) -> dict[str, str]:

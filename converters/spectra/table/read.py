@@ -1,96 +1,35 @@
-"""The project's own table of spectra: wide CSV, one row a spectrum, optionally gzip (docs/table_format.md)."""
+"""Reader of the project's own table of spectra."""
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import IO, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
-from .files import unpacked
-from .spectrum import Quantity, Spectrum
-from .text import (
+from ..errors import OnBad, SpectrumFileError, TruncatedFileError, UnusableSpectrumError
+from ..files import unpacked
+from ..spectrum import Quantity, Spectrum
+from ..text import (
     MAX_NM,
     MIN_NM,
     as_float,
     position_of,
     says_simulated,
     shortened,
+    split_csv,
     to_floats,
 )
+from .layout import CLOSED, COLUMNS, MAGIC, MAX_COMMENT_LINES, VERSION, WavelengthColumns, find_wavelengths
 
-MAGIC = "# stibium spectra "
-VERSION = "1"
-COLUMNS = (
-    "sample_id",
-    "measurement",
-    "quantity",
-    "measured_at",
-    "instrument",
-    "latitude_deg",
-    "longitude_deg",
-    "altitude_m",
-    "splices_nm",
-    "saturated",
-    "comment",
-    "simulated",
-)
-"""Columns with a meaning; every other column that is no wavelength goes to `Spectrum.extra`."""
-
-CLOSED = "# closed: yes"
-"""Promises that the table's last line says how many rows there are, so that missing rows are noticed."""
-
-OnBad = Callable[[SpectrumFileError], None]
-
-WAVELENGTH = re.compile(r"\d+(?:\.\d+)?")
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _END = re.compile(r"# end (\d+)")
 _TRUE, _FALSE = frozenset({"true", "yes", "1", "simulated"}), frozenset({"", "false", "no", "0"})
-_MAX_COMMENT_LINES = 1000
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Which columns of a table are wavelengths.
-
-    Attributes:
-        wavelengths_nm: (bands,) ascending.
-        at: (bands,) their places among the columns.
-        first: the first of a closed block of columns in ascending order, or None if they lie otherwise.
-    """
-
-    wavelengths_nm: NDArray[np.float64]
-    at: NDArray[np.intp]
-    first: int | None
-
-    def values(self, fields: list[str]) -> list[str]:
-        """Return the wavelengths' fields of a row, by ascending wavelength."""
-        if self.first is not None:
-            return fields[self.first : self.first + self.at.size]
-        return [fields[i] for i in self.at]
-
-
-def looks_like_table(head: bytes) -> bool:
-    """Say whether the start of a (decompressed) file is that of our table.
-
-    It is if it begins with the format's own first line, or if its first line that is no comment has a column
-    named `sample_id` between commas.
-    """
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    if head.startswith(MAGIC.encode()):
-        return True
-    for line in head.split(b"\n", _MAX_COMMENT_LINES):
-        if not line.startswith(b"#"):
-            return re.match(rb'(?:[^,"]*,|"[^"]*",)*"?sample_id"?,', line) is not None
-    return False
 
 
 def read_table(path: str | os.PathLike[str]) -> list[Spectrum]:
@@ -136,8 +75,8 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
     """Parse a table from an open file; see `iter_table`."""
     lines = _lines(file, source)
     header, closed = _header(lines, source)
-    grid = find_grid(header, source)
-    wavelengths = set(grid.at.tolist())
+    columns = find_wavelengths(header, source)
+    wavelengths = set(columns.at.tolist())
     named = [(i, name.strip()) for i, name in enumerate(header) if i not in wavelengths]
     row, announced = 0, None
     for line in lines:
@@ -154,7 +93,7 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
         if len(fields) != len(header):
             raise TruncatedFileError(f"{source}: row {row} has {len(fields)} of {len(header)} columns")
         try:
-            spectrum = _spectrum(fields, named, grid, source, row)
+            spectrum = _spectrum(fields, named, columns, source, row)
         except SpectrumFileError as error:
             if on_bad is None:
                 raise
@@ -204,59 +143,20 @@ def _header(lines: Iterator[str], source: str) -> tuple[list[str], bool]:
         closed = closed or line == CLOSED
         if line.strip() and not line.startswith("#"):
             return split_csv(line, source, "the header"), closed
-        if i >= _MAX_COMMENT_LINES:
+        if i >= MAX_COMMENT_LINES:
             break
     raise TruncatedFileError(f"{source}: a table without its header line")
 
 
-def split_csv(line: str, source: str, where: str, delimiter: str = ",") -> list[str]:
-    """Split one line of comma-separated values, with quotes as RFC 4180 has them.
-
-    Raises:
-        SpectrumFileError: a quote, a control character or a field longer than 128 KiB that cannot be.
-    """
-    try:
-        return next(csv.reader([line], delimiter=delimiter))
-    except csv.Error as error:
-        raise SpectrumFileError(f"{source}: {where} is damaged ({error})") from None
-
-
-def find_grid(header: Sequence[str], source: str) -> Grid:
-    """Find the wavelength columns of a header: those whose name is a number.
-
-    Raises:
-        SpectrumFileError: a name twice, no sample_id, fewer than two wavelengths, or wavelengths outside 200
-            to 20000 nm.
-    """
-    names = [name.strip() for name in header]
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    if twice:
-        raise SpectrumFileError(f"{source}: more than one column is named {shortened(min(twice))}")
-    if "sample_id" not in names:
-        raise SpectrumFileError(f"{source}: has no column sample_id")
-    at = np.array([i for i, name in enumerate(names) if WAVELENGTH.fullmatch(name)], dtype=np.intp)
-    nm = np.array([float(names[i]) for i in at], dtype=np.float64)
-    if nm.size < 2:
-        raise SpectrumFileError(f"{source}: {nm.size} columns are wavelengths; a column each, named in nm, is needed")
-    order = np.argsort(nm, kind="stable")
-    at, nm = at[order], nm[order]
-    if not (nm[1:] > nm[:-1]).all():
-        raise SpectrumFileError(f"{source}: two columns are for the same wavelength")
-    if nm[0] < MIN_NM or nm[-1] > MAX_NM:
-        raise UnusableSpectrumError(
-            f"{source}: wavelengths from {nm[0]:g} to {nm[-1]:g}; columns are named in nm, {MIN_NM:g} to {MAX_NM:g}"
-        )
-    block = bool((np.diff(at) == 1).all())
-    return Grid(nm, at, int(at[0]) if block else None)
-
-
-def _spectrum(fields: list[str], named: list[tuple[int, str]], grid: Grid, source: str, row: int) -> Spectrum:
+def _spectrum(
+    fields: list[str], named: list[tuple[int, str]], columns: WavelengthColumns, source: str, row: int
+) -> Spectrum:
     texts = {name: fields[i].strip() for i, name in named}
     where = f"row {row} ({shortened(texts['sample_id'], 60)[1:-1]})"
     if not texts["sample_id"]:
         raise UnusableSpectrumError(f"{source}: row {row}: sample_id is empty")
-    values = to_floats(grid.values(fields), source, where)
-    return from_texts(texts, grid.wavelengths_nm, values, source, where)
+    values = to_floats(columns.values(fields), source, where)
+    return from_texts(texts, columns.wavelengths_nm, values, source, where)
 
 
 def from_texts(
@@ -347,12 +247,3 @@ def _typed(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) else text
-
-
-def write_table(
-    path: str | os.PathLike[str], spectra: Iterable[Spectrum], notes: Mapping[str, str] | None = None
-) -> int:
-    """Write spectra of one grid as a table; see `table_write.write_table`."""
-    from .table_write import write_table as write
-
-    return write(path, spectra, notes)

@@ -1,0 +1,1 @@
+"""The project's own table of spectra: wide CSV, one row a spectrum, optionally gzip (docs/table_format.md)."""
