@@ -12,10 +12,10 @@ from pathlib import Path
 from ...converters.spectra.files import replacing
 from ...edge import ore as edge_ore
 from ...edge.ore.columns import parse_columns
-from ..simulate.files import OccupiedFolderError
+from ..simulate.files import README, make_room, write_text
 from .deposit import ASSAYS, CLASSES, LOGGED, Deposit
 
-TABLE, COLUMNS, README = "blocks.csv", "columns.toml", "README.txt"
+TABLE, COLUMNS = "blocks.csv", "columns.toml"
 _FIRST_LINE = "These blocks are simulated. No drill has met them."
 
 # Limits of the method and the decimals it reports, as a commercial four-acid ICP package and a fire assay have them.
@@ -55,16 +55,9 @@ def write_deposit(
         OSError: the folder or a file cannot be written.
     """
     out = Path(folder)
-    if out.is_dir() and any(out.iterdir()):
-        readme = out / README
-        if not (readme.is_file() and readme.read_text("utf-8", "replace").startswith(_FIRST_LINE)):
-            raise OccupiedFolderError(f"{out}: holds other files; name a new or empty folder")
-        if not replace:
-            raise OccupiedFolderError(f"{out}: holds an earlier simulation; name another folder or give --force")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in ((README, _readme(deposit)), (COLUMNS, _columns())):
-        with replacing(os.fspath(out / name)) as file:
-            file.write(text.encode())
+    make_room(out, _FIRST_LINE, replace)
+    write_text(out / README, _readme(deposit))
+    write_text(out / COLUMNS, _columns())
     with replacing(os.fspath(out / TABLE)) as file:
         for made, line in enumerate(_lines(deposit)):
             file.write(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..report.figures import draw_correlations
 from ..report.page import render, write_page
 from . import report_figures, report_tables, search
 from .models import MODELS
@@ -36,6 +37,7 @@ def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> Non
         r=result,
         t=report_tables,
         draw=report_figures,
+        draw_correlations=draw_correlations,
         search=search,
         MODELS=MODELS,
         CITATION=CITATION,

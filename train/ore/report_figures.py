@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from ..report.chart import (
     BLUE,
-    FAINT,
     GREEN,
     GREY,
     INK,
@@ -24,7 +23,6 @@ from ..report.chart import (
     WIDTH,
     Axis,
     Chart,
-    diverging,
     drawing,
     fixed,
     hexadecimal,
@@ -178,38 +176,6 @@ def draw_frequencies(frequencies: Sequence[Frequency], simulated: bool) -> str:
         )
         at += 30 + 7 * len(word)
     return drawing("".join([*names, *parts]), 44 + step * len(frequencies), "Class frequencies in percent.", simulated)
-
-
-def draw_matrix(names: Sequence[str], r: Floats, what: str, simulated: bool) -> str:
-    """A correlation matrix, blue below 0 and vermillion above; each cell tells its pair and number."""
-    k = len(names)
-    left, top = 84.0, 84.0
-    size = (WIDTH - left - 4) / k
-    parts = []
-    for i, name in enumerate(names):
-        at = top + (i + 0.5) * size
-        parts.append(
-            f'<text x="{left - 5}" y="{at + 3.5:.1f}" text-anchor="end" fill="{INK}" '
-            f'font-size="10.5">{escape(name)}</text>'
-            f'<text transform="translate({left + (i + 0.5) * size + 3.5:.1f} {top - 5}) rotate(-90)" fill="{INK}" '
-            f'font-size="10.5">{escape(name)}</text>'
-        )
-        for j, other in enumerate(names):
-            value = float(r[i, j])
-            plain = i == j or not np.isfinite(value)
-            colour = FAINT if plain else diverging(value)
-            text = "" if not np.isfinite(value) else f"{value:.2f}".replace("0.", ".").replace("-", "−")
-            ink = PAPER if not plain and abs(value) > 0.85 else INK
-            written = (
-                f'<text x="{left + (j + 0.5) * size:.1f}" y="{top + (i + 0.5) * size + 3:.1f}" text-anchor="middle" '
-                f'font-size="{min(10.0, size * 0.36):.1f}" fill="{ink}">{text}</text>'
-            )
-            parts.append(
-                f'<rect x="{left + j * size:.1f}" y="{top + i * size:.1f}" width="{size - 1:.1f}" '
-                f'height="{size - 1:.1f}" fill="{colour}"><title>{escape(f"{name} and {other}: {value:.2f}")}</title>'
-                f"</rect>{written if i != j else ''}"
-            )
-    return drawing("".join(parts), top + k * size + 22, f"{what}.", simulated)
 
 
 def draw_magnitudes(summary: Summary, simulated: bool) -> str:

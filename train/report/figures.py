@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -103,10 +103,6 @@ class Look:
     def spacing_of(self, sets: Sequence[PredictedSet]) -> Transform:
         """Give the spacing of axes that show measured and predicted grades."""
         return self.spacing(*(v for s in sets for v in (s.measured, s.predicted)))
-
-    def of_real_soils(self) -> Look:
-        """Give the look of a figure whose soils are real, in a report on simulated ones too."""
-        return replace(self, simulated=False)
 
 
 def draw_step(step: StepResult, samples: Sequence[str], grade: Floats, look: Look) -> str:
@@ -502,37 +498,46 @@ def matrices(correlations: Sequence[Correlations], printed: PrintedTables | None
     return found
 
 
-def draw_correlations(elements: Sequence[str], r: Floats, look: Look) -> str:
-    """Draw a correlation matrix: blue below 0, vermillion above, every number written in."""
-    k = len(elements)
-    # Names of more than an element's symbol: room for the longest on the left, and columns that they fit over.
-    longest = max(map(len, elements))
+def draw_correlations(names: Sequence[str], r: Floats, simulated: bool, what: str = "Correlation matrix") -> str:
+    """Draw a correlation matrix: blue below 0, vermillion above, every number written in and told where one points.
+
+    Names stand upright above many columns, else level and cut to their column.
+    """
+    k, longest = len(names), max(map(len, names))
+    upright = k > 8
+    # Room for the longest name on the left, and columns that names fit over.
     left = min(max(60.0, 16 + 6.6 * longest), WIDTH / 3)
-    size = min(max(62.0, 10 + 6.6 * longest), (WIDTH - left - 10) / k)
+    top = left if upright else 30.0
+    size = min((WIDTH - left - 10) / k, WIDTH if upright else max(62.0, 10 + 6.6 * longest))
     fits = max(3, int((size - 4) / 6.2))
     parts = []
-    for i in range(k):
-        y = 30 + i * size
-        name = escape(elements[i])
-        short = escape(elements[i] if len(elements[i]) <= fits else elements[i][: fits - 1] + "…")
-        parts.append(f'<text x="{left - 8}" y="{y + size / 2 + 4:.1f}" text-anchor="end" fill="{INK}">{name}</text>')
-        parts.append(f'<text x="{left + (i + 0.5) * size:.1f}" y="22" text-anchor="middle" fill="{INK}">{short}</text>')
-        for j in range(k):
+    for i, name in enumerate(names):
+        y, column = top + i * size, left + (i + 0.5) * size
+        if upright:
+            place, short = f'transform="translate({column + 4:.1f} {top - 6:.1f}) rotate(-90)"', name
+        else:
+            place = f'x="{column:.1f}" y="22" text-anchor="middle"'
+            short = name if len(name) <= fits else name[: fits - 1] + "…"
+        row = f'x="{left - 8}" y="{y + size / 2 + 4:.1f}" text-anchor="end"'
+        parts += [f'<text {at} fill="{INK}">{escape(text)}</text>' for at, text in ((row, name), (place, short))]
+        for j, other in enumerate(names):
             value = float(r[i, j])
             # Every element is at one with itself; colour there would only draw the eye.
             plain = i == j or not np.isfinite(value)
-            colour = FAINT if plain else diverging(value)
             ink = INK if plain or abs(value) <= 0.85 else PAPER
             text = f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
+            written = text.replace("0.", ".") if upright else text
             parts.append(
                 f'<g class="cell"><rect x="{left + j * size:.1f}" y="{y:.1f}" width="{size - 2:.1f}" '
-                f'height="{size - 2:.1f}" rx="2" fill="{colour}"/><text x="{left + (j + 0.5) * size - 1:.1f}" '
-                f'y="{y + size / 2 + 3:.1f}" text-anchor="middle" fill="{ink}">{text}</text></g>'
+                f'height="{size - 2:.1f}" rx="2" fill="{FAINT if plain else diverging(value)}">'
+                f"<title>{escape(f'{name} and {other}: {text}')}</title></rect>"
+                f'<text x="{left + (j + 0.5) * size - 1:.1f}" y="{y + size / 2 + 3:.1f}" text-anchor="middle" '
+                f'font-size="{min(12.0, size * 0.4):.1f}" fill="{ink}">{written}</text></g>'
             )
-    pairs = [
-        f"{elements[i]} and {elements[j]} {r[i, j]:.2f}" for i in range(k) for j in range(i) if np.isfinite(r[i, j])
-    ]
-    return drawing("".join(parts), 52 + k * size, "Correlation matrix: " + ", ".join(pairs) + ".", look.simulated)
+    pairs = [f"{names[i]} and {names[j]} {r[i, j]:.2f}" for i in range(k) for j in range(i) if np.isfinite(r[i, j])]
+    # Of many variables the words would be longer than anyone listens to; each cell has its own.
+    words = ", ".join(pairs) if not upright else f"{len(pairs)} pairs of {k} variables"
+    return drawing("".join(parts), top + 22 + k * size, f"{what}: {words}.", simulated)
 
 
 def draw_duplicates(pairs: Sequence[DuplicatePair], limit_pct: float, look: Look) -> str:

@@ -58,9 +58,11 @@ def write_simulation(
         OSError: the folder or a file cannot be written.
     """
     out = Path(folder)
-    _make_room(out, replace)
-    _write_text(out / README, _readme(simulated, form))
-    _write_text(out / ASSAYS, assay_table(simulated))
+    if make_room(out, _FIRST_LINE, replace):
+        for old in [out / TABLE, out / ASSAYS, *filter(_is_simulated, (out / ASD_FOLDER).glob("*.asd"))]:
+            old.unlink(missing_ok=True)
+    write_text(out / README, _readme(simulated, form))
+    write_text(out / ASSAYS, assay_table(simulated))
     spectra = _counted(simulated.spectra(), progress)
     if form == "table":
         return write_table(out / TABLE, spectra, {"simulated": _FIRST_LINE, "seed": str(simulated.seed)})
@@ -86,17 +88,22 @@ def assay_table(simulated: Simulated) -> str:
     return text.getvalue()
 
 
-def _make_room(out: Path, replace: bool) -> None:
-    if out.is_dir() and any(out.iterdir()):
+def make_room(out: Path, first_line: str, replace: bool) -> bool:
+    """Make a folder for a simulation, whose README begins with `first_line`; return whether there was one before.
+
+    Raises:
+        OccupiedFolderError: the folder holds files, and `replace` is not set or they are no simulation.
+        OSError: the folder cannot be made.
+    """
+    occupied = out.is_dir() and any(out.iterdir())
+    if occupied:
         readme = out / README
-        ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(_FIRST_LINE)
-        if not ours:
+        if not (readme.is_file() and readme.read_text("utf-8", "replace").startswith(first_line)):
             raise OccupiedFolderError(f"{out}: holds other files; name a new or empty folder")
         if not replace:
             raise OccupiedFolderError(f"{out}: holds an earlier simulation; name another folder or give --force")
-        for old in [out / TABLE, out / ASSAYS, *filter(_is_simulated, (out / ASD_FOLDER).glob("*.asd"))]:
-            old.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    return occupied
 
 
 def _is_simulated(asd: Path) -> bool:
@@ -105,7 +112,8 @@ def _is_simulated(asd: Path) -> bool:
         return file.read(3 + len(SIMULATED))[3:] == SIMULATED.encode()
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     with replacing(os.fspath(path)) as file:
         file.write(text.encode())
 

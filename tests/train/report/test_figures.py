@@ -175,16 +175,16 @@ def test_a_column_for_every_stretch(full: ReportContents) -> None:
 
 def test_a_cell_for_every_pair_with_its_number() -> None:
     r = np.array([[1.0, -0.53], [-0.53, 1.0]])
-    svg = draw_correlations(("Sb", "As"), r, SB)
+    svg = draw_correlations(("Sb", "As"), r, False)
     assert svg.count('class="cell"') == 4
     assert svg.count(">−0.53<") == 2
     assert "As and Sb -0.53" in svg
-    assert draw_correlations(("Sb", "As"), np.full((2, 2), np.nan), SB).count(">–<") == 4
+    assert draw_correlations(("Sb", "As"), np.full((2, 2), np.nan), False).count(">–<") == 4
 
 
 def test_long_names_of_a_matrix_stay_within_the_figure_and_off_each_other() -> None:
     names = ("total_organic_carbon", "sand", "exchangeable_magnesium", *"abcde")
-    svg = draw_correlations(names, np.eye(8), SB)
+    svg = draw_correlations(names, np.eye(8), False)
     left = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end"[^>]*>([^<]*)<', svg)
     assert [name for _, name in left] == list(names)
     assert all(float(x) - 6.2 * len(name) >= 0 for x, name in left)
