@@ -1,7 +1,7 @@
-"""Fit what a device tells trust by: limits of the domain, interval, scatter of replicates.
+"""Fit the applicability domain, the interval and the scatter of replicates.
 
-Everything is set by samples that took no part: left out in turn, all measurements of a sample together. docs/trust.md
-has what was tried and measured.
+Everything is set by samples that took no part: left out in turn, all measurements of a sample together.
+docs/applicability.md has what was tried and measured.
 """
 
 from __future__ import annotations

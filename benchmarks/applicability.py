@@ -1,4 +1,4 @@
-"""What docs/trust.md states: whose spectra are refused, how often intervals hold, how long a verdict takes."""
+"""What docs/applicability.md states: whose spectra are refused, how often intervals hold, how long a verdict takes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import numpy as np
+from applicability_sets import Survey, foreign, measured_worse, read_other_range, surveys, two_soils
+from intervals import Split, report
 from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.applicability import ApplicabilityDomain, assess
 from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.model.recipe import Preprocessed
 from stibium.train.applicability import fit_domain
-from trust_intervals import Split, report
-from trust_sets import Survey, foreign, measured_worse, read_other_range, surveys, two_soils
 
 SPLITS = (42, 43, 44, 45, 46)
 REFUSED_BOUND, CAUGHT_BOUND = 0.05, 0.95

@@ -1,4 +1,4 @@
-"""Soils that belong to a calibration, and spectra that do not, for `benchmarks/trust.py`.
+"""Soils that belong to a calibration, and spectra that do not, for `benchmarks/applicability.py`.
 
 Real soils: the contact-probe survey in ../shared/data/soil, and the surveys of PyPI's `limesoda` if it is installed
 (pip install limesoda). Foreign spectra: ../shared/data. What is not there is left out, and said to be.

@@ -1,4 +1,4 @@
-"""Intervals and limits of detection on real soils, with a stand-in for the network, for `benchmarks/trust.py`.
+"""Intervals and limits of detection on real soils, with a stand-in for the network, for `benchmarks/applicability.py`.
 
 The stand-in is the mean of a PLSR and a support vector regression on the smoothed derivative of the absorbance's shape,
 tuned on four folds. What is measured is the interval around a model, not the model.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from applicability_sets import Survey
 from numpy.typing import NDArray
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold
@@ -20,7 +21,6 @@ from stibium.edge.model.recipe import Preprocessed
 from stibium.edge.model.target import Transform, forward, inverse
 from stibium.train.applicability import fit_domain, fit_interval
 from stibium.train.detection import fit_detection
-from trust_sets import Survey
 
 TRANSFORMS: tuple[Transform, ...] = ("none", "sqrt", "log10")
 SETTINGS = [(components, cost) for components in (4, 8, 12) for cost in (3.0, 30.0)]
