@@ -11,9 +11,9 @@ from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK, Engine
 from .errors import ProfileError
 from .gates.rules import DEFAULT_RULES, Rules
-from .log.columns import Model, Reading
+from .log.columns import Reading, StoredModel
 from .log.history import iter_sessions
-from .log.read import Answer, Chosen, Entry, iter_entries, sql_where, where_reading
+from .log.read import Chosen, Entry, StoredAnswer, iter_entries, sql_where, where_reading
 from .log.records import record_of_entry
 from .log.spectra import unanswered
 from .log.write import Log, now
@@ -110,7 +110,7 @@ def _marked(item: Spectrum | Refusal, outcome: Estimate | Refusal) -> Estimate |
 
 def _record(reading: Reading, outcome: Estimate | Refusal, estimator: Estimator) -> ReadingRecord:
     bundle = estimator.bundle
-    answer = Answer(outcome, Model(0, bundle.sha256, bundle.name, *bundle.calibrated_range), now(), SOFTWARE)
+    answer = StoredAnswer(outcome, StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range), now(), SOFTWARE)
     estimated = isinstance(outcome, Estimate)
     return record_of_entry(
         Entry(reading, (answer,) if estimated else (), () if estimated else (answer,), reading.session_id)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from ...converters.spectra.spectrum import Spectrum
-    from ..log.columns import Event, Reading, Session
+    from ..log.columns import Reading, StoredEvent, StoredSession
     from ..log.read import Chosen
     from ..model.estimate import Refusal
     from ..record import ReadingRecord
@@ -124,20 +124,20 @@ def _layout(models: bool) -> Layout[ReadingRecord]:
     return reading_layout(titles)
 
 
-def _session_cells(session: Session) -> list[tuple[str, ...]]:
+def _session_cells(session: StoredSession) -> list[tuple[str, ...]]:
     ended = local(session.ended_at) if session.ended_at else "not ended"
     who = (session.instrument or session.port, session.profile_name, session.operator)
     counts = map(str, (session.readings, session.refusals, session.scans))
     return [(str(session.id), local(session.started_at), ended, *who, *counts)]
 
 
-SESSIONS: Layout[Session] = Layout(
+SESSIONS: Layout[StoredSession] = Layout(
     asdict,
     titles=("session", "began", "ended", "instrument", "profile", "operator", "readings", "refused", "scans"),
     cells=_session_cells,
     right=(0, 6, 7, 8),
 )
-EVENTS: Layout[Event] = Layout(
+EVENTS: Layout[StoredEvent] = Layout(
     asdict,
     titles=("at", "session", "event", ""),
     cells=lambda event: [(local(event.at), str(event.session_id or "-"), event.kind, event.text)],

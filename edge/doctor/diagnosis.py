@@ -49,7 +49,7 @@ def _run(command: Sequence[str]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Host:
+class Device:
     """The device that is looked at.
 
     Attributes:
@@ -89,7 +89,7 @@ class Patient:
 
     log: Path
     model: str | None = None
-    host: Host = field(default_factory=Host)
+    host: Device = field(default_factory=Device)
     white_valid_min: float = 30.0
     all_hashes: bool = False
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ..log.disk_room import disk_room
-from .diagnosis import Check, Diagnosis, Host, Level, Patient
+from .diagnosis import Check, Device, Diagnosis, Level, Patient
 from .log import newest_reading
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -183,7 +183,7 @@ def services(patient: Patient) -> Iterator[Diagnosis]:
 CHECKS: tuple[Check, ...] = (ports, storage, clock, memory, temperature, throttling, services)
 
 
-def _mounts(host: Host) -> dict[str, tuple[str, frozenset[str]]]:
+def _mounts(host: Device) -> dict[str, tuple[str, frozenset[str]]]:
     """Kind and options of what is mounted, by place; the last of several on one place is in force."""
     found = {}
     for line in (host.read("/proc/self/mounts") or "").splitlines():

@@ -29,8 +29,8 @@ from .table import (
     STAMP,
     TEXT,
     TIME,
-    Column,
-    Table,
+    LogColumn,
+    LogTable,
     column,
     columns_of,
 )
@@ -43,8 +43,6 @@ SampleKind = Literal["sample", "blank", "reference", "duplicate"]
 StoredScanKind = Literal["target", "dark", "white", "wavelength_check", "panel_check"]
 """What was in front of the probe; the last two are for checking the wavelengths and the white panel."""
 Condition = Literal["dry", "damp", "wet"]
-CorrectionKind = Literal["void", "rename", "note", "place", "together", "again", "condition", "photo"]
-"""What a row of `corrections` does to the reading that it names."""
 
 EMPTY = "NOT NULL DEFAULT ''"
 _SESSION = "REFERENCES sessions(id)"
@@ -118,94 +116,93 @@ class Reading:
 
 
 SPECTRUM_COLUMNS = (
-    Column("grid_id", INTEGER, "NOT NULL REFERENCES grids(id)"),
-    Column("spectrum", FLOATS_32, NOT_NULL, _SPECTRUM, lambda s: s.values),
-    Column("splices_nm", LIST, NOT_NULL, _SPECTRUM),
-    Column("saturated", LIST, NOT_NULL, _SPECTRUM),
+    LogColumn("grid_id", INTEGER, "NOT NULL REFERENCES grids(id)"),
+    LogColumn("spectrum", FLOATS_32, NOT_NULL, _SPECTRUM, lambda s: s.values),
+    LogColumn("splices_nm", LIST, NOT_NULL, _SPECTRUM),
+    LogColumn("saturated", LIST, NOT_NULL, _SPECTRUM),
 )
 """What a reading has beside `Reading`; listing readings does not read it."""
 
 
-def _readings() -> tuple[Column, ...]:
+def _readings() -> tuple[LogColumn, ...]:
     told = columns_of(Reading)
     after = [one.name for one in told].index("quantity") + 1
     return (*told[:after], *SPECTRUM_COLUMNS, *told[after:])
 
 
-READINGS = Table("readings", _readings())
-TOLD = Table("readings", columns_of(Reading))
+READINGS = LogTable("readings", _readings())
+TOLD = LogTable("readings", columns_of(Reading))
 """The columns that `Reading` has."""
 
-POINTS = Table(
+POINTS = LogTable(
     "points",
     (
-        Column("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
-        Column("point", INTEGER),
+        LogColumn("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
+        LogColumn("point", INTEGER),
         # As those of the reading, whose quantity and grid they share.
         *READINGS.only("source", "measurement", "measured_at", "spectrum").columns,
     ),
     ("PRIMARY KEY (reading_id, point)",),
 )
 
-ESTIMATES = Table(
+ESTIMATES = LogTable(
     "estimates",
     (
-        Column("id", INTEGER, ID),
-        Column("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
-        Column("model_id", INTEGER, "NOT NULL REFERENCES models(id)"),
-        Column("element", TEXT, NOT_NULL, 0),
-        Column("unit", TEXT, NOT_NULL, 0),
-        Column("value", REAL, NOT_NULL, 0),
-        Column("bound", TEXT, NOT_NULL, 0),
-        Column("low", REAL, NULLABLE, 0),
-        Column("high", REAL, NULLABLE, 0),
-        Column("coverage", REAL, NULLABLE, 0),
-        Column("verdict", TEXT, NOT_NULL, 0),
-        Column("reason", TEXT, NOT_NULL, 0),
-        Column("flags", LIST, NOT_NULL, 0),
-        Column("t2_over_limit", REAL, NULLABLE, 0),
-        Column("q_over_limit", REAL, NULLABLE, 0),
-        Column("simulated", BOOLEAN, NOT_NULL, 0),
-        Column("points", INTEGER, "NOT NULL DEFAULT 1", 0),
-        Column("points_low", REAL, NULLABLE, 0),
-        Column("points_high", REAL, NULLABLE, 0),
-        Column("scatter_over_limit", REAL, NULLABLE, 0),
+        LogColumn("id", INTEGER, ID),
+        LogColumn("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
+        LogColumn("model_id", INTEGER, "NOT NULL REFERENCES models(id)"),
+        LogColumn("element", TEXT, NOT_NULL, 0),
+        LogColumn("unit", TEXT, NOT_NULL, 0),
+        LogColumn("value", REAL, NOT_NULL, 0),
+        LogColumn("bound", TEXT, NOT_NULL, 0),
+        LogColumn("low", REAL, NULLABLE, 0),
+        LogColumn("high", REAL, NULLABLE, 0),
+        LogColumn("coverage", REAL, NULLABLE, 0),
+        LogColumn("verdict", TEXT, NOT_NULL, 0),
+        LogColumn("reason", TEXT, NOT_NULL, 0),
+        LogColumn("flags", LIST, NOT_NULL, 0),
+        LogColumn("t2_over_limit", REAL, NULLABLE, 0),
+        LogColumn("q_over_limit", REAL, NULLABLE, 0),
+        LogColumn("simulated", BOOLEAN, NOT_NULL, 0),
+        LogColumn("points", INTEGER, "NOT NULL DEFAULT 1", 0),
+        LogColumn("points_low", REAL, NULLABLE, 0),
+        LogColumn("points_high", REAL, NULLABLE, 0),
+        LogColumn("scatter_over_limit", REAL, NULLABLE, 0),
         # NULL before version 3 of the log: a first estimate is as old as its reading.
-        Column("stored_at", STAMP, NULLABLE),
-        Column("software", TEXT, NULLABLE),
-        Column("detection_limit", REAL, NULLABLE, 0),
-        Column("critical_level", REAL, NULLABLE, 0),
+        LogColumn("stored_at", STAMP, NULLABLE),
+        LogColumn("software", TEXT, NULLABLE),
+        LogColumn("detection_limit", REAL, NULLABLE, 0),
+        LogColumn("critical_level", REAL, NULLABLE, 0),
     ),
 )
 ANSWERS = tuple(one.name for one in ESTIMATES.columns if one.source is not None)
 """The columns of an estimate that are attributes of `Estimate`."""
 
-REFUSALS = Table(
+REFUSALS = LogTable(
     "refusals",
     (
-        Column("id", INTEGER, ID),
+        LogColumn("id", INTEGER, ID),
         # NULL if the file could not be read at all.
-        Column("reading_id", INTEGER, "REFERENCES readings(id)"),
-        Column("stored_at", STAMP),
-        Column("software", TEXT),
-        Column("source", TEXT, NOT_NULL, 0),
-        Column("sample_id", TEXT, NOT_NULL, 0),
-        Column("reason", TEXT, NOT_NULL, 0),
-        Column("model_id", INTEGER, "REFERENCES models(id)"),
-        Column("session_id", INTEGER, _SESSION),
+        LogColumn("reading_id", INTEGER, "REFERENCES readings(id)"),
+        LogColumn("stored_at", STAMP),
+        LogColumn("software", TEXT),
+        LogColumn("source", TEXT, NOT_NULL, 0),
+        LogColumn("sample_id", TEXT, NOT_NULL, 0),
+        LogColumn("reason", TEXT, NOT_NULL, 0),
+        LogColumn("model_id", INTEGER, "REFERENCES models(id)"),
+        LogColumn("session_id", INTEGER, _SESSION),
     ),
 )
 
 
 @dataclass(frozen=True)
-class Model:
-    """A row of `models`, a bundle that gave estimates; its range is not known from before version 3 of the log."""
+class StoredModel:
+    """A row of `models`, a bundle that gives estimates; its range is None from before version 3 of the log."""
 
-    id: int = column(INTEGER, ID)
-    sha256: str = column(TEXT, "NOT NULL UNIQUE")
-    name: str = column(TEXT)
-    calibrated_low: float | None = column(REAL, NULLABLE)
-    calibrated_high: float | None = column(REAL, NULLABLE)
+    sha256: str = column(TEXT, "NOT NULL UNIQUE", 0)
+    name: str = column(TEXT, NOT_NULL, 0)
+    calibrated_low: float | None = column(REAL, NULLABLE, 0)
+    calibrated_high: float | None = column(REAL, NULLABLE, 0)
 
     @property
     def calibrated_range(self) -> tuple[float, float] | None:
@@ -214,20 +211,20 @@ class Model:
         return None if low is None or high is None else (low, high)
 
 
-MODELS = Table("models", columns_of(Model))
+MODELS = LogTable("models", (LogColumn("id", INTEGER, ID), *columns_of(StoredModel)))
 
-GRIDS = Table(
+GRIDS = LogTable(
     "grids",
     (
-        Column("id", INTEGER, ID),
-        Column("sha256", TEXT, "NOT NULL UNIQUE"),
-        Column("wavelengths_nm", FLOATS_64),
+        LogColumn("id", INTEGER, ID),
+        LogColumn("sha256", TEXT, "NOT NULL UNIQUE"),
+        LogColumn("wavelengths_nm", FLOATS_64),
     ),
 )
 
 
 @dataclass(frozen=True)
-class Session:
+class StoredSession:
     """A row of `sessions`, and how much belongs to it; `ended_at` is None if it runs or was cut off."""
 
     id: int = column(INTEGER, ID)
@@ -247,7 +244,7 @@ class Session:
     scans: int = 0
 
 
-SESSIONS = Table("sessions", columns_of(Session))
+SESSIONS = LogTable("sessions", columns_of(StoredSession))
 
 
 def _flags(scan: Scan) -> dict[str, Any]:
@@ -292,14 +289,14 @@ class StoredScan:
     wavelengths_nm: Floats = field(default_factory=lambda: np.empty(0))
 
 
-SCANS = Table("scans", columns_of(StoredScan))
+SCANS = LogTable("scans", columns_of(StoredScan))
 
-READING_SCANS = Table(
+READING_SCANS = LogTable(
     "reading_scans",
     (
-        Column("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
-        Column("scan_id", INTEGER, "NOT NULL REFERENCES scans(id)"),
-        Column("role", TEXT),
+        LogColumn("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
+        LogColumn("scan_id", INTEGER, "NOT NULL REFERENCES scans(id)"),
+        LogColumn("role", TEXT),
     ),
     ("PRIMARY KEY (reading_id, scan_id, role)",),
     "WITHOUT ROWID",
@@ -307,7 +304,7 @@ READING_SCANS = Table(
 
 
 @dataclass(frozen=True)
-class Event:
+class StoredEvent:
     """A row of `events`."""
 
     id: int = column(INTEGER, ID)
@@ -318,79 +315,69 @@ class Event:
     details: dict[str, Any] = column(OBJECT)
 
 
-EVENTS = Table("events", columns_of(Event))
+EVENTS = LogTable("events", columns_of(StoredEvent))
 
 
-@dataclass(frozen=True)
-class Correction:
-    """A row of `corrections`: what somebody says of a reading afterwards, which itself stays as it is.
+CORRECTIONS = LogTable(
+    "corrections",
+    (
+        LogColumn("id", INTEGER, ID),
+        LogColumn("at", STAMP),
+        LogColumn("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
+        LogColumn("kind", TEXT),
+        LogColumn("value", OBJECT),
+        LogColumn("who", TEXT),
+    ),
+)
+TIME_OFFSETS = LogTable(
+    "time_offsets",
+    (
+        LogColumn("id", INTEGER, ID),
+        LogColumn("at", STAMP),
+        LogColumn("offset_s", REAL),
+        LogColumn("source", TEXT),
+        LogColumn("host_boot", TEXT),
+    ),
+)
+ORE_CALLS = LogTable(
+    "ore_calls",
+    (
+        LogColumn("id", INTEGER, ID),
+        LogColumn("stored_at", STAMP),
+        LogColumn("software", TEXT),
+        LogColumn("model", TEXT),
+        LogColumn("model_sha256", TEXT),
+        LogColumn("scenario", TEXT),
+        LogColumn("sample_id", TEXT),
+        LogColumn("probability", REAL),
+        LogColumn("low", REAL, NULLABLE),
+        LogColumn("high", REAL, NULLABLE),
+        LogColumn("threshold", REAL),
+        LogColumn("decision", TEXT),
+        LogColumn("reason", TEXT),
+        LogColumn("flags", LIST),
+        LogColumn("inputs", OBJECT),
+        LogColumn("contributions", OBJECT),
+        LogColumn("simulated", BOOLEAN),
+    ),
+)
 
-    Attributes:
-        at: this device's clock, UTC.
-        value: by kind: of a rename the new name, of a place latitude, longitude and source, of readings that belong
-            together their numbers, of a photo the file's name beside the log, of a void the reason, ...
-        who: says so.
-    """
-
-    id: int = column(INTEGER, ID)
-    at: str = column(STAMP)
-    reading_id: int = column(INTEGER, "NOT NULL REFERENCES readings(id)")
-    kind: str = column(TEXT)
-    value: dict[str, Any] = column(OBJECT)
-    who: str = column(TEXT)
-
-
-CORRECTIONS = Table("corrections", columns_of(Correction))
-
-
-@dataclass(frozen=True)
-class TimeOffset:
-    """A row of `time_offsets`: by how much another clock is ahead of this device's; stored times stay as they are.
-
-    Attributes:
-        at: this device's clock, UTC.
-        offset_s: the other clock minus this device's, in seconds.
-        source: whose clock, such as "phone".
-        host_boot: this device's power-up, within which the offset holds.
-    """
-
-    id: int = column(INTEGER, ID)
-    at: str = column(STAMP)
-    offset_s: float = column(REAL)
-    source: str = column(TEXT)
-    host_boot: str = column(TEXT)
-
-
-TIME_OFFSETS = Table("time_offsets", columns_of(TimeOffset))
-
-TAKEN_FILES = Table(
+TAKEN_FILES = LogTable(
     "taken_files",
     # A path is kept as bytes: a name on a stick need not be UTF-8.
-    (Column("path", BLOB, ID), Column("signature", TEXT)),
+    (LogColumn("path", BLOB, ID), LogColumn("signature", TEXT)),
     options="WITHOUT ROWID",
 )
-TAKEN_ITEMS = Table(
+TAKEN_ITEMS = LogTable(
     "taken_items",
-    (Column("path", BLOB), Column("fingerprint", BLOB)),
+    (LogColumn("path", BLOB), LogColumn("fingerprint", BLOB)),
     ("PRIMARY KEY (path, fingerprint)",),
     "WITHOUT ROWID",
 )
 
 TABLES = (
-    MODELS,
-    GRIDS,
-    SESSIONS,
-    READINGS,
-    POINTS,
-    ESTIMATES,
-    REFUSALS,
-    SCANS,
-    READING_SCANS,
-    EVENTS,
-    CORRECTIONS,
-    TIME_OFFSETS,
-    TAKEN_FILES,
-    TAKEN_ITEMS,
+    *(MODELS, GRIDS, SESSIONS, READINGS, POINTS, ESTIMATES, REFUSALS, SCANS, READING_SCANS, EVENTS),
+    *(CORRECTIONS, TIME_OFFSETS, ORE_CALLS, TAKEN_FILES, TAKEN_ITEMS),
 )
 
 

@@ -1,29 +1,17 @@
-"""What the log knows beside readings: sessions, raw scans, what happened, and what was said of readings afterwards."""
+"""What the log knows beside readings: sessions, raw scans, and what happened."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 
-from .columns import (
-    CORRECTIONS,
-    EVENTS,
-    GRIDS,
-    SCANS,
-    SESSIONS,
-    TIME_OFFSETS,
-    Correction,
-    Event,
-    Session,
-    StoredScan,
-    TimeOffset,
-)
+from .columns import EVENTS, GRIDS, SCANS, SESSIONS, StoredEvent, StoredScan, StoredSession
 from .read import ALL, Chosen, sql_where, where_reading
 
 _GRID = GRIDS.only("wavelengths_nm")
 
 
-def iter_sessions(db: sqlite3.Connection, chosen: Chosen = ALL, unfinished: bool = False) -> Iterator[Session]:
+def iter_sessions(db: sqlite3.Connection, chosen: Chosen = ALL, unfinished: bool = False) -> Iterator[StoredSession]:
     """Give sessions, oldest first.
 
     Args:
@@ -43,20 +31,15 @@ def iter_sessions(db: sqlite3.Connection, chosen: Chosen = ALL, unfinished: bool
     )
     for row in rows:
         *stored, model, readings, refusals, scans = row
-        yield Session(**SESSIONS.read(stored), model=model, readings=readings, refusals=refusals, scans=scans)
+        yield StoredSession(**SESSIONS.read(stored), model=model, readings=readings, refusals=refusals, scans=scans)
 
 
-def unfinished_sessions(db: sqlite3.Connection) -> list[Session]:
-    """Return the sessions that run or that a crash cut off, oldest first."""
-    return list(iter_sessions(db, unfinished=True))
-
-
-def iter_events(db: sqlite3.Connection, chosen: Chosen = ALL) -> Iterator[Event]:
+def iter_events(db: sqlite3.Connection, chosen: Chosen = ALL) -> Iterator[StoredEvent]:
     """Give what happened, oldest first; session and times in `chosen` are heeded."""
     conditions, values = _where(chosen, "e.session_id", "e.at")
     rows = db.execute(f"SELECT {EVENTS.select('e')} FROM events e {sql_where(conditions)} ORDER BY e.id", values)
     for row in rows:
-        yield Event(**EVENTS.read(row))
+        yield StoredEvent(**EVENTS.read(row))
 
 
 def iter_scans(
@@ -78,22 +61,6 @@ def iter_scans(
     )
     for row in rows:
         yield StoredScan(**SCANS.read(row[:-1]), **_GRID.read(row[-1:]))
-
-
-def iter_corrections(db: sqlite3.Connection, reading_id: int | None = None) -> Iterator[Correction]:
-    """Give what was said of a reading afterwards, or of all, in the order it was said."""
-    conditions, values = ([], ()) if reading_id is None else (["c.reading_id = ?"], (reading_id,))
-    rows = db.execute(
-        f"SELECT {CORRECTIONS.select('c')} FROM corrections c {sql_where(conditions)} ORDER BY c.id", values
-    )
-    for row in rows:
-        yield Correction(**CORRECTIONS.read(row))
-
-
-def iter_time_offsets(db: sqlite3.Connection) -> Iterator[TimeOffset]:
-    """Give by how much other clocks were ahead of this device's, oldest first."""
-    for row in db.execute(f"SELECT {TIME_OFFSETS.select('o')} FROM time_offsets o ORDER BY o.id"):
-        yield TimeOffset(**TIME_OFFSETS.read(row))
 
 
 def _where(chosen: Chosen, session: str, time: str) -> tuple[list[str], list[object]]:

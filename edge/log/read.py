@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import LogError
 from ..model.estimate import Estimate, Refusal
-from .columns import ANSWERS, ESTIMATES, MODELS, REFUSALS, TOLD, Model, Reading
+from .columns import ANSWERS, ESTIMATES, MODELS, REFUSALS, TOLD, Reading, StoredModel
 from .schema import BUSY_S, SCHEMA_VERSION, cannot, show_as_today, version_of
 from .table import DamagedRowError
 
@@ -52,7 +52,7 @@ ALL = Chosen()
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredAnswer:
     """What came of a reading, and who says so.
 
     Attributes:
@@ -62,7 +62,7 @@ class Answer:
     """
 
     outcome: Estimate | Refusal
-    model: Model | None
+    model: StoredModel | None
     stored_at: str
     software: str
 
@@ -79,8 +79,8 @@ class Entry:
     """
 
     reading: Reading | None
-    estimates: tuple[Answer, ...]
-    refusals: tuple[Answer, ...]
+    estimates: tuple[StoredAnswer, ...]
+    refusals: tuple[StoredAnswer, ...]
     session_id: int | None
 
     @property
@@ -212,7 +212,7 @@ def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str
             yield Entry(reading, tuple(estimates), tuple(refusals), reading.session_id)
 
 
-def _element(answer: Answer) -> str:
+def _element(answer: StoredAnswer) -> str:
     return answer.outcome.element if isinstance(answer.outcome, Estimate) else ""
 
 
@@ -222,27 +222,27 @@ def _wanted(outcome: Estimate | Refusal, chosen: Chosen) -> bool:
     )
 
 
-def _damaged(reading: Reading, damage: str) -> Answer:
-    return Answer(Refusal(reading.source, damage, reading.sample_id), None, reading.stored_at, reading.software)
+def _damaged(reading: Reading, damage: str) -> StoredAnswer:
+    return StoredAnswer(Refusal(reading.source, damage, reading.sample_id), None, reading.stored_at, reading.software)
 
 
-def _estimates(db: sqlite3.Connection, reading: Reading) -> list[Answer]:
+def _estimates(db: sqlite3.Connection, reading: Reading) -> list[StoredAnswer]:
     return [_estimate(reading, row) for row in db.execute(_ESTIMATES_OF_ONE, (reading.id,))]
 
 
-def _estimate(reading: Reading, row: Sequence[Any]) -> Answer:
+def _estimate(reading: Reading, row: Sequence[Any]) -> StoredAnswer:
     width = len(_ESTIMATE.columns)
     try:
-        said, model = _ESTIMATE.read(row[:width]), Model(**MODELS.read(row[width:]))
+        said, model = _ESTIMATE.read(row[:width]), _model(MODELS.read(row[width:]))
     except DamagedRowError as error:
         return _damaged(reading, str(error))
     stored_at, software = said.pop("stored_at") or reading.stored_at, said.pop("software") or reading.software
     said.pop("id")
     estimate = Estimate(reading.sample_id, reading.measurement, reading.source, reading.measured_at, **said)
-    return Answer(estimate, model, stored_at, software)
+    return StoredAnswer(estimate, model, stored_at, software)
 
 
-def _refusals(db: sqlite3.Connection, reading: Reading) -> list[Answer]:
+def _refusals(db: sqlite3.Connection, reading: Reading) -> list[StoredAnswer]:
     return [_refusal(row)[0] for row in db.execute(_REFUSALS_OF_ONE, (reading.id,))]
 
 
@@ -258,12 +258,17 @@ def _without_reading(db: sqlite3.Connection, chosen: Chosen, order: str) -> Iter
         yield Entry(None, (), (answer,), session_id)
 
 
-def _refusal(row: Sequence[Any]) -> tuple[Answer, int | None]:
+def _refusal(row: Sequence[Any]) -> tuple[StoredAnswer, int | None]:
     width = len(REFUSALS.columns)
     said, damage = REFUSALS.read_what_can_be(row[:width])
-    model = None if row[width] is None else Model(**MODELS.read_what_can_be(row[width:])[0])
+    model = None if row[width] is None else _model(MODELS.read_what_can_be(row[width:])[0])
     refusal = Refusal(said["source"], damage or said["reason"], said["sample_id"])
-    return Answer(refusal, model, said["stored_at"], said["software"]), said["session_id"]
+    return StoredAnswer(refusal, model, said["stored_at"], said["software"]), said["session_id"]
+
+
+def _model(said: dict[str, Any]) -> StoredModel:
+    said.pop("id")
+    return StoredModel(**said)
 
 
 _ESTIMATE = ESTIMATES.only("id", *ANSWERS, "stored_at", "software")

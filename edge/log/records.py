@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..model.estimate import Estimate
 from ..record import Maker, ReadingRecord, estimate_record, reading_flags, refusal_record, unread_record
 from .columns import Reading
-from .read import ALL, Answer, Chosen, Entry, iter_entries
+from .read import ALL, Chosen, Entry, StoredAnswer, iter_entries
 
 
 def iter_records(
@@ -18,7 +18,7 @@ def iter_records(
     return map(record_of_entry, iter_entries(db, chosen, every, last))
 
 
-def maker_of(answer: Answer) -> Maker:
+def maker_of(answer: StoredAnswer) -> Maker:
     """Say who made an answer."""
     if answer.model is None:
         return Maker(answer.stored_at, answer.software)

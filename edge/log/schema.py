@@ -30,6 +30,7 @@ _INDICES = {
     "reading_scans_by_scan": "reading_scans(scan_id)",
     "events_by_session": "events(session_id)",
     "corrections_by_reading": "corrections(reading_id)",
+    "ore_calls_by_sample": "ore_calls(sample_id)",
 }
 
 _MAY_CHANGE = {"sessions": ("ended_at",), "models": ("calibrated_low", "calibrated_high")}

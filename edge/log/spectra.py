@@ -13,9 +13,9 @@ from ..model.estimate import Refusal
 from ..model.replicates import MeanSpectrum
 from .columns import GRIDS, POINTS, SPECTRUM_COLUMNS, TOLD, Reading
 from .read import ALL, Chosen, reading_from, sql_where, where_reading
-from .table import DamagedRowError, Table
+from .table import DamagedRowError, LogTable
 
-_SPECTRUM = Table("readings", (*TOLD.only("id").columns, *SPECTRUM_COLUMNS))
+_SPECTRUM = LogTable("readings", (*TOLD.only("id").columns, *SPECTRUM_COLUMNS))
 _GRID = GRIDS.only("wavelengths_nm")
 _POINT = POINTS.only("point", "source", "measurement", "measured_at", "spectrum")
 

@@ -29,7 +29,7 @@ def _same(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ColumnKind:
     """What a column holds. None is NULL in every kind, and is given to neither function.
 
     Attributes:
@@ -83,8 +83,8 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-def _floats(stored_as: str) -> Kind:
-    return Kind(
+def _floats(stored_as: str) -> ColumnKind:
+    return ColumnKind(
         "BLOB",
         lambda values: np.asarray(values).astype(stored_as, copy=False).tobytes(),
         lambda blob: np.frombuffer(blob, stored_as).astype(np.float64, copy=False),
@@ -96,16 +96,16 @@ def _stamp(stored: Any) -> str:
     return str(stored)
 
 
-TEXT = Kind("TEXT", plain_text, str.__str__, "")
-STAMP = Kind("TEXT", plain_text, _stamp, "1970-01-01T00:00:00.000+00:00")
+TEXT = ColumnKind("TEXT", plain_text, str.__str__, "")
+STAMP = ColumnKind("TEXT", plain_text, _stamp, "1970-01-01T00:00:00.000+00:00")
 """This device's clock, UTC, as `write.now` gives it; kept as text, which sorts as times do."""
-TIME = Kind("TEXT", datetime.isoformat, datetime.fromisoformat)
-INTEGER = Kind("INTEGER", int, int, 0)
-REAL = Kind("REAL", float, float)
-BOOLEAN = Kind("INTEGER", bool, bool)
-OBJECT = Kind("TEXT", as_json, _object, {})
-LIST = Kind("TEXT", as_json, lambda text: () if text == "[]" else tuple(json.loads(text)), ())
-BLOB = Kind("BLOB")
+TIME = ColumnKind("TEXT", datetime.isoformat, datetime.fromisoformat)
+INTEGER = ColumnKind("INTEGER", int, int, 0)
+REAL = ColumnKind("REAL", float, float)
+BOOLEAN = ColumnKind("INTEGER", bool, bool)
+OBJECT = ColumnKind("TEXT", as_json, _object, {})
+LIST = ColumnKind("TEXT", as_json, lambda text: () if text == "[]" else tuple(json.loads(text)), ())
+BLOB = ColumnKind("BLOB")
 FLOATS_32 = _floats("<f4")
 FLOATS_64 = _floats("<f8")
 
@@ -115,19 +115,19 @@ NULLABLE = ""
 
 
 @dataclass(frozen=True)
-class Column:
+class LogColumn:
     """A column of a table.
 
     Attributes:
         name: in SQL, and of the attribute it is read into.
         kind: what it holds.
         rule: what SQL demands of it; with a DEFAULT for rows older than the column, unless NULL means that.
-        source: which of the things that a row is made of gives the value; None if `Table.insert` is told it by name.
+        source: which of the things that a row is made of gives the value; None if `LogTable.insert` is told it by name.
         get: takes the value from that thing; the attribute of the column's name if None.
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     rule: str = NOT_NULL
     source: int | None = None
     get: Callable[[Any], Any] | None = None
@@ -148,18 +148,20 @@ class Column:
         return self.rule.partition("DEFAULT ")[2] or "NULL"
 
 
-def column(kind: Kind, rule: str = NOT_NULL, source: int | None = None, get: Callable[[Any], Any] | None = None) -> Any:
-    """Declare an attribute of a row's class to be a column; see `Column`."""
+def column(
+    kind: ColumnKind, rule: str = NOT_NULL, source: int | None = None, get: Callable[[Any], Any] | None = None
+) -> Any:
+    """Declare an attribute of a row's class to be a column; see `LogColumn`."""
     return field(metadata={"column": (kind, rule, source, get)})
 
 
-def columns_of(row_class: type) -> tuple[Column, ...]:
+def columns_of(row_class: type) -> tuple[LogColumn, ...]:
     """Return the columns that a row's class declares, in its order."""
-    return tuple(Column(f.name, *f.metadata["column"]) for f in fields(row_class) if "column" in f.metadata)
+    return tuple(LogColumn(f.name, *f.metadata["column"]) for f in fields(row_class) if "column" in f.metadata)
 
 
 @dataclass(frozen=True)
-class Table:
+class LogTable:
     """A table.
 
     Attributes:
@@ -170,7 +172,7 @@ class Table:
     """
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[LogColumn, ...]
     constraints: tuple[str, ...] = ()
     options: str = ""
 
@@ -180,9 +182,9 @@ class Table:
         inside = ",\n    ".join((*(column.definition for column in self.columns), *self.constraints))
         return f"CREATE TABLE {self.name} (\n    {inside}\n) {self.options}".rstrip()
 
-    def only(self, *names: str) -> Table:
+    def only(self, *names: str) -> LogTable:
         """Return the table with some of its columns, for reading them."""
-        return Table(self.name, tuple(column for column in self.columns if column.name in names))
+        return LogTable(self.name, tuple(column for column in self.columns if column.name in names))
 
     def select(self, alias: str) -> str:
         """Return the columns for a SELECT from the table by this alias."""

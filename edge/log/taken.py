@@ -21,13 +21,6 @@ from ..model.estimate import Refusal
 Signature = tuple[int, ...]
 """Size in bytes, modification and change time in ns of a file, then of each file that belongs to it."""
 
-SCHEMA = (
-    # A path is kept as bytes: a name on a stick need not be UTF-8.
-    "CREATE TABLE IF NOT EXISTS taken_files (path BLOB PRIMARY KEY, signature TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS taken_items ("
-    "path BLOB NOT NULL, fingerprint BLOB NOT NULL, PRIMARY KEY (path, fingerprint)) WITHOUT ROWID",
-)
-
 
 class TakenMeanwhileError(Exception):
     """Another process has taken one of these files since; nothing was stored."""
@@ -56,15 +49,10 @@ class Taken:
 
     Args:
         database: the log's connection.
-
-    Raises:
-        LogError: the database cannot be used.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
-        for statement in SCHEMA:
-            self._rows(statement)
 
     def _rows(self, statement: str, values: tuple[bytes, ...] = ()) -> list[tuple[Any, ...]]:
         try:

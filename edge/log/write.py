@@ -22,7 +22,6 @@ from ..model.estimate import Estimate, Refusal
 from ..model.replicates import MeanSpectrum
 from ..record import SOFTWARE
 from .columns import (
-    CORRECTIONS,
     ESTIMATES,
     EVENTS,
     GRIDS,
@@ -34,46 +33,21 @@ from .columns import (
     REFUSALS,
     SCANS,
     SESSIONS,
-    TIME_OFFSETS,
-    CorrectionKind,
     ReadingFacts,
+    StoredModel,
     StoredScanKind,
     spectrum_sha256,
 )
 from .disk_room import RESERVE_BYTES, DiskRoom, Reserve, disk_room
-from .schema import APPLICATION_ID, SCHEMA_VERSION, Transaction, cannot, open_for_writing
+from .schema import Transaction, cannot, open_for_writing
 from .table import FLOATS_32, FLOATS_64, as_json
 
 if TYPE_CHECKING:
     from ..gates.scans import Scan
 
-__all__ = [
-    "APPLICATION_ID",
-    "LOG_ENVIRONMENT_VARIABLE",
-    "SCHEMA_VERSION",
-    "Log",
-    "ReadingFacts",
-    "Result",
-    "default_log_path",
-]
-
 LOG_ENVIRONMENT_VARIABLE = "STIBIUM_LOG"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ModelName:
-    """Which bundle says something.
-
-    Attributes:
-        sha256: of its file; "" for none.
-        calibrated_range: so that an interval's end that was cut off can be told later; None if it is not known.
-    """
-
-    name: str = ""
-    sha256: str = ""
-    calibrated_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +68,7 @@ class Result:
     about: ReadingFacts | None = None
     reading_id: int | None = None
     stored_at: str = ""
-    others: tuple[tuple[ModelName, Estimate | Refusal], ...] = ()
+    others: tuple[tuple[StoredModel, Estimate | Refusal], ...] = ()
 
 
 def default_log_path() -> Path:
@@ -149,7 +123,7 @@ class Log:
         self.path = Path(path)
         self._db = open_for_writing(self.path)
         self._reserve = Reserve(self.path)
-        self._model = ModelName(model_name, model_sha256, calibrated_range)
+        self._model = StoredModel(model_sha256, model_name, *(calibrated_range or (None, None)))
         self._software = SOFTWARE
         self._grids: dict[bytes, tuple[int, str]] = {}
 
@@ -158,7 +132,9 @@ class Log:
         """The open connection, for what is kept beside the readings, such as which files were taken."""
         return self._db
 
-    def add(self, results: Sequence[Result], also: Callable[[sqlite3.Connection], None] | None = None) -> list[Result]:
+    def add(
+        self, results: Sequence[Result], also: Callable[[sqlite3.Connection], object] | None = None
+    ) -> list[Result]:
         """Store results in one transaction; when this returns they are on disk.
 
         Args:
@@ -223,7 +199,7 @@ class Log:
     ) -> int:
         """Write the beginning of a measuring session and give its number; a reserve is laid by on the disk.
 
-        A session without an end is one that runs, or that a crash cut off: `history.unfinished_sessions`.
+        A session without an end is one that runs, or that a crash cut off: `history.iter_sessions`.
 
         Raises:
             LogError: it cannot be written.
@@ -312,24 +288,6 @@ class Log:
             LogError: it was not stored.
         """
         return self._store(lambda: add_event(self._db, kind, text, details, session_id))
-
-    def add_correction(self, reading_id: int, kind: CorrectionKind, value: Mapping[str, Any], who: str) -> int:
-        """Write down what somebody says of a reading afterwards; the reading itself stays as it is.
-
-        Raises:
-            LogError: it was not stored; there may be no such reading.
-        """
-        row = {"at": now(), "reading_id": reading_id, "kind": kind, "value": value, "who": who}
-        return self._store(lambda: CORRECTIONS.insert(self._db, **row))
-
-    def add_time_offset(self, offset_s: float, source: str, host_boot: str = "") -> int:
-        """Write down by how many seconds another clock is ahead of this device's; stored times stay as they are.
-
-        Raises:
-            LogError: it was not stored.
-        """
-        row = {"at": now(), "offset_s": offset_s, "source": source, "host_boot": host_boot}
-        return self._store(lambda: TIME_OFFSETS.insert(self._db, **row))
 
     def room(self) -> DiskRoom:
         """Tell the room on the log's disk; look before measuring, as storing comes after.
@@ -428,16 +386,14 @@ class Log:
             known = self._grids[blob] = grid_of(self._db, wavelengths_nm)
         return known
 
-    def _model_id(self, model: ModelName) -> int:
+    def _model_id(self, model: StoredModel) -> int:
         found = self._db.execute("SELECT id, calibrated_low FROM models WHERE sha256=?", (model.sha256,)).fetchone()
-        low, high = model.calibrated_range or (None, None)
         if found is None:
-            return MODELS.insert(
-                self._db, sha256=model.sha256, name=model.name, calibrated_low=low, calibrated_high=high
-            )
-        if found[1] is None and low is not None:
+            return MODELS.insert(self._db, model)
+        if found[1] is None and model.calibrated_range is not None:
             # Known from before version 3 of the log, or from a program that did not say.
-            self._db.execute("UPDATE models SET calibrated_low=?, calibrated_high=? WHERE id=?", (low, high, found[0]))
+            ends = (*model.calibrated_range, found[0])
+            self._db.execute("UPDATE models SET calibrated_low=?, calibrated_high=? WHERE id=?", ends)
         return int(found[0])
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Position, Spectrum
 from stibium.edge.gates.scans import Scan, ScanSettings
+from stibium.edge.log.columns import CORRECTIONS, ORE_CALLS, TIME_OFFSETS, ReadingFacts
 from stibium.edge.log.read import open_for_reading
 from stibium.edge.log.spectra import iter_spectra
-from stibium.edge.log.write import Log, ReadingFacts, Result
+from stibium.edge.log.write import Log, Result, now
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimator, Refusal
 from stibium.edge.model.replicates import mean_spectrum
@@ -43,6 +45,16 @@ def a_scan(number: int, bands: int = 2151, kind: str = "target", **changes: obje
         "extra": {"lamp_v": np.float32(11.5), "raw": b"\x01\xff", "when": MEASURED_AT, "counts": np.arange(3)},
     }
     return Scan(**(facts | changes))  # type: ignore[arg-type]
+
+
+def correct(db: sqlite3.Connection) -> None:
+    """Write what somebody said of a reading afterwards, a comparison with another clock, and a call at the face."""
+    CORRECTIONS.insert(db, at=now(), reading_id=2, kind="rename", value={"sample_id": "T1b"}, who="Inês")
+    TIME_OFFSETS.insert(db, at=now(), offset_s=86400.25, source="phone", host_boot="boot-1")
+    texts = dict.fromkeys(("software", "model", "model_sha256", "scenario", "decision", "reason"), "x")
+    numbers = {"probability": 0.8, "low": None, "high": None, "threshold": 0.5, "simulated": True}
+    more = {"stored_at": now(), "sample_id": "F1", "flags": (), "inputs": {"Pb": float("nan")}, "contributions": {}}
+    ORE_CALLS.insert(db, **texts, **numbers, **more)
 
 
 def make_full_log(path: Path, bundle: Bundle, soils: Sequence[Spectrum]) -> None:
@@ -102,9 +114,8 @@ def make_full_log(path: Path, bundle: Bundle, soils: Sequence[Spectrum]) -> None
         log.add([Result(stale, Refusal("/dev/ttyUSB0", why, "T3"), about)])
         log.add([Result(None, Refusal("/dev/ttyUSB0", "the shutter was closed", "T4"), about)])
         log.add_event("rule_broken", why, None, session)
-        log.add_correction(2, "rename", {"sample_id": "T1b"}, "Inês")
-        log.add_time_offset(86400.25, "phone", "boot-1")
         log.end_session(session)
+        log.add([], also=correct)
 
 
 def spectra_in(path: Path) -> list[Spectrum]:

@@ -23,7 +23,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.doctor import log as doctor_log
 from stibium.edge.doctor import software
 from stibium.edge.doctor import system as doctor_system
-from stibium.edge.doctor.diagnosis import Check, Diagnosis, Host, Patient, worst
+from stibium.edge.doctor.diagnosis import Check, Device, Diagnosis, Patient, worst
 from stibium.edge.doctor.examine import examine
 from stibium.edge.gates.scans import Scan
 from stibium.edge.log.disk_room import DiskRoom
@@ -49,7 +49,7 @@ class Played:
         def run(command: Sequence[str]) -> str | None:
             return self.answers.get(command[0])
 
-        return Patient(log, model and str(model), Host(self.root, run, now))
+        return Patient(log, model and str(model), Device(self.root, run, now))
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def looked_at(path: Path) -> Diagnosis:
 
 
 def white_of(log: Path, now: datetime, valid_min: float = 30.0) -> Diagnosis:
-    return one(doctor_log.white_reference, Patient(log, host=Host(now=now), white_valid_min=valid_min))
+    return one(doctor_log.white_reference, Patient(log, host=Device(now=now), white_valid_min=valid_min))
 
 
 def test_a_whole_log(log: Path, soils: list[Spectrum]) -> None:

@@ -21,10 +21,11 @@ import pytest
 from log_samples import a_scan, own_disk
 from old_logs import spectra_of
 from stibium.edge.errors import LogError
+from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.disk_room import LEAST_BYTES, RESERVE_BYTES, DiskRoom, disk_room
-from stibium.edge.log.history import unfinished_sessions
+from stibium.edge.log.history import iter_sessions
 from stibium.edge.log.read import iter_entries, open_for_reading
-from stibium.edge.log.write import Log, ReadingFacts, Result
+from stibium.edge.log.write import Log, Result
 from stibium.edge.model.estimate import Refusal
 from stibium.edge.model.replicates import mean_spectrum
 
@@ -37,7 +38,8 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from log_samples import a_scan, own_disk
 from old_logs import spectra_of
-from stibium.edge.log.write import Log, ReadingFacts, Result
+from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.log.write import Log, Result
 from stibium.edge.model.estimate import Estimate, Refusal
 spectra = spectra_of(2, 300)
 nm = spectra[0].wavelengths_nm
@@ -138,9 +140,9 @@ def test_kill_9_at_random_moments_loses_nothing(writer: subprocess.Popen[str], t
     assert len(said["reading"]) > KILLS / 4
     with Log(tmp_path / "log.db") as log:
         # Every session was cut off, is known as such, and can be ended by whoever takes it up again.
-        for session in unfinished_sessions(log.database):
+        for session in list(iter_sessions(log.database, unfinished=True)):
             log.end_session(session.id)
-        assert unfinished_sessions(log.database) == []
+        assert list(iter_sessions(log.database, unfinished=True)) == []
 
 
 def test_two_processes_write_at_once(tmp_path: Path) -> None:

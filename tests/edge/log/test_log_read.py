@@ -22,12 +22,12 @@ from log_samples import MEASURED_AT, a_scan, make_full_log, own_disk, spectra_in
 from old_logs import make_old_log, spectra_of
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import LogError
-from stibium.edge.log.columns import Model, Reading
-from stibium.edge.log.history import iter_events, iter_scans, iter_sessions, unfinished_sessions
+from stibium.edge.log.columns import Reading, ReadingFacts, StoredModel
+from stibium.edge.log.history import iter_events, iter_scans, iter_sessions
 from stibium.edge.log.read import Chosen, Entry, iter_entries, open_for_reading
 from stibium.edge.log.spectra import iter_spectra
 from stibium.edge.log.table import as_json
-from stibium.edge.log.write import Log, ReadingFacts, Result
+from stibium.edge.log.write import Log, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 from stibium.edge.model.replicates import MeanSpectrum
@@ -47,7 +47,7 @@ class Line:
     entry: Entry
     reading: Reading | None
     outcome: Estimate | Refusal
-    model: Model | None
+    model: StoredModel | None
     software: str
     stored_at: str
 
@@ -223,7 +223,7 @@ def test_sessions_and_events(full_log: Path) -> None:
         log.add_event("clock_jumped", "the clock went back by 3 h", {"seconds": -10800.0, "bad": float("inf")}, second)
         log.add_event("disk_low", "12 MB left")
         # As after a crash: this log's own connection sees which sessions have no end.
-        assert [session.id for session in unfinished_sessions(log.database)] == [second]
+        assert [session.id for session in list(iter_sessions(log.database, unfinished=True))] == [second]
         with pytest.raises(LogError, match="no session 99"):
             log.end_session(99)
     with open_for_reading(full_log) as db:

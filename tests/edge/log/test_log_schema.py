@@ -20,10 +20,11 @@ from old_logs import everything_in, make_old_log, spectra_of
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.engine import Engine
 from stibium.edge.log.columns import TABLES
-from stibium.edge.log.history import iter_corrections, iter_events, iter_scans, iter_sessions
+from stibium.edge.log.history import iter_events, iter_scans, iter_sessions
 from stibium.edge.log.read import iter_entries, open_for_reading
+from stibium.edge.log.schema import SCHEMA_VERSION
 from stibium.edge.log.spectra import iter_spectra
-from stibium.edge.log.write import SCHEMA_VERSION, Log
+from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimator
 
@@ -125,7 +126,7 @@ def test_an_older_log_that_is_only_read_stays_as_it_is(old: int, tmp_path: Path)
                 list(iter_entries(db, every=True)),
                 spectra,
                 list(map(repr, scans)),
-                *map(list, (iter_sessions(db), iter_events(db), iter_corrections(db))),
+                *map(list, (iter_sessions(db), iter_events(db))),
             ]
 
     read = everything_read(path)

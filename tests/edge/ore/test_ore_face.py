@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli import stibium
-from stibium.edge.log.write import Log, ReadingFacts
+from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.log.write import Log
 from stibium.edge.log.write import Result as Stored
 from stibium.edge.model.estimate import Estimate, Refusal
 from stibium.edge.ore.bundle import OreBundle, read_ore_bundle, write_ore_bundle
@@ -350,7 +351,7 @@ def test_the_call_is_stored_with_all_it_was_made_of(logistic_c3: OreBundle, log:
 def test_nothing_is_shown_that_is_not_stored(logistic_c3: OreBundle, log: Path) -> None:
     put(log, estimate("As", 40.0))
     with sqlite3.connect(log) as db:
-        db.execute("CREATE TABLE ore_calls (id INTEGER PRIMARY KEY)")  # something is in the way
+        db.execute("CREATE TRIGGER in_the_way BEFORE INSERT ON ore_calls BEGIN SELECT RAISE(ABORT, 'in the way'); END")
     done = face(logistic_c3, log, *all_classes(logistic_c3, "Low"), "--assay", "Pb=20", "--assay", "Zn=20")
     assert done.exit_code == 1
     assert "P(ore)" not in done.output
