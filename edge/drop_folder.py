@@ -246,7 +246,7 @@ def list_folder(root: str, without: frozenset[FileId] = frozenset()) -> Listing:
         os.scandir(root).close()
     except OSError as error:
         return Listing({}, gone=f"cannot be listed: {error.strerror or error}")
-    for found in iter_files(root):
+    for found in iter_files(root, stay_inside=True):
         if isinstance(found, Refusal):
             troubles.append(found)
             continue

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..converters.spectra import read
 from ..converters.spectra.errors import StibiumError
-from ..converters.spectra.files import GZIP_MAGIC, HEAD_BYTES
+from ..converters.spectra.files import ENVI_DATA, GZIP_MAGIC, HEAD_BYTES
 from ..converters.spectra.spectrum import Spectrum
 from .model.estimate import Refusal
 
@@ -76,29 +76,36 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
                 yield from iter_file(path)
 
 
-def iter_files(folder: str) -> Iterator[str | Refusal]:
+def iter_files(folder: str, stay_inside: bool = False) -> Iterator[str | Refusal]:
     """Yield the paths of the files below a folder, by name; a Refusal for a folder that cannot be listed.
 
     Links to folders are followed, but never into a folder that is being listed already.
+
+    Args:
+        folder: which.
+        stay_inside: links that lead out of the folder are passed over. Whoever may write into a shared folder may not
+            for that reason read all of this device.
     """
-    return _walk(folder, frozenset())
+    return _walk(folder, frozenset(), os.path.join(os.path.realpath(folder), "") if stay_inside else "")
 
 
-def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str | Refusal]:
+def _walk(folder: str, above: frozenset[tuple[int, int]], within: str) -> Iterator[str | Refusal]:
     try:
         status = os.stat(folder)
         here = (status.st_dev, status.st_ino)
         if here in above:
             return
         with os.scandir(folder) as listing:
-            names = sorted((entry.name, entry.is_dir()) for entry in listing if not is_passed_over(entry.name))
+            entries = [entry for entry in listing if not is_passed_over(entry.name)]
+            inside = [e for e in entries if not e.is_symlink() or os.path.realpath(e.path).startswith(within)]
+            names = sorted((entry.name, entry.is_dir()) for entry in inside)
     except OSError as error:
         yield Refusal(source=shown(folder), sample_id="", reason=f"cannot be listed: {error.strerror or error}")
         return
     for name, is_folder in names:
         path = os.path.join(folder, name)
         if is_folder:
-            yield from _walk(path, above | {here})
+            yield from _walk(path, above | {here}, within)
         else:
             yield path
 
@@ -118,7 +125,8 @@ def envi_header_of(path: str) -> str | None:
     if suffix.lower() == ".hdr":
         return None
     # Most files have no such neighbour and need not pay for the import.
-    if not any(os.path.isfile(base + end) for base in (stem, path) for end in (".hdr", ".HDR")):
+    bases = (stem, path) if suffix.lower() in ENVI_DATA else (path,)
+    if not any(os.path.isfile(base + end) for base in bases for end in (".hdr", ".HDR")):
         return None
     from ..converters.spectra.envi import header_beside
 
@@ -138,9 +146,7 @@ def parts_of(path: str, there: Callable[[str], bool] = os.path.isfile) -> list[s
     base, suffix = os.path.splitext(path)
     if suffix.lower() != ".hdr":
         return [path]
-    from ..converters.spectra.envi import DATA_EXTENSIONS
-
-    ends = dict.fromkeys([*DATA_EXTENSIONS, *(end.upper() for end in DATA_EXTENSIONS)])
+    ends = dict.fromkeys([*ENVI_DATA, *(end.upper() for end in ENVI_DATA)])
     return [path, *(base + end for end in ends if there(base + end))]
 
 
@@ -163,8 +169,9 @@ def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
     """Read one file, a table of any size row by row; yields what `read_file` returns."""
     try:
         reason = no_ordinary_file(path)
-        if reason is None and not is_table(path):
-            reason = oversize(path)
+        if reason is None:
+            head, packed = _head(path, 512)
+            reason = None if _is_table(path, head, packed) else oversize(path, packed)
         if reason is None:
             yield from _iter_good_and_bad(path)
             return
@@ -195,13 +202,8 @@ def _iter_good_and_bad(path: str) -> Iterator[Spectrum | Refusal]:
     yield from bad
 
 
-def is_table(path: str) -> bool:
-    """Say whether a file, unpacked if it is gzip, begins like this project's own table.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    head, packed = _head(path, 512)
+def _is_table(path: str, head: bytes, packed: bool) -> bool:
+    """Say whether a file, unpacked if it is gzip, begins like this project's own table."""
     if b"\0" in head and not packed:
         return False  # binary: most files are, and need not pay for the import
     from ..converters.spectra.table.layout import looks_like_table
@@ -234,10 +236,14 @@ def no_ordinary_file(path: str) -> str | None:
     return None if stat.S_ISREG(mode) else "is no ordinary file (a pipe, a socket or a device); copy it into one"
 
 
-def oversize(path: str) -> str | None:
+def oversize(path: str, packed: bool | None = None) -> str | None:
     """Say why a file must not be read into memory, or None if it may be.
 
     Ordinary files are only looked at from outside; how large one may be depends on what it begins like.
+
+    Args:
+        path: the file.
+        packed: it is gzip; None if that has not been looked at.
 
     Raises:
         OSError: it is not there or may not be read.
@@ -245,9 +251,10 @@ def oversize(path: str) -> str | None:
     size = sum(os.stat(part).st_size for part in parts_of(path))
     if size <= SINGLE_BYTES // DEFLATE_AT_MOST:
         return None
-    if size <= min(SINGLE_BYTES, TEXT_BYTES, MANY_BYTES) and not _head(path, len(GZIP_MAGIC))[1]:
+    packed = _head(path, len(GZIP_MAGIC))[1] if packed is None else packed
+    if size <= min(SINGLE_BYTES, TEXT_BYTES, MANY_BYTES) and not packed:
         return None  # small enough whatever it is: no need to find out, or to import what would
-    limit, packed = _limit_of(path)
+    limit = _limit_of(path)
     if packed and size <= limit:
         size = _unpacked_bytes(path, limit)
     if size <= limit:
@@ -258,13 +265,13 @@ def oversize(path: str) -> str | None:
     return f"{many}, and no more than {limit / 1e6:.0f} MB are read at once; split it into smaller files"
 
 
-def _limit_of(path: str) -> tuple[int, bool]:
+def _limit_of(path: str) -> int:
     from ..converters.spectra.ascii_table import looks_like_ascii_table
 
     head, packed = _head(path, HEAD_BYTES)
-    if is_table(path) or envi_header_of(path) is not None or len(parts_of(path)) > 1:
-        return MANY_BYTES, packed
-    return TEXT_BYTES if looks_like_ascii_table(head) else SINGLE_BYTES, packed
+    if _is_table(path, head, packed) or envi_header_of(path) is not None or len(parts_of(path)) > 1:
+        return MANY_BYTES
+    return TEXT_BYTES if looks_like_ascii_table(head) else SINGLE_BYTES
 
 
 def _unpacked_bytes(path: str, limit: int) -> int:

@@ -17,7 +17,7 @@ from .errors import (
     UnknownFormatError,
     UnusableSpectrumError,
 )
-from .files import opened, read_bytes
+from .files import ENVI_DATA, opened, read_bytes
 from .names import split_name
 from .spectrum import Floats, Quantity, Spectrum
 from .text import (
@@ -35,8 +35,6 @@ from .text import (
 
 DATA_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 """ENVI's number for a type of value -> NumPy's; 6 and 9 are complex and no spectrum."""
-
-DATA_EXTENSIONS = (".sli", ".esl", ".lib", ".dat", ".img", ".bin", ".raw", "")
 
 _NOT_SPECTRA = re.compile(r"error bars?\b|wavelengths? in\b|resolution\s+in\b|bandpass|fwhm\b", re.IGNORECASE)
 _MAX_HEADER_BYTES = 64 << 20
@@ -127,8 +125,8 @@ def find_pair(path: str) -> tuple[str, str]:
             raise SpectrumFileError(f"{path}: values of an ENVI library without their header; put {name}.hdr beside it")
         return header, path
     stem = os.path.splitext(path)[0]
-    names = [stem + extension for extension in DATA_EXTENSIONS]
-    names += [name for extension in DATA_EXTENSIONS if (name := stem + extension.upper()) not in names]
+    names = [stem + extension for extension in ENVI_DATA]
+    names += [name for extension in ENVI_DATA if (name := stem + extension.upper()) not in names]
     data = next((name for name in names if os.path.isfile(name) and name != path), None)
     if data is None:
         name = os.path.basename(stem)
@@ -139,7 +137,7 @@ def find_pair(path: str) -> tuple[str, str]:
 def header_beside(path: str) -> str | None:
     """Return the ENVI header of a file of values, `x.hdr` or `x.sli.hdr` beside `x.sli`, or None."""
     stem, extension = os.path.splitext(path)
-    stems = [path, stem] if extension.lower() in DATA_EXTENSIONS else [path]
+    stems = [path, stem] if extension.lower() in ENVI_DATA else [path]
     for header in [stem + extension for stem in stems for extension in (".hdr", ".HDR")]:
         if header != path and os.path.isfile(header):
             with opened(header) as file:

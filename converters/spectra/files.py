@@ -12,6 +12,9 @@ from typing import IO, BinaryIO, cast
 from .errors import SpectrumFileError, TruncatedFileError
 
 GZIP_MAGIC = b"\x1f\x8b"
+ENVI_DATA = (".sli", ".esl", ".lib", ".dat", ".img", ".bin", ".raw", "")
+"""Endings of the files of values beside an ENVI header."""
+
 HEAD_BYTES = 1 << 16
 """Enough of a file to know its format by; a whole .asd of 2151 channels with its reference fits in."""
 

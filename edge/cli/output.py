@@ -81,7 +81,8 @@ class Output(Generic[T]):
         self._format, self._layout = out_format, layout
         self._out = out if out is not None else sys.stdout
         self._widths: list[int] | None = None
-        self._csv: csv.DictWriter[str] | None = None
+        self._csv = csv.writer(self._out, lineterminator="\n")
+        self._names: Sequence[str] = ()
 
     def write(self, things: Iterable[T]) -> int:
         """Write things, flush, and return how many they were. Memory is that of a page.
@@ -95,7 +96,7 @@ class Output(Generic[T]):
         while page := list(islice(things, PAGE)):
             count += len(page)
             write(page)
-        if not count and self._format == "csv" and self._layout.names and self._csv is None:
+        if self._format == "csv" and not self._names and self._layout.names:
             self._head(self._layout.names)
         self._out.flush()
         return count
@@ -109,13 +110,13 @@ class Output(Generic[T]):
         rows_of = self._layout.rows or (lambda thing: [self._layout.record(thing)])
         for thing in page:
             for row in rows_of(thing):
-                head = self._csv or self._head(self._layout.names or list(row))
-                head.writerow({name: _cell(value) for name, value in row.items()})
+                if not self._names:
+                    self._head(self._layout.names or list(row))
+                self._csv.writerow([_cell(row[name]) for name in self._names])
 
-    def _head(self, names: Sequence[str]) -> csv.DictWriter[str]:
-        self._csv = csv.DictWriter(self._out, names, lineterminator="\n")
-        self._csv.writeheader()
-        return self._csv
+    def _head(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._csv.writerow(names)
 
     def _single_lines(self, page: Sequence[T]) -> None:
         assert self._layout.line is not None

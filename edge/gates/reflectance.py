@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,8 @@ from .scans import Identity
 _LEAST_BANDS = 30
 """A detector with fewer bands has no noise that could be told from its spectrum."""
 _STEP_BANDS = 5
+_TO_NOISE = 1.4826 / 6**0.5
+"""From the median absolute deviation of second differences to the standard deviation of white noise."""
 
 
 def spectrum_gates(spectrum: Spectrum, rules: Rules, range_nm: tuple[float, float]) -> list[Finding]:
@@ -29,8 +32,8 @@ def spectrum_gates(spectrum: Spectrum, rules: Rules, range_nm: tuple[float, floa
     found = [*saturated(spectrum), *wrong_range(spectrum.range_nm, range_nm)]
     if spectrum.quantity != "reflectance":
         return found
-    inside = _inside(spectrum.wavelengths_nm, range_nm)
-    nm, values = spectrum.wavelengths_nm[inside], spectrum.values[inside]
+    first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
+    nm, values = spectrum.wavelengths_nm[first:end], spectrum.values[first:end]
     if nm.size:
         found += noise(nm, values, spectrum.splices_nm, rules)
         found += splice_steps(nm, values, spectrum.splices_nm, rules)
@@ -85,23 +88,40 @@ def noise(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...],
     The standard deviation of white noise is that of its second differences over sqrt(6); its median absolute deviation
     keeps single bands from counting (Rousseeuw & Croux 1993, JASA 88(424):1273).
     """
+    if not rules.noise_most or _surely_quiet(wavelengths_nm, values, splices_nm, rules.noise_most):
+        return []
     worst = noise_of(wavelengths_nm, values, splices_nm)
-    if not rules.noise_most or worst <= rules.noise_most:
+    if worst <= rules.noise_most:
         return []
     return [
         Finding("noise", f"noise {worst:.4f} of reflectance, {rules.noise_most:g} is allowed: more scans, more light")
     ]
 
 
+def _surely_quiet(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...], most: float) -> bool:
+    """Say at a tenth of the cost, and of nearly every spectrum, that its noise is at most so much.
+
+    If more than half of the differences are within t of zero, so is their median, and then more than half are within
+    2 t of it.
+    """
+    near = np.abs(np.diff(values, 2)) <= most / _TO_NOISE / 2
+    parts = [near[first : end - 2] for first, end in _detectors(wavelengths_nm, splices_nm)]
+    return all(2 * np.count_nonzero(part) > part.size for part in parts)
+
+
 def noise_of(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...]) -> float:
     """Give the noise of the noisiest detector, as a standard deviation of `values`; 0 with too few bands to tell."""
-    edges = [0, *np.searchsorted(wavelengths_nm, splices_nm, side="right").tolist(), values.size]
     worst = 0.0
-    for first, end in pairwise(edges):
-        if end - first >= _LEAST_BANDS:
-            second = np.diff(values[first:end], 2)
-            worst = max(worst, 1.4826 * float(np.median(np.abs(second - np.median(second)))) / np.sqrt(6))
-    return float(worst)
+    for first, end in _detectors(wavelengths_nm, splices_nm):
+        second = np.diff(values[first:end], 2)
+        worst = max(worst, _TO_NOISE * float(np.median(np.abs(second - np.median(second)))))
+    return worst
+
+
+def _detectors(wavelengths_nm: Floats, splices_nm: tuple[float, ...]) -> list[tuple[int, int]]:
+    """Give first and end of the bands of each detector that has enough of them."""
+    edges = [0, *np.searchsorted(wavelengths_nm, splices_nm, side="right").tolist(), wavelengths_nm.size]
+    return [(first, end) for first, end in pairwise(edges) if end - first >= _LEAST_BANDS]
 
 
 def splice_steps(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...], rules: Rules) -> list[Finding]:
@@ -127,17 +147,26 @@ def steps_of(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ..
     for splice_nm in splices_nm:
         at = int(np.searchsorted(wavelengths_nm, splice_nm, side="right"))
         if _STEP_BANDS <= at <= wavelengths_nm.size - _STEP_BANDS:
-            middle = (wavelengths_nm[at - 1] + wavelengths_nm[at]) / 2
-            before, after = slice(at - _STEP_BANDS, at), slice(at, at + _STEP_BANDS)
-            left, right = (_line_at(wavelengths_nm[side] - middle, values[side]) for side in (before, after))
-            steps.append((splice_nm, right - left))
+            around = slice(at - _STEP_BANDS, at + _STEP_BANDS)
+            steps.append((splice_nm, float(_step_weights(wavelengths_nm[around].tobytes()) @ values[around])))
     return steps
 
 
-def _line_at(x: Floats, y: Floats) -> float:
-    """Value at 0 of the least-squares line through the points."""
+@lru_cache(maxsize=64)
+def _step_weights(wavelengths_nm: bytes) -> Floats:
+    """Give what the bands around a splice are multiplied by to give the step between the lines through either side.
+
+    A least-squares line's value at 0 is the sum of y times (1/n - mean(x) dx / (dx . dx)), with dx = x - mean(x).
+    """
+    x = np.frombuffer(wavelengths_nm)
+    x = x - (x[_STEP_BANDS - 1] + x[_STEP_BANDS]) / 2
+    before, after = (_weights_at_0(side) for side in (x[:_STEP_BANDS], x[_STEP_BANDS:]))
+    return np.concatenate([-before, after])
+
+
+def _weights_at_0(x: Floats) -> Floats:
     dx = x - x.mean()
-    return float(y.mean() - x.mean() * (dx @ y) / (dx @ dx))
+    return np.asarray(1 / x.size - x.mean() * dx / (dx @ dx))
 
 
 def panel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
@@ -412,14 +413,24 @@ def test_a_file_that_vanishes_while_it_is_waited_for_is_nothing(watch: Watch) ->
     assert watch.wait(60) == []
 
 
-def test_a_file_that_cannot_be_opened_is_tried_again_and_refused_once(watch: Watch) -> None:
+def test_a_file_that_cannot_be_opened_is_tried_again_and_refused_once(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = watch.path / "a.asd"
-    path.symlink_to("/proc/self/mem")  # reading it is an input/output error, for root too
+    path.write_bytes(asd_bytes())
+    real = module.looks_unfinished
+
+    def broken(name: str) -> bool:
+        # As on a worn stick; root may open everything that is sound.
+        raise OSError(errno.EIO, "Input/output error", name)
+
+    monkeypatch.setattr(module, "looks_unfinished", broken)
     assert watch.wait(GIVE_UP_S - 0.25) == []
     assert watch.wait(200) == ["refused a.asd"]
     assert watch.folder.waiting() == {}
     watch.restart()
     assert watch.wait(200) == []
+    monkeypatch.setattr(module, "looks_unfinished", real)
     path.unlink()
     path.write_bytes(asd_bytes())
     assert watch.wait(30) == ["a"]
@@ -549,6 +560,23 @@ def test_a_listing_follows_folders_and_names_what_it_cannot_list(tmp_path: Path)
     assert list(listing.files) == [str(tmp_path / "sub" / "a")]
     assert listing.files[str(tmp_path / "sub" / "a")][0] == 2
     assert "Not a directory" in list_folder(str(tmp_path / "sub" / "a")).gone
+
+
+def test_links_that_lead_out_of_the_folder_are_passed_over(tmp_path: Path) -> None:
+    """Whoever may write into a share may not read the whole device through it."""
+    drop, secret = tmp_path / "drop", tmp_path / "drop-secret"
+    for folder in (drop / "sub", secret):
+        folder.mkdir(parents=True)
+        (folder / "a").write_bytes(b"12")
+    (drop / "out").symlink_to(secret)
+    (drop / "file").symlink_to(secret / "a")
+    (drop / "again").symlink_to(drop)
+    (drop / "inner").symlink_to("sub/a")
+    (drop / "alias").symlink_to("sub")
+    names = ["alias/a", "inner", "sub/a"]
+    assert list(list_folder(str(drop)).files) == [str(drop / name) for name in names]
+    (tmp_path / "linked").symlink_to(drop)
+    assert len(list_folder(str(tmp_path / "linked")).files) == len(names)
 
 
 def test_a_folder_below_that_cannot_be_listed_is_named_once(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

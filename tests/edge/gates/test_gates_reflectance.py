@@ -114,3 +114,25 @@ def test_spectra_of_real_instruments_pass(shared_data: Path) -> None:
             assert found == [] or item.saturated, item.source
             judged += 1
     assert judged >= 5
+
+
+@given(st.integers(0, 10_000), st.floats(0.2, 5.0), st.floats(0.0, 0.01))
+def test_the_quick_look_at_noise_lets_nothing_noisy_pass(seed: int, level: float, slope: float) -> None:
+    nm = np.arange(400.0, 1200.0)
+    values = np.random.default_rng(seed).normal(0, level * RULES.noise_most, nm.size) + slope * np.square(nm / 400)
+    noisy = gates.noise_of(nm, values, (1000.0,)) > RULES.noise_most
+    assert bool(gates.noise(nm, values, (1000.0,), RULES)) == noisy
+
+
+@given(st.integers(0, 10_000))
+def test_a_step_is_that_between_two_straight_lines(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    nm = np.cumsum(generator.uniform(0.5, 4.0, 40)) + 900
+    values = generator.normal(0.3, 0.05, 40)
+    at = 17
+    middle = (nm[at - 1] + nm[at]) / 2
+    lines = [
+        np.polyval(np.polyfit(nm[side], values[side], 1), middle) for side in (slice(at - 5, at), slice(at, at + 5))
+    ]
+    ((_, step),) = gates.steps_of(nm, values, (nm[at - 1],))
+    assert step == pytest.approx(lines[1] - lines[0], abs=1e-9)
