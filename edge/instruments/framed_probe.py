@@ -22,9 +22,8 @@ from ..errors import (
     PortGoneError,
 )
 from ..protocols.framed import VERSION, Damaged, Event, Foreign, Frame, FrameDecoder, encode
+from ..protocols.framed_fields import U16, U32, Message
 from ..protocols.framed_messages import (
-    U16,
-    U32,
     Acknowledge,
     Acquire,
     Fault,
@@ -33,7 +32,6 @@ from ..protocols.framed_messages import (
     Identification,
     Identify,
     Kind,
-    Message,
     Resend,
     SpectrumHead,
     State,

@@ -15,7 +15,8 @@ from zlib import crc32
 
 from ..errors import ProtocolError
 from .cobs import encoded_length, stuff, unstuff
-from .framed_messages import MESSAGES, U16, Message
+from .framed_fields import U16, Message
+from .framed_messages import MESSAGES
 
 VERSION = 1
 MAX_PAYLOAD = 1024

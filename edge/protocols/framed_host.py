@@ -12,9 +12,8 @@ import random
 from dataclasses import dataclass
 
 from .framed import VERSION, Damaged, Foreign, Frame, FrameDecoder, encode
+from .framed_fields import U16, U32, Message
 from .framed_messages import (
-    U16,
-    U32,
     Acknowledge,
     Acquire,
     Fault,
@@ -23,7 +22,6 @@ from .framed_messages import (
     Identification,
     Identify,
     Kind,
-    Message,
     Resend,
     SpectrumHead,
     State,

@@ -11,15 +11,8 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ..errors import ProtocolError
 from .framed import Frame
-from .framed_messages import (
-    ENCODING_DTYPES,
-    MAX_RANGES,
-    U16,
-    VALUE_BYTES,
-    VALUES_OVERHEAD,
-    SpectrumHead,
-    Values,
-)
+from .framed_fields import U16
+from .framed_messages import ENCODING_DTYPES, MAX_RANGES, VALUE_BYTES, VALUES_OVERHEAD, SpectrumHead, Values
 
 _REMEMBERED = 64
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from ..protocols.framed import Damaged, Foreign, FrameDecoder, encode
+from ..protocols.framed_fields import U16, U32, Message
 from ..protocols.framed_messages import (
     NO_TEMPERATURE,
-    U16,
-    U32,
     Acknowledge,
     Acquire,
     Fault,
@@ -19,7 +18,6 @@ from ..protocols.framed_messages import (
     GetStatus,
     Identify,
     Kind,
-    Message,
     Resend,
     SpectrumHead,
     State,

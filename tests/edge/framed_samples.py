@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.protocols.framed_fields import U16, U32
 from stibium.edge.protocols.framed_messages import (
     MAX_RANGES,
-    U16,
-    U32,
     Acknowledge,
     Acquire,
     Encoding,

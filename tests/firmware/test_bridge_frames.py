@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from stibium.edge.errors import ProtocolError
 from stibium.edge.protocols.cobs import stuff, unstuff
 from stibium.edge.protocols.framed import MAX_PAYLOAD, Damaged, Event, Foreign, Frame, FrameDecoder, encode
+from stibium.edge.protocols.framed_fields import U16, U32
 from stibium.edge.protocols.framed_messages import (
     MAX_RANGES,
     MESSAGES,
-    U16,
-    U32,
     Acknowledge,
     Acquire,
     GetStatus,

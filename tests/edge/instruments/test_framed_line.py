@@ -17,6 +17,7 @@ from stibium.edge.instruments.framed import FramedInstrument
 from stibium.edge.instruments.profile import Profile
 from stibium.edge.instruments.serial_port import SerialPort
 from stibium.edge.protocols.framed import Damaged, Frame, FrameDecoder, encode
+from stibium.edge.protocols.framed_fields import Message
 from stibium.edge.protocols.framed_messages import (
     Acknowledge,
     Acquire,
@@ -27,7 +28,6 @@ from stibium.edge.protocols.framed_messages import (
     Identification,
     Identify,
     Kind,
-    Message,
     Resend,
     State,
     Status,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from stibium.edge.errors import ProtocolError
 from stibium.edge.protocols.cobs import encoded_length, stuff, unstuff
 from stibium.edge.protocols.framed import MAX_PAYLOAD, Damaged, Event, Foreign, Frame, FrameDecoder, encode
-from stibium.edge.protocols.framed_messages import Acquire, Identify, Kind, Message, Resend, Values
+from stibium.edge.protocols.framed_fields import Message
+from stibium.edge.protocols.framed_messages import Acquire, Identify, Kind, Resend, Values
 from stibium.edge.protocols.framed_transfer import split
 
 stuffable = st.lists(st.sampled_from([b"\0", b"\1", b"\xff", b"a" * 253, b"b" * 254, b"c" * 255]), max_size=8).map(

@@ -16,16 +16,9 @@ from stibium.edge.protocols.fieldspec_host import FieldSpecHost, Greeted, NoRepl
 from stibium.edge.protocols.fieldspec_messages import GetVersion
 from stibium.edge.protocols.fieldspec_replies import Version
 from stibium.edge.protocols.framed import Frame, FrameDecoder, encode
+from stibium.edge.protocols.framed_fields import Message
 from stibium.edge.protocols.framed_host import FramedHost, Identified, Unidentified
-from stibium.edge.protocols.framed_messages import (
-    Acquire,
-    Feature,
-    GetStatus,
-    Identification,
-    Identify,
-    Kind,
-    Message,
-)
+from stibium.edge.protocols.framed_messages import Acquire, Feature, GetStatus, Identification, Identify, Kind
 from stibium.edge.protocols.host import Host, HostEvent, Output, Send, Timeouts, Unanswered
 
 TIMEOUTS = Timeouts(reply_s=1.0, quiet_s=0.1, keepalive_s=10.0, request_attempts=3)

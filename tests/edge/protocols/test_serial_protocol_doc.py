@@ -14,7 +14,8 @@ from framed_samples import messages
 from hypothesis import given, settings
 from stibium.edge.protocols.cobs import stuff
 from stibium.edge.protocols.framed import Frame, FrameDecoder, encode
-from stibium.edge.protocols.framed_messages import MESSAGES, FaultCode, Feature, Message, Resend
+from stibium.edge.protocols.framed_fields import Message
+from stibium.edge.protocols.framed_messages import MESSAGES, FaultCode, Feature, Resend
 
 DOC = (Path(__file__).parents[3] / "docs" / "serial_protocol.md").read_text("utf-8")
 FORMATS = {"uint8": "<B", "uint16": "<H", "uint32": "<I", "int16": "<h", "float32": "<f"}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from stibium.edge.errors import PortError, RecordingError, UnsuitableSpectrumError
 from stibium.edge.instruments.recording import RecordingWriter, decode_pieces
 from stibium.edge.protocols.framed import Damaged, Frame, FrameDecoder, encode
+from stibium.edge.protocols.framed_fields import Message
 from stibium.edge.protocols.framed_messages import (
     Acknowledge,
     Acquire,
@@ -25,7 +26,6 @@ from stibium.edge.protocols.framed_messages import (
     Identification,
     Identify,
     Kind,
-    Message,
     Resend,
     SpectrumHead,
     State,
