@@ -50,9 +50,16 @@ class Reply:
 
     def pack(self) -> bytes:
         """Return the structure."""
-        return self._LAYOUT.pack(*astuple(self))
+        return self._LAYOUT.pack(*(_raw(item) if isinstance(item, str) else item for item in astuple(self)))
+
+    @classmethod
+    def unpack(cls: type[_R], data: bytes) -> _R:
+        """Read the structure; ProtocolError if its length is another."""
+        values: list[Any] = [_text(item) if isinstance(item, bytes) else item for item in cls._numbers(data)]
+        return cls(*values)
 
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">ii")
+    SIZE: ClassVar[int] = _LAYOUT.size
 
     @classmethod
     def _numbers(cls, data: bytes) -> tuple[Any, ...]:
@@ -76,16 +83,6 @@ class Version(Reply):
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct(f">ii{_NAME_BYTES}sdi")
     SIZE: ClassVar[int] = _LAYOUT.size
 
-    @classmethod
-    def unpack(cls, data: bytes) -> Version:
-        """Read the structure; ProtocolError if its length is another."""
-        header, errbyte, text, value, kind = cls._LAYOUT.unpack(_exactly(data, cls.SIZE, "Version"))
-        return cls(header, errbyte, _text(text), value, kind)
-
-    def pack(self) -> bytes:
-        """Return the structure."""
-        return self._LAYOUT.pack(self.header, self.errbyte, _raw(self.text), self.value, self.instrument_type)
-
 
 @dataclass(frozen=True)
 class Value(Reply):
@@ -97,16 +94,6 @@ class Value(Reply):
 
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct(f">ii{_NAME_BYTES}sdi")
     SIZE: ClassVar[int] = _LAYOUT.size
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Value:
-        """Read the structure; ProtocolError if its length is another."""
-        header, errbyte, name, value, count = cls._LAYOUT.unpack(_exactly(data, cls.SIZE, "Value"))
-        return cls(header, errbyte, _text(name), value, count)
-
-    def pack(self) -> bytes:
-        """Return the structure."""
-        return self._LAYOUT.pack(self.header, self.errbyte, _raw(self.name), self.value, self.count)
 
 
 @dataclass(frozen=True)
@@ -155,11 +142,6 @@ class Optimised(Reply):
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">7i")
     SIZE: ClassVar[int] = _LAYOUT.size
 
-    @classmethod
-    def unpack(cls, data: bytes) -> Optimised:
-        """Read the structure; ProtocolError if its length is another."""
-        return cls(*cls._numbers(data))
-
 
 @dataclass(frozen=True)
 class Controlled(Reply):
@@ -171,11 +153,6 @@ class Controlled(Reply):
 
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct(">5i")
     SIZE: ClassVar[int] = _LAYOUT.size
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Controlled:
-        """Read the structure; ProtocolError if its length is another."""
-        return cls(*cls._numbers(data))
 
 
 @dataclass(frozen=True)
