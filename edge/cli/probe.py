@@ -10,17 +10,17 @@ import click
 
 from .output import notice
 from .simulators import (
-    ascii_player,
+    ascii_simulator,
     fieldspec_options,
-    fieldspec_player,
-    framed_player,
+    fieldspec_simulator,
+    framed_simulator,
     obey_standard_input,
 )
 
 if TYPE_CHECKING:
     from ..simulators.ends import End
     from ..simulators.faults import Faults
-    from ..simulators.serve import Player
+    from ..simulators.simulator import Simulator
 
 
 def _parse_faults(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Faults:
@@ -141,23 +141,23 @@ def probe(
     profile = read_profile(instrument)
     protocol = profile.protocol
     _refuse_options_of_others(ctx, protocol)
-    player: Player
+    simulator: Simulator
     real_time = speed == "real"
     if protocol == "fieldspec":
-        player = fieldspec_player(spectra, real_time, loop, seed, own)
+        simulator = fieldspec_simulator(spectra, real_time, loop, seed, own)
         if faults.wrong_length:
             raise click.UsageError("wrong-length: a FieldSpec's replies say no length")
         end: End = TcpEnd(*(tcp or ("127.0.0.1", 0)))
     elif protocol == "ascii":
         if faults.wrong_length:
             raise click.UsageError("wrong-length: lines of text say no length")
-        player = ascii_player(profile, spectra, real_time, loop)
+        simulator = ascii_simulator(profile, spectra, real_time, loop)
         end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
     else:
-        player = framed_player(spectra, recording, verbatim, raw, frame_bytes, real_time, button, loop)
+        simulator = framed_simulator(spectra, recording, verbatim, raw, frame_bytes, real_time, button, loop)
         end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
     served = VirtualProbe(
-        player,
+        simulator,
         end,
         faults,
         seed,
@@ -174,8 +174,8 @@ def probe(
     try:
         click.echo(served.name)
         sys.stdout.flush()
-        if own["fs_control"] and isinstance(player, VirtualFieldSpec):
-            obey_standard_input(player, served)
+        if own["fs_control"] and isinstance(simulator, VirtualFieldSpec):
+            obey_standard_input(simulator, served)
         served.run()
     finally:
         served.close()

@@ -1,4 +1,4 @@
-"""The players that `stibium probe` can put on a port, one function for each protocol, and their own options."""
+"""The simulators that `stibium probe` can put on a port, one function for each protocol, and their own options."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Spectrum
     from ..instruments.profile import Profile
     from ..simulators.fieldspec_instrument import VirtualFieldSpec
-    from ..simulators.serve import Player, VirtualProbe
+    from ..simulators.serve import VirtualProbe
+    from ..simulators.simulator import Simulator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def framed_player(
+def framed_simulator(
     spectra: Sequence[str],
     recording: str | None,
     verbatim: bool,
@@ -29,8 +30,8 @@ def framed_player(
     real_time: bool,
     button_s: float | None,
     loop: bool,
-) -> Player:
-    """Play the framed protocol, from spectra or a recording."""
+) -> Simulator:
+    """Simulate a framed probe, from spectra or a recording."""
     from ..simulators.framed_instrument import VirtualInstrument
     from ..simulators.replay import VerbatimReplay
     from ..simulators.spectra import DEFAULT_PAYLOAD, from_recording, from_spectra
@@ -38,10 +39,10 @@ def framed_player(
     if recording and verbatim:
         return VerbatimReplay(recording, real_time=real_time)
     if recording:
-        repertoire = from_recording(recording, frame_bytes or 0)
+        simulation = from_recording(recording, frame_bytes or 0)
     else:
-        repertoire = from_spectra(_read(spectra), raw, frame_bytes or DEFAULT_PAYLOAD)
-    return VirtualInstrument(repertoire, real_time=real_time, button_s=button_s, loop=loop)
+        simulation = from_spectra(_read(spectra), raw, frame_bytes or DEFAULT_PAYLOAD)
+    return VirtualInstrument(simulation, real_time=real_time, button_s=button_s, loop=loop)
 
 
 def _parse_things(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -125,8 +126,10 @@ def fieldspec_options(command: F) -> F:
     return command
 
 
-def fieldspec_player(spectra: Sequence[str], real_time: bool, loop: bool, seed: int, own: dict[str, Any]) -> Player:
-    """Play an ASD FieldSpec; `own` holds the values of `fieldspec_options`."""
+def fieldspec_simulator(
+    spectra: Sequence[str], real_time: bool, loop: bool, seed: int, own: dict[str, Any]
+) -> Simulator:
+    """Simulate an ASD FieldSpec; `own` holds the values of `fieldspec_options`."""
     from ..simulators.fieldspec_instrument import VirtualFieldSpec
     from ..simulators.in_front import InFront, things_from
 
@@ -145,18 +148,18 @@ def fieldspec_player(spectra: Sequence[str], real_time: bool, loop: bool, seed: 
     )
 
 
-def ascii_player(profile: Profile, spectra: Sequence[str], real_time: bool, loop: bool) -> Player:
-    """Play the ASCII instrument of a profile."""
-    from ..simulators.ascii_instrument import player_for_ascii
+def ascii_simulator(profile: Profile, spectra: Sequence[str], real_time: bool, loop: bool) -> Simulator:
+    """Simulate the ASCII instrument of a profile."""
+    from ..simulators.ascii_instrument import ascii_simulator
 
-    return player_for_ascii(profile, _read(spectra), real_time=real_time, loop=loop)
+    return ascii_simulator(profile, _read(spectra), real_time=real_time, loop=loop)
 
 
-def obey_standard_input(player: VirtualFieldSpec, served: VirtualProbe) -> None:
+def obey_standard_input(simulator: VirtualFieldSpec, served: VirtualProbe) -> None:
     """Obey lines on standard input from now on, each answered by one line on standard output."""
     from ..simulators.fieldspec_control import HELP, FieldSpecControl
 
-    control = FieldSpecControl(player, served)
+    control = FieldSpecControl(simulator, served)
 
     def listen() -> None:
         for line in sys.stdin:
@@ -180,13 +183,13 @@ def _read(paths: Sequence[str]) -> list[Spectrum]:
     from .. import shipped
     from ..errors import UnsuitableSpectrumError
     from ..files import iter_spectra
-    from ..simulators.spectra import why_not_playable
+    from ..simulators.spectra import why_not_simulated
 
     playable: list[Spectrum] = []
     with resources.as_file(resources.files(shipped).joinpath("demo_samples.csv.gz")) as samples:
         for item in iter_spectra(paths or [str(samples)]):
             if isinstance(item, Spectrum):
-                reason = why_not_playable(item, playable[0] if playable else item)
+                reason = why_not_simulated(item, playable[0] if playable else item)
             else:
                 reason = item.reason
             if isinstance(item, Spectrum) and not reason:

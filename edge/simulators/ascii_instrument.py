@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,13 +12,14 @@ from ..errors import ProfileError, UnsuitableSpectrumError
 from ..instruments.profile import Profile
 from ..instruments.profile_ascii import AsciiProfile
 from ..protocols.ascii_lines import CUE, VIRTUAL_NOTICE, LineDecoder
+from .simulator import Simulator
+from .spectra import made_up_counts, reflectance_on
 
-_DARK_DN, _WHITE_DN = 400.0, 30_000.0
 _PIECE = 64
 
 
-class VirtualAsciiInstrument:
-    """Answers a profile's commands; see `serve.Player`. Every answer begins with a line that says it is a program.
+class VirtualAsciiInstrument(Simulator):
+    """Answers a profile's commands; see `Simulator`. Every answer begins with a line that says it is a program.
 
     What lies in front of it is dark while its lamp is off; else what the last cue said (`ascii_lines.CUE`): a kind and
     a word that is another one for the next target. A host that gives no cues measures one target after the other.
@@ -44,15 +44,26 @@ class VirtualAsciiInstrument:
         real_time: bool = False,
         loop: bool = False,
     ) -> None:
+        super().__init__()
         self._settings, self._targets, self._wavelengths_nm = settings, list(targets), wavelengths_nm
         self._serial_number, self._simulated = serial_number, simulated
         self._real_time, self._loop = real_time, loop
         self._next_target = 0
         self._cue, self._last_target, self._target = "", "", -1
-        self._dark, self._white = _made_up_references(wavelengths_nm)
+        self._dark, self._white = made_up_counts(wavelengths_nm)
         self.power_cycle(0.0)
 
-    # --- serve.Player -------------------------------------------------------------------------------------
+    # --- Simulator ----------------------------------------------------------------------------------------
+
+    @property
+    def measured(self) -> int:
+        """See `Simulator`."""
+        return self._measured
+
+    @property
+    def held_frames(self) -> int:
+        """See `Simulator`."""
+        return self._held_frames
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the host."""
@@ -66,33 +77,17 @@ class VirtualAsciiInstrument:
             else:
                 self._say_error(line.reason, now_s)
 
-    def outgoing(self, now_s: float) -> list[bytes]:
-        """Give what is due."""
-        due = []
-        while self._outbox and self._outbox[0][0] <= now_s:
-            due.append(self._outbox.popleft()[1])
-        return due
-
-    def next_due_s(self) -> float | None:
-        """When there will be something next."""
-        return self._outbox[0][0] if self._outbox else None
-
     def cable_pulled(self) -> None:
         """Forget what was on its way."""
-        self._outbox.clear()
+        super().cable_pulled()
         self._decoder = LineDecoder(self._settings.line.longest_line)
 
     def power_cycle(self, now_s: float) -> None:
         """Begin anew, lamp off and without integration time; what is in front of it stays."""
-        self._decoder = LineDecoder(self._settings.line.longest_line)
-        self._outbox: deque[tuple[float, bytes]] = deque()
-        self.measured = self.held_frames = 0
+        self.cable_pulled()
+        self._measured = self._held_frames = 0
         self._lamp = not self._settings.lamp.on
         self._integration_ms = 0.0
-
-    def press_button(self, now_s: float) -> bool:
-        """Nothing to press."""
-        return False
 
     # --- answers ------------------------------------------------------------------------------------------
 
@@ -138,9 +133,9 @@ class VirtualAsciiInstrument:
         if values is None:
             self._send([self._notice("nothing left")], now_s)
             return
-        self.measured += 1
+        self._measured += 1
         seconds = scans * self._integration_ms / 1000 if self._real_time else 0.0
-        self.held_frames = self._say(self._lines(values), now_s + seconds)
+        self._held_frames = self._say(self._lines(values), now_s + seconds)
 
     def _in_front(self) -> Floats | None:
         """(bands,) reflectance in front of the probe; None if all targets have been measured."""
@@ -198,7 +193,7 @@ class VirtualAsciiInstrument:
         return len(pieces)
 
 
-def player_for_ascii(
+def ascii_simulator(
     profile: Profile, spectra: Sequence[Spectrum], real_time: bool = False, loop: bool = False
 ) -> VirtualAsciiInstrument:
     """Play spectra as the instrument of a profile would measure them: interpolated to its wavelengths.
@@ -218,21 +213,7 @@ def player_for_ascii(
     if not spectra:
         raise UnsuitableSpectrumError("no spectra to play")
     nm = np.array(settings.wavelengths_nm or spectra[0].wavelengths_nm, dtype=np.float64)
-    targets = []
-    for spectrum in spectra:
-        if spectrum.quantity not in ("reflectance", "absorbance"):
-            raise UnsuitableSpectrumError(
-                f"{spectrum.source or spectrum.sample_id}: holds {spectrum.quantity.replace('_', ' ')}; a probe is "
-                "played from reflectance"
-            )
-        first_nm, last_nm = spectrum.range_nm
-        if nm.min() < first_nm or nm.max() > last_nm:
-            raise UnsuitableSpectrumError(
-                f"{spectrum.source or spectrum.sample_id}: covers {first_nm:g}-{last_nm:g} nm; the instrument measures "
-                f"{nm.min():g}-{nm.max():g} nm"
-            )
-        values = 10.0**-spectrum.values if spectrum.quantity == "absorbance" else spectrum.values
-        targets.append(np.interp(nm, spectrum.wavelengths_nm, values))
+    targets = [reflectance_on(nm, spectrum) for spectrum in spectra]
     simulated = any(spectrum.simulated for spectrum in spectra)
     return VirtualAsciiInstrument(settings, targets, nm, simulated=simulated, real_time=real_time, loop=loop)
 
@@ -244,10 +225,3 @@ def _matched(template: str, name: str, command: str) -> int | None:
     pattern = re.escape(template).replace(re.escape("{" + name + "}"), r"(\d{1,9})")
     match = re.fullmatch(pattern, command)
     return None if match is None else int(match[1]) if match.groups() else 1
-
-
-def _made_up_references(wavelengths_nm: Floats) -> tuple[Floats, Floats]:
-    """A dark level and a lamp's broad hump: counts of no real instrument, only their ratio means something."""
-    span = wavelengths_nm.max() - wavelengths_nm.min()
-    along = (wavelengths_nm - wavelengths_nm.min()) / span
-    return _DARK_DN + 40.0 * along, _WHITE_DN * (0.2 + 0.8 * np.sin(np.pi * along))

@@ -32,12 +32,12 @@ class FieldSpecControl:
     """Obeys lines.
 
     Args:
-        player: the instrument.
+        simulator: the instrument.
         served: its port; being served by another thread.
     """
 
-    def __init__(self, player: VirtualFieldSpec, served: VirtualProbe) -> None:
-        self._player, self._served = player, served
+    def __init__(self, simulator: VirtualFieldSpec, served: VirtualProbe) -> None:
+        self._simulator, self._served = simulator, served
 
     def obey(self, line: str) -> str:
         """Do what a line says and return one line about it. ValueError if it says nothing that can be done."""
@@ -71,14 +71,14 @@ class FieldSpecControl:
         return word + (" done" if word == "power-cycle" else "ged")
 
     def _action(self, word: str, rest: list[str]) -> Callable[[], str]:
-        mishaps = self._player.mishaps
+        mishaps = self._simulator.mishaps
         argument = rest[0] if rest else ""
         if word in _THINGS:
-            return lambda: f"in front: {self._player.in_front.put(word, ' '.join(rest))}"
+            return lambda: f"in front: {self._simulator.in_front.put(word, ' '.join(rest))}"
         if word == "status":
             return self._status
         if word == "serial":
-            return lambda: self._set(self._player, "serial_number", _number(rest, 0, None))
+            return lambda: self._set(self._simulator, "serial_number", _number(rest, 0, None))
         if word == "lamp" and argument in ("on", "off"):
             return lambda: self._set(mishaps, "lamp", argument == "on")
         if word == "shutter" and argument in ("stuck", "free"):
@@ -99,9 +99,9 @@ class FieldSpecControl:
         return f"{name.replace('_', ' ')}: {value}"
 
     def _status(self) -> str:
-        player = self._player
-        last = player.said[-1] if player.said else "nothing yet"
-        return f"in front: {player.in_front.now.name}; {player.measured} measurements; last command: {last}"
+        simulator = self._simulator
+        last = simulator.said[-1] if simulator.said else "nothing yet"
+        return f"in front: {simulator.in_front.now.name}; {simulator.measured} measurements; last command: {last}"
 
 
 def _number(rest: list[str], index: int, default: int | None, low: int = 1) -> int:

@@ -7,7 +7,6 @@ It plays reflectance spectra as made-up counts. Everything it says of itself is 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable
 
 from ..instruments.fieldspec import SIMULATED_SETTING, VIRTUAL_SETTING
@@ -15,6 +14,7 @@ from ..protocols.fieldspec_replies import Acquired, AnyReply, FlashSettings, Val
 from .fieldspec_optics import DARK_CORRECTION
 from .fieldspec_spectrometer import MISSING, WRONG, Spectrometer
 from .in_front import InFront
+from .simulator import Simulator
 
 _OPTIMISE_S, _RESTORE_S, _CONTROL_S = 8.0, 2.0, 0.05
 _PIECES = 8
@@ -22,7 +22,7 @@ _FAILED_READ, _UNKNOWN = 400, -6
 _WRITES_FLASH = ("ERASE", "SAVE", "INIT,1", "INIT,2")
 
 
-class VirtualFieldSpec:
+class VirtualFieldSpec(Simulator):
     """Plays an instrument.
 
     Args:
@@ -49,6 +49,7 @@ class VirtualFieldSpec:
         simulated: bool = True,
         log: Callable[[str], None] | None = None,
     ) -> None:
+        super().__init__()
         self.in_front = in_front
         self.spectrometer = Spectrometer(in_front, instrument_type, seed)
         self.mishaps = self.spectrometer.mishaps
@@ -61,20 +62,19 @@ class VirtualFieldSpec:
         self._greeting_dice = random.Random(seed)
         self._on_since_s: float | None = None
         self._fresh = True
-        self._outbox: deque[tuple[float, bytes]] = deque()
         self._busy_until_s = 0.0
 
-    # --- what `VirtualProbe` asks of a player -------------------------------------------------------------
-
-    @property
-    def measured(self) -> int:
-        """Measurements made since power-up."""
-        return self.spectrometer.measured
+    # --- what `VirtualProbe` asks of a simulator -------------------------------------------------------------
 
     @property
     def held_frames(self) -> int:
         """Pieces in which a measurement goes out."""
         return _PIECES
+
+    @property
+    def measured(self) -> int:
+        """Measurements made since power-up."""
+        return self.spectrometer.measured
 
     def host_came(self, now_s: float) -> None:
         """Greet; how long the greeting is differs each time."""
@@ -85,7 +85,7 @@ class VirtualFieldSpec:
 
     def cable_pulled(self) -> None:
         """Forget what was on its way; what is set stays set."""
-        self._outbox.clear()
+        super().cable_pulled()
         self._busy_until_s = 0.0
 
     def reply_lost(self) -> None:
@@ -97,21 +97,6 @@ class VirtualFieldSpec:
         self.cable_pulled()
         self.spectrometer.reset()
         self._on_since_s, self._fresh = now_s, False
-
-    def press_button(self, now_s: float) -> bool:
-        """Nothing happens: the button does not reach this protocol."""
-        return False
-
-    def outgoing(self, now_s: float) -> list[bytes]:
-        """Give what is due."""
-        due = []
-        while self._outbox and self._outbox[0][0] <= now_s:
-            due.append(self._outbox.popleft()[1])
-        return due
-
-    def next_due_s(self) -> float | None:
-        """When there will be something next."""
-        return self._outbox[0][0] if self._outbox else None
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take a command: what comes in one piece is one, as nothing else ends it."""

@@ -25,7 +25,8 @@ from ..protocols.framed_messages import (
     Unit,
 )
 from ..protocols.framed_transfer import split
-from .spectra import Repertoire, Take
+from .simulator import Simulator
+from .spectra import FramedSimulation, SimulatedScan
 
 REMIND_S = 2.0
 """A pushed measurement that is not acknowledged is offered again this often."""
@@ -44,33 +45,34 @@ class _Held:
     acknowledged: bool = False
 
 
-class VirtualInstrument:
-    """Plays a repertoire.
+class VirtualInstrument(Simulator):
+    """Simulates an instrument that speaks the framed protocol.
 
     Args:
-        repertoire: who it is and what it measures.
+        simulation: who it is and what it measures.
         real_time: measuring takes as long as the scans would; otherwise no time.
         button_s: press the button by itself this often, in seconds, once a host has identified the instrument;
             0: as soon as the last measurement is acknowledged; None: never.
-        loop: begin again at the end of the repertoire.
+        loop: begin again after the last target.
         boot: number of this power-up; drawn if None.
     """
 
     def __init__(
         self,
-        repertoire: Repertoire,
+        simulation: FramedSimulation,
         real_time: bool = False,
         button_s: float | None = None,
         loop: bool = False,
         boot: int | None = None,
     ) -> None:
-        self._repertoire = repertoire
+        super().__init__()
+        self._simulation = simulation
         self._real_time = real_time
         self._button_s = button_s
         self._loop = loop
         self._next_target = 0
         self._held: _Held | None = None
-        self._to_push: deque[tuple[Kind, Take]] = deque()
+        self._to_push: deque[tuple[Kind, SimulatedScan]] = deque()
         self.power_cycle(0.0, boot)
 
     def power_cycle(self, now_s: float, boot: int | None = None) -> None:
@@ -80,17 +82,17 @@ class VirtualInstrument:
         if Kind.TARGET in (held, *(kind for kind, _ in self._to_push)):
             self._next_target -= 1
         self._identification = replace(
-            self._repertoire.identification, boot=random.randrange(1, U32) if boot is None else boot
+            self._simulation.identification, boot=random.randrange(1, U32) if boot is None else boot
         )
         self._switched_on_s = now_s
         self._decoder = FrameDecoder()
-        self._outbox: deque[tuple[float, bytes]] = deque()
+        self._outbox.clear()
         self._sequence = random.randrange(U16 + 1)
         self._number = 0
         self._last_request = 0
         self._ready_s = 0.0
         self._held = None
-        self._pushed: dict[Kind, Take] = {}
+        self._pushed: dict[Kind, SimulatedScan] = {}
         self._to_push.clear()
         self._identified = False
         self._press_s: float | None = None
@@ -113,7 +115,7 @@ class VirtualInstrument:
 
     def cable_pulled(self) -> None:
         """What was on its way out is gone; what was measured is not."""
-        self._outbox.clear()
+        super().cable_pulled()
         self._decoder = FrameDecoder()
 
     def receive(self, data: bytes, now_s: float) -> None:
@@ -132,10 +134,7 @@ class VirtualInstrument:
         self._press_by_itself(now_s)
         if self._remind_s is not None and now_s >= self._remind_s and not self._outbox:
             self._send_held([range(1)], now_s)
-        due = []
-        while self._outbox and self._outbox[0][0] <= now_s:
-            due.append(self._outbox.popleft()[1])
-        return due
+        return super().outgoing(now_s)
 
     def next_due_s(self) -> float | None:
         """When `outgoing` will next have something."""
@@ -215,22 +214,22 @@ class VirtualInstrument:
         self._last_request = message.request
         self._measure(take, message.kind, message.request, message.scans, message.payload_limit, now_s)
 
-    def _take_for(self, kind: Kind) -> Take | None:
+    def _take_for(self, kind: Kind) -> SimulatedScan | None:
         if kind == Kind.WAVELENGTHS:
-            return Take(self._repertoire.wavelengths_nm, Unit.WAVELENGTH_NM)
+            return SimulatedScan(self._simulation.wavelengths_nm, Unit.WAVELENGTH_NM)
         # Dark and white are those of the target that comes next, or of the last one.
-        target = self._target() or self._repertoire.targets[-1]
+        target = self._target() or self._simulation.targets[-1]
         if kind == Kind.DARK:
             return target.dark
         return target.white if kind == Kind.WHITE else self._target()
 
-    def _target(self) -> Take | None:
-        targets = self._repertoire.targets
+    def _target(self) -> SimulatedScan | None:
+        targets = self._simulation.targets
         if self._loop:
             return targets[self._next_target % len(targets)]
         return targets[self._next_target] if self._next_target < len(targets) else None
 
-    def _measure(self, take: Take, kind: Kind, request: int, scans: int, limit: int, now_s: float) -> None:
+    def _measure(self, take: SimulatedScan, kind: Kind, request: int, scans: int, limit: int, now_s: float) -> None:
         seconds = scans * take.integration_us / 1e6 if self._real_time else 0.0
         self._number += 1
         self._ready_s = now_s + seconds

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import UnsuitableSpectrumError
-from .spectra import why_not_playable
+from .spectra import reflectance_on
 
 GRID_NM = np.arange(350.0, 2501.0)
 THINGS = ("white", "mylar", "cover", "sample")
@@ -53,20 +53,7 @@ def things_from(spectra: Sequence[Spectrum]) -> list[Thing]:
     """
     if not spectra:
         raise UnsuitableSpectrumError("no spectra to play")
-    things = []
-    for spectrum in spectra:
-        reason = why_not_playable(spectrum, spectrum) or _why_not_covered(spectrum)
-        if reason:
-            raise UnsuitableSpectrumError(f"{spectrum.source or spectrum.sample_id}: {reason}")
-        values = np.power(10.0, -spectrum.values) if spectrum.quantity == "absorbance" else spectrum.values
-        on_grid = np.interp(GRID_NM, spectrum.wavelengths_nm, values)
-        things.append(Thing(spectrum.sample_id, on_grid, spectrum.simulated))
-    return things
-
-
-def _why_not_covered(spectrum: Spectrum) -> str:
-    first, last = spectrum.range_nm
-    return "" if first <= GRID_NM[0] and last >= GRID_NM[-1] else f"{first:g}-{last:g} nm; 350-2500 nm are needed"
+    return [Thing(s.sample_id, reflectance_on(GRID_NM, s), s.simulated) for s in spectra]
 
 
 class InFront:

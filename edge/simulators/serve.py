@@ -10,60 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, runtime_checkable
 
 from .ends import End
 from .faults import Action, Faults, FaultyLine, HangUp, Pause
+from .simulator import Simulator
 
 _LONGEST_WAIT_S = 60.0
-
-
-class Player(Protocol):
-    """What sits behind the port: `VirtualInstrument` or `VerbatimReplay`."""
-
-    def receive(self, data: bytes, now_s: float) -> None:
-        """Take bytes from the host."""
-
-    def outgoing(self, now_s: float) -> list[bytes]:
-        """Give what is due."""
-
-    def next_due_s(self) -> float | None:
-        """When there will be something next."""
-
-    def cable_pulled(self) -> None:
-        """Forget what was on its way."""
-
-    def power_cycle(self, now_s: float) -> None:
-        """Begin anew."""
-
-    def press_button(self, now_s: float) -> bool:
-        """Measure unasked."""
-
-    @property
-    def measured(self) -> int:
-        """Measurements made."""
-
-    @property
-    def held_frames(self) -> int:
-        """Frames of the last one."""
-
-
-@runtime_checkable
-class ConnectedPlayer(Protocol):
-    """A player that minds its connection: who comes, and what did not get through."""
-
-    def host_came(self, now_s: float) -> None:
-        """A host has connected."""
-
-    def reply_lost(self) -> None:
-        """The connection ended while something was on its way."""
 
 
 class VirtualProbe:
     """An instrument on a port, served by `run` in this thread or, as a context manager, by another one.
 
     Args:
-        player: what answers.
+        simulator: what answers.
         end: the port; plugged in at once, so that `name` is known.
         faults: how the line misbehaves, in both directions for bytes.
         seed: of the dice.
@@ -77,7 +36,7 @@ class VirtualProbe:
 
     def __init__(
         self,
-        player: Player,
+        simulator: Simulator,
         end: End,
         faults: Faults | None = None,
         seed: int = 0,
@@ -88,7 +47,7 @@ class VirtualProbe:
         log: Callable[[str], None] | None = None,
         piece_bytes: int | None = None,
     ) -> None:
-        self._player = player
+        self._simulator = simulator
         self._end = end
         self._line = FaultyLine(faults or Faults(), seed)
         self._byte_s = 10.0 / baudrate if baudrate else 0.0
@@ -134,7 +93,7 @@ class VirtualProbe:
 
     def press_button(self) -> None:
         """Measure unasked."""
-        self._call(lambda: self._player.press_button(time.monotonic()))
+        self._call(lambda: self._simulator.press_button(time.monotonic()))
 
     def hang_up_after(self, count: int) -> None:
         """Hang up as soon as so many further bytes have gone out; back `unplug_s` later."""
@@ -200,7 +159,7 @@ class VirtualProbe:
 
     def next_due_s(self) -> float:
         """When there is something to do though the host says nothing; infinity if never."""
-        times = [self._plug_at_s, self._player.next_due_s() if not self._queue else self._send_at_s]
+        times = [self._plug_at_s, self._simulator.next_due_s() if not self._queue else self._send_at_s]
         return min((t for t in times if t is not None), default=math.inf)
 
     def _wait(self, now_s: float) -> None:
@@ -224,19 +183,18 @@ class VirtualProbe:
         data = self._end.receive()
         if self._end.hosts != self._hosts:
             self._hosts = self._end.hosts
-            if isinstance(self._player, ConnectedPlayer):
-                self._player.host_came(time.monotonic())
+            self._simulator.host_came(time.monotonic())
         if data is None:
             self._forget()
         elif data:
-            self._player.receive(self._line.spoil_bytes(data), time.monotonic())
+            self._simulator.receive(self._line.spoil_bytes(data), time.monotonic())
 
     def _collect(self, now_s: float) -> None:
-        for frame in self._player.outgoing(now_s):
-            if self._player.measured > self._seen:
-                self._seen = self._player.measured
+        for frame in self._simulator.outgoing(now_s):
+            if self._simulator.measured > self._seen:
+                self._seen = self._simulator.measured
                 if self._unplug_every and self._seen % self._unplug_every == 0:
-                    self._frames_to_unplug = self._player.held_frames // 2
+                    self._frames_to_unplug = self._simulator.held_frames // 2
             self._queue.extend(self._line.spoil_frame(frame))
             if self._frames_to_unplug >= 0:
                 self._frames_to_unplug -= 1
@@ -276,17 +234,17 @@ class VirtualProbe:
         self._end.unplug()
         self._forget()
         if power:
-            self._player.power_cycle(time.monotonic())
+            self._simulator.power_cycle(time.monotonic())
             self._seen = 0
         self._plug_at_s = plug_at_s
         self._pulled_out.set()
 
     def _forget(self) -> None:
         """What was on its way to the host is gone."""
-        if self._queue and isinstance(self._player, ConnectedPlayer):
-            self._player.reply_lost()
+        if self._queue:
+            self._simulator.reply_lost()
         self._queue.clear()
-        self._player.cable_pulled()
+        self._simulator.cable_pulled()
 
     def _plug(self) -> None:
         self._plug_at_s = None

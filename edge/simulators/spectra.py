@@ -25,7 +25,7 @@ _DARK_DN, _WHITE_DN = 400.0, 30_000.0
 
 
 @dataclass(frozen=True, eq=False)
-class Take:
+class SimulatedScan:
     """One measurement to play; `dark` and `white` are those that belong to it, if counts are played."""
 
     values: Floats
@@ -36,20 +36,22 @@ class Take:
     saturated: int = 0
     integration_us: int = _SCAN_US
     gain: int = 0
-    dark: Take | None = None
-    white: Take | None = None
+    dark: SimulatedScan | None = None
+    white: SimulatedScan | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Repertoire:
+class FramedSimulation:
     """An instrument's identity and all it will measure; `wavelengths_nm` is the table if it has one."""
 
     identification: Identification
-    targets: tuple[Take, ...]
+    targets: tuple[SimulatedScan, ...]
     wavelengths_nm: Floats
 
 
-def from_spectra(spectra: Sequence[Spectrum], raw: bool = False, payload_limit: int = DEFAULT_PAYLOAD) -> Repertoire:
+def from_spectra(
+    spectra: Sequence[Spectrum], raw: bool = False, payload_limit: int = DEFAULT_PAYLOAD
+) -> FramedSimulation:
     """Play spectra as reflectance, or as counts beside made-up dark and white counts.
 
     Args:
@@ -63,15 +65,16 @@ def from_spectra(spectra: Sequence[Spectrum], raw: bool = False, payload_limit: 
     if not spectra:
         raise UnsuitableSpectrumError("no spectra to play")
     first = spectra[0]
-    dark, white = _made_up_references(first.wavelengths_nm)
+    dark_dn, light_dn = made_up_counts(first.wavelengths_nm)
+    dark, white = (SimulatedScan(counts, Unit.RAW_DN) for counts in (dark_dn, dark_dn + light_dn))
     takes = []
     for spectrum in spectra:
-        reason = why_not_playable(spectrum, first)
+        reason = why_not_simulated(spectrum, first)
         if reason:
             raise UnsuitableSpectrumError(f"{_named(spectrum)}: {reason}")
-        reflectance = _reflectance(spectrum)
-        counts = dark.values + reflectance * (white.values - dark.values)
-        take = Take(
+        reflectance = reflectance_of(spectrum)
+        counts = dark_dn + reflectance * light_dn
+        take = SimulatedScan(
             values=counts if raw else reflectance,
             unit=Unit.RAW_DN if raw else Unit.REFLECTANCE,
             label=_short(spectrum.sample_id, "label"),
@@ -100,10 +103,10 @@ def from_spectra(spectra: Sequence[Spectrum], raw: bool = False, payload_limit: 
         serial_number="",
         firmware="1",
     )
-    return Repertoire(identification, tuple(takes), first.wavelengths_nm)
+    return FramedSimulation(identification, tuple(takes), first.wavelengths_nm)
 
 
-def from_recording(path: str | os.PathLike[str], payload_limit: int = 0) -> Repertoire:
+def from_recording(path: str | os.PathLike[str], payload_limit: int = 0) -> FramedSimulation:
     """Play the measurements of a recording, each with the dark and white that were taken before it.
 
     Args:
@@ -120,8 +123,8 @@ def from_recording(path: str | os.PathLike[str], payload_limit: int = 0) -> Repe
     wavelengths_nm: Floats | None = None
     if identification.step_nm > 0:
         wavelengths_nm = identification.first_nm + identification.step_nm * np.arange(identification.count)
-    dark: Take | None = None
-    white: Take | None = None
+    dark: SimulatedScan | None = None
+    white: SimulatedScan | None = None
     targets = []
     for measurement in decoded.measurements:
         kind = measurement.head.kind
@@ -142,12 +145,12 @@ def from_recording(path: str | os.PathLike[str], payload_limit: int = 0) -> Repe
         features=identification.features | Feature.VIRTUAL,
         payload_limit=payload_limit or identification.payload_limit,
     )
-    return Repertoire(identification, tuple(targets), wavelengths_nm)
+    return FramedSimulation(identification, tuple(targets), wavelengths_nm)
 
 
-def _as_take(measurement: Measurement) -> Take:
+def _as_take(measurement: Measurement) -> SimulatedScan:
     head = measurement.head
-    return Take(
+    return SimulatedScan(
         values=measurement.values,
         unit=head.unit,
         encoding=head.encoding,
@@ -163,7 +166,7 @@ def _named(spectrum: Spectrum) -> str:
     return spectrum.source or spectrum.sample_id
 
 
-def why_not_playable(spectrum: Spectrum, first: Spectrum) -> str:
+def why_not_simulated(spectrum: Spectrum, first: Spectrum) -> str:
     """Say why a spectrum cannot be played by the probe that plays `first`; "" if it can."""
     if spectrum.quantity not in ("reflectance", "absorbance"):
         return f"holds {spectrum.quantity.replace('_', ' ')}; a probe is played from reflectance"
@@ -172,16 +175,37 @@ def why_not_playable(spectrum: Spectrum, first: Spectrum) -> str:
     return ""
 
 
-def _reflectance(spectrum: Spectrum) -> Floats:
+def reflectance_of(spectrum: Spectrum) -> Floats:
+    """Give (bands,) reflectance of a spectrum of reflectance or absorbance."""
     return np.power(10.0, -spectrum.values) if spectrum.quantity == "absorbance" else spectrum.values
 
 
-def _made_up_references(wavelengths_nm: Floats) -> tuple[Take, Take]:
-    """A dark level and a lamp's broad hump: counts of no real instrument, only their ratio means something."""
-    along = (wavelengths_nm - wavelengths_nm[0]) / (wavelengths_nm[-1] - wavelengths_nm[0])
-    dark = _DARK_DN + 40.0 * along
-    white = dark + _WHITE_DN * (0.2 + 0.8 * np.sin(np.pi * along))
-    return Take(dark, Unit.RAW_DN), Take(white, Unit.RAW_DN)
+def reflectance_on(wavelengths_nm: Floats, spectrum: Spectrum) -> Floats:
+    """Give (bands,) reflectance as an instrument of these wavelengths would measure it: interpolated.
+
+    Raises:
+        UnsuitableSpectrumError: another quantity, or a range that does not reach over the wavelengths.
+    """
+    reason = why_not_simulated(spectrum, spectrum)
+    first_nm, last_nm = spectrum.range_nm
+    if not reason and (wavelengths_nm.min() < first_nm or wavelengths_nm.max() > last_nm):
+        reason = (
+            f"covers {first_nm:g}-{last_nm:g} nm; the instrument measures {wavelengths_nm.min():g}-"
+            f"{wavelengths_nm.max():g} nm"
+        )
+    if reason:
+        raise UnsuitableSpectrumError(f"{_named(spectrum)}: {reason}")
+    return np.interp(wavelengths_nm, spectrum.wavelengths_nm, reflectance_of(spectrum))
+
+
+def made_up_counts(wavelengths_nm: Floats) -> tuple[Floats, Floats]:
+    """Give (bands,) of a dark level, and of a lamp's broad hump over it.
+
+    Counts of no real instrument, only their ratio means something.
+    """
+    first_nm, last_nm = wavelengths_nm.min(), wavelengths_nm.max()
+    along = (wavelengths_nm - first_nm) / (last_nm - first_nm)
+    return _DARK_DN + 40.0 * along, _WHITE_DN * (0.2 + 0.8 * np.sin(np.pi * along))
 
 
 def _series(wavelengths_nm: Floats) -> tuple[float, float]:

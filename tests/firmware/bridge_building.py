@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import stibium.firmware_configs.bridge
+from stibium.edge.simulators.simulator import Simulator
 
 SOURCES = Path(stibium.firmware_configs.bridge.__path__[0])
 HERE = Path(__file__).parent
@@ -22,13 +23,13 @@ Compile = Callable[..., Path]
 _LOOK_S = 0.002
 
 
-class BridgePlayer:
-    """The bridge's process behind a virtual port, so that the line can be made to misbehave: a `serve.Player`."""
+class BridgePlayer(Simulator):
+    """The bridge's process behind a virtual port, so that the line can be made to misbehave"""
 
     def __init__(self, program: Path, *arguments: str) -> None:
+        super().__init__()
         self._command = [str(program), *arguments]
         self._rest = b""
-        self.measured = self.held_frames = 0
         self.failures: list[str] = []
         self._start()
 

@@ -36,7 +36,7 @@ def kill_at_points(folder: Path, count: int | None, seed: int) -> str:
     shots = Shots(shipped_soils())
     listener = Listener(folder, shipped_bundle())
     counted = folder / "counted"
-    with VirtualProbe(VirtualInstrument(shots.repertoire(), button_s=0.0), PtyEnd(folder / "port")) as probe:
+    with VirtualProbe(VirtualInstrument(shots.simulation(), button_s=0.0), PtyEnd(folder / "port")) as probe:
         arguments = listener.command(probe.name, "--passive", "--points", "1", "--count", "2")[1:]
 
         def run(at: int) -> subprocess.CompletedProcess[str]:
@@ -70,7 +70,7 @@ def kill_again_and_again(folder: Path, count: int, seed: int) -> str:
     listener = Listener(folder, shipped_bundle())
     shown: list[str] = []
     kills = 0
-    with VirtualProbe(VirtualInstrument(shots.repertoire(), button_s=0.0), PtyEnd(folder / "port")) as probe:
+    with VirtualProbe(VirtualInstrument(shots.simulation(), button_s=0.0), PtyEnd(folder / "port")) as probe:
         for number in range(count):
             with listener.running(probe.name, "--passive", "--points", "1") as process:
                 assert process.stderr is not None
@@ -114,7 +114,7 @@ def kill_a_measuring_day(folder: Path, kills: int, samples: int, points: int, se
     options = ("--count", str(samples), "--points", str(points))
     shown: list[str] = []
     killed = scans = 0
-    with VirtualProbe(VirtualInstrument(shots.repertoire()), PtyEnd(folder / "port")) as probe:
+    with VirtualProbe(VirtualInstrument(shots.simulation()), PtyEnd(folder / "port")) as probe:
         for number in range(kills):
             with measurer.start(probe.name, *options) as process:
                 assert process.stderr is not None

@@ -10,7 +10,7 @@ import numpy as np
 from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.model.bundle import read_bundle, shipped_bundle_path
 from stibium.edge.protocols.framed_messages import Unit
-from stibium.edge.simulators.spectra import Repertoire, Take, from_spectra
+from stibium.edge.simulators.spectra import FramedSimulation, SimulatedScan, from_spectra
 
 REASONS = {
     "saturated": "saturated",
@@ -42,7 +42,7 @@ def shipped_soils() -> list[Spectrum]:
     ]
 
 
-class Shots(Sequence[Take]):
+class Shots(Sequence[SimulatedScan]):
     """Measurements made up when they are asked for: soils that differ in every value, and bad ones among them.
 
     Args:
@@ -59,7 +59,7 @@ class Shots(Sequence[Take]):
     def __len__(self) -> int:
         return self.limit
 
-    def __getitem__(self, number: int) -> Take:  # type: ignore[override]
+    def __getitem__(self, number: int) -> SimulatedScan:  # type: ignore[override]
         self.highest = max(self.highest, number)
         return self.take(number)
 
@@ -93,10 +93,10 @@ class Shots(Sequence[Take]):
             soil = soil[:-7]
         return np.asarray(soil.astype(np.float32), np.float64)
 
-    def take(self, number: int) -> Take:
+    def take(self, number: int) -> SimulatedScan:
         """The measurement, as the virtual instrument plays it."""
         fault = self.fault(number)
-        return Take(
+        return SimulatedScan(
             self.values(number),
             Unit.RAW_DN if fault == "no white" else Unit.REFLECTANCE,
             label=self.name(number),
@@ -104,11 +104,11 @@ class Shots(Sequence[Take]):
             saturated=int(fault == "saturated"),
         )
 
-    def repertoire(self) -> Repertoire:
+    def simulation(self) -> FramedSimulation:
         """All of it, to be played."""
         return replace(from_spectra(self._soils), targets=self)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[Take]:
+    def __iter__(self) -> Iterator[SimulatedScan]:
         return (self.take(number) for number in range(self.limit))
 
 

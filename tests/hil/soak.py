@@ -143,7 +143,7 @@ def replay(
     account = Account()
     listener = Listener(folder, shipped_bundle())
     instrument = VirtualInstrument(
-        shots.repertoire(), real_time=scan_share > 0, button_s=0.25 * scan_share if button else None
+        shots.simulation(), real_time=scan_share > 0, button_s=0.25 * scan_share if button else None
     )
     options = ["--points", "1", "--scans", str(max(1, round(10 * scan_share))), *(["--passive"] if button else [])]
     with (
@@ -252,7 +252,7 @@ def measure_in_a_row(folder: Path, count: int) -> str:
     memory: list[float] = []
     began_s = time.monotonic()
     with (
-        VirtualProbe(VirtualInstrument(shots.repertoire(), button_s=0.0), PtyEnd(folder / "port")) as probe,
+        VirtualProbe(VirtualInstrument(shots.simulation(), button_s=0.0), PtyEnd(folder / "port")) as probe,
         listener.running(probe.name, "--passive", "--points", "1") as process,
     ):
         assert process.stdout is not None

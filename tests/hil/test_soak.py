@@ -34,7 +34,7 @@ def test_what_is_lost_doubled_changed_or_refused_wrongly_is_noticed(tmp_path: Pa
     shots = Shots(shipped_soils(), bad_every=5)
     shots.limit = 5 * len(REASONS)
     listener = Listener(tmp_path, shipped_bundle())
-    with VirtualProbe(VirtualInstrument(shots.repertoire()), PtyEnd(tmp_path / "port")) as probe:
+    with VirtualProbe(VirtualInstrument(shots.simulation()), PtyEnd(tmp_path / "port")) as probe:
         done = listener.run(probe.name, "--points", "1")
     account = Account()
     settle(account, shots, listener.log, tmp_path, done.out, done.err)

@@ -27,7 +27,7 @@ from stibium.edge.instruments.serial_port import SerialPort
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.protocols.host import Timeouts
-from stibium.edge.simulators.ascii_instrument import VirtualAsciiInstrument, player_for_ascii
+from stibium.edge.simulators.ascii_instrument import VirtualAsciiInstrument, ascii_simulator
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.faults import Faults
 from stibium.edge.simulators.serve import VirtualProbe
@@ -91,7 +91,7 @@ def playing(
     **options: Any,
 ) -> Iterator[tuple[Instrument, Wire, VirtualAsciiInstrument]]:
     """A driver and the simulator that it speaks to, without a port and without waiting."""
-    player = player_for_ascii(profile, spectra)
+    player = ascii_simulator(profile, spectra)
     with wired(player, faults=faults, **({"unplug_s": 0.1} | options)) as wire:
         instrument = AsciiInstrument(wire.open, profile, said.append if said is not None else None)
         with closing(instrument):
@@ -102,7 +102,7 @@ def playing(
 def playing_on(end: End, profile: Profile) -> Iterator[Instrument]:
     """The same, on a real port."""
     with (
-        VirtualProbe(player_for_ascii(profile, SOILS), end) as probe,
+        VirtualProbe(ascii_simulator(profile, SOILS), end) as probe,
         closing(open_instrument(probe.name, profile)) as instrument,
     ):
         yield instrument
@@ -153,7 +153,7 @@ def test_identity_settings_and_keys() -> None:
 
 
 def test_lamp_is_off_for_the_dark_only_and_at_the_end() -> None:
-    player = player_for_ascii(TRIAD, SOILS)
+    player = ascii_simulator(TRIAD, SOILS)
     with VirtualProbe(player, PtyEnd()) as probe, closing(open_instrument(probe.name, TRIAD)) as instrument:
         instrument.connect()
         assert player._lamp
@@ -286,7 +286,7 @@ def test_the_wrong_profile_is_said() -> None:
     other = replace(
         EXAMPLE, name="other", ascii=replace(settings, commands=replace(settings.commands, identify=None, acquire="X"))
     )
-    player = player_for_ascii(EXAMPLE, SOILS)
+    player = ascii_simulator(EXAMPLE, SOILS)
     with (
         VirtualProbe(player, PtyEnd()) as probe,
         closing(open_instrument(probe.name, other)) as instrument,
@@ -295,7 +295,7 @@ def test_the_wrong_profile_is_said() -> None:
         instrument.connect()
     assert settings.commands.identify is not None
     wrong = replace(settings.commands, identify=replace(settings.commands.identify, expect="FOO"))
-    with VirtualProbe(player_for_ascii(EXAMPLE, SOILS), PtyEnd()) as probe:
+    with VirtualProbe(ascii_simulator(EXAMPLE, SOILS), PtyEnd()) as probe:
         foo = replace(EXAMPLE, name="foo", ascii=replace(settings, commands=wrong))
         with (
             closing(open_instrument(probe.name, foo)) as instrument,
@@ -409,6 +409,6 @@ def test_what_an_ascii_instrument_cannot_be_made_of() -> None:
     with pytest.raises(ProfileError, match="not a profile of an ASCII instrument"):
         AsciiInstrument(lambda: Scripted(lambda _: b""), Profile())
     with pytest.raises(ProfileError, match="not a profile"):
-        player_for_ascii(Profile(), SOILS)
+        ascii_simulator(Profile(), SOILS)
     with pytest.raises(Exception, match="covers 500-600 nm; the instrument measures 410-940 nm"):
-        player_for_ascii(TRIAD, some_spectra(1, np.arange(500.0, 601.0)))
+        ascii_simulator(TRIAD, some_spectra(1, np.arange(500.0, 601.0)))

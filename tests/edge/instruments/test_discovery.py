@@ -22,12 +22,13 @@ from stibium.edge.instruments import discovery as ports_module
 from stibium.edge.instruments.discovery import AttachedPort, ask, attached_ports, network_ports, profiles_to_ask
 from stibium.edge.instruments.profile import read_profile
 from stibium.edge.instruments.serial_port import SerialPort
-from stibium.edge.simulators.ascii_instrument import player_for_ascii
+from stibium.edge.simulators.ascii_instrument import ascii_simulator
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
 from stibium.edge.simulators.in_front import InFront, things_from
-from stibium.edge.simulators.serve import Player, VirtualProbe
+from stibium.edge.simulators.serve import VirtualProbe
+from stibium.edge.simulators.simulator import Simulator
 from stibium.edge.simulators.spectra import from_spectra
 
 SOILS = some_spectra(1, simulated=True)
@@ -47,11 +48,11 @@ def listed(*arguments: str) -> list[dict[str, object]]:
 def played(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """A profile's name and the port on which it is played."""
     end: End = PtyEnd()
-    player: Player
+    player: Simulator
     if request.param == "framed_serial":
         player = VirtualInstrument(from_spectra(SOILS))
     elif request.param == "as7265x":
-        player = player_for_ascii(read_profile("as7265x"), SOILS)
+        player = ascii_simulator(read_profile("as7265x"), SOILS)
     else:
         player, end = VirtualFieldSpec(InFront(things_from(SOILS))), TcpEnd("127.0.0.1", 0)
     with VirtualProbe(player, end) as probe:
@@ -77,7 +78,7 @@ def test_only_the_profile_that_is_named_is_asked(played: tuple[str, str]) -> Non
 
 
 def test_an_instrument_that_was_only_asked_is_as_it_was() -> None:
-    player = player_for_ascii(read_profile("as7265x"), SOILS)
+    player = ascii_simulator(read_profile("as7265x"), SOILS)
     with VirtualProbe(player, PtyEnd()) as probe:
         assert ask(AttachedPort(probe.name), profiles_to_ask(["as7265x"]), 1.0).profile == "as7265x"
     assert not player._lamp

@@ -16,7 +16,7 @@ from framed_samples import some_spectra
 from stibium.edge.errors import InstrumentExchangedError
 from stibium.edge.instruments.opening import open_instrument
 from stibium.edge.instruments.profile import parse_profile, profile_text
-from stibium.edge.simulators.ascii_instrument import player_for_ascii
+from stibium.edge.simulators.ascii_instrument import ascii_simulator
 from stibium.edge.simulators.ends import PtyEnd, TcpEnd
 from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
@@ -41,7 +41,7 @@ def fieldspec(number: int) -> Any:
 
 
 def ascii_lines(number: int) -> Any:
-    player = player_for_ascii(parse_profile(ASCII, "ascii"), SPECTRA)
+    player = ascii_simulator(parse_profile(ASCII, "ascii"), SPECTRA)
     player._serial_number = str(number)
     return player
 
@@ -67,7 +67,7 @@ def test_another_instrument_is_refused_at_once_and_the_first_one_taken_back(
             values = instrument.acquire("white", 1).values
             for player in (other, other, ours):
                 served.unplug()
-                served._player = player
+                served._simulator = player
                 served.plug()
                 if player is ours:
                     scan = instrument.acquire("white", 1)

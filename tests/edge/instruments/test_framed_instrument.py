@@ -21,7 +21,7 @@ from stibium.edge.protocols.host import Timeouts
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
 from stibium.edge.simulators.serve import VirtualProbe
-from stibium.edge.simulators.spectra import Repertoire, from_spectra
+from stibium.edge.simulators.spectra import FramedSimulation, from_spectra
 
 PATIENT = Profile(timeouts=Timeouts(reply_s=1.0, quiet_s=0.1, replug_s=30.0))
 SPECTRA = some_spectra(3, splices_nm=(1000.0, 1830.0), simulated=True)
@@ -34,9 +34,9 @@ def end(request: pytest.FixtureRequest, tmp_path: Path) -> End:
 
 @contextmanager
 def opened(
-    repertoire: Repertoire, end: End | None = None, **options: object
+    simulation: FramedSimulation, end: End | None = None, **options: object
 ) -> Iterator[tuple[VirtualProbe, Instrument]]:
-    player = VirtualInstrument(repertoire, **options)  # type: ignore[arg-type]
+    player = VirtualInstrument(simulation, **options)  # type: ignore[arg-type]
     with VirtualProbe(player, end or PtyEnd()) as probe:
         instrument = open_instrument(probe.name, PATIENT)
         with closing(instrument):

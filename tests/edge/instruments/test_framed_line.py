@@ -36,6 +36,7 @@ from stibium.edge.protocols.framed_transfer import Measurement, split
 from stibium.edge.protocols.host import Timeouts
 from stibium.edge.simulators.faults import Faults
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
+from stibium.edge.simulators.simulator import Simulator
 from stibium.edge.simulators.spectra import from_spectra
 from wire import Wire, wired
 
@@ -227,14 +228,12 @@ def test_an_echoing_port_is_recognised() -> None:
 
 
 @dataclass
-class Scripted:
+class Scripted(Simulator):
     """An instrument that answers as a test says."""
 
     answer: Callable[[Message], list[Message | bytes]]
     first_words: bytes = b""
     heard: list[Message] = field(default_factory=list)
-    measured: int = 0
-    held_frames: int = 0
 
     def __post_init__(self) -> None:
         self._decoder, self._out, self._sequence = FrameDecoder(), [self.first_words] if self.first_words else [], 0
@@ -262,11 +261,6 @@ class Scripted:
 
     def cable_pulled(self) -> None:
         self._decoder = FrameDecoder()
-
-    def power_cycle(self, now_s: float) -> None: ...
-
-    def press_button(self, now_s: float) -> bool:
-        return False
 
 
 WHO = Identification(

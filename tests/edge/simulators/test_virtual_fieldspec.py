@@ -264,7 +264,7 @@ def test_soils_come_from_spectra_on_any_grid_that_reaches_far_enough() -> None:
     coarse = some_spectra(1, np.arange(340.0, 2511.0, 10.0))
     (thing,) = things_from(coarse)
     np.testing.assert_allclose(thing.reflectance, np.interp(GRID_NM, coarse[0].wavelengths_nm, coarse[0].values))
-    with pytest.raises(UnsuitableSpectrumError, match="400-2400 nm; 350-2500 nm are needed"):
+    with pytest.raises(UnsuitableSpectrumError, match="covers 400-2400 nm; the instrument measures 350-2500 nm"):
         things_from(some_spectra(1, np.arange(400.0, 2401.0)))
     with pytest.raises(UnsuitableSpectrumError, match="no spectra to play"):
         things_from([])

@@ -39,7 +39,7 @@ from stibium.edge.simulators.faults import Faults, FaultyLine, HangUp, Pause, pa
 from stibium.edge.simulators.framed_instrument import REMIND_S, VirtualInstrument
 from stibium.edge.simulators.replay import VerbatimReplay
 from stibium.edge.simulators.serve import VirtualProbe
-from stibium.edge.simulators.spectra import Repertoire, Take, from_recording, from_spectra
+from stibium.edge.simulators.spectra import FramedSimulation, SimulatedScan, from_recording, from_spectra
 
 SMALL = some_spectra(3, np.arange(400.0, 460.0))
 
@@ -47,8 +47,8 @@ SMALL = some_spectra(3, np.arange(400.0, 460.0))
 class Bench:
     """An instrument on the bench, with a clock that the test turns."""
 
-    def __init__(self, repertoire: Repertoire, **options: Any) -> None:
-        self.instrument = VirtualInstrument(repertoire, **options)
+    def __init__(self, simulation: FramedSimulation, **options: Any) -> None:
+        self.instrument = VirtualInstrument(simulation, **options)
         self.now_s = 0.0
         self._decoder, self._sequence = FrameDecoder(), 0
         self.sent = b""
@@ -179,7 +179,10 @@ def test_the_button_waits_for_the_acknowledgement_and_reminds() -> None:
 
 def test_a_power_cut_before_a_target_s_references_have_arrived_keeps_the_target() -> None:
     soils = from_spectra(SMALL)
-    dark, white = Take(soils.targets[0].values * 0, Unit.RAW_DN), Take(soils.targets[0].values, Unit.RAW_DN)
+    dark, white = (
+        SimulatedScan(soils.targets[0].values * 0, Unit.RAW_DN),
+        SimulatedScan(soils.targets[0].values, Unit.RAW_DN),
+    )
     bench = Bench(
         replace(soils, targets=[replace(take, dark=dark, white=white) for take in soils.targets]), button_s=1.0
     )
@@ -262,10 +265,10 @@ def test_counts_lead_back_to_the_reflectance() -> None:
 
 def test_what_spectra_say_of_themselves_is_played() -> None:
     spectra = some_spectra(1, GRID_NM, splices_nm=(1000.0, 1830.0), saturated=("VNIR", "SWIR2"), simulated=True)
-    repertoire = from_spectra(spectra)
-    assert repertoire.identification.splices_nm == (1000.0, 1830.0)
-    assert repertoire.identification.features & Feature.SIMULATED
-    (take,) = repertoire.targets
+    simulation = from_spectra(spectra)
+    assert simulation.identification.splices_nm == (1000.0, 1830.0)
+    assert simulation.identification.features & Feature.SIMULATED
+    (take,) = simulation.targets
     assert (take.saturated, take.simulated) == (0b101, True)
     long = from_spectra(some_spectra(1, sample_id="ä" * 30)).targets[0].label
     assert long == "ä" * 20
@@ -289,8 +292,8 @@ def test_what_cannot_be_played_is_refused(spectra: list[Any], says: str) -> None
         from_spectra(spectra)
 
 
-def recording_of(tmp_path: Path, repertoire: Repertoire, kinds: list[Kind]) -> Path:
-    bench = Bench(repertoire)
+def recording_of(tmp_path: Path, simulation: FramedSimulation, kinds: list[Kind]) -> Path:
+    bench = Bench(simulation)
     bench.ask(Identify())
     for number, kind in enumerate(kinds, start=1):
         bench.ask(Acquire(number, kind, 5))
