@@ -123,38 +123,51 @@ from stibium.edge.log.write import Log
 bundle = read_bundle(sys.argv[1])
 golden = bundle.golden
 spectrum = Spectrum(golden.wavelengths_nm, golden.reflectance[0], "reflectance", "S", splices_nm=golden.splices_nm)
-with Log(sys.argv[2], bundle.name, bundle.sha256) as log:
-    engine = Engine(Estimator(bundle), log)
-    for i in range(100000):
-        engine.take([replace(spectrum, sample_id=f"S{i}")])
-        os.write(1, f"{i}\\n".encode())
+# One process that has everything imported makes those that are killed.
+for _ in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        with Log(sys.argv[2], bundle.name, bundle.sha256) as log:
+            engine = Engine(Estimator(bundle), log)
+            for i in range(100000):
+                engine.take([replace(spectrum, sample_id=f"S{i}")])
+                os.write(1, f"{i}\\n".encode())
+    os.write(1, f"pid {pid}\\n".encode())
+    os.waitpid(pid, 0)
+    os.write(1, b"dead\\n")
 """
 
 
 def test_kill_9_loses_no_reading_that_was_shown(tiny_bundle: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.db"
     shown_before = 0
-    for round_number in range(5):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tiny_bundle), str(log)], stdout=subprocess.PIPE, text=True
-        )
+    command = [sys.executable, "-c", KILLED, str(tiny_bundle), str(log)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        shown = 0
-        for line in process.stdout:
-            shown = int(line) + 1
-            if shown > 3 + 7 * round_number:
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        shown += sum(1 for _ in process.stdout)
-        process.wait()
-        process.stdout.close()
-        stored = count(log, "readings")
-        # At most the one that was committed and not yet shown comes on top.
-        assert shown_before + shown <= stored <= shown_before + shown + 1
-        assert count(log, "estimates") == stored
-        with sqlite3.connect(log) as db:
-            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        shown_before = stored
+        for round_number in range(5):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            shown = pid = 0
+            for line in process.stdout:
+                if line == "dead\n":
+                    break
+                if line.startswith("pid "):
+                    pid = int(line[4:])
+                else:
+                    shown = int(line) + 1
+                if pid and shown > 3 + 7 * round_number:
+                    os.kill(pid, signal.SIGKILL)
+                    pid = 0
+            assert shown > 3
+            stored = count(log, "readings")
+            # At most the one that was committed and not yet shown comes on top.
+            assert shown_before + shown <= stored <= shown_before + shown + 1
+            assert count(log, "estimates") == stored
+            with sqlite3.connect(log) as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            shown_before = stored
+        process.stdin.close()
 
 
 def test_foreign_and_newer_databases_are_left_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -33,7 +34,8 @@ KILLS = int(os.environ.get("STIBIUM_KILLS", "40"))
 """How often the writer is killed; more in a long run."""
 
 WRITER = """
-import os, signal, sys
+import json, os, sys
+from dataclasses import replace
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from log_samples import a_scan, own_disk
@@ -44,8 +46,8 @@ from stibium.edge.model.estimate import Estimate, Refusal
 spectra = spectra_of(2, 300)
 nm = spectra[0].wavelengths_nm
 
-def write(round_number, most):
-    with Log(sys.argv[2], "m.tflite", "ab" * 32) as log:
+def write(path, round_number, most):
+    with Log(path, "m.tflite", "ab" * 32) as log:
         session = log.begin_session(port=f"round {round_number}")
         for i in range(most):
             number = 1000000 * round_number + i
@@ -54,31 +56,40 @@ def write(round_number, most):
             name = f"R{number}"
             estimate = Estimate(name, "", "x", None, "Sb", "ppm", 1.0, "", 0.5, 2.0, 0.9, "inside", "", (), 0.1, 0.1, False)
             about = ReadingFacts(session_id=session, scan_ids=((scan, "target"),))
-            from dataclasses import replace
             log.add([Result(replace(spectra[i % 2], sample_id=name), estimate, about)])
             os.write(1, f"reading {number}\\n".encode())
         log.end_session(session)
 
 # One process that has everything imported makes the writers, so that the time goes into writing and dying.
 for line in sys.stdin:
-    round_number, most = map(int, line.split())
-    pid = os.fork()
-    if not pid:
-        write(round_number, most)
-        os._exit(0)
-    os.write(1, f"pid {pid}\\n".encode())
-    os.waitpid(pid, 0)
-    os.write(1, b"dead 0\\n")
+    path, most, *rounds = json.loads(line)
+    pids = []
+    for round_number in rounds:
+        pid = os.fork()
+        if not pid:
+            write(path, round_number, most)
+            os._exit(0)
+        pids.append(pid)
+        os.write(1, f"pid {pid}\\n".encode())
+    ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    os.write(1, f"dead {sum(map(abs, ended))}\\n".encode())
 """
 
 
-@pytest.fixture
-def writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", WRITER, str(Path(__file__).parents[1]), str(tmp_path / "log.db")]
+@pytest.fixture(scope="module")
+def writer() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", WRITER, str(Path(__file__).parents[1])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         assert process.stdin is not None
         process.stdin.close()
+
+
+def start(writer: subprocess.Popen[str], path: Path, most: int, *rounds: int) -> None:
+    """Let a process for each round write `most` readings; their lines come from `writer.stdout`."""
+    assert writer.stdin is not None
+    writer.stdin.write(json.dumps([str(path), most, *rounds]) + "\n")
+    writer.stdin.flush()
 
 
 def stored(path: Path) -> tuple[set[int], set[int]]:
@@ -105,14 +116,12 @@ def made(path: Path) -> bool:
 
 @pytest.mark.timeout(60 + 2 * KILLS)
 def test_kill_9_at_random_moments_loses_nothing(writer: subprocess.Popen[str], tmp_path: Path) -> None:
-    assert writer.stdin is not None
     assert writer.stdout is not None
     chance = random.Random(4)
     said: dict[str, set[int]] = {"scan": set(), "reading": set()}
     killed_while_writing = 0
     for round_number in range(KILLS):
-        writer.stdin.write(f"{round_number} 100000\n")
-        writer.stdin.flush()
+        start(writer, tmp_path / "log.db", 100_000, round_number)
         started = pid = 0
         # In some rounds before the file is even open, in most of them in the middle of writing.
         after = chance.choice([0, 0, 1, 3, 8])
@@ -145,18 +154,10 @@ def test_kill_9_at_random_moments_loses_nothing(writer: subprocess.Popen[str], t
         assert list(iter_sessions(log.database, unfinished=True)) == []
 
 
-def test_two_processes_write_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WRITER, str(Path(__file__).parents[1]), str(tmp_path / "log.db")]
-    writers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for number, process in enumerate(writers):
-        assert process.stdin is not None
-        process.stdin.write(f"{number} 60\n")
-        process.stdin.flush()
-    outputs = [process.communicate() for process in writers]
-    assert [errors for _, errors in outputs] == ["", ""]
+def test_two_processes_write_at_once(writer: subprocess.Popen[str], tmp_path: Path) -> None:
+    assert writer.stdout is not None
+    start(writer, tmp_path / "log.db", 60, 0, 1)
+    assert next(line for line in writer.stdout if line.startswith("dead")) == "dead 0\n"
     expected = {1_000_000 * n + i for n in range(2) for i in range(60)}
     assert stored(tmp_path / "log.db") == (expected, expected)
     with closing(sqlite3.connect(tmp_path / "log.db")) as db:

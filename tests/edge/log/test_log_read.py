@@ -364,7 +364,7 @@ print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_the_log(full_log: Path) -> None:
     peaks = []
     with closing(sqlite3.connect(full_log)) as db:
-        for more in (1_000, 39_000):
+        for more in (1_000, 19_000):
             (last,) = db.execute("SELECT max(id) FROM readings").fetchone()
             many = f"WITH RECURSIVE n(i) AS (SELECT {last + 1} UNION ALL SELECT i + 1 FROM n WHERE i < {last + more})"
             own = [row[1] for row in db.execute("PRAGMA table_info(readings)") if row[1] not in ("id", "spectrum")]
