@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
 from .applicability import Applicability, Verdict, assess
+from .bundle import Bundle
 from .interval import interval
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
-from .target import Bound, to_value, within_range
-
-if TYPE_CHECKING:
-    from .bundle import Bundle
-
+from .target import Bound, bounds_of, within_range
 
 HIGHEST_REFLECTANCE = 1.5
 """A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
+
+BATCH_BYTES = 16 << 20
+"""More than all arrays of a batch take together."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +136,14 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the network answers for one spectrum, and whether the spectrum is inside the applicability domain."""
+    """What the network answers for one spectrum: its output, and what that is in the element's unit."""
 
     output: float
     applicability: Applicability
+    value: float
+    bound: Bound
+    low: float | None
+    high: float | None
 
 
 class Estimator:
@@ -156,6 +159,8 @@ class Estimator:
         self.bundle = bundle
         self.runtime = Runtime(bundle.model)
         _check_domain(bundle)
+        # glibc keeps freed memory for the next batch only up to twice the largest block that was ever given back.
+        np.empty(BATCH_BYTES, dtype=np.uint8)
 
     def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
         """Answer for each spectrum, in order; one that cannot be used never stops the others.
@@ -204,35 +209,44 @@ class Estimator:
             # One of them is at fault: find it without losing the rest.
             return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
         outputs = self.runtime.run(self.bundle.scaling.apply(preprocessed.features))
+        readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain))
         return [
-            _Reading(output, applicability)
-            if np.isfinite(output)
+            reading
+            if np.isfinite(reading.output)
             else Refusal(spectrum.source, "the model gives no number for this spectrum", spectrum.sample_id)
-            for spectrum, output, applicability in zip(
-                spectra, outputs.tolist(), assess(preprocessed, self.bundle.domain), strict=True
-            )
+            for spectrum, reading in zip(spectra, readings, strict=True)
+        ]
+
+    def _to_unit(
+        self, outputs: Floats, applicability: Sequence[Applicability], extra_sd: float = 0.0
+    ) -> list[_Reading]:
+        """Take (n,) outputs to the element's unit; all at once, since each call of NumPy costs as much as for many."""
+        bundle = self.bundle
+        to_unit = bundle.transform, bundle.calibrated_range
+        values, bounds = within_range(outputs, *to_unit), bounds_of(outputs, *to_unit, bundle.detection)
+        lows: Sequence[float | None] = [None] * len(outputs)
+        highs = lows
+        if bundle.interval is not None:
+            t2 = q = None
+            if bundle.domain is not None:
+                t2 = np.array([a.t2_over_limit for a in applicability], dtype=np.float64)
+                q = np.array([a.q_over_limit for a in applicability], dtype=np.float64)
+            ends = interval(outputs, bundle.interval, t2, q, extra_sd)
+            lows, highs = (within_range(end, *to_unit) for end in ends)
+        return [
+            _Reading(*of_one)
+            for of_one in zip(outputs.tolist(), applicability, values, bounds, lows, highs, strict=True)
         ]
 
     def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
-        bundle, judged = self.bundle, reading.applicability
-        to_unit = bundle.transform, bundle.calibrated_range
-        value, bound = to_value(reading.output, *to_unit, bundle.detection)
+        bundle, belongs = self.bundle, reading.applicability
         usable = [point for point in points if isinstance(point, _Reading)]
         scattered = None
         if len(usable) > 1:
             scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)
-        low = high = None
-        if bundle.interval is not None:
-            ends = interval(
-                reading.output,
-                bundle.interval,
-                judged.t2_over_limit,
-                judged.q_over_limit,
-                scattered.extra_sd if scattered else 0.0,
-            )
-            low, high = within_range(ends, *to_unit)
-        singly = within_range([point.output for point in usable], *to_unit)
-        flags = _replicate_flags(points, usable, scattered, judged)
+            if scattered.extra_sd:
+                (reading,) = self._to_unit(np.array([reading.output]), [belongs], scattered.extra_sd)
+        flags = _replicate_flags(points, usable, scattered, belongs)
         if bundle.simulated:
             flags.append("simulated model")
         if spectrum.simulated:
@@ -244,20 +258,20 @@ class Estimator:
             measured_at=spectrum.measured_at,
             element=bundle.element,
             unit=bundle.unit,
-            value=value,
-            bound=bound,
-            low=low,
-            high=high,
+            value=reading.value,
+            bound=reading.bound,
+            low=reading.low,
+            high=reading.high,
             coverage=bundle.interval.coverage if bundle.interval else None,
-            verdict=judged.verdict,
-            reason=judged.reason,
+            verdict=belongs.verdict,
+            reason=belongs.reason,
             flags=tuple(flags),
-            t2_over_limit=judged.t2_over_limit,
-            q_over_limit=judged.q_over_limit,
+            t2_over_limit=belongs.t2_over_limit,
+            q_over_limit=belongs.q_over_limit,
             simulated=bundle.simulated or spectrum.simulated,
             points=max(len(points), 1),
-            points_low=min(singly, default=None),
-            points_high=max(singly, default=None),
+            points_low=min((point.value for point in usable), default=None),
+            points_high=max((point.value for point in usable), default=None),
             scatter_over_limit=scattered.over_limit if scattered else None,
             detection_limit=bundle.detection.limit if bundle.detection else None,
             critical_level=bundle.detection.critical if bundle.detection else None,

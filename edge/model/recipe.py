@@ -311,15 +311,20 @@ def _preprocess(
     to_grid = _to_grid(beginning, nm.shape, nm.tobytes(), tuple(splices_nm))
     if spectra.ndim == 1 or spectra.shape[0] <= CHUNK:
         return _run_all(recipes, _run(to_grid, spectra))
-    chunks = []
+    whole: list[Floats] = []
     for first in range(0, spectra.shape[0], CHUNK):
+        chunk = slice(first, first + CHUNK)
         try:
-            chunks.append(_run_all(recipes, _run(to_grid, spectra[first : first + CHUNK])))
+            parts = _run_all(recipes, _run(to_grid, spectra[chunk]))
         except PreprocessError:
             # Once more with all of them, so that the message counts spectra as the caller does.
             _run_all(recipes, _run(to_grid, spectra))
             raise
-    reflectance, done, *features = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+        # Copied at once, so that the next chunk finds its memory in the cache.
+        whole = whole or [np.empty((spectra.shape[0], *part.shape[1:])) for part in parts]
+        for all_of_it, part in zip(whole, parts, strict=True):
+            all_of_it[chunk] = part
+    reflectance, done, *features = whole
     return [reflectance, done, *(features if recipes[0].has_spectrogram else [done, *features[1:]])]
 
 

@@ -50,28 +50,27 @@ def inverse(values: Floats, transform: Transform) -> Floats:
 
 def within_range(outputs: ArrayLike, transform: Transform, calibrated_range: tuple[float, float]) -> list[float]:
     """Take (n,) outputs of the network to the element's unit, each kept within the calibrated range."""
-    values = inverse(np.array(outputs, dtype=np.float64), transform)
-    return [float(value) for value in np.clip(values, *calibrated_range)]
+    values: list[float] = np.clip(inverse(np.asarray(outputs, dtype=np.float64), transform), *calibrated_range).tolist()
+    return values
 
 
-def to_value(
-    output: float, transform: Transform, calibrated_range: tuple[float, float], detection: DetectionStats | None
-) -> tuple[float, Bound]:
-    """Take one output of the network to the element's unit.
+def bounds_of(
+    outputs: Floats, transform: Transform, calibrated_range: tuple[float, float], detection: DetectionStats | None
+) -> list[Bound]:
+    """Say of (n,) outputs of the network which may stand as plain values.
 
     Args:
-        output: in the transform's space.
+        outputs: in the transform's space.
         transform: of the target.
         calibrated_range: lowest and highest value in the calibration.
         detection: of the bundle; None if all that the model was calibrated on can be told from nothing.
 
     Returns:
-        The value, kept within the calibrated range; and ">" or "<" where it was beyond, "< LOD" where it is not above
-        the critical value.
+        (n,) "< LOD" for what is not above the critical value, ">" or "<" beyond the calibrated range, else "".
     """
     lowest, highest = calibrated_range
-    plain = float(inverse(np.array(output), transform))
-    bound: Bound = ">" if plain > highest else "<" if plain < lowest else ""
-    if detection is not None and plain <= detection.critical:
-        bound = "< LOD"
-    return min(max(plain, lowest), highest), bound
+    critical = -np.inf if detection is None else detection.critical
+    return [
+        "< LOD" if value <= critical else ">" if value > highest else "<" if value < lowest else ""
+        for value in inverse(outputs, transform).tolist()
+    ]
