@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ..instruments.profile import DEFAULT_PROFILE, profile_text, read_profile
+from ..instruments.profile import profile_text
 from ..measure.controls import Stated
 from ..measure.plan import Plan
-from ..measure.resume import (
-    Unfinished,
-    begun_at,
-    give_up_session,
-    session_details,
-    settings_of,
-    take_up,
-    unfinished_session,
-)
-from ..measure.routine import Routine
-from ..measure.sample import who
-from ..measure.session import Settings
+from ..measure.points import who
+from ..measure.resume import Unfinished, give_up_session, take_up, unfinished_sessions
+from ..measure.routine import do, note, prompt
+from ..measure.session import Session
+from ..measure.state import SessionSettings
 from ..measure.steps import Command, Step, parse_command
 from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
-from .options import load_bundle, log_option, model_option, open_engine
-from .output import reading_format_option
+from .options import load_bundle, open_engine
 from .readings import Readings
+from .session_options import MeasuringOptions, option, takes
 from .stopping import Stop
 
 if TYPE_CHECKING:
@@ -39,102 +31,90 @@ if TYPE_CHECKING:
     from ..measure.position import PositionSource
     from ..model.bundle import Bundle
 
+_EVERY = {"type": click.IntRange(min=0), "default": 0, "metavar": "N"}
+
+
+@dataclass(frozen=True)
+class MeasureOptions(MeasuringOptions):
+    """What `stibium measure` has to be told."""
+
+    operator: str = option("--operator", default="", metavar="NAME", help="Who measures, for the log.")
+    on_for_min: float = option(
+        "--on-for",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="MINUTES",
+        help="How long the instrument has been switched on already, for the warm-up.",
+    )
+    optimise: bool = option(
+        "--optimise/--no-optimise",
+        default=True,
+        help="Optimise at the start, where the instrument can.  [default: yes]",
+    )
+    samples: tuple[str, ...] = option(
+        "--sample", multiple=True, metavar="ID", help="Name of a sample to measure; may be repeated."
+    )
+    prefix: str | None = option(
+        "--prefix", metavar="TEXT", help="Name samples TEXT001, TEXT002, ...  [default: sample-]"
+    )
+    notes: tuple[str, ...] = option(
+        "--note", multiple=True, metavar="TEXT", help="Note for the first sample; may be repeated."
+    )
+    position: str | None = option(
+        "--position", metavar="SOURCE", help="gpsd://HOST, /dev/ttyACM0 with NMEA, or LATITUDE,LONGITUDE[,HEIGHT]."
+    )
+    blank_every: int = option("--blank-every", help="Ask for a blank after N samples.", **_EVERY)
+    reference_every: int = option("--reference-every", help="Ask for the reference soil after N samples.", **_EVERY)
+    reference_id: str = option(
+        "--reference-id", default="reference", show_default=True, metavar="ID", help="Name of the reference soil."
+    )
+    reference_value: float | None = option(
+        "--reference-value", type=float, metavar="PPM", help="Stated content of the reference soil."
+    )
+    reference_uncertainty: float = option(
+        "--reference-uncertainty",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="PPM",
+        help="Its stated uncertainty.",
+    )
+    duplicate_every: int = option("--duplicate-every", help="Ask for a sample again after N samples.", **_EVERY)
+    resume: bool = option("--resume", is_flag=True, help="Go on with the instrument's unfinished session.")
+    new: bool = option("--new", is_flag=True, help="Begin a new session, whatever is unfinished.")
+    script: TextIO | None = option(  # noqa: RUF009 - as the others, whose types the rule takes for plain
+        "--script", type=click.File("r"), metavar="FILE", help="Take what would be typed from a file."
+    )
+    yes: bool = option("--yes", is_flag=True, help="Ask nobody: panel and samples are in place, in that order.")
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, and a run that nobody leads. Raises UsageError."""
+        if self.script is not None and self.yes:
+            raise click.UsageError("either --script or --yes")
+        if self.resume and self.new:
+            raise click.UsageError("either --resume or --new")
+        if self.script is None and not self.yes and nobody_there():
+            raise click.UsageError("nobody to ask on standard input; give --script FILE, or --yes with all in place")
+
+    def session_settings(self, profile: Profile) -> SessionSettings:
+        """Give the plan of the session."""
+        every = (self.blank_every, self.reference_every, self.duplicate_every)
+        listed = len(self.samples) if self.prefix is None else 0
+        stated = self.reference_value
+        return SessionSettings(
+            points=self.points or profile.measuring.points,
+            scans=self.scans or profile.measuring.scans,
+            plan=Plan(self.samples, self.prefix or Plan.prefix, *every, self.reference_id),
+            count=self.count or listed,
+            optimise=self.optimise,
+            on_for_min=self.on_for_min,
+            stated=None if stated is None else Stated(stated, self.reference_uncertainty),
+            operator=self.operator,
+        )
+
 
 @click.command(epilog="Example:  stibium measure /dev/ttyUSB0 --prefix RS --blank-every 20 --duplicate-every 10")
-@click.argument("port")
-@click.option("--profile", metavar="NAME|FILE", help="Probe profile, with its rules.  [default: framed_serial]")
-@click.option(
-    "--baud", type=click.IntRange(min=1), metavar="BIT/S", help="Speed of the line, instead of the profile's."
-)
-@click.option("--wait-for-port", is_flag=True, help="Wait until the port is there and somebody answers.")
-@click.option("--record", type=click.Path(), metavar="FILE", help="Record the port's bytes with their times.")
-@click.option("--operator", default="", metavar="NAME", help="Who measures, for the log.")
-@click.option(
-    "--on-for",
-    "on_for_min",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="MINUTES",
-    help="How long the instrument has been switched on already, for the warm-up.",
-)
-@click.option(
-    "--points", type=click.IntRange(1, 1000), metavar="N", help="Points of a sample, instead of the profile's."
-)
-@click.option(
-    "--scans", type=click.IntRange(1, 0x7FFF), metavar="N", help="Scans of a point, instead of the profile's."
-)
-@click.option(
-    "--optimise/--no-optimise", default=True, help="Optimise at the start, where the instrument can.  [default: yes]"
-)
-@click.option("--sample", "samples", multiple=True, metavar="ID", help="Name of a sample to measure; may be repeated.")
-@click.option("--prefix", metavar="TEXT", help="Name samples TEXT001, TEXT002, ...  [default: sample-]")
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
-@click.option("--note", "notes", multiple=True, metavar="TEXT", help="Note for the first sample; may be repeated.")
-@click.option(
-    "--position", metavar="SOURCE", help="gpsd://HOST, /dev/ttyACM0 with NMEA, or LATITUDE,LONGITUDE[,HEIGHT]."
-)
-@click.option(
-    "--blank-every", type=click.IntRange(min=0), default=0, metavar="N", help="Ask for a blank after N samples."
-)
-@click.option(
-    "--reference-every",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="Ask for the reference soil after N samples.",
-)
-@click.option(
-    "--reference-id", default="reference", show_default=True, metavar="ID", help="Name of the reference soil."
-)
-@click.option("--reference-value", type=float, metavar="PPM", help="Stated content of the reference soil.")
-@click.option(
-    "--reference-uncertainty", type=click.FloatRange(min=0), default=0.0, metavar="PPM", help="Its stated uncertainty."
-)
-@click.option(
-    "--duplicate-every",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="Ask for a sample again after N samples.",
-)
-@click.option("--resume", "resume", flag_value="resume", help="Go on with the instrument's unfinished session.")
-@click.option("--new", "resume", flag_value="new", help="Begin a new session, whatever is unfinished.")
-@click.option("--script", type=click.File("r"), metavar="FILE", help="Take what would be typed from a file.")
-@click.option("--yes", is_flag=True, help="Ask nobody: panel and samples are in place, in that order.")
-@model_option
-@log_option
-@reading_format_option
-@click.pass_context
-def measure(
-    ctx: click.Context,
-    port: str,
-    profile: str | None,
-    baud: int | None,
-    wait_for_port: bool,
-    record: str | None,
-    operator: str,
-    on_for_min: float,
-    points: int | None,
-    scans: int | None,
-    optimise: bool,
-    samples: tuple[str, ...],
-    prefix: str | None,
-    count: int | None,
-    notes: tuple[str, ...],
-    position: str | None,
-    blank_every: int,
-    reference_every: int,
-    reference_id: str,
-    reference_value: float | None,
-    reference_uncertainty: float,
-    duplicate_every: int,
-    resume: str | None,
-    script: TextIO | None,
-    yes: bool,
-    model: str | None,
-    log: str | None,
-    out_format: str,
-) -> None:
+@takes(MeasureOptions)
+def measure(options: MeasureOptions) -> None:
     """Lead through a day of measuring, by the profile's rules.
 
     Warm-up, optimising, dark, white reference, samples of several points, checks of the panel and the wavelengths,
@@ -142,68 +122,55 @@ def measure(
     breaks a rule is stored, with the reason in place of an estimate. What is shown is in the log already, and a
     session that was cut off goes on with --resume. PORT is a device, socket://HOST:PORT or rfc2217://HOST:PORT.
     """
-    if script is not None and yes:
-        raise click.UsageError("either --script or --yes")
-    if script is None and not yes and nobody_there():
-        raise click.UsageError("nobody to ask on standard input; give --script FILE, or --yes with all in place")
-    profile_name = profile or DEFAULT_PROFILE
-    rules = read_profile(profile_name)
-    if baud is not None:
-        rules = replace(rules, serial=replace(rules.serial, baudrate=baud))
-    if count is None and samples and prefix is None:
-        count = len(samples)
-    settings = Settings(
-        points=points or rules.measuring.points,
-        scans=scans or rules.measuring.scans,
-        plan=Plan(samples, prefix or Plan.prefix, blank_every, reference_every, duplicate_every, reference_id),
-        count=count or 0,
-        optimise=optimise,
-        on_for_min=on_for_min,
-        stated=None if reference_value is None else Stated(reference_value, reference_uncertainty),
-        operator=operator,
-    )
-    bundle = load_bundle(model)
-    report = None if out_format == "table" else Readings(out_format, bundle)
+    options.check()
+    profile = options.read_profile()
+    bundle = load_bundle(options.model)
+    report = None if options.out_format == "table" else Readings(options.out_format, bundle)
     screen = Screen(report, bundle)
     with ExitStack() as stack:
-        place = _open_position(stack, position)
-        engine = stack.enter_context(open_engine(bundle, log))
+        place = _open_position(stack, options.position)
+        engine = stack.enter_context(open_engine(bundle, options.log, profile.rules))
         code, ended = 0, False
         stop = stack.enter_context(Stop(second_breaks=True))
-        instrument = _open(stack, port, rules, record, wait_for_port, screen)
+        instrument = options.connect(stack, profile, screen.say)
         _introduce(instrument, bundle, screen)
-        unfinished = _unfinished(engine, instrument, resume, script is None and not yes, screen)
+        unfinished = _unfinished(engine, instrument, options, screen)
+        settings = options.session_settings(profile)
         if unfinished is not None:
-            kept = settings_of(unfinished.details)
-            settings = kept if count is None else replace(kept, count=count)
-        routine = Routine(instrument, engine, rules, settings, screen.tell, place)
-        lines = _lines(routine, script, yes, screen)
+            kept = unfinished.settings
+            settings = kept if options.count is None else replace(kept, count=options.count)
+        session = Session(instrument, engine, profile, settings, screen.tell, place)
+        lines = _lines(session, options, screen)
+        before = 0
         try:
             if unfinished is not None:
-                take_up(routine, unfinished)
+                take_up(session, unfinished)
+                before = session.state.refused + session.state.failed_controls
+                _say_resumed(session, unfinished, screen)
             else:
-                details = session_details(settings, routine.monotonic())
-                routine.begin(port, profile_name, profile_text(profile_name), details)
-            _lead(routine, lines, notes, stop, screen)
-            ended = routine.close()
+                session.begin(options.port, options.profile_name, profile_text(options.profile_name))
+            for text in options.notes:
+                note(session, text, for_next=True)
+            _lead(session, lines, stop, screen)
+            ended = session.close()
         except KeyboardInterrupt:
             code = 130
         finally:
-            _sum_up(routine, ended, screen)
-    ctx.exit(code or _exit_code(routine))
+            _sum_up(session, ended, screen)
+    state = session.state
+    failed = state.refused + state.failed_controls - before
+    click.get_current_context().exit(code or int(failed > 0 or state.run.soils < settings.count))
 
 
-def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, screen: Screen) -> None:
+def _lead(session: Session, lines: Lines, stop: Stop, screen: Screen) -> None:
     """Answer prompts until there is nothing more to do, or nobody to answer."""
-    for note in notes:
-        routine.do(Command("n", note))
     screen.say("? shows the commands.")
     while True:
         lines.pause()
-        prompt = routine.prompt()
-        if prompt.step is Step.DONE:
+        asked = prompt(session)
+        if asked.step is Step.DONE:
             return
-        line = lines.read(prompt)
+        line = lines.read(asked)
         command = Command("q") if line is None else parse_command(line)
         if command is None:
             screen.say(f"! {(line or '').strip()[:20]}: no such command; ? shows them")
@@ -214,41 +181,39 @@ def _lead(routine: Routine, lines: Lines, notes: Sequence[str], stop: Stop, scre
         else:
             # A measurement is stored and told whole before a stop counts.
             with stop.held_back():
-                routine.do(command)
+                do(session, command)
 
 
-def _sum_up(routine: Routine, ended: bool, screen: Screen) -> None:
-    for remark in routine.instrument.remarks():
+def _say_resumed(session: Session, unfinished: Unfinished, screen: Screen) -> None:
+    sample = session.state.sample
+    points = 0 if sample is None else len(sample.points)
+    half = f"; {sample.planned.sample_id} has {points} points" if sample is not None and points else ""
+    screen.say(f"Session {unfinished.session_id} goes on: {len(session.state.done)} samples done{half}")
+    for finding in session.complaints():
+        screen.say(finding.text)
+
+
+def _sum_up(session: Session, ended: bool, screen: Screen) -> None:
+    """Say what the whole session came to, where it is, and what comes next."""
+    state = session.state
+    for remark in session.instrument.remarks():
         screen.say(remark)
-    controls = f", {routine.failed_controls} controls FAILED" if routine.failed_controls else ""
-    screen.say(f"{routine.estimated} estimated, {routine.refused} refused{controls}")
-    if not ended and routine.session_id:
+    controls = f", {state.failed_controls} controls FAILED" if state.failed_controls else ""
+    screen.say(f"{state.estimated} estimated, {state.refused} refused{controls}")
+    if not session.session_id:
+        return
+    screen.say(f"Log: {session.engine.log.path}")
+    if ended:
+        screen.say(f"stibium log --session {session.session_id} lists them")
+    else:
         # Stopped, or failed: what comes next would be the same as without that.
-        screen.say(f"Next is {routine.planned.sample_id}; --resume goes on with it")
+        screen.say(f"Next is {state.planned.sample_id}; --resume goes on with it")
 
 
-def _exit_code(routine: Routine) -> int:
-    short = routine.run.soils < routine.settings.count
-    return 1 if routine.refused or routine.failed_controls or short else 0
-
-
-def _lines(routine: Routine, script: TextIO | None, yes: bool, screen: Screen) -> Lines:
-    if script is not None:
-        return Script(script, screen)
-    return Yes(lambda: routine.measured_points > 0, screen) if yes else Typed(screen)
-
-
-def _open(
-    stack: ExitStack, port: str, profile: Profile, record: str | None, wait_for_port: bool, screen: Screen
-) -> Instrument:
-    from ..instruments.opening import open_instrument
-    from ..instruments.recording import RecordingWriter
-
-    writer = stack.enter_context(RecordingWriter(record, f"port {port}")) if record else None
-    instrument = open_instrument(port, profile, screen.say, writer)
-    stack.callback(instrument.close)
-    instrument.connect(wait_for_port)
-    return instrument
+def _lines(session: Session, options: MeasureOptions, screen: Screen) -> Lines:
+    if options.script is not None:
+        return Script(options.script, screen)
+    return Yes(lambda: session.measured_points > 0, screen) if options.yes else Typed(screen)
 
 
 def _open_position(stack: ExitStack, position: str | None) -> PositionSource | None:
@@ -272,20 +237,24 @@ def _introduce(instrument: Instrument, bundle: Bundle, screen: Screen) -> None:
         screen.say(f"Model {bundle.name} was calibrated on SIMULATED soils: it says nothing about real ground.")
 
 
-def _unfinished(
-    engine: Engine, instrument: Instrument, resume: str | None, person: bool, screen: Screen
-) -> Unfinished | None:
+def _unfinished(engine: Engine, instrument: Instrument, options: MeasureOptions, screen: Screen) -> Unfinished | None:
     """Give the session to go on with; one that is not wanted any more is ended."""
-    found = unfinished_session(engine.log.database, who(instrument.identity))
+    found = next(unfinished_sessions(engine.log.database, who(instrument.identity), unattended=False), None)
     if found is None:
-        if resume == "resume":
+        if options.resume:
             screen.say("No unfinished session of this instrument; a new one begins.")
         return None
-    if resume is None and person and sys.stdin.isatty():
-        screen.say(f"Unfinished session of {begun_at(found)} with {found.samples} samples.")
+    if not found.readable:
+        text = f"session of {found.begun} is of an earlier version and cannot go on; all it measured stays in the log"
+        screen.say(f"! The {text}. A new session begins.")
+        give_up_session(engine.log, found, f"this {text}")
+        return None
+    new = options.new
+    if not (new or options.resume or options.yes or options.script) and sys.stdin.isatty():
+        screen.say(f"Unfinished session of {found.begun} with {found.samples} samples.")
         screen.ask("Enter goes on, n begins a new one")
-        resume = "new" if sys.stdin.readline().strip().lower().startswith("n") else "resume"
-    if resume == "new":
+        new = sys.stdin.readline().strip().lower().startswith("n")
+    if new:
         give_up_session(engine.log, found)
         return None
     return found

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..errors import ProfileError
 from .driver import Instrument
 from .profile import Profile
+from .recording import REPLAY_SCHEME
 from .serial_port import BytePort, SerialPort, Tap
 
 
@@ -16,7 +17,7 @@ def open_instrument(
     """Give the driver for a profile's protocol; nothing is opened before its `connect`.
 
     Args:
-        port: anything that pyserial opens, such as /dev/ttyUSB0 or socket://169.254.1.11:8080.
+        port: anything that pyserial opens, such as /dev/ttyUSB0 or socket://169.254.1.11:8080; or replay://FILE.
         profile: names the protocol, and how patient to be.
         notify: called with one line for a person when something noteworthy happens on the line.
         tap: called with every piece of bytes, as it came or went; for a recording.
@@ -29,6 +30,12 @@ def open_instrument(
         framing = profile.ascii.line.framing if profile.ascii else "8N1"
         return SerialPort(port, profile.serial.baudrate, tap=tap, framing=framing)
 
+    if port.startswith(REPLAY_SCHEME):
+        from .replay import ReplayedInstrument
+
+        if profile.protocol != "framed":
+            raise ProfileError(f"{port}: only recordings of the framed protocol can be replayed")
+        return ReplayedInstrument(port, profile, notify)
     # Each driver is imported only where it is used: the device starts fast.
     if profile.protocol == "framed":
         from .framed import FramedInstrument

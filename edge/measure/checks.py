@@ -1,14 +1,17 @@
-"""What a measuring session does with the white panel, the cover and the reference material under the probe."""
+"""What a session does with the white panel, the cover and the reference material under the probe."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import Finding, reason, refusing
 from ..gates.reflectance import panel
 from ..gates.scans import Scan, ScanKind
 from ..gates.wavelength import wavelength_check
-from .sample import BY_REPEATING
+from .points import BY_REPEATING
 from .session import Session
+from .state import Event
 
 OUTDATED = {"reference_restart", "reference_settings", "dark_drift"}
 """Findings that say that dark and white no longer belong to what is measured."""
@@ -16,103 +19,88 @@ OUTDATED = {"reference_restart", "reference_settings", "dark_drift"}
 _SPOILS_CHECK = (BY_REPEATING | OUTDATED | {"dark_missing", "white_missing"}) - {"noise"}
 
 
-class Checks(Session):
-    """Optimising, dark and white, the panel check and the wavelength check."""
+def optimise(session: Session) -> None:
+    """Let the instrument set integration time and gains; dark and white are void afterwards."""
+    try:
+        settings = session.instrument.optimise()
+    except (PortError, NothingLeftError):
+        raise
+    except (MeasurementError, InstrumentError) as error:
+        session.failed("optimise", error)
+        return
+    session.record(Event("optimised", f"optimised: {settings}", dict(settings.values)))
 
-    def _optimise(self) -> None:
-        try:
-            settings = self.instrument.optimise()
-        except (PortError, NothingLeftError):
-            raise
-        except (MeasurementError, InstrumentError) as error:
-            self._failed("optimise", error)
-            return
-        self._failures = 0
-        self._drop_wish()
-        self._want.clear()
-        self.optimised = True
-        self.references.forget()
-        self._happened("optimised", f"optimised: {settings}", details=dict(settings.values))
 
-    def _reference(self, kind: ScanKind) -> bool:
-        taken = self._acquire(kind, "dark" if kind == "dark" else "white")
-        if taken is None:
-            return False
-        scan, scan_id = taken
-        found = self.references.take(scan, scan_id)
-        self._tell_remarks(found, scan_id)
-        if refusing(found):
-            self._happened("reference_refused", f"{kind}: {reason(found)}", "refused", {"scan_id": scan_id})
-            if kind == "white" and any(finding.code == "saturated" for finding in found):
-                self.optimised = False
-            self._count_failure(found)
-            return False
-        if kind == "white":
-            self._useless = 0
-        if self._want and self._want[0].value == kind:
-            self._want.popleft()
-        if kind == "white":
-            self._waived = False
-            self.panel_checked_s = scan.taken_s
-            self._since_panel.clear()
-        self._happened("reference_taken", f"{kind} taken", details={"scan_id": scan_id, "kind": kind})
-        return True
+def measure_reference(session: Session, kind: ScanKind) -> bool:
+    """Measure a dark or white and use it from now on; False if it is no use."""
+    taken = session.acquire(kind, "dark" if kind == "dark" else "white", partial(take_reference, session))
+    session.stop_if_useless()
+    return bool(taken)
 
-    def _check_panel(self) -> None:
-        taken = self._acquire("target", "panel_check")
-        if taken is None:
-            return
-        scan, scan_id = taken
-        self._drop_wish()
-        self.panel_checked_s = scan.taken_s
-        found = self.panel_findings(scan, scan_id)
-        if found:
-            self.references.give_up(Finding("white_void", reason(found)))
-            doubtful = f"; since the last good check: {', '.join(self._since_panel)}" if self._since_panel else ""
-            self._happened("panel_check", reason(found) + doubtful, "refused", {"scan_id": scan_id, "ok": False})
-        else:
-            self._since_panel.clear()
-            self._happened("panel_check", "the panel reads 1", details={"scan_id": scan_id, "ok": True})
 
-    def panel_findings(self, scan: Scan, scan_id: int) -> list[Finding]:
-        """Give what is wrong with the panel, measured as a sample."""
-        point = self.judge(scan, scan_id)
-        wrong = [finding for finding in refusing(point.findings) if finding.code in _SPOILS_CHECK]
-        if wrong or point.spectrum is None or point.spectrum.quantity != "reflectance":
-            return wrong
-        relative = self.references.reflectance(scan)
-        if self.references.panel is not None:
-            relative = relative / self.references.panel
-        return panel(self.instrument.wavelengths_nm, relative, self.instrument.identity, self._range_nm, self._rules)
+def take_reference(session: Session, scan: Scan, scan_id: int) -> bool:
+    """Judge a dark or white that is in the log; see `measure_reference`."""
+    found = session.state.references.judge(scan)
+    remarks = [
+        Event("remark", finding.text, {"scan_id": scan_id, "code": finding.code}, "warning")
+        for finding in found
+        if finding.severity == "remark"
+    ]
+    details = {"scan_id": scan_id, "kind": scan.kind, "findings": [finding.code for finding in found]}
+    if refusing(found):
+        text = f"{scan.kind}: {reason(found)}"
+        session.record(*remarks, Event("reference_refused", text, details, "refused", scan=scan))
+        return False
+    session.record(*remarks, Event("reference_taken", f"{scan.kind} taken", details, scan=scan))
+    return True
 
-    def _check_wavelengths(self) -> None:
-        taken = self._acquire("target", "wavelength_check")
-        if taken is None:
-            return
-        scan, scan_id = taken
-        point = self.judge(scan, scan_id)
-        if point.spectrum is None or point.spectrum.quantity != "reflectance" or point.bad:
-            self._happened("wavelength_check", reason(point.findings), "refused", {"scan_id": scan_id, "ok": False})
-            self._count_failure(list(point.findings))
-            return
-        spectrum = point.spectrum
-        material = self.profile.reference_material
-        found, wrong = wavelength_check(spectrum.wavelengths_nm, spectrum.values, material, self._rules)
-        details = {"scan_id": scan_id, "ok": not wrong, "bands_nm": found}
-        if any(finding.code == "wavelength_unknown" for finding in wrong):
-            self._happened("wavelength_check", reason(wrong), "refused", details)
-            self._count_failure(wrong)
-            return
-        self._useless = 0
-        self._drop_wish()
-        self.wavelength_checked_s = scan.taken_s
-        self.standing = [f for f in self.standing if f.code != "wavelength_shift"] + wrong
-        if wrong:
-            self._happened("wavelength_check", reason(wrong), "refused", details)
-        else:
+
+def check_panel(session: Session) -> None:
+    """Measure the white panel as a sample; if it does not read 1, the white is void."""
+    session.acquire("target", "panel_check", partial(take_panel_check, session))
+
+
+def take_panel_check(session: Session, scan: Scan, scan_id: int) -> None:
+    """Judge a scan of the panel that is in the log."""
+    found = _wrong_with_panel(session, scan, scan_id)
+    why = reason(found)
+    details = {"scan_id": scan_id, "ok": not found, "why": why}
+    since = session.state.since_panel
+    doubtful = f"; since the last good check: {', '.join(since)}" if found and since else ""
+    text = why + doubtful if found else "the panel reads 1"
+    session.record(Event("panel_check", text, details, "refused" if found else "note", scan=scan))
+
+
+def _wrong_with_panel(session: Session, scan: Scan, scan_id: int) -> list[Finding]:
+    point, references = session.judge(scan, scan_id), session.state.references
+    wrong = [finding for finding in refusing(point.findings) if finding.code in _SPOILS_CHECK]
+    if wrong or point.spectrum is None or point.spectrum.quantity != "reflectance":
+        return wrong
+    relative = references.reflectance(scan)
+    if references.panel is not None:
+        relative = relative / references.panel
+    instrument = session.instrument
+    return panel(instrument.wavelengths_nm, relative, instrument.identity, session.range_nm, session.rules)
+
+
+def check_wavelengths(session: Session) -> None:
+    """Measure the reference material; bands that are not in their place forbid estimates until a check passes."""
+    session.acquire("target", "wavelength_check", partial(take_wavelength_check, session))
+    session.stop_if_useless()
+
+
+def take_wavelength_check(session: Session, scan: Scan, scan_id: int) -> None:
+    """Judge a scan of the reference material that is in the log."""
+    point = session.judge(scan, scan_id)
+    spectrum, wrong = point.spectrum, list(point.findings)
+    details: dict[str, object] = {"scan_id": scan_id, "ok": False}
+    if spectrum is not None and spectrum.quantity == "reflectance" and not point.bad:
+        material = session.profile.reference_material
+        found, wrong = wavelength_check(spectrum.wavelengths_nm, spectrum.values, material, session.rules)
+        if not any(finding.code == "wavelength_unknown" for finding in wrong):
+            details |= {"ok": not wrong, "bands_nm": found}
             shifts = ", ".join(f"{at - due:+.1f} nm at {due:g} nm" for due, at in found)
-            self._happened("wavelength_check", f"wavelengths hold: {shifts}", details=details)
-
-    def _drop_wish(self) -> None:
-        if self._want:
-            self._want.popleft()
+            text = reason(wrong) if wrong else f"wavelengths hold: {shifts}"
+            session.record(Event("wavelength_check", text, details, "refused" if wrong else "note", scan=scan))
+            return
+    session.record(Event("wavelength_check", reason(wrong), details, "refused", scan=scan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import sqrt
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +34,31 @@ class Judgement:
     sample_id: str
     passed: bool | None
     text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a sample, as far as a second measurement of it is held against it.
+
+    Attributes:
+        refused: why there is no estimate; "" if there is one.
+        value, bound, low, high, verdict, points: of the estimate.
+    """
+
+    refused: str
+    value: float = 0.0
+    bound: str = ""
+    low: float | None = None
+    high: float | None = None
+    verdict: str = "unknown"
+    points: int = 0
+
+    @classmethod
+    def of(cls, outcome: Estimate | Refusal) -> Answer:
+        """Keep what counts of an outcome."""
+        if isinstance(outcome, Refusal):
+            return cls(outcome.reason)
+        return cls("", *(getattr(outcome, field.name) for field in fields(cls)[1:]))
 
 
 @dataclass(frozen=True)
@@ -70,9 +95,7 @@ def judge_reference(sample_id: str, outcome: Estimate | Refusal, stated: Stated 
     return Judgement("reference", sample_id, passed, f"stated {in_figures(stated.value)} is {where} {interval}")
 
 
-def judge_duplicate(
-    sample_id: str, outcome: Estimate | Refusal, first: Estimate | Refusal | None, bundle: Bundle
-) -> Judgement:
+def judge_duplicate(sample_id: str, outcome: Estimate | Refusal, first: Answer | None, bundle: Bundle) -> Judgement:
     """Two measurements of one soil may differ as two means of points that scatter as in the calibration.
 
     The limit is normal_quantile(0.95) x sqrt(2 / points) x the largest standard deviation of points that calibration
@@ -80,8 +103,8 @@ def judge_duplicate(
     """
     if isinstance(outcome, Refusal):
         return _not_judged("duplicate", sample_id, outcome.reason)
-    if not isinstance(first, Estimate):
-        why = first.reason if first is not None else "it is not in this session"
+    if first is None or first.refused:
+        why = first.refused if first is not None else "it is not in this session"
         return _not_judged("duplicate", sample_id, f"no estimate of the first measurement: {why}")
     both = f"{_shown(first)} and {_shown(outcome)} {outcome.unit}"
     if first.bound == outcome.bound == "< LOD":
@@ -100,7 +123,7 @@ def judge_duplicate(
     return Judgement("duplicate", sample_id, ratio <= 1, words)
 
 
-def _shown(estimate: Estimate) -> str:
+def _shown(estimate: Estimate | Answer) -> str:
     return shown_value(estimate.value, estimate.bound, estimate.verdict)
 
 

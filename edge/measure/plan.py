@@ -19,12 +19,14 @@ class Planned:
         kind: a soil, or a control.
         duplicate_of: the soil that a duplicate is a second measurement of.
         again: it was measured before, and takes nobody's turn.
+        by_label: the instrument named it; names that are counted up go on without it.
     """
 
     sample_id: str
     kind: SampleKind = "sample"
     duplicate_of: str = ""
     again: bool = False
+    by_label: bool = False
 
     def as_details(self) -> dict[str, Any]:
         """Give it as plain values, for the log."""
@@ -92,8 +94,9 @@ class Run:
             return
         if self._names:
             self._names.popleft()
-        if planned.sample_id.startswith(self._plan.prefix) or self._plan.prefix == Plan.prefix:
-            self._last = planned.sample_id if _COUNTED.match(planned.sample_id) else self._last
+        counts = planned.sample_id.startswith(self._plan.prefix) or self._plan.prefix == Plan.prefix
+        if counts and not planned.by_label and _COUNTED.match(planned.sample_id):
+            self._last = planned.sample_id
         if not measured:
             return
         self.soils += 1

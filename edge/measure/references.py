@@ -58,16 +58,31 @@ class References:
         return ("dark", "white") if identity.needs_dark else ("white",)
 
     def take(self, scan: Scan, scan_id: int) -> list[Finding]:
-        """Keep a dark or white from now on; what is wrong with it is given, and one that is refused is not kept."""
+        """Keep a dark or white from now on unless something refuses it; give what is wrong with it."""
+        found = self.judge(scan)
+        if not refusing(found):
+            self.keep(scan, scan_id)
+        return found
+
+    def judge(self, scan: Scan) -> list[Finding]:
+        """Say what is wrong with a dark or white."""
         instrument = self._instrument
         found = [*flags(scan, instrument.identity), *numbers(scan, instrument.wavelengths_nm.size)]
         if refusing(found):
             return found
-        return found + (self._take_dark(scan, scan_id) if scan.kind == "dark" else self._take_white(scan, scan_id))
+        return found + (self._wrong_with_dark(scan) if scan.kind == "dark" else self._wrong_with_white(scan))
 
-    def _take_dark(self, scan: Scan, scan_id: int) -> list[Finding]:
+    def keep(self, scan: Scan, scan_id: int) -> None:
+        """Use a dark or white from now on; `judge` it first."""
+        if scan.kind == "dark":
+            self.dark = Reference(scan, scan_id, scan.values)
+            return
+        light = self._instrument.correct_dark(scan, self.dark.scan if self.dark is not None else None)
+        self.white = Reference(scan, scan_id, light)
+        self._void = None
+
+    def _wrong_with_dark(self, scan: Scan) -> list[Finding]:
         before = self.dark
-        self.dark = Reference(scan, scan_id, scan.values)
         if before is None or before.scan.settings != scan.settings or before.scan.boot != scan.boot:
             return []
         white = self.white.light if self.white is not None else None
@@ -77,28 +92,28 @@ class References:
         drifted = dark_level(scan.values[own], before.scan.values[own], seen, self._rules)
         return [Finding(finding.code, finding.text, "remark") for finding in drifted]
 
-    def _take_white(self, scan: Scan, scan_id: int) -> list[Finding]:
+    def _wrong_with_white(self, scan: Scan) -> list[Finding]:
         if "dark" in self.needed:
             missing = self._wrong_with("dark", scan)
             if missing:
                 return missing
-        dark = self.dark.scan if self.dark is not None else None
         try:
-            light = self._instrument.correct_dark(scan, dark)
+            light = self._instrument.correct_dark(scan, self.dark.scan if self.dark is not None else None)
         except MeasurementError as error:
             return [Finding("reference_settings", str(error).removeprefix(f"{self._instrument.name}: "))]
         before = self.white
         same = before is not None and before.scan.settings == scan.settings
         identity, nm = self._instrument.identity, self._instrument.wavelengths_nm
-        found = white_light(light, nm, identity, self._rules, before.light if before is not None and same else None)
-        if not refusing(found):
-            self.white = Reference(scan, scan_id, light)
-            self._void = None
-        return found
+        return white_light(light, nm, identity, self._rules, before.light if before is not None and same else None)
 
     def give_up(self, finding: Finding) -> None:
         """Use this white no more, for a reason; a new one makes good for it."""
         self._void = finding
+
+    def forget_future(self, now_s: float) -> None:
+        """Give up what was measured in the future, as a clock that was set back says: nobody knows how old it is."""
+        if any(kept is not None and kept.scan.taken_s > now_s for kept in (self.dark, self.white)):
+            self.forget()
 
     def forget(self) -> None:
         """Use neither any more, as after the instrument has set its integration time and gains anew."""
@@ -147,7 +162,10 @@ class References:
             return [Finding(f"{kind}_missing", f"{kind} reference missing: take it first")]
         if reference.scan.boot != scan.boot:
             return [
-                Finding("reference_restart", f"{kind} reference from before the instrument was switched off and on")
+                Finding(
+                    "reference_restart",
+                    f"{kind} reference from before the instrument was switched off and on: take dark and white again",
+                )
             ]
         if reference.scan.settings != scan.settings:
             return [

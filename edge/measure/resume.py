@@ -1,31 +1,45 @@
-"""Takes a measuring session up again where it was cut off: all that it needs stands in the log.
+"""Takes a measuring session up again where it was cut off: its events are read back and applied once more.
 
-References that are young enough and of the same power-up count, and so do the points of the sample that was not
-finished. They are judged again by the same gates, from the same scans, in the same order.
+Ages of dark and white go on while the program does not run. A scan that was stored, and whose event was not, is
+judged now, by what judges a scan that has just come.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ...converters.spectra.spectrum import Floats
 from ..errors import LogError
-from ..gates.finding import Finding, reason
-from ..gates.scans import Scan, ScanSettings
+from ..gates.scans import Identity, Scan, ScanSettings
 from ..log.write import Log
-from ..model.estimate import Estimate
+from .checks import take_panel_check, take_reference, take_wavelength_check
 from .controls import Stated
-from .plan import Plan, Planned
-from .routine import Routine
-from .sample import Place, Sample
-from .session import Settings, host_boot
-from .steps import Fact
+from .plan import Plan
+from .points import who
+from .samples import take_point
+from .session import FORMAT, Session, host_boot
+from .state import Event, SessionSettings
+
+LONGEST_SAMPLE = timedelta(hours=1)
+"""Nobody measures longer at one sample."""
+
+_JUDGED_BY: dict[str, Callable[[Session, Scan, int], object]] = {
+    "dark": take_reference,
+    "white": take_reference,
+    "target": take_point,
+    "panel_check": take_panel_check,
+    "wavelength_check": take_wavelength_check,
+}
+_SETTLE = {"reference_taken", "reference_refused", "panel_check", "wavelength_check", "known"}
+_OF_POINTS = {"point", "point_refused"}
+"""Kinds of events that say what became of a scan."""
 
 
 @dataclass(frozen=True)
@@ -36,282 +50,183 @@ class Unfinished:
         session_id: its row.
         started_at: in UTC.
         samples: that were finished in it.
-        details: as `session_details` gave them.
+        port: it was measured on.
+        details: settings and clocks of its beginning.
     """
 
     session_id: int
     started_at: datetime
     samples: int
+    port: str
     details: dict[str, Any]
 
+    @property
+    def begun(self) -> str:
+        """When it began, in this device's local time, such as "21 Nov 09:12"."""
+        return self.started_at.astimezone().strftime("%d %b %H:%M")
 
-def session_details(settings: Settings, monotonic_s: float) -> dict[str, Any]:
-    """Give what has to stand in the log at a session's beginning, so that it can be taken up again."""
-    return {
-        **asdict(settings),
-        "host_boot": host_boot(),
-        "begun_monotonic_s": monotonic_s,
-    }
+    @property
+    def readable(self) -> bool:
+        """False if an earlier version wrote it, whose events say too little."""
+        return self.details.get("format") == FORMAT
 
-
-def settings_of(details: dict[str, Any]) -> Settings:
-    """Give the settings that a session was begun with."""
-    plan, stated = dict(details["plan"]), details["stated"]
-    plan["names"] = tuple(plan["names"])
-    return Settings(
-        points=details["points"],
-        scans=details["scans"],
-        plan=Plan(**plan),
-        count=details["count"],
-        optimise=details["optimise"],
-        on_for_min=details["on_for_min"],
-        stated=None if stated is None else Stated(**stated),
-        operator=details["operator"],
-    )
+    @property
+    def settings(self) -> SessionSettings:
+        """How it was begun."""
+        kept = {name: self.details[name] for name in SessionSettings.__dataclass_fields__}
+        plan, stated = dict(kept["plan"]), kept["stated"]
+        plan["names"] = tuple(plan["names"])
+        return SessionSettings(**kept | {"plan": Plan(**plan), "stated": None if stated is None else Stated(**stated)})
 
 
-def unfinished_session(database: sqlite3.Connection, instrument: str) -> Unfinished | None:
-    """Give the newest session of an instrument that was never ended; None if there is none.
+def unfinished_sessions(database: sqlite3.Connection, instrument: str, unattended: bool) -> Iterator[Unfinished]:
+    """Give the sessions of an instrument that were never ended, newest first; those of `listen` are the unattended.
 
     Args:
         database: the log's connection.
-        instrument: as `routine_sample.who` names it.
+        instrument: as `points.who` names it.
+        unattended: which ones.
 
     Raises:
         LogError: the log cannot be read.
     """
     rows = _rows(
         database,
-        "SELECT s.id, started_at, settings, (SELECT count(*) FROM events e WHERE e.session_id = s.id"
+        "SELECT s.id, started_at, settings, port, (SELECT count(*) FROM events e WHERE e.session_id = s.id"
         " AND e.kind = 'sample_done') FROM sessions s WHERE ended_at IS NULL AND instrument = ? ORDER BY s.id DESC",
         (instrument,),
     )
-    for session_id, started_at, settings, samples in rows:
+    for session_id, started_at, settings, port, samples in rows:
         details = json.loads(settings)
-        if "begun_monotonic_s" in details:
-            return Unfinished(session_id, datetime.fromisoformat(started_at), samples, details)
-    return None
+        if "begun_monotonic_s" in details and bool(details.get("unattended")) == unattended:
+            yield Unfinished(session_id, datetime.fromisoformat(started_at), samples, port, details)
 
 
-def give_up_session(log: Log, unfinished: Unfinished) -> None:
-    """End a session that nobody wants to go on with; all that it holds stays in the log."""
-    log.add_event("given_up", "another session was begun instead", session_id=unfinished.session_id)
+def left_behind(database: sqlite3.Connection, identity: Identity, port: str) -> list[Unfinished]:
+    """Give the unattended sessions of an instrument that were cut off, oldest first.
+
+    Another instrument of the same name may be measuring with another program now: only the one on this port, one with
+    a serial number, or one that has been silent for long is known to be this one.
+    """
+    long_ago = (datetime.now(timezone.utc) - LONGEST_SAMPLE).isoformat()
+    found = []
+    for one in unfinished_sessions(database, who(identity), unattended=True):
+        ((last,),) = _rows(database, "SELECT max(at) FROM events WHERE session_id = ?", (one.session_id,))
+        silent = (last or one.started_at.isoformat()) < long_ago
+        if one.readable and (identity.serial_number or one.port == port or silent):
+            found.append(one)
+    return found[::-1]
+
+
+def give_up_session(log: Log, unfinished: Unfinished, why: str = "another session was begun instead") -> None:
+    """End a session that nobody goes on with; all that it holds stays in the log."""
+    log.add_event("given_up", why, session_id=unfinished.session_id)
     log.end_session(unfinished.session_id)
 
 
-def take_up(routine: Routine, unfinished: Unfinished) -> None:
-    """Bring a fresh routine to where a session was cut off.
+def take_up(session: Session, unfinished: Unfinished) -> None:
+    """Bring a fresh session to where it was cut off.
 
     Args:
-        routine: not begun, with `settings_of(unfinished.details)`.
-        unfinished: the session; a sample whose last point had been stored is finished and told at once.
+        session: not begun, with `unfinished.settings`.
+        unfinished: what to go on with; a sample whose last point had been stored is finished and told at once.
 
     Raises:
         LogError: the log cannot be read or written.
     """
-    database, session_id = routine.engine.log.database, unfinished.session_id
-    routine.session_id = session_id
-    rows = _rows(database, "SELECT kind, details FROM events WHERE session_id = ? ORDER BY id", (session_id,))
-    events = [(kind, json.loads(details)) for kind, details in rows]
-    _restore_run(routine, events)
-    _restore_warm_up(routine, unfinished, events)
-    routine.introduce()
-    routine.engine.log.add_event("resumed", "the session is taken up again", session_id=session_id)
-    begun = _begun(database, session_id)
-    _replay_scans(routine, events, begun)
-    if routine.instrument.identity.optimises:
-        # What it was set to may be gone with the connection, and with it what dark and white belong to.
-        routine.optimised, routine.boot = False, None
-        routine.references.forget()
-    routine.resumed, routine.device_restarted = True, unfinished.details["host_boot"] != host_boot()
-    sample = routine.sample
-    points = 0 if sample is None else len(sample.points)
-    half = f"; {sample.planned.sample_id} has {points} points" if sample is not None and points else ""
-    routine.tell(Fact("note", f"Session {session_id} goes on: {unfinished.samples} samples done{half}"))
-    complaint = reason(routine.references.complaints(routine.valid_min(), routine.monotonic()))
-    if complaint:
-        routine.tell(Fact("note", complaint))
-    routine.settle_if_complete()
-
-
-def _restore_run(routine: Routine, events: list[tuple[str, dict[str, Any]]]) -> None:
-    for kind, details in events:
-        if kind in ("sample_done", "sample_skipped"):
-            routine.run.done(Planned.from_details(details), measured=kind == "sample_done")
-    for sample_id, outcome in _estimates(routine).items():
-        routine.done[sample_id] = outcome
-    open_notes: list[str] = []
-    for kind, details in events:
-        if kind == "note" and not details["begun"]:
-            open_notes.append(details["text"])
-        elif kind == "sample_begun":
-            open_notes.clear()
-    routine.notes = open_notes
-
-
-def _restore_warm_up(routine: Routine, unfinished: Unfinished, events: list[tuple[str, dict[str, Any]]]) -> None:
+    session.session_id, state = unfinished.session_id, session.state
+    clock = partial(_on_this_clock, now_s=session.monotonic())
     details = unfinished.details
-    began_s = _on_this_clock(details["host_boot"], details["begun_monotonic_s"], unfinished.started_at, routine)
-    routine.on_since_s = began_s - 60 * details["on_for_min"]
-    for kind, told in events:
-        if kind == "restarted":
-            routine.warm_up_skipped = routine.optimised = False
-            routine.on_since_s = _on_this_clock(told["host_boot"], told["monotonic_s"], None, routine)
-        elif kind == "warm_up_skipped":
-            routine.warm_up_skipped = True
-        elif kind == "optimised":
-            routine.optimised = True
+    began_s = clock(details["host_boot"], details["begun_monotonic_s"], unfinished.started_at)
+    if details["on_for_min"] is not None:
+        state.on_since_s = began_s - 60 * details["on_for_min"]
+    events, unjudged = _events(session, clock)
+    for event in events:
+        if event.kind in _OF_POINTS:
+            event = _with_point(session, event)
+        state.apply(event)
+    state.references.forget_future(session.monotonic())
+    restarted = details["host_boot"] != host_boot()
+    optimises = session.instrument.identity.optimises
+    facts = {"device_restarted": restarted, "optimises": optimises}
+    session.record(Event("resumed", "the session is taken up again", facts, None))
+    session.introduce()
+    for scan_id, stored_as, scan in unjudged:
+        _JUDGED_BY[stored_as](session, scan, scan_id)
 
 
-def _on_this_clock(boot: str, monotonic_s: float, at: datetime | None, routine: Routine) -> float:
+def _with_point(session: Session, event: Event) -> Event:
+    if event.scan is None:
+        return event
+    point = session.judge(event.scan, event.details["scan_id"])
+    return Event(event.kind, event.text, event.details, None, event.at_s, point=point)
+
+
+def _events(
+    session: Session, clock: Callable[[str, float, datetime], float]
+) -> tuple[list[Event], list[tuple[int, str, Scan]]]:
+    """Give a session's events, with the scans that they are about, and the scans without an event."""
+    database, session_id = session.engine.log.database, session.session_id
+    rows = _rows(database, "SELECT kind, text, at, details FROM events WHERE session_id = ? ORDER BY id", (session_id,))
+    told = [(kind, text, datetime.fromisoformat(at), json.loads(details)) for kind, text, at, details in rows]
+    last_done = max((n for n, (kind, *_) in enumerate(told) if kind in ("sample_done", "sample_skipped")), default=-1)
+    settled = {details["scan_id"] for kind, *_, details in told if kind in _SETTLE | _OF_POINTS}
+    # The points of samples that are done need not be judged again.
+    needed = {
+        details["scan_id"]
+        for number, (kind, *_, details) in enumerate(told)
+        if "scan_id" in details and (kind not in _OF_POINTS or number > last_done)
+    }
+    scans = {
+        scan_id: (stored_as, scan)
+        for scan_id, stored_as, scan in _scans(session, clock)
+        if scan_id in needed or scan_id not in settled
+    }
+    events = []
+    for kind, text, at, details in told:
+        stored = scans.get(details.get("scan_id", 0))
+        at_s = clock(details.get("host_boot", ""), details.get("monotonic_s", 0.0), at)
+        events.append(Event(kind, text, details, None, at_s, stored[1] if stored else None))
+    return events, [(scan_id, *scans[scan_id]) for scan_id in sorted(scans.keys() - settled)]
+
+
+def _scans(session: Session, clock: Callable[[str, float, datetime], float]) -> Iterator[tuple[int, str, Scan]]:
+    rows = _rows(
+        session.engine.log.database,
+        "SELECT s.id, kind, boot, number, unit, measured_at, scans, settings, flags, scan_key, simulated,"
+        ' wavelengths_nm, "values" FROM scans s JOIN grids g ON g.id = grid_id WHERE session_id = ? ORDER BY s.id',
+        (session.session_id,),
+    )
+    for scan_id, kind, boot, number, unit, at, scans, settings, flags, key, simulated, nm, values in rows:
+        if not np.array_equal(np.frombuffer(nm, "<f8"), session.instrument.wavelengths_nm):
+            continue
+        told = json.loads(flags)
+        measured_at = datetime.fromisoformat(at)
+        said: dict[str, Any] = {name: told.pop(name) for name in ("shutter_closed", "drift", "temperature_c", "label")}
+        said |= {name: tuple(told.pop(name)) for name in ("saturated", "cooler_alarms", "dark_subtracted")}
+        scan = Scan(
+            kind=kind if kind in ("dark", "white") else "target",
+            values=np.frombuffer(values, "<f4").astype(np.float64),
+            unit=unit,
+            key=tuple(json.loads(key)),
+            number=number,
+            taken_s=clock(told.get("host_boot", ""), told.get("monotonic_s", 0.0), measured_at),
+            measured_at=measured_at,
+            scans=scans,
+            settings=ScanSettings(tuple(json.loads(settings).items())),
+            boot=boot,
+            simulated=bool(simulated),
+            extra=told,
+            **said,
+        )
+        yield scan_id, kind, scan
+
+
+def _on_this_clock(boot: str, monotonic_s: float, at: datetime, now_s: float) -> float:
     """Give a moment on the monotonic clock of now; after a restart of this device by its time of day."""
-    now_s = routine.monotonic()
     if boot and boot == host_boot():
         return min(monotonic_s, now_s)
-    if at is None:
-        return now_s
-    passed_s = (datetime.now(timezone.utc) - at).total_seconds()
-    # A clock that runs behind after a restart must make nothing younger than it can be.
-    return now_s - passed_s if passed_s >= 0 else now_s
-
-
-def _begun(database: sqlite3.Connection, session_id: int) -> tuple[int, dict[str, Any]] | None:
-    """Give the sample that was begun and not done, as the row of its event and what that says."""
-    rows = _rows(
-        database,
-        "SELECT id, kind, details FROM events WHERE session_id = ? AND kind IN"
-        " ('sample_begun', 'sample_done', 'sample_skipped') ORDER BY id DESC LIMIT 1",
-        (session_id,),
-    )
-    if not rows or rows[0][1] != "sample_begun":
-        return None
-    return rows[0][0], json.loads(rows[0][2])
-
-
-def _replay_scans(
-    routine: Routine, events: list[tuple[str, dict[str, Any]]], begun: tuple[int, dict[str, Any]] | None
-) -> None:
-    """Give every reference of the session, and every scan of the unfinished sample, to the gates once more."""
-    database = routine.engine.log.database
-    first_scan = begun[1]["last_scan_id"] if begun is not None else None
-    if begun is not None:
-        details = begun[1]
-        place = Place.from_details(details["place"]) if details["place"] else None
-        own = [d["text"] for kind, d in events if kind == "note" and d["begun"] == begun[0]]
-        routine.sample = Sample(Planned.from_details(details), begun[0], notes=[*details["notes"], *own], place=place)
-        routine.notes = []
-    dropped = {d["scan_id"] for kind, d in events if kind in ("point_replaced", "point_refused")}
-    rows = _rows(
-        database,
-        "SELECT s.id, kind, point, instrument, boot, number, unit, measured_at, scans, settings, flags, scan_key,"
-        ' simulated, "values", wavelengths_nm FROM scans s JOIN grids g ON g.id = grid_id WHERE session_id = ?'
-        " AND (kind <> 'target' OR s.id > ?) ORDER BY s.id",
-        (routine.session_id, first_scan if first_scan is not None else 1 << 62),
-    )
-    for row in rows:
-        scan_id, stored_as = row[0], row[1]
-        if not np.array_equal(np.frombuffer(row[-1], "<f8"), routine.instrument.wavelengths_nm):
-            continue
-        scan = _scan(row, routine)
-        if scan is None:
-            continue
-        routine.instrument_key, routine.boot = scan.key[0], scan.boot
-        if stored_as in ("dark", "white"):
-            if not any(f.severity == "refuse" for f in routine.references.take(scan, scan_id)) and stored_as == "white":
-                routine.panel_checked_s = scan.taken_s
-        elif stored_as == "panel_check":
-            routine.panel_checked_s = scan.taken_s
-            found = routine.panel_findings(scan, scan_id)
-            if found:
-                routine.references.give_up(Finding("white_void", reason(found)))
-        elif stored_as == "target" and routine.sample is not None and row[2]:
-            _replay_point(routine, routine.sample, scan, scan_id, scan_id in dropped)
-    for kind, details in events:
-        if kind == "wavelength_check" and details["ok"]:
-            routine.standing = [f for f in routine.standing if f.code != "wavelength_shift"]
-        elif kind == "wavelength_check" and details.get("bands_nm"):
-            routine.standing.append(Finding("wavelength_shift", "the wavelengths had shifted at the last check"))
-
-
-def _replay_point(routine: Routine, sample: Sample, scan: Scan, scan_id: int, dropped: bool) -> None:
-    point = routine.judge(scan, scan_id)
-    if dropped or point.bad:
-        sample.repeated += 1
-        if point.bad:
-            sample.spoiled.append(point)
-        return
-    sample.points.append(point)
-
-
-def _scan(row: tuple[Any, ...], routine: Routine) -> Scan | None:
-    (_, kind, _, _, boot, number, unit, measured_at, scans, settings, flags, key, simulated, values, _) = row
-    told = json.loads(flags)
-    at = datetime.fromisoformat(measured_at)
-    taken_s = _on_this_clock(told.get("host_boot", ""), told.get("monotonic_s", 0.0), at, routine)
-    if told.get("host_boot") != host_boot() and at > datetime.now(timezone.utc):
-        return None  # measured in the future: this clock cannot tell how old it is
-    known = ("saturated", "shutter_closed", "cooler_alarms", "dark_subtracted", "drift", "temperature_c", "label")
-    return Scan(
-        kind=kind if kind in ("dark", "white") else "target",
-        values=_values(values),
-        unit=unit,
-        key=tuple(json.loads(key)),
-        number=number,
-        taken_s=taken_s,
-        measured_at=at,
-        scans=scans,
-        settings=ScanSettings(tuple((name, value) for name, value in json.loads(settings).items())),
-        boot=boot,
-        saturated=tuple(told["saturated"]),
-        shutter_closed=told["shutter_closed"],
-        cooler_alarms=tuple(told["cooler_alarms"]),
-        dark_subtracted=tuple(told["dark_subtracted"]),
-        drift=told["drift"],
-        temperature_c=told["temperature_c"],
-        label=told["label"],
-        simulated=bool(simulated),
-        extra={name: value for name, value in told.items() if name not in known},
-    )
-
-
-def _values(blob: bytes) -> Floats:
-    return np.frombuffer(blob, "<f4").astype(np.float64)
-
-
-def _estimates(routine: Routine) -> dict[str, Estimate]:
-    """Give the session's estimates by sample, with what a duplicate is held against."""
-    bundle = routine.engine.estimator.bundle
-    rows = _rows(
-        routine.engine.log.database,
-        "SELECT sample_id, value, bound, low, high, coverage, verdict, e.reason, e.simulated, points, measured_at,"
-        " source FROM readings r JOIN estimates e ON e.reading_id = r.id JOIN models m ON m.id = model_id"
-        " WHERE session_id = ? AND m.sha256 = ? ORDER BY e.id",
-        (routine.session_id, bundle.sha256),
-    )
-    found: dict[str, Estimate] = {}
-    for sample_id, value, bound, low, high, coverage, verdict, why, simulated, points, at, source in rows:
-        found.pop(sample_id, None)
-        found[sample_id] = Estimate(
-            sample_id=sample_id,
-            measurement="",
-            source=source,
-            measured_at=None if at is None else datetime.fromisoformat(at),
-            element=bundle.element,
-            unit=bundle.unit,
-            value=value,
-            bound=bound,
-            low=low,
-            high=high,
-            coverage=coverage,
-            verdict=verdict,
-            reason=why,
-            flags=(),
-            t2_over_limit=None,
-            q_over_limit=None,
-            simulated=bool(simulated),
-            points=points,
-        )
-    return found
+    return now_s - (datetime.now(timezone.utc) - at).total_seconds()
 
 
 def _rows(database: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
@@ -319,8 +234,3 @@ def _rows(database: sqlite3.Connection, statement: str, values: tuple[Any, ...])
         return database.execute(statement, values).fetchall()
     except sqlite3.Error as error:
         raise LogError(f"the log cannot be read to take a session up again: {error}") from error
-
-
-def begun_at(unfinished: Unfinished) -> str:
-    """Say when a session began, in this device's local time, such as "21 Nov 09:12"."""
-    return unfinished.started_at.astimezone().strftime("%d %b %H:%M")

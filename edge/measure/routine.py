@@ -1,255 +1,282 @@
-"""The measuring routine: leads from a cold instrument to judged samples. Commands in, prompts and facts out.
+"""The measuring routine: what a session asks for next, and what it does with the answer. Commands in, facts out.
 
-It neither prints nor waits for a person: a command line, a script or a test drives it. Every scan is committed to the
-log before the instrument is told so and before anything is shown; every decision is an event there, so that a session
-can be taken up again wherever it was cut off (`routine_resume`).
-
-Warm-up, the ages of references, the number of points and scans follow Carvalho et al. 2024 (Remote Sensing 16(11):1964)
-and the maker's rules for contact probes; the profile says each number.
+It neither prints nor waits for a person: a command line, a script or a test drives it. Warm-up, the ages of
+references, the number of points and scans follow Carvalho et al. 2024 (Remote Sensing 16(11):1964) and the maker's
+rules for contact probes; the profile says each number.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from ..errors import InstrumentExchangedError, NothingLeftError, PortError
+from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import reason
-from ..gates.reflectance import wrong_range
+from ..gates.scans import Scan
 from ..gates.time import warming_up
+from .checks import check_panel, check_wavelengths, measure_reference, optimise, take_reference
 from .plan import Planned
-from .sample import who
-from .samples import Sampling, point_details
+from .samples import finish, measure_point, take_point
+from .session import Session
+from .state import Event
 from .steps import Command, Fact, Prompt, Step
 
+# --- what comes next --------------------------------------------------------------------------------------
 
-class Routine(Sampling):
-    """One measuring session: what it asks for, and what becomes of the answers."""
 
-    def begin(self, port: str, profile_name: str, profile_text: str, details: dict[str, Any]) -> None:
-        """Begin a new session in the log; `details` are kept with it, for `routine_resume`."""
-        self.session_id = self.engine.log.begin_session(
-            port=port,
-            instrument=who(self.instrument.identity),
-            profile_name=profile_name,
-            profile_text=profile_text,
-            operator=self.settings.operator,
-            settings=details,
-        )
-        self.introduce()
+def prompt(session: Session) -> Prompt:
+    """Say what is wanted next; references that have become due are put down as wanted."""
+    step = session.asked = _next_step(session)
+    if step in (Step.DARK, Step.WHITE) and not session.state.want:
+        _want(session, _reference_steps(session))
+        step = session.asked = session.state.want[0]
+    if step is Step.POINT:
+        state, points = session.state, session.settings.points
+        taken = len(state.sample.points) if state.sample is not None else 0
+        what = {"sample": "", "duplicate": " (again)"}.get(state.planned.kind, f" ({state.planned.kind})")
+        return Prompt(step, f"{state.planned.sample_id}{what} {taken + 1}/{points}, Enter")
+    if step is Step.WARM_UP:
+        left_s = 60 * (session.rules.warm_up_min - session.state.on_for_min(session.monotonic()))
+        return Prompt(step, f"Warming up, {_minutes(left_s)} left", max(left_s, 0.0))
+    return Prompt(step, _ASKED[step])
 
-    def introduce(self) -> None:
-        """Say what is known before the first measurement."""
-        nm = self.instrument.wavelengths_nm
-        for finding in wrong_range((float(nm[0]), float(nm[-1])), self._range_nm):
-            self.standing.append(finding)
-            self._happened("range", f"No estimates: the instrument {finding.text}", "warning")
 
-    def close(self) -> bool:
-        """End the session, unless a sample is half measured; False if it can be taken up again."""
-        unfinished = self.sample is not None and bool(self.sample.points or self.sample.spoiled)
-        if not unfinished:
-            self.engine.log.end_session(self.session_id)
-        return not unfinished
+_ASKED = {
+    Step.DISK: "Disk full: make room, then Enter",
+    Step.OPTIMISE: "Probe on white panel: optimise, Enter",
+    Step.DARK: "Cover the probe for the dark, Enter",
+    Step.WHITE: "Probe on white panel: white, Enter",
+    Step.PANEL: "Probe on white panel: check it, Enter",
+    Step.WAVELENGTH: "Probe on reference material, Enter",
+    Step.DONE: "All samples are measured",
+}
 
-    # --- what comes next --------------------------------------------------------------------------------------
 
-    def prompt(self) -> Prompt:
-        """Say what is wanted next."""
-        step = self.asked = self._step()
-        if step is Step.POINT:
-            taken = len(self.sample.points) if self.sample is not None else 0
-            planned = self.planned
-            what = {"sample": "", "duplicate": " (again)"}.get(planned.kind, f" ({planned.kind})")
-            return Prompt(step, f"{planned.sample_id}{what} {taken + 1}/{self.settings.points}, Enter")
-        if step is Step.WARM_UP:
-            left_s = 60 * self._rules.warm_up_min - (self.monotonic() - self.on_since_s)
-            return Prompt(step, f"Warming up, {_minutes(left_s)} left", max(left_s, 0.0))
-        texts = {
-            Step.DISK: "Disk full: make room, then Enter",
-            Step.OPTIMISE: "Probe on white panel: optimise, Enter",
-            Step.DARK: "Cover the probe for the dark, Enter",
-            Step.WHITE: "Probe on white panel: white, Enter",
-            Step.PANEL: "Probe on white panel: check it, Enter",
-            Step.WAVELENGTH: "Probe on reference material, Enter",
-            Step.DONE: "All samples are measured",
-        }
-        return Prompt(step, texts[step])
-
-    def _step(self) -> Step:
-        if self.over:
-            return Step.DONE
-        if not self.engine.log.room().enough:
-            return Step.DISK
-        if not self.warm_up_skipped and warming_up(self._rules, self._on_for_min()):
-            return Step.WARM_UP
-        if self.instrument.identity.optimises and self.settings.optimise and not self.optimised:
-            return Step.OPTIMISE
-        if self._want:
-            return self._want[0]
-        if not self._waived and self.references.complaints(self.valid_min(), self.monotonic()):
-            self._want.extend(self._reference_steps())
-            return self._want[0]
-        if self.sample is None and self._due(self.panel_checked_s, self._rules.panel_check_every_min):
+def _next_step(session: Session) -> Step:
+    state, rules, settings = session.state, session.rules, session.settings
+    now_s = session.monotonic()
+    if state.over:
+        return Step.DONE
+    if not session.engine.log.room().enough:
+        return Step.DISK
+    if not state.warm_up_skipped and warming_up(rules, state.on_for_min(now_s)):
+        return Step.WARM_UP
+    if session.instrument.identity.optimises and settings.optimise and not state.optimised:
+        return Step.OPTIMISE
+    if state.want:
+        return state.want[0]
+    if not state.waived and session.complaints():
+        return _reference_steps(session)[0]
+    if state.sample is None and not settings.unattended:
+        panel_s = state.panel_checked_s if session.instrument.identity.delivers != "reflectance" else None
+        if panel_s is not None and _due(session, panel_s, rules.panel_check_every_min):
             return Step.PANEL
-        if self.sample is None and self._due_wavelength():
+        if _due(session, state.wavelength_checked_s, rules.wavelength_check_every_min):
             return Step.WAVELENGTH
-        if self.sample is None and 0 < self.settings.count <= self.run.soils and self.run.next().kind == "sample":
-            return Step.DONE
-        return Step.POINT
-
-    def _reference_steps(self) -> list[Step]:
-        # A new dark goes with a new white: both drift together as the instrument warms.
-        identity = self.instrument.identity
-        return [Step.DARK, Step.WHITE] if identity.needs_dark and not identity.shutter else [Step.WHITE]
-
-    def _due(self, checked_s: float | None, every_min: float) -> bool:
-        if not every_min or checked_s is None or self.instrument.identity.delivers == "reflectance":
-            return False
-        return self.monotonic() - checked_s > 60 * every_min
-
-    def _due_wavelength(self) -> bool:
-        every_min = self._rules.wavelength_check_every_min
-        if not every_min:
-            return False
-        return self.wavelength_checked_s is None or self.monotonic() - self.wavelength_checked_s > 60 * every_min
-
-    # --- what a person commands -------------------------------------------------------------------------------
-
-    def do(self, command: Command) -> None:
-        """Carry a command out; what comes of it is told.
-
-        Raises:
-            PortError: the port has gone for good, or another instrument is on it; the session can be taken up again.
-            InstrumentError: nothing but failures.
-            LogError: the log cannot be written; nothing that could not be stored was told.
-        """
-        try:
-            self._do(command)
-        except NothingLeftError as error:
-            self.over = True
-            self._happened("nothing_left", str(error))
-        except InstrumentExchangedError as error:
-            self._happened("exchanged", str(error), "warning")
-            raise
-        except PortError as error:
-            self._happened("port", str(error), "warning")
-            raise
-
-    def _do(self, command: Command) -> None:
-        letter, argument = command.letter, command.argument
-        if letter in ("", "s") and self._step() is not self.asked:
-            # Time has passed since the question: a white taken now would be one of the soil under the probe.
-            warm = self.asked is Step.WARM_UP
-            self.tell(Fact("note", "warm" if warm else "things have changed since that was asked"))
-            return
-        if letter == "n":
-            self._note(argument)
-        elif letter == "i":
-            self._name(argument)
-        elif letter == "r":
-            self._repeat()
-        elif letter == "s":
-            self._skip(self._step())
-        elif letter in _WANTED:
-            self._wish(_WANTED[letter])
-        elif letter == "":
-            self._go(self._step())
-
-    def _go(self, step: Step) -> None:
-        if step is Step.OPTIMISE:
-            self._optimise()
-        elif step is Step.DARK:
-            self._reference("dark")
-        elif step is Step.WHITE:
-            identity = self.instrument.identity
-            if not (identity.needs_dark and identity.shutter) or self._reference("dark"):
-                self._reference("white")
-        elif step is Step.PANEL:
-            self._check_panel()
-        elif step is Step.WAVELENGTH:
-            self._check_wavelengths()
-        elif step is Step.POINT:
-            self._measure_point()
-
-    def _wish(self, step: Step) -> None:
-        identity = self.instrument.identity
-        if step is Step.OPTIMISE and not identity.optimises:
-            self.tell(Fact("warning", "this instrument optimises itself"))
-        elif step in (Step.WHITE, Step.DARK) and not self.references.needed:
-            self.tell(Fact("warning", "this instrument delivers reflectance: no dark, no white"))
-        elif step is Step.DARK and identity.shutter:
-            self._reference("dark")
-        else:
-            self._want.clear()
-            self._want.extend(self._reference_steps() if step is Step.WHITE else [step])
-
-    def _note(self, text: str) -> None:
-        if not text:
-            return
-        (self.sample.notes if self.sample is not None else self.notes).append(text)
-        begun = self.sample.begun_id if self.sample is not None else 0
-        self._happened("note", f"note: {text}", details={"text": text, "begun": begun})
-
-    def _name(self, sample_id: str) -> None:
-        if not sample_id:
-            self.tell(Fact("warning", "no name; write: i RS007"))
-        elif self.sample is not None:
-            self.tell(Fact("warning", f"{self.sample.planned.sample_id} is half measured; s leaves it"))
-        else:
-            self.named = self.run.named(sample_id)
-
-    def _repeat(self) -> None:
-        sample = self.sample
-        if sample is not None and sample.points:
-            point = sample.points.pop()
-            sample.repeated += 1
-            self._happened(
-                "point_replaced", f"point {len(sample.points) + 1} again", details=point_details(point, sample)
-            )
-        elif self.done:
-            self.named = Planned(next(reversed(self.done)), again=True)
-            self.tell(Fact("note", f"{self.named.sample_id} again"))
-        else:
-            self.tell(Fact("warning", "nothing to repeat yet"))
-
-    def _skip(self, step: Step) -> None:
-        if step is Step.WARM_UP:
-            self.warm_up_skipped = True
-            on_for = f"warm-up cut short after {self._on_for_min():.0f} min"
-            self._happened("warm_up_skipped", on_for, "warning")
-        elif step is Step.OPTIMISE:
-            self._drop_wish()
-            self.optimised = True
-            self._happened("skipped", "not optimised", "warning")
-        elif step in (Step.DARK, Step.WHITE):
-            self._want.clear()
-            self._waived = True
-            why = reason(self.references.complaints(self.valid_min(), self.monotonic()))
-            self._happened("skipped", f"no new {step.value}" + (f": {why}" if why else ""), "warning")
-        elif step is Step.PANEL:
-            self._drop_wish()
-            self.panel_checked_s = self.monotonic()
-            self._happened("skipped", "panel not checked", "warning")
-        elif step is Step.WAVELENGTH:
-            self._drop_wish()
-            self.wavelength_checked_s = self.monotonic()
-            self._happened("skipped", "wavelengths not checked", "warning")
-        elif step is Step.POINT:
-            self._skip_sample()
-
-    def _skip_sample(self) -> None:
-        if self.sample is not None and (self.sample.points or self.sample.spoiled):
-            self._finish()
-            return
-        planned = self.planned
-        self.sample = self.named = None
-        self.run.done(planned, measured=False)
-        self._happened("sample_skipped", f"{planned.sample_id} left out", details=planned.as_details())
+    if state.sample is None and 0 < settings.count <= state.run.soils and state.run.next().kind == "sample":
+        return Step.DONE
+    return Step.POINT
 
 
-_WANTED = {"w": Step.WHITE, "d": Step.DARK, "o": Step.OPTIMISE, "p": Step.PANEL, "v": Step.WAVELENGTH}
+def _reference_steps(session: Session) -> list[Step]:
+    # A new dark goes with a new white: both drift together as the instrument warms.
+    identity = session.instrument.identity
+    return [Step.DARK, Step.WHITE] if identity.needs_dark and not identity.shutter else [Step.WHITE]
+
+
+def _due(session: Session, checked_s: float | None, every_min: float) -> bool:
+    return bool(every_min) and (checked_s is None or session.monotonic() - checked_s > 60 * every_min)
 
 
 def _minutes(seconds: float) -> str:
     whole = max(0, round(seconds))
     return f"{whole // 60}:{whole % 60:02d} min"
+
+
+# --- what is done -----------------------------------------------------------------------------------------
+
+
+def do(session: Session, command: Command) -> None:
+    """Carry a command out; what comes of it is told.
+
+    Raises:
+        PortError: the port has gone for good, or another instrument is on it; the session can be taken up again.
+        InstrumentError: nothing but failures.
+        LogError: the log cannot be written; nothing that could not be stored was told.
+    """
+    _guarded(session, lambda: _do(session, command))
+
+
+def wait(session: Session, timeout_s: float) -> None:
+    """Take what is measured with the instrument's own button, if something comes in time.
+
+    Raises:
+        PortError, LogError: as `do`.
+    """
+    _guarded(session, lambda: _wait(session, timeout_s))
+
+
+def _guarded(session: Session, work: Callable[[], None]) -> None:
+    try:
+        work()
+    except NothingLeftError as error:
+        session.record(Event("nothing_left", str(error)))
+        if session.settings.unattended:
+            with session.hold():
+                finish(session)
+    except InstrumentExchangedError as error:
+        session.record(Event("exchanged", str(error), shown="warning"))
+        raise
+    except PortError as error:
+        session.record(Event("port", str(error), shown="warning"))
+        raise
+
+
+def _wait(session: Session, timeout_s: float) -> None:
+    instrument = session.instrument
+    try:
+        scan = instrument.wait(timeout_s)
+    except (PortError, NothingLeftError):
+        session.tell_losses()
+        raise
+    except (MeasurementError, InstrumentError) as error:
+        session.tell_losses()
+        why = str(error).removeprefix(f"{instrument.name}: ")
+        session.refuse("failed", why, {"what": "target"})
+        return
+    if scan is None:
+        session.tell_losses()
+        return
+    with session.hold():
+        take(session, scan)
+
+
+def take(session: Session, scan: Scan) -> None:
+    """Store what was measured unasked, and go on with it: a dark, a white, or a point of a sample."""
+    stored = session.keep(scan, scan.kind)
+    if stored is not None:
+        then = take_point if scan.kind == "target" else take_reference
+        then(session, *stored)
+
+
+def _do(session: Session, command: Command) -> None:
+    letter, argument = command.letter, command.argument
+    step = _next_step(session) if letter in ("", "s") else None
+    if step is not None and step is not session.asked:
+        # Time has passed since the question: a white taken now would be one of the soil under the probe.
+        warm = session.asked is Step.WARM_UP
+        session.tell(Fact("note", "warm" if warm else "things have changed since that was asked"))
+    elif letter == "" and step is not None:
+        _go(session, step)
+    elif letter == "s" and step is not None:
+        _skip(session, step)
+    elif letter == "n" and argument:
+        note(session, argument)
+    elif letter == "i":
+        _name(session, argument)
+    elif letter == "r":
+        _repeat(session)
+    elif letter in _WANTED:
+        _wish(session, _WANTED[letter])
+
+
+_WANTED = {"w": Step.WHITE, "d": Step.DARK, "o": Step.OPTIMISE, "p": Step.PANEL, "v": Step.WAVELENGTH}
+
+
+def _go(session: Session, step: Step) -> None:
+    identity = session.instrument.identity
+    if step is Step.OPTIMISE:
+        optimise(session)
+    elif step is Step.DARK:
+        measure_reference(session, "dark")
+    elif step is Step.WHITE:
+        if not (identity.needs_dark and identity.shutter) or measure_reference(session, "dark"):
+            measure_reference(session, "white")
+    elif step is Step.PANEL:
+        check_panel(session)
+    elif step is Step.WAVELENGTH:
+        check_wavelengths(session)
+    elif step is Step.POINT:
+        measure_point(session)
+
+
+def _wish(session: Session, step: Step) -> None:
+    identity = session.instrument.identity
+    if step is Step.OPTIMISE and not identity.optimises:
+        session.tell(Fact("warning", "this instrument optimises itself"))
+    elif step in (Step.WHITE, Step.DARK) and not session.state.references.needed:
+        session.tell(Fact("warning", "this instrument delivers reflectance: no dark, no white"))
+    elif step is Step.DARK and identity.shutter:
+        measure_reference(session, "dark")
+    else:
+        _want(session, _reference_steps(session) if step is Step.WHITE else [step])
+
+
+def _want(session: Session, steps: list[Step]) -> None:
+    text = ", ".join(step.value for step in steps)
+    session.record(Event("wanted", text, {"steps": [step.value for step in steps]}, None))
+
+
+def note(session: Session, text: str, for_next: bool = False) -> None:
+    """Put a note to the sample that is being measured; between two samples, to the one that has just been measured.
+
+    Args:
+        session: where it is written.
+        text: of the note.
+        for_next: between two samples, put it to the next one; so it is once that has been named, or is the first.
+    """
+    state = session.state
+    if state.sample is not None:
+        of, name = "sample", state.sample.planned.sample_id
+    elif for_next or state.named is not None or not state.done:
+        of, name = "next", state.planned.sample_id
+    else:
+        of, name = "last", next(reversed(state.done))
+    session.record(Event("note", f"note for {name}: {text}", {"text": text, "of": of, "sample_id": name}))
+
+
+def _name(session: Session, sample_id: str) -> None:
+    state = session.state
+    if not sample_id:
+        session.tell(Fact("warning", "no name; write: i RS007"))
+    elif state.sample is not None:
+        session.tell(Fact("warning", f"{state.sample.planned.sample_id} is half measured; s leaves it"))
+    else:
+        session.record(Event("named", sample_id, state.run.named(sample_id).as_details(), None))
+
+
+def _repeat(session: Session) -> None:
+    state = session.state
+    if state.sample is not None and state.sample.points:
+        number, point = len(state.sample.points), state.sample.points[-1]
+        session.record(Event("point_replaced", f"point {number} again", {"scan_id": point.scan_id}))
+    elif state.done:
+        planned = Planned(next(reversed(state.done)), again=True)
+        session.record(Event("named", f"{planned.sample_id} again", planned.as_details()))
+    else:
+        session.tell(Fact("warning", "nothing to repeat yet"))
+
+
+def _skip(session: Session, step: Step) -> None:
+    state = session.state
+    if step is Step.WARM_UP:
+        text = f"warm-up cut short after {state.on_for_min(session.monotonic()):.0f} min"
+        session.record(Event("warm_up_skipped", text, shown="warning"))
+    elif step is Step.POINT and state.sample is not None and (state.sample.points or state.sample.spoiled):
+        finish(session)
+    elif step is Step.POINT:
+        planned = state.planned
+        session.record(Event("sample_skipped", f"{planned.sample_id} left out", planned.as_details()))
+    elif step in _SKIPPED:
+        text = _SKIPPED[step]
+        why = reason(session.complaints()) if step in (Step.DARK, Step.WHITE) else ""
+        text += f": {why}" if why else ""
+        session.record(Event("skipped", text, {"step": step.value}, "warning"))
+
+
+_SKIPPED = {
+    Step.OPTIMISE: "not optimised",
+    Step.DARK: "no new dark",
+    Step.WHITE: "no new white",
+    Step.PANEL: "panel not checked",
+    Step.WAVELENGTH: "wavelengths not checked",
+}

@@ -1,29 +1,35 @@
-"""The frame of a measuring session: the instrument and the log, what is told, and what was noticed on the way."""
+"""A measuring session: an instrument, an engine, and the state that its events make.
+
+A scan is committed to the log before the instrument is told so; an event is committed, then applied to the state, then
+told. So the state is never ahead of the log, and what is shown is on disk.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..engine import Engine
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
-from ..gates.finding import Finding, instrument_exchanged, reason
+from ..gates.finding import Finding, instrument_exchanged
+from ..gates.reflectance import wrong_range
 from ..gates.scans import Scan, ScanKind
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
 from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
-from ..log.columns import StoredScanKind
-from ..model.estimate import Estimate, Refusal
-from .controls import Stated
-from .plan import Plan, Planned, Run
+from ..log.columns import ReadingFacts, StoredScanKind
+from ..log.write import Result, add_event
+from ..model.estimate import Refusal
+from .plan import Planned, Run
+from .points import Point, judge, who
 from .references import References, read_panel
-from .sample import Point, Sample, judge
+from .state import Event, SessionSettings, State
 from .steps import Fact, Step
 
 if TYPE_CHECKING:
@@ -31,35 +37,14 @@ if TYPE_CHECKING:
 
 MOST_FAILURES = 5
 """Measurements that fail one after the other, after which measuring on makes no sense."""
+FORMAT = 2
+"""Of the events in the log; a session of another format is not taken up again."""
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How a session is measured.
-
-    Attributes:
-        points: of a sample.
-        scans: averaged by the instrument into a point.
-        plan: which samples.
-        count: soils after which the session is over; 0 for no end.
-        optimise: let the instrument optimise at the start, if it can.
-        on_for_min: minutes that the instrument had been on when the session began.
-        stated: of the reference soil.
-        operator: who measures.
-    """
-
-    points: int = 5
-    scans: int = 40
-    plan: Plan = field(default_factory=Plan)
-    count: int = 0
-    optimise: bool = True
-    on_for_min: float = 0.0
-    stated: Stated | None = None
-    operator: str = ""
+T = TypeVar("T")
 
 
 class Session:
-    """What one measuring session has, and how a scan gets from the instrument into the log.
+    """What a measuring session works with.
 
     Args:
         instrument: connected.
@@ -69,6 +54,7 @@ class Session:
         tell: called with everything that has happened, once it is in the log.
         position: where we are; None if nobody knows.
         monotonic: seconds that pass, the clock of `Scan.taken_s`.
+        hold: puts a stop off while what was measured is stored and told.
     """
 
     def __init__(
@@ -76,166 +62,205 @@ class Session:
         instrument: Instrument,
         engine: Engine,
         profile: Profile,
-        settings: Settings,
+        settings: SessionSettings,
         tell: Callable[[Fact], None],
         position: PositionSource | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.instrument, self.engine, self.profile, self.settings = instrument, engine, profile, settings
-        self.tell, self._position, self.monotonic = tell, position, monotonic
-        self._rules = profile.rules
-        self._range_nm = engine.estimator.bundle.recipe.range_nm
-        calibrated = read_panel(self._rules.panel_reflectance_file, instrument.wavelengths_nm)
-        self.references = References(instrument, self._rules, calibrated)
-        self.run = Run(settings.plan)
-        self.sample: Sample | None = None
+        self.tell, self.position, self.monotonic, self.hold = tell, position, monotonic, hold
+        self.rules = profile.rules
+        self.range_nm = engine.estimator.bundle.recipe.range_nm
+        panel = read_panel(self.rules.panel_reflectance_file, instrument.wavelengths_nm)
+        on_for = settings.on_for_min
+        self.state = State(
+            Run(settings.plan),
+            References(instrument, self.rules, panel),
+            None if on_for is None else monotonic() - 60 * on_for,
+        )
         self.session_id = 0
-        self.done: dict[str, Estimate | Refusal] = {}
-        """What came of each sample, the last time it was measured."""
-        self.refused = self.estimated = self.failed_controls = 0
-        self.measured_points = 0
-        """Points measured since this process began."""
-        self.on_since_s = monotonic() - 60 * settings.on_for_min
-        self.warm_up_skipped = False
-        self.optimised = False
-        self.panel_checked_s: float | None = None
-        self.wavelength_checked_s: float | None = None
-        self.standing: list[Finding] = []
-        """What forbids estimates until it is put right, such as shifted wavelengths."""
-        self.instrument_key = ""
-        self.boot: int | None = None
-        self.resumed = self.device_restarted = False
-        """Nothing was measured since the session was taken up again; this device was switched off in between."""
-        self.named: Planned | None = None
-        self.notes: list[str] = []
         self.asked: Step | None = None
         """What the last prompt asked for; Enter answers that, and nothing that has become due since."""
-        self._want: deque[Step] = deque()
-        self._waived = False
-        self.over = False
-        self._failures = self._useless = 0
-        self._before: Scan | None = None
-        self._since_panel: list[str] = []
-        self._clock_remarks: list[Finding] = []
+        self.measured_points = self.known = 0
+        """Points measured since this process began, and measurements that the log held already."""
+        self.watch = ClockWatch(datetime.now(timezone.utc), monotonic())
         self._low_disk_told = False
-        self._no_place = ""
-        self._watch = ClockWatch(datetime.now(timezone.utc), monotonic())
+        (self._newest_scan,) = engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
 
-    def _on_for_min(self) -> float:
-        return (self.monotonic() - self.on_since_s) / 60
+    def begin(self, port: str, profile_name: str, profile_text: str) -> None:
+        """Begin a new session in the log, with all that `resume` needs."""
+        details = {"format": FORMAT, "host_boot": host_boot(), "begun_monotonic_s": self.monotonic()}
+        self.session_id = self.engine.log.begin_session(
+            port=port,
+            instrument=who(self.instrument.identity),
+            profile_name=profile_name,
+            profile_text=profile_text,
+            operator=self.settings.operator,
+            settings={**asdict(self.settings), **details},
+        )
+        self.introduce()
 
-    def valid_min(self) -> float:
-        """Minutes that dark and white may be used now."""
-        return white_valid_min(self._rules, self.profile.measuring.white_valid_min, self._on_for_min())
+    def introduce(self) -> None:
+        """Say what is known before the first measurement."""
+        nm = self.instrument.wavelengths_nm
+        for finding in wrong_range((float(nm[0]), float(nm[-1])), self.range_nm):
+            text = f"No estimates: the instrument {finding.text}"
+            self.record(Event("range", text, {"why": finding.text}, "warning"))
 
-    def judge(self, scan: Scan, scan_id: int) -> Point:
-        """Make a point of a target scan with the references in force."""
-        on_for_min = (scan.taken_s - self.on_since_s) / 60
-        valid_min = white_valid_min(self._rules, self.profile.measuring.white_valid_min, on_for_min)
-        point = judge(scan, scan_id, self.instrument, self.references, self._rules, self._range_nm, valid_min)
-        white = self.references.white.scan if self.references.white is not None else None
-        more = out_of_order(scan, self._before, white)
-        more += instrument_exchanged(self.instrument_key, scan.key[0]) if self.instrument_key else []
-        warm = warming_up(self._rules, on_for_min)
-        if warm and self.warm_up_skipped:
-            warm = [Finding("warm_up", f"warm-up cut short: {warm[0].text}", "remark")]
-        return replace(point, findings=(*point.findings, *more, *warm))
+    def close(self) -> bool:
+        """End the session, unless a sample is half measured; False if it can be taken up again."""
+        sample = self.state.sample
+        unfinished = sample is not None and bool(sample.points or sample.spoiled)
+        if not unfinished:
+            self.engine.log.end_session(self.session_id)
+        return not unfinished
+
+    # --- events -----------------------------------------------------------------------------------------------
+
+    def record(self, *events: Event) -> None:
+        """Store events, with the results that they bring, in one transaction; then apply them, then tell them."""
+        now_s = self.monotonic()
+        clock = {"host_boot": host_boot(), "monotonic_s": now_s}
+
+        def write(db: sqlite3.Connection) -> None:
+            for event in events:
+                add_event(db, event.kind, event.text, {**event.details, **clock}, self.session_id)
+
+        stored = iter(self.engine.log.add([event.result for event in events if event.result is not None], write))
+        for event in events:
+            self.state.apply(replace(event, at_s=now_s))
+        for event in events:
+            if event.shown is not None:
+                self.tell(Fact(event.shown, event.text, next(stored) if event.result is not None else None))
+
+    def refuse(self, kind: str, why: str, details: dict[str, Any], sample_id: str = "") -> None:
+        """Record what failed: where nobody attends, as a refusal among the results."""
+        details = {**details, "refused": self.settings.unattended}
+        if not self.settings.unattended:
+            self.record(Event(kind, why, details, "warning"))
+            return
+        refusal = Refusal(self.instrument.name, why, sample_id)
+        result = Result(None, refusal, ReadingFacts(session_id=self.session_id))
+        self.record(Event(kind, why, details, "refused", result=result))
 
     # --- the instrument ---------------------------------------------------------------------------------------
 
-    def _acquire(
-        self, kind: ScanKind, stored_as: StoredScanKind, sample_id: str = "", point: int = 0
-    ) -> tuple[Scan, int] | None:
-        """Measure, store, and only then tell the instrument so; None if there is nothing to go on with."""
-        log, instrument = self.engine.log, self.instrument
-        room = log.room()
-        if room.notice and not (self._low_disk_told and room.enough):
-            self._low_disk_told = True
-            self._happened("disk", room.notice, "warning")
-        if not room.enough:
+    def acquire(self, kind: ScanKind, stored_as: StoredScanKind, then: Callable[[Scan, int], T]) -> T | None:
+        """Measure and store; give what `then` makes of the scan and its row, None if there is nothing to go on with."""
+        if not self.has_room():
             return None
         try:
-            scan = instrument.acquire(kind, self.settings.scans)
+            scan = self.instrument.acquire(kind, self.settings.scans)
         except (PortError, NothingLeftError):
-            self._tell_losses()
+            self.tell_losses()
             raise
         except (MeasurementError, InstrumentError) as error:
-            self._tell_losses()
-            self._failed(stored_as, error)
+            self.tell_losses()
+            self.failed(stored_as, error)
             return None
-        self._failures = 0
+        with self.hold():
+            stored = self.keep(scan, stored_as)
+            return None if stored is None else then(*stored)
+
+    def has_room(self) -> bool:
+        """Look whether the log's disk has room for more, and say once that it is getting full."""
+        room = self.engine.log.room()
+        if room.notice and not (self._low_disk_told and room.enough):
+            self._low_disk_told = True
+            self.record(Event("disk", room.notice, shown="warning"))
+        return room.enough
+
+    def keep(self, scan: Scan, stored_as: StoredScanKind) -> tuple[Scan, int] | None:
+        """Store a scan, and only then tell the instrument so; None if the log held it already."""
         scan = replace(scan, extra={**scan.extra, "host_boot": host_boot(), "monotonic_s": scan.taken_s})
-        nm = instrument.wavelengths_nm
-        scan_id = log.add_scan(
-            scan, session_id=self.session_id, kind=stored_as, wavelengths_nm=nm, sample_id=sample_id, point=point
+        name, number = "", 0
+        if stored_as == "target":
+            sample, planned = self.state.sample, self.planned_for(scan)
+            name = planned.sample_id
+            number = 1 + (len(sample.points) if sample is not None and sample.planned == planned else 0)
+        scan_id = self.engine.log.add_scan(
+            scan,
+            session_id=self.session_id,
+            kind=stored_as,
+            wavelengths_nm=self.instrument.wavelengths_nm,
+            sample_id=name,
+            point=number,
         )
-        instrument.acknowledge(scan)
-        self._tell_losses()
-        self._look_at(scan)
+        self.instrument.acknowledge(scan)
+        self.tell_losses()
+        if scan_id <= self._newest_scan and self.settings.unattended and not self.settings.again:
+            self.known += 1
+            text = f"measurement {scan.number} is in the log already; not taken again"
+            self.record(Event("known", text, {"scan_id": scan_id}))
+            return None
+        self._newest_scan = max(self._newest_scan, scan_id)
+        self.measured_points += stored_as == "target"
+        self._look_at(scan, scan_id)
         return scan, scan_id
 
-    def _look_at(self, scan: Scan) -> None:
+    def planned_for(self, scan: Scan) -> Planned:
+        """Give the sample that a scan is of: by the instrument's label, where that counts, or whose turn it is."""
+        if self.settings.by_label and scan.label:
+            return Planned(scan.label, by_label=True)
+        return self.state.planned
+
+    def _look_at(self, scan: Scan, scan_id: int) -> None:
         """Notice a clock that jumped, and an instrument that was switched off and on."""
-        self.instrument_key = self.instrument_key or scan.key[0]
-        jumps = self._watch.check(datetime.now(timezone.utc), self.monotonic(), self._rules)
-        for finding in jumps:
-            self._clock_remarks.append(finding)
-            self._happened("clock", finding.text, "warning")
-        if self.boot is not None and scan.boot != self.boot:
-            self._restarted(cold=not self.resumed or self.device_restarted)
-        self.resumed = False
-        self.boot = scan.boot
-
-    def _restarted(self, cold: bool) -> None:
-        """Dark and white are void; if the instrument was off for all we know, it has to warm up again too."""
-        void = "white reference from before the instrument was switched off and on"
-        self.references.give_up(Finding("reference_restart", void))
-        self.optimised = False
+        for finding in self.watch.check(datetime.now(timezone.utc), self.monotonic(), self.rules):
+            self.record(Event("clock", finding.text, shown="warning"))
+        state = self.state
+        if state.boot is None or scan.boot == state.boot:
+            return
+        cold = not state.resumed or state.device_restarted
         text = "the instrument was switched off and on"
-        if cold:
-            self.on_since_s, self.warm_up_skipped = self.monotonic(), False
-            text += ": warm up again"
-        details = {"host_boot": host_boot(), "monotonic_s": self.on_since_s}
-        self._happened("restarted" if cold else "references_void", text, "warning", details)
+        warm_up = ": warm up again" if cold and state.on_since_s is not None else ""
+        void = f"white reference from before {text}"
+        details = {"scan_id": scan_id, "void": void, "cold": cold}
+        self.record(Event("switched_off_and_on", text + warm_up, details, "warning", scan=scan))
 
-    def _tell_losses(self) -> None:
+    def tell_losses(self) -> None:
+        """Record what the instrument measured and what never arrived."""
         for loss in self.instrument.losses():
-            self._happened("loss", loss, "warning")
+            self.refuse("loss", loss, {})
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception) -> None:
+        """Record a measurement that failed; raises InstrumentError if it is one too many."""
         name = self.instrument.name
-        self._happened("failed", str(error).removeprefix(f"{name}: "), "warning", {"what": what})
-        self._failures += 1
-        if self._failures >= MOST_FAILURES:
-            raise InstrumentError(f"{name}: {self._failures} measurements in a row failed; see above") from error
+        sample_id = self.state.planned.sample_id if what == "target" and not self.settings.by_label else ""
+        self.refuse("failed", str(error).removeprefix(f"{name}: "), {"what": what}, sample_id)
+        if self.state.failures >= MOST_FAILURES:
+            raise InstrumentError(f"{name}: {self.state.failures} measurements in a row failed; see above") from error
 
-    def _count_failure(self, found: list[Finding]) -> None:
-        self._useless += 1
-        if self._useless >= MOST_FAILURES:
-            raise InstrumentError(
-                f"{self.instrument.name}: {self._useless} measurements in a row are no use: {reason(found)}"
-            )
+    def stop_if_useless(self) -> None:
+        """Raise InstrumentError if one measurement after the other is no use."""
+        if self.state.useless >= MOST_FAILURES:
+            count = self.state.useless
+            raise InstrumentError(f"{self.instrument.name}: {count} measurements in a row are no use; see above")
 
-    # --- the log ----------------------------------------------------------------------------------------------
+    # --- judging ----------------------------------------------------------------------------------------------
 
-    def _happened(
-        self,
-        kind: str,
-        text: str,
-        shown_as: Any = "note",
-        details: dict[str, Any] | None = None,
-    ) -> None:
-        """Store an event, then tell it."""
-        self._event(kind, text, details)
-        self.tell(Fact(shown_as, text))
+    def valid_min(self, at_s: float) -> float:
+        """Minutes that dark and white may be used, at a time."""
+        return white_valid_min(self.rules, self.profile.measuring.white_valid_min, self.state.on_for_min(at_s))
 
-    def _event(self, kind: str, text: str, details: dict[str, Any] | None = None) -> int:
-        return self.engine.log.add_event(kind, text, details, self.session_id)
+    def complaints(self) -> list[Finding]:
+        """Say why the next sample cannot be measured with the dark and white there are; [] if it can."""
+        now_s = self.monotonic()
+        return self.state.references.complaints(self.valid_min(now_s), now_s)
 
-    def _tell_remarks(self, found: list[Finding], scan_id: int) -> None:
-        for finding in found:
-            if finding.severity == "remark":
-                self._happened("remark", finding.text, "warning", {"scan_id": scan_id, "code": finding.code})
+    def judge(self, scan: Scan, scan_id: int) -> Point:
+        """Make a point of a target scan with the references in force."""
+        state, references = self.state, self.state.references
+        valid_min = self.valid_min(scan.taken_s)
+        point = judge(scan, scan_id, self.instrument, references, self.rules, self.range_nm, valid_min)
+        white = references.white.scan if references.white is not None else None
+        more = out_of_order(scan, state.before, white)
+        more += instrument_exchanged(state.instrument_key, scan.key[0]) if state.instrument_key else []
+        warm = warming_up(self.rules, state.on_for_min(scan.taken_s))
+        if warm and state.warm_up_skipped:
+            warm = [Finding("warm_up", f"warm-up cut short: {warm[0].text}", "remark")]
+        return replace(point, findings=(*point.findings, *more, *warm))
 
 
 @lru_cache(maxsize=1)

@@ -18,11 +18,12 @@ from stibium.edge.gates.rules import Rules
 from stibium.edge.gates.scans import Identity, Scan, ScanKind, ScanSettings
 from stibium.edge.instruments.profile import Measuring, Profile
 from stibium.edge.log.write import Log
-from stibium.edge.measure.resume import session_details, settings_of, take_up, unfinished_session
-from stibium.edge.measure.routine import Routine
-from stibium.edge.measure.sample import who
-from stibium.edge.measure.session import Settings
-from stibium.edge.measure.steps import Command, Fact, parse_command
+from stibium.edge.measure.points import who
+from stibium.edge.measure.resume import take_up, unfinished_sessions
+from stibium.edge.measure.routine import do, prompt
+from stibium.edge.measure.session import Session
+from stibium.edge.measure.state import SessionSettings, State
+from stibium.edge.measure.steps import Command, Fact, Prompt, parse_command
 from stibium.edge.model.estimate import Estimator
 
 BENCH = replace(IDENTITY, optimises=False, simulated=True)
@@ -137,15 +138,15 @@ class Bench:
         bundle = estimator.bundle
         self.log = log or Log(folder / "log.db", bundle.name, bundle.sha256)
         self.instrument.log_path = self.log.path
-        self.engine = Engine(estimator, self.log)
+        self.engine = Engine(estimator, self.log, rules)
         self.profile = Profile(measuring=Measuring(white_valid_min=30.0), rules=rules)
-        self.settings = Settings(**{"points": 3, "scans": 10, **settings})
+        self.settings = SessionSettings(**{"points": 3, "scans": 10, **settings})
         self.facts: list[Fact] = []
         self.position = position
-        self.routine = self._fresh(self.settings)
+        self.session = self._fresh(self.settings)
 
-    def _fresh(self, settings: Settings) -> Routine:
-        return Routine(
+    def _fresh(self, settings: SessionSettings) -> Session:
+        return Session(
             self.instrument,
             self.engine,
             self.profile,
@@ -155,17 +156,23 @@ class Bench:
             self.instrument.monotonic,
         )
 
+    @property
+    def state(self) -> State:
+        return self.session.state
+
     def begin(self) -> Bench:
-        self.routine.begin("bench", "bench", "", session_details(self.settings, self.instrument.now_s))
+        self.session.begin("bench", "bench", "")
         return self
 
     def resume(self) -> Bench:
         """As a new process would, after this one was killed."""
-        found = unfinished_session(self.log.database, who(self.instrument.identity))
-        assert found is not None
-        self.routine = self._fresh(settings_of(found.details))
-        take_up(self.routine, found)
+        found = next(unfinished_sessions(self.log.database, who(self.instrument.identity), self.settings.unattended))
+        self.session = self._fresh(found.settings)
+        take_up(self.session, found)
         return self
+
+    def prompt(self) -> Prompt:
+        return prompt(self.session)
 
     def type(self, *lines: str) -> list[Fact]:
         """Type lines; give what was told of them."""
@@ -173,8 +180,8 @@ class Bench:
         for line in lines:
             command = parse_command(line)
             assert isinstance(command, Command), line
-            self.routine.prompt()
-            self.routine.do(command)
+            prompt(self.session)
+            do(self.session, command)
         return self.facts[before:]
 
     def sample(self) -> Fact:
@@ -191,7 +198,7 @@ class Bench:
 
     @property
     def step(self) -> str:
-        return self.routine.prompt().step.value
+        return self.prompt().step.value
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.log.path)) as db:

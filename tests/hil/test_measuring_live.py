@@ -209,7 +209,7 @@ def test_power_lost_asks_for_dark_and_white_again(
         assert done.code == 1
         assert [record["status"] for record in done.records] == ["estimated"] * 4 + ["refused"]
         assert done.records[4]["sample_id"] == "HIL1"
-        assert "switched off and on; take dark and white again" in done.records[4]["reason"]
+        assert "switched off and on: take dark and white again" in done.records[4]["reason"]
         assert "switched off and on; start again with the probe on the white panel" in done.err
 
     whole = Listener(tmp_path, listener.bundle)

@@ -26,6 +26,7 @@ from stibium.edge.log.disk_room import DiskRoom
 from stibium.edge.measure.controls import Stated
 from stibium.edge.measure.plan import Plan
 from stibium.edge.measure.position import Fix
+from stibium.edge.measure.routine import do
 from stibium.edge.measure.steps import Command, parse_command
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
@@ -85,11 +86,11 @@ def test_a_sample_is_measured_from_white_to_estimate(make: Make, soil: np.ndarra
     bench = make(operator="Ana")
     assert bench.step == "white"
     assert [fact.text for fact in bench.type("")] == ["dark taken", "white taken"]
-    assert bench.routine.prompt().text == "sample-001 1/3, Enter"
+    assert bench.prompt().text == "sample-001 1/3, Enter"
     found = outcome(bench)
     assert isinstance(found, Estimate)
     assert (found.sample_id, found.points, found.simulated) == ("sample-001", 3, True)
-    assert bench.routine.prompt().text == "sample-002 1/3, Enter"
+    assert bench.prompt().text == "sample-002 1/3, Enter"
     # All five scans are there as delivered, tied to the reading by their part in it.
     rows = bench.rows(
         "SELECT role, kind, point, s.sample_id FROM reading_scans JOIN scans s ON s.id = scan_id ORDER BY s.id"
@@ -100,7 +101,7 @@ def test_a_sample_is_measured_from_white_to_estimate(make: Make, soil: np.ndarra
     assert len(bench.instrument.acknowledged) == 5
     (row,) = bench.rows("SELECT operator, instrument, ended_at FROM sessions")
     assert row == ("Ana", "Probe 7", None)
-    assert bench.routine.close()
+    assert bench.session.close()
     assert bench.rows("SELECT ended_at IS NULL FROM sessions") == [(0,)]
 
 
@@ -112,7 +113,7 @@ def test_what_is_told_is_in_the_log_already(make: Make) -> None:
         if fact.result is not None:
             seen.append(bench.rows("SELECT count(*) FROM readings WHERE sample_id = 'sample-001'")[0][0])
 
-    bench.routine.tell = look
+    bench.session.tell = look
     for _ in range(4):
         bench.type("")
     assert seen == [1]
@@ -133,9 +134,9 @@ def test_names_are_typed_scanned_or_counted(make: Make) -> None:
     assert outcome(bench).sample_id == "RS001"
     bench.type("RS041")
     assert outcome(bench).sample_id == "RS041"
-    assert bench.routine.planned.sample_id == "RS042"
+    assert bench.state.planned.sample_id == "RS042"
     bench.type("i q")
-    assert bench.routine.planned.sample_id == "q"
+    assert bench.state.planned.sample_id == "q"
 
 
 @given(st.text(max_size=300))
@@ -213,7 +214,7 @@ def test_the_panels_certificate_multiplies(make: Make, tmp_path: Path) -> None:
 
 def test_a_cold_instrument_warms_up_first(make: Make) -> None:
     bench = make(rules=replace(QUICK, warm_up_min=15.0), on_for_min=4.0)
-    prompt = bench.routine.prompt()
+    prompt = bench.prompt()
     assert (prompt.step.value, prompt.text, prompt.wait_s) == ("warm-up", "Warming up, 11:00 min left", 660.0)
     bench.wait_min(11)
     assert bench.step == "white"
@@ -249,8 +250,8 @@ def test_enter_answers_what_was_asked_and_nothing_that_has_become_due_since(make
     assert bench.step == "point"
     bench.wait_min(31)
     scans = bench.rows("SELECT count(*) FROM scans")
-    bench.routine.do(Command(""))
-    bench.routine.do(Command("s"))
+    do(bench.session, Command(""))
+    do(bench.session, Command("s"))
     # The soil is under the probe, not the panel: nothing may be taken for a white now.
     assert bench.rows("SELECT count(*) FROM scans") == scans
     assert bench.facts[-1].text == "things have changed since that was asked"
@@ -290,7 +291,7 @@ def test_a_bad_point_is_measured_again_and_too_many_refuse_the_sample(
     bench.type("", "")
     bench.instrument.spoil = [spoiled(**changes)]
     assert words in bench.type("")[0].text
-    assert bench.routine.prompt().text == "sample-001 2/3, Enter"
+    assert bench.prompt().text == "sample-001 2/3, Enter"
     assert isinstance(outcome(bench), Estimate)
     assert bench.rows("SELECT count(*) FROM events WHERE kind = 'point_refused'") == [(1,)]
     # The bad scan is in the log all the same, and in no reading.
@@ -319,7 +320,7 @@ def test_points_that_scatter_are_measured_again(make: Make, soil: np.ndarray) ->
     bench.type("")
     bench.instrument.in_front = soil
     told = bench.type("")
-    assert "one point again" in told[-1].text
+    assert told[-1].text.endswith("; point 2 again")
     found = outcome(bench)
     assert isinstance(found, Estimate)
     spectrum = bench.facts[-1].result.spectrum  # type: ignore[union-attr]
@@ -404,7 +405,7 @@ def test_an_instrument_that_was_switched_off_warms_up_and_takes_new_references(m
     bench.wait_min(15)
     assert bench.step == "white"
     bench.type("")
-    assert bench.routine.prompt().text == "sample-001 2/3, Enter"
+    assert bench.prompt().text == "sample-001 2/3, Enter"
     assert isinstance(outcome(bench), Estimate)
 
 
@@ -439,7 +440,7 @@ def test_a_measurement_from_before_its_white_is_refused(make: Make) -> None:
 def test_a_clock_that_jumps_is_remarked_beside_the_reading(make: Make) -> None:
     bench = make(points=1, rules=replace(QUICK, clock_jump_s=60.0))
     bench.type("")
-    bench.routine._watch.at += timedelta(hours=2)
+    bench.session.watch.at += timedelta(hours=2)
     told = bench.type("")
     assert "clock jumped 72" in told[0].text
     found = told[-1].result.outcome  # type: ignore[union-attr]
@@ -453,7 +454,7 @@ def test_an_instrument_of_the_wrong_range_measures_and_nothing_is_estimated(make
     instrument = BenchInstrument()
     bench = make(points=1, instrument=instrument, rules=replace(QUICK, noise_most=0.0))
     instrument.wavelengths_nm = GRID_NM + 200.0
-    bench.routine.introduce()
+    bench.session.introduce()
     assert "No estimates: the instrument covers 550-2700 nm" in bench.facts[-1].text
     bench.type("")
     found = outcome(bench)
@@ -509,18 +510,18 @@ def test_points_and_samples_are_repeated_and_left_out(make: Make) -> None:
     bench = make(points=2)
     bench.type("", "")
     assert bench.type("r")[0].text == "point 1 again"
-    assert bench.routine.prompt().text == "sample-001 1/2, Enter"
+    assert bench.prompt().text == "sample-001 1/2, Enter"
     assert outcome(bench).sample_id == "sample-001"
     bench.type("r")
     assert outcome(bench).sample_id == "sample-001"
     assert bench.rows("SELECT count(*) FROM readings WHERE sample_id = 'sample-001'") == [(2,)]
     bench.type("s")
-    assert bench.routine.prompt().text == "sample-003 1/2, Enter"
+    assert bench.prompt().text == "sample-003 1/2, Enter"
     bench.type("")
     assert "half measured" in bench.type("i other")[0].text
     told = bench.type("s")
     assert told[0].result.outcome.reason == "1 of 2 points"  # type: ignore[union-attr]
-    assert bench.routine.run.soils == 2
+    assert bench.state.run.soils == 2
 
 
 # --- controls ---------------------------------------------------------------------------------------------
@@ -551,5 +552,5 @@ def test_a_control_that_fails_is_counted(make: Make, shipped_bundle: Bundle) -> 
     outcome(bench)
     bench.instrument.in_front = rich
     outcome(bench)
-    assert bench.routine.failed_controls == 1
+    assert bench.state.failed_controls == 1
     assert "blank blank-1 FAILED" in bench.facts[-1].text

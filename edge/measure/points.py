@@ -81,7 +81,6 @@ class Sample:
 
     Attributes:
         planned: what it is.
-        begun_id: the row in `events` that began it.
         points: those that count.
         notes: typed by the person who measures.
         repeated: points that were measured again.
@@ -90,7 +89,6 @@ class Sample:
     """
 
     planned: Planned
-    begun_id: int = 0
     points: list[Point] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     repeated: int = 0

@@ -1,0 +1,102 @@
+"""Options of a command stated once, as the fields of a frozen dataclass; and those that all measuring shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .options import log_option, model_option
+from .output import reading_format_option
+
+if TYPE_CHECKING:
+    from ..instruments.driver import Instrument
+    from ..instruments.profile import Profile
+
+T = TypeVar("T")
+
+
+def option(*names: str, **said: Any) -> Any:
+    """A field that is a `click.option`, with its arguments; what else it is named after is the field's own name."""
+    return field(metadata={"decorate": lambda name: click.option(*names, name, **said)})
+
+
+def shared(decorate: Callable[[Any], Any]) -> Any:
+    """A field that is an option of `options`."""
+    return field(metadata={"decorate": lambda name: decorate})
+
+
+def takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Give a command the options that a dataclass states, as an object of that class."""
+
+    def decorated(command: Callable[[T], None]) -> Callable[..., None]:
+        def call(**said: Any) -> None:
+            command(options(**said))
+
+        call.__doc__, call.__name__ = command.__doc__, command.__name__
+        for one in reversed(fields(options)):  # type: ignore[arg-type]
+            call = one.metadata["decorate"](one.name)(call)
+        return call
+
+    return decorated
+
+
+@dataclass(frozen=True)
+class MeasuringOptions:
+    """What every command that measures has to be told."""
+
+    port: str = field(metadata={"decorate": click.argument})
+    profile: str | None = option(
+        "--profile", metavar="NAME|FILE", help="Probe profile, with its rules.  [default: framed_serial]"
+    )
+    baud: int | None = option(
+        "--baud", type=click.IntRange(min=1), metavar="BIT/S", help="Speed of the line, instead of the profile's."
+    )
+    wait_for_port: bool = option(
+        "--wait-for-port", is_flag=True, help="Wait until the port is there and somebody answers."
+    )
+    record: str | None = option(
+        "--record", type=click.Path(), metavar="FILE", help="Record the port's bytes with their times."
+    )
+    points: int | None = option(
+        "--points", type=click.IntRange(1, 1000), metavar="N", help="Points of a sample, instead of the profile's."
+    )
+    scans: int | None = option(
+        "--scans", type=click.IntRange(1, 0x7FFF), metavar="N", help="Scans of a point, instead of the profile's."
+    )
+    count: int | None = option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
+    model: str | None = shared(model_option)
+    log: str | None = shared(log_option)
+    out_format: str = shared(reading_format_option)
+
+    @property
+    def profile_name(self) -> str:
+        """The profile, or the default one."""
+        from ..instruments.profile import DEFAULT_PROFILE
+
+        return self.profile or DEFAULT_PROFILE
+
+    def read_profile(self) -> Profile:
+        """Read the profile, with the speed that was asked for. Raises ProfileError."""
+        from ..instruments.profile import read_profile
+
+        profile = read_profile(self.profile_name)
+        return profile if self.baud is None else replace(profile, serial=replace(profile.serial, baudrate=self.baud))
+
+    def connect(self, stack: ExitStack, profile: Profile, say: Callable[[str], None]) -> Instrument:
+        """Open the port and find out who is there; closed with the stack.
+
+        Raises:
+            PortError, InstrumentError, ProfileError, RecordingError: see `open_instrument` and its `connect`.
+        """
+        from ..instruments.opening import open_instrument
+        from ..instruments.recording import RecordingWriter
+
+        writer = stack.enter_context(RecordingWriter(self.record, f"port {self.port}")) if self.record else None
+        instrument = open_instrument(self.port, profile, say, writer)
+        stack.callback(instrument.close)
+        instrument.connect(self.wait_for_port)
+        return instrument
