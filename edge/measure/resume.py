@@ -145,14 +145,14 @@ def take_up(session: Session, unfinished: Unfinished) -> None:
         if event.kind in _OF_POINTS:
             event = _with_point(session, event)
         state.apply(event)
+    for scan_id, stored_as, scan in unjudged:
+        _JUDGED_BY[stored_as](session, scan, scan_id)
     state.references.forget_future(session.monotonic())
     restarted = details["host_boot"] != host_boot()
     optimises = session.instrument.identity.optimises
     facts = {"device_restarted": restarted, "optimises": optimises}
     session.record(Event("resumed", "the session is taken up again", facts, None))
     session.introduce()
-    for scan_id, stored_as, scan in unjudged:
-        _JUDGED_BY[stored_as](session, scan, scan_id)
 
 
 def _with_point(session: Session, event: Event) -> Event:

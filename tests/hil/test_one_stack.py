@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from line_processes import STIBIUM, Listener, playing
 from measure_processes import PROFILE, Measurer
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.model.bundle import Bundle, write_bundle
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
 
@@ -71,11 +73,13 @@ def test_the_panels_certificate_counts_however_one_measures(
 
 
 def test_what_listen_stored_can_be_computed_again(
-    played_file: Path, listener: Listener, tmp_path: Path, other_bundle: Path
+    played_file: Path, listener: Listener, tmp_path: Path, shipped_bundle: Bundle
 ) -> None:
+    other = tmp_path / "other.tflite"
+    write_bundle(other, replace(shipped_bundle, calibrated_range=(shipped_bundle.calibrated_range[0], 60.0)))
     with playing(tmp_path, str(played_file), "--raw", "--speed", "full") as port:
         assert listener.run(port, "--points", "3", "--white", "now").code == 0
-    command = [STIBIUM, "reprocess", "--log", str(listener.log), "--model", str(other_bundle)]
+    command = [STIBIUM, "reprocess", "--log", str(listener.log), "--model", str(other)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert rows(listener.log, "SELECT count(*) FROM estimates GROUP BY model_id") == [(4,), (4,)]

@@ -208,3 +208,16 @@ def test_a_session_that_ended_or_was_given_up_is_not_taken_up(
     bench.state.sample = None
     assert bench.session.close()
     assert unfinished(bench.log.database, name) is None
+
+
+def test_a_scan_that_was_stored_and_not_judged_is_judged_with_the_white_of_its_time(
+    tmp_path: Path, estimator: Estimator, soil: np.ndarray
+) -> None:
+    bench = make(tmp_path, estimator, soil, instrument=BenchInstrument(replace(BENCH, optimises=True)), points=1)
+    bench.type("", "")
+    bench.session.keep(bench.instrument.acquire("target", 1), "target")
+    bench.resume()
+    result = bench.facts[-1].result
+    assert result is not None
+    assert isinstance(result.outcome, Estimate)
+    assert bench.step == "optimise"

@@ -181,20 +181,20 @@ def test_a_measurement_that_the_log_holds_is_not_taken_twice(make: Make, tmp_pat
     scan = replace(scan, unit="reflectance", values=bench.instrument.in_front)
     take(bench.session, scan)
     take(bench.session, scan)
-    other = Bench(tmp_path, bench.engine.estimator, instrument=bench.instrument, log=bench.log, **UNATTENDED).begin()
+    options: dict[str, Any] = {"instrument": bench.instrument, "log": bench.log, "points": 1, **UNATTENDED}
+    other = Bench(tmp_path, bench.engine.estimator, **options).begin()
     take(other.session, scan)
     assert (len(told(bench)), len(told(other))) == (1, 0)
     assert (bench.session.known, other.session.known) == (1, 1)
     assert bench.facts[-1].text == "measurement 1 is in the log already; not taken again"
     bench.instrument.log_path = None
     # Whatever differs in its key is another measurement.
-    for key in (("Probe 8", 5, 1, 7), ("Probe 7", 6, 1, 7), ("Probe 7", 5, 1, 8), ("Probe 7", 5, 2, 7)):
+    for key in (("Probe 7", 6, 1, 7), ("Probe 7", 5, 1, 8), ("Probe 7", 5, 2, 7), ("Probe 8", 5, 1, 7)):
         take(other.session, replace(scan, key=key))
     assert len(told(other)) == 4
     # A recording may be looked at as often as one likes.
-    again = Bench(
-        tmp_path, bench.engine.estimator, instrument=bench.instrument, log=bench.log, **UNATTENDED, again=True, points=1
-    ).begin()
+    again = Bench(tmp_path, bench.engine.estimator, **options, again=True).begin()
+    bench.instrument.log_path = None
     take(again.session, scan)
     assert told(again) == [("sample-001", 1)]
 
