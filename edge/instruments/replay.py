@@ -40,6 +40,9 @@ class ReplayedInstrument(FramedInstrument):
             self._rest = [rest for rest in (self.unfinished(),) if rest]
             raise NothingLeftError(str(error)) from error
 
+    def acknowledge(self, scan: Scan) -> None:
+        """Nobody is there to be told."""
+
     def losses(self) -> list[str]:
         """Measurements of which the recording has only parts, each once."""
         rest, self._rest = self._rest, []

@@ -56,7 +56,7 @@ def _next_step(session: Session) -> Step:
     now_s = session.monotonic()
     if state.over:
         return Step.DONE
-    if not session.engine.log.room().enough:
+    if not settings.unattended and not session.engine.log.room().enough:
         return Step.DISK
     if not state.warm_up_skipped and warming_up(rules, state.on_for_min(now_s)):
         return Step.WARM_UP

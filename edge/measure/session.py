@@ -164,12 +164,15 @@ class Session:
             return None if stored is None else then(*stored)
 
     def has_room(self) -> bool:
-        """Look whether the log's disk has room for more, and say once that it is getting full."""
+        """Look whether the log's disk has room for more, and say once that it is getting full.
+
+        Where nobody is there to make room, measuring ends when the log cannot be written, and not before.
+        """
         room = self.engine.log.room()
         if room.notice and not (self._low_disk_told and room.enough):
             self._low_disk_told = True
             self.record(Event("disk", room.notice, shown="warning"))
-        return room.enough
+        return room.enough or self.settings.unattended
 
     def keep(self, scan: Scan, stored_as: StoredScanKind) -> tuple[Scan, int] | None:
         """Store a scan, and only then tell the instrument so; None if the log held it already."""
