@@ -248,4 +248,3 @@ class _Voice:
             remarks += [f"{pending} points of a sample that is not complete, kept for the next start"] * bool(pending)
         clear_line()
         click.echo("; ".join(remarks), err=True)
-

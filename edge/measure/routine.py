@@ -8,6 +8,7 @@ rules for contact probes; the profile says each number.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import reason
@@ -146,16 +147,12 @@ def _wait(session: Session, timeout_s: float) -> None:
     if scan is None:
         session.tell_losses()
         return
-    with session.hold():
-        take(session, scan)
+    take(session, scan)
 
 
 def take(session: Session, scan: Scan) -> None:
     """Store what was measured unasked, and go on with it: a dark, a white, or a point of a sample."""
-    stored = session.keep(scan, scan.kind)
-    if stored is not None:
-        then = take_point if scan.kind == "target" else take_reference
-        then(session, *stored)
+    session.take(scan, scan.kind, partial(take_point if scan.kind == "target" else take_reference, session))
 
 
 def _do(session: Session, command: Command) -> None:

@@ -1,7 +1,7 @@
 """A measuring session: an instrument, an engine, and the state that its events make.
 
-A scan is committed to the log before the instrument is told so; an event is committed, then applied to the state, then
-told. So the state is never ahead of the log, and what is shown is on disk.
+A scan is committed to the log, with what came of it, before the instrument is told so; an event is committed, then
+applied to the state, then told. So the state is never ahead of the log, and what is shown is on disk.
 """
 
 from __future__ import annotations
@@ -159,9 +159,16 @@ class Session:
             self.tell_losses()
             self.failed(stored_as, error)
             return None
+        return self.take(scan, stored_as, then)
+
+    def take(self, scan: Scan, stored_as: StoredScanKind, then: Callable[[Scan, int], T]) -> T | None:
+        """Store a scan, do with it what `then` does, and only after that tell the instrument that it is safe."""
         with self.hold():
             stored = self.keep(scan, stored_as)
-            return None if stored is None else then(*stored)
+            made = None if stored is None else then(*stored)
+            self.instrument.acknowledge(scan)
+            self.tell_losses()
+            return made
 
     def has_room(self) -> bool:
         """Look whether the log's disk has room for more, and say once that it is getting full.
@@ -175,7 +182,7 @@ class Session:
         return room.enough or self.settings.unattended
 
     def keep(self, scan: Scan, stored_as: StoredScanKind) -> tuple[Scan, int] | None:
-        """Store a scan, and only then tell the instrument so; None if the log held it already."""
+        """Store a scan; None if the log held it already."""
         scan = replace(scan, extra={**scan.extra, "host_boot": host_boot(), "monotonic_s": scan.taken_s})
         name, number = "", 0
         if stored_as == "target":
@@ -190,7 +197,6 @@ class Session:
             sample_id=name,
             point=number,
         )
-        self.instrument.acknowledge(scan)
         self.tell_losses()
         if scan_id <= self._newest_scan and self.settings.unattended and not self.settings.again:
             self.known += 1
