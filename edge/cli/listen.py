@@ -67,6 +67,13 @@ class ListenOptions(MeasuringOptions):
         if self.replays and self.record:
             raise click.UsageError("a recording that is replayed is not recorded again")
 
+    def check_button(self, profile: Profile) -> None:
+        """Refuse to wait for a button that the instrument does not have. Raises UsageError."""
+        if self.passive and profile.protocol != "framed":
+            raise click.UsageError(
+                f"an instrument of profile {self.profile_name} does not measure by itself: leave --passive out"
+            )
+
     def session_settings(self, profile: Profile) -> SessionSettings:
         """Give the plan of a session that nobody attends."""
         names = (self.sample_id,) if self.sample_id else ()
@@ -93,6 +100,7 @@ def listen(options: ListenOptions) -> None:
     """
     options.check()
     profile = options.read_profile()
+    options.check_button(profile)
     settings = options.session_settings(profile)
     bundle = load_bundle(options.model)
     report = Readings(options.out_format, bundle)

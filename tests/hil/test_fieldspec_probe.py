@@ -99,14 +99,14 @@ def test_an_instrument_that_is_not_known_is_one_line() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_listen_says_who_measures_with_a_fieldspec() -> None:
+def test_listen_waits_for_no_button_of_an_instrument_that_has_none() -> None:
     done = subprocess.run(
-        [STIBIUM, "listen", "socket://127.0.0.1:1", "--profile", "fieldspec", "--no-ask"],
+        [STIBIUM, "listen", "socket://127.0.0.1:1", "--profile", "fieldspec", "--passive"],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 2
-    assert "stibium measure socket://127.0.0.1:1" in done.stderr
+    assert "does not measure by itself: leave --passive out" in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from line_processes import STIBIUM
+from line_processes import STIBIUM, Listener
 from measure_processes import Measurer, Terminal
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
@@ -150,3 +151,17 @@ def test_it_runs_unattended(measurer: Measurer) -> None:
     assert done.code == 0, done.err
     assert [record["status"] for record in done.records] == ["estimated"] * 2
     assert "optimised: VNIR integration_ms" in done.err
+
+
+def test_listen_optimises_takes_dark_and_white_and_measures(tmp_path: Path, tiny_bundle: Path) -> None:
+    listener = Listener(tmp_path, tiny_bundle)
+    path = tmp_path / "fieldspec.toml"
+    path.write_text(PROFILE)
+    how = ("--profile", str(path), "--white", "now", "--count", "2", "--points", "2", "--scans", "5", "--prefix", "F")
+    with fieldspec() as on:
+        done = listener.run(on.port, *how)
+    assert done.code == 0, done.err
+    assert [(r["sample_id"], r["status"]) for r in done.records] == [("F001", "estimated"), ("F002", "estimated")]
+    with closing(sqlite3.connect(listener.log)) as db:
+        kinds = db.execute("SELECT kind, count(*) FROM scans GROUP BY kind ORDER BY kind").fetchall()
+    assert kinds == [("dark", 1), ("target", 4), ("white", 1)]
