@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -187,7 +188,7 @@ def _read(paths: Sequence[str]) -> list[Spectrum]:
 
     playable: list[Spectrum] = []
     with resources.as_file(resources.files(shipped).joinpath("demo_samples.csv.gz")) as samples:
-        for item in iter_spectra(paths or [str(samples)]):
+        for item in iter_spectra([_spectra_in(path) for path in paths] or [str(samples)]):
             if isinstance(item, Spectrum):
                 reason = why_not_simulated(item, playable[0] if playable else item)
             else:
@@ -199,3 +200,12 @@ def _read(paths: Sequence[str]) -> list[Spectrum]:
     if not playable:
         raise UnsuitableSpectrumError(f"{', '.join(paths)}: no spectra to play")
     return playable
+
+
+def _spectra_in(path: str) -> str:
+    """Give the folder of spectra inside a folder that holds more, as `stibium simulate` makes it."""
+    inner = Path(path) / "spectra"
+    if not inner.is_dir():
+        return path
+    notice(f"{path}: its spectra are in {inner}; only these are measured")
+    return str(inner)

@@ -21,6 +21,7 @@ from ..protocols.framed_host import (
     Identified,
     Lost,
     Refused,
+    Repeating,
     Restarted,
     Unidentified,
 )
@@ -217,6 +218,8 @@ class FramedInstrument:
             self._losses.append(event.what)
         elif isinstance(event, Restarted):
             self.link.notify("the instrument was switched off and on")
+        elif isinstance(event, Repeating):
+            self.link.notify(event.what)
         elif isinstance(event, Unidentified):
             raise PortError(f"{self.name}: {event.why}")
         elif isinstance(event, Unanswered):

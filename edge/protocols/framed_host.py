@@ -38,6 +38,8 @@ _NOISY, _QUIET = 0.25, 0.02
 _LEAST_BUSY_S = 0.2
 _KEEP_ALIVES = 3
 _MOST_LOSSES = 100
+_TELL_AFTER_S = 5.0
+"""After so long, and again and again, it is told that a measurement has to be repeated: the program has not stopped."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ class Restarted(HostEvent):
 @dataclass(frozen=True)
 class Lost(HostEvent):
     """A measurement was made, and will never arrive; in words."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Repeating(HostEvent):
+    """A measurement takes long because much of it has to be sent again; in words."""
 
     what: str
 
@@ -140,7 +149,7 @@ class FramedHost:
         self._boot: int | None = None
         self._newest: int | None = None
         self._settled = 0
-        self._quiet_at_s = self._heard_at_s = 0.0
+        self._quiet_at_s = self._heard_at_s = self._tell_at_s = 0.0
         self._unanswered = 0
         self._rounds = _Rounds()
         self._judged = (0, 0)
@@ -169,6 +178,7 @@ class FramedHost:
         Over a new connection ask again: the instrument delivers what it measured under this number, or measures now.
         """
         if self.wanted is not None:
+            self._tell_at_s = now_s + _TELL_AFTER_S
             self._ask(self.wanted, now_s + self._timeouts.longest_scan_s, now_s)
         return self._outbox.empty()
 
@@ -272,6 +282,8 @@ class FramedHost:
             question.asked += 1
             question.deadline_s = now_s + self._timeouts.reply_s
             question.sequence = self._send(question.message)
+            if question.asked > 1 and isinstance(question.message, Acquire):
+                self._tell_repeating("the request is sent again", now_s)
             return
         self._question = None
         if isinstance(question.message, Identify):
@@ -385,6 +397,8 @@ class FramedHost:
         return True
 
     def _take_piece(self, frame: Frame, now_s: float) -> None:
+        if not self.receiving and self.wanted is None:
+            self._tell_at_s = now_s + _TELL_AFTER_S
         measurement = self._assembler.receive(frame)
         self._quiet_at_s = now_s + self._timeouts.quiet_s
         self._note_losses(measurement.head.measurement if measurement is not None else None)
@@ -403,6 +417,16 @@ class FramedHost:
         self.counters.asked_again += 1
         self._send(Resend(gaps))
         self._quiet_at_s = now_s + self._timeouts.quiet_s
+        head, arrived = self._assembler.head, self._assembler.arrived
+        of = f"{arrived} of {head.frame_count}" if head is not None else f"{arrived}"
+        self._tell_repeating(
+            f"{of} frames of measurement {self._assembler.current} are here, the rest is asked for", now_s
+        )
+
+    def _tell_repeating(self, what: str, now_s: float) -> None:
+        if now_s >= self._tell_at_s:
+            self._tell_at_s = now_s + _TELL_AFTER_S
+            self._outbox.put(Repeating(f"{what} ({self.counters.damaged} damaged frames so far; is the cable sound?)"))
 
     # --- what is known of the instrument ------------------------------------------------------------------
 

@@ -148,6 +148,24 @@ def test_measuring_takes_time_in_real_time() -> None:
         assert instrument.measured == 1
 
 
+def test_what_is_repeated_on_a_noisy_line_is_told() -> None:
+    notices: list[str] = []
+    simulator = VirtualInstrument(from_spectra(SPECTRA, payload_limit=64))
+    with (
+        wired(simulator, faults=Faults(flip=0.01), seed=5, baudrate=9600) as wire,
+        driving(
+            wire,
+            replace(PATIENT, timeouts=replace(PATIENT.timeouts, request_attempts=30, resend_attempts=100)),
+            notices,
+        ) as driver,
+    ):
+        for _ in SPECTRA:
+            take(driver)
+    told = [line for line in notices if "damaged frames so far; is the cable sound?" in line]
+    assert any("frames of measurement 1 are here, the rest is asked for" in line for line in told)
+    assert 2 <= len(told) <= 40
+
+
 # --- unplugged -------------------------------------------------------------------------------------------
 
 

@@ -467,3 +467,18 @@ def test_a_failure_in_the_probes_thread_is_not_swallowed(link: Path) -> None:
 
     with pytest.raises(RuntimeError, match="broken"), VirtualProbe(Broken(from_spectra(SMALL)), PtyEnd(link)):
         pass
+
+
+def test_a_folder_that_holds_more_than_spectra_is_looked_into(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stibium.edge.cli.simulators import _read
+
+    (tmp_path / "spectra").mkdir()
+    (tmp_path / "assays.csv").write_text("sample,Sb\nS0,3\n")
+    bands = ",".join(map(str, range(400, 460)))
+    (tmp_path / "spectra" / "s.csv").write_text(f"sample,{bands}\nS0{',0.3' * 60}\n")
+    assert [spectrum.sample_id for spectrum in _read([str(tmp_path)])] == ["S0"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"stibium: {tmp_path}: its spectra are in {tmp_path / 'spectra'}; only these are measured"
+    ]
