@@ -32,7 +32,7 @@ from .errors import (
     UnusableSpectrumError,
 )
 from .files import read_bytes
-from .names import split_name, stem_of
+from .names import file_name, split_name
 from .spectrum import Floats, Quantity, Spectrum
 from .table.read import from_texts
 from .text import (
@@ -165,7 +165,7 @@ def _read_across(
     sample_at = _sample_column(header, others)
     for row, row_values in zip(rows, values, strict=True):
         texts = {header[i]: row.cells[i] for i in others if i != sample_at and header[i]}
-        name = row.cells[sample_at] if sample_at is not None else f"{stem_of(source)}_{row.number}"
+        name = row.cells[sample_at] if sample_at is not None else f"{file_name(source)}_{row.number}"
         sample_id, measurement, simulated = split_name(name)
         texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **texts}
         texts["sample_id"] = sample_id
@@ -249,8 +249,8 @@ def _column_name(name: str, column: int, columns: int, source: str) -> tuple[str
     if sample_id and not (columns == 1 and _PLAIN_NAMES.fullmatch(name)):
         return sample_id, measurement, simulated
     if columns == 1:
-        return split_name(os.path.basename(stem_of(source)) + ".txt")
-    return stem_of(source), str(column), simulated
+        return split_name(os.path.basename(file_name(source)) + ".txt")
+    return file_name(source), str(column), simulated
 
 
 # Both

@@ -196,7 +196,8 @@ def _grid_nm(first_nm: float, step_nm: float, channels: int) -> Floats:
 
 
 def _spectrum(header: Header, wavelengths_nm: Floats, values: Floats, quantity: Quantity, source: str) -> Spectrum:
-    sample_id, measurement = sample_and_measurement(source)
+    measured_at = _time(header)
+    sample_id, measurement = sample_and_measurement(source, measured_at=measured_at)
     comment = _text(header.comment)
     first_nm, last_nm = header.first_nm, float(wavelengths_nm[-1])
     extra: dict[str, Any] = {
@@ -223,7 +224,7 @@ def _spectrum(header: Header, wavelengths_nm: Floats, values: Floats, quantity: 
         sample_id=sample_id,
         source=source,
         measurement=measurement,
-        measured_at=_time(header),
+        measured_at=measured_at,
         instrument=_instrument(header),
         position=_position(header),
         splices_nm=tuple(nm for nm in (header.splice1_nm, header.splice2_nm) if first_nm < nm < last_nm),

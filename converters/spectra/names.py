@@ -4,58 +4,99 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime
 
 from .spectrum import SIMULATED, Spectrum
 
-_EXTENSIONS = re.compile(r"(?:\.(?:asd|sed|sig|txt|csv|tsv|dat|asc|sco|spc|ref|rts|rfl|\d{3}))+$", re.IGNORECASE)
+_EXTENSIONS = re.compile(r"(?:\.(?:asd|sed|sig|txt|csv|tsv|dat|asc|sco|spc|ref|rts|rfl|raw|gz))+$", re.IGNORECASE)
+_PROCESSED = re.compile(r"(?:[._ -](?:moc|resamp(?:led)?))+$", re.IGNORECASE)
+"""What SVC's software adds to the name of a file in which it joined detectors or resampled bands."""
+_STAMP = re.compile(
+    r"[._ -]?((?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])[T._ -]?"
+    r"(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d)?)$"
+)
+_DATES = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%d%m%Y", "%m%d%Y", "%m%d%y", "%d%m%y", "%y%m%d")
+_NO_SAMPLES = re.compile(
+    r"(?:new[ _-]?)?(?:spectr(?:um|a)|spec|samples?|scans?|measurements?|targets?|files?|untitled|unnamed|default)"
+    r"|\d{7,}|[._ -]*",
+    re.IGNORECASE,
+)
+"""Bases of file names that programs propose, or that are an instrument's serial number: of every soil of a day."""
+
+ASD_NUMBER = r"(?:[._-]?(\d{5})|\.(\d{3}))"
+"""RS3 and Indico: `RS05200003.asd`, `RS052_00003.asd`, older `RS052.003`."""
+SVC_NUMBER = r"(?:\.(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d\d(?=\.\d{4}$))?[._](\d{3,5})"
+"""`RS052_003.sig`; SVC's program for handhelds puts the date between: `RS052.052024.0003.sig`."""
+SVC_BASES = r"(?:[A-Za-z]{2}|HR?i?PDA|SVC|HR-?\d{3,4}i?)(?:[._]?\d{6})?"
+"""Bases that SVC's programs propose: `gr072817_003.sig`, `HRPDA.052024.0003.sig`."""
 
 
-def stem_of(source: str) -> str:
-    """Return a file's name without folder, `.gz` and extension."""
+def file_name(source: str) -> str:
+    """Return a file's name without folder and extensions, and without what software added for its processing."""
     name = os.path.basename(source)
-    if name.lower().endswith(".gz"):
-        name = name[:-3]
-    return os.path.splitext(name)[0] or name
+    bare = _EXTENSIONS.sub("", name)
+    return _PROCESSED.sub("", bare if bare != name or _numbered(name) else os.path.splitext(name)[0]) or name
+
+
+def _numbered(name: str) -> bool:
+    return re.search(r"\.\d{3}$", name) is not None
+
+
+def sample_and_measurement(
+    source: str, number: str = ASD_NUMBER, no_sample: str = r"(?!)", measured_at: datetime | None = None
+) -> tuple[str, str]:
+    """Split a file's name as an instrument's software makes it: base name, perhaps date and time, and number.
+
+    `RS05200003.asd`, `RS052_00003.asd` and `RS052_00003_resamp.asd` are measurement 00003 of sample RS052,
+    `RS052_20240516_070809.asd` is one of RS052 too. Where the base is none that a person gave (`spectrum00003.asd`,
+    a serial number, only a date), the whole name stands for the sample: each measurement may be of another soil.
+
+    Args:
+        source: path or name of the file.
+        number: how the software writes the number, as a pattern with a group for its digits.
+        no_sample: further bases that are no sample's, as a pattern.
+        measured_at: when; a date in the name that is this one is no part of the sample's name.
+
+    Returns:
+        Sample and measurement; "" for no measurement.
+    """
+    return _split(file_name(source), number, no_sample, measured_at)
 
 
 def split_name(name: str) -> tuple[str, str, bool]:
     """Split the name of a spectrum, often a file name, into sample, measurement and "is simulated".
 
-    ASD's RS3 names files by a base and five digits, `RS05200003.asd` or `RS052_00003.asd`: sample `RS052`,
-    measurement `00003`. A name without extension is only split at a separator, since `Soil12345` may be a soil,
-    and not after seven digits or more, which are an instrument's serial number (`1456045_00115`).
+    Files' names are split as `sample_and_measurement` does it. A name without extension is only split at a separator,
+    since `Soil12345` may be a soil.
     """
     simulated = re.search(rf"\b{SIMULATED}\b", name, re.IGNORECASE) is not None
     if simulated:
         name = re.sub(rf"[\s(\[,;]*\b{SIMULATED}\b[)\]]?", "", name, flags=re.IGNORECASE)
     name = " ".join(name.split())
-    bare = _EXTENSIONS.sub("", name)
-    separator = r"[._-]?" if bare != name else r"[._-]"
-    found = re.fullmatch(rf"(.+?){separator}(\d{{5}})", bare)
-    if found is None or re.fullmatch(r"\d{7,}", found[1]):
-        return bare, "", simulated
-    return found[1], found[2], simulated
+    bare = _PROCESSED.sub("", _EXTENSIONS.sub("", name))
+    return *_split(bare, ASD_NUMBER if bare != name else r"[._-](\d{5})", r"(?!)", None), simulated
 
 
-def sample_and_measurement(source: str, number: str = r"[._-]?(\d{5})", no_sample: str = r"(?!)") -> tuple[str, str]:
-    """Split a file's name as an instrument's software makes it: base name and number.
+def _split(bare: str, number: str, no_sample: str, measured_at: datetime | None) -> tuple[str, str]:
+    found = None if _STAMP.search(bare) else re.fullmatch(f"(.+?){number}", bare)
+    base, measurement = (found[1], next(filter(None, found.groups()[1:]))) if found else (bare, "")
+    sample = _without_date(base, measured_at)
+    if sample == base and not measurement:
+        return bare, ""
+    if _NO_SAMPLES.fullmatch(sample) or re.fullmatch(no_sample, sample, re.IGNORECASE):
+        return bare, ""
+    return sample, measurement or bare[len(sample) :].strip("._ -")
 
-    `RS05200003.asd` and `RS052_00003.asd` are measurement 00003 of sample RS052, as `RS052.003` is 003 of RS052;
-    any other name is a sample's.
 
-    Args:
-        source: path or name of the file.
-        number: how the software writes the number, as a pattern.
-        no_sample: bases that are the instrument's own and no sample, as a pattern; then the whole name stands for it.
-    """
-    stem, suffix = os.path.splitext(os.path.basename(source))
-    if re.fullmatch(r"\.\d{3}", suffix):
-        return stem, suffix[1:]
-    stem = stem_of(source)
-    found = re.fullmatch(f"(.+?){number}", stem)
-    if found is None or not found[1].strip("._-") or re.fullmatch(no_sample, found[1]):
-        return stem, ""
-    return found[1], found[2]
+def _without_date(base: str, measured_at: datetime | None) -> str:
+    stamp = _STAMP.search(base)
+    if stamp is not None:
+        return base[: stamp.start()]
+    if measured_at is not None:
+        for form in _DATES:
+            if base.endswith(date := measured_at.strftime(form)):
+                return base.removesuffix(date).rstrip("._ -")
+    return base
 
 
 def spectrum_name(spectrum: Spectrum) -> str:

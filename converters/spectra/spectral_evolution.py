@@ -87,7 +87,9 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("Comment", "").strip()
     model, _, serial = header.get("Instrument", "").split(" [")[0].strip().partition("_SN")
-    sample_id, measurement = sample_and_measurement(source, no_sample=f"(?:SN)?{re.escape(serial)}")
+    measured_at = _measured_at(header)
+    own = rf"(?:\w+_)?(?:SN)?{re.escape(serial)}"
+    sample_id, measurement = sample_and_measurement(source, no_sample=own, measured_at=measured_at)
     return [
         Spectrum(
             wavelengths_nm=nm,
@@ -96,7 +98,7 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
             sample_id=sample_id,
             source=source,
             measurement=measurement,
-            measured_at=_measured_at(header),
+            measured_at=measured_at,
             instrument=f"Spectral Evolution {model}{f' SN{serial}' if serial else ''}".strip(),
             position=position_of(*(as_float(header.get(key, "")) for key in ("Latitude", "Longitude", "Altitude"))),
             splices_nm=splices_nm,

@@ -10,7 +10,7 @@ from typing import Any
 from .detectors import join_detectors, merge_equal
 from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from .files import read_bytes
-from .names import sample_and_measurement
+from .names import SVC_BASES, SVC_NUMBER, sample_and_measurement
 from .spectrum import Floats, Position, Quantity, Spectrum
 from .text import decode_text, position_of, says_simulated, split_lines, to_floats, to_nm
 
@@ -79,7 +79,8 @@ def parse_svc(data: bytes, source: str) -> list[Spectrum]:
     quantity, values = _values(table, source)
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("comm", "")
-    sample_id, measurement = sample_and_measurement(source, r"[._](\d{3,5})", r"[A-Za-z]{2}[._]?\d{6}")
+    measured_at = _measured_at(header.get("time", ""))
+    sample_id, measurement = sample_and_measurement(source, SVC_NUMBER, SVC_BASES, measured_at)
     return [
         Spectrum(
             wavelengths_nm=nm,
@@ -88,7 +89,7 @@ def parse_svc(data: bytes, source: str) -> list[Spectrum]:
             sample_id=sample_id,
             source=source,
             measurement=measurement,
-            measured_at=_measured_at(header.get("time", "")),
+            measured_at=measured_at,
             instrument=_instrument(header.get("instrument", "")),
             position=_position(header.get("latitude", ""), header.get("longitude", "")),
             splices_nm=splices_nm,

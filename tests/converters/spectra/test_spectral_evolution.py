@@ -48,6 +48,8 @@ def test_reads_everything_the_file_says():
         ("RS052_00003.sed", "RS052", "00003"),
         ("RS05200003.SED", "RS052", "00003"),
         ("RS052.sed", "RS052", ""),
+        ("PSR_SN2201045_00007.sed", "PSR_SN2201045_00007", ""),
+        ("20240516_00007.sed", "20240516_00007", ""),
     ],
 )
 def test_serial_number_is_no_sample(name, sample, measurement):

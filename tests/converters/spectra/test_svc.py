@@ -119,11 +119,22 @@ def test_clocks(time, expected):
         ("gr072817_003.sig", "gr072817_003", ""),
         ("HR.072817.0003.sig", "HR.072817.0003", ""),
         ("RS052.sig", "RS052", ""),
-        ("ACSA_T_A_SH_20160630_000_moc.sig", "ACSA_T_A_SH_20160630_000_moc", ""),
+        ("ACSA_T_A_SH_20160630_000_moc.sig", "ACSA_T_A_SH_20160630", "000"),
+        ("RS052_003_moc_resamp.sig", "RS052", "003"),
+        ("gr072817_003_resamp.sig", "gr072817_003", ""),
+        ("HRPDA.052024.0003.sig", "HRPDA.052024.0003", ""),
+        ("HRPDA.0003.sig", "HRPDA.0003", ""),
+        ("svc_0003.sig", "svc_0003", ""),
+        ("RS052.052024.0004.sig", "RS052", "0004"),
+        # The date of the header: 28 July 2017.
+        ("RS052_20170728_004.sig", "RS052", "004"),
+        ("RS052_072817_004.sig", "RS052", "004"),
+        # A laboratory's number that is no date of this measurement.
+        ("RS052_110524_004.sig", "RS052_110524", "004"),
     ],
 )
 def test_a_date_is_no_sample(name, sample, measurement):
-    (spectrum,) = parse_svc(svc(*svc_detectors()), name)
+    (spectrum,) = parse_svc(svc(*svc_detectors(), time="28.07.2017 13:02:11"), name)
     assert (spectrum.sample_id, spectrum.measurement) == (sample, measurement)
 
 
