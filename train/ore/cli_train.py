@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...edge.cli.output import format_option
 from ..cli.common import say
 from .cli_options import Line, columns_option, cost_options, require_training_side
 
 if TYPE_CHECKING:
+    from .comparison import Cell
     from .tasks import Progress
     from .training import OreResult
 
@@ -48,14 +49,7 @@ FAST_ROWS, FAST_FOLDS = 1_500, 4
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the processors there are]")
 @click.option("--force", is_flag=True, help="Overwrite a whole run in RUN; one that was interrupted goes on anyway.")
 @click.option("--no-report", is_flag=True, help="Leave out RUN/report.html.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the scores are written; jsonl has one line a model and scenario.",
-)
+@format_option
 def train(
     table: str,
     columns: str | None,
@@ -76,7 +70,8 @@ def train(
 ) -> None:
     """Compare five models over scenarios on a TABLE of labelled blocks, and make a bundle of each.
 
-    Nested cross-validation in folds of whole holes, and beside it the plain random split on the same rows. RUN gets
+    Nested cross-validation in folds of whole holes, and beside it what folds at random would flatter the figures by,
+    on the same rows. RUN gets
     models/ (bundles that are equal to the library's answers), run.json, tables/ and report.html.
     """
     require_training_side()
@@ -153,55 +148,51 @@ class _Shown:
 
 
 def _print_scores(result: OreResult, out_format: str) -> None:
-    import csv
-    import io
     from dataclasses import asdict
 
+    from ...edge.cli.output import Layout, Output
     from .models import MODELS
     from .run import plain
-    from .scores import SCORES
+    from .scores import SCORES, TITLES
 
     comparison = result.comparison
-    if out_format == "jsonl":
-        for cell in comparison.cells:
-            line = {
-                "simulated": result.data.simulated,
-                "protocol": cell.protocol,
-                "scenario": cell.scenario,
-                "model": cell.model,
-                "best": cell.protocol == comparison.honest and comparison.best(cell.scenario) is cell,
-                "cross_validated": {name: plain(asdict(s)) for name, s in cell.cross_validated.items()},
-                "test": plain(cell.test),
-            }
-            click.echo(json.dumps(line))
-        return
-    if out_format == "csv":
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["simulated", "protocol", "scenario", "model", *SCORES, *(f"{s}_sd" for s in SCORES)])
-        for cell in comparison.cells:
-            spreads = [cell.cross_validated[s] for s in SCORES]
-            digits = [f"{s.mean:.4f}" for s in spreads] + [f"{s.sd:.4f}" for s in spreads]
-            table.writerow([result.data.simulated, cell.protocol, cell.scenario, cell.model, *digits])
-        click.echo(text.getvalue(), nl=False)
-        return
-    if result.data.simulated:
-        click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
-    how = "whole holes apart" if comparison.honest == "grouped" else "at random"
-    click.echo(
-        f"{comparison.settings.folds} left-out folds, {how}; mean ± standard deviation; * the best by Brier score\n"
-    )
-    header = ("", "model", "accuracy", "precision", "recall", "F1", "Brier", "AUC", "ECE", "AUC at random")
-    lines: list[tuple[str, ...]] = [header]
-    for cell in comparison.cells:
-        if cell.protocol != comparison.honest:
-            continue
-        mixed = comparison.cell("random", cell.scenario, cell.model).cross_validated["auc"]
-        spreads = [cell.cross_validated[s] for s in SCORES]
+
+    def record(cell: Cell) -> dict[str, Any]:
+        spreads = {"cross_validated": cell.cross_validated, "at_random": cell.leakage.at_random if cell.leakage else {}}
+        return {
+            "simulated": result.data.simulated,
+            "scenario": cell.scenario,
+            "model": cell.model,
+            "best": comparison.best(cell.scenario) is cell,
+            **{name: {key: plain(asdict(s)) for key, s in found.items()} for name, found in spreads.items()},
+            "leakage": plain(cell.leakage.difference) if cell.leakage else None,
+            "test": plain(cell.test),
+        }
+
+    def row(cell: Cell) -> dict[str, Any]:
+        scores = {score: f"{cell.cross_validated[score].mean:.4f}" for score in SCORES}
+        spreads = {f"{score}_sd": f"{cell.cross_validated[score].sd:.4f}" for score in SCORES}
+        leakage = f"{cell.leakage.difference['auc']:.4f}" if cell.leakage else ""
+        known = {name: record(cell)[name] for name in ("simulated", "scenario", "model", "best")}
+        return known | scores | spreads | {"auc_leakage": leakage}
+
+    def cells(cell: Cell) -> list[str]:
+        spreads = [f"{cell.cross_validated[s].mean:.3f} ± {cell.cross_validated[s].sd:.3f}" for s in SCORES]
         mark = "*" if comparison.best(cell.scenario) is cell else " "
-        numbers = [f"{s.mean:.3f} ± {s.sd:.3f}" for s in spreads]
-        title = f"{mark}{MODELS[cell.model].title}"
-        lines.append((cell.scenario, title, *numbers, f"{mixed.mean:.3f} ± {mixed.sd:.3f}"))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for texts in lines:
-        click.echo("  ".join(f"{text:<{w}}" for text, w in zip(texts, widths, strict=True)).rstrip())
+        leakage = f"{cell.leakage.difference['auc']:+.3f}" if cell.leakage else "–"
+        return [cell.scenario, f"{mark}{MODELS[cell.model].title}", *spreads, leakage]
+
+    how = "whole holes apart" if comparison.grouped else "at random"
+    note = f"{comparison.settings.folds} left-out folds, {how}; mean ± standard deviation; * the best by Brier score"
+    if comparison.grouped:
+        note += "; leakage: what folds at random add to the AUC, on the same rows"
+    if result.data.simulated:
+        note = f"SIMULATED: these figures are about the software and say nothing about real ground.\n\n{note}"
+    layout = Layout[Any](
+        record,
+        rows=lambda cell: [row(cell)],
+        titles=["", "model", *(TITLES[s] for s in SCORES), "leakage"],
+        cells=lambda cell: [cells(cell)],
+        note=note,
+    )
+    Output(out_format, layout).write(comparison.cells)

@@ -1,8 +1,8 @@
-"""Five models, four scenarios, two ways of dividing the rows: every fit that the comparison is made of.
+"""Five models, four scenarios: every fit that the comparison is made of.
 
-Each cell (protocol, scenario, model) is `Settings.folds` nested fits, and one on all training rows for the test set and
-the device. The fits are independent of each other, so they are spread over processes; what is done is kept in the run's
-folder and an interrupted comparison goes on where it stopped.
+Each cell (scenario, model) is `Settings.folds` nested fits, and one on all training rows for the test set and the
+device, which also measures what neighbours give away (`leakage`). The fits are independent of each other, so they are
+spread over processes; what is done is kept in the run's folder and an interrupted comparison goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from ..errors import RunError
 from .calibration import along
 from .data import OreData
 from .folder import PARTS
+from .leakage import Leakage, measure_leakage
 from .models import MODELS
 from .scores import Spread, bootstrap, score, spread
 from .search import Chosen, choose_and_fit
-from .splits import TEST_ROWS, TRAINING_ROWS, Protocol, Split, draw_splits, folds
+from .splits import TEST_ROWS, TRAINING_ROWS, Split, draw_split, folds
 from .tasks import FINAL, Clock, Kept, Outcome, Progress, Task
 
 Rows = NDArray[np.intp]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A model in a scenario under one protocol.
+    """A model in a scenario.
 
     Attributes:
         folds: scores of each outer fold.
@@ -75,9 +76,9 @@ class Cell:
         test_probability, test_raw: (test rows,) calibrated, and as the library gives it.
         parameters, calibration: of the final fit.
         seconds: of a processor, for all its fits.
+        leakage: what neighbours give away; None if the table has no holes.
     """
 
-    protocol: Protocol
     scenario: str
     model: str
     folds: tuple[dict[str, float], ...]
@@ -90,45 +91,36 @@ class Cell:
     parameters: dict[str, Any]
     calibration: str
     seconds: float
-    chosen: Chosen | None
-
-    @property
-    def auc(self) -> Spread:
-        """The area under the ROC curve, over the outer folds."""
-        return self.cross_validated["auc"]
+    chosen: Chosen
+    leakage: Leakage | None
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All cells, and the rows they stand on. `seconds` is how long this call took."""
+    """All cells, and the rows they stand on. `seconds` is how long this call took; `grouped`: whole holes apart."""
 
     settings: Settings
-    splits: tuple[Split, ...]
+    split: Split
+    grouped: bool
     cells: tuple[Cell, ...]
     seconds: float
 
-    def cell(self, protocol: Protocol, scenario: str, model: str) -> Cell:
-        """Find one."""
-        return next(c for c in self.cells if (c.protocol, c.scenario, c.model) == (protocol, scenario, model))
+    def of(self, scenario: str) -> list[Cell]:
+        """Return the cells of a scenario."""
+        return [c for c in self.cells if c.scenario == scenario]
 
-    def split(self, protocol: Protocol) -> Split:
+    def cell(self, scenario: str, model: str) -> Cell:
         """Find one."""
-        return next(s for s in self.splits if s.protocol == protocol)
+        return next(c for c in self.cells if (c.scenario, c.model) == (scenario, model))
+
+    def best(self, scenario: str) -> Cell:
+        """The model with the lowest cross-validated Brier score in a scenario."""
+        return min(self.of(scenario), key=lambda c: c.cross_validated["brier"].mean)
 
     @property
     def processor_s(self) -> float:
         """Seconds that all fits took of one processor, those of an interrupted run included."""
         return sum(c.seconds for c in self.cells)
-
-    @property
-    def honest(self) -> Protocol:
-        """The protocol to judge by: grouped where there are groups."""
-        return self.splits[0].protocol
-
-    def best(self, scenario: str) -> Cell:
-        """The model with the lowest cross-validated Brier score in a scenario."""
-        cells = [c for c in self.cells if c.protocol == self.honest and c.scenario == scenario]
-        return min(cells, key=lambda c: c.cross_validated["brier"].mean)
 
 
 def compare(
@@ -152,8 +144,8 @@ def compare(
         RunError: a process was killed.
     """
     started = time.monotonic()
-    splits = draw_splits(data.ore, data.groups, settings.training_rows, settings.test_rows, settings.seed)
-    work = _Work(data, settings, splits)
+    split = draw_split(data.ore, data.groups, settings.training_rows, settings.test_rows, settings.seed)
+    work = _Work(data, settings, split)
     tasks = list(work.tasks())
     kept = Kept(folder / PARTS, work.signature())
     outcomes = {task: found for task in tasks if (found := kept.load(task)) is not None}
@@ -166,7 +158,7 @@ def compare(
         outcomes[task] = outcome
         clock.tick(task)
     cells = tuple(work.cell(*key, outcomes) for key in work.cells())
-    return Comparison(settings, splits, cells, time.monotonic() - started)
+    return Comparison(settings, split, data.groups is not None, cells, time.monotonic() - started)
 
 
 def forget_parts(folder: Path) -> None:
@@ -182,22 +174,17 @@ def available_processors() -> int:
 class _Work:
     """The tasks of a comparison, and how to do one."""
 
-    def __init__(self, data: OreData, settings: Settings, splits: tuple[Split, ...]) -> None:
+    def __init__(self, data: OreData, settings: Settings, split: Split) -> None:
         self.settings = settings
-        self.data = {s.protocol: (data.take(s.training), data.take(s.test)) for s in splits}
+        self.training, self.test = data.take(split.training), data.take(split.test)
         self.columns = {s.name: data.columns_of(s.variables) for s in settings.scenarios}
-        self.folds = {
-            protocol: folds(protocol, rows.ore, rows.groups, settings.folds, settings.seed)
-            for protocol, (rows, _) in self.data.items()
-        }
-        self.honest = splits[0].protocol
+        self.folds = folds(self.training.ore, self.training.groups, settings.folds, settings.seed)
         self.sha256 = data.sha256
 
-    def cells(self) -> Iterator[tuple[Protocol, str, str]]:
-        for protocol in self.data:
-            for scenario in self.settings.scenarios:
-                for model in self.settings.models:
-                    yield protocol, scenario.name, model
+    def cells(self) -> Iterator[tuple[str, str]]:
+        for scenario in self.settings.scenarios:
+            for model in self.settings.models:
+                yield scenario.name, model
 
     def tasks(self) -> Iterator[Task]:
         for key in self.cells():
@@ -211,11 +198,10 @@ class _Work:
 
     def rows(self, task: Task) -> tuple[OreData, OreData]:
         """Training rows and the rows to predict."""
-        training, test = self.data[task.protocol]
         if task.part == FINAL:
-            return training, test
-        first, second = self.folds[task.protocol][task.part]
-        return training.take(first), training.take(second)
+            return self.training, self.test
+        first, second = self.folds[task.part]
+        return self.training.take(first), self.training.take(second)
 
     def do(self, task: Task) -> Outcome:
         # Of the processor: what else runs on the machine is not the fit's doing.
@@ -227,45 +213,56 @@ class _Work:
             training.features[:, columns],
             training.ore,
             training.groups,
-            task.protocol,
             self.settings.seed,
             self.settings.fast,
         )
         raw = chosen.model.plain(unseen.features[:, columns])
+        leakage = None
+        if task.part == FINAL and training.groups is not None:
+            leakage = measure_leakage(
+                MODELS[task.model],
+                chosen.parameters,
+                training.features[:, columns],
+                training.ore,
+                training.groups,
+                self.settings.folds,
+                self.settings.seed,
+            )
         return Outcome(
             along(chosen.model.curve, raw),
             raw,
             dict(chosen.parameters),
             chosen.calibration,
             time.process_time() - started,
-            chosen if task.part == FINAL and task.protocol == self.honest else None,
+            chosen if task.part == FINAL else None,
+            leakage,
         )
 
-    def cell(self, protocol: Protocol, scenario: str, model: str, outcomes: dict[Task, Outcome]) -> Cell:
-        training, test = self.data[protocol]
-        parts = [outcomes[Task(protocol, scenario, model, part)] for part in range(self.settings.folds)]
-        final = outcomes[Task(protocol, scenario, model, FINAL)]
-        unseen = np.empty(len(training.ore))
+    def cell(self, scenario: str, model: str, outcomes: dict[Task, Outcome]) -> Cell:
+        ore, test = self.training.ore, self.test
+        parts = [outcomes[Task(scenario, model, part)] for part in range(self.settings.folds)]
+        final = outcomes[Task(scenario, model, FINAL)]
+        unseen = np.empty(len(ore))
         scores = []
-        for (_, left_out), part in zip(self.folds[protocol], parts, strict=True):
+        for (_, left_out), part in zip(self.folds, parts, strict=True):
             unseen[left_out] = part.probability
-            scores.append(score(part.probability, training.ore[left_out]))
-        groups = test.groups if test.groups is not None else np.arange(len(test.ore))
+            scores.append(score(part.probability, ore[left_out]))
+        assert final.chosen is not None
         return Cell(
-            protocol,
             scenario,
             model,
             tuple(scores),
             spread(scores),
             unseen,
             score(final.probability, test.ore),
-            bootstrap(final.probability, test.ore, groups, self.settings.seed),
+            bootstrap(final.probability, test.ore, test.holes, self.settings.seed),
             final.probability,
             final.raw,
             final.parameters,
             final.calibration,
             sum(o.seconds for o in (*parts, final)),
             final.chosen,
+            final.leakage,
         )
 
 

@@ -43,6 +43,11 @@ class OreData:
     source: str
     sha256: str
 
+    @property
+    def holes(self) -> NDArray[np.intp]:
+        """(n,) number of the hole or face; the row's own number where the table has none."""
+        return self.groups if self.groups is not None else np.arange(len(self.ore))
+
     def take(self, rows: NDArray[np.intp]) -> OreData:
         """Give some of the rows; groups keep their numbers."""
         return OreData(

@@ -22,6 +22,8 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 Parameters = Mapping[str, Any]
+FAST_TREES = 25
+"""Members of an ensemble in a first look."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +52,28 @@ class Model:
         Returns:
             All of them if the budget suffices, else as many as it allows.
         """
-        every = [dict(zip(self.choices, values, strict=True)) for values in itertools.product(*self.choices.values())]
+        choices = {**self.choices}
+        if fast and "n_estimators" in choices:
+            choices["n_estimators"] = (FAST_TREES,)
+        every = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
         budget = max(2, self.budget // 2) if fast else self.budget
         if len(every) <= budget:
             return tuple(every)
         chosen = np.random.default_rng(seed).choice(len(every), budget, replace=False)
         return tuple(every[i] for i in sorted(chosen))
 
-    def pipeline(self, parameters: Parameters, seed: int, fast: bool = False) -> Pipeline:
+    def pipeline(self, parameters: Parameters, seed: int) -> Pipeline:
         """Build the unfitted pipeline: imputer with indicator, scaler, classifier; one thread each."""
-        parameters = dict(parameters)
-        if fast and "n_estimators" in parameters:
-            parameters["n_estimators"] = 25
         steps = [
             # A column that is empty in a fold's training rows must not vanish from its model.
             ("imputer", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
             ("scaler", StandardScaler()),
-            ("classifier", _classifier(self.name, parameters, seed)),
+            ("classifier", _classifier(self.name, dict(parameters), seed)),
         ]
         return Pipeline(steps)
 
 
-def _classifier(name: str, parameters: Parameters, seed: int) -> Any:
+def _classifier(name: str, parameters: dict[str, Any], seed: int) -> Any:
     if name == "logistic":
         return LogisticRegression(max_iter=2000, random_state=seed, **parameters)
     if name == "tree":
@@ -79,7 +81,6 @@ def _classifier(name: str, parameters: Parameters, seed: int) -> Any:
     if name == "forest":
         return RandomForestClassifier(random_state=seed, n_jobs=1, **parameters)
     if name == "adaboost":
-        parameters = dict(parameters)
         weak = DecisionTreeClassifier(max_depth=parameters.pop("max_depth"), random_state=seed)
         return AdaBoostClassifier(weak, random_state=seed, **parameters)
     return XGBClassifier(random_state=seed, n_jobs=1, tree_method="hist", max_bin=128, **parameters)

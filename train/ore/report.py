@@ -16,7 +16,7 @@ from .training import OreResult
 def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> None:
     """Write a run's report; raises ReportError if the file cannot be written."""
     comparison = result.comparison
-    split, settings = comparison.split(comparison.honest), comparison.settings
+    split, settings = comparison.split, comparison.settings
     facts = [
         ("table", Path(result.data.source).name),
         ("SHA-256 of the table", result.data.sha256[:16]),

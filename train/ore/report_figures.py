@@ -29,7 +29,7 @@ from ..report.chart import (
     sequential,
 )
 from .calibration import reliability
-from .comparison import Comparison
+from .comparison import Cell
 from .explain import ONE_WAY, Summary, Waterfall
 from .explore import Frequency
 from .models import MODELS
@@ -117,24 +117,27 @@ def draw_cost(threshold: Threshold, chosen: float, simulated: bool) -> str:
     return chart.svg(simulated)
 
 
-def draw_leakage(comparison: Comparison, scenario: str, simulated: bool) -> str:
+def draw_leakage(cells: Sequence[Cell], simulated: bool) -> str:
     """AUC of each model by hole (filled) and at random (hollow), with the spread of the folds."""
-    models = comparison.settings.models
-    rows = [(comparison.cell("grouped", scenario, m), comparison.cell("random", scenario, m)) for m in models]
-    every = [c.cross_validated["auc"] for pair in rows for c in pair]
+    rows = [(c, c.leakage) for c in cells if c.leakage is not None]
+    every = [of["auc"] for _, found in rows for of in (found.by_hole, found.at_random)]
     low = min(s.mean - s.sd for s in every)
-    places = np.arange(len(models))[::-1].astype(float)
+    pairs = (f"{MODELS[c.model].title} {f.by_hole['auc'].mean:.3f} and {f.at_random['auc'].mean:.3f}" for c, f in rows)
+    places = np.arange(len(rows))[::-1].astype(float)
     chart = Chart(
         Axis("AUC of the left-out folds", max(0.0, low - 0.01), 1.0),
-        Axis("", -0.6, len(models) - 0.4),
-        f"AUC in {scenario} by hole and at random.",
-        height=40 + 34 * len(models),
+        Axis("", -0.6, len(rows) - 0.4),
+        f"AUC in {rows[0][0].scenario} by hole and at random: "
+        + ", ".join(
+            f"{MODELS[c.model].title} {f.by_hole['auc'].mean:.3f} and {f.at_random['auc'].mean:.3f}" for c, f in rows
+        )
+        + ".",
+        height=40 + 34 * len(rows),
         left=130,
-        y_ticks=[(p, MODELS[m].title) for p, m in zip(places, models, strict=True)],
+        y_ticks=[(p, MODELS[c.model].title) for p, (c, _) in zip(places, rows, strict=True)],
     )
-    for place, (apart, mixed) in zip(places, rows, strict=True):
-        for cell, shift, hollow in ((apart, 0.12, False), (mixed, -0.12, True)):
-            s = cell.cross_validated["auc"]
+    for place, (cell, found) in zip(places, rows, strict=True):
+        for s, shift, hollow in ((found.by_hole["auc"], 0.12, False), (found.at_random["auc"], -0.12, True)):
             colour = COLOURS[cell.model]
             chart.level_whiskers([place + shift], [s.mean - s.sd], [min(s.mean + s.sd, 1.0)], colour, 1.4)
             chart.points([s.mean], [place + shift], colour, hollow=hollow, titles=[f"{s.mean:.3f} ± {s.sd:.3f}"])

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from ...edge.ore.columns import Variable
 from ..report.chart import fixed, number
 from ..report.page import Table, tabulate
-from .comparison import Cell
 from .explain import Waterfall
 from .explore import STATISTICS
 from .models import MODELS
 from .report_figures import Curve
 from .scores import SCORES, TITLES, confusion
-from .splits import Protocol
 from .threshold import mean_cost
 from .training import OreResult
 
@@ -24,20 +22,15 @@ Bools = NDArray[np.bool_]
 ECE_WANTED = 0.03
 
 
-def cells_of(result: OreResult, protocol: Protocol, scenario: str | None = None) -> list[Cell]:
-    """Return the cells of one protocol, or of one scenario of it."""
-    return [c for c in result.comparison.cells if c.protocol == protocol and scenario in (None, c.scenario)]
-
-
 def curves(result: OreResult, scenario: str) -> list[Curve]:
     """Return what curves are drawn of, a model each."""
-    cells = cells_of(result, result.comparison.honest, scenario)
+    cells = result.comparison.of(scenario)
     return [Curve(c.model, c.test_probability, c.test, c.calibration, c.test_raw) for c in cells]
 
 
-def test_ore(result: OreResult, protocol: Protocol) -> Bools:
+def test_ore(result: OreResult) -> Bools:
     """(test rows,) what they were."""
-    return result.data.ore[result.comparison.split(protocol).test]
+    return result.data.ore[result.comparison.split.test]
 
 
 def three(value: float) -> str:
@@ -69,62 +62,57 @@ def outcome_table(result: OreResult) -> Table:
     )
 
 
-def score_table(result: OreResult, protocol: Protocol) -> Table:
-    """The comparison under one protocol; every score with its spread over the outer folds."""
-    cells = cells_of(result, protocol)
-    honest = protocol == result.comparison.honest
+def score_table(result: OreResult) -> Table:
+    """The comparison; every score with its spread over the outer folds."""
+    cells = result.comparison.cells
     rows = []
     for cell in cells:
         spreads = [f"{three(cell.cross_validated[s].mean)} ± {three(cell.cross_validated[s].sd)}" for s in SCORES]
         parameters = ", ".join(f"{name} {value}" for name, value in cell.parameters.items())
         rows.append([cell.scenario, MODELS[cell.model].title, *spreads, cell.calibration, parameters])
     header = ["scenario", "model", *(TITLES[s] for s in SCORES), "calibration", "parameters"]
-    strong = [i for i, cell in enumerate(cells) if honest and result.comparison.best(cell.scenario) is cell]
+    strong = [i for i, cell in enumerate(cells) if result.comparison.best(cell.scenario) is cell]
     return Table(header, rows, left=2, strong=strong, caption="Left-out folds")
 
 
-def test_table(result: OreResult, protocol: Protocol) -> Table:
+def test_table(result: OreResult) -> Table:
     """The test set: every score with its spread over holes drawn anew, and the confusion matrix."""
     counts = ["ore found", "ore lost", "gangue hauled", "gangue left"]
     header = ["scenario", "model", *(TITLES[s] for s in SCORES), *counts]
-    ore = test_ore(result, protocol)
+    ore = test_ore(result)
     rows = []
-    for cell in cells_of(result, protocol):
+    for cell in result.comparison.cells:
         lost, hauled, found, left = confusion(cell.test_probability, ore)
         spreads = [f"{three(cell.test[s])} ± {three(cell.test_spread[s].sd)}" for s in SCORES]
         rows.append([cell.scenario, MODELS[cell.model].title, *spreads, *map(str, (found, lost, hauled, left))])
     return Table(header, rows, left=2, caption="Test blocks")
 
 
-def leakage_gains(result: OreResult) -> tuple[str, str]:
+def leakage_differences(result: OreResult) -> tuple[str, str]:
     """By how much the AUC is higher at random, on average and at most."""
-    gains = [_random_cell(result, c).auc.mean - c.auc.mean for c in cells_of(result, "grouped")]
-    return three(float(np.mean(gains))), three(float(np.max(gains)))
-
-
-def _random_cell(result: OreResult, cell: Cell) -> Cell:
-    return result.comparison.cell("random", cell.scenario, cell.model)
+    found = [c.leakage.difference["auc"] for c in result.comparison.cells if c.leakage is not None]
+    return three(float(np.mean(found))), three(float(np.max(found)))
 
 
 def leakage_table(result: OreResult) -> Table:
-    """What each score gains by the random split alone."""
-    header = ["scenario", "model", "AUC by hole", "AUC at random", "gain", "accuracy by hole", "at random", "gain "]
+    """What AUC and accuracy gain by folds at random alone."""
     rows = []
-    for cell in cells_of(result, "grouped"):
+    for cell in result.comparison.cells:
         row = [cell.scenario, MODELS[cell.model].title]
-        for name in ("auc", "accuracy"):
-            a, b = cell.cross_validated[name], _random_cell(result, cell).cross_validated[name]
-            spreads = (f"{three(s.mean)} ± {three(s.sd)}" for s in (a, b))
-            row += [*spreads, _signed(b.mean - a.mean)]
-        rows.append(row)
+        if cell.leakage is not None:
+            for name in ("auc", "accuracy"):
+                spreads = (cell.leakage.by_hole[name], cell.leakage.at_random[name])
+                row += [*(f"{three(s.mean)} ± {three(s.sd)}" for s in spreads), _signed(cell.leakage.difference[name])]
+            rows.append(row)
+    header = ["scenario", "model", "AUC by hole", "AUC at random", "gain", "accuracy by hole", "at random", "gain "]
     return Table(header, rows, left=2)
 
 
 def threshold_table(result: OreResult) -> Table:
     """Each model's threshold, and what its calls cost there and at 0.5."""
-    costs, ore = result.costs, test_ore(result, result.comparison.honest)
+    costs, ore = result.costs, test_ore(result)
     rows = []
-    for cell in cells_of(result, result.comparison.honest):
+    for cell in result.comparison.cells:
         t = result.thresholds[cell.scenario, cell.model]
         lost, hauled, _, _ = confusion(cell.test_probability, ore, t.value)
         tested = (mean_cost(cell.test_probability, ore, costs, at) for at in (t.value, 0.5))
@@ -179,17 +167,17 @@ def correlation_table(names: Sequence[str], matrix: NDArray[np.float64]) -> Tabl
 
 def as_tables(result: OreResult) -> dict[str, Table]:
     """Return what stands on the page as tables, by the name of its file."""
-    e, honest = result.exploration, result.comparison.honest
+    e = result.exploration
     tables = {
-        "scores": score_table(result, honest),
-        "test_scores": test_table(result, honest),
+        "scores": score_table(result),
+        "test_scores": test_table(result),
         "statistics": statistics_table(result),
         "frequencies": frequency_table(result),
         "pearson": correlation_table(e.names, e.pearson),
         "spearman": correlation_table(e.names, e.spearman),
     }
-    if honest == "grouped":
-        tables |= {"scores_random_split": score_table(result, "random"), "leakage": leakage_table(result)}
+    if result.comparison.grouped:
+        tables["leakage"] = leakage_table(result)
     return tables
 
 

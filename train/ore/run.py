@@ -33,7 +33,8 @@ from .study import Beside
 from .threshold import Threshold
 
 FORMAT = "stibium ore run"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 SUFFIX = ".ore"
 
 
@@ -54,9 +55,8 @@ def make_bundle(
     cell: Cell, comparison: Comparison, data: OreData, columns: Columns, costs: Costs, threshold: Threshold
 ) -> OreBundle:
     """Convert a cell's final model; raises ConversionError or ParityError if the device would answer differently."""
-    assert cell.chosen is not None
     scenario = next(s for s in comparison.settings.scenarios if s.name == cell.scenario)
-    training = data.take(comparison.split(comparison.honest).training)
+    training = data.take(comparison.split.training)
     return convert(
         cell.chosen.model,
         columns=columns.pick(scenario.variables),
@@ -72,7 +72,7 @@ def make_bundle(
             "model": cell.model,
             "parameters": cell.parameters,
             "calibration": cell.calibration,
-            "folds": {"protocol": cell.protocol, "count": comparison.settings.folds},
+            "folds": {"whole_holes": comparison.grouped, "count": comparison.settings.folds},
             "cross_validated": {name: plain(asdict(s)) for name, s in cell.cross_validated.items()},
             "test": plain(cell.test),
             "versions": versions(),
@@ -113,8 +113,8 @@ def save_record(
         },
         "settings": asdict(settings),
         "costs": asdict(costs),
-        "splits": {s.protocol: {"training": len(s.training), "test": len(s.test)} for s in comparison.splits},
-        "judged_by": comparison.honest,
+        "split": {"training": len(comparison.split.training), "test": len(comparison.split.test)},
+        "whole_holes_apart": comparison.grouped,
         "best": {s.name: comparison.best(s.name).model for s in settings.scenarios},
         "cells": [_cell_record(c, comparison, data, thresholds) for c in comparison.cells],
         "study": [asdict(b) for b in beside],
@@ -131,10 +131,9 @@ def save_record(
 def _cell_record(
     cell: Cell, comparison: Comparison, data: OreData, thresholds: dict[tuple[str, str], Threshold]
 ) -> dict[str, Any]:
-    ore = data.ore[comparison.split(cell.protocol).test]
+    ore = data.ore[comparison.split.test]
     lost, hauled, found, left = confusion(cell.test_probability, ore)
     record: dict[str, Any] = {
-        "protocol": cell.protocol,
         "scenario": cell.scenario,
         "model": cell.model,
         "parameters": cell.parameters,
@@ -146,13 +145,18 @@ def _cell_record(
         "confusion": {"ore_lost": lost, "gangue_hauled": hauled, "ore_found": found, "gangue_left": left},
         "seconds": round(cell.seconds, 2),
     }
-    found_threshold = thresholds.get((cell.scenario, cell.model))
-    if cell.protocol == comparison.honest and found_threshold is not None:
-        record["threshold"] = {
-            "value": found_threshold.value,
-            "cost": found_threshold.cost,
-            "cost_at_half": found_threshold.cost_at_half,
+    if cell.leakage is not None:
+        record["leakage"] = {
+            "by_hole": {name: plain(asdict(s)) for name, s in cell.leakage.by_hole.items()},
+            "at_random": {name: plain(asdict(s)) for name, s in cell.leakage.at_random.items()},
+            "difference": plain(cell.leakage.difference),
         }
+    threshold = thresholds[cell.scenario, cell.model]
+    record["threshold"] = {
+        "value": threshold.value,
+        "cost": threshold.cost,
+        "cost_at_half": threshold.cost_at_half,
+    }
     return record
 
 
@@ -173,8 +177,8 @@ def load_ore_run(folder: str | os.PathLike[str]) -> OreRun:
         raise RunError(f"{path / RUN}: is damaged ({error}); train again") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise RunError(f"{path / RUN}: was not written by stibium ore train")
-    if record.get("version") != VERSION:
-        raise RunError(f"{path}: run version {record.get('version')}; this program reads {VERSION}: train again")
+    if record.get("version") not in READABLE:
+        raise RunError(f"{path}: run version {record.get('version')}; this program reads up to {VERSION}: train again")
     return OreRun(path, record)
 
 

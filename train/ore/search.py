@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from .calibration import Calibrated, choose_calibration
 from .models import Model, Parameters
-from .splits import Protocol, folds, some_rows
+from .splits import folds, some_rows
 
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
@@ -45,7 +45,7 @@ class Chosen:
 
 
 def choose_and_fit(
-    model: Model, features: Floats, ore: Bools, groups: Rows | None, protocol: Protocol, seed: int, fast: bool = False
+    model: Model, features: Floats, ore: Bools, groups: Rows | None, seed: int, fast: bool = False
 ) -> Chosen:
     """Search, calibrate and fit, seeing these rows only.
 
@@ -53,15 +53,14 @@ def choose_and_fit(
         model: which.
         features: (n, k) with missing values as not-a-number.
         ore: (n,).
-        groups: (n,) holes; None if there are none.
-        protocol: how inner folds divide the rows.
+        groups: (n,) holes, which inner folds keep whole; None if there are none.
         seed: of folds, draws and models.
         fast: half the combinations, smaller ensembles, two inner folds.
 
     Raises:
         TrainingDataError: too few rows or holes for the inner folds.
     """
-    inner = folds(protocol, ore, groups, 2 if fast else INNER_FOLDS, seed)
+    inner = folds(ore, groups, 2 if fast else INNER_FOLDS, seed)
     candidates = model.candidates(seed, fast)
     known: dict[int, Floats] = {}
 
@@ -72,10 +71,10 @@ def choose_and_fit(
             rows = training
             if share < 1:
                 holes = groups[training] if groups is not None else np.arange(len(training))
-                fewer = training[some_rows(protocol, holes, share, seed + part)]
+                fewer = training[some_rows(holes, share, seed + part)]
                 # A part that happens to lack a class cannot be learned from.
                 rows = fewer if ore[fewer].any() and not ore[fewer].all() else training
-            fitted = model.pipeline(parameters, seed, fast).fit(features[rows], ore[rows])
+            fitted = model.pipeline(parameters, seed).fit(features[rows], ore[rows])
             out[left_out] = Calibrated(fitted, None).plain(features[left_out])
         return out
 
@@ -90,6 +89,6 @@ def choose_and_fit(
         known[which] = unseen(which, 1.0)
     best = min(known, key=lambda which: brier(known[which]))
     curve, scores = choose_calibration(known[best], ore, [left_out for _, left_out in inner])
-    pipeline = model.pipeline(candidates[best], seed, fast).fit(features, ore)
+    pipeline = model.pipeline(candidates[best], seed).fit(features, ore)
     kind = "none" if curve is None else curve.kind
     return Chosen(Calibrated(pipeline, curve), candidates[best], len(candidates), kind, scores)

@@ -6,7 +6,7 @@ only an order, that is what stands here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from .explore import Exploration, of_pair
 from .models import MODELS
-from .splits import Protocol
+from .scores import Spread
 
 if TYPE_CHECKING:
     from .comparison import Cell, Comparison
@@ -26,7 +26,7 @@ SCENARIO_ORDER = ("C1", "C3", "C2", "C4")
 
 @dataclass(frozen=True)
 class Beside:
-    """A figure of the study and what this run has for it: random split as the study's, and whole holes apart.
+    """A figure of the study and what this run has for it: folds at random as the study's, and whole holes apart.
 
     `agrees` is None where there is nothing to hold against it; `why` says where a difference comes from.
     """
@@ -57,14 +57,13 @@ def beside_the_study(
         simulated: whether the table is; real data differ for other reasons than a simulation.
     """
     ground = _OTHER_GROUND if simulated else "another deposit"
-    rows_here = len(comparison.splits[0].training)
+    rows_here = len(comparison.split.training)
     fewer = f"{ground}; {rows_here} rows to train on, and the study does not print how many it had"
     line = ground + (
         "; how far a straight line gets hangs on how the made-up grade falls again at high As" if simulated else ""
     )
     there = {s.name for s in comparison.settings.scenarios}
     rows = _correlation_rows(exploration, simulated)
-    show = _Show(comparison)
     wanted = [
         ("accuracy, XGBoost, C1", "C1", "xgboost", "accuracy", 0.96, 0.96, fewer),
         ("AUC, XGBoost, C1", "C1", "xgboost", "auc", 0.985, 0.985, fewer),
@@ -84,8 +83,8 @@ def beside_the_study(
     ]
     for what, scenario, model, score, low, high, why in wanted:
         if scenario in there and model in comparison.settings.models:
-            rows.append(show.row(what, scenario, model, score, low, high, why))
-    return rows + _order_rows(comparison, show, ground) + _leading_rows(there, leading)
+            rows.append(_figure_row(comparison.cell(scenario, model), what, score, low, high, why))
+    return rows + _order_rows(comparison, ground) + _leading_rows(there, leading)
 
 
 def _correlation_rows(exploration: Exploration, simulated: bool) -> list[Beside]:
@@ -115,33 +114,18 @@ def _correlation_rows(exploration: Exploration, simulated: bool) -> list[Beside]
     return rows
 
 
-class _Show:
-    """Figures of a comparison as text: the test set's value, and in brackets mean and spread of the outer folds."""
+def _figure_row(cell: Cell, what: str, score: str, low: float, high: float, why: str) -> Beside:
+    """Hold a score of the study against folds at random, as the study's are, and show the test blocks beside it."""
+    folds = cell.leakage.at_random[score] if cell.leakage is not None else cell.cross_validated[score]
+    room = max(2 * folds.sd / np.sqrt(len(cell.folds)), 0.01)
+    agrees = bool(low - room <= folds.mean <= high + room)
+    apart = f"{cell.test[score]:.3f} (folds {_with_sd(cell.cross_validated[score])})" if cell.leakage else "–"
+    study = f"above {low:.2f}" if high == float("inf") else _range(low, high)
+    return Beside(what, study, _with_sd(folds), apart, agrees, "" if agrees else why)
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-        self.protocols = [s.protocol for s in comparison.splits]
 
-    def text(self, protocol: Protocol, scenario: str, model: str, score: str) -> str:
-        if protocol not in self.protocols:
-            return "–"
-        cell = self.comparison.cell(protocol, scenario, model)
-        folds = cell.cross_validated[score]
-        return f"{cell.test[score]:.3f} (folds {folds.mean:.3f} ± {folds.sd:.3f})"
-
-    def row(self, what: str, scenario: str, model: str, score: str, low: float, high: float, why: str) -> Beside:
-        cell = self.comparison.cell("random", scenario, model)
-        value, room = cell.test[score], max(2 * cell.test_spread[score].sd, 0.01)
-        agrees = low - room <= value <= high + room
-        study = f"above {low:.2f}" if high == float("inf") else _range(low, high)
-        return Beside(
-            what,
-            study,
-            self.text("random", scenario, model, score),
-            self.text("grouped", scenario, model, score),
-            agrees,
-            "" if agrees else why,
-        )
+def _with_sd(spread: Spread) -> str:
+    return f"{spread.mean:.3f} ± {spread.sd:.3f}"
 
 
 def _range(low: float, high: float) -> str:
@@ -149,16 +133,14 @@ def _range(low: float, high: float) -> str:
     return f"{low:.{digits}f}" if low == high else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def order_of_scenarios(comparison: Comparison, model: str, protocol: str) -> list[str]:
-    """Name the scenarios by a model's cross-validated AUC, best first."""
-    cells = [c for c in comparison.cells if c.protocol == protocol and c.model == model]
-    return [c.scenario for c in sorted(cells, key=lambda c: -c.cross_validated["auc"].mean)]
+def by_auc(cells: Iterable[Cell], at_random: bool = False) -> list[Cell]:
+    """Sort cells by the AUC of left-out folds, best first."""
 
+    def auc(cell: Cell) -> float:
+        found = cell.leakage.at_random if at_random and cell.leakage is not None else cell.cross_validated
+        return -found["auc"].mean
 
-def order_of_models(comparison: Comparison, scenario: str, protocol: str) -> list[str]:
-    """Name the models by their cross-validated AUC in a scenario, best first."""
-    cells = [c for c in comparison.cells if c.protocol == protocol and c.scenario == scenario]
-    return [c.model for c in sorted(cells, key=lambda c: -c.cross_validated["auc"].mean)]
+    return sorted(cells, key=auc)
 
 
 def tied(first: Cell, second: Cell) -> bool:
@@ -170,61 +152,44 @@ def tied(first: Cell, second: Cell) -> bool:
     return bool(abs(difference.mean()) <= difference.std(ddof=1) / np.sqrt(difference.size))
 
 
-def _order_rows(comparison: Comparison, show: _Show, ground: str) -> list[Beside]:
+def _order_rows(comparison: Comparison, ground: str) -> list[Beside]:
     rows: list[Beside] = []
     names, models = [s.name for s in comparison.settings.scenarios], comparison.settings.models
+
+    def add(what: str, study: str, cells: list[Cell], names_of: Callable[[Cell], str], agrees: bool, why: str) -> None:
+        mixed, apart = (", ".join(map(names_of, by_auc(cells, at_random))) for at_random in (True, False))
+        rows.append(Beside(what, study, mixed, apart if comparison.grouped else "–", agrees, why))
+
     if set(SCENARIO_ORDER) <= set(names) and "xgboost" in models:
-        found = {
-            p: [n for n in order_of_scenarios(comparison, "xgboost", p) if n in SCENARIO_ORDER] for p in show.protocols
-        }
-        order = found[comparison.honest]
-        agrees = order[:2] == ["C1", "C3"]
-        rows.append(
-            Beside(
-                "order of scenarios (XGBoost, AUC of the folds)",
-                "C1, C3, then C2 and C4",
-                ", ".join(found.get("random", ())) or "–",
-                ", ".join(found.get("grouped", ())) or "–",
-                agrees,
-                "" if agrees else ground,
-            )
-        )
-    for scenario, study, holds in (
-        ("C1", "XGBoost, random forest close, logistic regression last", _c1_order),
-        ("C4", "random forest slightly before XGBoost", _c4_order),
+        cells = [c for c in comparison.cells if c.model == "xgboost" and c.scenario in SCENARIO_ORDER]
+        agrees = [c.scenario for c in by_auc(cells)[:2]] == ["C1", "C3"]
+        what = "order of scenarios (XGBoost, AUC of the folds)"
+        add(what, "C1, C3, then C2 and C4", cells, lambda c: c.scenario, agrees, "" if agrees else ground)
+    for scenario, study in (
+        ("C1", "XGBoost, random forest close, logistic regression last"),
+        ("C4", "random forest slightly before XGBoost"),
     ):
-        if scenario not in names or not {"xgboost", "forest", "logistic"} <= set(models):
-            continue
-        shown = {p: order_of_models(comparison, scenario, p) for p in show.protocols}
-        agrees, why = holds(comparison, shown[comparison.honest])
-        rows.append(
-            Beside(
-                f"order of models in {scenario} (AUC of the folds)",
-                study,
-                ", ".join(MODELS[m].title for m in shown.get("random", ())) or "–",
-                ", ".join(MODELS[m].title for m in shown.get("grouped", ())) or "–",
-                agrees,
-                why,
-            )
-        )
+        if scenario in names and {"xgboost", "forest", "logistic"} <= set(models):
+            cells = comparison.of(scenario)
+            agrees, why = _order_agrees(comparison, scenario, [c.model for c in by_auc(cells)])
+            what = f"order of models in {scenario} (AUC of the folds)"
+            add(what, study, cells, lambda c: MODELS[c.model].title, agrees, why)
     return rows
 
 
-def _c1_order(comparison: Comparison, order: list[str]) -> tuple[bool, str]:
-    if order[0] == "xgboost" and order[-1] == "logistic":
-        return True, ""
-    best = comparison.cell(comparison.honest, "C1", order[0])
-    close = tied(comparison.cell(comparison.honest, "C1", "xgboost"), best)
-    why = f"{MODELS[order[0]].title} is first"
-    return False, why + (", by less than the folds' standard error" if close else "")
-
-
-def _c4_order(comparison: Comparison, order: list[str]) -> tuple[bool, str]:
-    forest, boosted = (comparison.cell(comparison.honest, "C4", m) for m in ("forest", "xgboost"))
-    close = "; the two differ by less than the folds' standard error" if tied(forest, boosted) else ""
-    if order.index("forest") < order.index("xgboost"):
-        return True, close.lstrip("; ")
-    return False, "XGBoost is before random forest here" + close
+def _order_agrees(comparison: Comparison, scenario: str, order: list[str]) -> tuple[bool, str]:
+    boosted = comparison.cell(scenario, "xgboost")
+    if scenario == "C1":
+        agrees = order[0] == "xgboost" and order[-1] == "logistic"
+        other, said = order[0], f"{MODELS[order[0]].title} is first"
+    else:
+        agrees = order.index("forest") < order.index("xgboost")
+        other, said = "forest", "XGBoost is before random forest here"
+    close = "the two differ by less than the folds' standard error"
+    close = close if tied(boosted, comparison.cell(scenario, other)) else ""
+    if agrees:
+        return True, close if scenario == "C4" else ""
+    return False, said + (f"; {close}" if close else "")
 
 
 def _leading_rows(there: set[str], leading: Callable[[str], Sequence[str]]) -> list[Beside]:

@@ -16,9 +16,9 @@ import numpy as np
 
 from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
+from .leakage import Leakage
 from .models import MODELS
 from .search import Chosen
-from .splits import Protocol
 
 FINAL = -1
 """Part of the task that fits all training rows."""
@@ -28,7 +28,6 @@ FINAL = -1
 class Task:
     """One nested fit: `part` is the outer fold, or `FINAL`."""
 
-    protocol: Protocol
     scenario: str
     model: str
     part: int
@@ -37,12 +36,12 @@ class Task:
     def name(self) -> str:
         """For a file."""
         digest = hashlib.sha256(self.scenario.encode()).hexdigest()[:8]
-        return f"{self.protocol}-{digest}-{self.model}-{self.part}"
+        return f"{digest}-{self.model}-{self.part}"
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a fit predicted for the rows it had not seen; `chosen` only of a final grouped fit."""
+    """What a fit predicted for the rows it had not seen; `chosen` and `leakage` only of the final one."""
 
     probability: Floats
     raw: Floats
@@ -50,6 +49,7 @@ class Outcome:
     calibration: str
     seconds: float
     chosen: Chosen | None = None
+    leakage: Leakage | None = None
 
 
 @dataclass(frozen=True)

@@ -71,16 +71,15 @@ def train_ore(
     """
     exploration = explore(data)
     comparison = compare(data, settings, folder, jobs, progress)
-    honest = [c for c in comparison.cells if c.protocol == comparison.honest]
-    training_ore = data.ore[comparison.split(comparison.honest).training]
-    thresholds = {(c.scenario, c.model): choose_threshold(c.unseen, training_ore, costs) for c in honest}
+    training_ore = data.ore[comparison.split.training]
+    thresholds = {(c.scenario, c.model): choose_threshold(c.unseen, training_ore, costs) for c in comparison.cells}
     bundles, summaries, waterfalls = {}, {}, {}
-    for done, cell in enumerate(honest, start=1):
+    for done, cell in enumerate(comparison.cells, start=1):
         key = cell.scenario, cell.model
         bundles[key] = make_bundle(cell, comparison, data, columns, costs, thresholds[key])
         summaries[key], waterfalls[key] = _explain(cell, comparison, data, bundles[key], thresholds)
         if explaining is not None:
-            explaining(done, len(honest))
+            explaining(done, len(comparison.cells))
     beside = beside_the_study(
         exploration,
         comparison,
@@ -96,7 +95,7 @@ def _explain(
     cell: Cell, comparison: Comparison, data: OreData, bundle: OreBundle, thresholds: dict[Key, Threshold]
 ) -> tuple[Summary, tuple[Waterfall, ...]]:
     settings = comparison.settings
-    test = data.take(comparison.split(cell.protocol).test)
+    test = data.take(comparison.split.test)
     names = bundle.scenario.variables
     features = test.features[:, data.columns_of(names)]
     count = min(EXPLAINED_FAST if settings.fast else EXPLAINED, len(features))

@@ -20,7 +20,7 @@ from stibium.train.ore.data import OreData, load_ore_data
 from stibium.train.ore.folder import PARTS
 from stibium.train.ore.models import MODELS
 from stibium.train.ore.search import choose_and_fit
-from stibium.train.ore.study import order_of_models, tied
+from stibium.train.ore.study import by_auc, tied
 
 SCENARIO = Scenario("few", ("As", "Au", "Class_As"), "three of them")
 SETTINGS = Settings((SCENARIO,), ("logistic", "tree"), training_rows=400, test_rows=300, folds=2, seed=1, fast=True)
@@ -37,19 +37,19 @@ def whole(data: OreData, tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_every_cell_is_there_and_judged_on_rows_it_had_not_seen(whole, data: OreData):
-    assert {(c.protocol, c.model) for c in whole.cells} == {
-        (p, m) for p in ("grouped", "random") for m in ("logistic", "tree")
-    }
-    split = whole.split("grouped")
+    assert [c.model for c in whole.cells] == ["logistic", "tree"]
+    split = whole.split
+    assert whole.grouped
     assert not set(data.groups[split.training]) & set(data.groups[split.test])
     for cell in whole.cells:
         assert len(cell.folds) == 2
         assert np.isfinite(cell.unseen).all()
         assert cell.cross_validated["auc"].mean == pytest.approx(np.mean([f["auc"] for f in cell.folds]))
         assert len(cell.test_probability) == 300
-    assert whole.cell("grouped", "few", "tree").test["auc"] > 0.75
+        assert len(cell.unseen) == 400
+    assert whole.cell("few", "tree").test["auc"] > 0.75
     assert whole.best("few").model == "tree"
-    assert order_of_models(whole, "few", "grouped") == ["tree", "logistic"]
+    assert [c.model for c in by_auc(whole.cells)] == ["tree", "logistic"]
     assert tied(whole.cells[0], whole.cells[0])
 
 
@@ -57,7 +57,7 @@ def test_a_fold_is_not_told_what_it_is_asked(data: OreData):
     """What is imputed, scaled and searched comes from the training rows: others may be anything."""
     rows = np.arange(600)
     features, ore = data.features[rows][:, data.columns_of(SCENARIO.variables)], data.ore[rows]
-    chosen = choose_and_fit(MODELS["tree"], features, ore, data.groups[rows], "grouped", 0, fast=True)
+    chosen = choose_and_fit(MODELS["tree"], features, ore, data.groups[rows], 0, fast=True)
     fill = chosen.model.pipeline.named_steps["imputer"].statistics_
     assert fill == pytest.approx(np.nanmedian(features, axis=0))
     assert chosen.model.pipeline.named_steps["imputer"].add_indicator
@@ -80,7 +80,7 @@ class _StopError(Exception):
 
 def test_an_interrupted_comparison_goes_on(data: OreData, whole, tmp_path: Path):
     def stop(progress):
-        if progress.done == 5:
+        if progress.done == 4:
             raise _StopError
 
     with pytest.raises(_StopError):
@@ -89,7 +89,7 @@ def test_an_interrupted_comparison_goes_on(data: OreData, whole, tmp_path: Path)
     assert kept
     steps = []
     again = compare(data, SETTINGS, tmp_path, jobs=1, progress=lambda p: steps.append(p.done))
-    assert len(steps) == 12 - len(kept)
+    assert len(steps) == 6 - len(kept)
     assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / PARTS).glob("*.npz") if p.name in kept} == kept
     for a, b in zip(again.cells, whole.cells, strict=True):
         assert np.array_equal(a.unseen, b.unseen)
@@ -103,8 +103,8 @@ def test_other_settings_start_anew(data: OreData, whole, tmp_path: Path):
     steps = []
     other = Settings(**{**vars(SETTINGS), "seed": 2})
     compare(data, other, tmp_path, jobs=1, progress=lambda p: steps.append(p))
-    assert len(steps) == 12
-    assert steps[-1].done == steps[-1].total == 12
+    assert len(steps) == 6
+    assert steps[-1].done == steps[-1].total == 6
     assert steps[-1].remaining_s == pytest.approx(0, abs=1e-6)
 
 

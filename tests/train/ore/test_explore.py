@@ -88,7 +88,7 @@ def fitted(name: str, missing: bool = True):
     ore = x[:, 0] + 0.3 * chance.standard_normal(300) > 0
     if missing:
         x[chance.random(x.shape) < 0.05] = np.nan
-    return MODELS[name].pipeline(MODELS[name].candidates(0)[0], 0, fast=True).fit(x, ore), x, ore
+    return MODELS[name].pipeline(MODELS[name].candidates(0, fast=True)[0], 0).fit(x, ore), x, ore
 
 
 @pytest.mark.parametrize("kind", ["none", "sigmoid", "isotonic"])

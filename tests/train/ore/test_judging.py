@@ -11,7 +11,7 @@ from stibium.edge.ore.bundle import Costs
 from stibium.train.errors import TrainingDataError
 from stibium.train.ore.calibration import along, calibration_error, choose_calibration, fit_calibration
 from stibium.train.ore.scores import bootstrap, confusion, precision_recall_curve, roc_curve, score, spread
-from stibium.train.ore.splits import draw_splits, folds, some_rows
+from stibium.train.ore.splits import draw_split, folds, some_rows
 from stibium.train.ore.threshold import choose_threshold, mean_cost, stated_threshold
 
 
@@ -22,35 +22,39 @@ def deposit(seed=0, holes=40, size=25):
     return (level + 0.5 * chance.standard_normal(len(groups))) > 0, groups
 
 
-def test_holes_are_on_one_side_and_the_random_split_has_the_same_rows():
+def test_holes_are_on_one_side() -> None:
     ore, groups = deposit()
-    grouped, mixed = draw_splits(ore, groups, 400, 200, seed=3)
-    assert not set(groups[grouped.training]) & set(groups[grouped.test])
-    assert len(grouped.test) == len(mixed.test) == 200
-    assert len(grouped.training) == len(mixed.training) == 400
-    assert set(grouped.training) | set(grouped.test) == set(mixed.training) | set(mixed.test)
-    assert set(groups[mixed.training]) & set(groups[mixed.test])
+    split = draw_split(ore, groups, 400, 200, seed=3)
+    assert not set(groups[split.training]) & set(groups[split.test])
+    assert (len(split.training), len(split.test)) == (400, 200)
 
 
 def test_a_small_table_tests_a_fifth():
     ore, groups = deposit(holes=10, size=10)
-    grouped, _ = draw_splits(ore, groups, 6730, 6730, seed=0)
-    assert len(grouped.test) == 20
-    assert len(grouped.training) == 80
+    split = draw_split(ore, groups, 6730, 6730, seed=0)
+    assert (len(split.training), len(split.test)) == (80, 20)
 
 
-def test_without_holes_there_is_only_the_random_split():
+def test_without_holes_rows_are_drawn_one_by_one():
     ore, _ = deposit()
-    (only,) = draw_splits(ore, None, 300, 100, seed=1)
-    assert only.protocol == "random"
-    assert not set(only.training) & set(only.test)
+    split = draw_split(ore, None, 300, 100, seed=1)
+    assert not set(split.training) & set(split.test)
+
+
+def test_test_holes_without_any_ore_are_drawn_again():
+    groups = np.repeat(np.arange(10), 10)
+    ore = groups >= 8
+    for seed in range(5):
+        split = draw_split(ore, groups, 6730, 6730, seed)
+        assert ore[split.test].any()
+        assert ore[split.training].any()
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 6))
 def test_folds_leave_out_every_row_once_and_no_hole_twice(seed, parts):
     ore, groups = deposit(seed)
-    out = folds("grouped", ore, groups, parts, seed)
+    out = folds(ore, groups, parts, seed)
     assert sorted(np.concatenate([left for _, left in out])) == list(range(len(ore)))
     for training, left_out in out:
         assert not set(groups[training]) & set(groups[left_out])
@@ -58,7 +62,7 @@ def test_folds_leave_out_every_row_once_and_no_hole_twice(seed, parts):
 
 def test_part_of_the_rows_is_whole_holes():
     _, groups = deposit()
-    rows = some_rows("grouped", groups, 0.25, 0)
+    rows = some_rows(groups, 0.25, 0)
     assert len(rows) == 250
     assert set(np.bincount(groups[rows]).tolist()) == {0, 25}
 
@@ -73,7 +77,7 @@ def test_part_of_the_rows_is_whole_holes():
 )
 def test_what_cannot_be_divided_is_said(ore, groups, parts, words):
     with pytest.raises(TrainingDataError, match=words):
-        folds("grouped", ore, groups, parts, 0)
+        folds(ore, groups, parts, 0)
 
 
 probabilities = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=4, max_size=60).filter(

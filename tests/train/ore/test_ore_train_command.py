@@ -24,20 +24,22 @@ def record(small_ore_run: Path) -> dict:
 
 def test_the_record_has_every_score_with_its_spread(record: dict):
     assert record["simulated"] is True
-    assert record["judged_by"] == "grouped"
-    keys = {(c["protocol"], c["scenario"], c["model"]) for c in record["cells"]}
-    assert len(keys) == 2 * 2 * 3
+    assert record["whole_holes_apart"] is True
+    keys = {(c["scenario"], c["model"]) for c in record["cells"]}
+    assert len(keys) == len(record["cells"]) == 2 * 3
     for cell in record["cells"]:
         assert set(cell["cross_validated"]) == set(SCORES) == set(cell["test"])
         assert all(set(s) == {"mean", "sd"} for s in cell["cross_validated"].values())
         counts = cell["confusion"]
-        assert sum(counts.values()) == record["splits"][cell["protocol"]]["test"] == 400
+        assert sum(counts.values()) == record["split"]["test"] == 400
         right = counts["ore_found"] + counts["gangue_left"]
         assert cell["test"]["accuracy"] == pytest.approx(right / 400)
+        at_random, by_hole = (cell["leakage"][way]["auc"]["mean"] for way in ("at_random", "by_hole"))
+        assert cell["leakage"]["difference"]["auc"] == pytest.approx(at_random - by_hole)
 
 
 def test_arsenic_makes_the_difference_and_boosting_beats_a_line(record: dict):
-    auc = {(c["scenario"], c["model"]): c["test"]["auc"] for c in record["cells"] if c["protocol"] == "grouped"}
+    auc = {(c["scenario"], c["model"]): c["test"]["auc"] for c in record["cells"]}
     assert auc["C1", "xgboost"] > auc["C4", "xgboost"] + 0.03
     assert auc["C4", "xgboost"] > auc["C4", "logistic"]
 
@@ -65,11 +67,7 @@ def test_each_bundle_answers_as_the_run_did(small_ore_run: Path, small_deposit: 
         features = data.features[:50, data.columns_of(bundle.columns.names)]
         block = bundle.model.contributions(features[0])
         assert block.base + block.values.sum() == pytest.approx(float(bundle.model.sums(features[:1])[0]), abs=1e-6)
-        cell = next(
-            c
-            for c in record["cells"]
-            if c["protocol"] == "grouped" and name == f"models/{c['scenario']}-{c['model']}.ore"
-        )
+        cell = next(c for c in record["cells"] if name == f"models/{c['scenario']}-{c['model']}.ore")
         assert bundle.threshold == cell["threshold"]["value"]
         assert bundle.provenance["parameters"] == cell["parameters"]
 
@@ -131,14 +129,16 @@ def test_the_costs_move_the_threshold(small_deposit: Path, tmp_path: Path):
 def test_scores_come_out_as_lines(small_deposit: Path, tmp_path: Path):
     done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, "--no-report", "--format", "jsonl")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(line["protocol"], line["model"]) for line in lines] == [("grouped", "tree"), ("random", "tree")]
+    assert [(line["scenario"], line["model"], line["best"]) for line in lines] == [("C4", "tree", True)]
+    assert set(lines[0]["at_random"]) == set(lines[0]["leakage"]) == set(SCORES)
     assert all(line["simulated"] for line in lines)
     again = stibium("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST)
     assert again.returncode == 1
     assert "--force" in again.stderr
     done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, "--force", "--format", "csv")
     rows = list(csv.DictReader(done.stdout.splitlines()))
-    assert [row["protocol"] for row in rows] == ["grouped", "random"]
+    assert [row["model"] for row in rows] == ["tree"]
+    assert float(rows[0]["auc_leakage"]) == pytest.approx(lines[0]["leakage"]["auc"], abs=1e-4)
     assert float(rows[0]["auc"]) == pytest.approx(lines[0]["cross_validated"]["auc"]["mean"], abs=1e-4)
 
 
