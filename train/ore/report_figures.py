@@ -127,11 +127,7 @@ def draw_leakage(cells: Sequence[Cell], simulated: bool) -> str:
     chart = Chart(
         Axis("AUC of the left-out folds", max(0.0, low - 0.01), 1.0),
         Axis("", -0.6, len(rows) - 0.4),
-        f"AUC in {rows[0][0].scenario} by hole and at random: "
-        + ", ".join(
-            f"{MODELS[c.model].title} {f.by_hole['auc'].mean:.3f} and {f.at_random['auc'].mean:.3f}" for c, f in rows
-        )
-        + ".",
+        f"AUC in {rows[0][0].scenario} by hole and at random: {', '.join(pairs)}.",
         height=40 + 34 * len(rows),
         left=130,
         y_ticks=[(p, MODELS[c.model].title) for p, (c, _) in zip(places, rows, strict=True)],
