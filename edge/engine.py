@@ -170,7 +170,7 @@ def record_of(result: Result, bundle: Bundle) -> ReadingRecord:
         altitude_m=position.altitude_m if position else None,
         position_source=about.position_source,
         position_at=_time(about.position_at),
-        condition="",
+        condition=about.condition or "",
         notes=about.notes,
         comment=spectrum.comment,
         instrument=spectrum.instrument,

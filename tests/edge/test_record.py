@@ -72,6 +72,14 @@ def test_the_schema_names_every_key_and_no_other() -> None:
             assert set(part["required"]) == set(part["properties"]) - {"before", "stored"}
 
 
+def test_the_document_names_every_key() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "records.md").read_text("utf-8")
+    for part in (SCHEMA, *SCHEMA["$defs"].values()):
+        for key in part.get("properties", {}):
+            assert f"`{key}`" in text, key
+    assert f"`{SCHEMA['$id']}`" in text
+
+
 def test_rows_put_reading_and_estimate_together(shipped_bundle: Bundle, soils: list[Spectrum], plain: Estimate) -> None:
     result = Result(soils[0], replace(plain, flags=("2 of 5 points outside", "simulated spectrum")), reading_id=7)
     record = record_of(result, shipped_bundle)
