@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
@@ -14,20 +13,8 @@ from .gates.reflectance import replicate_scatter, spectrum_gates
 from .gates.rules import DEFAULT_RULES, Rules
 from .log.columns import NOTHING_MORE, ReadingFacts
 from .log.write import Log, Result
-from .model.bundle import Bundle
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum, mean_spectrum
-from .record import (
-    SOFTWARE,
-    EstimateRecord,
-    Maker,
-    ReadingRecord,
-    RefusalRecord,
-    estimate_record,
-    reading_flags,
-    refusal_record,
-    unread_record,
-)
 
 CHUNK = 64
 """Spectra that share one pass and one commit where many come at once, as from a folder."""
@@ -128,58 +115,6 @@ def _with_findings(about: ReadingFacts, found: Sequence[Finding]) -> ReadingFact
     # Another model may need no more than this instrument sees.
     barred = reason(finding for finding in found if finding.code != "range")
     return replace(about, settings={**about.settings, "findings": plain}, rule_broken=barred)
-
-
-def record_of(result: Result, bundle: Bundle) -> ReadingRecord:
-    """Put down a result of this model, as the log will give it.
-
-    Args:
-        result: as `Engine.take` returns it; one that is not stored has no row and no time.
-        bundle: whose answer it is.
-    """
-    spectrum, outcome, about = result.spectrum, result.outcome, result.about or NOTHING_MORE
-    by = Maker(result.stored_at, SOFTWARE, bundle.name, bundle.sha256, bundle.calibrated_range)
-    estimates: tuple[EstimateRecord, ...] = ()
-    refusals: tuple[RefusalRecord, ...] = ()
-    if isinstance(outcome, Estimate):
-        estimates = (estimate_record(outcome, by),)
-    else:
-        if spectrum is None or about.rule_broken:
-            by = Maker(by.at, by.software)
-        refusals = (refusal_record(outcome.reason, by),)
-    if spectrum is None:
-        return unread_record(outcome.source, outcome.sample_id, about.session_id, refusals[0])
-    position = spectrum.position
-    return ReadingRecord(
-        status="estimated" if estimates else "refused",
-        reading=result.reading_id,
-        session=about.session_id,
-        sample_id=spectrum.sample_id,
-        sample_kind=about.sample_kind,
-        duplicate_of=about.duplicate_of,
-        measurement=spectrum.measurement,
-        stored_at=result.stored_at or None,
-        measured_at=_time(spectrum.measured_at),
-        estimates=estimates,
-        refusals=refusals,
-        reason=refusals[0].reason if refusals else "",
-        flags=reading_flags(about.settings, spectrum.simulated),
-        simulated=spectrum.simulated,
-        latitude_deg=position.latitude_deg if position else None,
-        longitude_deg=position.longitude_deg if position else None,
-        altitude_m=position.altitude_m if position else None,
-        position_source=about.position_source,
-        position_at=_time(about.position_at),
-        condition=about.condition or "",
-        notes=about.notes,
-        comment=spectrum.comment,
-        instrument=spectrum.instrument,
-        source=spectrum.source,
-    )
-
-
-def _time(time: datetime | None) -> str | None:
-    return time.isoformat() if time else None
 
 
 def in_chunks(items: Iterable[Spectrum | Refusal], size: int = CHUNK) -> Iterator[list[Spectrum | Refusal]]:

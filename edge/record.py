@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Literal
 
 from . import __version__
@@ -96,72 +97,67 @@ class ReadingRecord:
     Attributes:
         status: "refused" if nothing was estimated.
         reading, session: rows in the log; None for a file that could not be read, or without a session.
-        condition: of the ground, such as "moist".
+        condition: of the ground, such as "damp".
         simulated: the spectrum is.
         reason: why it was refused; "" otherwise.
         flags: remarks on the measurement itself; those on an estimate stand there.
     """
 
     status: Literal["estimated", "refused"]
-    reading: int | None
-    session: int | None
-    sample_id: str
-    sample_kind: str
-    duplicate_of: str
-    measurement: str
-    stored_at: str | None
-    measured_at: str | None
-    estimates: tuple[EstimateRecord, ...]
-    refusals: tuple[RefusalRecord, ...]
-    reason: str
-    flags: tuple[str, ...]
-    simulated: bool
-    latitude_deg: float | None
-    longitude_deg: float | None
-    altitude_m: float | None
-    position_source: str
-    position_at: str | None
-    condition: str
-    notes: str
-    comment: str
-    instrument: str
-    source: str
+    reading: int | None = None
+    session: int | None = None
+    sample_id: str = ""
+    sample_kind: str = ""
+    duplicate_of: str = ""
+    measurement: str = ""
+    stored_at: str | None = None
+    measured_at: str | None = None
+    estimates: tuple[EstimateRecord, ...] = ()
+    refusals: tuple[RefusalRecord, ...] = ()
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    simulated: bool = False
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    altitude_m: float | None = None
+    position_source: str = ""
+    position_at: str | None = None
+    condition: str = ""
+    notes: str = ""
+    comment: str = ""
+    instrument: str = ""
+    source: str = ""
 
 
-@dataclass(frozen=True)
-class Maker:
-    """Who made an estimate or a refusal, and when.
+_COPIED = ("element", "unit", "coverage", "bound", "verdict", "simulated", "reason", "flags", "points")
+_ROUNDED = (
+    *("critical_level", "detection_limit", "points_low", "points_high"),
+    *("scatter_over_limit", "t2_over_limit", "q_over_limit"),
+)
 
-    Attributes:
-        at: as the log writes times.
-        software: the program's name and version.
-        model, model_sha256: "" where no model in particular refused.
-        calibrated_range: lowest and highest value the model was calibrated on; None if it is not known any more.
+
+def estimate_record(estimate: Estimate, calibrated_range: tuple[float, float] | None, **made: Any) -> EstimateRecord:
+    """Tell what may be used of an estimate from what may not.
+
+    Args:
+        estimate: as the model gave it.
+        calibrated_range: of the model; None if it is not known any more.
+        made: `estimated_at`, `software`, `model` and `model_sha256`.
     """
-
-    at: str
-    software: str
-    model: str = ""
-    model_sha256: str = ""
-    calibrated_range: tuple[float, float] | None = None
-
-
-def estimate_record(estimate: Estimate, by: Maker) -> EstimateRecord:
-    """Tell what may be used of an estimate from what may not."""
     trusted = estimate.trusted and not estimate.simulated
     detected = estimate.bound != "< LOD"
-    value = _rounded(estimate.value)
-    low, high = _rounded(estimate.low), _rounded(estimate.high)
-    sound = estimate.verdict == "inside" and not estimate.simulated and by.calibrated_range is not None
+    value, low, high = _rounded(estimate.value), _rounded(estimate.low), _rounded(estimate.high)
+    sound = estimate.verdict == "inside" and not estimate.simulated
     # An end on the edge of the calibrated range was cut off there.
-    lowest, highest = by.calibrated_range or (0.0, 0.0)
+    lowest, highest = calibrated_range or (inf, -inf)
     low_sound = sound and estimate.low is not None and estimate.low > lowest
     high_sound = sound and estimate.high is not None and estimate.high < highest
+    same: dict[str, Any] = {name: getattr(estimate, name) for name in _COPIED}
+    same |= {name: _rounded(getattr(estimate, name)) for name in _ROUNDED}
     return EstimateRecord(
-        element=estimate.element,
-        unit=estimate.unit,
+        **same,
         shown=shown_estimate(estimate),
-        interval_shown=_interval_shown(estimate.low, estimate.high, by.calibrated_range),
+        interval_shown=_interval_shown(estimate.low, estimate.high, calibrated_range),
         value=value if trusted else None,
         untrusted_value=value if detected and not trusted else None,
         below_critical_value=None if detected else value,
@@ -169,40 +165,9 @@ def estimate_record(estimate: Estimate, by: Maker) -> EstimateRecord:
         high=high if high_sound else None,
         untrusted_low=None if low_sound else low,
         untrusted_high=None if high_sound else high,
-        coverage=estimate.coverage,
-        bound=estimate.bound,
-        critical_level=_rounded(estimate.critical_level),
-        detection_limit=_rounded(estimate.detection_limit),
         trusted=trusted,
-        verdict=estimate.verdict,
-        simulated=estimate.simulated,
-        reason=estimate.reason,
-        flags=estimate.flags,
-        points=estimate.points,
-        points_low=_rounded(estimate.points_low),
-        points_high=_rounded(estimate.points_high),
-        scatter_over_limit=_rounded(estimate.scatter_over_limit),
-        t2_over_limit=_rounded(estimate.t2_over_limit),
-        q_over_limit=_rounded(estimate.q_over_limit),
-        estimated_at=by.at,
-        software=by.software,
-        model=by.model,
-        model_sha256=by.model_sha256,
+        **made,
     )
-
-
-def refusal_record(reason: str, by: Maker) -> RefusalRecord:
-    """Put down a refusal."""
-    return RefusalRecord(reason, by.at, by.software, by.model, by.model_sha256)
-
-
-def unread_record(source: str, sample_id: str, session: int | None, refusal: RefusalRecord) -> ReadingRecord:
-    """Put down a refusal of what gave no spectrum."""
-    texts = ("sample_kind", "duplicate_of", "measurement", "position_source", "condition", "notes", "comment")
-    known: dict[str, Any] = dict.fromkeys(_READING_NAMES) | dict.fromkeys((*texts, "instrument"), "")
-    known |= {"status": "refused", "source": source, "sample_id": sample_id, "session": session, "flags": ()}
-    known |= {"simulated": False, "reason": refusal.reason, "stored_at": refusal.refused_at}
-    return ReadingRecord(**known, estimates=(), refusals=(refusal,))
 
 
 def reading_flags(settings: Mapping[str, Any], simulated: bool) -> tuple[str, ...]:

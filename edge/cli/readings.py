@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from ..engine import record_of
 from ..errors import OutputError
+from ..log.columns import StoredModel
+from ..log.records import record_of
 from ..record import BOUNDS, FLAT_KINDS, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures
 from .output import Layout, Output
 
@@ -29,7 +30,7 @@ class Readings:
     """
 
     def __init__(self, out_format: str, bundle: Bundle, out: TextIO | None = None) -> None:
-        self._bundle = bundle
+        self._model = StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range)
         cover = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
         titles = {"sample": "sample", "estimate": f"{bundle.element} {bundle.unit}", "interval": cover}
         note = f"{simulated_note(bundle)}" if bundle.simulated else ""
@@ -43,7 +44,7 @@ class Readings:
             OutputError: the output takes no more, as a file on a full disk.
             BrokenPipeError: its reader has gone.
         """
-        records = [record_of(result, self._bundle) for result in results]
+        records = [record_of(result, self._model) for result in results]
         for record in records:
             self.refused += not record.estimates
             self.estimated += bool(record.estimates)

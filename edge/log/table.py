@@ -241,15 +241,29 @@ class LogTable:
         row = [None if value is None else write(value) for value, (_, _, write) in zip(values, written, strict=True)]
         return int(db.execute(statement, row).lastrowid or 0)
 
+    def taken(self, *sources: object, **given: object) -> dict[str, Any]:
+        """Return what the row that `insert` makes of the same will be read as, without storing it."""
+        things = (given, *sources)
+        return {name: take(things[place]) for name, place, take in self._takers}
+
+    @cached_property
+    def _takers(self) -> list[tuple[str, int, Callable[[Any], Any]]]:
+        """Each column's name; from which thing its value is taken, and how."""
+        return [
+            (one.name, 0, itemgetter(one.name))
+            if one.source is None
+            else (one.name, one.source + 1, one.get or attrgetter(one.name))
+            for one in self.columns
+        ]
+
     @cached_property
     def _insert(self) -> tuple[str, list[tuple[int, Callable[[Any], Any], Callable[[Any], Any]]]]:
         """The statement; and for each of its values from which thing it is taken, how, and how it is written."""
         columns = [one for one in self.columns if one.rule != ID]
         written = [
-            (0, itemgetter(one.name), one.kind.write)
-            if one.source is None
-            else (one.source + 1, one.get or attrgetter(one.name), one.kind.write)
-            for one in columns
+            (place, take, one.kind.write)
+            for one, (_, place, take) in zip(self.columns, self._takers, strict=True)
+            if one.rule != ID
         ]
         names = [one.sql_name for one in columns]
         return f"INSERT INTO {self.name}({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", written

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from record_check import SCHEMA, conforms
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.engine import Engine, Measured, record_of
-from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.engine import Engine, Measured
+from stibium.edge.log.columns import ReadingFacts, StoredModel
+from stibium.edge.log.records import record_of
 from stibium.edge.log.write import Log, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
@@ -27,8 +28,12 @@ def plain(shipped_bundle: Bundle, soils: list[Spectrum]) -> Estimate:
     return replace(estimate, **changes, simulated=False, flags=(), scatter_over_limit=None)  # type: ignore[arg-type]
 
 
+def model_of(bundle: Bundle) -> StoredModel:
+    return StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range)
+
+
 def put_down(estimate: Estimate, bundle: Bundle, spectrum: Spectrum) -> dict[str, object]:
-    record = as_json(record_of(Result(spectrum, estimate, stored_at="2026-05-06T09:30:00.000+00:00"), bundle))
+    record = as_json(record_of(Result(spectrum, estimate, stored_at="2026-05-06T09:30:00.000+00:00"), model_of(bundle)))
     conforms(json.loads(json.dumps(record)))
     return record["estimates"][0]  # type: ignore[no-any-return]
 
@@ -82,7 +87,7 @@ def test_the_document_names_every_key() -> None:
 
 def test_rows_put_reading_and_estimate_together(shipped_bundle: Bundle, soils: list[Spectrum], plain: Estimate) -> None:
     result = Result(soils[0], replace(plain, flags=("2 of 5 points outside", "simulated spectrum")), reading_id=7)
-    record = record_of(result, shipped_bundle)
+    record = record_of(result, model_of(shipped_bundle))
     (row,) = as_rows(replace(record, flags=("this device's clock jumped", "simulated spectrum")))
     assert list(row) == list(FLAT_KINDS)
     assert row["flags"] == "2 of 5 points outside; simulated spectrum; this device's clock jumped"
@@ -90,7 +95,7 @@ def test_rows_put_reading_and_estimate_together(shipped_bundle: Bundle, soils: l
     two = replace(record, estimates=(record.estimates[0], replace(record.estimates[0], element="As")))
     assert [r["element"] for r in as_rows(two)] == ["Sb", "As"]
     refused = Result(soils[0], Refusal("a.asd", "too short", "G0"), stored_at="2026-05-06T09:30:00+00:00")
-    (row,) = as_rows(record_of(refused, shipped_bundle))
+    (row,) = as_rows(record_of(refused, model_of(shipped_bundle)))
     assert (row["status"], row["reason"], row["trusted"]) == ("refused", "too short", False)
     assert (row["estimated_at"], row["model"]) == ("2026-05-06T09:30:00+00:00", shipped_bundle.name)
     assert all(row[name] is None for name in ("element", "value", "untrusted_value", "low"))
@@ -102,7 +107,7 @@ def test_what_is_taken_is_a_record_by_the_schema(tmp_path: Path, shipped_bundle:
         engine = Engine(Estimator(shipped_bundle), log)
         refusal = Refusal("broken.asd", "is empty")
         taken = engine.take([Measured(soils[0], about=facts), refusal, *soils[1:3]])
-    records = [as_json(record_of(result, shipped_bundle)) for result in taken]
+    records = [as_json(record_of(result, model_of(shipped_bundle))) for result in taken]
     for record in records:
         conforms(json.loads(json.dumps(record)))
     assert [record["reading"] for record in records] == [1, None, 2, 3]
@@ -114,7 +119,7 @@ def test_what_is_taken_is_a_record_by_the_schema(tmp_path: Path, shipped_bundle:
 def test_a_field_of_a_file_is_no_finding(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     for said in ("none", 3, ["odd"], [["a", "remark"]]):
         (result,) = Engine(Estimator(shipped_bundle), None).answer([replace(soils[0], extra={"findings": said})])
-        assert record_of(result, shipped_bundle).flags == ("simulated spectrum",)
+        assert record_of(result, model_of(shipped_bundle)).flags == ("simulated spectrum",)
 
 
 @pytest.mark.parametrize(
