@@ -48,16 +48,10 @@ class Supervisor:
         """The service ends by itself or was asked to."""
         self._send("STOPPING=1")
 
-    def rest(self, seconds: float, wait: Callable[[float], object], stopped: Callable[[], bool]) -> None:
-        """Wait, but stay alive meanwhile.
-
-        Args:
-            seconds: how long.
-            wait: waits for some seconds, or less if there is a reason to.
-            stopped: whether there is one.
-        """
+    def rest(self, seconds: float, wait: Callable[[float], object] = time.sleep) -> None:
+        """Wait for so long, in pieces, but stay alive meanwhile."""
         end_s = time.monotonic() + seconds
-        while not stopped() and (left_s := end_s - time.monotonic()) > 0:
+        while (left_s := end_s - time.monotonic()) > 0:
             self.alive()
             wait(min(left_s, self.beat_s))
 

@@ -1,22 +1,17 @@
-"""The command line: the only place that prints, prompts or exits.
-
-Commands are imported when they are called, so that `stibium predict` starts as fast as what it needs.
-Commands of the training side come from the entry-point group `stibium.commands`, which is read only for a
-name that is not the device's own, and for `--help`.
-"""
+"""The command line: the only place that prints, prompts or exits."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from ...converters.spectra.errors import StibiumError
 from .. import __version__
+from .lazy import LazyGroup
 
 DEVICE_COMMANDS = {
     "predict": "predict:predict",
@@ -41,8 +36,8 @@ class _InterruptedError(Exception):
     """Ctrl-C: click would make "Aborted!" and the exit code of a refusal of it."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when used."""
+class _Stibium(LazyGroup):
+    """The program."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; see `main` for how it ends."""
@@ -51,27 +46,11 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             raise _InterruptedError from None
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the device's commands in the order of a day's work, then the training side's."""
-        from importlib.metadata import entry_points
-
-        return [*DEVICE_COMMANDS, *(p.name for p in entry_points(group="stibium.commands"))]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        target = DEVICE_COMMANDS.get(cmd_name)
-        if target is not None:
-            module, name = target.split(":")
-            return getattr(import_module(f"{__name__}.{module}"), name)  # type: ignore[no-any-return]
-        from importlib.metadata import entry_points
-
-        for point in entry_points(group="stibium.commands", name=cmd_name):
-            return point.load()  # type: ignore[no-any-return]
-        return None
-
 
 @click.group(
-    cls=LazyGroup,
+    cls=_Stibium,
+    device=DEVICE_COMMANDS,
+    entry_points="stibium.commands",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example:  stibium predict soil00001.asd",
 )

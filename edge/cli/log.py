@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -14,9 +14,10 @@ import click
 
 from .log_options import reading_options
 from .options import log_option
-from .output import Layout, Output, format_option, printable
+from .output import Layout, Output, format_option
 from .progress import Progress
 from .readings import local, reading_layout
+from .spectra_out import Fit, Tally, check_out, is_folder_name, write_spectra
 
 if TYPE_CHECKING:
     import sqlite3
@@ -100,7 +101,7 @@ def log(
         raise click.UsageError("what is refused has no element and no verdict; leave --element and --verdict out")
     as_format = as_format or (_format_of(out) if out is not None else None)
     if out is not None and as_format is not None:
-        _check_out(out, as_format, force)
+        check_out(out, as_format, force)
     with open_for_reading(log if log is not None else default_log_path()) as db:
         if out is not None and as_format is not None:
             ctx.exit(_export(db, chosen, all_estimates, last, out, as_format))
@@ -146,8 +147,7 @@ EVENTS: Layout[StoredEvent] = Layout(
 
 
 def _format_of(out: str) -> str:
-    if out.endswith(os.sep) or os.path.isdir(out):
-        # Only .asd files come in a folder.
+    if is_folder_name(out):
         return "asd"
     extension = os.path.splitext(out)[1].lower()
     if extension not in _FORMAT_OF:
@@ -158,40 +158,18 @@ def _format_of(out: str) -> str:
     return _FORMAT_OF[extension]
 
 
-def _check_out(out: str, as_format: str, force: bool) -> None:
-    if as_format == "asd":
-        if os.path.isdir(out) and os.listdir(out) and not force:
-            raise click.UsageError(f"{out}: is not empty; --force writes into it all the same")
-        if os.path.exists(out) and not os.path.isdir(out):
-            raise click.UsageError(f"{out}: is a file; name a folder for the .asd files")
-    elif os.path.isdir(out):
-        raise click.UsageError(f"{out}: is a folder; name a file")
-    elif os.path.exists(out) and not force:
-        raise click.UsageError(f"{out}: exists; --force replaces it")
-    folder = os.path.dirname(os.path.normpath(out)) or "."
-    if not os.path.isdir(folder):
-        raise click.UsageError(f"{folder}: there is no such folder")
-
-
 @dataclass
-class _Tally:
-    """What became of an export."""
+class _Export(Tally):
+    """What became of an export; `left_out` readings have no place on a map."""
 
-    written: int = 0
     left_out: int = 0
-    refused: int = 0
-    seen: set[str] = field(default_factory=set)
-
-    def refuse(self, line: str) -> None:
-        self.refused += 1
-        click.echo(f"refused: {printable(' '.join(line.split()))}", err=True)
 
 
 def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
     from ..log.records import iter_records
     from ..log.spectra import iter_spectra
 
-    tally = _Tally()
+    tally = _Export()
     if as_format in ("asd", "table"):
         what = "spectra"
         _export_spectra(iter_spectra(db, chosen, last), out, as_format, tally)
@@ -226,7 +204,7 @@ def _counted(items: Iterable[T]) -> Iterator[T]:
             yield item
 
 
-def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Tally) -> None:
+def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Export) -> None:
     if as_format in ("geojson", "gpkg"):
         from ..log.maps import write_geojson, write_geopackage
 
@@ -244,47 +222,21 @@ def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, 
 
 
 def _export_spectra(
-    readings: Iterable[tuple[Reading, Spectrum | Refusal]], out: str, as_format: str, tally: _Tally
+    readings: Iterable[tuple[Reading, Spectrum | Refusal]], out: str, as_format: str, tally: Tally
 ) -> None:
-    import numpy as np
-
-    from ...converters.spectra.errors import SpectrumFileError
+    from ...converters.spectra.errors import StibiumError
     from ...converters.spectra.spectrum import Spectrum
-    from ...converters.spectra.table.layout import other_grid
-    from ...converters.spectra.table.write import write_table
+
+    fit = Fit(as_format, otherwise="--as asd holds both")
 
     def usable() -> Iterator[Spectrum]:
-        grid_nm = None
         for reading, spectrum in _counted(readings):
-            if not isinstance(spectrum, Spectrum):
-                tally.refuse(f"reading {reading.id}: {spectrum.reason}")
-                continue
-            grid_nm = spectrum.wavelengths_nm if grid_nm is None else grid_nm
-            if as_format == "table" and not np.array_equal(spectrum.wavelengths_nm, grid_nm):
-                other = other_grid(spectrum, grid_nm)
-                tally.refuse(f"reading {reading.id}: {spectrum.sample_id}: {other}; --as asd holds both")
-                continue
-            tally.written += as_format == "table"
-            yield spectrum
+            try:
+                if isinstance(spectrum, Spectrum):
+                    yield fit.of(spectrum)
+                else:
+                    tally.refuse(f"reading {reading.id}: {spectrum.reason}")
+            except StibiumError as error:
+                tally.refuse(f"reading {reading.id}: {error}")
 
-    if as_format == "table":
-        try:
-            write_table(out, usable())
-        except SpectrumFileError:
-            if tally.written:
-                raise
-        return
-    from ...converters.spectra.asd_write import write_asd
-    from .convert import asd_file_name
-
-    os.makedirs(out, exist_ok=True)
-    for spectrum in usable():
-        name = asd_file_name(spectrum, tally.seen)
-        path = os.path.join(out, name)
-        try:
-            write_asd(path, spectrum)
-        except SpectrumFileError as error:
-            tally.refuse(f"{spectrum.sample_id}: {str(error).removeprefix(f'{path}: ')}")
-        else:
-            tally.seen.add(name.lower())
-            tally.written += 1
+    write_spectra(usable(), out, as_format, tally)

@@ -1,17 +1,13 @@
-"""`stibium ore`: ore or gangue. `predict` runs on the device; what trains comes with the training side.
-
-Commands of the training side are found in the entry-point group `stibium.ore_commands`, read only for a name that is
-not the device's own, and for `--help`.
-"""
+"""`stibium ore`: ore or gangue. `predict` runs on the device; what trains comes with the training side."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
 from ..units import same_unit
+from .lazy import LazyGroup
 from .options import log_option
 from .output import format_option
 from .progress import Progress
@@ -24,29 +20,12 @@ DEVICE_ORE_COMMANDS = {"predict": "ore:ore_predict"}
 """Command -> module under this package and name of the click command in it."""
 
 
-class LazyOreGroup(click.Group):
-    """A group whose commands are imported when used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the training side's commands, and the device's."""
-        from importlib.metadata import entry_points
-
-        return [*DEVICE_ORE_COMMANDS, *(p.name for p in entry_points(group="stibium.ore_commands"))]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        target = DEVICE_ORE_COMMANDS.get(cmd_name)
-        if target is not None:
-            module, name = target.split(":")
-            return getattr(import_module(f"{__package__}.{module}"), name)  # type: ignore[no-any-return]
-        from importlib.metadata import entry_points
-
-        for point in entry_points(group="stibium.ore_commands", name=cmd_name):
-            return point.load()  # type: ignore[no-any-return]
-        return None
-
-
-@click.group(cls=LazyOreGroup, epilog="Example:  stibium ore predict blocks.csv --explain")
+@click.group(
+    cls=LazyGroup,
+    device=DEVICE_ORE_COMMANDS,
+    entry_points="stibium.ore_commands",
+    epilog="Example:  stibium ore predict blocks.csv --explain",
+)
 def ore() -> None:
     """Ore or gangue, from assays, logged classes and the probe."""
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
 import time
 from functools import partial
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import load_bundle, log_option, model_option, open_engine
 from .output import notice, reading_format_option
+from .stopping import Stop
 
 if TYPE_CHECKING:
     from ..drop_folder import DropFolder
@@ -74,7 +72,8 @@ def watch(
 
     bundle = load_bundle(model)
     report = Readings(out_format, bundle)
-    with open_engine(bundle, log) as engine, StopRequest() as stop:
+    left = True
+    with open_engine(bundle, log) as engine, Stop(second_breaks=True) as stop:
         log_path = os.fspath(engine.log.path)
         watched = DropFolder(
             os.path.realpath(folder),
@@ -85,40 +84,39 @@ def watch(
         )
         if sys.stderr.isatty():
             notice(f"watching {folder}, log {log_path}" + ("" if once else "; Ctrl-C ends"))
-        if once:
-            left = _take_what_is_there(watched, engine, report, stop, interval_s)
-        else:
-            left = False
-            supervisor = Supervisor()
-            supervisor.ready(f"watching {watched.root}")
-            _take_for_ever(watched, engine, report, stop, interval_s, supervisor)
+        supervisor = Supervisor()
+        try:
+            if once:
+                left = _take_what_is_there(watched, engine, report, stop, interval_s)
+            else:
+                supervisor.ready(f"watching {watched.root}")
+                _take_for_ever(watched, engine, report, stop, interval_s, supervisor)
+        except KeyboardInterrupt:
             supervisor.stopping()
     click.echo(report.summary(), err=True)
     ctx.exit(1 if once and (left or report.refused) else 0)
 
 
 def _take_for_ever(
-    watched: DropFolder, engine: Engine, report: Readings, stop: StopRequest, interval_s: float, supervisor: Supervisor
+    watched: DropFolder, engine: Engine, report: Readings, stop: Stop, interval_s: float, supervisor: Supervisor
 ) -> None:
     gone = ""
-    while not stop.asked:
+    while True:
         _take(watched, engine, report, stop, supervisor)
         if watched.gone != gone:
             gone = watched.gone
             notice(f"{watched.root} {gone}; waiting for it" if gone else f"{watched.root} is there")
         supervisor.alive(f"{watched.root} {gone}" if gone else report.summary())
-        supervisor.rest(max(interval_s, LISTING_SHARE * watched.listed_in_s), stop.wait, lambda: stop.asked)
+        supervisor.rest(max(interval_s, LISTING_SHARE * watched.listed_in_s))
 
 
-def _take_what_is_there(
-    watched: DropFolder, engine: Engine, report: Readings, stop: StopRequest, interval_s: float
-) -> bool:
+def _take_what_is_there(watched: DropFolder, engine: Engine, report: Readings, stop: Stop, interval_s: float) -> bool:
     """Take what the first listing shows; True if anything had to be left."""
     from ..drop_folder import GIVE_UP
 
     patience_s = 3 * GIVE_UP * watched.settle_s
     first: set[str] | None = None
-    while not stop.asked:
+    while True:
         stored = _take(watched, engine, report, stop)
         if watched.gone:
             notice(f"{watched.root} {watched.gone}")
@@ -132,29 +130,27 @@ def _take_what_is_there(
             for path in open_files:
                 notice(f"{path}: left, it is still being written")
             return bool(open_files)
-        stop.wait(min(interval_s, watched.settle_s))
-    return True
+        time.sleep(min(interval_s, watched.settle_s))
 
 
 def _take(
-    watched: DropFolder, engine: Engine, report: Readings, stop: StopRequest, supervisor: Supervisor | None = None
+    watched: DropFolder, engine: Engine, report: Readings, stop: Stop, supervisor: Supervisor | None = None
 ) -> bool:
     """Read, store and then show what is complete; False if another process was faster with some of it."""
     from ..log.taken import TakenMeanwhileError
 
     for batch in watched.poll():
-        try:
-            items = [item for piece in batch for item in piece.items]
-            results = engine.take(items, also=partial(watched.taken.mark, batch))
-        except TakenMeanwhileError:
-            watched.reload()
-            return False
-        watched.remember(batch)
-        report.show(results)
+        items = [item for piece in batch for item in piece.items]
+        with stop.held_back():
+            try:
+                results = engine.take(items, also=partial(watched.taken.mark, batch))
+            except TakenMeanwhileError:
+                watched.reload()
+                return False
+            watched.remember(batch)
+            report.show(results)
         if supervisor is not None:
             supervisor.alive(report.summary())
-        if stop.asked:
-            break
     return True
 
 
@@ -169,39 +165,3 @@ def files_of_this_program(log_path: str) -> frozenset[tuple[int, int]]:
             continue  # closed, or not there at the moment
         found.add((status.st_dev, status.st_ino))
     return frozenset(found)
-
-
-class StopRequest:
-    """Ctrl-C, SIGTERM or a closed terminal, as something to look for and wait on; a second one kills."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-
-    def __enter__(self) -> StopRequest:
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._wake, False)
-        self._before: dict[int, Any] = {}
-        for number in self._signals:
-            # What the parent has set to be ignored (nohup) stays ignored.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        os.close(self._woken)
-        os.close(self._wake)
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but not longer than until a stop is asked for."""
-        end_s = time.monotonic() + seconds
-        while not self.asked and (left_s := end_s - time.monotonic()) > 0:
-            select.select([self._woken], [], [], left_s)
-
-    def _ask(self, number: int, _: FrameType | None) -> None:
-        self.asked = True
-        os.write(self._wake, b"!")
-        for handled in self._before:
-            signal.signal(handled, signal.SIG_DFL)
