@@ -15,16 +15,13 @@ from ...converters.spectra.spectrum import Floats
 from ..errors import (
     InstrumentError,
     MeasurementError,
-    NothingLeftError,
     PortError,
-    PortGoneError,
     ProfileError,
     ProtocolError,
 )
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..protocols.ascii_host import Answered, AsciiHost, ErrorSaid, NothingLeft, NotUnderstood
-from ..protocols.ascii_lines import CUE, Answer, parse_values
-from ..protocols.host import HostEvent
+from ..protocols.ascii_host import Answered, AsciiHost
+from ..protocols.ascii_lines import CUE, AsciiAnswer, parse_values
 from .driver import detector_names
 from .link import Link, counted
 from .profile import Profile
@@ -105,7 +102,7 @@ class AsciiInstrument:
             # Ends what somebody else may have left on the line, and lets the complaint about it pass.
             self._say("")
             self._link.tell(self._host.hush)
-            self._next()
+            self._link.next_event()
             return self._make_identity(self._ask_who())
         except (InstrumentError, MeasurementError) as error:
             raise PortError(str(error)) from error
@@ -172,6 +169,7 @@ class AsciiInstrument:
         except (InstrumentError, MeasurementError) as error:
             raise PortError(str(error)) from error
         self._identity = self._make_identity(who)
+        self._host.found = True
 
     def _ask_who(self) -> tuple[str, ...]:
         commands = self._ascii.commands
@@ -230,7 +228,7 @@ class AsciiInstrument:
     def _ask(self, command: str, expect: str = "") -> str:
         """Give the text of the answer, which has to begin with `expect`; raises as `_read`."""
 
-        def text_of(answer: Answer) -> str:
+        def text_of(answer: AsciiAnswer) -> str:
             text = " ".join(answer.lines)
             if not text.startswith(expect):
                 raise ProtocolError(f"{text!r} came, which does not begin with {expect!r}")
@@ -247,42 +245,11 @@ class AsciiInstrument:
                 return heard[-1]
         raise PortError(f"{self.name}: answers {command} differently each time: {heard[-2]!r}, then {heard[-1]!r}")
 
-    def _read(self, command: str, read: Callable[[Answer], Any], lines: int = 1, extra_s: float = 0.0) -> Any:
-        """Send a command until its answer can be read; see `AsciiHost.ask`.
-
-        Raises:
-            PortGoneError: nothing came at all, as from a socket whose other side was switched off.
-            PortError: the same, or only rubbish, before an instrument was found.
-            InstrumentError: the instrument says an error, again and again.
-            MeasurementError: what comes is damaged, again and again.
-            NothingLeftError: a virtual instrument has no more spectra.
-        """
+    def _read(self, command: str, read: Callable[[AsciiAnswer], Any], lines: int = 1, extra_s: float = 0.0) -> Any:
+        """Send a command until its answer can be read; see `AsciiHost.ask`, also for what it raises."""
         self._link.tell(lambda now_s: self._host.ask(command, read, now_s, lines, extra_s))
-        event = self._next()
-        return event.result if isinstance(event, Answered) else None
-
-    def _next(self) -> HostEvent | None:
         event = self._link.next_event()
-        found = self._identity is not None
-        timeouts = self._profile.timeouts
-        if isinstance(event, NothingLeft):
-            raise NothingLeftError(f"{self.name}: the virtual instrument has played all its spectra")
-        if isinstance(event, ErrorSaid):
-            raise InstrumentError(f"{self.name}: the instrument answers {event.command} with {event.said!r}")
-        if not isinstance(event, NotUnderstood):
-            return event
-        if event.silent and found:
-            raise PortGoneError(f"{self.name}: {timeouts.request_attempts} requests were not answered")
-        if event.silent:
-            seconds = timeouts.request_attempts * timeouts.reply_s
-            raise PortError(
-                f"{self.name}: silent: no answer in {seconds:g} s; is the instrument switched on, and on this port?"
-            )
-        if found:
-            raise MeasurementError(f"{self.name}: {event.command}: {event.why}; measure again")
-        raise PortError(
-            f"{self.name}: {event.command}: {event.why}; are profile and speed of the line the instrument's?"
-        )
+        return event.result if isinstance(event, Answered) else None
 
     # --- measuring ----------------------------------------------------------------------------------------
 
@@ -330,7 +297,7 @@ class AsciiInstrument:
         known = self._wavelengths_nm
         count = known.size if known is not None else 0
 
-        def values_of(answer: Answer) -> Floats:
+        def values_of(answer: AsciiAnswer) -> Floats:
             values, nm = parse_values(answer.lines, layout, count)
             values = self._in_order(values, nm) if nm is not None else values[self._order]
             return values / 100 if layout.delivers == "percent" else values

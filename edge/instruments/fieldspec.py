@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import (
@@ -19,17 +19,15 @@ from ..errors import (
     ProtocolError,
 )
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..protocols.fieldspec_host import CommandRefused, FieldSpecHost, Greeted, NoReply, NotReady, OutOfStep, Replied
+from ..protocols.fieldspec_host import FieldSpecHost, Greeted, Replied
 from ..protocols.fieldspec_messages import (
     CHANNELS,
-    NOT_OPTIMISED,
-    NOT_READY,
     TYPE_DETECTORS,
     Abort,
     AcquireScans,
     Command,
     Control,
-    Detector,
+    DetectorNumber,
     GetVersion,
     Optimise,
     ReadValue,
@@ -37,8 +35,8 @@ from ..protocols.fieldspec_messages import (
     Setting,
 )
 from ..protocols.fieldspec_replies import Acquired, AnyReply, Controlled, FlashSettings, Optimised, Value, Version
-from ..protocols.host import HostEvent, Send
-from .fieldspec_scan import Layout, header_ms, layout_of, optimised_settings, scan_of, without_dark
+from ..protocols.host import Send
+from .fieldspec_scan import ChannelLayout, header_ms, layout_of, optimised_settings, scan_of, without_dark
 from .link import LONGEST_PAUSE_S, Link, counted
 from .profile import Profile
 from .profile_fieldspec import FieldSpecProfile
@@ -67,7 +65,7 @@ class FieldSpecInstrument:
         self._times, self._timeouts = profile.fieldspec or FieldSpecProfile(), profile.timeouts
         self._host = FieldSpecHost(profile.timeouts, self._times.not_ready_s, self._times.restore_s)
         self._link = Link(open_port, self._host, profile.timeouts, self._greet, notify, "an ASD FieldSpec")
-        self._known: tuple[Identity, Layout] | None = None
+        self._known: tuple[Identity, ChannelLayout] | None = None
         self._number = 0
         # Another number after each power-up that was noticed.
         self._boot = random.randrange(1, _U31)
@@ -78,7 +76,7 @@ class FieldSpecInstrument:
         self._optimised: Optimised | None = None
         self._integration_ms = 0.0
         self._shutter_closed = False
-        self._restarts = self._silences = self._out_of_step = 0
+        self._restarts = 0
 
     # --- who is there -------------------------------------------------------------------------------------
 
@@ -98,7 +96,7 @@ class FieldSpecInstrument:
         return self._connected[1].wavelengths_nm
 
     @property
-    def _connected(self) -> tuple[Identity, Layout]:
+    def _connected(self) -> tuple[Identity, ChannelLayout]:
         if self._known is None:
             raise InstrumentError(f"{self.name}: not connected")
         return self._known
@@ -112,7 +110,7 @@ class FieldSpecInstrument:
         """
         self._link.connect(wait_for_port)
 
-        def identify() -> tuple[Identity, Layout]:
+        def identify() -> tuple[Identity, ChannelLayout]:
             version = self._ask(GetVersion(), Version)
             layout = layout_of(version.instrument_type, self._read_value, self.name)
             return self._identify(version, layout), layout
@@ -120,7 +118,7 @@ class FieldSpecInstrument:
         self._known = self._link.persist(identify)
         return self.identity
 
-    def _identify(self, version: Version, layout: Layout) -> Identity:
+    def _identify(self, version: Version, layout: ChannelLayout) -> Identity:
         virtual = bool(self._flash.get(VIRTUAL_SETTING))
         return Identity(
             name="ASD FieldSpec (virtual)" if virtual else "ASD FieldSpec",
@@ -142,7 +140,7 @@ class FieldSpecInstrument:
         # A greeting that came late may have been taken for an answer: wait longer for it.
         quiet_s = min(self._timeouts.quiet_s * 2**failures, max(LONGEST_PAUSE_S, self._timeouts.quiet_s))
         self._link.tell(lambda now_s: self._host.greet(now_s, quiet_s))
-        while not isinstance(self._next(), Greeted):
+        while not isinstance(self._link.next_event(), Greeted):
             pass
         version = self._ask(GetVersion(), Version)
         if version.instrument_type not in CHANNELS:
@@ -165,10 +163,13 @@ class FieldSpecInstrument:
         """Whether the calibration arrays or the integration time that it had are gone; before `Restore`."""
         timeout_s = self._scan_timeout_s(1)
         self._link.tell(lambda now_s: self._host.ask(AcquireScans(1), now_s, timeout_s, once=True))
-        event = self._next(refusals=False)
+        try:
+            event = self._link.next_event()
+        except InstrumentError as error:
+            if not self._link.is_open:
+                raise PortGoneError(str(error)) from error
+            return True
         if not isinstance(event, Replied) or not isinstance(event.reply, Acquired):
-            if isinstance(event, CommandRefused) and not event.whole:
-                raise PortGoneError(f"{self.name}: {event.reply.explained}")
             return True
         kept = header_ms(event.reply.head.vnir.integration) == self._integration_ms
         return self._optimised is not None and "VNIR" in self._detectors and not kept
@@ -181,10 +182,10 @@ class FieldSpecInstrument:
         if found is None:
             return
         if "VNIR" in self._detectors:
-            self._control(Detector.VNIR, Setting.INTEGRATION, found.integration_step)
+            self._control(DetectorNumber.VNIR, Setting.INTEGRATION, found.integration_step)
         for detector, gain, offset in (
-            (Detector.SWIR1, found.swir1_gain, found.swir1_offset),
-            (Detector.SWIR2, found.swir2_gain, found.swir2_offset),
+            (DetectorNumber.SWIR1, found.swir1_gain, found.swir1_offset),
+            (DetectorNumber.SWIR2, found.swir2_gain, found.swir2_offset),
         ):
             if detector.name in self._detectors:
                 self._control(detector, Setting.OFFSET, offset)
@@ -252,7 +253,7 @@ class FieldSpecInstrument:
     def wait(self, timeout_s: float) -> Scan | None:
         """Return None: its button does not reach this protocol. The time passes, and a hang-up is noticed."""
         until_s = time.monotonic() + timeout_s
-        self._link.persist(lambda: self._next(until_s))
+        self._link.persist(lambda: self._link.next_event(until_s))
         return None
 
     def acknowledge(self, scan: Scan) -> None:
@@ -271,53 +272,18 @@ class FieldSpecInstrument:
     # --- asking -------------------------------------------------------------------------------------------
 
     def _ask(self, command: Command, kind: type[_R], timeout_s: float | None = None) -> _R:
-        """Ask until the instrument is ready, and give its good reply; raises as `_next`."""
+        """Ask until the instrument is ready, and give its good reply; raises as `FieldSpecHost.ask`."""
         seconds = self._timeouts.reply_s if timeout_s is None else timeout_s
         self._link.tell(lambda now_s: self._host.ask(command, now_s, seconds))
-        while not isinstance(event := self._next(), Replied):
+        while not isinstance(event := self._link.next_event(), Replied):
             pass
         assert isinstance(event.reply, kind)
         return event.reply
 
-    def _next(self, until_s: float = math.inf, refusals: bool = True) -> HostEvent | None:
-        """Take the next event; after an error that leaves the line out of step, the port is closed.
-
-        Raises:
-            InstrumentError: the instrument refused; its error in words.
-            NoReplyError: no reply in time.
-            ProtocolError: what came is no reply.
-            PortGoneError: the port hung up.
-        """
-        try:
-            event = self._link.next_event(until_s)
-        except PortGoneError:
-            self._link.hang_up()
-            raise
-        if isinstance(event, NotReady):
-            self._link.notify(f"{_said(event.command)}: {event.reply.explained} (asking again)")
-        elif isinstance(event, NoReply):
-            self._silences += 1
-            self._abort()
-            raise NoReplyError(f"{self.name}: {event.why}")
-        elif isinstance(event, OutOfStep):
-            self._drop_out_of_step(event.why)
-        elif isinstance(event, CommandRefused):
-            if not event.whole:
-                self._link.hang_up()
-            if refusals:
-                text = f"{self.name}: {_said(event.command)}: {event.reply.explained}"
-                raise InstrumentError(text + self._advice(event.reply.errbyte))
-        return event
-
-    def _drop_out_of_step(self, why: str) -> None:
-        self._out_of_step += 1
+    def _drop_out_of_step(self, why: str) -> NoReturn:
+        self._host.out_of_step += 1
         self._link.hang_up()
         raise ProtocolError(f"{self.name}: {why}")
-
-    def _advice(self, errbyte: int) -> str:
-        if errbyte in NOT_READY:
-            return f" for {self._times.not_ready_s:g} s; switch the instrument off and on if it stays so"
-        return "; is the probe on the white panel, and the lamp on?" if errbyte in NOT_OPTIMISED else ""
 
     def _read_value(self, name: str) -> float:
         reply = self._ask(ReadValue(name), Value)
@@ -327,7 +293,7 @@ class FieldSpecInstrument:
             raise InstrumentError(f"{self.name}: {name} is {reply.value}")
         return reply.value
 
-    def _control(self, detector: Detector, setting: Setting, value: int) -> None:
+    def _control(self, detector: DetectorNumber, setting: Setting, value: int) -> None:
         """Set something; each scan's header says what is set."""
         reply = self._ask(Control(detector, setting, value), Controlled)
         if (reply.detector, reply.setting) != (detector, setting):
@@ -338,15 +304,8 @@ class FieldSpecInstrument:
 
     def _set_shutter(self, closed: bool) -> None:
         self._shutter_closed = self._shutter_closed or closed
-        self._control(Detector.VNIR, Setting.SHUTTER, int(closed))
+        self._control(DetectorNumber.VNIR, Setting.SHUTTER, int(closed))
         self._shutter_closed = closed
-
-    def _abort(self) -> None:
-        """Tell the instrument that what is under way is not wanted any more, and close the port."""
-        # A line that has hung up needs no word of farewell.
-        with suppress(PortGoneError):
-            self._link.tell(lambda _: [Send(Abort().pack())])
-        self._link.hang_up()
 
     # --- what happened, and the end -----------------------------------------------------------------------
 
@@ -355,8 +314,8 @@ class FieldSpecInstrument:
         return counted(
             (self._link.reconnects, "new connection", "new connections"),
             (self._restarts, "restart of the instrument", "restarts of the instrument"),
-            (self._silences, "answer that did not come", "answers that did not come"),
-            (self._out_of_step, "answer that was none", "answers that were none"),
+            (self._host.silences, "answer that did not come", "answers that did not come"),
+            (self._host.out_of_step, "answer that was none", "answers that were none"),
             (self._host.not_ready, 'time "not ready"', 'times "not ready"'),
         )
 
@@ -369,16 +328,14 @@ class FieldSpecInstrument:
         if self._shutter_closed:
             self._shutter_closed = False
             try:
-                self._abort()
+                # Stopped in the middle: the instrument need not go on, and a line that hung up is told nothing.
+                with suppress(PortGoneError):
+                    self._link.tell(lambda _: [Send(Abort().pack())])
                 self._link.open_port()
                 self._link.tell(lambda now_s: self._host.greet(now_s, self._timeouts.quiet_s))
-                while not isinstance(self._next(), Greeted):
+                while not isinstance(self._link.next_event(), Greeted):
                     pass
                 self._set_shutter(closed=False)
             except (PortError, InstrumentError, NoReplyError, ProtocolError) as error:
                 self._link.notify(f"the shutter may have stayed closed: {error}")
         self._link.close()
-
-
-def _said(command: Command) -> str:
-    return command.pack().decode("ascii")

@@ -28,7 +28,7 @@ _SHORTEST_NM, _LONGEST_NM = 200.0, 3000.0
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ChannelLayout:
     """Where an instrument's channels lie.
 
     Attributes:
@@ -54,7 +54,7 @@ class Layout:
         return np.asarray(number == self.detectors.index(detector))
 
 
-def layout_of(instrument_type: int, read_value: Callable[[str], float], name: str) -> Layout:
+def layout_of(instrument_type: int, read_value: Callable[[str], float], name: str) -> ChannelLayout:
     """Ask an instrument where its channels lie.
 
     Args:
@@ -83,14 +83,14 @@ def layout_of(instrument_type: int, read_value: Callable[[str], float], name: st
                 f"and {splices[1]:g} nm"
             )
         nm = first + np.arange(channels, dtype=np.float64)
-        return Layout(detectors, nm, np.arange(channels), splices, channels, correction)
+        return ChannelLayout(detectors, nm, np.arange(channels), splices, channels, correction)
     nm = np.concatenate([ranges[d][0] + np.arange(DETECTOR_CHANNELS[d], dtype=np.float64) for d in detectors])
     kept, joined = join_detectors(nm, name, [ranges[d][1] for d in detectors[:-1]])
     if len(detectors) == 2 and not joined:
         # A gap lies between them, or they touch: the first one's last channel is the join.
         joined = (float(nm[DETECTOR_CHANNELS[detectors[0]] - 1]),)
     wavelengths_nm, unique = np.unique(nm[kept], return_index=True)
-    return Layout(detectors, wavelengths_nm, kept[unique], joined, channels, correction)
+    return ChannelLayout(detectors, wavelengths_nm, kept[unique], joined, channels, correction)
 
 
 def header_ms(number: int) -> float:
@@ -116,7 +116,7 @@ def _settings(integration: int, swirs: dict[str, tuple[int, int]], detectors: tu
 
 
 def scan_of(
-    reply: Acquired, kind: ScanKind, scans: int, layout: Layout, identity: Identity, boot: int, number: int
+    reply: Acquired, kind: ScanKind, scans: int, layout: ChannelLayout, identity: Identity, boot: int, number: int
 ) -> Scan:
     """Give a measurement in the form that every instrument's scans have; it is not judged yet."""
     head = reply.head
@@ -148,7 +148,7 @@ def scan_of(
 
 
 def _saturated(
-    head: AcquireHead, swirs: dict[str, SwirHead], layout: Layout, values: Floats, kind: ScanKind
+    head: AcquireHead, swirs: dict[str, SwirHead], layout: ChannelLayout, values: Floats, kind: ScanKind
 ) -> tuple[str, ...]:
     flags = {name: swir.saturation for name, swir in swirs.items()} | {"VNIR": head.vnir.saturation}
     # The shutter is the VNIR's: in a dark the others see light, and nothing is made of it.
@@ -169,7 +169,7 @@ def _extra(head: AcquireHead, swirs: dict[str, SwirHead]) -> dict[str, Any]:
     return own
 
 
-def without_dark(scan: Scan, dark: Scan | None, layout: Layout, dark_drift: str, name: str) -> Floats:
+def without_dark(scan: Scan, dark: Scan | None, layout: ChannelLayout, dark_drift: str, name: str) -> Floats:
     """Give (bands,) counts without dark.
 
     Args:

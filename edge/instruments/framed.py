@@ -12,22 +12,12 @@ from functools import partial
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError, PortGoneError
+from ..errors import InstrumentError, MeasurementError, PortGoneError
 from ..gates.scans import Identity, Scan, ScanKind, ScanSettings
-from ..protocols.framed_host import (
-    Arrived,
-    Failed,
-    FramedHost,
-    Identified,
-    Lost,
-    Refused,
-    Repeating,
-    Restarted,
-    Unidentified,
-)
-from ..protocols.framed_messages import Fault, FaultCode, Feature, Identification, Kind, Unit
+from ..protocols.framed_host import Arrived, FramedHost, Identified, Lost
+from ..protocols.framed_messages import Feature, Identification, Kind, Unit
 from ..protocols.framed_transfer import Measurement
-from ..protocols.host import HostEvent, Output, Unanswered
+from ..protocols.host import HostEvent, Output
 from .driver import detector_names
 from .link import Link, counted
 from .profile import Profile
@@ -207,7 +197,7 @@ class FramedInstrument:
         return self.host.settle(number)
 
     def _next(self, until_s: float = math.inf) -> HostEvent | None:
-        """Take the next event: keep what has arrived or is lost, raise what has failed."""
+        """Take the next event: keep what has arrived or is lost; raises as `Link.next_event`."""
         event = self.link.next_event(until_s)
         if isinstance(event, Identified):
             self.link.found(f"{event.who.name} {event.who.serial_number}".strip())
@@ -216,27 +206,7 @@ class FramedInstrument:
             self._ready.append(event.measurement)
         elif isinstance(event, Lost):
             self._losses.append(event.what)
-        elif isinstance(event, Restarted):
-            self.link.notify("the instrument was switched off and on")
-        elif isinstance(event, Repeating):
-            self.link.notify(event.what)
-        elif isinstance(event, Unidentified):
-            raise PortError(f"{self.name}: {event.why}")
-        elif isinstance(event, Unanswered):
-            raise PortGoneError(f"{self.name}: {event.why}")
-        elif isinstance(event, Failed):
-            raise MeasurementError(f"{self.name}: {event.why}; measure again")
-        elif isinstance(event, Refused):
-            raise self._refusal(event.fault)
         return event
-
-    def _refusal(self, fault: Fault) -> InstrumentError:
-        text = f": {fault.text}" if fault.text else ""
-        if fault.code == FaultCode.NOTHING_LEFT:
-            return NothingLeftError(f"{self.name}: the instrument has nothing more to measure{text}")
-        if fault.code == FaultCode.BUSY:
-            return InstrumentError(f"{self.name}: the instrument stays busy; is another host connected to it?")
-        return InstrumentError(f"{self.name}: the instrument reports error {fault.code}{text}")
 
     def correct_dark(self, scan: Scan, dark: Scan | None) -> Floats:
         """Give (bands,) counts without dark. MeasurementError if the dark is needed and missing."""

@@ -19,7 +19,7 @@ from ..errors import (
     PortGoneError,
     ProtocolError,
 )
-from ..protocols.host import Host, HostEvent, Output, Send, Timeouts
+from ..protocols.host import Host, HostEvent, Output, Problem, Remark, Send, Timeouts
 from .serial_port import BytePort
 
 LONGEST_PAUSE_S = 2.0
@@ -212,7 +212,23 @@ class Link:
         self._carry_out(call(time.monotonic()))
 
     def next_event(self, until_s: float = math.inf) -> HostEvent | None:
-        """Wait for an event; None if none came by `until_s` (`time.monotonic`). PortGoneError if the port hung up."""
+        """Wait for an event; None if none came by `until_s` (`time.monotonic`). Remarks are passed on to the person.
+
+        Raises:
+            StibiumError: what a `Problem` says.
+            PortGoneError: the port hung up.
+        """
+        while True:
+            event = self._events.popleft() if self._events else self._wait(until_s)
+            if isinstance(event, Problem):
+                if event.closes:
+                    self.hang_up()
+                raise event.error(f"{self.name}: {event.why}")
+            if not isinstance(event, Remark):
+                return event
+            self.notify(event.text)
+
+    def _wait(self, until_s: float) -> HostEvent | None:
         while not self._events:
             now_s = time.monotonic()
             self._carry_out(self._host.due(now_s))
@@ -235,7 +251,6 @@ class Link:
             if isinstance(output, Send):
                 self._line.write(output.data)
             else:
-                assert isinstance(output, HostEvent)
                 self._events.append(output)
 
 

@@ -18,7 +18,7 @@ _MOST_BANDS = 65535
 
 
 @dataclass(frozen=True)
-class Step:
+class CommandStep:
     """A command and what its answer has to begin with; "" where any answer that is no error will do."""
 
     send: str
@@ -37,12 +37,12 @@ def _read_commands(value: Any, where: Where) -> tuple[str, ...]:
     return tuple(_read_command(item, where) for item in items)
 
 
-def _read_step(value: Any, where: Where) -> Step:
+def _read_step(value: Any, where: Where) -> CommandStep:
     if isinstance(value, str):
-        return Step(_read_command(value, where))
+        return CommandStep(_read_command(value, where))
     if not isinstance(value, dict) or "send" not in value or set(value) - {"send", "expect"}:
         raise where.says(f'{where.path}: write "COMMAND" or {{ send = "COMMAND", expect = "ANSWER" }}')
-    return Step(_read_command(value["send"], where), read_ascii_text(value.get("expect", ""), where))
+    return CommandStep(_read_command(value["send"], where), read_ascii_text(value.get("expect", ""), where))
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Commands:
     """What is sent. `acquire` may hold `{scans}`; where it does not, this program averages the scans."""
 
     acquire: AsciiText = ""
-    identify: Annotated[Step | None, _read_step] = None
+    identify: Annotated[CommandStep | None, _read_step] = None
     firmware: AsciiText = ""
     serial_number: AsciiText = ""
-    init: tuple[Annotated[Step, _read_step], ...] = ()
+    init: tuple[Annotated[CommandStep, _read_step], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ class _NmeaFixes:
 
     def __init__(self, name: str, oldest_s: float) -> None:
         self._name, self._oldest_s = name, oldest_s
-        self._decoder = nmea.Decoder()
+        self._decoder = nmea.NmeaDecoder()
         self._dated: tuple[float, datetime] | None = None
         self._gga_s = -math.inf
 
@@ -206,7 +206,7 @@ class _NmeaFixes:
         """Give what the last of the sentences said."""
         news: _News = ""
         for event in self._decoder.feed(data):
-            if isinstance(event, nmea.BadLine):
+            if isinstance(event, nmea.BadSentence):
                 news = news or f"{self._name}: no NMEA can be read ({event.reason}); is the speed right?"
             elif isinstance(event, nmea.Gga):
                 news = self._from_gga(event)
@@ -256,15 +256,19 @@ class GpsdSource(_Receiver):
     ) -> None:
         name = f"gpsd://{f'[{host}]' if ':' in host else host}:{port}"
         super().__init__(
-            name, lambda: _SocketPort(name, host, port), lambda: _gpsd_fixes(name, gpsd.Decoder()), oldest_s, patient
+            name,
+            lambda: _SocketPort(name, host, port),
+            lambda: _gpsd_fixes(name, gpsd.GpsdDecoder()),
+            oldest_s,
+            patient,
         )
 
 
-def _gpsd_fixes(name: str, decoder: gpsd.Decoder) -> Callable[[bytes], _News]:
+def _gpsd_fixes(name: str, decoder: gpsd.GpsdDecoder) -> Callable[[bytes], _News]:
     def take(data: bytes) -> _News:
         news: _News = ""
         for event in decoder.feed(data):
-            if isinstance(event, gpsd.BadLine):
+            if isinstance(event, gpsd.BadReport):
                 news = news or f"{name}: {event.reason}; is that gpsd?"
             elif event.latitude_deg is None or event.longitude_deg is None:
                 news = _NoFix(f"{name}: gpsd has no fix yet")

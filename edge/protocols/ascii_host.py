@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ProtocolError
-from .ascii_lines import VIRTUAL_NOTICE, Answer, AnswerReader, BadLine, LineDecoder, LineMarks
-from .host import HostEvent, Outbox, Output, Send, Timeouts
+from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError, PortGoneError, ProtocolError
+from .ascii_lines import VIRTUAL_NOTICE, AnswerReader, AsciiAnswer, BadLine, LineDecoder, LineMarks
+from .host import HostEvent, Outbox, Output, Problem, Send, Timeouts
 
 _LONGEST_QUIET_S = 2.0
 _ERROR_ATTEMPTS = 3
@@ -24,30 +24,8 @@ class Answered(HostEvent):
 
 
 @dataclass(frozen=True)
-class ErrorSaid(HostEvent):
-    """The instrument answers a command with an error, again and again."""
-
-    command: str
-    said: str
-
-
-@dataclass(frozen=True)
-class NotUnderstood(HostEvent):
-    """No attempt brought an answer that can be read; `silent`: none brought anything at all."""
-
-    command: str
-    why: str
-    silent: bool
-
-
-@dataclass(frozen=True)
 class Quiet(HostEvent):
     """Nothing is on its way any more."""
-
-
-@dataclass(frozen=True)
-class NothingLeft(HostEvent):
-    """A virtual instrument has no more spectra."""
 
 
 @dataclass
@@ -60,11 +38,11 @@ class AsciiCounters:
 
 
 @dataclass
-class _Question:
+class _AsciiQuestion:
     """A command, what its answer is read with, and how often it failed. `reader` is None while the line falls quiet."""
 
     command: str
-    read: Callable[[Answer], Any]
+    read: Callable[[AsciiAnswer], Any]
     lines: int
     extra_s: float
     begun_s: float
@@ -91,10 +69,12 @@ class AsciiHost:
         self._marks, self._timeouts = marks, timeouts
         self._outbox = Outbox()
         self._decoder = LineDecoder(marks.longest_line)
-        self._question: _Question | None = None
+        self._question: _AsciiQuestion | None = None
         self._quiet_at_s = self._quiet_end_s = math.inf
         self._quiet_s = timeouts.quiet_s
         self.counters = AsciiCounters()
+        self.found = False
+        """Whether an instrument has been found on this line: set by the owner; it decides which error silence is."""
         self.notice: str | None = None
         """What a program that simulates an instrument said of itself; None from a real one."""
 
@@ -111,9 +91,9 @@ class AsciiHost:
         return [Send((command + self._marks.line_end).encode("ascii"))]
 
     def ask(
-        self, command: str, read: Callable[[Answer], Any], now_s: float, lines: int = 1, extra_s: float = 0.0
+        self, command: str, read: Callable[[AsciiAnswer], Any], now_s: float, lines: int = 1, extra_s: float = 0.0
     ) -> list[Output]:
-        """Send a command until it is answered: `Answered`, `ErrorSaid`, `NotUnderstood`, `NothingLeft`.
+        """Send a command until it is answered: `Answered`.
 
         Args:
             command: without its line end.
@@ -121,8 +101,13 @@ class AsciiHost:
             now_s: the time.
             lines: how many the answer has, where no mark ends it.
             extra_s: how much longer than any answer this one may take.
+
+        Problems:
+            PortGoneError: nothing came at all. PortError: the same, or only rubbish, before an instrument was found.
+            InstrumentError: the instrument says an error, again and again. MeasurementError: what comes is damaged.
+            NothingLeftError: a virtual instrument has no more spectra.
         """
-        self._question = _Question(command, read, max(lines, 1), extra_s, now_s)
+        self._question = _AsciiQuestion(command, read, max(lines, 1), extra_s, now_s)
         self._send(self._question, now_s)
         return self._outbox.empty()
 
@@ -177,7 +162,7 @@ class AsciiHost:
 
     # --- one attempt after the other ----------------------------------------------------------------------
 
-    def _send(self, question: _Question, now_s: float) -> None:
+    def _send(self, question: _AsciiQuestion, now_s: float) -> None:
         self._forget()
         self.counters.asked_again += question.attempts > 0
         question.attempts += 1
@@ -191,7 +176,7 @@ class AsciiHost:
     def _forget(self) -> None:
         self._decoder = LineDecoder(self._marks.longest_line)
 
-    def _take(self, question: _Question, line: str | BadLine, now_s: float) -> None:
+    def _take(self, question: _AsciiQuestion, line: str | BadLine, now_s: float) -> None:
         assert question.reader is not None
         if isinstance(line, BadLine):
             self.counters.damaged += 1
@@ -199,15 +184,15 @@ class AsciiHost:
         elif line.startswith(VIRTUAL_NOTICE):
             self.notice = line
             if "nothing left" in line:
-                self._end(NothingLeft())
+                self._end(Problem(NothingLeftError, "the virtual instrument has played all its spectra"))
         elif (answer := question.reader.take(line)) is not None:
             self._take_answer(question, answer, now_s)
 
-    def _take_answer(self, question: _Question, answer: Answer, now_s: float) -> None:
+    def _take_answer(self, question: _AsciiQuestion, answer: AsciiAnswer, now_s: float) -> None:
         if answer.error is not None:
             question.errors += 1
             if question.errors >= _ERROR_ATTEMPTS or question.attempts >= self._timeouts.request_attempts:
-                self._end(ErrorSaid(question.command, answer.error))
+                self._end(Problem(InstrumentError, f"the instrument answers {question.command} with {answer.error!r}"))
             else:
                 self._try_again(question, f"it answers {answer.error!r}", now_s)
             return
@@ -219,15 +204,28 @@ class AsciiHost:
         else:
             self._end(Answered(result))
 
-    def _try_again(self, question: _Question, why: str, now_s: float) -> None:
+    def _try_again(self, question: _AsciiQuestion, why: str, now_s: float) -> None:
         question.reader, question.why = None, why
         question.silent = question.silent and self.counters.received_bytes == question.received
         too_long = now_s - question.begun_s > self._timeouts.longest_scan_s
         if question.attempts >= self._timeouts.request_attempts or too_long:
-            self._end(NotUnderstood(question.command, why, question.silent))
+            self._end(self._failure(question))
         else:
             # A line that stalls may bring the rest of an answer late, and again late: wait longer each time.
             self._fall_quiet(min(self._timeouts.quiet_s * 2**question.late, _LONGEST_QUIET_S), now_s)
+
+    def _failure(self, question: _AsciiQuestion) -> Problem:
+        attempts, said = self._timeouts.request_attempts, f"{question.command}: {question.why}"
+        if question.silent and self.found:
+            # As from a socket whose other side was switched off.
+            return Problem(PortGoneError, f"{attempts} requests were not answered")
+        if question.silent:
+            seconds = attempts * self._timeouts.reply_s
+            why = f"silent: no answer in {seconds:g} s; is the instrument switched on, and on this port?"
+            return Problem(PortError, why)
+        if self.found:
+            return Problem(MeasurementError, f"{said}; measure again")
+        return Problem(PortError, f"{said}; are profile and speed of the line the instrument's?")
 
     def _fall_quiet(self, quiet_s: float, now_s: float) -> None:
         self._forget()

@@ -174,7 +174,7 @@ def _as_text(line: bytes) -> TextOrBad:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AsciiAnswer:
     """A whole answer: its lines without echo and end mark, or the error that the instrument said."""
 
     lines: tuple[str, ...]
@@ -200,7 +200,7 @@ class AnswerReader:
         """Lines of the answer so far."""
         return len(self._lines)
 
-    def take(self, text: str) -> Answer | None:
+    def take(self, text: str) -> AsciiAnswer | None:
         """Take a line; give the answer that it completes."""
         marks = self._marks
         if not text or (marks.ignore and text.startswith(marks.ignore)):
@@ -209,13 +209,13 @@ class AnswerReader:
             self.echoes = 1
             return None
         if marks.error and text.startswith(marks.error):
-            return Answer(tuple(self._lines), text)
+            return AsciiAnswer(tuple(self._lines), text)
         if not marks.ok:
             self._lines.append(text)
-            return Answer(tuple(self._lines)) if len(self._lines) >= self._wanted else None
+            return AsciiAnswer(tuple(self._lines)) if len(self._lines) >= self._wanted else None
         if text.endswith(marks.ok):
             rest = text[: -len(marks.ok)].rstrip()
-            return Answer((*self._lines, rest) if rest else tuple(self._lines))
+            return AsciiAnswer((*self._lines, rest) if rest else tuple(self._lines))
         self._lines.append(text)
         return None
 

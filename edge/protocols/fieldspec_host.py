@@ -1,7 +1,6 @@
 """The host's side of the ASD FieldSpec protocol: one command out, one whole reply back, or why there is none.
 
-After `OutOfStep`, `NoReply` and a refusal that is not whole, nothing that still comes can be told from the next reply:
-the line has to be opened anew.
+After a `Problem` that closes, nothing that still comes can be told from the next reply: the line has to be opened anew.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import ProtocolError
+from ..errors import InstrumentError, NoReplyError, ProtocolError
 from .fieldspec import ReplyBuffer
-from .fieldspec_messages import NOT_READY, AcquireScans, Command, Restore
+from .fieldspec_messages import NOT_OPTIMISED, NOT_READY, Abort, AcquireScans, Command, Restore
 from .fieldspec_replies import AnyReply, Reply, Version
-from .host import HostEvent, Outbox, Output, Send, Timeouts
+from .host import HostEvent, Outbox, Output, Problem, Remark, Send, Timeouts
 
 _MOST_GREETING = 65536
 _NOT_LOADED = 300
@@ -32,39 +31,8 @@ class Replied(HostEvent):
     reply: AnyReply | Reply
 
 
-@dataclass(frozen=True, eq=False)
-class CommandRefused(HostEvent):
-    """An error as the reply; not `whole` if it ended after its codes, as the rest may still come."""
-
-    command: Command
-    reply: AnyReply | Reply
-    whole: bool
-
-
-@dataclass(frozen=True, eq=False)
-class NotReady(HostEvent):
-    """The instrument is not ready; it is asked again. Told once for each command."""
-
-    command: Command
-    reply: AnyReply | Reply
-
-
-@dataclass(frozen=True)
-class NoReply(HostEvent):
-    """No reply within the time, or not all of it."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class OutOfStep(HostEvent):
-    """What came is no reply to what was asked, or nobody asked."""
-
-    why: str
-
-
 @dataclass
-class _Question:
+class _FieldSpecQuestion:
     """A command and until when; `sent` is what is being asked for its sake."""
 
     command: Command
@@ -94,12 +62,12 @@ class FieldSpecHost:
         self._timeouts, self._not_ready_s, self._restore_s = timeouts, not_ready_s, restore_s
         self._outbox = Outbox()
         self._buffer = ReplyBuffer()
-        self._question: _Question | None = None
+        self._question: _FieldSpecQuestion | None = None
         self._greeting: int | None = None
         self._quiet_s = self._quiet_at_s = math.inf
         self._type: int | None = None
-        self.not_ready = 0
-        """Times the instrument said that it is not ready."""
+        self.not_ready = self.silences = self.out_of_step = 0
+        """Times the instrument said that it is not ready, did not answer, or sent what is no answer."""
 
     # --- what its owner asks for --------------------------------------------------------------------------
 
@@ -110,12 +78,12 @@ class FieldSpecHost:
         return []
 
     def greet(self, now_s: float, quiet_s: float) -> list[Output]:
-        """Take the greeting, until nothing has come for `quiet_s`: `Greeted`, `OutOfStep`."""
+        """Take the greeting, until nothing has come for `quiet_s`: `Greeted`."""
         self._quiet_s, self._quiet_at_s = quiet_s, now_s + quiet_s
         return []
 
     def ask(self, command: Command, now_s: float, timeout_s: float, once: bool = False) -> list[Output]:
-        """Ask until the instrument is ready: `Replied`, `CommandRefused`, `NoReply`, `OutOfStep`; `NotReady` meanwhile.
+        """Ask until the instrument is ready: `Replied`, or InstrumentError, NoReplyError, ProtocolError.
 
         Args:
             command: any.
@@ -123,7 +91,7 @@ class FieldSpecHost:
             timeout_s: for one reply.
             once: "not ready" and "not loaded" are an answer like any other.
         """
-        self._question = _Question(command, timeout_s, now_s + self._not_ready_s, once, command)
+        self._question = _FieldSpecQuestion(command, timeout_s, now_s + self._not_ready_s, once, command)
         self._send(self._question, command, timeout_s, now_s)
         return self._outbox.empty()
 
@@ -138,9 +106,9 @@ class FieldSpecHost:
             self._greeting += len(data)
             self._quiet_at_s = now_s + self._quiet_s
             if self._greeting > _MOST_GREETING:
-                self._end(OutOfStep("it never stops talking; is it an instrument?"))
+                self._end_out_of_step("it never stops talking; is it an instrument?")
         elif question is None or question.again_s < math.inf:
-            self._end(OutOfStep(f"{len(data)} bytes came unasked"))
+            self._end_out_of_step(f"{len(data)} bytes came unasked")
         else:
             self._buffer.receive(data)
             question.deadline_s = min(question.begun_s + question.timeout_s, now_s + self._timeouts.reply_s)
@@ -163,7 +131,7 @@ class FieldSpecHost:
             if refusal is not None:
                 self._take_reply(question, refusal, False, now_s)
             else:
-                self._end(NoReply(self._what_is_missing(question, now_s)))
+                self._end_silent(question, now_s)
         return self._outbox.empty()
 
     def next_due_s(self) -> float:
@@ -175,29 +143,29 @@ class FieldSpecHost:
 
     # --- one reply after the other ------------------------------------------------------------------------
 
-    def _send(self, question: _Question, command: Command, timeout_s: float, now_s: float) -> None:
+    def _send(self, question: _FieldSpecQuestion, command: Command, timeout_s: float, now_s: float) -> None:
         question.sent, question.again_s = command, math.inf
         question.begun_s, question.deadline_s = now_s, now_s + timeout_s
         try:
             self._buffer.expect(command, self._type)
         except ProtocolError as error:
-            self._end(OutOfStep(str(error)))
+            self._end_out_of_step(str(error))
         else:
             self._outbox.put(Send(command.pack()))
 
-    def _take(self, question: _Question, now_s: float) -> None:
+    def _take(self, question: _FieldSpecQuestion, now_s: float) -> None:
         try:
             reply = self._buffer.next_reply()
             refusal = self._buffer.refusal() if reply is None else None
         except ProtocolError as error:
-            self._end(OutOfStep(str(error)))
+            self._end_out_of_step(str(error))
             return
         if reply is not None:
             self._take_reply(question, reply, True, now_s)
         elif refusal is not None:
             question.deadline_s = min(question.deadline_s, now_s + self._timeouts.quiet_s)
 
-    def _take_reply(self, question: _Question, reply: AnyReply | Reply, whole: bool, now_s: float) -> None:
+    def _take_reply(self, question: _FieldSpecQuestion, reply: AnyReply | Reply, whole: bool, now_s: float) -> None:
         if isinstance(reply, Version):
             self._type = reply.instrument_type
         waiting = reply.errbyte in NOT_READY and now_s < question.ready_end_s and not question.once
@@ -207,20 +175,21 @@ class FieldSpecHost:
         elif reply.good:
             self._end(Replied(reply))
         elif question.once or not (waiting or loadable):
-            self._end(CommandRefused(question.command, reply, whole))
+            text = f"{_said(question.command)}: {reply.explained}{self._advice(reply.errbyte)}"
+            self._end(Problem(InstrumentError, text, closes=not whole))
         elif not whole:
-            self._end(OutOfStep(f"{_said(question.command)}: {reply.explained}"))
+            self._end_out_of_step(f"{_said(question.command)}: {reply.explained}")
         elif loadable:
             question.restored = True
             self._send(question, Restore(), self._restore_s, now_s)
         else:
             self._wait_until_ready(question, reply, now_s)
 
-    def _wait_until_ready(self, question: _Question, reply: AnyReply | Reply, now_s: float) -> None:
+    def _wait_until_ready(self, question: _FieldSpecQuestion, reply: AnyReply | Reply, now_s: float) -> None:
         self.not_ready += 1
         if not question.told:
             question.told = True
-            self._outbox.put(NotReady(question.command, reply))
+            self._outbox.put(Remark(f"{_said(question.command)}: {reply.explained} (asking again)"))
         question.again_s = now_s + question.pause_s
         question.deadline_s = math.inf
         question.pause_s = min(2 * question.pause_s, _LONGEST_PAUSE_S)
@@ -229,7 +198,21 @@ class FieldSpecHost:
         self._question = self._greeting = None
         self._outbox.put(event)
 
-    def _what_is_missing(self, question: _Question, now_s: float) -> str:
+    def _end_out_of_step(self, why: str) -> None:
+        self.out_of_step += 1
+        self._end(Problem(ProtocolError, why, closes=True))
+
+    def _end_silent(self, question: _FieldSpecQuestion, now_s: float) -> None:
+        self.silences += 1
+        self._outbox.put(Send(Abort().pack()))
+        self._end(Problem(NoReplyError, self._what_is_missing(question, now_s), closes=True))
+
+    def _advice(self, errbyte: int) -> str:
+        if errbyte in NOT_READY:
+            return f" for {self._not_ready_s:g} s; switch the instrument off and on if it stays so"
+        return "; is the probe on the white panel, and the lamp on?" if errbyte in NOT_OPTIMISED else ""
+
+    def _what_is_missing(self, question: _FieldSpecQuestion, now_s: float) -> str:
         seconds, said = now_s - question.begun_s, _said(question.sent)
         if not self._buffer.pending:
             return f"no answer to {said} in {seconds:.1f} s; is the instrument switched on?"

@@ -95,7 +95,7 @@ def integration_ms(step: int) -> float:
     return 17.0 * 2.0**step
 
 
-class Detector(IntEnum):
+class DetectorNumber(IntEnum):
     """As `Control` numbers them."""
 
     SWIR1 = 0
@@ -188,16 +188,16 @@ _OPTIMISE_BITS = {"VNIR": 1, "SWIR1": 2, "SWIR2": 4}
 class Control:
     """Set one thing of one detector. Reply: `Controlled`. ProtocolError if it is out of range."""
 
-    detector: Detector
+    detector: DetectorNumber
     setting: Setting
     value: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "detector", Detector(_whole(self.detector, 0, 2, "detector")))
+        object.__setattr__(self, "detector", DetectorNumber(_whole(self.detector, 0, 2, "detector")))
         object.__setattr__(self, "setting", Setting(_whole(self.setting, 0, 4, "setting")))
         low, high = _RANGES[self.setting]
         object.__setattr__(self, "value", _whole(self.value, low, high, self.setting.name.lower()))
-        if self.setting in _OF_THE_VNIR and self.detector != Detector.VNIR:
+        if self.setting in _OF_THE_VNIR and self.detector != DetectorNumber.VNIR:
             raise ProtocolError(f"{self.detector.name} has no {self.setting.name.lower()}; the VNIR has")
 
     def pack(self) -> bytes:

@@ -11,6 +11,7 @@ import math
 import random
 from dataclasses import dataclass
 
+from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError, PortGoneError
 from .framed import VERSION, Damaged, Foreign, Frame, FrameDecoder, encode
 from .framed_fields import U16, U32, Message
 from .framed_messages import (
@@ -22,15 +23,15 @@ from .framed_messages import (
     Identification,
     Identify,
     Kind,
+    ProbeState,
     Resend,
     SpectrumHead,
-    State,
     Status,
     Values,
     from_instrument,
 )
 from .framed_transfer import Assembler, Measurement
-from .host import HostEvent, Outbox, Output, Send, Timeouts, Unanswered
+from .host import HostEvent, Outbox, Output, Problem, Remark, Send, Timeouts
 
 _SMALL_PAYLOAD = 64
 """Payload limit in bytes asked for on a noisy line: the shorter a frame, the likelier it arrives."""
@@ -49,13 +50,6 @@ class Identified(HostEvent):
     who: Identification
 
 
-@dataclass(frozen=True)
-class Unidentified(HostEvent):
-    """Nobody says who is there; what came instead, in words."""
-
-    why: str
-
-
 @dataclass(frozen=True, eq=False)
 class Arrived(HostEvent):
     """A measurement is here whole, asked for or not."""
@@ -64,34 +58,8 @@ class Arrived(HostEvent):
 
 
 @dataclass(frozen=True)
-class Failed(HostEvent):
-    """A measurement cannot be had whole; the next one may."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class Refused(HostEvent):
-    """The instrument does not do what it was asked; with `BUSY`, it has not as often as it was asked."""
-
-    fault: Fault
-
-
-@dataclass(frozen=True)
-class Restarted(HostEvent):
-    """The instrument was switched off and on."""
-
-
-@dataclass(frozen=True)
 class Lost(HostEvent):
     """A measurement was made, and will never arrive; in words."""
-
-    what: str
-
-
-@dataclass(frozen=True)
-class Repeating(HostEvent):
-    """A measurement takes long because much of it has to be sent again; in words."""
 
     what: str
 
@@ -114,7 +82,7 @@ class FramedCounters:
 
 
 @dataclass
-class _Question:
+class _FramedQuestion:
     """What an answer is awaited to, the sequence number under which it was asked last, and until when."""
 
     message: Identify | Acquire
@@ -144,7 +112,7 @@ class FramedHost:
         self._request = dice.randrange(1, U32)
         self.wanted: Acquire | None = None
         """What `acquire` asked for and has not got, over however many connections."""
-        self._question: _Question | None = None
+        self._question: _FramedQuestion | None = None
         self._identified = False
         self._boot: int | None = None
         self._newest: int | None = None
@@ -160,7 +128,7 @@ class FramedHost:
     # --- what its owner asks for --------------------------------------------------------------------------
 
     def opened(self, now_s: float) -> list[Output]:
-        """Ask who is there: `Identified`, `Unidentified`."""
+        """Ask who is there: `Identified`, or PortError."""
         self._decoder, self._identified = FrameDecoder(), False
         self.counters.echoes = self.counters.other_version = 0
         self._before = self.counters.received_bytes, self.counters.damaged
@@ -173,7 +141,7 @@ class FramedHost:
         self.wanted = Acquire(self._request, kind, scans, self._payload_limit)
 
     def request(self, now_s: float) -> list[Output]:
-        """Ask for what is wanted: `Arrived`, `Failed`, `Refused`, `Unanswered`.
+        """Ask for what is wanted: `Arrived`, or MeasurementError, InstrumentError, PortGoneError.
 
         Over a new connection ask again: the instrument delivers what it measured under this number, or measures now.
         """
@@ -183,7 +151,7 @@ class FramedHost:
         return self._outbox.empty()
 
     def give_up(self, why: str) -> list[Output]:
-        """Want nothing any more, and say to the instrument that it need not keep what is only partly here: `Failed`."""
+        """Want nothing any more, and say to the instrument that it need not keep what is only partly here."""
         self._give_up(why)
         return self._outbox.empty()
 
@@ -267,17 +235,17 @@ class FramedHost:
         self._heard_at_s = now_s
         self._unanswered += 1
         if self._unanswered > _KEEP_ALIVES:
-            self._outbox.put(Unanswered(f"{self._unanswered - 1} requests were not answered"))
+            self._outbox.put(Problem(PortGoneError, f"{self._unanswered - 1} requests were not answered"))
         else:
             self._send(GetStatus())
 
     # --- questions ----------------------------------------------------------------------------------------
 
     def _ask(self, message: Identify | Acquire, end_s: float, now_s: float) -> None:
-        self._question = _Question(message, end_s)
+        self._question = _FramedQuestion(message, end_s)
         self._ask_again(self._question, now_s)
 
-    def _ask_again(self, question: _Question, now_s: float) -> None:
+    def _ask_again(self, question: _FramedQuestion, now_s: float) -> None:
         if question.asked < self._timeouts.request_attempts:
             question.asked += 1
             question.deadline_s = now_s + self._timeouts.reply_s
@@ -287,12 +255,12 @@ class FramedHost:
             return
         self._question = None
         if isinstance(question.message, Identify):
-            self._outbox.put(Unidentified(self._why_unknown()))
+            self._outbox.put(Problem(PortError, self._why_unknown()))
         elif question.busy:
             self._refused(Fault(FaultCode.BUSY, question.sequence))
         else:
             # As a socket whose other side was switched off: open, and silent for ever.
-            self._outbox.put(Unanswered(f"{question.asked} requests were not answered"))
+            self._outbox.put(Problem(PortGoneError, f"{question.asked} requests were not answered"))
 
     def _why_unknown(self) -> str:
         counters = self.counters
@@ -311,7 +279,14 @@ class FramedHost:
 
     def _refused(self, fault: Fault) -> None:
         self._question = self.wanted = None
-        self._outbox.put(Refused(fault))
+        text = f": {fault.text}" if fault.text else ""
+        if fault.code == FaultCode.NOTHING_LEFT:
+            problem = Problem(NothingLeftError, f"the instrument has nothing more to measure{text}")
+        elif fault.code == FaultCode.BUSY:
+            problem = Problem(InstrumentError, "the instrument stays busy; is another host connected to it?")
+        else:
+            problem = Problem(InstrumentError, f"the instrument reports error {fault.code}{text}")
+        self._outbox.put(problem)
 
     def _give_up(self, why: str) -> None:
         abandoned = self._assembler.give_up()
@@ -320,7 +295,8 @@ class FramedHost:
             self._settled = max(self._settled, abandoned.measurement)
             self._send(Acknowledge(abandoned.measurement))
         self._question = self.wanted = None
-        self._outbox.put(Failed(f"{abandoned}; {why}" if abandoned is not None else why))
+        said = f"{abandoned}; {why}" if abandoned is not None else why
+        self._outbox.put(Problem(MeasurementError, f"{said}; measure again"))
 
     # --- what the instrument says -------------------------------------------------------------------------
 
@@ -369,8 +345,8 @@ class FramedHost:
 
     def _take_status(self, status: Status, now_s: float) -> None:
         question = self._question
-        measuring = status.state in (State.MEASURING, State.WARMING_UP)
-        if self._fetching and status.state != State.MEASURING:
+        measuring = status.state in (ProbeState.MEASURING, ProbeState.WARMING_UP)
+        if self._fetching and status.state != ProbeState.MEASURING:
             # A status ends every run of a spectrum's frames.
             self._ask_for_missing(now_s)
         elif question is None or not isinstance(question.message, Acquire):
@@ -426,7 +402,7 @@ class FramedHost:
     def _tell_repeating(self, what: str, now_s: float) -> None:
         if now_s >= self._tell_at_s:
             self._tell_at_s = now_s + _TELL_AFTER_S
-            self._outbox.put(Repeating(f"{what} ({self.counters.damaged} damaged frames so far; is the cable sound?)"))
+            self._outbox.put(Remark(f"{what} ({self.counters.damaged} damaged frames so far; is the cable sound?)"))
 
     # --- what is known of the instrument ------------------------------------------------------------------
 
@@ -440,7 +416,7 @@ class FramedHost:
         self._note_losses()
         self.counters.restarts += 1
         self._newest = self._settled = 0
-        self._outbox.put(Restarted())
+        self._outbox.put(Remark("the instrument was switched off and on"))
 
     def _note_losses(self, number: int | None = None) -> None:
         """Note what broke off, and what lies between the newest measurement so far and this one."""

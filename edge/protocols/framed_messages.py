@@ -51,7 +51,7 @@ ENCODING_DTYPES = {Encoding.FLOAT32: "<f4", Encoding.UINT16: "<u2", Encoding.UIN
 VALUE_BYTES = {Encoding.FLOAT32: 4, Encoding.UINT16: 2, Encoding.UINT32: 4}
 
 
-class State(IntEnum):
+class ProbeState(IntEnum):
     """What the instrument is doing."""
 
     IDLE = 0
@@ -236,7 +236,7 @@ class Status(Message):
     """Instrument: how I am; sent when asked, and at once when a measurement takes time."""
 
     type_code: ClassVar[int] = 0x85
-    state: Annotated[State, Number("B", of=State)]
+    state: Annotated[ProbeState, Number("B", of=ProbeState)]
     remaining_ms: _Whole
     """Time until the measurement, or the warming up, is over."""
     uptime_ms: _Whole

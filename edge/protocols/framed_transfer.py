@@ -146,7 +146,8 @@ class Assembler:
             else:
                 gaps.append((index, 1))
         first = self._first_sequence + 1
-        return tuple(((first + index) & U16, count) for index, count in gaps[:MAX_RANGES])
+        # A piece may claim any place; no more is asked for than one range can say.
+        return tuple(((first + index) & U16, min(count, U16)) for index, count in gaps[:MAX_RANGES])
 
     def give_up(self) -> Abandoned | None:
         """Stop waiting for the current measurement; later frames of it are ignored."""

@@ -32,19 +32,19 @@ class Tpv:
 
 
 @dataclass(frozen=True)
-class BadLine:
+class BadReport:
     """A line that gpsd would not send."""
 
     reason: str
 
 
-class Decoder:
+class GpsdDecoder:
     """Puts bytes, in pieces of any size, together into lines and reads them."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> list[Tpv | BadLine]:
+    def feed(self, data: bytes) -> list[Tpv | BadReport]:
         """Return what has become complete with `data`; reports of other classes are passed over."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST:
@@ -54,14 +54,14 @@ class Decoder:
         return [event for event in events if event is not None]
 
 
-def parse_report(line: bytes) -> Tpv | BadLine | None:
+def parse_report(line: bytes) -> Tpv | BadReport | None:
     """Read one line; None if it is a report of another class. Never raises."""
     try:
         report = json.loads(line)
     except (ValueError, RecursionError):
-        return BadLine("not JSON")
+        return BadReport("not JSON")
     if not isinstance(report, dict):
-        return BadLine("no report")
+        return BadReport("no report")
     if report.get("class") != "TPV":
         return None
     mode = report.get("mode")

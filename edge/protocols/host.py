@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeAlias
 
+from ..errors import StibiumError
 from ..toml_file import Within
 
 _Seconds = Annotated[float, Within(0, 1e6, "seconds", above=True)]
@@ -41,10 +42,25 @@ class HostEvent:
 
 
 @dataclass(frozen=True)
-class Unanswered(HostEvent):
-    """Nothing came, as often as it was asked: the line is dead, though it may be open."""
+class Problem(HostEvent):
+    """What was asked for cannot be had.
 
+    Attributes:
+        error: what the owner raises, with the port's name before `why`.
+        why: in words.
+        closes: nothing that still comes can be told from an answer: the line has to be opened anew.
+    """
+
+    error: type[StibiumError]
     why: str
+    closes: bool = False
+
+
+@dataclass(frozen=True)
+class Remark(HostEvent):
+    """Something that a person should know, in words; it goes on."""
+
+    text: str
 
 
 Output: TypeAlias = Send | HostEvent

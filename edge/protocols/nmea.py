@@ -54,13 +54,13 @@ class Rmc:
 
 
 @dataclass(frozen=True)
-class BadLine:
+class BadSentence:
     """A line that is no sentence, or one that was damaged on its way."""
 
     reason: str
 
 
-Event: TypeAlias = Gga | Rmc | BadLine
+Event: TypeAlias = Gga | Rmc | BadSentence
 
 
 def checksum(body: bytes) -> int:
@@ -85,13 +85,13 @@ def parse_sentence(line: bytes) -> Event | None:
     text = line.strip()
     body, star, digits = text[1:].rpartition(b"*")
     if not text.startswith(b"$") or not star or not re.fullmatch(rb"[0-9A-Fa-f]{2}", digits):
-        return BadLine("no sentence with a checksum")
+        return BadSentence("no sentence with a checksum")
     if checksum(body) != int(digits, 16):
-        return BadLine("wrong checksum")
+        return BadSentence("wrong checksum")
     try:
         address, *fields = body.decode("ascii").split(",")
     except UnicodeDecodeError:
-        return BadLine("not ASCII")
+        return BadSentence("not ASCII")
     # A first letter P makes it a maker's own sentence: Garmin's PGRMC is no RMC.
     if len(address) != 5 or address.startswith("P"):
         return None
@@ -100,10 +100,10 @@ def parse_sentence(line: bytes) -> Event | None:
             return _gga(fields)
         return _rmc(fields) if address.endswith("RMC") else None
     except ValueError as error:
-        return BadLine(f"{address}: {error}")
+        return BadSentence(f"{address}: {error}")
 
 
-class Decoder:
+class NmeaDecoder:
     """Puts bytes, in pieces of any size, together into lines and reads them."""
 
     def __init__(self) -> None:
@@ -112,11 +112,11 @@ class Decoder:
     def feed(self, data: bytes) -> list[Event]:
         """Return what has become complete with `data`."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        events = [parse_sentence(line) if len(line) <= LONGEST else BadLine("too long") for line in lines if line]
+        events = [parse_sentence(line) if len(line) <= LONGEST else BadSentence("too long") for line in lines if line]
         if len(self._rest) > LONGEST:
             # Another speed, or no receiver at all; the end is kept in case a sentence begins in it.
             self._rest = self._rest[-LONGEST // 2 :]
-            events.append(BadLine("no end of line"))
+            events.append(BadSentence("no end of line"))
         return [event for event in events if event is not None]
 
 

@@ -11,7 +11,7 @@ from ..protocols.fieldspec_messages import (
     DETECTOR_CHANNELS,
     MOST_SCANS,
     TYPE_DETECTORS,
-    Detector,
+    DetectorNumber,
     Setting,
     integration_ms,
 )
@@ -127,7 +127,7 @@ class Spectrometer:
             settings.closed = bool(value)
         elif setting == Setting.INTEGRATION:
             settings.step = value
-        elif setting in (Setting.GAIN, Setting.OFFSET) and detector != Detector.VNIR:
+        elif setting in (Setting.GAIN, Setting.OFFSET) and detector != DetectorNumber.VNIR:
             name = "gain" if setting == Setting.GAIN else "offset"
             pair = list(getattr(settings, name))
             pair[detector] = value

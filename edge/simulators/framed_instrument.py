@@ -18,9 +18,9 @@ from ..protocols.framed_messages import (
     GetStatus,
     Identify,
     Kind,
+    ProbeState,
     Resend,
     SpectrumHead,
-    State,
     Status,
     Unit,
 )
@@ -298,7 +298,7 @@ class VirtualInstrument(Simulator):
         measuring = now_s < self._ready_s
         unacknowledged = self._held is not None and not measuring and not self._held.acknowledged
         return Status(
-            state=State.MEASURING if measuring else State.IDLE,
+            state=ProbeState.MEASURING if measuring else ProbeState.IDLE,
             remaining_ms=max(0, int(1000 * (self._ready_s - now_s))),
             uptime_ms=int(1000 * max(0.0, now_s - self._switched_on_s)) & U32,
             temperature_centi_c=NO_TEMPERATURE,

@@ -31,9 +31,9 @@ from stibium.edge.protocols.framed_messages import (
     Identification,
     Identify,
     Kind,
+    ProbeState,
     Resend,
     SpectrumHead,
-    State,
     Status,
     Unit,
     Values,
@@ -271,7 +271,7 @@ def test_identification_comes_once_by_itself_and_numbers_go_over_zero(bench: Ben
     status, again = bench.next(), bench.next()
     assert (status.sequence, again.sequence) == (65535, 0)
     assert isinstance(status.message, Status)
-    assert status.message.state == State.IDLE
+    assert status.message.state == ProbeState.IDLE
     assert again.message == first.message
 
 

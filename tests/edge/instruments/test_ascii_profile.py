@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stibium.edge.errors import ProfileError
 from stibium.edge.instruments.profile import parse_profile, read_profile
-from stibium.edge.instruments.profile_ascii import Commands, Integration, Lamp, Step, Wavelengths
+from stibium.edge.instruments.profile_ascii import Commands, CommandStep, Integration, Lamp, Wavelengths
 from stibium.edge.protocols.ascii_lines import LineMarks, ValuesFormat
 
 GOOD = """
@@ -50,8 +50,8 @@ def test_the_example_is_read() -> None:
     settings = profile.ascii
     assert settings is not None
     assert (profile.serial.baudrate, settings.line.line_end) == (9600, "\r\n")
-    assert settings.commands.identify == Step("ID?", "EX-2048")
-    assert settings.commands.init == (Step("TRIG SOFT"), Step("MODE?", "SINGLE"))
+    assert settings.commands.identify == CommandStep("ID?", "EX-2048")
+    assert settings.commands.init == (CommandStep("TRIG SOFT"), CommandStep("MODE?", "SINGLE"))
     assert settings.lamp.on == ("LAMP 1",)
     assert len(settings.wavelengths_nm) == 2048
     assert settings.wavelengths_nm[0] == 352.0

@@ -28,8 +28,8 @@ from stibium.edge.protocols.framed_messages import (
     Identification,
     Identify,
     Kind,
+    ProbeState,
     Resend,
-    State,
     Status,
 )
 from stibium.edge.protocols.framed_transfer import Measurement, split
@@ -302,7 +302,7 @@ def spectrum_frames(request: int, number: int = 1, first: int = 100, values: np.
     return [encode(message, first + i) for i, message in enumerate([head, *pieces])]
 
 
-IDLE = Status(State.IDLE, 0, 0, 0, 0)
+IDLE = Status(ProbeState.IDLE, 0, 0, 0, 0)
 
 
 def test_another_speaker_is_told_from_silence() -> None:
@@ -424,7 +424,7 @@ def test_an_instrument_that_falls_silent_is_connected_to_again() -> None:
 
 def test_a_measurement_without_end_is_given_up() -> None:
     profile = replace(HASTY, timeouts=replace(HASTY.timeouts, longest_scan_s=0.3))
-    busy = Status(State.MEASURING, 100, 0, 0, 0)
+    busy = Status(ProbeState.MEASURING, 100, 0, 0, 0)
     with (
         scripted(lambda message: [busy] * 50 if isinstance(message, Acquire) else [], profile) as (driver, _),
         pytest.raises(MeasurementError, match="no measurement in 0.3 s"),

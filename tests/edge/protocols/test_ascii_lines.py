@@ -12,8 +12,8 @@ from stibium.edge.errors import ProtocolError
 from stibium.edge.instruments.profile import Profile, parse_profile, read_profile
 from stibium.edge.instruments.profile_ascii import AsciiProfile
 from stibium.edge.protocols.ascii_lines import (
-    Answer,
     AnswerReader,
+    AsciiAnswer,
     BadLine,
     LineDecoder,
     LineMarks,
@@ -78,7 +78,7 @@ def test_what_is_no_line_is_said() -> None:
     assert lines_of(decoder) == ["56"]
 
 
-def read_answer(line: LineMarks, command: str, lines: list[str], wanted: int = 1) -> Answer | None:
+def read_answer(line: LineMarks, command: str, lines: list[str], wanted: int = 1) -> AsciiAnswer | None:
     reader = AnswerReader(line, command, wanted)
     for text in lines:
         answer = reader.take(text)
@@ -89,15 +89,15 @@ def read_answer(line: LineMarks, command: str, lines: list[str], wanted: int = 1
 
 def test_answers_with_and_without_marks() -> None:
     at = LineMarks(ok="OK", error="ERROR", ignore="#")
-    assert read_answer(at, "ATDATA", ["ATDATA", "# warm", "1,2 OK"]) == Answer(("1,2",))
-    assert read_answer(at, "ATDATA", ["1", "2", "OK"]) == Answer(("1", "2"))
-    assert read_answer(at, "AT", ["OK"]) == Answer(())
-    assert read_answer(at, "AT", ["ERROR 5"]) == Answer((), "ERROR 5")
+    assert read_answer(at, "ATDATA", ["ATDATA", "# warm", "1,2 OK"]) == AsciiAnswer(("1,2",))
+    assert read_answer(at, "ATDATA", ["1", "2", "OK"]) == AsciiAnswer(("1", "2"))
+    assert read_answer(at, "AT", ["OK"]) == AsciiAnswer(())
+    assert read_answer(at, "AT", ["ERROR 5"]) == AsciiAnswer((), "ERROR 5")
     assert read_answer(at, "AT", ["1", "2"]) is None
     # A second echo is no echo: it is what the instrument says.
-    assert read_answer(at, "7", ["7", "7", "OK"]) == Answer(("7",))
-    assert read_answer(LineMarks(), "S", ["S", "1 2 3"]) == Answer(("1 2 3",))
-    assert read_answer(LineMarks(), "S", ["1", "2", "3"], 3) == Answer(("1", "2", "3"))
+    assert read_answer(at, "7", ["7", "7", "OK"]) == AsciiAnswer(("7",))
+    assert read_answer(LineMarks(), "S", ["S", "1 2 3"]) == AsciiAnswer(("1 2 3",))
+    assert read_answer(LineMarks(), "S", ["1", "2", "3"], 3) == AsciiAnswer(("1", "2", "3"))
 
 
 @pytest.mark.parametrize("text", ["", "nan", "inf", "1e999", "0x10", "1,5", "--1", "1 2", "1_000", "½", "OK"])

@@ -23,7 +23,7 @@ from stibium.edge.protocols.fieldspec_messages import (
     AcquireScans,
     Command,
     Control,
-    Detector,
+    DetectorNumber,
     GetVersion,
     Optimise,
     ReadValue,
@@ -70,8 +70,8 @@ def _some_values(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-100, 65535, count).astype(np.float32).astype(np.float64)
 
 
-control_arguments = st.tuples(st.sampled_from(Detector), st.sampled_from(Setting), st.integers(0, 1)).filter(
-    lambda c: c[0] == Detector.VNIR or c[1] not in (Setting.INTEGRATION, Setting.SHUTTER)
+control_arguments = st.tuples(st.sampled_from(DetectorNumber), st.sampled_from(Setting), st.integers(0, 1)).filter(
+    lambda c: c[0] == DetectorNumber.VNIR or c[1] not in (Setting.INTEGRATION, Setting.SHUTTER)
 )
 exchanges: st.SearchStrategy[tuple[Command, int, AnyReply]] = st.one_of(
     st.tuples(
@@ -103,9 +103,9 @@ exchanges: st.SearchStrategy[tuple[Command, int, AnyReply]] = st.one_of(
         (ReadValue("SerialNumber"), b"INIT,0,SerialNumber"),
         (Optimise(), b"OPT,7"),
         (Optimise(("SWIR2", "VNIR")), b"OPT,5"),
-        (Control(Detector.VNIR, Setting.SHUTTER, 1), b"IC,2,3,1"),
-        (Control(Detector.VNIR, Setting.INTEGRATION, -1), b"IC,2,0,-1"),
-        (Control(Detector.SWIR2, Setting.GAIN, 4096), b"IC,1,1,4096"),
+        (Control(DetectorNumber.VNIR, Setting.SHUTTER, 1), b"IC,2,3,1"),
+        (Control(DetectorNumber.VNIR, Setting.INTEGRATION, -1), b"IC,2,0,-1"),
+        (Control(DetectorNumber.SWIR2, Setting.GAIN, 4096), b"IC,1,1,4096"),
         (AcquireScans(40), b"A,1,40"),
         (Abort(), b"ABORT"),
     ],
@@ -224,7 +224,7 @@ def test_replies_have_the_lengths_of_the_guide() -> None:
     assert [reply_bytes(c, None) for c in (GetVersion(), Restore(), ReadValue("X"), Optimise(), Abort())] == [
         50, 7616, 50, 28, 50,
     ]  # fmt: skip
-    assert reply_bytes(Control(Detector.VNIR, Setting.SHUTTER, 0), None) == 20
+    assert reply_bytes(Control(DetectorNumber.VNIR, Setting.SHUTTER, 0), None) == 20
     channels = {1: 701, 4: 801, 5: 1502, 8: 701, 9: 1402, 12: 1502, 13: 2151}
     for kind, count in channels.items():
         assert reply_bytes(AcquireScans(1), kind) == 256 + 4 * count

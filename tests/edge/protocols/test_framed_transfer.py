@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.errors import ProtocolError
 from stibium.edge.protocols.framed import Frame
-from stibium.edge.protocols.framed_messages import MAX_RANGES, Encoding, Identify, SpectrumHead
+from stibium.edge.protocols.framed_fields import U16
+from stibium.edge.protocols.framed_messages import MAX_RANGES, Encoding, Identify, Resend, SpectrumHead, Values
 from stibium.edge.protocols.framed_transfer import Assembler, split
 
 VALUES = np.arange(100, dtype=np.float64) / 128
@@ -144,3 +145,9 @@ def test_other_messages_are_passed_over() -> None:
     assert assembler.receive(Frame(1, Identify())) is None
     assert assembler.missing() == ()
     assert assembler.give_up() is None
+
+
+def test_a_piece_of_the_last_place_that_there_can_be_is_no_reason_to_ask_for_more_than_can_be_asked() -> None:
+    assembler = Assembler()
+    assembler.receive(Frame(7, Values(1, U16, b"1234")))
+    assert Resend(assembler.missing()).ranges[0][1] == U16

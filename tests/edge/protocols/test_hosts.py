@@ -10,16 +10,17 @@ import pytest
 from framed_samples import messages
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stibium.edge.protocols.ascii_host import Answered, AsciiHost, ErrorSaid, NotUnderstood, Quiet
+from stibium.edge.errors import InstrumentError, NoReplyError, PortError, PortGoneError, ProtocolError
+from stibium.edge.protocols.ascii_host import Answered, AsciiHost, Quiet
 from stibium.edge.protocols.ascii_lines import LineMarks
-from stibium.edge.protocols.fieldspec_host import FieldSpecHost, Greeted, NoReply, OutOfStep, Replied
+from stibium.edge.protocols.fieldspec_host import FieldSpecHost, Greeted, Replied
 from stibium.edge.protocols.fieldspec_messages import GetVersion
 from stibium.edge.protocols.fieldspec_replies import Version
 from stibium.edge.protocols.framed import Frame, FrameDecoder, encode
 from stibium.edge.protocols.framed_fields import Message
-from stibium.edge.protocols.framed_host import FramedHost, Identified, Unidentified
+from stibium.edge.protocols.framed_host import FramedHost, Identified
 from stibium.edge.protocols.framed_messages import Acquire, Feature, GetStatus, Identification, Identify, Kind
-from stibium.edge.protocols.host import Host, HostEvent, Output, Send, Timeouts, Unanswered
+from stibium.edge.protocols.host import Host, HostEvent, Output, Problem, Send, Timeouts
 
 TIMEOUTS = Timeouts(reply_s=1.0, quiet_s=0.1, keepalive_s=10.0, request_attempts=3)
 WHO = Identification(7, Feature.BUTTON, 400.0, 1.0, 5, 0, 64, (), "probe", "1", "")
@@ -64,7 +65,7 @@ def test_a_question_is_asked_again_until_nobody_is_taken_to_be_there() -> None:
     outputs = pass_time(host, 50.0, 60.0)
     assert sent(outputs) == [Identify(), Identify()]
     assert events(outputs) == [
-        Unidentified("silent: no answer in 3 s; is the instrument switched on, and on this port?")
+        Problem(PortError, "silent: no answer in 3 s; is the instrument switched on, and on this port?")
     ]
     assert host.next_due_s() == math.inf
 
@@ -75,7 +76,7 @@ def test_an_open_line_is_kept_alive_and_found_dead() -> None:
     assert events(host.receive(encode(WHO, 1), 0.5)) == [Identified(WHO)]
     outputs = pass_time(host, 0.5, 45.0)
     assert sent(outputs) == [GetStatus()] * 3
-    assert events(outputs) == [Unanswered("3 requests were not answered")]
+    assert events(outputs) == [Problem(PortGoneError, "3 requests were not answered")]
 
 
 def test_over_a_new_connection_the_same_request_is_asked_for() -> None:
@@ -117,14 +118,16 @@ def test_how_a_line_of_text_ends() -> None:
     read: Callable[..., object] = lambda answer: answer.lines  # noqa: E731
     host.ask("S", read, 0.0)
     outputs = pass_time(host, 0.0, 60.0)
-    assert events(outputs) == [NotUnderstood("S", "no answer in time", True)]
+    assert events(outputs) == [
+        Problem(PortError, "silent: no answer in 3 s; is the instrument switched on, and on this port?")
+    ]
     assert outputs.count(Send(b"S\n")) == 2
     host.ask("S", read, 100.0)
     said = []
     for _ in range(3):
         said += host.receive(b"E lamp\n", 100.0)
         said += pass_time(host, 100.0, 100.5)
-    assert events(said) == [ErrorSaid("S", "E lamp")]
+    assert events(said) == [Problem(InstrumentError, "the instrument answers S with 'E lamp'")]
     host.hush(200.0)
     assert events(pass_time(host, 200.0, 201.0)) == [Quiet()]
 
@@ -141,12 +144,13 @@ def test_a_fieldspec_is_greeted_asked_and_given_up() -> None:
     (event,) = host.receive(reply.pack()[20:], 1.6)
     assert isinstance(event, Replied)
     assert event.reply == reply
-    assert [type(event) for event in host.receive(b"?", 2.0)] == [OutOfStep]
+    assert host.receive(b"?", 2.0) == [Problem(ProtocolError, "1 bytes came unasked", closes=True)]
     host.opened(3.0)
     host.greet(3.0, 0.1)
     host.due(3.1)
     host.ask(GetVersion(), 4.0, 2.0)
-    assert pass_time(host, 4.0, 9.0) == [NoReply("no answer to V in 2.0 s; is the instrument switched on?")]
+    why = "no answer to V in 2.0 s; is the instrument switched on?"
+    assert pass_time(host, 4.0, 9.0) == [Send(b"ABORT"), Problem(NoReplyError, why, closes=True)]
 
 
 pieces = st.lists(

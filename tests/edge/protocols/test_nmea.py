@@ -73,7 +73,7 @@ def test_status_void_is_no_fix() -> None:
     ],
 )
 def test_impossible_sentences_are_refused(body: str) -> None:
-    assert isinstance(nmea.parse_sentence(nmea.encode(body)), nmea.BadLine)
+    assert isinstance(nmea.parse_sentence(nmea.encode(body)), nmea.BadSentence)
 
 
 @pytest.mark.parametrize("body", ["PGRMC,A,1,2", "PUBX,00", "GPGSV,1,1,00", "GPRMCX,1"])
@@ -85,7 +85,7 @@ def test_other_sentences_are_passed_over(body: str) -> None:
 def test_a_changed_byte_never_passes(place: int, change: int) -> None:
     line = bytearray(nmea.encode(GGA))
     line[place] ^= change
-    events = nmea.Decoder().feed(bytes(line))
+    events = nmea.NmeaDecoder().feed(bytes(line))
     assert not [event for event in events if isinstance(event, (nmea.Gga, nmea.Rmc))]
 
 
@@ -98,13 +98,13 @@ def angle(degrees: float, width: int) -> str:
 def test_any_position_comes_through_in_pieces_of_any_size(lat: float, lon: float, sizes: list[int]) -> None:
     body = f"GNGGA,000000,{angle(lat, 2)},{'NS'[lat < 0]},{angle(lon, 3)},{'EW'[lon < 0]},4,12,1.0,-3.5,M,,M,,"
     data = b"rubbish\r\n" + nmea.encode(body)
-    decoder, events = nmea.Decoder(), []
+    decoder, events = nmea.NmeaDecoder(), []
     for size in sizes:
         events += decoder.feed(data[:size])
         data = data[size:]
     events += decoder.feed(data)
     bad, event = events
-    assert isinstance(bad, nmea.BadLine)
+    assert isinstance(bad, nmea.BadSentence)
     assert isinstance(event, nmea.Gga)
     assert event.latitude_deg == pytest.approx(lat, abs=1e-7)
     assert event.longitude_deg == pytest.approx(lon, abs=1e-7)
@@ -113,7 +113,7 @@ def test_any_position_comes_through_in_pieces_of_any_size(lat: float, lon: float
 
 @given(st.lists(st.binary(max_size=300)))
 def test_no_bytes_make_it_raise_or_grow(pieces: list[bytes]) -> None:
-    decoder = nmea.Decoder()
+    decoder = nmea.NmeaDecoder()
     for piece in pieces:
         decoder.feed(piece)
     assert len(decoder._rest) <= nmea.LONGEST
@@ -164,13 +164,13 @@ def test_two_dimensions_have_no_height() -> None:
 
 
 def test_other_classes_are_passed_over_and_rubbish_is_told() -> None:
-    events = gpsd.Decoder().feed(b'{"class":"SKY"}\r\nHTTP/1.1 400\n[]\n' + json.dumps(TPV).encode() + b"\n")
-    assert [type(event) for event in events] == [gpsd.BadLine, gpsd.BadLine, gpsd.Tpv]
+    events = gpsd.GpsdDecoder().feed(b'{"class":"SKY"}\r\nHTTP/1.1 400\n[]\n' + json.dumps(TPV).encode() + b"\n")
+    assert [type(event) for event in events] == [gpsd.BadReport, gpsd.BadReport, gpsd.Tpv]
 
 
 @given(st.lists(st.binary(max_size=200)))
 def test_gpsd_bytes_never_make_it_raise(pieces: list[bytes]) -> None:
-    decoder = gpsd.Decoder()
+    decoder = gpsd.GpsdDecoder()
     for piece in [*pieces, b"[" * 100_000, b"\n"]:
         decoder.feed(piece)
     (event,) = decoder.feed(json.dumps(TPV).encode() + b"\n")

@@ -26,9 +26,9 @@ from stibium.edge.protocols.framed_messages import (
     Identification,
     Identify,
     Kind,
+    ProbeState,
     Resend,
     SpectrumHead,
-    State,
     Status,
     Unit,
     Values,
@@ -137,7 +137,7 @@ def test_in_real_time_a_measurement_is_announced_and_comes_when_it_is_done() -> 
     bench = Bench(from_spectra(SMALL), real_time=True)
     (status,) = [f.message for f in bench.ask(Acquire(1, Kind.TARGET, 100))]
     assert isinstance(status, Status)
-    assert (status.state, status.remaining_ms) == (State.MEASURING, 1700)
+    assert (status.state, status.remaining_ms) == (ProbeState.MEASURING, 1700)
     bench.now_s += 1.0
     busy, same = (f.message for f in bench.ask(Acquire(2, Kind.TARGET, 1), Acquire(1, Kind.TARGET, 100)))
     assert isinstance(busy, Fault)
