@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -96,24 +97,7 @@ def probe(
     ctx: click.Context,
     /,
     spectra: tuple[str, ...],
-    instrument: str,
-    recording: str | None,
-    verbatim: bool,
-    pty: bool,
-    link: str | None,
-    tcp: tuple[str, int] | None,
-    speed: str,
-    baud: int | None,
-    raw: bool,
-    frame_bytes: int | None,
-    button: float | None,
-    loop: bool,
-    faults: Faults,
-    seed: int,
-    unplug_every: int | None,
-    unplug_s: float,
-    unplug_power: bool,
-    **own: Any,
+    **options: Any,
 ) -> None:
     """Play an instrument on a pseudo-terminal or a TCP port.
 
@@ -130,43 +114,45 @@ def probe(
     from ..simulators.fieldspec_instrument import VirtualFieldSpec
     from ..simulators.serve import VirtualProbe
 
-    if tcp is not None and (pty or link):
+    # Every option by its name, as declared above.
+    given = SimpleNamespace(**options)
+    if given.tcp is not None and (given.pty or given.link):
         raise click.UsageError("--tcp excludes --pty and --link")
-    if recording and spectra:
+    if given.recording and spectra:
         raise click.UsageError("either SPECTRA or --recording")
-    if verbatim and not recording:
+    if given.verbatim and not given.recording:
         raise click.UsageError("--verbatim needs --recording")
-    if recording and raw:
+    if given.recording and given.raw:
         raise click.UsageError("a recording plays what was recorded; --raw is for SPECTRA")
-    profile = read_profile(instrument)
+    profile = read_profile(given.instrument)
     protocol = profile.protocol
     _refuse_options_of_others(ctx, protocol)
+    if given.faults.wrong_length and protocol != "framed":
+        whose = "a FieldSpec's replies" if protocol == "fieldspec" else "lines of text"
+        raise click.UsageError(f"wrong-length: {whose} say no length")
+    given.real_time = given.speed == "real"
     simulator: Simulator
-    real_time = speed == "real"
     if protocol == "fieldspec":
-        simulator = fieldspec_simulator(spectra, real_time, loop, seed, own)
-        if faults.wrong_length:
-            raise click.UsageError("wrong-length: a FieldSpec's replies say no length")
-        end: End = TcpEnd(*(tcp or ("127.0.0.1", 0)))
+        simulator = fieldspec_simulator(spectra, given)
     elif protocol == "ascii":
-        if faults.wrong_length:
-            raise click.UsageError("wrong-length: lines of text say no length")
-        simulator = ascii_simulator(profile, spectra, real_time, loop)
-        end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
+        simulator = ascii_simulator(profile, spectra, given)
     else:
-        simulator = framed_simulator(spectra, recording, verbatim, raw, frame_bytes, real_time, button, loop)
-        end = TcpEnd(*tcp) if tcp is not None else PtyEnd(link)
+        simulator = framed_simulator(spectra, given)
+    if given.tcp is not None or protocol == "fieldspec":
+        end: End = TcpEnd(*(given.tcp or ("127.0.0.1", 0)))
+    else:
+        end = PtyEnd(given.link)
     served = VirtualProbe(
         simulator,
         end,
-        faults,
-        seed,
-        baudrate=(baud or profile.serial.baudrate) if real_time and protocol != "fieldspec" else None,
-        unplug_every=unplug_every or 0,
-        unplug_s=unplug_s,
-        unplug_power=unplug_power,
+        given.faults,
+        given.seed,
+        baudrate=(given.baud or profile.serial.baudrate) if given.real_time and protocol != "fieldspec" else None,
+        unplug_every=given.unplug_every or 0,
+        unplug_s=given.unplug_s,
+        unplug_power=given.unplug_power,
         log=notice,
-        piece_bytes=own["fs_piece_bytes"],
+        piece_bytes=given.fs_piece_bytes,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -174,7 +160,7 @@ def probe(
     try:
         click.echo(served.name)
         sys.stdout.flush()
-        if own["fs_control"] and isinstance(simulator, VirtualFieldSpec):
+        if given.fs_control and isinstance(simulator, VirtualFieldSpec):
             obey_standard_input(simulator, served)
         served.run()
     finally:

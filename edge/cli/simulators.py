@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,28 +23,19 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def framed_simulator(
-    spectra: Sequence[str],
-    recording: str | None,
-    verbatim: bool,
-    raw: bool,
-    frame_bytes: int | None,
-    real_time: bool,
-    button_s: float | None,
-    loop: bool,
-) -> Simulator:
-    """Simulate a framed probe, from spectra or a recording."""
+def framed_simulator(spectra: Sequence[str], given: SimpleNamespace) -> Simulator:
+    """Simulate a framed probe, from spectra or a recording; `given` holds the options of `stibium probe`."""
     from ..simulators.framed_instrument import VirtualInstrument
     from ..simulators.replay import VerbatimReplay
     from ..simulators.spectra import DEFAULT_PAYLOAD, from_recording, from_spectra
 
-    if recording and verbatim:
-        return VerbatimReplay(recording, real_time=real_time)
-    if recording:
-        simulation = from_recording(recording, frame_bytes or 0)
+    if given.verbatim:
+        return VerbatimReplay(given.recording, real_time=given.real_time)
+    if given.recording:
+        simulation = from_recording(given.recording, given.frame_bytes or 0)
     else:
-        simulation = from_spectra(_read(spectra), raw, frame_bytes or DEFAULT_PAYLOAD)
-    return VirtualInstrument(simulation, real_time=real_time, button_s=button_s, loop=loop)
+        simulation = from_spectra(_read(spectra), given.raw, given.frame_bytes or DEFAULT_PAYLOAD)
+    return VirtualInstrument(simulation, real_time=given.real_time, button_s=given.button, loop=given.loop)
 
 
 def _parse_things(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -127,33 +119,31 @@ def fieldspec_options(command: F) -> F:
     return command
 
 
-def fieldspec_simulator(
-    spectra: Sequence[str], real_time: bool, loop: bool, seed: int, own: dict[str, Any]
-) -> Simulator:
-    """Simulate an ASD FieldSpec; `own` holds the values of `fieldspec_options`."""
+def fieldspec_simulator(spectra: Sequence[str], given: SimpleNamespace) -> Simulator:
+    """Simulate an ASD FieldSpec."""
     from ..simulators.fieldspec_instrument import VirtualFieldSpec
     from ..simulators.in_front import InFront, things_from
 
     soils = things_from(_read(spectra))
     return VirtualFieldSpec(
-        InFront(soils, own["fs_after_dark"], loop),
-        real_time=real_time,
-        instrument_type=int(own["fs_type"]),
-        serial_number=own["fs_serial_number"],
-        warm_s=60 * own["fs_warm_min"],
-        time_scale=own["fs_time_scale"],
-        not_ready_s=own["fs_not_ready_s"],
-        seed=seed,
+        InFront(soils, given.fs_after_dark, given.loop),
+        real_time=given.real_time,
+        instrument_type=int(given.fs_type),
+        serial_number=given.fs_serial_number,
+        warm_s=60 * given.fs_warm_min,
+        time_scale=given.fs_time_scale,
+        not_ready_s=given.fs_not_ready_s,
+        seed=given.seed,
         simulated=any(soil.simulated for soil in soils),
         log=notice,
     )
 
 
-def ascii_simulator(profile: Profile, spectra: Sequence[str], real_time: bool, loop: bool) -> Simulator:
+def ascii_simulator(profile: Profile, spectra: Sequence[str], given: SimpleNamespace) -> Simulator:
     """Simulate the ASCII instrument of a profile."""
     from ..simulators.ascii_instrument import ascii_simulator
 
-    return ascii_simulator(profile, _read(spectra), real_time=real_time, loop=loop)
+    return ascii_simulator(profile, _read(spectra), real_time=given.real_time, loop=given.loop)
 
 
 def obey_standard_input(simulator: VirtualFieldSpec, served: VirtualProbe) -> None:

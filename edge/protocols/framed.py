@@ -25,8 +25,6 @@ MAX_PAYLOAD = 1024
 _HEADER = struct.Struct("<BBHH")
 _CRC = struct.Struct("<I")
 _LONGEST = encoded_length(_HEADER.size + MAX_PAYLOAD + _CRC.size)
-FRAME_OVERHEAD = _HEADER.size + _CRC.size + 2
-"""Bytes of a frame besides its payload, before stuffing."""
 
 
 @dataclass(frozen=True)
