@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -133,13 +133,13 @@ def _session_cells(session: StoredSession) -> list[tuple[str, ...]]:
 
 
 SESSIONS: Layout[StoredSession] = Layout(
-    asdict,
+    lambda session: session._asdict(),
     titles=("session", "began", "ended", "instrument", "profile", "operator", "readings", "refused", "scans"),
     cells=_session_cells,
     right=(0, 6, 7, 8),
 )
 EVENTS: Layout[StoredEvent] = Layout(
-    asdict,
+    lambda event: event._asdict(),
     titles=("at", "session", "event", ""),
     cells=lambda event: [(local(event.at), str(event.session_id or "-"), event.kind, event.text)],
     right=(1,),

@@ -1,15 +1,14 @@
 """The log's tables, column by column, and what a row of each is read into. docs/log.md says what they are for.
 
 A new column is a line here and a higher `schema.SCHEMA_VERSION`; logs that lack it get it when they are next written.
+Rows are named tuples, with annotations that are no texts: as data classes they would slow down each start.
 """
-
-from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -83,8 +82,7 @@ class ReadingFacts:
 NOTHING_MORE = ReadingFacts()
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """A row of `readings` without its spectrum; `damaged` says what of it cannot be read, "" for nothing."""
 
     id: int = column(INTEGER, ID)
@@ -195,8 +193,7 @@ REFUSALS = LogTable(
 )
 
 
-@dataclass(frozen=True)
-class StoredModel:
+class StoredModel(NamedTuple):
     """A row of `models`, a bundle that gives estimates; its range is None from before version 3 of the log."""
 
     sha256: str = column(TEXT, "NOT NULL UNIQUE", 0)
@@ -223,8 +220,7 @@ GRIDS = LogTable(
 )
 
 
-@dataclass(frozen=True)
-class StoredSession:
+class StoredSession(NamedTuple):
     """A row of `sessions`, and how much belongs to it; `ended_at` is None if it runs or was cut off."""
 
     id: int = column(INTEGER, ID)
@@ -247,7 +243,7 @@ class StoredSession:
 SESSIONS = LogTable("sessions", columns_of(StoredSession))
 
 
-def _flags(scan: Scan) -> dict[str, Any]:
+def _flags(scan: "Scan") -> dict[str, Any]:
     known = {name: getattr(scan, name) for name in SCAN_FLAGS}
     return known | {name: value for name, value in scan.extra.items() if name not in known}
 
@@ -256,8 +252,7 @@ SCAN_FLAGS = ("saturated", "shutter_closed", "cooler_alarms", "dark_subtracted",
 """What an instrument said of a scan, in its `flags`; what else is there is the scan's `extra`."""
 
 
-@dataclass(frozen=True, eq=False)
-class StoredScan:
+class StoredScan(NamedTuple):
     """A row of `scans`, as the instrument delivered it.
 
     Attributes:
@@ -286,7 +281,7 @@ class StoredScan:
     scan_key: tuple[str, int, int, int] = column(LIST, "NOT NULL UNIQUE", 0, lambda scan: scan.key)
     grid_id: int = column(INTEGER, "NOT NULL REFERENCES grids(id)")
     values: Floats = column(FLOATS_32, NOT_NULL, 0)
-    wavelengths_nm: Floats = field(default_factory=lambda: np.empty(0))
+    wavelengths_nm: Floats = np.empty(0)
 
 
 SCANS = LogTable("scans", columns_of(StoredScan))
@@ -303,8 +298,7 @@ READING_SCANS = LogTable(
 )
 
 
-@dataclass(frozen=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """A row of `events`."""
 
     id: int = column(INTEGER, ID)

@@ -13,7 +13,7 @@ from .columns import NOTHING_MORE, TOLD, Reading, StoredModel
 from .read import ALL, Chosen, Entry, StoredAnswer, iter_entries
 from .write import Result
 
-_SHARED = {field.name for field in fields(ReadingRecord)} & {field.name for field in fields(Reading)}
+_SHARED = {field.name for field in fields(ReadingRecord)} & set(Reading._fields)
 _NOT_YET_STORED = {"software": SOFTWARE, "spectrum_sha256": None}
 
 
@@ -26,7 +26,7 @@ def iter_records(
 
 def record_of_entry(entry: Entry) -> ReadingRecord:
     """Put down a reading of the log and what came of it."""
-    said = vars(entry.reading) if entry.reading is not None else None
+    said = entry.reading._asdict() if entry.reading is not None else None
     return _record(said, (*entry.estimates, *entry.refusals), entry.session_id)
 
 

@@ -6,11 +6,11 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True)
-class ColumnKind:
+class ColumnKind(NamedTuple):
     """What a column holds. None is NULL in every kind, and is given to neither function.
 
     Attributes:
@@ -114,8 +113,7 @@ NOT_NULL = "NOT NULL"
 NULLABLE = ""
 
 
-@dataclass(frozen=True)
-class LogColumn:
+class LogColumn(NamedTuple):
     """A column of a table.
 
     Attributes:
@@ -151,13 +149,14 @@ class LogColumn:
 def column(
     kind: ColumnKind, rule: str = NOT_NULL, source: int | None = None, get: Callable[[Any], Any] | None = None
 ) -> Any:
-    """Declare an attribute of a row's class to be a column; see `LogColumn`."""
-    return field(metadata={"column": (kind, rule, source, get)})
+    """Declare a field of a row's class to be a column; see `LogColumn`."""
+    return LogColumn("", kind, rule, source, get)
 
 
-def columns_of(row_class: type) -> tuple[LogColumn, ...]:
+def columns_of(row_class: type[NamedTuple]) -> tuple[LogColumn, ...]:
     """Return the columns that a row's class declares, in its order."""
-    return tuple(LogColumn(f.name, *f.metadata["column"]) for f in fields(row_class) if "column" in f.metadata)
+    declared = row_class._field_defaults.items()
+    return tuple(one._replace(name=name) for name, one in declared if isinstance(one, LogColumn))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +120,7 @@ def test_an_older_log_that_is_only_read_stays_as_it_is(old: int, tmp_path: Path)
     def everything_read(where: Path) -> list[object]:
         with open_for_reading(where) as db:
             spectra = [(reading, getattr(s, "values", s).tolist()) for reading, s in iter_spectra(db)]  # type: ignore[union-attr]
-            scans = [replace(scan, values=None, wavelengths_nm=None) for scan in iter_scans(db)]  # type: ignore[arg-type]
+            scans = [scan._replace(values=None, wavelengths_nm=None) for scan in iter_scans(db)]  # type: ignore[arg-type]
             return [
                 list(iter_entries(db, every=True)),
                 spectra,
