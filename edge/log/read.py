@@ -186,8 +186,16 @@ def iter_entries(
     streams = [_of_readings(db, chosen, every, order)]
     if not (chosen.element or chosen.verdict or chosen.simulated is not None or chosen.reading is not None):
         streams.append(_without_reading(db, chosen, order))
-    merged = heapq.merge(*streams, key=lambda entry: entry.stored_at, reverse=last is not None)
-    yield from merged if last is None else reversed(list(islice(merged, last)))
+    if last is None:
+        yield from heapq.merge(*streams, key=_stored_at)
+    else:
+        # Backwards the streams come in the other order, so that what was stored at once stays in one.
+        merged = heapq.merge(*reversed(streams), key=_stored_at, reverse=True)
+        yield from reversed(list(islice(merged, last)))
+
+
+def _stored_at(entry: Entry) -> str:
+    return entry.stored_at
 
 
 def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str) -> Iterator[Entry]:

@@ -186,6 +186,18 @@ def test_a_damaged_session_is_one_line(full_log: Path) -> None:
         list(iter_sessions(db))
 
 
+def test_the_last_ones_come_in_the_order_of_all(
+    tmp_path: Path, soils: list[Spectrum], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stibium.edge.log.write.now", lambda: "2026-05-06T09:30:00.000+00:00")
+    with Log(tmp_path / "log.db") as log:
+        log.add([Result(soils[0], Refusal("x", "y")), Result(None, Refusal("a", "b"))] * 3)
+    with open_for_reading(tmp_path / "log.db") as db:
+        forth = [entry.reading and entry.reading.id for entry in iter_entries(db)]
+        for last in range(1, 8):
+            assert [entry.reading and entry.reading.id for entry in iter_entries(db, last=last)] == forth[-last:]
+
+
 def steps(path: Path, last: int | None) -> int:
     """Instructions of SQLite's machine that reading takes."""
     count = 0
