@@ -185,6 +185,10 @@ def _read(hint: Any, value: Any, where: Where, needed: bool, limits: Within | No
         return _number(value, hint is int, limits, where)
     if hint is str:
         return read_str(value, where, needed)
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise where.needs(value, "true or false is needed")
+        return value
     if get_origin(hint) is Literal:
         if not isinstance(value, str) or value not in inner:
             raise where.needs(value, f"one of {', '.join(map(repr, inner))} is needed")

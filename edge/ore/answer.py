@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -45,6 +45,7 @@ class Answer:
         base: what the model says of no block in particular; None if contributions were not asked for.
         contributions: largest first; base + their sum is the model's sum, before any calibration.
         simulated: True if the model or the block is simulated.
+        place: the hole, `from`, `to`, `x`, `y`, `z`, as far as the table has them.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Answer:
     base: float | None
     contributions: tuple[Contribution, ...]
     simulated: bool
+    place: Mapping[str, str | float | None] = field(default_factory=dict)
 
 
 def decide(probability: float, threshold: float) -> Decision:
@@ -102,9 +104,16 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
                 base=base,
                 contributions=contributions,
                 simulated=bundle.simulated or blocks.simulated,
+                place=_place(blocks, i),
             )
         )
     return answers
+
+
+def _place(blocks: Blocks, row: int) -> dict[str, str | float | None]:
+    place: dict[str, str | float | None] = {"hole": blocks.groups[row]} if blocks.groups is not None else {}
+    found = {name: float(values[row]) for name, values in blocks.places.items()}
+    return place | {name: None if value != value else value for name, value in found.items()}
 
 
 def outside(bundle: OreBundle, values: Floats) -> NDArray[np.bool_]:
@@ -159,7 +168,7 @@ def shown(variable: Variable, value: float, bound: int = 0) -> str:
     """Write a value as people do: 512 ppm, < 0.02 ppm, High, missing."""
     if np.isnan(value):
         return "missing"
-    if variable.kind == "class":
+    if variable.kind != "assay":
         return variable.word(value)
     if bound:
         # A limit as it was written: three figures of 0.02 would say more than is known.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.text import shortened
+from ..units import find_unit
 from .columns import Variable
 
 BELOW, EXACT, ABOVE = -1, 0, 1
@@ -28,11 +29,18 @@ def field_reader(variable: Variable, missing: Sequence[str]) -> ReadCell:
     class is parsed once.
     """
     absent = {m.strip().casefold() for m in missing}
-    if variable.kind == "class":
+    if variable.kind != "assay":
         known: dict[str, Cell] = dict.fromkeys(absent, (math.nan, EXACT))
         known |= {word.casefold(): (float(code), EXACT) for code, word in enumerate(variable.words, 1)}
         return lambda field: _class_cell(field, variable, known)
-    return lambda field: _assay_cell(field, absent)
+    most = most_of(variable.unit)
+    return lambda field: _assay_cell(field, absent, most, variable.unit)
+
+
+def most_of(unit: str) -> float:
+    """Return the most there can be: all of the rock, or in a unit that is none of content what only a slip exceeds."""
+    found = find_unit(unit)
+    return 1e6 / found.ppm if found else 1e12
 
 
 def _class_cell(field: str, variable: Variable, known: dict[str, Cell]) -> Cell:
@@ -52,7 +60,7 @@ def _class_cell(field: str, variable: Variable, known: dict[str, Cell]) -> Cell:
     raise ValueError(f"{shortened(field)} is no class; known are {words} and the codes 1 to {len(variable.words)}")
 
 
-def _assay_cell(field: str, absent: set[str]) -> Cell:
+def _assay_cell(field: str, absent: set[str], most: float = math.inf, unit: str = "") -> Cell:
     text = field.strip()
     if text.casefold() in absent:
         return math.nan, EXACT
@@ -68,6 +76,8 @@ def _assay_cell(field: str, absent: set[str]) -> Cell:
         raise ValueError(
             f"{shortened(field)} is negative; write a detection limit as <0.02, what is not known as empty"
         )
+    if value > most:
+        raise ValueError(f"{shortened(field)} is more than there can be; {most:g} {unit} would be all of the rock")
     if value == 0 and bound == BELOW:
         raise ValueError(f"{shortened(field)}: nothing is below zero")
     return value, bound
@@ -81,11 +91,12 @@ def read_column(
     Plain numbers and words as they stand in the columns file are read here, fast; all else by `read`.
     """
     quick: list[float | None]
-    if variable.kind == "class":
+    if variable.kind != "assay":
         codes = {word: float(code) for code, word in enumerate(variable.words, 1)}
         quick = [codes.get(field) for field in fields]
     else:
-        quick = [float(field) if _PLAIN(field) else None for field in fields]
+        most = most_of(variable.unit)
+        quick = [float(field) if _PLAIN(field) and float(field) <= most else None for field in fields]
     problems: dict[int, str] = {}
     for i, number in enumerate(quick):
         if number is None:

@@ -72,8 +72,8 @@ def describe_ore(path: str) -> dict[str, Any]:
         "variables": [
             {
                 "name": v.title,
-                "from": v.word(low) if v.kind == "class" else f"{low:.4g}",
-                "to": v.word(high) if v.kind == "class" else f"{high:.4g}",
+                "from": v.word(low) if v.kind != "assay" else f"{low:.4g}",
+                "to": v.word(high) if v.kind != "assay" else f"{high:.4g}",
             }
             for v, low, high in zip(bundle.columns.variables, training.lowest, training.highest, strict=True)
         ],

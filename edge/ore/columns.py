@@ -7,15 +7,17 @@ classes that a geologist logs by eye as Low, Medium or High.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ..errors import ColumnFileError
-from ..toml_file import Where, parse_toml, read_names, read_section, read_text
+from ..toml_file import Key, Where, Within, parse_toml, read_names, read_section, read_text
 
-Kind = Literal["assay", "class"]
+Kind = Literal["assay", "class", "category"]
 _Names = Annotated[tuple[str, ...], read_names]
 COLUMNS_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_COLUMNS"
 MISSING = ("", "NA", "N/A", "n.a.", "NaN", "null", "none", "-", "--")
@@ -29,9 +31,10 @@ class Variable:
     Attributes:
         name: what scenarios, models and people call it.
         column: the table's column.
-        kind: "assay" for a concentration, "class" for what is logged in ordered words.
+        kind: "assay" for a concentration, "class" for what is logged in ordered words, "category" for words without
+            an order, such as a lithology.
         unit: of an assay, such as ppm; "" for a class.
-        words: of a class, lowest first; the k-th word has the code k, from 1.
+        words: of a class, lowest first; the k-th word has the code k, from 1. Of a category in any order.
         about: what is meant, in a few words, for who logs it.
     """
 
@@ -54,11 +57,28 @@ class Variable:
 
 @dataclass(frozen=True)
 class Label:
-    """The column that says what a block turned out to be, and the words for either."""
+    """What a block turned out to be: words of a column, or the side of a cut-off on which an assay lies.
 
-    column: str
-    ore: _Names
-    gangue: _Names
+    Attributes:
+        column: of the table.
+        ore, gangue: words for either; none with a cut-off.
+        unlabelled: words for blocks of which it is not known; training passes over them, and answers for them.
+        cut_off: the value, and `sign` how an ore block's assay stands to it; "" without one.
+        variable: whether the column may be a variable as well, although the label is made of it.
+    """
+
+    column: str = ""
+    ore: _Names = ()
+    gangue: _Names = ()
+    unlabelled: _Names = ()
+    cut_off: float | None = None
+    sign: Literal["", ">=", ">", "<=", "<"] = ""
+    variable: bool = False
+
+    @property
+    def words(self) -> str:
+        """Say it in one line."""
+        return f"{self.column} {self.sign} {self.cut_off:g}" if self.cut_off is not None else self.column
 
 
 def _read_variables(entries: Any, where: Where) -> tuple[Variable, ...]:
@@ -74,36 +94,63 @@ def _read_variable(entry: Mapping[str, Any], number: int, outer: Where) -> Varia
     words = read.words
     if read.kind == "assay" and (words or not read.unit):
         raise where.says('an assay needs a unit, such as unit = "ppm", and has no words')
-    if read.kind == "class" and (read.unit or len(words) < 2 or not all(words)):
-        raise where.says("a class needs two words or more, lowest first, and has no unit")
+    if read.kind != "assay" and (read.unit or len(words) < 2 or not all(words)):
+        order = ", lowest first," if read.kind == "class" else ""
+        raise where.says(f"a {read.kind} needs two words or more{order} and has no unit")
     numbers = [word for word in words if word.lstrip("+-").replace(".", "", 1).isdigit()]
     if numbers:
         raise where.says(f"the word {numbers[0]!r} is a number; codes 1 to {len(words)} are known anyway")
     return read
 
 
+_CUT_OFF = re.compile(r"(.+?)\s*(>=|>|<=|<)\s*([0-9.eE+-]+)").fullmatch
+
+
 def _read_label(entry: Any, where: Where) -> Label | None:
     if entry is None:
         return None
+    if isinstance(entry, str):
+        entry = {"column": entry}
     label = read_section(Label, entry, where)
+    found = _CUT_OFF(label.column)
+    if found is not None and label.cut_off is None:
+        try:
+            label = replace(label, column=found[1], sign=found[2], cut_off=float(found[3]))  # type: ignore[arg-type]
+        except ValueError:
+            raise where.says(f"label: {found[3]!r} in {label.column!r} is no number") from None
+    if not label.column:
+        raise where.says("label.column is missing")
+    if label.cut_off is not None:
+        if label.ore or label.gangue:
+            raise where.says(f"label: {label.words} needs no words for ore and gangue; leave them out")
+        return label
     if not all(label.ore) or not label.ore or not all(label.gangue) or not label.gangue:
-        raise where.says("label: words for ore and words for gangue are needed, none of them empty")
-    both = {w.casefold() for w in label.ore} & {w.casefold() for w in label.gangue}
-    if both:
-        raise where.says(f"label: {min(both)!r} would be both ore and gangue")
+        raise where.says(
+            "label: words for ore and words for gangue are needed, none of them empty; or a cut-off, as in label = "
+            '"Au_ppm >= 0.5"'
+        )
+    folded = [{w.casefold() for w in words} for words in (label.ore, label.gangue, label.unlabelled)]
+    for i, first in enumerate(folded):
+        for second in folded[i + 1 :]:
+            if first & second:
+                raise where.says(f"label: {min(first & second)!r} would be two of ore, gangue and unlabelled")
     return label
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table of blocks.
+    """The columns of a table of blocks; "" for one that there is not.
 
     Attributes:
         variables: in the order in which models take them.
         label: None if no table has one.
-        group: column of the drill hole or face a block belongs to; "" if there is none.
-        id: column that names a block; "" if there is none, and rows are then numbered.
+        group: of the drill hole or face a block belongs to.
+        id: that names a block; rows without one are numbered.
         missing: fields that say "not known".
+        area, section: of the part of the mine, which folds may keep whole in place of holes.
+        start, end: of the interval's depths, `from` and `to` in the file.
+        x, y, z: of the block's place; `epsg` names their reference system.
+        wedges: True if a wedge belongs to its parent hole, X195W1 to X195.
     """
 
     variables: Annotated[tuple[Variable, ...], _read_variables]
@@ -111,6 +158,26 @@ class Columns:
     group: str = ""
     id: str = ""
     missing: _Names = MISSING
+    area: str = ""
+    section: str = ""
+    start: Annotated[str, Key("from")] = ""
+    end: Annotated[str, Key("to")] = ""
+    x: str = ""
+    y: str = ""
+    z: str = ""
+    epsg: Annotated[int | None, Within(1, 999_999)] = None
+    wedges: bool = True
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Columns that are no variables, by what they are for."""
+        roles = {"id": self.id, "group": self.group, "area": self.area, "section": self.section}
+        return {role: column for role, column in (roles | self.places).items() if column}
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Columns that say where a block is, under the names that its answer has for them."""
+        return {"from": self.start, "to": self.end, "x": self.x, "y": self.y, "z": self.z}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,17 +188,38 @@ class Columns:
         """Give these columns with only the named variables, in that order.
 
         Raises:
-            ColumnFileError: a name is no variable's.
+            ColumnFileError: a name is no variable's, or the variable's column is what the label is cut from.
         """
         known = {v.name: v for v in self.variables}
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise ColumnFileError(f"no variable {unknown[0]}; there are {', '.join(known)}")
-        return Columns(tuple(known[n] for n in names), self.label, self.group, self.id, self.missing)
+        for name in names:
+            if name not in known:
+                raise ColumnFileError(f"no variable {name}{did_you_mean(name, known)}; there are {', '.join(known)}")
+            if self.label is not None and known[name].column == self.label.column and not self.label.variable:
+                raise ColumnFileError(
+                    f"{name} is what the label is made of ({self.label.words}): a model with it would answer by "
+                    "looking it up. Leave it out, or say variable = true in [label]"
+                )
+        return replace(self, variables=tuple(known[n] for n in names))
 
     def to_dict(self) -> dict[str, Any]:
         """Give JSON values that `columns_from_dict` takes."""
-        return asdict(self)
+        values = asdict(self)
+        values |= {"from": values.pop("start"), "to": values.pop("end")}
+        if self.label is not None:
+            values["label"] = {key: value for key, value in values["label"].items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean ...?" for a name much like one of those that are known, else ""."""
+    folded = {k.casefold(): k for k in known}
+    found = get_close_matches(name.casefold(), folded, 1)
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""
+
+
+def columns_file(path: str | os.PathLike[str] | None = None) -> str | os.PathLike[str] | None:
+    """Return the columns file that is named, here or by `STIBIUM_ORE_COLUMNS`; None if none is."""
+    return path if path is not None else os.environ.get(COLUMNS_ENVIRONMENT_VARIABLE) or None
 
 
 def read_columns(path: str | os.PathLike[str] | None = None) -> Columns:
@@ -140,7 +228,7 @@ def read_columns(path: str | os.PathLike[str] | None = None) -> Columns:
     Raises:
         ColumnFileError: no such file, not TOML, an unknown key, a variable without what it needs, a name twice.
     """
-    path = path if path is not None else os.environ.get(COLUMNS_ENVIRONMENT_VARIABLE) or None
+    path = columns_file(path)
     if path is None:
         name = "default_columns.toml"
         return parse_columns(Path(__file__).with_name(name).read_text("utf-8"), name)
@@ -168,5 +256,6 @@ def columns_from_dict(document: Mapping[str, Any], source: str) -> Columns:
 
 
 def _used(columns: Columns) -> list[str]:
-    others = [columns.group, columns.id, columns.label.column if columns.label else ""]
-    return [*(v.column for v in columns.variables), *filter(None, others)]
+    # What the label is cut from may be described as a variable; `Columns.pick` sees to it that it is none unasked.
+    label = columns.label.column if columns.label and columns.label.cut_off is None else ""
+    return [*(v.column for v in columns.variables), *columns.roles.values(), *filter(None, [label])]

@@ -162,7 +162,7 @@ def grid_of(bundle: OreBundle, known: Sequence[Known]) -> Floats | None:
 def _choices(bundle: OreBundle, index: int, known: Known) -> Floats:
     if not isnan(known.value):
         return np.array([known.value])
-    if known.variable.kind == "class":
+    if known.variable.kind != "assay":
         return np.arange(1.0, len(known.variable.words) + 1)
     training = bundle.training
     return np.asarray(np.unique([training.lowest[index], *training.quantiles[index], training.highest[index]]))

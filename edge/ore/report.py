@@ -8,9 +8,11 @@ from .answer import Answer, in_words
 from .bundle import OreBundle
 from .table import RefusedRow
 
+PLACE = ("hole", "from", "to", "x", "y", "z")
 FIELDS = (
     "status",
     "id",
+    *PLACE,
     "probability",
     "low",
     "high",
@@ -38,6 +40,7 @@ def ore_record(call: Answer | RefusedRow, bundle: OreBundle) -> dict[str, Any]:
         return record | {"status": "refused"}
     return record | {
         "status": "answer",
+        **{name: call.place.get(name) for name in PLACE},
         "probability": round(call.probability, 6),
         "low": None if call.low is None else round(call.low, 6),
         "high": None if call.high is None else round(call.high, 6),

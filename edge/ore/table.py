@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,11 @@ from ...converters.spectra.files import unpacked
 from ...converters.spectra.spectrum import Floats
 from ...converters.spectra.text import says_simulated, shortened
 from ..errors import BlockTableError
-from .cells import BELOW, ReadCell, field_reader, read_column
-from .columns import Columns, Variable
+from .cells import ABOVE, BELOW, ReadCell, field_reader, read_column
+from .columns import Columns, Variable, did_you_mean
 
 CHUNK = 2048
-ORE, GANGUE = 1, 0
+ORE, GANGUE, UNLABELLED = 1, 0, -1
 DELIMITERS = ",;\t"
 
 Row = tuple[int, list[str]]
@@ -51,8 +52,10 @@ class Blocks:
         values: (n, k) concentration in the variable's unit, or code of the class (1 is the lowest word); the limit
             itself where there is a bound; not-a-number where it is missing.
         bounds: (n, k) -1 where the true value is below the one given, 1 where it is above, else 0.
-        labels: (n,) 1 ore, 0 gangue; None if labels were not asked for.
+        labels: (n,) 1 ore, 0 gangue, -1 unlabelled; None if labels were not asked for.
         groups: (n,) drill hole or face; None if the table has no such column.
+        places: `from`, `to`, `x`, `y`, `z` -> (n,) where the table has that column; not-a-number where it is empty.
+        parts: `area`, `section` -> (n,) names, where the table has that column.
         refused: rows among these that are not usable; they are not in the arrays.
         simulated: True if a comment at the table's top begins with that word (`# simulated ...`).
     """
@@ -66,6 +69,30 @@ class Blocks:
     groups: tuple[str, ...] | None
     refused: tuple[RefusedRow, ...] = ()
     simulated: bool = False
+    places: Mapping[str, Floats] = field(default_factory=dict)
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def take(self, rows: NDArray[np.intp]) -> Blocks:
+        """Give some of the rows."""
+        return Blocks(
+            self.variables,
+            tuple(self.ids[i] for i in rows),
+            self.lines[rows],
+            self.values[rows],
+            self.bounds[rows],
+            None if self.labels is None else self.labels[rows],
+            None if self.groups is None else tuple(self.groups[i] for i in rows),
+            (),
+            self.simulated,
+            {name: values[rows] for name, values in self.places.items()},
+            {name: tuple(values[i] for i in rows) for name, values in self.parts.items()},
+        )
+
+    def pick(self, names: Sequence[str]) -> Blocks:
+        """Give these rows with only the named variables, in that order."""
+        at = [[v.name for v in self.variables].index(name) for name in names]
+        variables = tuple(self.variables[i] for i in at)
+        return replace(self, variables=variables, values=self.values[:, at], bounds=self.bounds[:, at])
 
     @property
     def features(self) -> Floats:
@@ -89,6 +116,7 @@ def iter_blocks(
     labelled: bool = False,
     strict: bool = False,
     chunk: int = CHUNK,
+    needed: Collection[str] = (),
 ) -> Iterator[Blocks]:
     """Read a table in pieces; memory is that of one piece, whatever the table's length.
 
@@ -98,6 +126,7 @@ def iter_blocks(
         labelled: read the label, too; a block without one is then refused.
         strict: raise for the first row that is not usable, instead of handing it out in `Blocks.refused`.
         chunk: rows in a piece.
+        needed: names of `Columns.roles`, such as "group", without whose column the table cannot be used.
 
     Raises:
         BlockTableError: no such file, no header, a column that is missing or there twice, no row at all, no UTF-8;
@@ -108,16 +137,18 @@ def iter_blocks(
         with unpacked(source) as file:
             # newline="" leaves line ends inside quoted fields to the csv module.
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            yield from _pieces(text, source, columns, labelled, strict, chunk)
+            yield from _pieces(text, source, columns, labelled, strict, chunk, needed)
     except SpectrumFileError as error:
         raise BlockTableError(str(error)) from None
     except UnicodeDecodeError:
         raise BlockTableError(f"{source}: holds bytes that are no UTF-8; save it as UTF-8") from None
 
 
-def read_blocks(path: str | os.PathLike[str], columns: Columns, *, labelled: bool = True) -> Blocks:
+def read_blocks(
+    path: str | os.PathLike[str], columns: Columns, *, labelled: bool = True, needed: Collection[str] = ()
+) -> Blocks:
     """Read a whole table, every row of which must be usable; raises like `iter_blocks` with `strict`."""
-    pieces = list(iter_blocks(path, columns, labelled=labelled, strict=True))
+    pieces = list(iter_blocks(path, columns, labelled=labelled, strict=True, needed=needed))
     first = pieces[0]
     return Blocks(
         variables=first.variables,
@@ -128,6 +159,8 @@ def read_blocks(path: str | os.PathLike[str], columns: Columns, *, labelled: boo
         labels=np.concatenate([piece.labels for piece in pieces if piece.labels is not None]) if labelled else None,
         groups=None if first.groups is None else tuple(g for piece in pieces for g in piece.groups or ()),
         simulated=first.simulated,
+        places={name: np.concatenate([piece.places[name] for piece in pieces]) for name in first.places},
+        parts={name: tuple(p for piece in pieces for p in piece.parts[name]) for name in first.parts},
     )
 
 
@@ -139,23 +172,31 @@ class _Layout:
     at: tuple[int, ...]
     readers: tuple[ReadCell, ...]
     label: int
+    read_label: Callable[[str], int]
     group: int
     id: int
+    places: Mapping[str, int]
+    parts: Mapping[str, int]
 
 
 def _pieces(
-    text: io.TextIOWrapper, source: str, columns: Columns, labelled: bool, strict: bool, chunk: int
+    text: io.TextIOWrapper,
+    source: str,
+    columns: Columns,
+    labelled: bool,
+    strict: bool,
+    chunk: int,
+    needed: Collection[str],
 ) -> Iterator[Blocks]:
     comments, header_line, skipped = _top(text, source)
     delimiter = max(DELIMITERS, key=header_line.count)
     header = [name.strip() for name in next(csv.reader([header_line], delimiter=delimiter))]
-    layout = _layout(header, source, columns, labelled)
-    label_codes = _label_codes(columns) if labelled else {}
+    layout = _layout(header, source, columns, labelled, needed)
     reader = csv.reader(text, delimiter=delimiter)
     simulated = any(says_simulated(line.lstrip("#")) for line in comments)
 
     def piece(rows: list[Row]) -> Blocks:
-        return _blocks(rows, source, columns, layout, label_codes, strict, simulated)
+        return _blocks(rows, source, columns, layout, strict, simulated)
 
     rows: list[Row] = []
     found = False
@@ -183,7 +224,6 @@ def _blocks(
     source: str,
     columns: Columns,
     layout: _Layout,
-    label_codes: dict[str, int],
     strict: bool,
     simulated: bool,
 ) -> Blocks:
@@ -203,10 +243,10 @@ def _blocks(
         for i, problem in problems.items():
             wrong.setdefault(i, f"{variable.column}: {problem}")
     labels = np.zeros(len(rows), dtype=np.int8)
-    if label_codes:
-        for i, field in enumerate(table[layout.label]):
+    if layout.label >= 0:
+        for i, text in enumerate(table[layout.label]):
             try:
-                labels[i] = _label_code(field, columns, label_codes)
+                labels[i] = layout.read_label(text)
             except ValueError as error:
                 wrong.setdefault(i, str(error))
     refused = tuple(
@@ -223,11 +263,21 @@ def _blocks(
         lines=np.array([rows[i][0] for i in good], dtype=np.int64),
         values=values[kept],
         bounds=bounds[kept],
-        labels=labels[kept] if label_codes else None,
+        labels=labels[kept] if layout.label >= 0 else None,
         groups=tuple(rows[i][1][layout.group].strip() for i in good) if layout.group >= 0 else None,
         refused=refused,
         simulated=simulated,
+        places={name: np.array([_number(table[at][i]) for i in good]) for name, at in layout.places.items()},
+        parts={name: tuple(table[at][i].strip() for i in good) for name, at in layout.parts.items()},
     )
+
+
+def _number(text: str) -> float:
+    # A place is carried, not calculated with: one that is no number is none.
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:
@@ -241,28 +291,39 @@ def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:
     raise BlockTableError(f"{source}: empty; a header with the columns' names is needed")
 
 
-def _layout(header: list[str], source: str, columns: Columns, labelled: bool) -> _Layout:
+def _layout(header: list[str], source: str, columns: Columns, labelled: bool, needed: Collection[str]) -> _Layout:
     twice = [name for name in header if name and header.count(name) > 1]
     if twice:
         raise BlockTableError(f"{source}: column {twice[0]!r} is there twice; remove or rename one of them")
-    needed = [v.column for v in columns.variables]
+    wanted = {v.column: f"variable {v.name}" for v in columns.variables}
+    wanted |= {columns.roles[role]: role for role in needed if role in columns.roles}
     if labelled:
         if columns.label is None:
             raise BlockTableError(f"{source}: the columns file names no label; add a [label] section to it")
-        needed.append(columns.label.column)
-    absent = [name for name in needed if name not in header]
+        wanted[columns.label.column] = "label"
+    absent = {column: what for column, what in wanted.items() if column not in header}
     if absent:
+        first, what = next(iter(absent.items()))
+        others = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
+        without = ' (or "" if there is none)' if what in columns.roles else ""
         raise BlockTableError(
-            f"{source}: no column {', '.join(map(repr, absent))}; it has {_shown(header)}: name your own headers in a "
-            "columns file"
+            f"{source}: no column {first!r}, which is named as {what}{others}{did_you_mean(first, header)}; it has "
+            f"{_shown(header)}: name your own headers in a columns file{without}"
         )
+
+    def at(column: str) -> int:
+        return header.index(column) if column and column in header else -1
+
     return _Layout(
         width=len(header),
         at=tuple(header.index(v.column) for v in columns.variables),
         readers=tuple(field_reader(v, columns.missing) for v in columns.variables),
-        label=header.index(columns.label.column) if labelled and columns.label else -1,
-        group=header.index(columns.group) if columns.group in header and columns.group else -1,
-        id=header.index(columns.id) if columns.id in header and columns.id else -1,
+        label=at(columns.label.column) if labelled and columns.label else -1,
+        read_label=label_reader(columns) if labelled else lambda _: UNLABELLED,
+        group=at(columns.group),
+        id=at(columns.id),
+        places={name: at(column) for name, column in columns.places.items() if at(column) >= 0},
+        parts={n: at(c) for n, c in (("area", columns.area), ("section", columns.section)) if at(c) >= 0},
     )
 
 
@@ -270,21 +331,44 @@ def _shown(header: list[str], most: int = 8) -> str:
     return ", ".join(header[:most]) + (f", ... ({len(header)} in all)" if len(header) > most else "")
 
 
-def _label_codes(columns: Columns) -> dict[str, int]:
-    assert columns.label is not None  # `_layout` has refused it before
-    codes = {word.casefold(): ORE for word in columns.label.ore}
-    return codes | {word.casefold(): GANGUE for word in columns.label.gangue}
+def label_reader(columns: Columns) -> Callable[[str], int]:
+    """Return what reads a label's field into `ORE`, `GANGUE` or `UNLABELLED`; it raises ValueError for what is none."""
+    label = columns.label
+    assert label is not None  # `_layout` has refused it before
+    if label.cut_off is not None:
+        read = field_reader(Variable(label.column, label.column, "assay"), columns.missing)
+        return lambda text: _side_of(*read(text), label.cut_off, label.sign)
+    known = {word.casefold(): ORE for word in label.ore}
+    known |= {word.casefold(): GANGUE for word in label.gangue}
+    known |= {word.casefold(): UNLABELLED for word in label.unlabelled}
+    missing = {m.casefold() for m in columns.missing}
+
+    def read_word(text: str) -> int:
+        folded = text.strip().casefold()
+        if folded in known:
+            return known[folded]
+        if folded in missing:
+            raise ValueError(
+                f"{label.column}: the label is missing; fill it in, or say in [label] that such rows are unlabelled: "
+                f"unlabelled = [{text.strip()!r}]"
+            )
+        words = ", ".join([*label.ore, *label.gangue, *label.unlabelled])
+        raise ValueError(f"{label.column}: {shortened(text)} is no label; known are {words}")
+
+    return read_word
 
 
-def _label_code(field: str, columns: Columns, codes: dict[str, int]) -> int:
-    code = codes.get(field.strip().casefold())
-    if code is not None:
-        return code
-    assert columns.label is not None
-    if field.strip().casefold() in {m.casefold() for m in columns.missing}:
-        raise ValueError(f"{columns.label.column}: the label is missing; remove the row or fill it in")
-    words = ", ".join([*columns.label.ore, *columns.label.gangue])
-    raise ValueError(f"{columns.label.column}: {shortened(field)} is no label; known are {words}")
+def _side_of(value: float, bound: int, cut_off: float, sign: str) -> int:
+    """Say on which side of a cut-off an assay lies; one that is not known, or a limit beyond it, on neither."""
+    if math.isnan(value):
+        return UNLABELLED
+    above = value >= cut_off if sign in (">=", "<") else value > cut_off
+    # "<1" may be either side of 0.5, and ">1" either side of 5.
+    if (bound == BELOW and value > cut_off) or (bound == ABOVE and value < cut_off):
+        return UNLABELLED
+    if bound == BELOW:
+        above = False
+    return ORE if above == (sign in (">=", ">")) else GANGUE
 
 
 def _id_of(fields: list[str], line: int, layout: _Layout) -> str:

@@ -43,6 +43,13 @@ FAST_ROWS, FAST_FOLDS = 1_500, 4
     "--test-rows", type=click.IntRange(min=10), metavar="N", help="Blocks to test on.  [default: 6730; fast 1500]"
 )
 @click.option("--folds", type=click.IntRange(min=2), metavar="N", help="Outer folds.  [default: 10; fast 4]")
+@click.option(
+    "--whole",
+    type=click.Choice(["hole", "section", "area"]),
+    default="hole",
+    show_default=True,
+    help="What folds and the test set keep whole; columns of the table, named in the columns file.",
+)
 @cost_options
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of draws, folds and models.")
 @click.option("--fast", is_flag=True, help="A first look: fewer rows, folds and combinations, smaller ensembles.")
@@ -59,6 +66,7 @@ def train(
     rows: int | None,
     test_rows: int | None,
     folds: int | None,
+    whole: str,
     cost_lost_ore: float,
     cost_hauled_gangue: float,
     seed: int,
@@ -75,10 +83,11 @@ def train(
     models/ (bundles that are equal to the library's answers), run.json, tables/ and report.html.
     """
     require_training_side()
-    from ...edge.ore.columns import read_columns
+    from ...edge.errors import ColumnFileError
+    from ...edge.ore.columns import columns_file, read_columns
     from ...edge.ore.scenarios import read_scenario
     from ...edge.ore.scenarios import scenario_names as shipped
-    from .data import load_ore_data, notes
+    from .data import folds_for, load_ore_data, notes
     from .folder import REPORT, TABLES, check_ore_folder
 
     scenarios = tuple(read_scenario(name) for name in scenario_names or shipped())
@@ -86,13 +95,21 @@ def train(
     if len(set(names)) < len(names):
         raise click.BadParameter("a scenario is named twice", param_hint="--scenario")
     described = read_columns(columns)
+    own = columns_file(columns)
+    foreign = [v for s in scenarios for v in s.variables if v not in described.names]
+    if own and foreign and not scenario_names:
+        raise ColumnFileError(
+            f"{own} has no {foreign[0]}, which the scenarios {', '.join(names)} are made of: for variables of your own "
+            "name a scenario of your own, --scenario FILE.toml"
+        )
     used = dict.fromkeys(variable for s in scenarios for variable in s.variables)
     for scenario in scenarios:
         described.pick(scenario.variables)
     # In the columns file's order; columns that no scenario asks for need not be in the table.
     described = described.pick([name for name in described.names if name in used])
     folder = check_ore_folder(out, force)
-    data = load_ore_data(table, described)
+    # What somebody's own file names must be there; of the default one only what figures would be false without.
+    data = load_ore_data(table, described, described.roles if own else ("group",), whole)
     remarks = notes(data)
     say(remarks)
     # What is wrong with the table is said before the seconds that these take.
@@ -101,7 +118,7 @@ def train(
     from .models import MODELS
     from .report import write_ore_report
     from .report_tables import as_tables
-    from .run import save_bundles, save_record, write_table
+    from .run import save_bundles, save_record, write_table, write_unlabelled
     from .splits import TEST_ROWS, TRAINING_ROWS
     from .training import train_ore
 
@@ -110,7 +127,7 @@ def train(
         models=models or tuple(MODELS),
         training_rows=rows or (FAST_ROWS if fast else TRAINING_ROWS),
         test_rows=test_rows or (FAST_ROWS if fast else TEST_ROWS),
-        folds=folds or (FAST_FOLDS if fast else 10),
+        folds=folds or folds_for(data, FAST_FOLDS if fast else 10),
         seed=seed,
         fast=fast,
     )
@@ -123,6 +140,7 @@ def train(
         files = save_bundles(folder, result.bundles)
         for name, shown_table in as_tables(result).items():
             write_table(folder / TABLES / f"{name}.csv", shown_table.header, shown_table.rows)
+        unlabelled = write_unlabelled(folder, data, result.comparison, result.bundles)
         if not no_report:
             write_ore_report(folder / REPORT, result, remarks)
         save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside)
@@ -131,6 +149,8 @@ def train(
         line.close()
     _print_scores(result, out_format)
     say([f"{len(files)} models, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"])
+    if unlabelled:
+        say([f"{unlabelled} unlabelled rows are answered for in {folder / TABLES}/unlabelled_*.csv"])
 
 
 class _Shown:

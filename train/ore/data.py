@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,11 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.ore.columns import Columns, Variable
-from ...edge.ore.table import Blocks, read_blocks
+from ...edge.ore.table import ORE, UNLABELLED, Blocks, read_blocks
 from ..errors import TrainingDataError
+
+FEWEST_ALIKE = 2
+"""Assays that two rows must share before they are taken for one block twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +36,8 @@ class OreData:
         simulated: whether the table says so.
         source: the file.
         sha256: of the file.
+        unlabelled: rows whose label is not known; None if there are none.
+        remarks: what was noticed when the rows were taken.
     """
 
     variables: tuple[Variable, ...]
@@ -42,6 +49,8 @@ class OreData:
     simulated: bool
     source: str
     sha256: str
+    unlabelled: Blocks | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def holes(self) -> NDArray[np.intp]:
@@ -50,17 +59,9 @@ class OreData:
 
     def take(self, rows: NDArray[np.intp]) -> OreData:
         """Give some of the rows; groups keep their numbers."""
-        return OreData(
-            self.variables,
-            self.features[rows],
-            self.bounds[rows],
-            self.ore[rows],
-            None if self.groups is None else self.groups[rows],
-            self.group_names,
-            self.simulated,
-            self.source,
-            self.sha256,
-        )
+        groups = None if self.groups is None else self.groups[rows]
+        kept = {"features": self.features[rows], "bounds": self.bounds[rows], "ore": self.ore[rows]}
+        return replace(self, groups=groups, unlabelled=None, **kept)
 
     def columns_of(self, names: Sequence[str]) -> NDArray[np.intp]:
         """Say in which columns the named variables are."""
@@ -68,23 +69,46 @@ class OreData:
         return np.array([at[name] for name in names], dtype=np.intp)
 
 
-def load_ore_data(path: str | os.PathLike[str], columns: Columns) -> OreData:
+def load_ore_data(
+    path: str | os.PathLike[str], columns: Columns, needed: Collection[str] = ("group",), whole: str = "hole"
+) -> OreData:
     """Read a table of labelled blocks; every row must be usable.
+
+    Args:
+        path: the table.
+        columns: what its columns are.
+        needed: as of `edge.ore.table.iter_blocks`.
+        whole: what folds keep whole: "hole" (with its wedges, unless `columns` says otherwise), "section" or "area".
 
     Raises:
         BlockTableError: the table, or a row of it, cannot be used.
         TrainingDataError: it has one class only, a column without any value, or groups that group nothing.
     """
     source = os.fspath(path)
-    return from_blocks(read_blocks(source, columns), source, hashlib.sha256(Path(source).read_bytes()).hexdigest())
+    if whole != "hole":
+        if not columns.roles.get(whole):
+            raise TrainingDataError(f"{source}: no column is named as {whole}; name one in the columns file")
+        needed = {*needed, whole}
+    blocks = read_blocks(source, columns, needed=needed)
+    if whole != "hole":
+        blocks = replace(blocks, groups=blocks.parts[whole])
+    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return from_blocks(blocks, source, digest, columns.wedges and whole == "hole")
 
 
-def from_blocks(blocks: Blocks, source: str, sha256: str = "") -> OreData:
+def from_blocks(blocks: Blocks, source: str, sha256: str = "", wedges: bool = True) -> OreData:
     """Take blocks read with their labels; raises TrainingDataError as `load_ore_data` does."""
     assert blocks.labels is not None
-    ore = blocks.labels == 1
+    unlabelled = np.flatnonzero(blocks.labels == UNLABELLED)
+    said = [*_twice(blocks)]
+    if unlabelled.size:
+        said.append(f"{unlabelled.size} rows are unlabelled: not trained on, and answered for afterwards")
+        passed_over = blocks.take(unlabelled)
+        blocks = blocks.take(np.flatnonzero(blocks.labels != UNLABELLED))
+    labels = np.asarray(blocks.labels)
+    ore = labels == ORE
     if ore.all() or not ore.any():
-        only = "ore" if ore.all() else "gangue"
+        only = "ore" if ore.any() else "gangue" if ore.size else "unlabelled"
         raise TrainingDataError(f"{source}: all {len(ore)} blocks are {only}; both ore and gangue are needed")
     for i in np.flatnonzero(np.isnan(blocks.values).all(axis=0)):
         column = blocks.variables[i].column
@@ -92,28 +116,97 @@ def from_blocks(blocks: Blocks, source: str, sha256: str = "") -> OreData:
     names: tuple[str, ...] = ()
     groups = None
     if blocks.groups is not None:
-        empty = [line for line, name in zip(blocks.lines, blocks.groups, strict=True) if not name]
-        if empty:
-            raise TrainingDataError(
-                f'{source}:{empty[0]}: no hole or face ({len(empty)} such rows); name one in each, or set group = "" '
-                "in the columns file"
-            )
-        unique, codes = np.unique(np.array(blocks.groups), return_inverse=True)
-        names, groups = tuple(map(str, unique)), codes.astype(np.intp)
-        rows = np.bincount(groups)
-        if rows.max() == 1:
-            raise TrainingDataError(
-                f'{source}: every block has a hole or face of its own, so they group nothing; set group = "" in the '
-                "columns file"
-            )
+        names, groups, merged = _number_groups(blocks, source, wedges)
+        said += merged
     return OreData(
-        blocks.variables, blocks.features, blocks.bounds, ore, groups, names, blocks.simulated, source, sha256
+        blocks.variables,
+        blocks.features,
+        blocks.bounds,
+        ore,
+        groups,
+        names,
+        blocks.simulated,
+        source,
+        sha256,
+        passed_over if unlabelled.size else None,
+        tuple(f"{source}: {line}" for line in said),
     )
+
+
+_WEDGE = re.compile(r"(?<=\d)(?:[-_ .]?[Ww]\d+[A-Za-z]?)+$")
+
+
+def parent_hole(name: str) -> str:
+    """Return the hole that a wedge was drilled from, as X195 of X195W1; another name as it is."""
+    return _WEDGE.sub("", name)
+
+
+def _number_groups(
+    blocks: Blocks, source: str, wedges: bool
+) -> tuple[tuple[str, ...], NDArray[np.intp], Iterator[str]]:
+    """Number the holes, their names compared without case, and say what was put together."""
+    assert blocks.groups is not None
+    empty = [line for line, name in zip(blocks.lines, blocks.groups, strict=True) if not name]
+    if empty:
+        raise TrainingDataError(
+            f'{source}:{empty[0]}: no hole or face ({len(empty)} such rows); name one in each, or set group = "" '
+            "in the columns file"
+        )
+    keys = [(parent_hole(name) if wedges else name).casefold() for name in blocks.groups]
+    _, first, codes = np.unique(np.array(keys), return_index=True, return_inverse=True)
+    if np.bincount(codes).max() == 1:
+        raise TrainingDataError(
+            f'{source}: every block has a hole or face of its own, so they group nothing; set group = "" in the '
+            "columns file"
+        )
+
+    def merged() -> Iterator[str]:
+        spellings = dict(zip(blocks.groups or (), keys, strict=True))
+        for what, found in (
+            ("wedges belong to their parent holes", [n for n in spellings if wedges and parent_hole(n) != n]),
+            ("names of holes differ in case only", [n for n in spellings if _other_case(n, spellings)]),
+        ):
+            if found:
+                yield f"{len(found)} {what} (such as {found[0]}) and are kept together in folds"
+
+    return tuple(blocks.groups[i] for i in first), codes.astype(np.intp), merged()
+
+
+def _other_case(name: str, names: Iterable[str]) -> bool:
+    return any(other != name and other.casefold() == name.casefold() for other in names)
+
+
+def _twice(blocks: Blocks) -> Iterator[str]:
+    """Say which names and which rows stand in the table more than once."""
+    named = Counter(name for name in blocks.ids if not name.startswith("line "))
+    repeated = [name for name, count in named.items() if count > 1]
+    if repeated:
+        yield f"{len(repeated)} names of blocks stand for several rows (such as {repeated[0]})"
+    assays = [i for i, v in enumerate(blocks.variables) if v.kind == "assay"]
+    seen: dict[tuple[object, ...], int] = {}
+    same = []
+    for i, (line, values) in enumerate(zip(blocks.lines.tolist(), blocks.values, strict=True)):
+        # Of classes alone, blocks are alike by right.
+        if np.count_nonzero(~np.isnan(values[assays])) >= FEWEST_ALIKE:
+            key = (values.tobytes(), blocks.bounds[i].tobytes())
+            if key in seen:
+                same.append((seen[key], line))
+            seen.setdefault(key, line)
+    if same:
+        first, again = same[0]
+        yield f"{len(same)} rows repeat another's values (lines {first} and {again}); is one block there twice?"
+
+
+def folds_for(data: OreData, most: int) -> int:
+    """Choose how many outer folds a table bears: no more than half its holes, or a fifth of its rarer class."""
+    rarer = int(min(data.ore.sum(), (~data.ore).sum()))
+    holes = len(data.group_names) if data.groups is not None else most * 2
+    return max(2, min(most, holes // 2, rarer // 5))
 
 
 def notes(data: OreData) -> list[str]:
     """Say in lines what of the data wants to be known before it is used: small groups, missing values, bounds."""
-    lines = []
+    lines = list(data.remarks)
     if data.groups is None:
         lines.append(f"{data.source}: no holes or faces; neighbours cannot be kept apart and figures will flatter")
     else:

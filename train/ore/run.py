@@ -14,7 +14,7 @@ import math
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,12 +22,14 @@ from typing import Any
 
 from ...converters.models.ore import convert
 from ...converters.spectra.files import replacing
+from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
+from ...edge.ore.report import FIELDS, ore_record
 from ..errors import RunError
 from .comparison import Cell, Comparison
 from .data import OreData
-from .folder import MODELS_FOLDER, REPORT, RUN
+from .folder import MODELS_FOLDER, REPORT, RUN, TABLES
 from .scores import confusion
 from .study import Beside
 from .threshold import Threshold
@@ -48,7 +50,7 @@ class OreRun:
 
 def bundle_name(scenario: str, model: str) -> str:
     """File of a model under the run directory."""
-    return f"{MODELS_FOLDER}/{re.sub(r'[^A-Za-z0-9._-]+', '_', scenario)}-{model}{SUFFIX}"
+    return f"{MODELS_FOLDER}/{as_file_name(scenario)}-{model}{SUFFIX}"
 
 
 def make_bundle(
@@ -201,6 +203,36 @@ def bundle_of_run(run: OreRun, scenario: str, model: str | None) -> tuple[Path, 
     if bundle.sha256 != expected:
         raise RunError(f"{path}: is not what run.json says; train again")
     return path, bundle
+
+
+def write_unlabelled(
+    folder: Path, data: OreData, comparison: Comparison, bundles: Mapping[tuple[str, str], OreBundle]
+) -> int:
+    """Answer for the unlabelled rows, each scenario by its best model, in tables/unlabelled_SCENARIO.csv.
+
+    Returns:
+        How many rows there are.
+    """
+    if data.unlabelled is None:
+        return 0
+    for scenario in comparison.settings.scenarios:
+        bundle = bundles[scenario.name, comparison.best(scenario.name).model]
+        answers = answer_blocks(bundle, data.unlabelled.pick(scenario.variables))
+        records = [ore_record(answer, bundle) for answer in answers]
+        rows = [[_cell(record[name]) for name in FIELDS] for record in records]
+        write_table(folder / TABLES / f"{as_file_name(f'unlabelled_{scenario.name}')}.csv", FIELDS, rows)
+    return len(data.unlabelled.ids)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    return "" if value is None or value == {} else str(value)
+
+
+def as_file_name(text: str) -> str:
+    """Make a name for a file of any text."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -44,15 +44,22 @@ def test_environment_names_a_columns_file(tmp_path: Path, monkeypatch: pytest.Mo
         ("x = [", "not TOML"),
         (ASSAY + "units = 'ppm'\n", "unknown key units"),
         (ASSAY.replace("ppm", ""), "needs a unit"),
-        (ASSAY.replace('"assay"', '"number"'), "one of 'assay', 'class' is needed"),
+        (ASSAY.replace('"assay"', '"number"'), "one of 'assay', 'class', 'category' is needed"),
         (ASSAY + ASSAY, "variable 'As' is named twice"),
         (ASSAY + CLASS.replace('"Boud"', '"Boud"\ncolumn = "As"'), "column 'As' is named twice"),
         (CLASS.replace('"High"', '"low"'), "twice"),
         (CLASS.replace('"High"', '"2"'), "is a number"),
         (CLASS.replace(', "High"', ""), "two words"),
-        ('[label]\ncolumn = "c"\nore = ["yes"]\ngangue = ["Yes"]\n' + ASSAY, "both ore and gangue"),
+        ('[label]\ncolumn = "c"\nore = ["yes"]\ngangue = ["Yes"]\n' + ASSAY, "two of ore, gangue and unlabelled"),
         ('[label]\ncolumn = "c"\nore = []\ngangue = ["no"]\n' + ASSAY, "none of them empty"),
         ('group = "As"\n' + ASSAY, "column 'As' is named twice"),
+        ('x = "As"\n' + ASSAY, "column 'As' is named twice"),
+        ("epsg = 0\n" + ASSAY, "a whole number from 1"),
+        ("wedges = 1\n" + ASSAY, "true or false is needed"),
+        ('label = "Au >= much"\n' + ASSAY, "words for ore and words for gangue are needed"),
+        ('label = "Au >= 1e"\n' + ASSAY, "is no number"),
+        ('[label]\ncolumn = "Au > 1"\nore = ["1"]\n' + ASSAY, "leave them out"),
+        ('[label]\ncolumn = "c"\nore = ["1"]\ngangue = ["0"]\nunlabelled = ["0"]\n' + ASSAY, "two of ore, gangue"),
     ],
 )
 def test_bad_columns_file_is_one_line(text: str, said: str) -> None:
@@ -102,3 +109,27 @@ def test_own_scenario(tmp_path: Path) -> None:
         read_scenario("C5")
     with pytest.raises(ScenarioError, match="No such file"):
         read_scenario(tmp_path / "none.toml")
+
+
+def test_a_label_from_a_cut_off_is_no_variable_unasked() -> None:
+    columns = parse_columns('label = "As >= 0.5"\n' + ASSAY + CLASS, "mine.toml")
+    assert columns.label is not None
+    assert (columns.label.column, columns.label.sign, columns.label.cut_off) == ("As", ">=", 0.5)
+    assert columns.pick(["Boud"]).names == ("Boud",)
+    with pytest.raises(ColumnFileError, match="As is what the label is made of .As >= 0.5."):
+        columns.pick(["Boud", "As"])
+    told = parse_columns('[label]\ncolumn = "As >= 0.5"\nvariable = true\n' + ASSAY, "mine.toml")
+    assert told.pick(["As"]).names == ("As",)
+    assert columns_from_dict(columns.to_dict(), "manifest") == columns
+
+
+def test_every_role_survives_a_manifest() -> None:
+    roles = 'id = "n"\ngroup = "holeid"\nfrom = "f"\nto = "t"\nx = "e"\ny = "nn"\nz = "d"\narea = "a"\nsection = "s"\n'
+    columns = parse_columns(roles + "epsg = 32629\nwedges = false\n" + ASSAY, "mine.toml")
+    assert columns.places == {"from": "f", "to": "t", "x": "e", "y": "nn", "z": "d"}
+    assert columns_from_dict(columns.to_dict(), "manifest") == columns
+
+
+def test_an_unknown_variable_is_told_what_may_be_meant() -> None:
+    with pytest.raises(ColumnFileError, match="no variable boudd; did you mean 'Boud'"):
+        parse_columns(ASSAY + CLASS, "mine.toml").pick(["boudd"])

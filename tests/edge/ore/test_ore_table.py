@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.errors import BlockTableError
 from stibium.edge.ore.cells import field_reader
-from stibium.edge.ore.columns import Columns, parse_columns
+from stibium.edge.ore.columns import Columns, Label, parse_columns
 from stibium.edge.ore.table import Blocks, iter_blocks, plain_values, read_blocks
 
 COLUMNS: Columns = parse_columns(
@@ -83,7 +85,10 @@ def test_no_id_and_no_group(tmp_path: Path) -> None:
         ("# only a comment\n", "empty; a header"),
         (HEADER, "without a row"),
         ("block,As_ppm,Boud,label,As_ppm\na,1,Low,ore,2\n", "column 'As_ppm' is there twice"),
-        ("block,As_ppm,label\na,1,ore\n", "no column 'Boud'; it has block, As_ppm, label"),
+        (
+            "block,As_ppm,label\na,1,ore\n",
+            "no column 'Boud', which is named as variable Boud; it has block, As_ppm, label",
+        ),
         ("block,As_ppm,Boud\na,1,Low\n", "no column 'label'"),
         (HEADER + "a,h,1,Low,ore\nb,h,1,Huge,ore\n", "blocks.csv:3: Boud: 'Huge' is no class; known are Low, Medium"),
         (HEADER + "a,h,1,4,ore\n", "blocks.csv:2: Boud: '4' is no class"),
@@ -95,6 +100,8 @@ def test_no_id_and_no_group(tmp_path: Path) -> None:
         (HEADER + "a,h,inf,Low,ore\n", "is not a number"),
         (HEADER + "a,h," + "9" * 400 + ",Low,ore\n", "is not a number"),
         (HEADER + "a,h,<,Low,ore\n", "is not a number"),
+        (HEADER + "a,h,1e300,Low,ore\n", "'1e300' is more than there can be; 1e+06 ppm would be all of the rock"),
+        (HEADER + "a,h,1000001,Low,ore\n", "is more than there can be"),
         (HEADER + "a,h,-0.02,Low,ore\n", "is negative; write a detection limit as <0.02"),
         (HEADER + "a,h,<0,Low,ore\n", "nothing is below zero"),
         (HEADER + "a,h,1,Low,\n", "blocks.csv:2: label: the label is missing"),
@@ -173,3 +180,71 @@ def test_substitutes() -> None:
     values = np.array([[0.02, 4000.0, 5.0, np.nan]])
     bounds = np.array([[-1, 1, 0, 0]], dtype=np.int8)
     np.testing.assert_equal(plain_values(values, bounds), [[0.01, 4000.0, 5.0, np.nan]])
+
+
+MINE = parse_columns(
+    """
+id = "n"
+group = "holeid"
+from = "from_m"
+to = "to_m"
+x = "east"
+y = "north"
+area = "pit"
+[label]
+column = "Au_ppm >= 0.5"
+[[variable]]
+name = "rock"
+kind = "category"
+words = ["schist", "vein", "dyke"]
+""",
+    "mine.toml",
+)
+
+
+def test_a_label_may_be_a_cut_off_and_what_is_on_neither_side_is_unlabelled(tmp_path: Path) -> None:
+    cells = {"0.5": 1, "0.49": 0, "<0.02": 0, ">10": 1, "<1": -1, ">0.1": -1, "": -1, "<0.5": 0}
+    text = "Au_ppm,rock\n" + "".join(f"{cell},vein\n" for cell in cells)
+    blocks = read_blocks(table(tmp_path, text), MINE)
+    assert blocks.labels is not None
+    assert blocks.labels.tolist() == list(cells.values())
+    below = replace(MINE, label=Label("Au_ppm", cut_off=0.5, sign="<"))
+    found = read_blocks(table(tmp_path, text), below).labels
+    assert found is not None
+    assert found.tolist() == [0, 1, 1, 0, -1, -1, -1, 1]
+
+
+def test_words_may_say_that_a_block_is_unlabelled(tmp_path: Path) -> None:
+    label = Label("label", ("ore",), ("gangue",), unlabelled=("?", ""))
+    text = HEADER + "a,h,1,Low,ore\nb,h,1,Low,?\nc,h,1,Low,\n"
+    blocks = read_blocks(table(tmp_path, text), replace(COLUMNS, label=label))
+    assert blocks.labels is not None
+    assert blocks.labels.tolist() == [1, -1, -1]
+
+
+def test_places_and_parts_of_the_mine_are_carried(tmp_path: Path) -> None:
+    text = "n,holeid,from_m,to_m,east,north,pit,Au_ppm,rock\n7,H1,10,11.5,500000,,west,1,dyke\n"
+    blocks = read_blocks(table(tmp_path, text), MINE)
+    assert {name: values.tolist() for name, values in blocks.places.items() if name != "y"} == {
+        "from": [10.0],
+        "to": [11.5],
+        "x": [500000.0],
+    }
+    assert math.isnan(blocks.places["y"][0])
+    assert blocks.parts == {"area": ("west",)}
+    assert blocks.take(np.array([0])).places["to"].tolist() == [11.5]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("n,holes,Au_ppm,rock", "no column 'holeid', which is named as group; did you mean 'holes'?"),
+        ("holeid,Au_ppm,rock", "no column 'n', which is named as id"),
+        ("n,holeid,au_ppm,rock", "no column 'Au_ppm', which is named as label; did you mean 'au_ppm'?"),
+        ("n,holeid,Au_ppm,rocks", "no column 'rock', which is named as variable rock; did you mean 'rocks'?"),
+    ],
+)
+def test_a_column_that_is_named_and_absent_is_an_error(tmp_path: Path, header: str, said: str) -> None:
+    path = table(tmp_path, f"{header}\n{','.join('1' * len(header.split(',')))}\n")
+    with pytest.raises(BlockTableError, match=re.escape(said)):
+        read_blocks(path, MINE, needed=("id", "group"))

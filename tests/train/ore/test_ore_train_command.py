@@ -142,9 +142,9 @@ def test_scores_come_out_as_lines(small_deposit: Path, tmp_path: Path):
     assert float(rows[0]["auc"]) == pytest.approx(lines[0]["cross_validated"]["auc"]["mean"], abs=1e-4)
 
 
-def _damaged(small_deposit: Path, change) -> str:
-    comment, header, *rows = small_deposit.read_text().splitlines()[:402]
-    cells = [row.split(",") for row in rows]
+def _damaged(small_deposit: Path, change, rows: int = 400) -> str:
+    comment, header, *lines = small_deposit.read_text().splitlines()[: rows + 2]
+    cells = [line.split(",") for line in lines]
     names = header.split(",")
     names, cells = change(names, cells)
     return "\n".join([comment, ",".join(names), *(",".join(row) for row in cells)]) + "\n"
@@ -215,6 +215,67 @@ def test_without_holes_the_random_split_is_all_there_is_and_it_says_so(small_dep
     assert "at random" in done.stdout
     page = (tmp_path / "run" / "report.html").read_text()
     assert "By hole and at random" not in page
+
+
+MINE = """
+id = "block"
+group = "{group}"
+from = "depth_m"
+x = "east_m"
+y = "north_m"
+[label]
+column = "label"
+ore = ["ore"]
+gangue = ["gangue"]
+unlabelled = ["?"]
+[[variable]]
+name = "arsenic"
+column = "As_ppm"
+kind = "assay"
+unit = "ppm"
+[[variable]]
+name = "silica"
+column = "Class_Silic"
+kind = "class"
+words = ["Low", "Medium", "High"]
+"""
+
+
+def test_variables_of_ones_own_need_a_scenario_of_ones_own(small_deposit: Path, tmp_path: Path):
+    (tmp_path / "mine.toml").write_text(MINE.format(group="hole"))
+    own = ("--out", tmp_path / "run", "--columns", tmp_path / "mine.toml")
+    done = stibium("ore", "train", small_deposit, *own)
+    assert done.returncode == 1
+    assert "for variables of your own name a scenario of your own, --scenario FILE.toml" in done.stderr
+    (tmp_path / "two.toml").write_text('name = "two"\nvariables = ["arsenic", "silicas"]\n')
+    done = stibium("ore", "train", small_deposit, *own, "--scenario", tmp_path / "two.toml")
+    assert "no variable silicas; did you mean 'silica'?" in done.stderr
+    (tmp_path / "mine.toml").write_text(MINE.format(group="holeid"))
+    (tmp_path / "two.toml").write_text('name = "two"\nvariables = ["arsenic", "silica"]\n')
+    done = stibium("ore", "train", small_deposit, *own, "--scenario", tmp_path / "two.toml")
+    assert done.returncode == 1
+    assert "no column 'holeid', which is named as group" in done.stderr
+
+
+def test_unlabelled_rows_are_answered_for_where_they_are(small_deposit: Path, tmp_path: Path):
+    table = tmp_path / "blocks.csv"
+    table.write_text(_damaged(small_deposit, _set("label", "?", 7), rows=1500))
+    (tmp_path / "mine.toml").write_text(MINE.format(group="hole"))
+    (tmp_path / "two.toml").write_text('name = "two"\nvariables = ["arsenic", "silica"]\n')
+    options = ("--columns", tmp_path / "mine.toml", "--scenario", tmp_path / "two.toml", "--model", "logistic")
+    done = succeed("ore", "train", table, "--out", tmp_path / "run", *options, "--fast", "--jobs", 1, "--folds", 2)
+    assert "1 unlabelled rows are answered for in" in done.stderr
+    (row,) = csv.DictReader((tmp_path / "run" / "tables" / "unlabelled_two.csv").open())
+    original = list(csv.DictReader(small_deposit.read_text().splitlines()[1:]))[7]
+    assert (row["id"], row["hole"]) == (original["block"], original["hole"])
+    assert [float(row[name]) for name in ("from", "x", "y")] == [
+        float(original[name]) for name in ("depth_m", "east_m", "north_m")
+    ]
+    assert row["decision"] in ("ore", "gangue", "cannot tell")
+    bundle = read_ore_bundle(tmp_path / "run" / "models" / "two-logistic.ore")
+    assert bundle.training.blocks < 1499
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Beside the study" not in page, "the study has other variables"
 
 
 @pytest.mark.parametrize(
