@@ -335,9 +335,10 @@ def label_reader(columns: Columns) -> Callable[[str], int]:
     """Return what reads a label's field into `ORE`, `GANGUE` or `UNLABELLED`; it raises ValueError for what is none."""
     label = columns.label
     assert label is not None  # `_layout` has refused it before
-    if label.cut_off is not None:
+    cut_off, sign = label.cut_off, label.sign
+    if cut_off is not None:
         read = field_reader(Variable(label.column, label.column, "assay"), columns.missing)
-        return lambda text: _side_of(*read(text), label.cut_off, label.sign)
+        return lambda text: _side_of(*read(text), cut_off, sign)
     known = {word.casefold(): ORE for word in label.ore}
     known |= {word.casefold(): GANGUE for word in label.gangue}
     known |= {word.casefold(): UNLABELLED for word in label.unlabelled}

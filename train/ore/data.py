@@ -59,9 +59,14 @@ class OreData:
 
     def take(self, rows: NDArray[np.intp]) -> OreData:
         """Give some of the rows; groups keep their numbers."""
-        groups = None if self.groups is None else self.groups[rows]
-        kept = {"features": self.features[rows], "bounds": self.bounds[rows], "ore": self.ore[rows]}
-        return replace(self, groups=groups, unlabelled=None, **kept)
+        return replace(
+            self,
+            features=self.features[rows],
+            bounds=self.bounds[rows],
+            ore=self.ore[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            unlabelled=None,
+        )
 
     def columns_of(self, names: Sequence[str]) -> NDArray[np.intp]:
         """Say in which columns the named variables are."""
