@@ -9,8 +9,8 @@ from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
 from .gates.finding import Finding, reason
-from .gates.reflectance import replicate_scatter, spectrum_gates
 from .gates.rules import DEFAULT_RULES, Rules
+from .gates.spectrum import replicate_scatter, spectrum_gates
 from .log.columns import NOTHING_MORE, ReadingFacts
 from .log.write import Log, Result
 from .model.estimate import Estimate, Estimator, Refusal

@@ -12,9 +12,9 @@ from .engine import CHUNK, Engine
 from .errors import ProfileError
 from .gates.rules import DEFAULT_RULES, Rules
 from .log.columns import Reading, StoredModel
+from .log.export import record_of_entry
 from .log.history import iter_sessions
 from .log.read import Chosen, Entry, StoredAnswer, iter_entries, sql_where, where_reading
-from .log.records import record_of_entry
 from .log.spectra import unanswered
 from .log.write import Log, now
 from .model.estimate import Estimate, Estimator, Refusal

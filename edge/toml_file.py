@@ -23,11 +23,6 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_or
 
 from .errors import StibiumError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 _T = TypeVar("_T")
 _SHOWN = 60
 
@@ -122,6 +117,12 @@ def read_named(
 
 def parse_toml(text: str, source: str, error: type[StibiumError]) -> dict[str, Any]:
     """Parse TOML; raises `error`, naming `source`."""
+    # Only where a file is read: every start would pay for it, as the rules of spectra are declared with this module.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:

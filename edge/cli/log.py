@@ -113,7 +113,7 @@ def log(
             else:
                 Output(out_format, EVENTS).write(_last(iter_events(db, chosen), last))
         else:
-            from ..log.records import iter_records
+            from ..log.export import iter_records
 
             Output(out_format, _layout(all_estimates)).write(iter_records(db, chosen, all_estimates, last))
 
@@ -166,7 +166,7 @@ class _Export(Tally):
 
 
 def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
-    from ..log.records import iter_records
+    from ..log.export import iter_records
     from ..log.spectra import iter_spectra
 
     tally = _Export()
@@ -206,7 +206,7 @@ def _counted(items: Iterable[T]) -> Iterator[T]:
 
 def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Export) -> None:
     if as_format in ("geojson", "gpkg"):
-        from ..log.maps import write_geojson, write_geopackage
+        from ..log.export import write_geojson, write_geopackage
 
         written = (write_geojson if as_format == "geojson" else write_geopackage)(out, records)
         tally.written, tally.left_out = written.placed, written.left_out

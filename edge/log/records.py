@@ -1,33 +1,18 @@
-"""Readings as records, one for each with what came of it: those of the log, and those that have just been taken."""
+"""A reading and what came of it as a record, whether it has just been taken or is read from the log."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from ..model.estimate import Estimate, Refusal
 from ..record import SOFTWARE, EstimateRecord, ReadingRecord, RefusalRecord, estimate_record, reading_flags
 from .columns import NOTHING_MORE, TOLD, Reading, StoredModel
-from .read import ALL, Chosen, Entry, StoredAnswer, iter_entries
 from .write import Result
 
 _SHARED = {field.name for field in fields(ReadingRecord)} & set(Reading._fields)
 _NOT_YET_STORED = {"software": SOFTWARE, "spectrum_sha256": None}
-
-
-def iter_records(
-    db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False, last: int | None = None
-) -> Iterator[ReadingRecord]:
-    """Give records in the order in which their readings were stored; for the arguments see `iter_entries`."""
-    return map(record_of_entry, iter_entries(db, chosen, every, last))
-
-
-def record_of_entry(entry: Entry) -> ReadingRecord:
-    """Put down a reading of the log and what came of it."""
-    said = entry.reading._asdict() if entry.reading is not None else None
-    return _record(said, (*entry.estimates, *entry.refusals), entry.session_id)
 
 
 def record_of(result: Result, model: StoredModel) -> ReadingRecord:
@@ -45,25 +30,35 @@ def record_of(result: Result, model: StoredModel) -> ReadingRecord:
     # As `Log.add` has it: what broke a rule was refused by no model in particular.
     judged = said is not None and not about.rule_broken
     answers = [
-        StoredAnswer(outcome, by if judged or isinstance(outcome, Estimate) else None, at, SOFTWARE)
+        (outcome, by if judged or isinstance(outcome, Estimate) else None, at, SOFTWARE)
         for by, outcome in ((model, result.outcome), *result.others)
     ]
-    return _record(said, answers, about.session_id)
+    return put_down(said, answers, about.session_id)
 
 
-def _record(said: Mapping[str, Any] | None, answers: Iterable[StoredAnswer], session: int | None) -> ReadingRecord:
-    """Make a record of the values of `Reading` by name; None where nothing was read."""
+def put_down(
+    said: Mapping[str, Any] | None,
+    answers: Iterable[tuple[Estimate | Refusal, StoredModel | None, str, str]],
+    session: int | None,
+) -> ReadingRecord:
+    """Make a record.
+
+    Args:
+        said: values of `Reading` by name; None where nothing was read.
+        answers: what came of it, whose say that was, when and by what program it was made.
+        session: that it belongs to.
+    """
     estimates: list[EstimateRecord] = []
     refusals: list[RefusalRecord] = []
-    for answer in answers:
-        by = (answer.model.name, answer.model.sha256) if answer.model else ("", "")
-        made = dict(zip(("software", "model", "model_sha256"), (answer.software, *by), strict=True))
-        if isinstance(answer.outcome, Refusal):
-            refusals.append(RefusalRecord(answer.outcome.reason, answer.stored_at, **made))
-            unread = {"sample_id": answer.outcome.sample_id, "source": answer.outcome.source}
-            continue
-        calibrated_range = answer.model.calibrated_range if answer.model else None
-        estimates.append(estimate_record(answer.outcome, calibrated_range, estimated_at=answer.stored_at, **made))
+    for outcome, model, at, software in answers:
+        name, sha256 = (model.name, model.sha256) if model else ("", "")
+        made = {"software": software, "model": name, "model_sha256": sha256}
+        if isinstance(outcome, Refusal):
+            refusals.append(RefusalRecord(outcome.reason, at, **made))
+            unread = {"sample_id": outcome.sample_id, "source": outcome.source}
+        else:
+            calibrated_range = model.calibrated_range if model else None
+            estimates.append(estimate_record(outcome, calibrated_range, estimated_at=at, **made))
     about: dict[str, Any]
     if said is None:
         about = {**unread, "stored_at": refusals[0].refused_at or None}

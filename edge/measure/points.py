@@ -13,10 +13,11 @@ from ...converters.spectra.errors import SpectrumFileError
 from ...converters.spectra.spectrum import Floats, Position, Spectrum
 from ..errors import MeasurementError
 from ..gates.finding import Finding, refusing
-from ..gates.reflectance import farthest, low_signal, replicate_scatter, spectrum_gates
+from ..gates.reflectance import low_signal
 from ..gates.rules import Rules
 from ..gates.scan import flags, numbers
 from ..gates.scans import Identity, Scan
+from ..gates.spectrum import farthest, replicate_scatter, spectrum_gates
 from ..instruments.driver import Instrument
 from ..model.replicates import mean_spectrum
 from .plan import Planned

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..engine import Engine
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import Finding, instrument_exchanged
-from ..gates.reflectance import wrong_range
 from ..gates.scans import Scan, ScanKind
+from ..gates.spectrum import wrong_range
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
 from ..instruments.driver import Instrument
 from ..instruments.profile import Profile

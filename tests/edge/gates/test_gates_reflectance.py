@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scan_samples import GRID_NM, IDENTITY, RANGE_NM, SOIL, SPLICES_NM
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.files import iter_spectra
-from stibium.edge.gates import reflectance as gates
+from stibium.edge.gates import reflectance
+from stibium.edge.gates import spectrum as gates
 from stibium.edge.gates.rules import Rules
 
 RULES = Rules()
@@ -25,7 +26,7 @@ def a_spectrum(values: np.ndarray = SOIL, grid_nm: np.ndarray = GRID_NM, **chang
 
 def test_a_good_spectrum_passes() -> None:
     assert gates.spectrum_gates(a_spectrum(), RULES, RANGE_NM) == []
-    assert gates.low_signal(GRID_NM, SOIL, IDENTITY, RANGE_NM, RULES) == []
+    assert reflectance.low_signal(GRID_NM, SOIL, IDENTITY, RANGE_NM, RULES) == []
 
 
 def test_all_that_is_wrong_is_said() -> None:
@@ -76,22 +77,22 @@ def test_a_range_that_is_too_short_is_named() -> None:
 def test_low_signal_names_the_detector_and_none_at_all_the_lamp() -> None:
     dim = SOIL.copy()
     dim[GRID_NM <= 1000] = 0.004
-    (finding,) = gates.low_signal(GRID_NM, dim, IDENTITY, RANGE_NM, RULES)
+    (finding,) = reflectance.low_signal(GRID_NM, dim, IDENTITY, RANGE_NM, RULES)
     assert finding.code == "low_signal"
     assert "VNIR 0.4 %" in finding.text
-    (finding,) = gates.low_signal(GRID_NM, 0.001 * SOIL, IDENTITY, RANGE_NM, RULES)
+    (finding,) = reflectance.low_signal(GRID_NM, 0.001 * SOIL, IDENTITY, RANGE_NM, RULES)
     assert finding.code == "lamp"
 
 
 def test_the_panel_has_to_read_one() -> None:
     good = 1 + DICE.normal(0, 0.01, GRID_NM.size)
-    assert gates.panel(GRID_NM, good, IDENTITY, RANGE_NM, RULES) == []
+    assert reflectance.panel(GRID_NM, good, IDENTITY, RANGE_NM, RULES) == []
     aged = np.where(GRID_NM > 1830, 0.95, 1.0)
-    (finding,) = gates.panel(GRID_NM, aged, IDENTITY, RANGE_NM, RULES)
+    (finding,) = reflectance.panel(GRID_NM, aged, IDENTITY, RANGE_NM, RULES)
     assert finding.code == "panel_drift"
     assert "SWIR2 0.950" in finding.text
     assert "VNIR" not in finding.text
-    assert gates.panel(GRID_NM, aged, IDENTITY, RANGE_NM, replace(RULES, panel_tolerance=0.0)) == []
+    assert reflectance.panel(GRID_NM, aged, IDENTITY, RANGE_NM, replace(RULES, panel_tolerance=0.0)) == []
 
 
 def test_points_that_scatter_are_noticed_and_the_farthest_is_found() -> None:

@@ -1,4 +1,4 @@
-"""Readings of the log as files that a GIS opens: GeoJSON (RFC 7946) and GeoPackage (OGC 12-128r19).
+"""Readings of the log as records, and as files that a GIS opens: GeoJSON (RFC 7946) and GeoPackage (OGC 12-128r19).
 
 Positions are WGS 84. Written as bytes and SQL, since neither needs a library.
 """
@@ -17,6 +17,8 @@ from typing import Any
 from ...converters.spectra.files import appearing, replacing
 from ..errors import ExportError
 from ..record import FLAT_KINDS, ReadingRecord, as_rows
+from .read import ALL, Chosen, Entry, iter_entries
+from .records import put_down
 
 GEOPACKAGE_ID = 0x47504B47  # "GPKG"
 GEOPACKAGE_VERSION = 10300
@@ -29,6 +31,19 @@ class Written:
 
     placed: int
     left_out: int
+
+
+def iter_records(
+    db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False, last: int | None = None
+) -> Iterator[ReadingRecord]:
+    """Give records in the order in which their readings were stored; for the arguments see `iter_entries`."""
+    return map(record_of_entry, iter_entries(db, chosen, every, last))
+
+
+def record_of_entry(entry: Entry) -> ReadingRecord:
+    """Put down a reading of the log and what came of it."""
+    answers = [(one.outcome, one.model, one.stored_at, one.software) for one in (*entry.estimates, *entry.refusals)]
+    return put_down(entry.reading._asdict() if entry.reading is not None else None, answers, entry.session_id)
 
 
 def write_geojson(path: str, records: Iterable[ReadingRecord]) -> Written:
