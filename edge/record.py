@@ -28,7 +28,7 @@ BOUNDS: dict[Bound, str] = {
 """What a bound means, in words."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EstimateRecord:
     """What one model says of one element; concentrations are in `unit`.
 
@@ -79,7 +79,7 @@ class EstimateRecord:
     model_sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RefusalRecord:
     """Why a reading was refused, when, by which program and by which model; no model if it was not the model's say."""
 
@@ -90,7 +90,7 @@ class RefusalRecord:
     model_sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReadingRecord:
     """One reading. Texts that are not known are "", numbers and times that are not known are None.
 

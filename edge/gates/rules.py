@@ -1,4 +1,4 @@
-"""The `[rules]` and `[reference_material]` parts of a probe profile: when a measurement counts, and when it does not.
+"""The `[rules]` of a probe profile: when a measurement counts, and when it does not.
 
 Every number is zero or above; zero switches its rule off. What each one means, and where its default comes from, is
 said in `firmware_configs/probes/framed_serial.toml` and docs/measuring.md.
@@ -8,22 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
-from ..toml_file import Where, Within, read_list
+from ..limits import Within
 
 Limit = Annotated[float, Within(0, 1e6, note="0 for no such rule")]
 Count = Annotated[int, Within(0, 1e6, note="0 for no such rule")]
-
-
-def _read_bands(value: Any, where: Where) -> tuple[float, ...]:
-    bands = read_list(value, where)
-    if not bands or not all(type(band) in (int, float) and 0 < band < 1e6 for band in bands):
-        raise where.needs(value, "a list of wavelengths in nm is needed")
-    if any(b <= a for a, b in pairwise(bands)):
-        raise where.says(f"{where.path} do not ascend")
-    return tuple(float(band) for band in bands)
 
 
 @dataclass(frozen=True)
@@ -73,21 +63,6 @@ class Rules:
 
 DEFAULT_RULES = Rules()
 """Of spectra that come without a profile, as from files."""
-
-
-@dataclass(frozen=True)
-class ReferenceMaterial:
-    """What the wavelengths are checked with.
-
-    Attributes:
-        name: as a person is asked for it.
-        bands_nm: positions of its absorption bands.
-        search_nm: how far from its position a band is looked for.
-    """
-
-    name: str = "Mylar sheet on the white panel"
-    bands_nm: Annotated[tuple[float, ...], _read_bands] = (1661.0, 2131.1)
-    search_nm: Annotated[float, Within(0, 1e6, "nm", above=True)] = 12.0
 
 
 def beside(rules: Rules, source: str) -> Rules:

@@ -1,15 +1,45 @@
-"""Quality gate on wavelengths: are the bands of a reference material where they belong?"""
+"""Quality gate on wavelengths: are the bands of the `[reference_material]` of a profile where they belong?"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
+from ..limits import Within
+from ..toml_file import Where, read_list
 from .finding import Finding
-from .rules import ReferenceMaterial, Rules
+from .rules import Rules
 
 _LEAST_DEPTH = 0.01
 """A band shallower than this, relative to the lower end of its stretch, cannot be told from noise."""
+
+
+def _read_bands(value: Any, where: Where) -> tuple[float, ...]:
+    bands = read_list(value, where)
+    if not bands or not all(type(band) in (int, float) and 0 < band < 1e6 for band in bands):
+        raise where.needs(value, "a list of wavelengths in nm is needed")
+    if any(b <= a for a, b in pairwise(bands)):
+        raise where.says(f"{where.path} do not ascend")
+    return tuple(float(band) for band in bands)
+
+
+@dataclass(frozen=True)
+class ReferenceMaterial:
+    """What the wavelengths are checked with.
+
+    Attributes:
+        name: as a person is asked for it.
+        bands_nm: positions of its absorption bands.
+        search_nm: how far from its position a band is looked for.
+    """
+
+    name: str = "Mylar sheet on the white panel"
+    bands_nm: Annotated[tuple[float, ...], _read_bands] = (1661.0, 2131.1)
+    search_nm: Annotated[float, Within(0, 1e6, "nm", above=True)] = 12.0
 
 
 def wavelength_check(

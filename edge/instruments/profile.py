@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 
 from ...firmware_configs import probes
 from ..errors import ProfileError
-from ..gates.rules import ReferenceMaterial, Rules, beside
+from ..gates.rules import Rules, beside
+from ..gates.wavelength import ReferenceMaterial
+from ..limits import Within
 from ..protocols.host import Timeouts
-from ..toml_file import Key, Where, Within, parse_toml, read_named, read_section, read_str
+from ..toml_file import Key, Where, parse_toml, read_named, read_section, read_str
 from .profile_ascii import AsciiProfile, read_ascii
 from .profile_fieldspec import FieldSpecProfile
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Annotated, Any
 
+from ..limits import Within
 from ..protocols.ascii_lines import AsciiText, LineMarks, ValuesFormat, read_ascii_text
-from ..toml_file import Where, Within, read_list, read_section
+from ..toml_file import Where, read_list, read_section
 
 _MOST_BANDS = 65535
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from ..toml_file import Where, Within
+from ..limits import Within
+from ..toml_file import Where
 
 _FACTORY_ADDRESS = "socket://169.254.1.11:8080"
 Seconds = Annotated[float, Within(0, 3600, "seconds", above=True)]

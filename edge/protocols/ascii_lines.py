@@ -16,7 +16,8 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import ProtocolError
-from ..toml_file import Where, Within
+from ..limits import Within
+from ..toml_file import Where
 
 VIRTUAL_NOTICE = "#stibium virtual instrument"
 """A line that begins so, from a program that plays an instrument, says that it is one; never part of an answer."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeAlias
 
 from ..errors import StibiumError
-from ..toml_file import Within
+from ..limits import Within
 
 _Seconds = Annotated[float, Within(0, 1e6, "seconds", above=True)]
 _Times = Annotated[int, Within(0, 1000, "times", above=True)]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scan_samples import GRID_NM, SOIL, band
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.files import iter_spectra
-from stibium.edge.gates.rules import ReferenceMaterial, Rules
-from stibium.edge.gates.wavelength import band_position, wavelength_check
+from stibium.edge.gates.rules import Rules
+from stibium.edge.gates.wavelength import ReferenceMaterial, band_position, wavelength_check
 
 MATERIAL, RULES = ReferenceMaterial(), Rules()
 
