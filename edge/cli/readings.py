@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from ..errors import OutputError
 from ..log.columns import StoredModel
 from ..log.records import record_of
-from ..record import BOUNDS, FLAT_KINDS, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures
+from ..record import BOUNDS, FLAT_NAMES, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures
 from .output import Layout, Output
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def reading_layout(titles: Mapping[str, str], note: str = "") -> Layout[ReadingR
             yield [column(record, one) for column in columns]
 
     right = [number for number, name in enumerate(titles) if name in _RIGHT]
-    return Layout(as_json, list(FLAT_KINDS), as_rows, list(titles.values()), cells, right, note=note, line=one_line)
+    return Layout(as_json, list(FLAT_NAMES), as_rows, list(titles.values()), cells, right, note=note, line=one_line)
 
 
 def remarks(record: ReadingRecord, one: EstimateRecord) -> list[str]:

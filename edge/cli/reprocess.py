@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..record import FLAT_KINDS, as_json, as_rows
+from ..record import FLAT_NAMES, as_json, as_rows
 from .log_options import reading_options
 from .options import load_bundle, log_option, model_option
 from .output import Layout, Output, format_option
@@ -98,7 +98,7 @@ class _Comparison:
         now = f"{bundle.element} {bundle.unit} now"
         layout = Layout(
             self._as_json,
-            (*FLAT_KINDS, *(f"before_{name}" for name in _BEFORE), "stored"),
+            (*FLAT_NAMES, *(f"before_{name}" for name in _BEFORE), "stored"),
             self._as_rows,
             ("reading", "sample", "before", "by", now, "interval", f"verdict of {bundle.name}"),
             _cells,
@@ -123,10 +123,10 @@ class _Comparison:
         return line if self._stored or line.startswith("nothing") else f"{line}; nothing stored (--dry-run)"
 
     def _as_json(self, one: Redone) -> dict[str, Any]:
-        return as_json(one.record) | {"before": [vars(one.before)] if one.before else [], "stored": self._stored}
+        return as_json(one.record) | {"before": [one.before._asdict()] if one.before else [], "stored": self._stored}
 
     def _as_rows(self, one: Redone) -> list[dict[str, Any]]:
-        before = {f"before_{name}": vars(one.before)[name] if one.before else None for name in _BEFORE}
+        before = {f"before_{name}": getattr(one.before, name) if one.before else None for name in _BEFORE}
         return [row | before | {"stored": self._stored} for row in as_rows(one.record)]
 
 

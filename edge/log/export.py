@@ -12,11 +12,11 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from ...converters.spectra.files import appearing, replacing
 from ..errors import ExportError
-from ..record import FLAT_KINDS, ReadingRecord, as_rows
+from ..record import FLAT_NAMES, EstimateRecord, ReadingRecord, as_rows
 from .read import ALL, Chosen, Entry, iter_entries
 from .records import put_down
 
@@ -80,7 +80,7 @@ def write_geopackage(path: str, records: Iterable[ReadingRecord]) -> Written:
             for statement in _GEOPACKAGE:
                 db.execute(statement)
             db.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)", _REFERENCE_SYSTEMS)
-            names = list(FLAT_KINDS)
+            names = list(FLAT_NAMES)
             db.execute(
                 "CREATE TABLE readings (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POINT,"
                 f" {', '.join(f'{name} {_column_type(name)}' for name in names)})"
@@ -147,10 +147,13 @@ def _column_type(name: str) -> str:
     # stored_at has a time zone and so is a DATETIME; the instrument's clock may have none and stays a text.
     if name in _UTC:
         return "DATETIME"
-    return {str: "TEXT", int: "INTEGER", float: "DOUBLE", bool: "BOOLEAN"}[FLAT_KINDS[name]]
+    said = next((kinds[name] for kinds in _KINDS if name in kinds), str)
+    held = get_args(said)[0] if get_args(said) else said
+    return {int: "INTEGER", float: "DOUBLE", bool: "BOOLEAN"}.get(held, "TEXT")
 
 
 _UTC = ("stored_at", "estimated_at")
+_KINDS = [get_type_hints(part) for part in (ReadingRecord, EstimateRecord)]
 
 
 def _cell(name: str, value: object) -> object:

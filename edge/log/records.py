@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from ..model.estimate import Estimate, Refusal
@@ -11,7 +10,7 @@ from ..record import SOFTWARE, EstimateRecord, ReadingRecord, RefusalRecord, est
 from .columns import NOTHING_MORE, TOLD, Reading, StoredModel
 from .write import Result
 
-_SHARED = {field.name for field in fields(ReadingRecord)} & set(Reading._fields)
+_SHARED = set(ReadingRecord._fields) & set(Reading._fields)
 _NOT_YET_STORED = {"software": SOFTWARE, "spectrum_sha256": None}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from stibium.edge.log.records import record_of
 from stibium.edge.log.write import Log, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
-from stibium.edge.record import FLAT_KINDS, ReadingRecord, as_json, as_rows, in_figures
+from stibium.edge.record import FLAT_NAMES, ReadingRecord, as_json, as_rows, in_figures
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_number_that_may_not_be_trusted_is_not_in_value(
 def test_the_schema_names_every_key_and_no_other() -> None:
     assert list(SCHEMA["properties"]) == [
         "schema",
-        *(field.name for field in fields(ReadingRecord)),
+        *ReadingRecord._fields,
         "before",
         "stored",
     ]
@@ -88,11 +88,11 @@ def test_the_document_names_every_key() -> None:
 def test_rows_put_reading_and_estimate_together(shipped_bundle: Bundle, soils: list[Spectrum], plain: Estimate) -> None:
     result = Result(soils[0], replace(plain, flags=("2 of 5 points outside", "simulated spectrum")), reading_id=7)
     record = record_of(result, model_of(shipped_bundle))
-    (row,) = as_rows(replace(record, flags=("this device's clock jumped", "simulated spectrum")))
-    assert list(row) == list(FLAT_KINDS)
+    (row,) = as_rows(record._replace(flags=("this device's clock jumped", "simulated spectrum")))
+    assert list(row) == list(FLAT_NAMES)
     assert row["flags"] == "2 of 5 points outside; simulated spectrum; this device's clock jumped"
     assert (row["reading"], row["shown"], row["simulated"]) == (7, "128", True)
-    two = replace(record, estimates=(record.estimates[0], replace(record.estimates[0], element="As")))
+    two = record._replace(estimates=(record.estimates[0], record.estimates[0]._replace(element="As")))
     assert [r["element"] for r in as_rows(two)] == ["Sb", "As"]
     refused = Result(soils[0], Refusal("a.asd", "too short", "G0"), stored_at="2026-05-06T09:30:00+00:00")
     (row,) = as_rows(record_of(refused, model_of(shipped_bundle)))

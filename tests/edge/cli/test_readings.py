@@ -13,7 +13,7 @@ from stibium.edge.cli.readings import Readings
 from stibium.edge.log.write import Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
-from stibium.edge.record import FLAT_KINDS
+from stibium.edge.record import FLAT_NAMES
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_json_lines_are_records(bundle: Bundle, results: list[Result]) -> None:
 
 def test_csv_reads_back(bundle: Bundle, results: list[Result]) -> None:
     rows = list(csv.DictReader(io.StringIO(shown(bundle, results, "csv"))))
-    assert [list(r) for r in rows] == [list(FLAT_KINDS)] * 5
+    assert [list(r) for r in rows] == [list(FLAT_NAMES)] * 5
     assert [r["untrusted_value"] for r in rows] == ["212.4", "212.4", "895.0", "212.4", ""]
     assert rows[0]["flags"] == "simulated model; simulated spectrum"
 

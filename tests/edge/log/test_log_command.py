@@ -31,7 +31,7 @@ from stibium.edge.log.read import iter_entries, open_for_reading
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
 from stibium.edge.model.estimate import Estimator
-from stibium.edge.record import FLAT_KINDS
+from stibium.edge.record import FLAT_NAMES
 
 PROGRAM = [sys.executable, "-m", "stibium.edge"]
 
@@ -108,9 +108,9 @@ def test_a_process_of_its_own_says_the_same(full_log: Path) -> None:
 def test_json_lines_and_csv_say_the_same(full_log: Path) -> None:
     lines = records(run("log", full_log, "--format", "jsonl"))
     table = list(csv.DictReader(io.StringIO(run("log", full_log, "--format", "csv").stdout)))
-    assert [list(row) for row in table] == [list(FLAT_KINDS)] * 5
+    assert [list(row) for row in table] == [list(FLAT_NAMES)] * 5
     for line, row in zip(lines, table, strict=True):
-        said = {name: line[name] for name in FLAT_KINDS} | {"flags": "; ".join(line["flags"])}
+        said = {name: line[name] for name in FLAT_NAMES} | {"flags": "; ".join(line["flags"])}
         if not line["estimates"]:
             (by,) = line["refusals"]
             said |= {
@@ -220,7 +220,7 @@ def test_geojson_has_the_points_and_says_what_it_leaves_out(full_log: Path, tmp_
     assert first["properties"]["value"] is None
     assert first["properties"]["below_critical_value"] > 0
     assert first["properties"]["simulated"] is True
-    assert list(first["properties"]) == list(FLAT_KINDS)
+    assert list(first["properties"]) == list(FLAT_NAMES)
 
 
 @pytest.mark.parametrize("name", ["day.gpkg", "day.geojson"])
@@ -261,7 +261,7 @@ def test_the_geopackage_is_one(full_log: Path, tmp_path: Path) -> None:
         columns = db.execute("PRAGMA table_info(readings)").fetchall()
         assert (columns[0][1:3], columns[0][5]) == (("fid", "INTEGER"), 1)
         assert {row[2] for row in columns} <= {"INTEGER", "POINT", "TEXT", "DOUBLE", "BOOLEAN", "DATETIME"}
-        assert [row[1] for row in columns[2:]] == list(FLAT_KINDS)
+        assert [row[1] for row in columns[2:]] == list(FLAT_NAMES)
         blob, shown, value, simulated, trusted = db.execute(
             "SELECT geom, shown, value, simulated, trusted FROM readings ORDER BY fid"
         ).fetchone()
@@ -280,7 +280,7 @@ def test_gdal_takes_the_maps_for_its_own(full_log: Path, tmp_path: Path) -> None
         run("log", full_log, "--export", tmp_path / name)
         info = pyogrio.read_info(tmp_path / name)
         assert (info["driver"], info["layer_name"], info["features"]) == (driver, layer, 2)
-        assert list(info["fields"]) == list(FLAT_KINDS)
+        assert list(info["fields"]) == list(FLAT_NAMES)
         assert info["total_bounds"] == pytest.approx((-8.363, 41.1496, -8.361, 41.1496))
         meta, _, points, values = pyogrio.raw.read(tmp_path / name)
         said = dict(zip(meta["fields"], values, strict=True))
