@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ..errors import ColumnFileError
-from ..toml_file import Key, Where, Within, parse_toml, read_names, read_section, read_text
+from ..limits import Within
+from ..toml_file import Key, Where, parse_toml, read_names, read_section, read_text
 
 Kind = Literal["assay", "class", "category"]
 _Names = Annotated[tuple[str, ...], read_names]
