@@ -252,7 +252,7 @@ class _Voice:
         if session is not None:
             sample = session.state.sample
             pending = len(sample.points) if sample is not None else 0
-            remarks += [f"{session.known} measurements that were in the log already"] * bool(session.known)
+            remarks += [f"{session.state.known} measurements that were in the log already"] * bool(session.state.known)
             remarks += [f"{pending} points of a sample that is not complete, kept for the next start"] * bool(pending)
         clear_line()
         click.echo("; ".join(remarks), err=True)

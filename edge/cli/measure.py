@@ -239,11 +239,12 @@ def _introduce(instrument: Instrument, bundle: Bundle, screen: Screen) -> None:
 
 def _unfinished(engine: Engine, instrument: Instrument, options: MeasureOptions, screen: Screen) -> Unfinished | None:
     """Give the session to go on with; one that is not wanted any more is ended."""
-    found = next(unfinished_sessions(engine.log.database, who(instrument.identity), unattended=False), None)
-    if found is None:
+    unfinished = unfinished_sessions(engine.log.database, who(instrument.identity), unattended=False)
+    if not unfinished:
         if options.resume:
             screen.say("No unfinished session of this instrument; a new one begins.")
         return None
+    found = unfinished[-1]
     if not found.readable:
         text = f"session of {found.begun} is of an earlier version and cannot go on; all it measured stays in the log"
         screen.say(f"! The {text}. A new session begins.")

@@ -8,18 +8,18 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from ..engine import record_of
 from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
-from ..model.estimate import Estimate, Refusal
-from ..record import BOUNDS, shown_interval, shown_value
+from .readings import Readings, short_lines
 
 if TYPE_CHECKING:
     from ..log.write import Result
     from ..model.bundle import Bundle
-    from .readings import Readings
 
 _MOST_COLUMNS = 100
 _REDRAW_S = 1.0
@@ -80,29 +80,12 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 def result_lines(result: Result, bundle: Bundle, columns: int) -> Iterator[str]:
     """Give a sample's result in short lines."""
-    outcome = result.outcome
-    if isinstance(outcome, Refusal):
-        yield from wrapped(f"{outcome.sample_id} REFUSED", columns)
-        texts = [outcome.reason]
-    else:
-        value = shown_value(outcome.value, outcome.bound, outcome.verdict)
-        yield from wrapped(f"{outcome.sample_id} {outcome.element} {value} {outcome.unit}", columns)
-        texts = list(_remarks(outcome, bundle))
-    for text in texts:
+    first, *rest = short_lines(replace(record_of(result, bundle), measurement=""))
+    yield from wrapped(first, columns)
+    for text in rest:
         yield from textwrap.wrap(
             text, max(columns, 10), initial_indent="  ", subsequent_indent="  ", break_long_words=True
         )
-
-
-def _remarks(outcome: Estimate, bundle: Bundle) -> Iterator[str]:
-    if outcome.coverage is not None:
-        interval = shown_interval(outcome.low, outcome.high, bundle.calibrated_range)
-        yield f"{100 * outcome.coverage:g} %: {interval} {outcome.unit}"
-    verdict = {"inside": "inside calibration", "outside": "OUTSIDE calibration", "unknown": "verdict unknown"}
-    yield f"{verdict[outcome.verdict]}: {outcome.reason}" if outcome.reason else verdict[outcome.verdict]
-    if outcome.bound:
-        yield BOUNDS[outcome.bound]
-    yield from outcome.flags
 
 
 class Lines(Protocol):

@@ -300,8 +300,21 @@ class Log:
         except OSError as error:
             raise LogError(cannot(self.path, "be written", error)) from error
 
+    def together(self, work: Callable[[], T]) -> T:
+        """Store several things in one transaction: all that `work` writes by this log, or nothing.
+
+        Args:
+            work: may be called twice, after what it wrote the first time was undone.
+
+        Raises:
+            LogError: nothing was stored.
+        """
+        return self._store(work)
+
     def _store(self, work: Callable[[], T]) -> T:
         """Run `work` in a transaction; on a full disk give up the reserve for it, once."""
+        if self._db.in_transaction:
+            return work()  # a part of what is stored together
         try:
             return self._in_transaction(work)
         except sqlite3.Error as error:

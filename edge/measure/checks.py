@@ -33,13 +33,13 @@ def optimise(session: Session) -> None:
 
 def measure_reference(session: Session, kind: ScanKind) -> bool:
     """Measure a dark or white and use it from now on; False if it is no use."""
-    taken = session.acquire(kind, "dark" if kind == "dark" else "white", partial(take_reference, session))
+    events = session.acquire(kind, "dark" if kind == "dark" else "white", partial(judge_reference, session))
     session.stop_if_useless()
-    return bool(taken)
+    return any(event.kind == "reference_taken" for event in events)
 
 
-def take_reference(session: Session, scan: Scan, scan_id: int) -> bool:
-    """Judge a dark or white that is in the log; see `measure_reference`."""
+def judge_reference(session: Session, scan: Scan, scan_id: int) -> list[Event]:
+    """Say what a dark or white is good for."""
     found = session.state.references.judge(scan)
     remarks = [
         Event("remark", finding.text, {"scan_id": scan_id, "code": finding.code}, "warning")
@@ -49,26 +49,24 @@ def take_reference(session: Session, scan: Scan, scan_id: int) -> bool:
     details = {"scan_id": scan_id, "kind": scan.kind, "findings": [finding.code for finding in found]}
     if refusing(found):
         text = f"{scan.kind}: {reason(found)}"
-        session.record(*remarks, Event("reference_refused", text, details, "refused", scan=scan))
-        return False
-    session.record(*remarks, Event("reference_taken", f"{scan.kind} taken", details, scan=scan))
-    return True
+        return [*remarks, Event("reference_refused", text, details, "refused", scan=scan)]
+    return [*remarks, Event("reference_taken", f"{scan.kind} taken", details, scan=scan)]
 
 
 def check_panel(session: Session) -> None:
     """Measure the white panel as a sample; if it does not read 1, the white is void."""
-    session.acquire("target", "panel_check", partial(take_panel_check, session))
+    session.acquire("target", "panel_check", partial(judge_panel_check, session))
 
 
-def take_panel_check(session: Session, scan: Scan, scan_id: int) -> None:
-    """Judge a scan of the panel that is in the log."""
+def judge_panel_check(session: Session, scan: Scan, scan_id: int) -> list[Event]:
+    """Say what a scan of the panel says of the white."""
     found = _wrong_with_panel(session, scan, scan_id)
     why = reason(found)
     details = {"scan_id": scan_id, "ok": not found, "why": why}
     since = session.state.since_panel
     doubtful = f"; since the last good check: {', '.join(since)}" if found and since else ""
     text = why + doubtful if found else "the panel reads 1"
-    session.record(Event("panel_check", text, details, "refused" if found else "note", scan=scan))
+    return [Event("panel_check", text, details, "refused" if found else "note", scan=scan)]
 
 
 def _wrong_with_panel(session: Session, scan: Scan, scan_id: int) -> list[Finding]:
@@ -85,12 +83,12 @@ def _wrong_with_panel(session: Session, scan: Scan, scan_id: int) -> list[Findin
 
 def check_wavelengths(session: Session) -> None:
     """Measure the reference material; bands that are not in their place forbid estimates until a check passes."""
-    session.acquire("target", "wavelength_check", partial(take_wavelength_check, session))
+    session.acquire("target", "wavelength_check", partial(judge_wavelength_check, session))
     session.stop_if_useless()
 
 
-def take_wavelength_check(session: Session, scan: Scan, scan_id: int) -> None:
-    """Judge a scan of the reference material that is in the log."""
+def judge_wavelength_check(session: Session, scan: Scan, scan_id: int) -> list[Event]:
+    """Say what a scan of the reference material says of the wavelengths."""
     point = session.judge(scan, scan_id)
     spectrum, wrong = point.spectrum, list(point.findings)
     details: dict[str, object] = {"scan_id": scan_id, "ok": False}
@@ -101,6 +99,5 @@ def take_wavelength_check(session: Session, scan: Scan, scan_id: int) -> None:
             details |= {"ok": not wrong, "bands_nm": found}
             shifts = ", ".join(f"{at - due:+.1f} nm at {due:g} nm" for due, at in found)
             text = reason(wrong) if wrong else f"wavelengths hold: {shifts}"
-            session.record(Event("wavelength_check", text, details, "refused" if wrong else "note", scan=scan))
-            return
-    session.record(Event("wavelength_check", reason(wrong), details, "refused", scan=scan))
+            return [Event("wavelength_check", text, details, "refused" if wrong else "note", scan=scan)]
+    return [Event("wavelength_check", reason(wrong), details, "refused", scan=scan)]

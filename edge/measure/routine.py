@@ -14,9 +14,9 @@ from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError
 from ..gates.finding import reason
 from ..gates.scans import Scan
 from ..gates.time import warming_up
-from .checks import check_panel, check_wavelengths, measure_reference, optimise, take_reference
+from .checks import check_panel, check_wavelengths, judge_reference, measure_reference, optimise
 from .plan import Planned
-from .samples import finish, measure_point, take_point
+from .samples import finish, judge_point, measure_point
 from .session import Session
 from .state import Event
 from .steps import Command, Fact, Prompt, Step
@@ -152,7 +152,7 @@ def _wait(session: Session, timeout_s: float) -> None:
 
 def take(session: Session, scan: Scan) -> None:
     """Store what was measured unasked, and go on with it: a dark, a white, or a point of a sample."""
-    session.take(scan, scan.kind, partial(take_point if scan.kind == "target" else take_reference, session))
+    session.take(scan, scan.kind, partial(judge_point if scan.kind == "target" else judge_reference, session))
 
 
 def _do(session: Session, command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -25,24 +26,24 @@ _NUMBERED = {"white_old", "dark_old", "order", "noise", "splice_step", "low_sign
 
 def measure_point(session: Session) -> None:
     """Measure a point of the sample whose turn it is, and go on with the sample."""
-    session.acquire("target", "target", partial(take_point, session))
+    session.acquire("target", "target", partial(judge_point, session))
     if session.settings.unattended:
         session.stop_if_useless()
 
 
-def take_point(session: Session, scan: Scan, scan_id: int) -> None:
-    """Judge a target scan that is in the log, and go on with its sample."""
+def judge_point(session: Session, scan: Scan, scan_id: int) -> list[Event]:
+    """Say what a target scan makes of its sample."""
     planned = session.planned_for(scan)
-    if session.state.sample is not None and session.state.sample.planned != planned:
-        finish(session)  # a new label begins a new sample
     point = session.judge(scan, scan_id)
     if session.settings.unattended and point.refused:
-        _refuse_alone(session, planned, point)
-        return
+        return [_refused_alone(session, planned, point)]
     events: list[Event] = []
     sample = session.state.sample
+    if sample is not None and sample.planned != planned:
+        events = _done(session, sample, sample.points, sample.spoiled)  # a new label begins a new sample
+        sample = None
     if sample is None:
-        events = _begin(session, planned)
+        events += _begin(session, planned)
         sample = begun_sample(events[-1])
     number = len(sample.points) + 1
     name = f"{planned.sample_id} {number}/{session.settings.points}"
@@ -54,10 +55,8 @@ def take_point(session: Session, scan: Scan, scan_id: int) -> None:
             details["outdated"] = (outdated[0].code, outdated[0].text)
         refused = Event("point_refused", f"{name}: {reason(point.findings)}", details, "warning", point=point)
         if again or details["outdated"]:
-            session.record(*events, refused)
-        else:
-            _store(session, sample, sample.points, [*sample.spoiled, point], [*events, refused])
-        return
+            return [*events, refused]
+        return [*events, refused, *_done(session, sample, sample.points, [*sample.spoiled, point])]
     points = [*sample.points, point]
     # The reason is told once for a sample; every point's stands in the log.
     known = any(before.refused for before in sample.points)
@@ -65,21 +64,19 @@ def take_point(session: Session, scan: Scan, scan_id: int) -> None:
     shown: FactKind | None = "warning" if remark else None if session.settings.unattended else "note"
     events.append(Event("point", f"{name} taken{remark}", _about(point), shown, point=point))
     if number < session.settings.points:
-        session.record(*events)
-        return
+        return events
     far, scatter = scattering(points, session.rules)
     if scatter and sample.repeated < session.rules.repeats_most and not session.settings.unattended:
         text = f"{reason(scatter)}; point {far + 1} again"
-        session.record(*events, Event("point_replaced", text, _about(points[far]), "warning"))
-        return
-    _store(session, sample, points, sample.spoiled, events, scatter)
+        return [*events, Event("point_replaced", text, _about(points[far]), "warning")]
+    return [*events, *_done(session, sample, points, sample.spoiled, scatter)]
 
 
 def finish(session: Session) -> None:
     """End the sample that is being measured with the points it has; nothing if there is none."""
     sample = session.state.sample
     if sample is not None and (sample.points or sample.spoiled):
-        _store(session, sample, sample.points, sample.spoiled, [])
+        session.record(*_done(session, sample, sample.points, sample.spoiled))
 
 
 def _begin(session: Session, planned: Planned) -> list[Event]:
@@ -96,8 +93,8 @@ def _begin(session: Session, planned: Planned) -> list[Event]:
     return [*events, Event("sample_begun", planned.sample_id, details, None)]
 
 
-def _refuse_alone(session: Session, planned: Planned, point: Point) -> None:
-    """Store a measurement that cannot be used as a reading of its own; the sample goes on without it."""
+def _refused_alone(session: Session, planned: Planned, point: Point) -> Event:
+    """A measurement that cannot be used is a reading of its own; the sample goes on without it."""
     why = reason(point.findings)
     outdated = [finding for finding in point.findings if finding.code in OUTDATED]
     details = _about(point) | {"alone": True, "again": False, "outdated": None}
@@ -105,21 +102,16 @@ def _refuse_alone(session: Session, planned: Planned, point: Point) -> None:
         details["outdated"] = (outdated[0].code, outdated[0].text)
     result = _result(session, Sample(planned), [point], list(point.findings))
     text = f"{planned.sample_id}: {why}"
-    session.record(Event("point_refused", text, details, "refused", point=point, result=result))
+    return Event("point_refused", text, details, "refused", point=point, result=result)
 
 
-def _store(
-    session: Session,
-    sample: Sample,
-    good: list[Point],
-    spoiled: list[Point],
-    events: list[Event],
-    findings: list[Finding] | None = None,
-) -> None:
-    """Store what a sample's points make, tell it, and go on to the next sample."""
+def _done(
+    session: Session, sample: Sample, good: list[Point], spoiled: list[Point], findings: Sequence[Finding] = ()
+) -> list[Event]:
+    """Give the end of a sample, with the result that its points make, and what became of a control."""
     state, settings = session.state, session.settings
     points = good or spoiled
-    found = [*state.standing, *(findings or []), *(f for point in points for f in point.findings)]
+    found = [*state.standing, *findings, *(f for point in points for f in point.findings)]
     if len(good) < settings.points:
         found += [f for point in spoiled[-1:] for f in point.findings]
         few = Finding("points_missing", f"{len(good)} of {settings.points} points")
@@ -129,7 +121,7 @@ def _store(
     details = {**sample.planned.as_details(), "answer": asdict(Answer.of(result.outcome))}
     shown: FactKind = "refused" if refused else "estimate"
     done = Event("sample_done", sample.planned.sample_id, details, shown, result=result)
-    session.record(*events, done, *_control(session, sample.planned, result.outcome))
+    return [done, *_control(session, sample.planned, result.outcome)]
 
 
 def _result(session: Session, sample: Sample, points: list[Point], found: list[Finding]) -> Result:

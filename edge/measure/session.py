@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..engine import Engine
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
@@ -40,7 +40,8 @@ MOST_FAILURES = 5
 FORMAT = 2
 """Of the events in the log; a session of another format is not taken up again."""
 
-T = TypeVar("T")
+Judge: TypeAlias = "Callable[[Scan, int], list[Event]]"
+"""Makes of a scan, and its row in the log, what has happened by it."""
 
 
 class Session:
@@ -82,8 +83,8 @@ class Session:
         self.session_id = 0
         self.asked: Step | None = None
         """What the last prompt asked for; Enter answers that, and nothing that has become due since."""
-        self.measured_points = self.known = 0
-        """Points measured since this process began, and measurements that the log held already."""
+        self.measured_points = 0
+        """Since this process began."""
         self.watch = ClockWatch(datetime.now(timezone.utc), monotonic())
         self._low_disk_told = False
         (self._newest_scan,) = engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
@@ -120,6 +121,9 @@ class Session:
 
     def record(self, *events: Event) -> None:
         """Store events, with the results that they bring, in one transaction; then apply them, then tell them."""
+        self._have_happened(self._store(events))
+
+    def _store(self, events: Sequence[Event]) -> list[Event]:
         now_s = self.monotonic()
         clock = {"host_boot": host_boot(), "monotonic_s": now_s}
 
@@ -128,11 +132,14 @@ class Session:
                 add_event(db, event.kind, event.text, {**event.details, **clock}, self.session_id)
 
         stored = iter(self.engine.log.add([event.result for event in events if event.result is not None], write))
+        return [replace(event, at_s=now_s, result=event.result and next(stored)) for event in events]
+
+    def _have_happened(self, events: Sequence[Event]) -> None:
         for event in events:
-            self.state.apply(replace(event, at_s=now_s))
+            self.state.apply(event)
         for event in events:
             if event.shown is not None:
-                self.tell(Fact(event.shown, event.text, next(stored) if event.result is not None else None))
+                self.tell(Fact(event.shown, event.text, event.result))
 
     def refuse(self, kind: str, why: str, details: dict[str, Any], sample_id: str = "") -> None:
         """Record what failed: where nobody attends, as a refusal among the results."""
@@ -146,10 +153,10 @@ class Session:
 
     # --- the instrument ---------------------------------------------------------------------------------------
 
-    def acquire(self, kind: ScanKind, stored_as: StoredScanKind, then: Callable[[Scan, int], T]) -> T | None:
-        """Measure and store; give what `then` makes of the scan and its row, None if there is nothing to go on with."""
+    def acquire(self, kind: ScanKind, stored_as: StoredScanKind, judge: Judge) -> Sequence[Event]:
+        """Measure, and `take` the scan; give what came of it, nothing if it failed or there is no room for it."""
         if not self.has_room():
-            return None
+            return ()
         try:
             scan = self.instrument.acquire(kind, self.settings.scans)
         except (PortError, NothingLeftError):
@@ -158,17 +165,36 @@ class Session:
         except (MeasurementError, InstrumentError) as error:
             self.tell_losses()
             self.failed(stored_as, error)
-            return None
-        return self.take(scan, stored_as, then)
+            return ()
+        self.measured_points += stored_as == "target"
+        return self.take(scan, stored_as, judge)
 
-    def take(self, scan: Scan, stored_as: StoredScanKind, then: Callable[[Scan, int], T]) -> T | None:
-        """Store a scan, do with it what `then` does, and only after that tell the instrument that it is safe."""
+    def take(self, scan: Scan, stored_as: StoredScanKind, judge: Judge) -> Sequence[Event]:
+        """Store a scan with what comes of it, tell that, and tell the instrument that the scan is safe."""
         with self.hold():
-            stored = self.keep(scan, stored_as)
-            made = None if stored is None else then(*stored)
+            self._look_at(scan)
+            scan_id, events = self.engine.log.together(lambda: self._store_scan(scan, stored_as, judge))
+            self._newest_scan = max(self._newest_scan, scan_id)
+            self._have_happened(events)
             self.instrument.acknowledge(scan)
             self.tell_losses()
-            return made
+        return events
+
+    def _store_scan(self, scan: Scan, stored_as: StoredScanKind, judge: Judge) -> tuple[int, list[Event]]:
+        scan = replace(scan, extra={**scan.extra, "host_boot": host_boot(), "monotonic_s": scan.taken_s})
+        name, number = "", 0
+        if stored_as == "target":
+            sample, planned = self.state.sample, self.planned_for(scan)
+            name = planned.sample_id
+            number = 1 + (len(sample.points) if sample is not None and sample.planned == planned else 0)
+        nm = self.instrument.wavelengths_nm
+        scan_id = self.engine.log.add_scan(
+            scan, session_id=self.session_id, kind=stored_as, wavelengths_nm=nm, sample_id=name, point=number
+        )
+        if scan_id <= self._newest_scan and self.settings.unattended and not self.settings.again:
+            text = f"measurement {scan.number} is in the log already; not taken again"
+            return scan_id, self._store([Event("known", text, {"scan_id": scan_id})])
+        return scan_id, self._store(judge(scan, scan_id))
 
     def has_room(self) -> bool:
         """Look whether the log's disk has room for more, and say once that it is getting full.
@@ -181,40 +207,13 @@ class Session:
             self.record(Event("disk", room.notice, shown="warning"))
         return room.enough or self.settings.unattended
 
-    def keep(self, scan: Scan, stored_as: StoredScanKind) -> tuple[Scan, int] | None:
-        """Store a scan; None if the log held it already."""
-        scan = replace(scan, extra={**scan.extra, "host_boot": host_boot(), "monotonic_s": scan.taken_s})
-        name, number = "", 0
-        if stored_as == "target":
-            sample, planned = self.state.sample, self.planned_for(scan)
-            name = planned.sample_id
-            number = 1 + (len(sample.points) if sample is not None and sample.planned == planned else 0)
-        scan_id = self.engine.log.add_scan(
-            scan,
-            session_id=self.session_id,
-            kind=stored_as,
-            wavelengths_nm=self.instrument.wavelengths_nm,
-            sample_id=name,
-            point=number,
-        )
-        self.tell_losses()
-        if scan_id <= self._newest_scan and self.settings.unattended and not self.settings.again:
-            self.known += 1
-            text = f"measurement {scan.number} is in the log already; not taken again"
-            self.record(Event("known", text, {"scan_id": scan_id}))
-            return None
-        self._newest_scan = max(self._newest_scan, scan_id)
-        self.measured_points += stored_as == "target"
-        self._look_at(scan, scan_id)
-        return scan, scan_id
-
     def planned_for(self, scan: Scan) -> Planned:
         """Give the sample that a scan is of: by the instrument's label, where that counts, or whose turn it is."""
         if self.settings.by_label and scan.label:
             return Planned(scan.label, by_label=True)
         return self.state.planned
 
-    def _look_at(self, scan: Scan, scan_id: int) -> None:
+    def _look_at(self, scan: Scan) -> None:
         """Notice a clock that jumped, and an instrument that was switched off and on."""
         for finding in self.watch.check(datetime.now(timezone.utc), self.monotonic(), self.rules):
             self.record(Event("clock", finding.text, shown="warning"))
@@ -224,9 +223,8 @@ class Session:
         cold = not state.resumed or state.device_restarted
         text = "the instrument was switched off and on"
         warm_up = ": warm up again" if cold and state.on_since_s is not None else ""
-        void = f"white reference from before {text}"
-        details = {"scan_id": scan_id, "void": void, "cold": cold}
-        self.record(Event("switched_off_and_on", text + warm_up, details, "warning", scan=scan))
+        details = {"boot": scan.boot, "void": f"white reference from before {text}", "cold": cold}
+        self.record(Event("switched_off_and_on", text + warm_up, details, "warning"))
 
     def tell_losses(self) -> None:
         """Record what the instrument measured and what never arrived."""

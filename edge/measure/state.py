@@ -100,6 +100,7 @@ class State:
             off in between.
         since_panel: samples since the panel last read 1.
         failures, useless: measurements in a row that failed, and that were no use.
+        known: measurements that the log held already.
         done: what came of each sample, the last time it was measured.
     """
 
@@ -127,6 +128,7 @@ class State:
     since_panel: list[str] = field(default_factory=list)
     failures: int = 0
     useless: int = 0
+    known: int = 0
     done: dict[str, Answer] = field(default_factory=dict)
     estimated: int = 0
     refused: int = 0
@@ -235,6 +237,7 @@ def _out_of_range(state: State, event: Event) -> None:
 
 
 def _switched_off_and_on(state: State, event: Event) -> None:
+    state.boot = event.details["boot"]
     state.references.give_up(Finding("reference_restart", event.details["void"]))
     state.optimised = False
     if event.details["cold"] and state.on_since_s is not None:
@@ -248,6 +251,10 @@ def _failed(state: State, event: Event) -> None:
 
 def _loss(state: State, event: Event) -> None:
     state.refused += event.details["refused"]
+
+
+def _known(state: State, event: Event) -> None:
+    state.known += 1
 
 
 def _clock(state: State, event: Event) -> None:
@@ -363,6 +370,7 @@ _CHANGES: dict[str, Callable[[State, Event], None]] = {
     "switched_off_and_on": _switched_off_and_on,
     "failed": _failed,
     "loss": _loss,
+    "known": _known,
     "clock": _clock,
     "named": _named,
     "note": _note,

@@ -166,7 +166,7 @@ class Bench:
 
     def resume(self) -> Bench:
         """As a new process would, after this one was killed."""
-        found = next(unfinished_sessions(self.log.database, who(self.instrument.identity), self.settings.unattended))
+        found = unfinished_sessions(self.log.database, who(self.instrument.identity), self.settings.unattended)[-1]
         self.session = self._fresh(found.settings)
         take_up(self.session, found)
         return self

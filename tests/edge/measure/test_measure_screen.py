@@ -26,8 +26,8 @@ def test_lines_fit_and_nothing_is_left_out(text: str, columns: int) -> None:
 
 
 @given(st.text(min_size=1, max_size=120).filter(str.strip), st.text(min_size=1, max_size=60).filter(str.strip))
-def test_a_refusal_fits_forty_columns(reason: str, name: str) -> None:
-    lines = list(result_lines(Result(None, Refusal("port", reason, name)), None, 40))  # type: ignore[arg-type]
+def test_a_refusal_fits_forty_columns(shipped_bundle: Bundle, reason: str, name: str) -> None:
+    lines = list(result_lines(Result(None, Refusal("port", reason, name)), shipped_bundle, 40))
     assert all(len(line) <= 40 for line in lines)
     assert "REFUSED" in "".join(lines).replace(" ", "")
 
@@ -43,7 +43,7 @@ def test_an_estimate_never_stands_without_what_it_needs(shipped_bundle: Bundle, 
         assert "calibration" in text
         assert "simulated model simulated spectrum" in text
     assert "(> 99.0)" in text
-    assert "OUTSIDE calibration: water" in text
+    assert "outside calibration: water" in text
 
 
 def test_nobody_takes_a_white_once_samples_are_measured(shipped_bundle: Bundle) -> None:

@@ -20,7 +20,7 @@ from stibium.edge.model.estimate import Estimate, Estimator
 
 
 def unfinished(database: Any, name: str) -> Unfinished | None:
-    return next(unfinished_sessions(database, name, unattended=False), None)
+    return next(iter(unfinished_sessions(database, name, unattended=False)[::-1]), None)
 
 
 class KilledError(BaseException):
@@ -36,10 +36,11 @@ class MortalLog(Log):
 
     def _store(self, work: Callable[[], Any]) -> Any:
         self.life -= 1
-        if self.life == 0 and not self.after:
+        last = self.life == 0
+        if last and not self.after:
             raise KilledError
         done = super()._store(work)
-        if self.life == 0:
+        if last:
             raise KilledError
         return done
 
@@ -208,16 +209,3 @@ def test_a_session_that_ended_or_was_given_up_is_not_taken_up(
     bench.state.sample = None
     assert bench.session.close()
     assert unfinished(bench.log.database, name) is None
-
-
-def test_a_scan_that_was_stored_and_not_judged_is_judged_with_the_white_of_its_time(
-    tmp_path: Path, estimator: Estimator, soil: np.ndarray
-) -> None:
-    bench = make(tmp_path, estimator, soil, instrument=BenchInstrument(replace(BENCH, optimises=True)), points=1)
-    bench.type("", "")
-    bench.session.keep(bench.instrument.acquire("target", 1), "target")
-    bench.resume()
-    result = bench.facts[-1].result
-    assert result is not None
-    assert isinstance(result.outcome, Estimate)
-    assert bench.step == "optimise"
