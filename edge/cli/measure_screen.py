@@ -8,12 +8,12 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ..engine import record_of
+from ..log.columns import StoredModel
+from ..log.records import record_of
 from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
 from .readings import Readings, short_lines
 
@@ -80,7 +80,8 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 def result_lines(result: Result, bundle: Bundle, columns: int) -> Iterator[str]:
     """Give a sample's result in short lines."""
-    first, *rest = short_lines(replace(record_of(result, bundle), measurement=""))
+    model = StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range)
+    first, *rest = short_lines(record_of(result, model)._replace(measurement=""))
     yield from wrapped(first, columns)
     for text in rest:
         yield from textwrap.wrap(

@@ -154,7 +154,8 @@ def scattering(points: Sequence[Point], rules: Rules) -> tuple[int, list[Finding
     if len(spectra) < 2 or len(spectra) < len(points):
         return 0, []
     values = [spectrum.values for spectrum in spectra]
-    return farthest(values), replicate_scatter(values, rules)
+    found = replicate_scatter(values, rules)
+    return farthest(values) if found else 0, found
 
 
 def sample_spectrum(points: Sequence[Point], sample_id: str) -> Spectrum | None:

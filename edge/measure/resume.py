@@ -168,10 +168,10 @@ def _events(session: Session, clock: _Clock) -> Iterator[Event]:
 
 
 def _scan(stored: StoredScan, clock: _Clock) -> Scan:
-    told = dict(stored.flags)
-    said = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in SCAN_FLAGS
-    }
+    told = stored.flags
+    said: dict[str, Any] = {name: told[name] for name in SCAN_FLAGS}
+    for name in ("saturated", "cooler_alarms", "dark_subtracted"):
+        said[name] = tuple(said[name])
     return Scan(
         kind=stored.kind if stored.kind in ("dark", "white") else "target",  # type: ignore[arg-type]
         values=stored.values,

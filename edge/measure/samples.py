@@ -65,8 +65,10 @@ def judge_point(session: Session, scan: Scan, scan_id: int) -> list[Event]:
     events.append(Event("point", f"{name} taken{remark}", _about(point), shown, point=point))
     if number < session.settings.points:
         return events
+    if session.settings.unattended:
+        return [*events, *_done(session, sample, points, sample.spoiled)]
     far, scatter = scattering(points, session.rules)
-    if scatter and sample.repeated < session.rules.repeats_most and not session.settings.unattended:
+    if scatter and sample.repeated < session.rules.repeats_most:
         text = f"{reason(scatter)}; point {far + 1} again"
         return [*events, Event("point_replaced", text, _about(points[far]), "warning")]
     return [*events, *_done(session, sample, points, sample.spoiled, scatter)]
