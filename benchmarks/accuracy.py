@@ -24,10 +24,10 @@ from soil_sets import SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
 from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.runtime import runtime_name
-from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.cache import KeptFits
 from stibium.train.crossval.validation import Validation
 from stibium.train.methods.registry import BASELINES, METHODS
+from stibium.train.samples import Samples
 
 # Not the method's NumPy network: the exported file, as the device's runtime runs it.
 MEASURED = {**METHODS, "default": OnDevice}
@@ -93,11 +93,11 @@ def main(
         except SetUnavailableError as error:
             skipped.append(f"skipped {set_name}: {error}")
             continue
-        tasks += [(set_name, data) for data in data_sets if not wanted or data.name.lower() in wanted]
+        tasks += [(set_name, data) for data in data_sets if not wanted or data.element.lower() in wanted]
     for (set_name, data), validation in zip(
         tasks, in_processes(jobs, tasks, method_names, seeds, fast, kept), strict=True
     ):
-        print(f"{set_name:<8} {data.name:<13}{len(data):>4}  {cells(validation)}", flush=True)
+        print(f"{set_name:<8} {data.element:<13}{len(data):>4}  {cells(validation)}", flush=True)
         results.append((set_name, validation))
     print("\n".join([*skipped, *summary([v for _, v in results], seeds)]))
     seconds = {name: sum(v[name].seconds for _, v in results) for name in method_names}
@@ -111,14 +111,14 @@ def main(
 
 def in_processes(
     jobs: int,
-    tasks: Sequence[tuple[str, CalibrationSet]],
+    tasks: Sequence[tuple[str, Samples]],
     methods: Sequence[str],
     seeds: tuple[int, ...],
     fast: bool,
     kept: KeptFits,
 ) -> Iterator[Validation]:
     """Compare on each set and target, in their order."""
-    todo = [(f"{set_name} {data.name}", data, tuple(methods), seeds, fast, kept) for set_name, data in tasks]
+    todo = [(f"{set_name} {data.element}", data, tuple(methods), seeds, fast, kept) for set_name, data in tasks]
     if jobs == 1 or len(todo) < 2:
         yield from map(compare, todo)
         return
@@ -130,7 +130,7 @@ def in_processes(
             yield validation
 
 
-def compare(task: tuple[str, CalibrationSet, tuple[str, ...], tuple[int, ...], bool, KeptFits]) -> Validation:
+def compare(task: tuple[str, Samples, tuple[str, ...], tuple[int, ...], bool, KeptFits]) -> Validation:
     label, data, methods, seeds, fast, kept = task
     return run(label, data, [MEASURED[name](fast) for name in methods], seeds, fast, kept)
 

@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -24,13 +24,13 @@ from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.model.target import forward, inverse
 from stibium.train.assays.table import Assays
 from stibium.train.assays.values import Assay
-from stibium.train.calibration_set import from_spectra
 from stibium.train.methods.default import DefaultModel
-from stibium.train.methods.fit import Protocol
+from stibium.train.methods.published import PublishedNetwork
 from stibium.train.methods.tensorflow_setup import import_tensorflow
-from stibium.train.samples import join, prepare, replicate_rows
+from stibium.train.prepared import prepare
+from stibium.train.samples import join, replicate_rows
 from stibium.train.simulate.simulate import simulate
-from stibium.train.training import Settings, train_model
+from stibium.train.training import TrainingOptions, train
 
 TEST_SOILS = 400
 POINTS = 2
@@ -84,32 +84,33 @@ def make_case(soils: int, limit: float, seed: int) -> Case:
     )
 
 
-def published(way: str, case: Case, protocol: Protocol) -> tuple[Floats, float]:
+def published(way: str, case: Case, network: PublishedNetwork) -> tuple[Floats, float]:
     """Train the network; answers for the test soils in log10, as the network gives them, and its highest value."""
     joined = join(case.training, case.assays(way == "as values"), None)
-    trained = train_model(joined, Settings(protocol=protocol, bounds="likelihood" if way == "likelihood" else "check"))
+    method = replace(network, bounds="likelihood" if way == "likelihood" else "check")
+    trained = train(joined, method, TrainingOptions(baselines=False, seed=case.seed))
     rows = prepare(replicate_rows(case.test, "average"), trained.recipe)
     assert not rows.refused
     return trained.answer(rows.features), trained.calibrated_range[1]
 
 
-def default(way: str, case: Case, protocol: Protocol) -> tuple[Floats, float]:
+def default(way: str, case: Case, network: PublishedNetwork) -> tuple[Floats, float]:
     """The same for the default method, with its fast settings; it keeps its answers within what it was given."""
     joined = join(case.training, case.assays(way == "as values"), None)
-    rows = from_spectra(replicate_rows(joined.spectra, "average"), joined.target, "Sb", "ppm")
+    rows = joined.rows("average")
     grid = {"splices_nm": rows.splices_nm, "seed": case.seed}
-    model = DefaultModel(fast=True).fit(rows.reflectance, rows.wavelengths_nm, rows.target, **grid)
+    model = DefaultModel(fast=True).fit(rows.reflectance, rows.wavelengths_nm, rows.measured, **grid)
     if way == "filled in" and joined.bounded:
         bounded = np.stack([s.values for s in replicate_rows(joined.bounded, "average")])
-        sd = float(np.std(forward(model.out_of_fold, model.transform) - forward(rows.target, model.transform)))
+        sd = float(np.std(forward(model.out_of_fold, model.transform) - forward(rows.measured, model.transform)))
         limits = forward(np.full(len(bounded), case.limit), model.transform)
         said = forward(model.predict(bounded), model.transform)
         filled = truncnorm.mean((limits - said) / sd, np.inf, loc=said, scale=sd)
         spectra = np.concatenate([rows.reflectance, bounded])
-        values = np.concatenate([rows.target, inverse(filled, model.transform)])
+        values = np.concatenate([rows.measured, inverse(filled, model.transform)])
         model = DefaultModel(fast=True).fit(spectra, rows.wavelengths_nm, values, **grid)
     test = np.stack([s.values for s in replicate_rows(case.test, "average")])
-    return np.log10(model.predict(test)), float(rows.target.max())
+    return np.log10(model.predict(test)), float(rows.measured.max())
 
 
 def judge(outputs: Floats, highest: float, case: Case) -> Floats:
@@ -132,7 +133,7 @@ def judge(outputs: Floats, highest: float, case: Case) -> Floats:
     )
 
 
-METHODS: dict[str, tuple[Callable[[str, Case, Protocol], tuple[Floats, float]], tuple[str, ...]]] = {
+METHODS: dict[str, tuple[Callable[[str, Case, PublishedNetwork], tuple[Floats, float]], tuple[str, ...]]] = {
     "published": (published, ("check", "likelihood", "as values")),
     "default": (default, ("check", "filled in", "as values")),
 }
@@ -155,9 +156,9 @@ def main() -> None:
     for seed in range(42, 42 + asked.seeds):
         case = make_case(asked.soils, asked.limit, seed)
         bounds.append(len(case.assays(False).censored))
-        protocol = Protocol(epochs=asked.epochs, patience=asked.patience, seed=seed)
+        network = PublishedNetwork(epochs=asked.epochs, patience=asked.patience)
         for way in ways:
-            found[way].append(judge(*run(way, case, protocol), case))
+            found[way].append(judge(*run(way, case, network), case))
             print(f"seed {seed}, {way}: {found[way][-1].round(3).tolist()}", file=sys.stderr, flush=True)
     print(
         f"{asked.method} method, Sb of SIMULATED soils, laboratory's limit {asked.limit:g} ppm: {asked.soils} soils at "

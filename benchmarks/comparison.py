@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterable
 
 import click
-from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.cache import KeptFits, key_of
 from stibium.train.crossval.folds import paper_split
-from stibium.train.crossval.validation import Progress, Validation, cross_validate
-from stibium.train.methods.method import Method
+from stibium.train.crossval.validation import Method, Progress, Validation, cross_validate
+from stibium.train.samples import Samples
 
 
 def chosen(text: str, known: Iterable[str], what: str) -> list[str]:
@@ -27,7 +26,7 @@ def chosen(text: str, known: Iterable[str], what: str) -> list[str]:
 
 
 def run(
-    label: str, data: CalibrationSet, methods: list[Method], seeds: tuple[int, ...], fast: bool, kept: KeptFits
+    label: str, data: Samples, methods: list[Method], seeds: tuple[int, ...], fast: bool, kept: KeptFits
 ) -> Validation:
     """Fit every method to the same two thirds and predict the third, once for each seed; what is kept is not redone."""
     key = key_of(label, data, fast)
@@ -42,7 +41,7 @@ def run(
 
     try:
         return cross_validate(
-            methods, data, paper_split(data.samples, seeds), progress=show, known=kept.known(key, seeds)
+            methods, data, paper_split(data.names, seeds), progress=show, known=kept.known(key, seeds)
         )
     finally:
         if sys.stderr.isatty():

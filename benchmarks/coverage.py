@@ -13,31 +13,33 @@ import sys
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+from dataclasses import replace
+
 import click
 import numpy as np
 from soil_sets import SETS, SetUnavailableError, load
-from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.applicability import assess
 from stibium.edge.model.interval import IntervalStats, interval
 from stibium.edge.model.target import inverse
 from stibium.train.applicability import fit_interval
-from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.folds import paper_split, repeated_folds
 from stibium.train.crossval.validation import cross_validate
-from stibium.train.default_training import DefaultSettings, compare, train_default
 from stibium.train.methods.baselines import PartialLeastSquares
-from stibium.train.samples import Joined, prepare
+from stibium.train.methods.default import DefaultModel
+from stibium.train.prepared import prepare
+from stibium.train.samples import Samples
+from stibium.train.training import TrainingOptions, train
 
 COVERAGE, BOUND = 90.0, 3.0
 FIRST_SEED = 42
 
 
-def joined_of(data: CalibrationSet, rows: np.ndarray) -> Joined:
-    spectra = tuple(
-        Spectrum(data.wavelengths_nm, data.reflectance[row], "reflectance", data.samples[row]) for row in rows
+def some(data: Samples, rows: np.ndarray) -> Samples:
+    return replace(
+        data,
+        spectra=tuple(data.spectra[row] for row in rows),
+        target={data.names[r]: float(data.measured[r]) for r in rows},
     )
-    target = {data.samples[row]: float(data.target[row]) for row in rows}
-    return Joined(spectra, target, data.name, data.unit, (), (), (), (), (), sha256="")
 
 
 def held(low: np.ndarray, high: np.ndarray, true: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,33 +49,23 @@ def held(low: np.ndarray, high: np.ndarray, true: np.ndarray, known: np.ndarray)
     return (low <= value) & (value <= high), (high - low) / known.std()
 
 
-def of_default(data: CalibrationSet, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    joined = joined_of(data, training)
-    settings = DefaultSettings(repeats=1, baselines=False, fast=True)
-    trained = train_default(joined, settings, compare(joined, settings), curve=False)
+def of_default(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    trained = train(some(data, training), DefaultModel(fast=True), TrainingOptions(baselines=False), curve=False)
     assert trained.interval is not None
-    rows = prepare(joined_of(data, test).spectra, trained.recipe)
+    rows = prepare(some(data, test).spectra, trained.recipe)
     judged = assess(rows.preprocessed, trained.domain)
     t2, q = (np.array([getattr(j, name) for j in judged], dtype=float) for name in ("t2_over_limit", "q_over_limit"))
     return ends(trained.answer(rows.features), trained.interval, trained.transform, t2, q, data, training, test)
 
 
-def of_plsr(data: CalibrationSet, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    known = CalibrationSet(
-        data.reflectance[training],
-        data.wavelengths_nm,
-        data.target[training],
-        tuple(data.samples[r] for r in training),
-        data.name,
-        data.unit,
-        splices_nm=data.splices_nm,
-    )
+def of_plsr(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    known = some(data, training)
     method = PartialLeastSquares(True)
-    folds = repeated_folds(known.samples, repeats=1)
+    folds = repeated_folds(known.names, repeats=1)
     said = np.array(cross_validate([method], known, folds)[method.name].predicted[0], dtype=float)
-    stats = fit_interval(said, known.target, None, known.samples)
+    stats = fit_interval(said, known.measured, None, known.names)
     assert stats is not None
-    answers = method.fit(known.reflectance, known.wavelengths_nm, known.target).predict(data.reflectance[test])
+    answers = method.fit(known.reflectance, known.wavelengths_nm, known.measured).predict(data.reflectance[test])
     nowhere = np.ones(len(test))
     return ends(answers, stats, "none", nowhere, nowhere, data, training, test)
 
@@ -84,13 +76,13 @@ def ends(
     transform,
     t2: np.ndarray,
     q: np.ndarray,
-    data: CalibrationSet,
+    data: Samples,
     training: np.ndarray,
     test: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    known = data.target[training]
+    known = data.measured[training]
     low, high = (np.clip(inverse(end, transform), known.min(), known.max()) for end in interval(answers, stats, t2, q))
-    return held(low, high, data.target[test], known)
+    return held(low, high, data.measured[test], known)
 
 
 @click.command(epilog="Example:  python benchmarks/coverage.py --sets CV.98 --splits 2")
@@ -120,7 +112,7 @@ def main(sets: str, splits: int) -> None:
                 inside[name].append(covered)
                 widths[name].append(float(width.mean()))
                 cells += f"{100 * covered.mean():>{wide - 7}.1f}{width.mean():>7.2f}"
-            print(f"{set_name:<8} {data.name:<13}{cells}", flush=True)
+            print(f"{set_name:<8} {data.element:<13}{cells}", flush=True)
     if not widths["default"]:
         sys.exit(1)
     overall = {name: 100 * float(np.concatenate(parts).mean()) for name, parts in inside.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from stibium.converters.models.rbf_network import convert_radial_apart
+from stibium.converters.models.rbf_network import convert_rbf_network
 from stibium.edge.model.runtime import Runtime
 from stibium.edge.model.target import inverse
 from stibium.train.methods.default import DefaultModel, DefaultPredictor
@@ -37,6 +37,6 @@ class OnDevice(DefaultModel):
         """Fit, convert and load; see `Method.fit`."""
         trained = super().fit(*arguments, **options)
         arrays = trained.network.to_arrays()
-        model = convert_radial_apart(arrays, trained.scaling, trained.transform, (QUANTISATION,))[QUANTISATION]
+        model = convert_rbf_network(arrays, trained.scaling, trained.transform, (QUANTISATION,))[QUANTISATION]
         chosen = f"{trained.chosen}; {QUANTISATION}, {len(model) / 1024:.0f} KB"
         return OnDevicePredictor(trained, Runtime(model), chosen)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from stibium.converters.spectra.errors import StibiumError
 from stibium.converters.spectra.read import read_spectra
-from stibium.train.calibration_set import CalibrationSet
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.train.samples import Samples
 
 GEEVES = Path(__file__).parents[2] / "shared" / "data" / "soil" / "geeves_contact_probe.csv.gz"
 LIMESODA = ("CV.98", "SC.93", "SL.125", "UL.120", "SSP.460")
@@ -19,7 +20,7 @@ class SetUnavailableError(StibiumError):
     """A set of soils that cannot be had here."""
 
 
-def load(name: str) -> list[CalibrationSet]:
+def load(name: str) -> list[Samples]:
     """Load a set, once for each of its targets.
 
     Raises:
@@ -28,7 +29,7 @@ def load(name: str) -> list[CalibrationSet]:
     return geeves() if name == "Geeves" else limesoda(name)
 
 
-def geeves() -> list[CalibrationSet]:
+def geeves() -> list[Samples]:
     """Australian soils measured with a contact probe: clay and total carbon."""
     if not GEEVES.is_file():
         raise SetUnavailableError("../shared/data/soil is not there: real spectra are not part of the project")
@@ -38,11 +39,11 @@ def geeves() -> list[CalibrationSet]:
     sets = []
     for column, target in (("clay_pct", "clay"), ("total_carbon_pct", "total carbon")):
         values = np.array([float(dict(s.extra)[column]) for s in spectra])
-        sets.append(CalibrationSet(rows, spectra[0].wavelengths_nm, values, names, target, "%"))
+        sets.append(as_samples(rows, spectra[0].wavelengths_nm, values, names, target, "%"))
     return sets
 
 
-def limesoda(name: str) -> list[CalibrationSet]:
+def limesoda(name: str) -> list[Samples]:
     """A set of the package limesoda, whose reflectance is in percent: clay, organic matter or carbon, pH."""
     try:
         from LimeSoDa import load_dataset
@@ -59,5 +60,13 @@ def limesoda(name: str) -> list[CalibrationSet]:
         if column.endswith("_target"):
             target = column.removesuffix("_target")
             unit = "" if target == "pH" else "%"
-            sets.append(CalibrationSet(reflectance, nm, table[column].to_numpy(dtype=float), names, target, unit))
+            sets.append(as_samples(reflectance, nm, table[column].to_numpy(dtype=float), names, target, unit))
     return sets
+
+
+def as_samples(
+    reflectance: np.ndarray, nm: np.ndarray, values: np.ndarray, names: tuple[str, ...], target: str, unit: str
+) -> Samples:
+    """Make samples of rows on one grid."""
+    spectra = tuple(Spectrum(nm, row, "reflectance", name) for row, name in zip(reflectance, names, strict=True))
+    return Samples(spectra, dict(zip(names, values.tolist(), strict=True)), target, unit)

@@ -13,10 +13,10 @@ import numpy as np
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator, Refusal
 from ..edge.model.target import forward
-from .bounds import BoundsCheck, check_estimates
+from .censored_check import CensoredCheck, check_estimates
 from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError
-from .samples import Joined, Replicates, replicate_rows
+from .samples import Replicates, Samples, replicate_rows
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -56,10 +56,10 @@ class Evaluation:
     inside: Metrics | None
     transform: str
     transformed: Metrics | None
-    bounds: BoundsCheck
+    bounds: CensoredCheck
 
 
-def evaluate(bundle: Bundle, joined: Joined, replicates: Replicates = "average") -> Evaluation:
+def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average") -> Evaluation:
     """Estimate spectra and hold the answers against the laboratory's.
 
     Args:
@@ -120,7 +120,7 @@ def trained_on(bundle: Bundle) -> set[str]:
     return {name for of in ("training_samples", "training_bounds") for name in bundle.provenance.get(of, ())}
 
 
-def held_out_only(joined: Joined, bundle: Bundle) -> Joined:
+def held_out_only(joined: Samples, bundle: Bundle) -> Samples:
     """Keep the samples whose names the bundle was not trained on.
 
     Raises:

@@ -10,16 +10,15 @@ import numpy as np
 
 from ..converters.models.errors import ConversionError
 from ..converters.models.parity import Parity, compare
-from ..converters.models.quantise import QUANTISATIONS, convert_apart
-from ..converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
 from ..converters.spectra.spectrum import Floats
 from ..edge.model.bundle import Bundle, Golden
 from ..edge.model.estimate import Estimate, Estimator, require_reflectance
 from ..edge.model.runtime import runtime_name
 from ..edge.model.target import Transform, forward, inverse
-from .default_training import read_radial_network
+from .methods.method import StoredModel
+from .methods.registry import DEVICE_METHODS
+from .prepared import Prepared, prepare
 from .run import Run
-from .samples import Prepared, prepare
 
 GOLDEN_SPECTRA = 5
 GOLDEN_STEPS = 5
@@ -28,10 +27,6 @@ FLOAT_TOLERANCE = 1e-3
 """Relative: what float32 arithmetic in another order may change, with room to spare."""
 DYNAMIC_TOLERANCE = 0.06
 """Relative: activations are quantised anew for each spectrum, and runtimes differ in how."""
-
-
-FORMATS: dict[str, tuple[str, ...]] = {"published": QUANTISATIONS, "default": RADIAL_QUANTISATIONS}
-"""Method -> formats that its network can be converted to, from small to large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,33 +58,17 @@ def convert_run(run: Run, quantisations: Sequence[str]) -> ConvertedRun:
     Raises:
         ConversionError: TensorFlow could not convert it; or no such format of this network.
     """
+    method = DEVICE_METHODS[run.method]
     for name in quantisations:
-        if name not in FORMATS[run.method]:
+        if name not in method.formats:
             raise ConversionError(
                 f"{run.folder}: a model of the {run.method} method has no {name} format; there are "
-                f"{', '.join(FORMATS[run.method])}"
+                f"{', '.join(method.formats)}"
             )
     prepared = prepare(run.held_out, run.recipe)
-    if run.method == "default":
-        network = read_radial_network(run.model_path)
-        models = convert_radial_apart(
-            network.to_arrays(),
-            run.scaling,
-            run.transform,
-            quantisations,  # type: ignore[arg-type]
-            run.calibration_features,
-        )
-        answers = forward(network.predict(prepared.features), run.transform)
-        return ConvertedRun({str(name): model for name, model in models.items()}, prepared, answers)
-    converted = convert_apart(
-        run.model_path,
-        tuple(quantisations),  # type: ignore[arg-type]
-        run.calibration_features,
-        run.scaling.apply(prepared.features).astype(np.float32),
-    )
-    return ConvertedRun(
-        {str(name): model for name, model in converted.models.items()}, prepared, converted.keras_answers
-    )
+    stored = StoredModel(run.model_path, run.scaling, run.transform, run.calibration_features)
+    converted = method().to_tflite(stored, quantisations, prepared.features)
+    return ConvertedRun(converted.models, prepared, converted.answers)
 
 
 def bundle_of(run: Run, model: bytes, quantisation: str) -> Bundle:

@@ -1,17 +1,20 @@
 """The run directory: what `stibium train` leaves behind and `stibium export` takes up.
 
 - run.json: settings, data, split, metrics, history, versions; hashes of the other two
-- model.keras or model.npz: the network, published or default
+- model.keras or model.npz: the network, as its method writes it
 - arrays.npz: scaling, domain statistics, calibration rows, and spectra with their values to hold an export against
+- predictions.csv: answers for samples that had been left out, for people; nothing is read back from it
 - report.html: for people; nothing is read back from it
 - fits.jsonl, training.npz: how far an interrupted training had come
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -31,18 +34,17 @@ from ..edge.model.recipe import Blocks, Recipe, preprocessing_from_dict
 from ..edge.model.replicates import ReplicateStats
 from ..edge.model.scaling import Scaling
 from ..edge.model.target import DetectionStats, Transform
-from .bounds import check_bounds
-from .default_training import RadialModel
 from .errors import RunError
-from .training import KerasModel, Trained
+from .methods.registry import DEVICE_METHODS
+from .training import Trained
 
 FORMAT = "stibium run"
 VERSION = 3
-RUN, ARRAYS, REPORT = "run.json", "arrays.npz", "report.html"
+RUN, ARRAYS, PREDICTIONS, REPORT = "run.json", "arrays.npz", "predictions.csv", "report.html"
 FITS, CHECKPOINT = "fits.jsonl", "training.npz"
-_MODELS = (KerasModel.file_name, RadialModel.file_name)
+_MODELS = tuple(method.file_name for method in DEVICE_METHODS.values())
 _UNFINISHED = frozenset({FITS, CHECKPOINT})
-_OURS = frozenset({RUN, ARRAYS, REPORT, *_MODELS}) | _UNFINISHED
+_OURS = frozenset({RUN, ARRAYS, PREDICTIONS, REPORT, *_MODELS}) | _UNFINISHED
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +54,14 @@ class Run:
     Attributes:
         folder: where it lies.
         record: run.json.
-        method: "default" or "published".
+        method: its name in the registry.
         element, unit, recipe, scaling, transform, calibrated_range, interval, domain, detection, replicates,
             simulated: as in the bundle.
         calibration_features: (n, ...) scaled training rows, float32.
         held_out: spectra to hold an export against, as float32: those of validation, or of the calibration where all
             samples were trained on.
         held_out_measured: (rows,) in the unit.
-        unseen_predicted, unseen_measured: see `training.Trained`.
+        out_of_fold, out_of_fold_measured: see `training.Trained`.
     """
 
     folder: Path
@@ -79,8 +81,8 @@ class Run:
     calibration_features: NDArray[np.float32]
     held_out: tuple[Spectrum, ...]
     held_out_measured: Floats
-    unseen_predicted: Floats
-    unseen_measured: Floats
+    out_of_fold: Floats
+    out_of_fold_measured: Floats
 
     @property
     def model_path(self) -> Path:
@@ -126,11 +128,12 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
     path = Path(folder)
     for name in (RUN, REPORT, *_MODELS):
         (path / name).unlink(missing_ok=True)
-    model = trained.model.file_name
+    model = trained.method.file_name
     trained.model.save(path / model)
     packed = io.BytesIO()
     np.savez_compressed(packed, **_arrays(trained))
     (path / ARRAYS).write_bytes(packed.getvalue())
+    _write_predictions(path / PREDICTIONS, trained)
     record = _record(trained) | {
         "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (model, ARRAYS)}
     }
@@ -141,43 +144,59 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
     return record
 
 
+def _write_predictions(path: Path, trained: Trained) -> None:
+    """Write what was answered for samples that had been left out, a line each and repeat; see docs/training.md."""
+    unit, of = trained.samples.unit, "validation" if trained.validation else "cross-validation"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("sample", f"measured_{unit}", f"predicted_{unit}", "set", "repeat", "simulated"))
+        for number, repeat in enumerate(trained.out_of_fold, 1):
+            for name, measured, predicted in zip(
+                trained.out_of_fold_samples, trained.out_of_fold_measured.tolist(), repeat.tolist(), strict=True
+            ):
+                if math.isfinite(predicted):
+                    writer.writerow((name, measured, predicted, of, number, trained.samples.simulated))
+
+
 def _record(trained: Trained) -> dict[str, Any]:
-    joined = trained.joined
+    samples, as_bounds = trained.samples, trained.censored_trained_on
     low, high = trained.calibrated_range
     return {
         "format": FORMAT,
         "version": VERSION,
-        "element": joined.element,
-        "unit": joined.unit,
-        SIMULATED: joined.simulated,
-        "method": trained.model.method,
-        "model": trained.model.file_name,
+        "element": samples.element,
+        "unit": samples.unit,
+        SIMULATED: samples.simulated,
+        "method": trained.method.key,
+        "model": trained.method.file_name,
         "parameters": trained.model.parameters,
         "transform": trained.transform,
         "calibrated_range": [low, high],
         "recipe": trained.recipe.to_dict(),
         "training": trained.record,
         "data": {
-            "sha256": joined.sha256,
-            "spectra": len(joined.spectra),
-            "samples": len(joined.target),
-            "refused": len(joined.refused) + len(trained.refused),
-            "without_assay": len(joined.without_assay),
-            "without_spectra": len(joined.without_spectra),
-            "censored": list(joined.censored),
-            "bounds_sha256": joined.sha256_of_bounds(trained.bounds_trained_on) if trained.bounds_trained_on else None,
-            "excluded": list(joined.excluded),
+            "sha256": samples.sha256,
+            "spectra": len(samples.spectra),
+            "samples": len(samples.target),
+            "refused": len(samples.refused) + len(trained.refused),
+            "without_assay": len(samples.without_assay),
+            "without_spectra": len(samples.without_spectra),
+            "censored": list(samples.censored),
+            "bounds_sha256": samples.sha256_of_bounds(trained.censored_trained_on)
+            if trained.censored_trained_on
+            else None,
+            "excluded": list(samples.excluded),
         },
         # By name here and not in `data`, which goes into bundles: files' paths are nobody else's business.
         "left_out": {
-            "limit": joined.limit,
-            "refused": [f"{r.source}: {r.reason}" for r in (*joined.refused, *trained.refused)],
-            "without_assay": list(joined.without_assay),
-            "without_spectra": list(joined.without_spectra),
+            "limit": samples.limit,
+            "refused": [f"{r.source}: {r.reason}" for r in (*samples.refused, *trained.refused)],
+            "without_assay": list(samples.without_assay),
+            "without_spectra": list(samples.without_spectra),
         },
         "metrics": {name: metrics.to_dict() for name, metrics in trained.metrics.items()},
         "comparison": _comparison(trained),
-        "bounds": None if (checked := check_bounds(trained)) is None else asdict(checked),
+        "bounds": asdict(trained.censored) if trained.censored else None,
         "weights_sha256": trained.model.weights_sha256(),
         "versions": {
             "python": platform.python_version(),
@@ -189,15 +208,13 @@ def _record(trained: Trained) -> dict[str, Any]:
         "replicate_scatter": asdict(trained.replicates) if trained.replicates else None,
         "split": {
             "training": list(trained.training),
-            "training_bounds": list(trained.bounds_trained_on),
+            "training_bounds": list(as_bounds),
             "validation": list(trained.validation),
         },
     }
 
 
-def _comparison(trained: Trained) -> dict[str, Any] | None:
-    if trained.comparison is None:
-        return None
+def _comparison(trained: Trained) -> dict[str, Any]:
     figures = {
         score.method: {name: {"mean": s.mean, "sd": s.sd} for name, s in score.metrics.items()}
         for score in trained.comparison.scores
@@ -211,8 +228,8 @@ def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
         "scaling_scale": trained.scaling.scale,
         **pack_domain(trained.domain)[1],
         "calibration_features": trained.calibration_features,
-        "unseen_predicted": trained.unseen_predicted,
-        "unseen_measured": trained.unseen_measured,
+        "unseen_predicted": trained.out_of_fold,
+        "unseen_measured": trained.out_of_fold_measured,
         "held_out_measured": trained.held_out_measured,
         "held_out_predicted": trained.held_out_predicted,
         "held_out_sample": np.array([s.sample_id for s in trained.held_out]),
@@ -283,8 +300,8 @@ def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) ->
         calibration_features=arrays["calibration_features"],
         held_out=_held_out(arrays),
         held_out_measured=arrays["held_out_measured"],
-        unseen_predicted=arrays["unseen_predicted"],
-        unseen_measured=arrays["unseen_measured"],
+        out_of_fold=arrays["unseen_predicted"],
+        out_of_fold_measured=arrays["unseen_measured"],
     )
 
 

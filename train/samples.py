@@ -3,68 +3,182 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
-from ..edge.errors import PreprocessError, UnsuitableSpectrumError
+from ..edge.errors import UnsuitableSpectrumError
 from ..edge.files import iter_spectra
 from ..edge.model.estimate import Refusal, require_reflectance
-from ..edge.model.recipe import Blocks, Preprocessed, Recipe
+from ..edge.model.recipe import Recipe
+from ..edge.model.steps import Resample, SpliceCorrection
+from ..edge.model.target import Transform
 from .assays.exclusion import Excluded
 from .assays.table import Assays
 from .assays.values import Assay
 from .errors import TrainingDataError
-from .methods.method import FIRST_NM, LAST_NM
 
 Replicates = Literal["average", "each"]
 
 
-@dataclass(frozen=True)
-class Joined:
-    """Usable spectra with the laboratory values of their samples.
+FIRST_NM, LAST_NM = 400.0, 2450.0
+"""Below and above, an ASD's contact probe gives little but noise; no model uses it."""
+FEWEST_NM = 150.0
+"""Range that spectra which are used together need in common."""
+FEWEST_SAMPLES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Spectra with the laboratory values of their samples: what models are made from and held against.
+
+    The spectra are its n rows: single measurements as they were joined, or one mean a sample, see `rows`.
 
     Attributes:
-        spectra: every single measurement, those of one sample side by side, samples in the order of the assays.
+        spectra: n usable spectra, those of one sample side by side, samples in the order of the assays.
         target: sample -> value in `unit`, of the samples that have spectra.
-        element, unit: of the values.
+        element, unit: of the values, such as Sb and ppm.
         refused: files and spectra that cannot be used, and why.
         without_assay: samples with spectra and no value, in the order met.
         without_spectra: samples with a value and no usable spectrum.
         censored: samples that have no target because the laboratory gave only a bound.
+        excluded: samples left out for a grade above a limit.
+        sha256: of all the spectra used and their values, so that a run can say what it was trained on.
         bounds: these bounds, sample -> such as <0.02; a model is held against them or trained on them as bounds, never
             as numbers.
         bounded: spectra of these samples.
         narrowing: what a few spectra of less range than the others cost all, in words; "" if nothing.
-        excluded: samples left out for a grade above a limit.
-        limit: that limit in words, such as "Sb above 1000 ppm"; "" for none.
-        sha256: of all the spectra used and their values, so that a run can say what it was trained on.
+        limit: what is left out in words, such as "Sb above 1000 ppm"; "" for nothing.
+        groups: sample -> site or grid cell, never to be parted; None for none.
+
+    Raises:
+        TrainingDataError: a spectrum of a sample without value or group.
     """
 
     spectra: tuple[Spectrum, ...]
-    target: dict[str, float]
+    target: Mapping[str, float]
     element: str
     unit: str
-    refused: tuple[Refusal, ...]
-    without_assay: tuple[str, ...]
-    without_spectra: tuple[str, ...]
-    censored: tuple[str, ...]
-    excluded: tuple[str, ...]
-    sha256: str
-    bounds: dict[str, Assay] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
+    without_assay: tuple[str, ...] = ()
+    without_spectra: tuple[str, ...] = ()
+    censored: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    sha256: str = ""
+    bounds: Mapping[str, Assay] = field(default_factory=dict)
     bounded: tuple[Spectrum, ...] = ()
     narrowing: str = ""
     limit: str = ""
+    groups: Mapping[str, Hashable] | None = None
+
+    def __post_init__(self) -> None:
+        for s in self.spectra:
+            if s.sample_id not in self.target:
+                raise TrainingDataError(f"{s.source}: sample {s.sample_id} has no value for {self.element}")
+            if self.groups is not None and s.sample_id not in self.groups:
+                raise TrainingDataError(
+                    f"{s.source}: sample {s.sample_id} belongs to no group; give one to every sample"
+                )
+
+    def __len__(self) -> int:
+        return len(self.spectra)
 
     @property
     def simulated(self) -> bool:
         """True if any of the spectra is simulated."""
         return any(spectrum.simulated for spectrum in self.spectra)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """(n,) sample of each row."""
+        return tuple(spectrum.sample_id for spectrum in self.spectra)
+
+    @cached_property
+    def measured(self) -> Floats:
+        """(n,) laboratory value of each row."""
+        return np.array([self.target[name] for name in self.names], dtype=np.float64)
+
+    @cached_property
+    def row_groups(self) -> tuple[Hashable, ...] | None:
+        """(n,) group of each row; None without groups."""
+        return None if self.groups is None else tuple(self.groups[name] for name in self.names)
+
+    def rows(self, replicates: Replicates) -> Samples:
+        """Give the samples with the rows that a model learns from; see `replicate_rows`."""
+        return replace(self, spectra=tuple(replicate_rows(self.spectra, replicates)))
+
+    @property
+    def reflectance(self) -> Floats:
+        """(n, bands) as a fraction, on `wavelengths_nm`."""
+        return self._on_one_grid[0]
+
+    @property
+    def wavelengths_nm(self) -> Floats:
+        """(bands,) ascending: the spectra's own grid, or where they differ every nm of what all of them cover."""
+        return self._on_one_grid[1]
+
+    @property
+    def splices_nm(self) -> tuple[float, ...]:
+        """Where the instrument's detectors join; () if unknown, or corrected to bring the spectra onto one grid."""
+        return self._on_one_grid[2]
+
+    @cached_property
+    def _on_one_grid(self) -> tuple[Floats, Floats, tuple[float, ...]]:
+        spectra = self.spectra
+        if not spectra:
+            raise TrainingDataError(f"no spectra to hold against {self.element}")
+        first_nm, last_nm = (max(s.range_nm[0] for s in spectra), min(s.range_nm[1] for s in spectra))
+        if last_nm - first_nm < FEWEST_NM:
+            low, high = max(spectra, key=lambda s: s.range_nm[0]), min(spectra, key=lambda s: s.range_nm[1])
+            raise TrainingDataError(
+                f"{low.source} begins at {first_nm:g} nm and {high.source} ends at {last_nm:g} nm; spectra that are to "
+                f"be used together need {FEWEST_NM:g} nm in common"
+            )
+        # Bands that no model uses need not be sound.
+        needed = max(first_nm, FIRST_NM), min(last_nm, LAST_NM)
+        rows = []
+        for s in spectra:
+            try:
+                rows.append(require_reflectance(s, needed))
+            except UnsuitableSpectrumError as error:
+                raise TrainingDataError(f"{s.source}: {error}") from error
+        if len({(s.wavelengths_nm.tobytes(), s.splices_nm) for s in spectra}) == 1:
+            return np.stack(rows), spectra[0].wavelengths_nm, spectra[0].splices_nm
+        recipe = Recipe((SpliceCorrection(), Resample(math.ceil(first_nm), math.floor(last_nm), 1.0)))
+        common = [
+            recipe.preprocess(r, s.wavelengths_nm, s.splices_nm).spectra for r, s in zip(rows, spectra, strict=True)
+        ]
+        return np.stack(common), recipe.grid_nm, ()
+
+    def check_target(self, fewest: int = 2, transform: Transform = "none") -> None:
+        """Refuse values that nothing can be learned from.
+
+        Raises:
+            TrainingDataError: fewer than `fewest` samples, all the same value, or one that the transform cannot take.
+        """
+        target = self.target
+        if len(target) < fewest:
+            raise TrainingDataError(
+                f"{len(target)} {'sample has' if len(target) == 1 else 'samples have'} both a spectrum and a value for "
+                f"{self.element}; at least {fewest} are needed, and a hundred for a model worth using"
+            )
+        lowest = min(target, key=target.__getitem__)
+        if max(target.values()) == target[lowest]:
+            raise TrainingDataError(
+                f"every sample has {self.element} {target[lowest]:g} {self.unit}; there is nothing to learn"
+            )
+        if transform == "log10" and target[lowest] <= 0:
+            raise TrainingDataError(
+                f"sample {lowest} has {self.element} {target[lowest]:g} {self.unit}, which has no logarithm; write it "
+                "as below its detection limit, such as <0.02, or use --transform sqrt"
+            )
 
     def sha256_of_bounds(self, samples: Container[str]) -> str:
         """Hash the spectra and bounds of some censored samples, as `sha256` does those with values."""
@@ -107,7 +221,7 @@ def join(
     assays: Assays,
     range_nm: tuple[float, float] | None,
     exclude: Excluded | float | None = None,
-) -> Joined:
+) -> Samples:
     """Join spectra with assays by the sample's name.
 
     Args:
@@ -151,7 +265,7 @@ def join(
     for spectra in (kept, bounded):
         spectra.sort(key=lambda s: (order[s.sample_id], s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity))
     used = {spectrum.sample_id for spectrum in kept}
-    joined = Joined(
+    joined = Samples(
         spectra=tuple(kept),
         target={name: plain[name] for name in order if name in used},
         element=assays.element,
@@ -201,14 +315,14 @@ def load(
     assays: Assays,
     range_nm: tuple[float, float] | None,
     exclude: Excluded | float | None = None,
-) -> Joined:
+) -> Samples:
     """Read spectra from files and folders and join them; see `join`. The assays' own file is no spectrum to refuse."""
     own = os.path.abspath(assays.path)
     items = (i for i in iter_spectra(paths) if isinstance(i, Spectrum) or os.path.abspath(i.source) != own)
     return join(items, assays, range_nm, exclude)
 
 
-def _why_nothing(joined: Joined, assays: Assays) -> str:
+def _why_nothing(joined: Samples, assays: Assays) -> str:
     if not assays.values:
         return f"{assays.path}: no sample has a value for {assays.element}"
     if not assays.plain:
@@ -253,96 +367,3 @@ def replicate_rows(spectra: Sequence[Spectrum], replicates: Replicates) -> list[
     if replicates == "each":
         return list(spectra)
     return [row for row in average_samples(spectra) if isinstance(row, Spectrum)]
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Preprocessed rows.
-
-    Attributes:
-        rows: n spectra as they were.
-        spectra: (n, bands') before the spectrogram.
-        features: (n, ...) as the recipe gives them, not scaled.
-        reflectance: (n, bands'') on the model's grid; what the domain is fitted to.
-        wavelengths_nm: (bands',) of `spectra`.
-        reflectance_nm: (bands'',) of `reflectance`.
-        refused: rows that the recipe could not take; they are not among the n.
-    """
-
-    rows: tuple[Spectrum, ...]
-    spectra: Floats
-    features: Floats
-    reflectance: Floats
-    wavelengths_nm: Floats
-    reflectance_nm: Floats
-    refused: tuple[Refusal, ...]
-
-    @property
-    def samples(self) -> list[str]:
-        """Names of the rows' samples."""
-        return [row.sample_id for row in self.rows]
-
-    @property
-    def preprocessed(self) -> Preprocessed:
-        """The rows as a recipe gives them."""
-        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance, self.reflectance_nm)
-
-
-def prepare(rows: Sequence[Spectrum], recipe: Recipe | Blocks) -> Prepared:
-    """Preprocess rows, whatever grids they are on, keeping their order.
-
-    Args:
-        rows: usable reflectance or absorbance, as `join` leaves them.
-
-    Raises:
-        TrainingDataError: the recipe can take none of them.
-    """
-    groups: dict[tuple[object, ...], list[int]] = {}
-    reflectance: dict[int, Floats] = {}
-    refused: list[Refusal] = []
-    for i, row in enumerate(rows):
-        try:
-            reflectance[i] = require_reflectance(row, recipe.range_nm)
-        except UnsuitableSpectrumError as error:
-            refused.append(Refusal(row.source, str(error), row.sample_id))
-        else:
-            groups.setdefault((row.wavelengths_nm.tobytes(), row.splices_nm), []).append(i)
-    done: dict[int, Preprocessed] = {}
-    for members in groups.values():
-        values = np.stack([reflectance[i] for i in members])
-        try:
-            done |= _preprocessed(rows, members, values, recipe)
-        except PreprocessError:
-            # One of them is at fault: find it without losing the rest.
-            for i, row_values in zip(members, values, strict=True):
-                try:
-                    done |= _preprocessed(rows, [i], row_values[None], recipe)
-                except PreprocessError as error:
-                    refused.append(Refusal(rows[i].source, str(error), rows[i].sample_id))
-    if not done:
-        raise TrainingDataError(
-            f"the recipe can take none of the spectra, the first: {refused[0].source}: {refused[0].reason}"
-        )
-    kept = sorted(done)
-    return Prepared(
-        rows=tuple(rows[i] for i in kept),
-        spectra=np.stack([done[i].spectra for i in kept]),
-        features=np.stack([done[i].features for i in kept]),
-        reflectance=np.stack([done[i].reflectance for i in kept]),
-        wavelengths_nm=recipe.wavelengths_nm,
-        reflectance_nm=done[kept[0]].reflectance_nm,
-        refused=tuple(refused),
-    )
-
-
-def _preprocessed(
-    rows: Sequence[Spectrum], members: list[int], values: Floats, recipe: Recipe | Blocks
-) -> dict[int, Preprocessed]:
-    first = rows[members[0]]
-    found = recipe.preprocess(values, first.wavelengths_nm, first.splices_nm)
-    return {
-        row: Preprocessed(
-            found.spectra[i], found.wavelengths_nm, found.features[i], found.reflectance[i], found.reflectance_nm
-        )
-        for i, row in enumerate(members)
-    }

@@ -1,12 +1,11 @@
-"""From joined spectra and assays to a trained model with its statistics, and the published network's way there."""
+"""From samples to a trained model with its statistics, in one way for every method: validate, make, calibrate."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,104 +14,45 @@ from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.applicability import ApplicabilityDomain, assess
 from ..edge.model.estimate import Refusal
 from ..edge.model.interval import IntervalStats
-from ..edge.model.recipe import RECIPES, Blocks, Recipe
+from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.replicates import ReplicateStats
-from ..edge.model.scaling import Scaling, fit_scaling
+from ..edge.model.scaling import Scaling
 from ..edge.model.target import DetectionStats, Transform, forward, inverse
-from .applicability import fit_domain, fit_interval, fit_replicates
-from .assays.censored import observe
-from .bounds import Bounds, divide_bounds
+from .applicability import Domain, fit_domain, fit_interval, fit_replicates
+from .censored_check import CensoredCheck, check_held_back
+from .crossval.cache import KeptFits, cross_validate_kept
+from .crossval.folds import Fold, Folds
+from .crossval.learning_curve import learning_curve
 from .crossval.metrics import Metrics, measure, no_better_than_the_mean
+from .crossval.validation import FoldResult, Validation
 from .detection import fit_detection, tells_no_grade
-from .errors import TrainingDataError
-from .methods.fit import BoundRows, Epoch, Fitted, fit, predict, split_samples
-from .methods.fit import Protocol as TrainingProtocol
-from .methods.network import NetworkConfig
-from .samples import Joined, Prepared, Replicates, prepare, replicate_rows
+from .methods.method import DeviceMethod, DeviceModel, Say, Task
+from .methods.registry import baselines
+from .prepared import Prepared, prepare, prepare_censored
+from .samples import FEWEST_SAMPLES, Replicates, Samples
 
-if TYPE_CHECKING:
-    from .crossval.validation import Validation
-    from .default_training import DefaultSettings
-
-
-FEWEST_SAMPLES = 10
 CALIBRATION_ROWS = 500
 """Training rows kept to calibrate a quantised model's ranges with."""
+OPTIMISTIC = "stopped by the error on these very samples: optimistic"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a training is asked for, besides its data.
+class TrainingOptions:
+    """What a training is asked for, besides its data and its method.
 
     Attributes:
-        recipe: preprocessing, ending in a spectrogram.
-        transform: of the target; the network answers in its space. Back from log10 and sqrt an answer is a median
-            rather than a mean: no correction of that bias is made.
         replicates: "average" trains on one mean spectrum a sample, "each" on every measurement.
-        network, protocol: see there.
+        baselines: whether PLSR, SVR and random forest are held against the same folds.
+        seed: of all that is drawn.
         exclude_above: samples above this were left out; no bound above it is trained on.
-        bounds: "likelihood" trains on two thirds of the censored samples too, by the censored likelihood; "check" on
-            none.
+        group_by: what samples are grouped by in words, kept for the record; "" for nothing.
     """
 
-    recipe: Recipe = RECIPES["paper"]
-    transform: Transform = "log10"
     replicates: Replicates = "average"
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    protocol: TrainingProtocol = field(default_factory=TrainingProtocol)
+    baselines: bool = True
+    seed: int = 42
     exclude_above: float | None = None
-    bounds: Bounds = "likelihood"
-
-
-class TrainedModel(Protocol):
-    """What a trained network can do, whichever it is."""
-
-    method: ClassVar[str]
-    """The name that `stibium train --method` knows it by."""
-    file_name: ClassVar[str]
-    """Of its file in a run directory."""
-
-    @property
-    def parameters(self) -> int:
-        """Numbers that it holds."""
-
-    def answer(self, features: Floats, scaling: Scaling) -> Floats:
-        """Answer (n,) in the transform's space, for (n, ...) features that are not scaled yet."""
-
-    def save(self, path: Path) -> None:
-        """Write it down."""
-
-    def weights_sha256(self) -> str:
-        """Hash of its weights."""
-
-
-@dataclass(frozen=True, eq=False)
-class KerasModel:
-    """The published network, trained; see `TrainedModel`."""
-
-    fitted: Fitted
-    method: ClassVar[str] = "published"
-    file_name: ClassVar[str] = "model.keras"
-
-    @property
-    def parameters(self) -> int:
-        """Numbers that it holds."""
-        return int(self.fitted.model.count_params())
-
-    def answer(self, features: Floats, scaling: Scaling) -> Floats:
-        """Answer (n,) in the transform's space, for (n, frames, bins, 1) features that are not scaled yet."""
-        return predict(self.fitted.model, scaling.apply(features).astype(np.float32))
-
-    def save(self, path: Path) -> None:
-        """Write it down."""
-        self.fitted.model.save(path)
-
-    def weights_sha256(self) -> str:
-        """Hash of its weights."""
-        digest = hashlib.sha256()
-        for weights in self.fitted.model.get_weights():
-            digest.update(np.ascontiguousarray(weights).tobytes())
-        return digest.hexdigest()
+    group_by: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +60,8 @@ class Trained:
     """A trained model and all that a bundle says about it.
 
     Attributes:
-        model: the network.
-        settings, joined: what it came from.
-        recipe: preprocessing; its features are the network's input.
-        transform: space that the network answers in.
-        scaling: of the features, fitted to the training rows.
+        model: what the method made.
+        method, options, samples: what it came from.
         calibrated_range: lowest and highest training value, in the element's unit.
         domain: of the training samples' single measurements, which scatter more than their means.
         interval, detection, replicates: from predictions of samples that the model had not seen.
@@ -137,20 +74,19 @@ class Trained:
         held_out: rows that an export is held against: the validation rows, or calibration rows where there are none.
         held_out_measured, held_out_predicted: (rows,) in the unit.
         refused: rows that the recipe could not take.
-        unseen_predicted: (repeats, n) what was said of samples that had been left out, in the unit; not a number where
+        out_of_fold: (repeats, n) predictions of samples that had been left out, in the unit; not a number where
             a repeat left one in.
-        unseen_measured: (n,) the laboratory's values for these.
-        comparison: the model and baselines on the same folds, if that was asked for.
-        bounds_trained_on: names of the censored samples that were trained on, as bounds.
+        out_of_fold_measured: (n,) the laboratory's values for these, and `out_of_fold_samples` their names.
+        comparison: the model and baselines on the same folds.
+        censored_trained_on: names of the censored samples that were trained on, as bounds.
+        censored: how the model does on the others; None without censored samples.
         record: what a run says of the way it was made, as JSON values.
     """
 
-    model: TrainedModel
-    settings: Settings | DefaultSettings
-    joined: Joined
-    recipe: Recipe | Blocks
-    transform: Transform
-    scaling: Scaling
+    model: DeviceModel
+    method: DeviceMethod
+    options: TrainingOptions
+    samples: Samples
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
     domain: ApplicabilityDomain
@@ -164,185 +100,298 @@ class Trained:
     held_out_measured: Floats
     held_out_predicted: Floats
     refused: tuple[Refusal, ...]
-    unseen_predicted: Floats
-    unseen_measured: Floats
-    comparison: Validation | None = None
-    bounds_trained_on: tuple[str, ...] = ()
-    record: dict[str, Any] = field(default_factory=dict)
+    out_of_fold: Floats
+    out_of_fold_measured: Floats
+    out_of_fold_samples: tuple[str, ...]
+    comparison: Validation
+    censored_trained_on: tuple[str, ...]
+    censored: CensoredCheck | None
+    record: dict[str, Any]
+
+    @property
+    def recipe(self) -> Recipe | Blocks:
+        """Preprocessing; its features are the model's input."""
+        return self.model.recipe
+
+    @property
+    def transform(self) -> Transform:
+        """Space that the model answers in."""
+        return self.model.transform
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the features, as the exported file takes them."""
+        return self.model.scaling
 
     def answer(self, features: Floats) -> Floats:
         """Answer (n,) in the transform's space, for features as the recipe gives them."""
-        return self.model.answer(features, self.scaling)
+        return self.model.answer(features)
 
     def warnings(self) -> list[str]:
         """Say in lines what makes this model of little use; nothing if it is of use."""
-        highest, unit = self.calibrated_range[1], self.joined.unit
+        highest, unit = self.calibrated_range[1], self.samples.unit
         found = (no_better_than_the_mean(self.metrics), tells_no_grade(self.detection, highest, unit))
         return [line for line in found if line]
 
 
-def check_target(joined: Joined, transform: Transform) -> None:
-    """Refuse targets that no model can be trained on.
-
-    Raises:
-        TrainingDataError: too few samples, all the same value, or a value that the transform cannot take.
-    """
-    target = joined.target
-    if len(target) < FEWEST_SAMPLES:
-        raise TrainingDataError(
-            f"{len(target)} {'sample has' if len(target) == 1 else 'samples have'} both a spectrum and a value for "
-            f"{joined.element}; at least {FEWEST_SAMPLES} are needed, and a hundred for a model worth using"
-        )
-    lowest = min(target, key=target.__getitem__)
-    if max(target.values()) == target[lowest]:
-        raise TrainingDataError(
-            f"every sample has {joined.element} {target[lowest]:g} {joined.unit}; there is nothing to learn"
-        )
-    if transform == "log10" and target[lowest] <= 0:
-        raise TrainingDataError(
-            f"sample {lowest} has {joined.element} {target[lowest]:g} {joined.unit}, which has no logarithm; write it "
-            "as below its detection limit, such as <0.02, or use --transform sqrt"
-        )
-
-
-def train_model(
-    joined: Joined,
-    settings: Settings,
-    progress: Callable[[Epoch], None] = lambda epoch: None,
+def train(
+    samples: Samples,
+    method: DeviceMethod,
+    options: TrainingOptions,
+    kept: KeptFits | None = None,
+    say: Say = lambda line: None,
     checkpoint: Path | None = None,
+    curve: bool = True,
 ) -> Trained:
-    """Train the published network.
+    """Validate a method, make the model that a device is to have, and set its statistics.
 
     Args:
-        joined: spectra and values.
-        settings: what is asked for.
-        progress: called after each epoch.
-        checkpoint: see `fit.fit`.
+        samples: single measurements with their values.
+        method: of the model.
+        options: what else is asked for.
+        kept: where fits of an interrupted run are, and where each is written as soon as it is done.
+        say: shows progress.
+        checkpoint: file from which an interrupted training of the model goes on.
+        curve: whether there is to be a learning curve; it takes some twenty fits.
 
     Raises:
-        TrainingDataError: data that no model can be trained on; the line says why.
+        TrainingDataError: data that cannot be divided so, or that no model can be made from; the line says why.
     """
-    check_target(joined, settings.transform)
-    training, validation = split_samples(list(joined.target), settings.protocol)
-    in_training = set(training)
-    rows = replicate_rows(joined.spectra, settings.replicates)
-    fitting = prepare([row for row in rows if row.sample_id in in_training], settings.recipe)
-    holding = prepare([row for row in rows if row.sample_id not in in_training], settings.recipe)
-    # Interval and domain hold for what a device is given: single measurements, which scatter more than their mean.
-    single = prepare([s for s in joined.spectra if s.sample_id not in in_training], settings.recipe)
-    single_training = prepare([s for s in joined.spectra if s.sample_id in in_training], settings.recipe)
+    samples.check_target(FEWEST_SAMPLES, method.target_transform)
+    kept = kept or KeptFits(None)
+    rows = samples.rows(options.replicates)
+    plan = method.plan(rows, options.seed)
+    censored = method.learn_from(samples, options.exclude_above)
+    fold = plan.repeats[0][0] if method.holds_out else None
+    training = _names(rows, fold.training) if fold is not None else tuple(samples.target)
+    held_out = _names(rows, fold.test) if fold is not None else ()
+    task = Task(samples, options.replicates, training, held_out, censored, options.seed, say, checkpoint)
 
-    target, held_out_target, single_target = (
-        np.array([joined.target[name] for name in part.samples]) for part in (fitting, holding, single)
+    known: list[FoldResult] = []
+    model = None
+    if fold is not None:
+        # What is held back from a model is its validation, so the model comes first.
+        model = method.make(task)
+        plan, result = _as_fold_result(method, model, rows, training, plan)
+        known = [result]
+    others = baselines(method.fast) if options.baselines else []
+    comparison = cross_validate_kept(
+        [method, *others],
+        rows,
+        plan,
+        method.fast,
+        kept,
+        lambda done: say(str(done)),
+        known,
     )
-    if target.min() == target.max():
-        raise TrainingDataError(
-            f"the {len(training)} training samples all have {joined.element} {target[0]:g} {joined.unit}; "
-            "there is nothing to learn"
-        )
-    if np.ptp(fitting.spectra, axis=0).max() == 0:
-        raise TrainingDataError("the training spectra are all the same; are they copies of one file?")
-    scaling = as_stored(fit_scaling(fitting.features, per="global"))
+    learning = _learning(method, rows, plan, say) if curve else None
+    if model is None:
+        say("the model itself, on all samples")
+        model = method.make(task)
+    return _calibrate(task, model, method, options, rows, comparison, learning)
 
-    def scaled(features: Floats) -> NDArray[np.float32]:
-        return scaling.apply(features).astype(np.float32)
 
-    transform = settings.transform
-    trained_on = divide_bounds(joined, settings.bounds, settings.protocol, settings.exclude_above)
-    bounded = _bounded_rows(joined, trained_on, settings)
-    fitted = fit(
-        scaled(fitting.features),
-        forward(target, transform),
-        scaled(holding.features),
-        forward(held_out_target, transform),
-        settings.network,
-        settings.protocol,
-        progress,
-        checkpoint,
-        None
-        if bounded is None
-        else BoundRows(scaled(bounded.features), observe([joined.bounds[name] for name in bounded.samples], transform)),
-    )
+def _names(rows: Samples, numbers: NDArray[np.intp]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rows.names[number] for number in numbers))
 
-    low, high = float(target.min()), float(target.max())
-    metrics: dict[str, Metrics] = {}
-    predicted, outputs = {}, {}
-    for name, part, measured in (("training", fitting, target), ("validation", holding, held_out_target)):
-        outputs[name] = predict(fitted.model, scaled(part.features))
-        predicted[name] = np.clip(inverse(outputs[name], transform), low, high)
-        metrics[name] = measure(predicted[name], measured)
-        if transform != "none":
-            metrics[f"{name} ({transform})"] = measure(
-                forward(predicted[name], transform), forward(measured, transform)
-            )
-    # What a soil looks like is known whether or not its value is.
-    bounded_spectra = [s for s in joined.bounded if s.sample_id in trained_on]
-    seen = prepare([*single_training.rows, *bounded_spectra], settings.recipe) if bounded_spectra else single_training
-    domain = fit_domain(seen.reflectance, seen.reflectance_nm, seen.samples).stats
-    single_outputs = predict(fitted.model, scaled(single.features))
-    interval = fit_interval(
-        single_outputs,
-        forward(single_target, transform),
-        np.array([(j.t2_over_limit, j.q_over_limit) for j in assess(single.preprocessed, domain)], dtype=np.float64),
-        single.samples,
+
+def _as_fold_result(
+    method: DeviceMethod, model: DeviceModel, rows: Samples, training: Sequence[str], plan: Folds
+) -> tuple[Folds, FoldResult]:
+    """Take a model's answers for what was held back from it as a fold's result, without rows that it cannot take."""
+    (fold,) = plan.repeats[0]
+    held = prepare([rows.spectra[number] for number in fold.test], model.recipe)
+    usable = {id(row) for row in held.rows}
+    test = np.array([number for number in fold.test if id(rows.spectra[number]) in usable])
+    values = [rows.target[name] for name in training]
+    predicted = np.clip(inverse(model.answer(held.features), model.transform), min(values), max(values))
+    result = FoldResult(method.name, 0, 0, tuple(predicted.tolist()), OPTIMISTIC, 0.0)
+    return replace(plan, repeats=((Fold(fold.training, test),),)), result
+
+
+def _learning(method: DeviceMethod, rows: Samples, plan: Folds, say: Say) -> dict[str, Any] | None:
+    fast = method.for_learning_curve()
+    if fast is None:
+        return None
+    return asdict(learning_curve(fast, rows, plan, lambda done, of: say(f"learning curve, {done} of {of} fits")))
+
+
+@dataclass(frozen=True, eq=False)
+class _OutOfFold:
+    """Answers for samples that the model, or one like it, had not seen.
+
+    Attributes:
+        outputs: (m,) in the transform's space, of single measurements.
+        samples: m names.
+        difficulty: (m, 2) T2 and Q over their limits.
+        values, measured: (n,) answers and laboratory values in the unit, one a row, for the detection limit.
+        what: these are, in words.
+    """
+
+    outputs: Floats
+    samples: Sequence[str]
+    difficulty: Floats
+    values: Floats
+    measured: Floats
+    what: str
+
+
+def _of_held_back(samples: Samples, model: DeviceModel, held: Prepared, single: Prepared, domain: Domain) -> _OutOfFold:
+    """Take the model's own answers for what was held back from it."""
+    judged = assess(single.preprocessed, domain.stats)
+    return _OutOfFold(
+        outputs=model.answer(single.features),
+        samples=single.samples,
+        difficulty=np.array([(j.t2_over_limit, j.q_over_limit) for j in judged], dtype=np.float64),
+        values=inverse(model.answer(held.features), model.transform),
+        measured=_measured(samples, held),
         # The same samples decided when training stopped; no figure is made up to correct that.
-        residuals_of="validation predictions, somewhat optimistic since they also decided when training stopped,",
+        what="validation predictions, somewhat optimistic since they also decided when training stopped,",
     )
+
+
+def _of_folds(
+    rows: Samples, left_out: Floats, model: DeviceModel, mean: Prepared, single: Prepared, domain: Domain
+) -> _OutOfFold:
+    """Take the answers of the folds' models for the samples left out from them.
+
+    A device is often given single measurements, which scatter more than their mean: each is taken to be as far off as
+    its sample's mean was, plus how far the final model's answer for it lies from that for the mean.
+    """
+    of_sample: dict[str, list[float]] = {}
+    for repeat in left_out:
+        for name, value in zip(rows.names, repeat, strict=True):
+            if np.isfinite(value):
+                of_sample.setdefault(name, []).append(value)
+    in_space = {name: forward(np.array(values), model.transform) for name, values in of_sample.items()}
+    of_mean: dict[str, list[float]] = {}
+    for name, output in zip(mean.samples, model.answer(mean.features), strict=True):
+        of_mean.setdefault(name, []).append(float(output))
+    outputs, samples, difficulty = [], [], []
+    for name, output, far in zip(single.samples, model.answer(single.features), domain.difficulty, strict=True):
+        apart = float(output) - float(np.mean(of_mean[name])) if name in of_mean else 0.0
+        for value in in_space.get(name, ()):
+            outputs.append(value + apart)
+            samples.append(name)
+            difficulty.append(far)
+    tested = np.isfinite(left_out).any(axis=0)
+    return _OutOfFold(
+        outputs=np.array(outputs),
+        samples=samples,
+        difficulty=np.array(difficulty),
+        values=np.nanmean(left_out[:, tested], axis=0),
+        measured=rows.measured[tested],
+        what="cross-validated predictions",
+    )
+
+
+def _measured(samples: Samples, part: Prepared) -> Floats:
+    return np.array([samples.target[name] for name in part.samples])
+
+
+def _calibrate(
+    task: Task,
+    model: DeviceModel,
+    method: DeviceMethod,
+    options: TrainingOptions,
+    rows: Samples,
+    comparison: Validation,
+    learning: dict[str, Any] | None,
+) -> Trained:
+    """Set everything that a bundle says beside the network."""
+    samples, recipe, transform = task.samples, model.recipe, model.transform
+    in_training, in_bounds = set(task.training), set(task.censored)
+
+    def part(spectra: Sequence[Spectrum], training: bool) -> Prepared:
+        return prepare([s for s in spectra if (s.sample_id in in_training) == training], recipe)
+
+    fitting, single = part(rows.spectra, True), part(samples.spectra, True)
+    bounded = prepare_censored(samples, task.censored, options.replicates, recipe)
+    # What a soil looks like is known whether or not its value is.
+    also = [s for s in samples.bounded if s.sample_id in in_bounds]
+    seen = prepare([*single.rows, *also], recipe) if also else single
+    domain = fit_domain(seen.reflectance, seen.reflectance_nm, seen.samples, options.seed)
+    left_out = np.array([[np.nan if v is None else v for v in repeat] for repeat in comparison[method.name].predicted])
+    tested = np.isfinite(left_out).any(axis=0)
+    measured = _measured(samples, fitting)
+    calibration = _calibration_rows(fitting, measured, bounded, samples)
+    if task.held_out:
+        held, of_device = part(rows.spectra, False), part(samples.spectra, False)
+        found = _of_held_back(samples, model, held, of_device, domain)
+        refused = fitting.refused + held.refused
+    else:
+        held, of_device = _some(fitting, evenly_by_grade(measured, CALIBRATION_ROWS)), single
+        found = _of_folds(rows, left_out, model, fitting, single, domain)
+        refused = fitting.refused
+    ends = float(measured.min()), float(measured.max())
+    fitted = np.clip(inverse(model.answer(fitting.features), transform), *ends)
+    detection = fit_detection(found.values, found.measured)
     return Trained(
-        model=KerasModel(fitted),
-        settings=settings,
-        joined=joined,
-        recipe=settings.recipe,
-        transform=transform,
-        scaling=scaling,
-        calibrated_range=(low, high),
-        interval=interval,
-        domain=domain,
-        detection=fit_detection(inverse(outputs["validation"], transform), held_out_target),
-        replicates=fit_replicates(single_outputs, single.samples),
-        training=tuple(training),
-        validation=tuple(validation),
-        metrics=metrics,
-        calibration_features=scaled(_calibration_features(fitting, bounded, joined)),
-        held_out=holding.rows,
-        held_out_measured=held_out_target,
-        held_out_predicted=predicted["validation"],
-        refused=fitting.refused + holding.refused + (bounded.refused if bounded is not None else ()),
-        unseen_predicted=predicted["validation"][None],
-        unseen_measured=held_out_target,
-        bounds_trained_on=trained_on,
-        record={
-            "replicates": settings.replicates,
-            "exclude_above": settings.exclude_above,
-            "bounds": settings.bounds,
-            "network": settings.network.to_dict(),
-            "protocol": settings.protocol.to_dict(),
-            "seed": settings.protocol.seed,
-            "best_epoch": fitted.best_epoch,
-            "history": [[e.number, e.training_loss, e.validation_loss] for e in fitted.history],
+        model=model,
+        method=method,
+        options=options,
+        samples=samples,
+        calibrated_range=ends,
+        interval=fit_interval(
+            found.outputs,
+            forward(np.array([samples.target[name] for name in found.samples]), transform),
+            found.difficulty,
+            found.samples,
+            residuals_of=found.what,
+        ),
+        domain=domain.stats,
+        detection=detection,
+        replicates=fit_replicates(model.answer(of_device.features), of_device.samples),
+        training=task.training,
+        validation=task.held_out,
+        metrics={
+            **_metrics("training", fitted, measured, transform),
+            **_metrics("validation" if task.held_out else "cross-validation", left_out, rows.measured, transform),
         },
+        calibration_features=model.scaling.apply(calibration).astype(np.float32),
+        held_out=held.rows,
+        held_out_measured=_measured(samples, held),
+        held_out_predicted=np.clip(inverse(model.answer(held.features), transform), *ends),
+        refused=refused + (bounded.refused if bounded else ()),
+        out_of_fold=left_out[:, tested],
+        out_of_fold_measured=rows.measured[tested],
+        out_of_fold_samples=tuple(name for name, has in zip(rows.names, tested, strict=True) if has),
+        comparison=comparison,
+        censored_trained_on=task.censored,
+        censored=check_held_back(samples, in_bounds, options.replicates, model, ends, detection),
+        record={"chosen": model.chosen, **asdict(options), **method.settings(), **model.record, "learning": learning},
     )
 
 
-def _bounded_rows(joined: Joined, trained_on: tuple[str, ...], settings: Settings) -> Prepared | None:
-    """Preprocess the censored samples that are trained on; None without any."""
-    chosen = [spectrum for spectrum in joined.bounded if spectrum.sample_id in trained_on]
-    return prepare(replicate_rows(chosen, settings.replicates), settings.recipe) if chosen else None
+def _metrics(name: str, predicted: Floats, measured: Floats, transform: Transform) -> dict[str, Metrics]:
+    """Measure predictions in the unit and in the transform's space: (n,), or (repeats, n) of them all together."""
+    known = np.broadcast_to(measured, predicted.shape)
+    tested = np.isfinite(predicted)
+    n = int(np.atleast_2d(tested).any(axis=0).sum())
+    metrics = {name: replace(measure(predicted[tested], known[tested]), n=n)}
+    if transform != "none":
+        found = measure(forward(predicted[tested], transform), forward(known[tested], transform))
+        metrics[f"{name} ({transform})"] = replace(found, n=n)
+    return metrics
 
 
-def _calibration_features(fitting: Prepared, bounded: Prepared | None, joined: Joined) -> Floats:
+def _calibration_rows(fitting: Prepared, measured: Floats, bounded: Prepared | None, samples: Samples) -> Floats:
     """Choose training rows evenly by grade; a bound says at which end of the order a row stands, no more."""
-    grade = np.array([joined.target[name] for name in fitting.samples])
     if bounded is None:
-        return fitting.features[evenly_by_grade(grade, CALIBRATION_ROWS)]
-    features = np.concatenate([fitting.features, bounded.features])
-    ends = np.array([np.inf if joined.bounds[name].censored == ">" else -np.inf for name in bounded.samples])
-    return features[evenly_by_grade(np.concatenate([grade, ends]), CALIBRATION_ROWS)]
+        return fitting.features[evenly_by_grade(measured, CALIBRATION_ROWS)]
+    ends = np.array([np.inf if samples.bounds[name].censored == ">" else -np.inf for name in bounded.samples])
+    order = evenly_by_grade(np.concatenate([measured, ends]), CALIBRATION_ROWS)
+    return np.asarray(np.concatenate([fitting.features, bounded.features])[order])
 
 
-def as_stored(scaling: Scaling) -> Scaling:
-    """Round as a bundle does, which keeps single precision: training must see what the device will."""
-    return Scaling(*(a.astype(np.float32).astype(np.float64) for a in (scaling.offset, scaling.scale)))
+def _some(prepared: Prepared, chosen: NDArray[np.intp]) -> Prepared:
+    return replace(
+        prepared,
+        rows=tuple(prepared.rows[i] for i in chosen),
+        spectra=prepared.spectra[chosen],
+        features=prepared.features[chosen],
+        reflectance=prepared.reflectance[chosen],
+    )
 
 
 def evenly_by_grade(target: Floats, most: int) -> NDArray[np.intp]:

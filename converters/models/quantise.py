@@ -1,44 +1,26 @@
 """Keras model -> `.tflite`, in one of five formats.
 
-TensorFlow and a device's TFLite runtime do not live well in one process: with tflite-runtime 2.14 an interpreter
-built after `import tensorflow` fails. `convert_apart` therefore converts in a process of its own, which also keeps
-TensorFlow's chatter off the terminal; `convert` is what that process runs.
+`convert_keras` converts in a process of its own, see `apart`; `convert` is what that process runs.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConversionError
+from .apart import ANSWERS, JOB, Converted, convert_apart
 
 Quantisation = Literal["int8", "int16x8", "dynamic", "float16", "float32"]
 QUANTISATIONS: tuple[Quantisation, ...] = get_args(Quantisation)
 """int8: weights, activations, input and output in 8 bit. int16x8: activations, input and output in 16 bit, weights
 in 8. dynamic: weights in 8 bit, activations quantised as they come, float input and output. float16: weights in 16
 bit, arithmetic in float32. float32: not quantised."""
-
-
-@dataclass(frozen=True, eq=False)
-class Converted:
-    """What a conversion gives.
-
-    Attributes:
-        models: format -> `.tflite` flatbuffer.
-        keras_answers: (n,) the Keras model's own answers to the features it was asked about.
-    """
-
-    models: dict[Quantisation, bytes]
-    keras_answers: NDArray[np.float64]
 
 
 def convert(model: Any, quantisation: Quantisation, calibration: NDArray[np.float32]) -> bytes:
@@ -81,9 +63,9 @@ def convert(model: Any, quantisation: Quantisation, calibration: NDArray[np.floa
     return bytes(converter.convert())
 
 
-def convert_apart(
+def convert_keras(
     model_path: str | os.PathLike[str],
-    quantisations: tuple[Quantisation, ...],
+    quantisations: Sequence[str],
     calibration: NDArray[np.float32],
     features: NDArray[np.float32],
 ) -> Converted:
@@ -91,7 +73,7 @@ def convert_apart(
 
     Args:
         model_path: `.keras` file.
-        quantisations: formats wanted.
+        quantisations: formats wanted, of `QUANTISATIONS`.
         calibration: see `convert`.
         features: (n, *input_shape) scaled features for the Keras model to answer.
 
@@ -99,34 +81,19 @@ def convert_apart(
         ConversionError: TensorFlow is not installed, or could not read or convert the model; the message is the
             last line it wrote.
     """
-    with tempfile.TemporaryDirectory(prefix="stibium-") as folder:
-        job = Path(folder) / "job.npz"
-        np.savez(job, calibration=calibration, features=features)
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, os.fspath(model_path), folder, *quantisations],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"},
-        )
-        if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            last = lines[-1] if lines else f"exit code {done.returncode}"
-            raise ConversionError(f"{os.fspath(model_path)}: cannot be converted: {last}")
-        models = {name: (Path(folder) / f"{name}.tflite").read_bytes() for name in quantisations}
-        return Converted(models, np.load(Path(folder) / "answers.npy"))
+    path = os.fspath(model_path)
+    job = {"calibration": calibration, "features": features}
+    return convert_apart(__name__, (path,), quantisations, job, f"{path}:")
 
 
-def _main(model_path: str, folder: str, *quantisations: Quantisation) -> None:
+def _main(folder: str, model_path: str, *quantisations: Quantisation) -> None:
     import keras
 
     model = keras.models.load_model(model_path, compile=False)
-    with np.load(Path(folder) / "job.npz") as job:
+    with np.load(Path(folder) / JOB) as job:
         calibration, features = job["calibration"], job["features"]
     answers = [np.asarray(model(features[i : i + 256], training=False))[:, 0] for i in range(0, len(features), 256)]
-    np.save(Path(folder) / "answers.npy", np.concatenate([np.empty(0), *answers]).astype(np.float64))
+    np.save(Path(folder) / ANSWERS, np.concatenate([np.empty(0), *answers]).astype(np.float64))
     for name in quantisations:
         (Path(folder) / f"{name}.tflite").write_bytes(convert(model, name, calibration))
 

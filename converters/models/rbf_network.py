@@ -3,18 +3,15 @@
 Eight bits hardly suffice for it: the weights of radial units are large and cancel, and a distance in 8 bits tells near
 from far only. The float16 file holds these weights as the sum of two halves, so that they keep 22 bits.
 
-As in `quantise`, TensorFlow runs in a process of its own.
+TensorFlow runs in a process of its own, see `apart`.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +19,11 @@ from numpy.typing import NDArray
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
 from ..spectra.spectrum import Floats
-from .errors import ConversionError
+from .apart import JOB, convert_apart
 
 Arrays = Mapping[str, NDArray[Any]]
 
-RadialQuantisation = Literal["int8", "float16", "float32"]
-RADIAL_QUANTISATIONS: tuple[RadialQuantisation, ...] = get_args(RadialQuantisation)
+RBF_QUANTISATIONS = ("int8", "float16", "float32")
 
 LARGEST_WEIGHT = 1024.0
 """Weights are scaled to at most this by a power of two: float16 ends at 65504, and a unit may be any."""
@@ -38,13 +34,13 @@ LOW_HALF = 2048.0
 """What a float16 leaves of a number is smaller by this factor; multiplied by it, it is a float16 in full again."""
 
 
-def convert_radial_apart(
+def convert_rbf_network(
     arrays: Arrays,
     scaling: Scaling,
     transform: Transform,
-    quantisations: Sequence[RadialQuantisation],
+    quantisations: Sequence[str],
     calibration: NDArray[np.float32] | None = None,
-) -> dict[RadialQuantisation, bytes]:
+) -> dict[str, bytes]:
     """Convert in a process of its own.
 
     Args:
@@ -54,7 +50,7 @@ def convert_radial_apart(
             (powers, g, m, t) and `linear_weights_i` (bands, t).
         scaling: of the features of all views, side by side; the file takes scaled features.
         transform: the space that the file is to answer in, see `edge.estimate.inverse`.
-        quantisations: formats wanted.
+        quantisations: formats wanted, of `RBF_QUANTISATIONS`.
         calibration: (n, features) scaled features as in training, from which int8 takes its ranges.
 
     Returns:
@@ -64,36 +60,22 @@ def convert_radial_apart(
         ConversionError: TensorFlow is not installed, or could not convert; the message is the last line it wrote.
     """
     bands = sum(len(value) for name, value in arrays.items() if name.startswith("linear_weights_"))
-    with tempfile.TemporaryDirectory(prefix="stibium-") as folder:
-        job: dict[str, NDArray[Any]] = {"scaling_offset": scaling.offset, "scaling_scale": scaling.scale}
-        job = {name: np.broadcast_to(value, (bands,)) for name, value in job.items()}
-        if calibration is not None:
-            job["calibration"] = calibration
-        np.savez(Path(folder) / "job.npz", **arrays, **job)
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, folder, transform, *quantisations],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"},
-        )
-        if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            last = lines[-1] if lines else f"exit code {done.returncode}"
-            raise ConversionError(f"the network of radial units cannot be converted: {last}")
-        return {name: (Path(folder) / f"{name}.tflite").read_bytes() for name in quantisations}
+    job: dict[str, NDArray[Any]] = {"scaling_offset": scaling.offset, "scaling_scale": scaling.scale}
+    job = {name: np.broadcast_to(value, (bands,)) for name, value in job.items()}
+    if calibration is not None:
+        job["calibration"] = calibration
+    what = "the network of radial units"
+    return convert_apart(__name__, (transform,), quantisations, {**arrays, **job}, what).models
 
 
 def convert_radial(
     arrays: Arrays,
     scaling: Scaling,
     transform: Transform,
-    quantisation: RadialQuantisation,
+    quantisation: str,
     calibration: NDArray[np.float32] | None = None,
 ) -> bytes:
-    """Convert in this process, which needs TensorFlow; see `convert_radial_apart`."""
+    """Convert in this process, which needs TensorFlow; see `convert_rbf_network`."""
     import tensorflow as tf
 
     network = _graph(arrays, scaling, transform, halves=quantisation == "float16")
@@ -210,8 +192,8 @@ def _in_units_of(size: float, arrays: Arrays) -> dict[str, NDArray[Any]]:
     return scaled
 
 
-def _main(folder: str, transform: Transform, *quantisations: RadialQuantisation) -> None:
-    with np.load(Path(folder) / "job.npz", allow_pickle=False) as job:
+def _main(folder: str, transform: Transform, *quantisations: str) -> None:
+    with np.load(Path(folder) / JOB, allow_pickle=False) as job:
         arrays = dict(job)
     scaling = Scaling(arrays.pop("scaling_offset"), arrays.pop("scaling_scale"))
     calibration = arrays.pop("calibration", None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from stibium.train.calibration_set import CalibrationSet
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.train.samples import Samples
 
 NM = np.arange(400.0, 2451.0, 10.0)
 
 
-def soil_like(n: int = 60, noise: float = 0.02, seed: int = 0, nm: np.ndarray = NM, **other: Any) -> CalibrationSet:
+def soil_like(n: int = 60, noise: float = 0.02, seed: int = 0, nm: np.ndarray = NM, **other: Any) -> Samples:
     """Make n soils; a band at 2200 nm deepens with the target, others and the level vary by themselves."""
     random = np.random.default_rng(seed)
     target = random.uniform(5.0, 60.0, n)
@@ -21,15 +23,32 @@ def soil_like(n: int = 60, noise: float = 0.02, seed: int = 0, nm: np.ndarray = 
         absorbance = absorbance + random.uniform(0.02, 0.2, (n, 1)) * np.exp(-0.5 * ((nm - centre) / width) ** 2)
     strength = 0.004 * target[:, None] * (1 + noise * random.normal(size=(n, 1)))
     absorbance = absorbance + strength * np.exp(-0.5 * ((nm - 2200) / 40) ** 2)
-    given: dict[str, Any] = {
-        "reflectance": 10.0**-absorbance,
-        "wavelengths_nm": nm,
-        "target": target,
-        "samples": tuple(f"S{i:03}" for i in range(n)),
-        "name": "clay",
-        "unit": "%",
-    }
-    return CalibrationSet(**(given | other))
+    given: dict[str, Any] = {"reflectance": 10.0**-absorbance, "wavelengths_nm": nm, "target": target}
+    return as_samples(**(given | other))
+
+
+def as_samples(
+    reflectance: np.ndarray,
+    wavelengths_nm: np.ndarray,
+    target: np.ndarray,
+    samples: Sequence[str] | None = None,
+    groups: Sequence[object] | None = None,
+    splices_nm: tuple[float, ...] = (),
+) -> Samples:
+    """Make samples of rows: clay in %."""
+    names = samples or [f"S{i:03}" for i in range(len(target))]
+    spectra = [
+        Spectrum(wavelengths_nm, row, "reflectance", name, source=name, splices_nm=splices_nm)
+        for row, name in zip(reflectance, names, strict=True)
+    ]
+    by_name = dict(zip(names, map(float, target), strict=True))
+    of_group = None if groups is None else dict(zip(names, groups, strict=True))
+    return Samples(tuple(spectra), by_name, "clay", "%", groups=of_group)  # type: ignore[arg-type]
+
+
+def with_values(data: Samples, values: np.ndarray) -> Samples:
+    """The same soils with other laboratory values."""
+    return replace(data, target=dict(zip(data.names, map(float, values), strict=True)))
 
 
 class Scripted:

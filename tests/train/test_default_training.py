@@ -17,9 +17,9 @@ from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.recipe import Blocks
 from stibium.train.assays.table import read_assay_table
-from stibium.train.default_training import read_radial_network
+from stibium.train.methods.default import read_radial_network
+from stibium.train.prepared import prepare
 from stibium.train.run import load_run
-from stibium.train.samples import prepare
 
 
 def options(soils: Soils, out: Path, *more: object) -> list[object]:
@@ -60,7 +60,13 @@ def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils
     # The figure that is called cross-validation is that of the comparison.
     assert record["metrics"]["cross-validation"]["r2"] == pytest.approx(methods["default"]["r2"]["mean"])
     assert record["metrics"]["training"]["rmse"] < record["metrics"]["cross-validation"]["rmse"]
-    assert {path.name for path in folder.iterdir()} == {"run.json", "model.npz", "arrays.npz", "report.html"}
+    assert {path.name for path in folder.iterdir()} == {
+        "run.json",
+        "model.npz",
+        "arrays.npz",
+        "predictions.csv",
+        "report.html",
+    }
     assert "Censored samples: " in said
     assert record["bounds"]["below"] + record["bounds"]["above"] == len(record["data"]["censored"])
     assert (record["bounds"]["unusable"], record["bounds"]["why"]) == (0, "")
@@ -75,8 +81,8 @@ def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> 
     # Predictions of samples that a model had not seen are farther off than those it was fitted to.
     network = read_radial_network(run.model_path)
     fitted = network.predict(prepare(run.held_out, run.recipe).features)
-    assert run.unseen_predicted.shape == (1, samples)
-    unseen_error = np.mean((run.unseen_predicted - run.unseen_measured) ** 2)
+    assert run.out_of_fold.shape == (1, samples)
+    unseen_error = np.mean((run.out_of_fold - run.out_of_fold_measured) ** 2)
     assert unseen_error > np.mean((fitted - run.held_out_measured) ** 2)
 
 
@@ -226,8 +232,8 @@ def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_s
 @pytest.mark.parametrize(
     ("more", "code", "says"),
     [
-        (("--epochs", 5), 2, "--epochs is for --method published"),
-        (("--method", "published", "--folds", 3), 2, "--folds is for --method default"),
+        (("--epochs", 5), 2, "--epochs 5 is for --method published"),
+        (("--method", "published", "--folds", 3), 2, "--folds 3 is for --method default"),
         (("--folds", 400), 1, "400"),
         (("--group-by", "county"), 1, "no column county"),
         (("--element", "Au"), 1, "no column for Au"),

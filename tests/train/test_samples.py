@@ -12,7 +12,8 @@ from stibium.edge.model.estimate import Refusal
 from stibium.edge.model.recipe import RECIPES
 from stibium.train.assays.table import Assays, parse_assay_tables
 from stibium.train.errors import TrainingDataError
-from stibium.train.samples import Joined, join, load, prepare, replicate_rows
+from stibium.train.prepared import prepare
+from stibium.train.samples import Samples, join, load, replicate_rows
 
 RECIPE = RECIPES["paper"]
 
@@ -30,7 +31,7 @@ def assays(text: str) -> Assays:
     return parse_assay_tables((text.encode(), "assays.csv")).assays("Sb")
 
 
-def joined(items: list[Spectrum | Refusal], text: str, exclude_above: float | None = None) -> Joined:
+def joined(items: list[Spectrum | Refusal], text: str, exclude_above: float | None = None) -> Samples:
     return join(items, assays("sample,Sb_ppm\n" + text), RECIPE.range_nm, exclude_above)
 
 

@@ -13,11 +13,12 @@ from small_runs import Soils, stibium, succeed, train_options
 from stibium.train.assays.censored import Observations
 from stibium.train.assays.table import read_assay_table
 from stibium.train.assays.values import Assay
-from stibium.train.bounds import BoundsCheck, divide_bounds
-from stibium.train.methods.fit import BoundRows, Protocol, fit, predict
+from stibium.train.censored_check import CensoredCheck
+from stibium.train.methods.fit import BoundRows, TrainingProtocol, fit, predict
 from stibium.train.methods.network import Block, NetworkConfig
+from stibium.train.methods.published import PublishedNetwork
 from stibium.train.run import load_run
-from stibium.train.samples import Joined
+from stibium.train.samples import Samples
 
 LIMIT = 1.0
 """Standard deviations above the mean, in the made-up laboratory of `soils`."""
@@ -59,7 +60,7 @@ def answers(bound: float | None, side: int = 1) -> tuple[np.ndarray, np.ndarray]
         features[validation][plain[validation]],
         value[validation][plain[validation]],
         NetworkConfig(blocks=(Block(16, 2, 2),), dropout=0.0),
-        Protocol(epochs=15, patience=15, batch_size=16, seed=1),
+        TrainingProtocol(epochs=15, patience=15, batch_size=16, seed=1),
         bounds=bounds,
     )
     return predict(fitted.model, features[test]), value[test]
@@ -88,27 +89,27 @@ def test_below_is_below() -> None:
     assert at_high_grade(answers(-1.0, -1)) < at_high_grade(answers(None)) - 1.0
 
 
-def a_joined(bounds: dict[str, Assay]) -> Joined:
-    return Joined((), {}, "Sb", "ppm", (), (), (), tuple(bounds), (), "", bounds)
+def some(bounds: dict[str, Assay]) -> Samples:
+    return Samples((), {}, "Sb", "ppm", censored=tuple(bounds), bounds=bounds)
 
 
 def test_two_thirds_of_the_bounds_are_trained_on_and_none_above_the_given_limit() -> None:
     bounds = {f"S{i}": Assay(4000.0, ">") for i in range(6)} | {f"L{i}": Assay(0.02, "<") for i in range(3)}
-    trained_on = divide_bounds(a_joined(bounds), "likelihood", Protocol())
+    trained_on = PublishedNetwork().learn_from(some(bounds), None)
     assert len(trained_on) == 6
     assert set(trained_on) < set(bounds)
-    assert divide_bounds(a_joined(bounds), "check", Protocol()) == ()
-    assert set(divide_bounds(a_joined(bounds), "likelihood", Protocol(), exclude_above=1000)) < {"L0", "L1", "L2"}
-    assert divide_bounds(a_joined({"S": Assay(4000.0, ">")}), "likelihood", Protocol()) == ("S",)
-    assert divide_bounds(a_joined({}), "likelihood", Protocol()) == ()
+    assert PublishedNetwork(bounds="check").learn_from(some(bounds), None) == ()
+    assert set(PublishedNetwork().learn_from(some(bounds), 1000)) < {"L0", "L1", "L2"}
+    assert PublishedNetwork().learn_from(some({"S": Assay(4000.0, ">")}), None) == ("S",)
+    assert PublishedNetwork().learn_from(some({}), None) == ()
 
 
 def test_what_was_trained_on_is_said_apart_from_what_was_checked() -> None:
-    said = BoundsCheck(0, 0, 3, 1, 4).line()
+    said = CensoredCheck(0, 0, 3, 1, 4).line()
     assert said.startswith(
         "Censored samples: 4 were trained on as bounds, by the censored likelihood; of the others, 1 of"
     )
-    assert BoundsCheck(0, 0, 0, 0, 1).line().endswith("1 was trained on as bounds, by the censored likelihood")
+    assert CensoredCheck(0, 0, 0, 0, 1).line().endswith("1 was trained on as bounds, by the censored likelihood")
 
 
 def record_of(run: Path) -> dict[str, Any]:

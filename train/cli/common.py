@@ -1,18 +1,26 @@
-"""`stibium export`, `stibium evaluate`, and what commands of the training side share."""
+"""What commands of the training side share: the data that they are given, and what they say on the way."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...converters.spectra.errors import StibiumError
-from ..assays.exclusion import Exclusion
+from ..assays.exclusion import Excluded, Exclusion, names_above
+from ..assays.files import AssayFiles
+from ..assays.table import AssayTable, as_unit, read_assay_table
+from ..crossval.groups import read_cells, read_groups
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from ..samples import Samples
+
+F = Callable[..., Any]
 
 NEEDS_TRAIN = (
     "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
@@ -46,28 +54,104 @@ class _ExclusionType(click.ParamType):  # type: ignore[type-arg]
 _EXCLUSION = _ExclusionType()
 
 
+@dataclass(frozen=True)
+class DataOptions:
+    """Spectra and assays that a command is given.
+
+    Attributes:
+        spectra: files and folders.
+        assays: table of laboratory values.
+        controls, certified: see `files.AssayFiles`.
+        replicates: "average" or "each".
+        exclude_above: grade that samples are left out above.
+    """
+
+    spectra: tuple[str, ...]
+    assays: str
+    controls: tuple[str, ...]
+    certified: str | None
+    replicates: Any
+    exclude_above: Exclusion | None
+
+    def read(self) -> AssayData:
+        """Read all tables, before hours are spent on the spectra, and say what was done to them.
+
+        Raises:
+            AssayFileError: a file cannot be used.
+        """
+        files = AssayFiles(self.assays, self.controls, self.certified)
+        files.check()
+        table = read_assay_table(self.assays)
+        say(table.notes)
+        return AssayData(self, files, table, names_above(table, self.exclude_above))
+
+
+@dataclass(frozen=True)
+class AssayData:
+    """A command's assays, read.
+
+    Attributes:
+        options: what it was given.
+        files: as a report takes them.
+        table: of laboratory values.
+        excluded: samples to leave out.
+    """
+
+    options: DataOptions
+    files: AssayFiles
+    table: AssayTable
+    excluded: Excluded
+
+    def load(
+        self,
+        element: str,
+        range_nm: tuple[float, float] | None,
+        groups: dict[str, Hashable] | None = None,
+        unit: str = "",
+    ) -> Samples:
+        """Read the spectra and join them with one element.
+
+        Args:
+            element: as the table has it.
+            range_nm: that spectra must cover; None for what they have.
+            groups: sample -> site or the like.
+            unit: that the values are to be called in, if it is of the same size.
+
+        Raises:
+            AssayFileError, TrainingDataError: no such element, or nothing is left.
+        """
+        from dataclasses import replace
+
+        from ..samples import load
+
+        assays = self.table.assays(element)
+        samples = load(self.options.spectra, as_unit(assays, unit) if unit else assays, range_nm, self.excluded)
+        return replace(samples, groups=groups)
+
+
 def data_options(command: F) -> F:
-    """`--spectra` and `--assays`."""
+    """Give a command the options of `DataOptions`, and it these as its argument `data`."""
+
+    @wraps(command)
+    def packed(*args: Any, **given: Any) -> Any:
+        mine = {field.name: given.pop(field.name) for field in fields(DataOptions)}
+        return command(*args, data=DataOptions(**mine), **given)
+
     for option in (
         click.option(
-            "--assays", required=True, type=click.Path(), metavar="CSV", help="Laboratory values, one row a sample."
+            "--exclude-above",
+            type=_EXCLUSION,
+            metavar="[NAME=]VALUE",
+            help="Leave out samples above this, in the assays' unit; with a NAME, by that element, whatever is "
+            "estimated (the paper: Sb=1000).",
         ),
         click.option(
-            "--spectra",
-            required=True,
-            multiple=True,
-            type=click.Path(),
-            metavar="PATH",
-            help="File or folder of spectra; may be given several times.",
+            "--replicates",
+            type=click.Choice(["average", "each"]),
+            default="average",
+            show_default=True,
+            help="One mean spectrum a sample, or every measurement by itself.",
         ),
-    ):
-        command = option(command)
-    return command
-
-
-def control_options(command: F) -> F:
-    """`--quality-control` and `--certified`: for the report, beside what `--assays` has of them itself."""
-    for option in (
         click.option(
             "--certified",
             type=click.Path(),
@@ -83,183 +167,81 @@ def control_options(command: F) -> F:
             help="For the report: blanks, reference materials and duplicates in a file of their own; may be given "
             "several times.",
         ),
+        click.option(
+            "--assays", required=True, type=click.Path(), metavar="CSV", help="Laboratory values, one row a sample."
+        ),
+        click.option(
+            "--spectra",
+            required=True,
+            multiple=True,
+            type=click.Path(),
+            metavar="PATH",
+            help="File or folder of spectra; may be given several times.",
+        ),
+    ):
+        packed = option(packed)
+    return packed
+
+
+def group_options(command: F) -> F:
+    """`--group-by` and `--group-cell`: samples that belong together stay together."""
+    for option in (
+        click.option(
+            "--group-cell",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="METRES",
+            help="Square cells of the ground, from the assays' columns latitude and longitude, or easting and "
+            "northing: a cell is never on both sides.",
+        ),
+        click.option(
+            "--group-by", metavar="COLUMN", help="Column of the assays, such as site: a group is never on both sides."
+        ),
     ):
         command = option(command)
     return command
 
 
-def replicates_option(command: F) -> F:
-    """`--replicates`: what to do with several measurements of a sample."""
-    return click.option(
-        "--replicates",
-        type=click.Choice(["average", "each"]),
-        default="average",
-        show_default=True,
-        help="One mean spectrum a sample, or every measurement by itself.",
-    )(command)
+def groups_of(assays: str, group_by: str | None, cell_m: float | None) -> dict[str, Hashable] | None:
+    """Read the groups that the options ask for; None for none.
 
-
-def cell_option(command: F) -> F:
-    """`--group-cell`: samples near each other stay together."""
-    return click.option(
-        "--group-cell",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="METRES",
-        help="Square cells of the ground, from the assays' columns latitude and longitude, or easting and northing: "
-        "a cell is never on both sides.",
-    )(command)
-
-
-def exclude_option(command: F) -> F:
-    """`--exclude-above`: the paper's rule for outliers."""
-    return click.option(
-        "--exclude-above",
-        type=_EXCLUSION,
-        metavar="[NAME=]VALUE",
-        help="Leave out samples above this, in the assays' unit; with a NAME, by that element, whatever is estimated "
-        "(the paper: Sb=1000).",
-    )(command)
-
-
-@click.command(epilog="Example:  stibium export runs/sb --out sb.tflite")
-@click.argument("run", type=click.Path())
-@click.option(
-    "--quantise",
-    type=click.Choice(["auto", "int8", "int16x8", "dynamic", "float16", "float32"]),
-    default="auto",
-    show_default=True,
-    help="Format of the network. auto: the smallest that adds at most 1 % to the RMSE on unseen samples, at all grades "
-    "and at low grade. float16 and float32 answer alike in every runtime; the others round.",
-)
-@click.option("--out", required=True, type=click.Path(dir_okay=False), metavar="FILE", help="Bundle to write.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How the parity report is written.",
-)
-def export(run: str, quantise: str, out: str, out_format: str) -> None:
-    """Make a run's model into a bundle, and show that the device answers as the trained model did.
-
-    The validation spectra (those of the calibration where all samples were trained on) go through the trained network
-    and through the exported file in this machine's TFLite runtime. An export that adds more than 10 % to the model's
-    RMSE, or differs from it by more than half of that RMSE, is broken rather than rounded: it is reported and not
-    written.
+    Raises:
+        AssayFileError: the table of assays does not have them.
     """
-    require_training_side()
-    import json
-    from dataclasses import asdict
-
-    from ...converters.models.parity import check_parity
-    from ...edge.model.bundle import write_bundle
-    from ..export import bundle_of, export_run, finish
-    from ..ladder import climb
-    from ..run import load_run
-
-    if not Path(out).absolute().parent.is_dir():
-        raise click.BadParameter(f"{Path(out).absolute().parent} is no folder", param_hint="--out")
-    loaded = load_run(run)
-    ladder = None
-    if quantise == "auto":
-        say(["trying the formats of the network ..."])
-        ladder, converted = climb(loaded)
-        quantise = ladder.chosen
-        exported = finish(loaded, bundle_of(loaded, converted.models[quantise], quantise), converted)
-    else:
-        exported = export_run(loaded, (quantise,))[quantise]
-    if out_format == "json":
-        record = {"quantisation": quantise, "simulated": loaded.simulated, **exported.parity.to_dict()}
-        click.echo(json.dumps(record | ({"ladder": asdict(ladder)} if ladder else {})))
-    else:
-        if loaded.simulated:
-            click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
-        if ladder is not None:
-            click.echo(ladder.table() + "\n")
-        click.echo(exported.parity.table())
-    check_parity(exported.parity, quantise)
-    write_bundle(out, exported.bundle)
-    size = Path(out).stat().st_size
-    say([f"{out}: {quantise}, {size / 1024:.0f} KB ({len(exported.bundle.model) / 1024:.0f} KB of it the network)"])
+    if group_by is not None and cell_m is not None:
+        raise click.UsageError("--group-by and --group-cell exclude each other")
+    if cell_m is not None:
+        return read_cells(assays, cell_m)
+    return read_groups(assays, group_by) if group_by is not None else None
 
 
-@click.command(epilog="Example:  stibium evaluate sb.tflite --spectra soils/ --assays assays.csv --held-out")
-@click.argument("bundle", type=click.Path())
-@data_options
-@control_options
-@replicates_option
-@exclude_option
-@click.option("--held-out", is_flag=True, help="Only samples that the model was not trained on, by their names.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "json", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the figures are written.",
-)
-@click.option(
-    "--report",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Also write a page with figures, one .html file to be opened in any browser.",
-)
-@click.pass_context
-def evaluate(
-    ctx: click.Context,
-    bundle: str,
-    spectra: tuple[str, ...],
-    assays: str,
-    controls: tuple[str, ...],
-    certified: str | None,
-    replicates: str,
-    exclude_above: Exclusion | None,
-    held_out: bool,
-    out_format: str,
-    report: str | None,
-) -> None:
-    """Hold a bundle's answers against laboratory values: R2, RMSE, bias, SEP, RPD, RPIQ, coverage.
+def check_folder_of(path: str | None, option: str) -> None:
+    """Refuse a file whose folder is not there, before time is spent on what is to stand in it."""
+    if path is not None and not Path(path).absolute().parent.is_dir():
+        raise click.BadParameter(f"{Path(path).absolute().parent} is no folder", param_hint=option)
 
-    The answers come from the device's own estimator. Censored values are left out. Exits with 1 if any spectrum
-    was refused.
-    """
-    from importlib.util import find_spec
 
-    from ...edge.model.bundle import read_bundle
-    from ..assays.exclusion import names_above
-    from ..assays.files import AssayFiles
-    from ..assays.table import as_unit, read_assay_table
-    from ..evaluate import evaluate as hold_against
-    from ..evaluate import held_out_only, write
-    from ..samples import load
+class ProgressLine:
+    """Shows on a terminal's last line how far a computation has come; says nothing elsewhere."""
 
-    if report is not None and not Path(report).absolute().parent.is_dir():
-        raise click.BadParameter(f"{Path(report).absolute().parent} is no folder", param_hint="--report")
-    if report is not None and find_spec("jinja2") is None:
-        raise MissingTrainingSideError("a report needs Jinja2, which is not installed here: pip install jinja2")
-    loaded = read_bundle(bundle)
-    files = AssayFiles(assays, controls, certified)
-    files.check()
-    table = read_assay_table(assays)
-    say(table.notes)
-    joined = load(
-        spectra,
-        as_unit(table.assays(loaded.element), loaded.unit),
-        loaded.recipe.range_nm,
-        names_above(table, exclude_above),
-    )
-    say(joined.notes())
-    if held_out:
-        joined = held_out_only(joined, loaded)
-    evaluation = hold_against(loaded, joined, replicates)  # type: ignore[arg-type]
-    write(evaluation, out_format, sys.stdout)  # type: ignore[arg-type]
-    if report is not None:
-        from ..report.write import write_evaluation_report
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._terminal = sys.stderr.isatty()
 
-        write_evaluation_report(report, loaded, joined, evaluation, replicates, files)  # type: ignore[arg-type]
-        say([f"report: {report}"])
-    ctx.exit(1 if evaluation.refused else 0)
+    def show(self, line: str) -> None:
+        """Show a line in place of the last one."""
+        if self._terminal:
+            click.echo(f"\r\x1b[K{self._what}: {line}", nl=False, err=True)
+
+    def progress(self, done: object) -> None:
+        """Show what tells its progress as a text."""
+        self.show(str(done))
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def say(lines: Sequence[str]) -> None:
@@ -279,3 +261,8 @@ def require_training_side() -> None:
     missing = [name for name in ("tensorflow", "sklearn") if find_spec(name) is None]
     if missing:
         raise MissingTrainingSideError(NEEDS_TRAIN)
+
+
+def simulated_note(simulated: bool) -> str:
+    """Say that figures are of simulated spectra, as a paragraph of its own; "" otherwise."""
+    return "SIMULATED: these figures are about the software and say nothing about real ground.\n\n" if simulated else ""

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..methods.registry import BASELINES, METHODS, PUBLISHED, find_method
 from .common import (
-    cell_option,
-    control_options,
+    DataOptions,
+    ProgressLine,
     data_options,
-    exclude_option,
-    replicates_option,
+    group_options,
+    groups_of,
     require_training_side,
     say,
+    simulated_note,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from ..assays.exclusion import Exclusion
-    from ..calibration_set import CalibrationSet
     from ..crossval.folds import Folds
-    from ..crossval.validation import Progress
+    from ..samples import Samples
 
 
 @click.command(
     epilog="Example:  stibium validate --spectra soils/ --assays assays.csv --element Sb --group-by site --fast"
 )
+@click.pass_context
 @data_options
-@control_options
 @click.option(
     "--element",
     "elements",
@@ -48,10 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts of the samples.")
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Divisions drawn anew.")
-@click.option(
-    "--group-by", metavar="COLUMN", help="Column of the assays, such as site: a group is never on both sides."
-)
-@cell_option
+@group_options
 @click.option(
     "--hold-out",
     metavar="GROUP",
@@ -66,8 +62,6 @@ if TYPE_CHECKING:
     help="paper: one third left out at random, once, as in Carvalho et al. 2024, with their network among the methods; "
     "their outlier rule is --exclude-above Sb=1000.",
 )
-@replicates_option
-@exclude_option
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of the division.")
 @click.option("--fast", is_flag=True, help="Smaller grids and fewer epochs.")
 @click.option(
@@ -91,13 +85,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Keep every fit in this file, and go on from there if it was interrupted.",
 )
-@click.pass_context
 def validate(
     ctx: click.Context,
-    spectra: tuple[str, ...],
-    assays: str,
-    controls: tuple[str, ...],
-    certified: str | None,
+    data: DataOptions,
     elements: tuple[str, ...],
     methods: tuple[str, ...],
     folds: int,
@@ -106,8 +96,6 @@ def validate(
     group_cell: float | None,
     hold_out: str | None,
     protocol: str,
-    replicates: str,
-    exclude_above: Exclusion | None,
     seed: int,
     fast: bool,
     out_format: str,
@@ -121,58 +109,37 @@ def validate(
     any spectrum or element was refused; the others are compared all the same.
     """
     require_training_side()
-    import json
-
-    from ..assays.exclusion import names_above
-    from ..assays.files import AssayFiles
-    from ..assays.table import read_assay_table
-    from ..calibration_set import from_joined
-    from ..crossval.cache import KeptFits, key_of, plan_digest
+    from ..crossval.cache import KeptFits, cross_validate_kept
     from ..crossval.table import validation_table, write_csv
-    from ..crossval.validation import cross_validate
     from ..errors import TrainingDataError
-    from ..methods.registry import BASELINES, METHODS, PUBLISHED
-    from ..samples import load
 
     # The paper's own comparison has its network in it.
-    names = methods or ((PUBLISHED,) if protocol == "paper" else ()) + BASELINES
-    for name in names:
-        if name not in METHODS:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(METHODS)}", param_hint="--method")
+    names = []
+    for asked in methods or ((PUBLISHED,) if protocol == "paper" else ()) + BASELINES:
+        name = find_method(asked)
+        if name is None:
+            raise click.BadParameter(f"{asked!r} is not one of {', '.join(METHODS)}", param_hint="--method")
+        names.append(name)
     if hold_out is not None and group_by is None:
-        group_by = _column_of(assays, hold_out)
+        group_by = _column_of(data.assays, hold_out)
     if protocol == "paper" and (group_by is not None or hold_out is not None or group_cell is not None):
         raise click.UsageError("the paper's protocol has no groups; leave out --group-by, --group-cell and --hold-out")
-    files = AssayFiles(assays, controls, certified)
-    files.check()
-    table = read_assay_table(assays)
-    say(table.notes)
-    groups = groups_of(assays, group_by, group_cell)
-    elements = elements or tuple(column.element for column in table.columns)
+    known = data.read()
+    groups = groups_of(data.assays, group_by, group_cell)
+    elements = elements or tuple(column.element for column in known.table.columns)
     pages = _pages(report, elements)
     kept = KeptFits(keep)
-    excluded = names_above(table, exclude_above)
     failed = refused = 0
     for element in elements:
         try:
-            joined = load(spectra, table.assays(element), None, excluded)
-            say(joined.notes())
-            data = from_joined(joined, replicates, groups)  # type: ignore[arg-type]
-            plan = plan_folds(data, protocol, hold_out, folds, repeats, seed)
-            key = key_of(f"{element} {plan_digest(plan, joined.sha256)}", data, fast)
-            shown = _progress(element)
-
-            def keep_and_show(done: Progress, key: str = key, shown: Callable[[Progress], None] = shown) -> None:
-                kept.keep(key, done.result.repeat, done.result)
-                shown(done)
-
-            validation = cross_validate(
-                [METHODS[name](fast) for name in names],
-                data,
-                plan,
-                progress=keep_and_show,
-                known=kept.known(key, tuple(range(len(plan.repeats)))),
-            )
+            samples = known.load(element, None, groups)
+            samples.check_target()
+            say(samples.notes())
+            rows = samples.rows(data.replicates)
+            plan = plan_folds(rows, protocol, hold_out, folds, repeats, seed)
+            with ProgressLine(element) as line:
+                compared = [METHODS[name](fast) for name in names]
+                validation = cross_validate_kept(compared, rows, plan, fast, kept, line.progress)
         except TrainingDataError as error:
             if len(elements) == 1:
                 raise
@@ -180,19 +147,17 @@ def validate(
             say([f"refused {element}: {error}"])
             failed += 1
             continue
-        refused += len(joined.refused)
+        refused += len(samples.refused)
         if out_format == "table":
-            if joined.simulated:
-                click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
-            click.echo(validation_table(validation) + "\n")
+            click.echo(simulated_note(samples.simulated) + validation_table(validation) + "\n")
         elif out_format == "csv":
-            write_csv(validation, joined.simulated, sys.stdout, header=element == elements[failed])
+            write_csv(validation, samples.simulated, sys.stdout, header=element == elements[failed])
         else:
-            click.echo(json.dumps(validation.to_dict() | {"simulated": joined.simulated}))
+            click.echo(json.dumps(validation.to_dict() | {"simulated": samples.simulated}))
         if pages:
             from ..report.write import write_validation_report
 
-            write_validation_report(pages[element], validation, joined, files)
+            write_validation_report(pages[element], validation, samples, known.files)
             say([f"report: {pages[element]}"])
     ctx.exit(1 if failed or refused else 0)
 
@@ -215,7 +180,7 @@ def _pages(report: str | None, elements: tuple[str, ...]) -> dict[str, Path]:
     return {element: path / f"{element}.html" if len(elements) > 1 else path for element in elements}
 
 
-def plan_folds(data: CalibrationSet, protocol: str, held: str | None, n_folds: int, repeats: int, seed: int) -> Folds:
+def plan_folds(rows: Samples, protocol: str, held: str | None, n_folds: int, repeats: int, seed: int) -> Folds:
     """Make the folds that the options ask for.
 
     Raises:
@@ -224,10 +189,10 @@ def plan_folds(data: CalibrationSet, protocol: str, held: str | None, n_folds: i
     from ..crossval.folds import hold_out, paper_split, repeated_folds
 
     if protocol == "paper":
-        return paper_split(data.samples, (seed,))
-    if held is not None and data.groups is not None:
-        return hold_out(data.groups, held, data.samples, seed)
-    return repeated_folds(data.samples, data.groups, n_folds=n_folds, repeats=repeats, seed=seed)
+        return paper_split(rows.names, (seed,))
+    if held is not None and rows.row_groups is not None:
+        return hold_out(rows.row_groups, held, rows.names, seed)
+    return repeated_folds(rows.names, rows.row_groups, n_folds=n_folds, repeats=repeats, seed=seed)
 
 
 def _column_of(assays: str, group: str) -> str:
@@ -238,31 +203,3 @@ def _column_of(assays: str, group: str) -> str:
         where = f"columns {', '.join(found)} have it" if found else "no column has it"
         raise click.UsageError(f"--hold-out {group}: {where}; say with --group-by which column has the groups")
     return found[0]
-
-
-def groups_of(assays: str, group_by: str | None, cell_m: float | None) -> dict[str, Hashable] | None:
-    """Read the groups that the options ask for; None for none.
-
-    Raises:
-        AssayFileError: the table of assays does not have them.
-    """
-    from ..crossval.groups import read_cells, read_groups
-
-    if group_by is not None and cell_m is not None:
-        raise click.UsageError("--group-by and --group-cell exclude each other")
-    if cell_m is not None:
-        return read_cells(assays, cell_m)
-    return read_groups(assays, group_by) if group_by is not None else None
-
-
-def _progress(element: str) -> Callable[[Progress], None]:
-    terminal = sys.stderr.isatty()
-
-    def show(progress: Progress) -> None:
-        if not terminal:
-            return
-        minutes, seconds = divmod(round(progress.remaining_s), 60)
-        done = f"{element}: {progress.done} of {progress.total} fits, {minutes}:{seconds:02d} left"
-        click.echo(f"\r\x1b[K{done}" if progress.done < progress.total else "\r\x1b[K", nl=False, err=True)
-
-    return show

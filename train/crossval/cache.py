@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..calibration_set import CalibrationSet
 from ..errors import KeptFitsError
+from ..samples import Samples
 from .folds import Folds
-from .validation import FoldResult
+from .validation import FoldResult, Method, Progress, Validation, cross_validate
 
 _BEGINS = b'{"of": "'
 """How every line does, be it ever so short."""
@@ -65,7 +66,7 @@ class KeptFits:
                 file.write(line.encode())
 
 
-def key_of(label: str, data: CalibrationSet, fast: bool) -> str:
+def key_of(label: str, data: Samples, fast: bool) -> str:
     """Name what a fit was of, so that it is never taken for one of other data.
 
     Args:
@@ -74,7 +75,7 @@ def key_of(label: str, data: CalibrationSet, fast: bool) -> str:
         fast: whether the methods are.
     """
     digest = hashlib.sha256()
-    for array in (data.reflectance, data.wavelengths_nm, data.target):
+    for array in (data.reflectance, data.wavelengths_nm, data.measured):
         digest.update(array.tobytes())
     return f"{label}{' fast' if fast else ''} {digest.hexdigest()[:16]}"
 
@@ -82,3 +83,31 @@ def key_of(label: str, data: CalibrationSet, fast: bool) -> str:
 def plan_digest(plan: Folds, data_sha256: str) -> str:
     """Name a way of dividing certain data, for `key_of`."""
     return hashlib.sha256(repr((plan.description, plan.keys, data_sha256)).encode()).hexdigest()[:16]
+
+
+def cross_validate_kept(
+    methods: Sequence[Method],
+    data: Samples,
+    plan: Folds,
+    fast: bool,
+    kept: KeptFits,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    known: Sequence[FoldResult] = (),
+) -> Validation:
+    """Cross-validate, taking the fits that are kept as they are, and keeping each further one as soon as it is done.
+
+    Args:
+        methods, data, progress: as `cross_validate` takes them.
+        plan: of the folds.
+        fast: whether the methods are.
+        kept: where the fits are.
+        known: further results.
+    """
+    key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}", data, fast)
+
+    def keep(done: Progress) -> None:
+        kept.keep(key, done.result.repeat, done.result)
+        progress(done)
+
+    earlier = kept.known(key, tuple(range(len(plan.repeats))))
+    return cross_validate(methods, data, plan, progress=keep, known=[*known, *earlier])

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import TrainingDataError
-from ..methods.fit import Protocol, split_samples
 
 Rows = NDArray[np.intp]
 
@@ -102,25 +101,6 @@ def repeated_folds(
     return Folds(f"{n_folds}-fold cross-validation by {by}, {times}, seed {seed}", rounds, len(keys), keys, seed)
 
 
-def leave_one_group_out(groups: Sequence[Hashable], samples: Sequence[Hashable] | None = None, seed: int = 42) -> Folds:
-    """Plan one fold for each group, in which it is predicted from all the others.
-
-    Args:
-        groups: n labels, such as sites.
-        samples: n names; rows of one sample must be in one group. None if every row is a sample.
-        seed: that methods draw theirs from.
-
-    Raises:
-        TrainingDataError: one group only, or a sample in two groups.
-    """
-    keys = _keys(range(len(groups)) if samples is None else samples, groups)
-    names = list(dict.fromkeys(keys))
-    if len(names) < 2:
-        raise TrainingDataError(f"all {len(keys)} rows belong to one group, {keys[0]}; two are needed to leave one out")
-    folds = tuple(_fold(np.array([key == name for key in keys])) for name in names)
-    return Folds(f"each of {len(names)} groups predicted from the others", (folds,), len(keys), keys, seed)
-
-
 def hold_out(
     groups: Sequence[Hashable], held: Hashable, samples: Sequence[Hashable] | None = None, seed: int = 42
 ) -> Folds:
@@ -148,7 +128,32 @@ def hold_out(
     return Folds(description, ((_fold(test),),), len(keys), keys, seed)
 
 
-def paper_split(samples: Sequence[Hashable], seeds: Sequence[int] = (42,), share: float = 1 / 3) -> Folds:
+HELD_OUT_SHARE, SPLIT_SEED = 1 / 3, 42
+"""Of the samples, what Carvalho et al. 2024 left out, and the `random_state` they drew it with."""
+
+
+def split_names(
+    names: Sequence[str], share: float = HELD_OUT_SHARE, seed: int = SPLIT_SEED
+) -> tuple[list[str], list[str]]:
+    """Divide samples into training and validation, as the paper does; all spectra of a sample go with it.
+
+    Args:
+        names: in an order that does not depend on how files were listed, such as the assay table's.
+        share: of the names, for validation.
+        seed: `random_state` of scikit-learn's `train_test_split`.
+
+    Returns:
+        Names for training and for validation, each in the order given.
+    """
+    from sklearn.model_selection import train_test_split
+
+    training, validation = train_test_split(np.arange(len(names)), test_size=share, random_state=seed)
+    return [names[i] for i in sorted(training)], [names[i] for i in sorted(validation)]
+
+
+def paper_split(
+    samples: Sequence[Hashable], seeds: Sequence[int] = (SPLIT_SEED,), share: float = HELD_OUT_SHARE
+) -> Folds:
     """Plan the split of Carvalho et al. 2024: one third of the samples drawn at random and left out, once.
 
     Args:
@@ -166,7 +171,7 @@ def paper_split(samples: Sequence[Hashable], seeds: Sequence[int] = (42,), share
     labels = [str(i) for i in range(len(names))]
     rounds = []
     for seed in seeds:
-        _, left_out = split_samples(labels, Protocol(validation_share=share, split_seed=seed))
+        _, left_out = split_names(labels, share, seed)
         test_names = {names[int(label)] for label in left_out}
         rounds.append((_fold(np.array([key in test_names for key in keys])),))
     states = ", ".join(map(str, seeds))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..calibration_set import CalibrationSet
 from ..errors import TrainingDataError
-from ..methods.default import DefaultModel
+from ..samples import Samples
 from .folds import Folds, Rows
 from .metrics import measure
+from .validation import Method
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 FEWEST_ROWS = 10
@@ -32,13 +32,15 @@ class LearningCurve:
 
 
 def learning_curve(
-    data: CalibrationSet,
+    method: Method,
+    data: Samples,
     folds: Folds,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> LearningCurve:
-    """Fit the default model, with its fast settings, to growing shares of each fold's training samples.
+    """Fit a method to growing shares of each fold's training samples.
 
     Args:
+        method: with its fast settings, as it is fitted some twenty times.
         data: spectra and values.
         folds: of these; the first repeat is used, and what it leaves out is the same for every share.
         progress: called with fits done and of how many.
@@ -55,23 +57,23 @@ def learning_curve(
         for number, fold in enumerate(folds.repeats[0]):
             rows = _share_of(data, fold.training, share, folds.seed + number)
             done += 1
-            if len(rows) < FEWEST_ROWS or np.ptp(data.target[rows]) == 0:
+            if len(rows) < FEWEST_ROWS or np.ptp(data.measured[rows]) == 0:
                 break
             try:
-                predictor = DefaultModel(fast=True).fit(
+                predictor = method.fit(
                     data.reflectance[rows],
                     data.wavelengths_nm,
-                    data.target[rows],
+                    data.measured[rows],
                     splices_nm=data.splices_nm,
-                    groups=[data.samples[row] for row in rows],
+                    groups=[data.names[row] for row in rows],
                     seed=folds.seed,
                 )
             except TrainingDataError:
                 # So few samples have no inner folds; the larger shares tell.
                 break
-            fitted_to.append(len({data.samples[row] for row in rows}))
-            seen.append((predictor.predict(data.reflectance[rows]), data.target[rows]))
-            unseen.append((predictor.predict(data.reflectance[fold.test]), data.target[fold.test]))
+            fitted_to.append(len({data.names[row] for row in rows}))
+            seen.append((predictor.predict(data.reflectance[rows]), data.measured[rows]))
+            unseen.append((predictor.predict(data.reflectance[fold.test]), data.measured[fold.test]))
             progress(done, len(SHARES) * len(folds.repeats[0]))
         else:
             samples.append(float(np.mean(fitted_to)))
@@ -81,9 +83,9 @@ def learning_curve(
     return LearningCurve(tuple(samples), tuple(training), tuple(validation))
 
 
-def _share_of(data: CalibrationSet, rows: Rows, share: float, seed: int) -> Rows:
+def _share_of(data: Samples, rows: Rows, share: float, seed: int) -> Rows:
     """Draw a share of the samples among these rows; a larger share of the same seed holds the smaller one."""
-    names = list(dict.fromkeys(data.samples[row] for row in rows))
+    names = list(dict.fromkeys(data.names[row] for row in rows))
     order = np.random.default_rng(seed).permutation(len(names))
     kept = {names[i] for i in order[: round(share * len(names))]}
-    return np.array([row for row in rows if data.samples[row] in kept], dtype=np.intp)
+    return np.array([row for row in rows if data.names[row] in kept], dtype=np.intp)

@@ -3,23 +3,68 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ..calibration_set import CalibrationSet
 from ..errors import TrainingDataError
-from ..methods.method import Method, over_decades
+from ..samples import Samples
 from .folds import Fold, Folds
-from .metrics import Metrics, measure
+from .metrics import Metrics, measure, over_decades
 
 METRICS = ("r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance")
 R2_LOG10 = "r2_log10"
 """R2 of the logarithms, where values go over decades: in their unit a few rich samples decide."""
+
+
+class Predictor(Protocol):
+    """A trained model.
+
+    It may have an attribute `chosen: str`, its choices in a few words for people.
+    """
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's own unit, within the calibrated range.
+
+        Args:
+            reflectance: (n, bands) as a fraction, on the wavelengths that the method was given.
+        """
+
+
+class Method(Protocol):
+    """A way of making a model."""
+
+    @property
+    def name(self) -> str:
+        """For people, such as "PLSR"."""
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> Predictor:
+        """Make a model.
+
+        Args:
+            reflectance: (n, bands) as a fraction.
+            wavelengths_nm: (bands,) ascending.
+            target: (n,) laboratory values.
+            splices_nm: where the instrument's detectors join; () if unknown.
+            groups: n labels, equal where rows must be on one side of an inner split; None if all may be parted.
+            seed: of all that is drawn.
+
+        Raises:
+            TrainingDataError: data that no model can be made from.
+        """
 
 
 @dataclass(frozen=True)
@@ -67,6 +112,15 @@ class Progress:
     result: FoldResult
     elapsed_s: float
     remaining_s: float
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total} fits, about {minutes(self.remaining_s)} left"
+
+
+def minutes(seconds: float) -> str:
+    """Write a duration as minutes and seconds, such as 1:05."""
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole}:{rest:02d}"
 
 
 @dataclass(frozen=True)
@@ -124,7 +178,7 @@ class MethodScore:
         method: its name.
         predicted: repeats of n values in the target's unit, None where a repeat leaves a row untested.
         metrics: by the names of `metrics.Metrics`, each over repeats; within a repeat all folds' predictions together.
-            `R2_LOG10` besides, without a mean unless values go over decades (`methods.over_decades`).
+            `R2_LOG10` besides, without a mean unless values go over decades (`metrics.over_decades`).
         by_class: error by class of grade, ascending.
         chosen: choices of every fit, repeat by repeat.
         seconds: spent on all fits.
@@ -181,10 +235,9 @@ class Validation:
 
 def cross_validate(
     methods: Sequence[Method],
-    data: CalibrationSet,
+    data: Samples,
     folds: Folds,
     *,
-    class_limits: Sequence[float] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     known: Iterable[FoldResult] = (),
 ) -> Validation:
@@ -197,13 +250,11 @@ def cross_validate(
         methods: of different names.
         data: spectra and values.
         folds: made for these rows.
-        class_limits: ascending bounds between classes of grade, in the target's unit; None for the quartiles
-            of what is predicted.
         progress: called after each fit.
         known: results of earlier fits on the same data and folds, which are taken as they are.
 
     Raises:
-        TrainingDataError: training rows that no model can be made from, or class limits that do not ascend.
+        TrainingDataError: training rows that no model can be made from.
         ValueError: folds of other data, no methods, or two of one name.
     """
     names = [method.name for method in methods]
@@ -212,7 +263,7 @@ def cross_validate(
     if folds.n != len(data):
         raise ValueError(f"folds of {folds.n} rows for {len(data)}; make them for the same data")
     tested = np.unique(np.concatenate([fold.test for repeat in folds.repeats for fold in repeat]))
-    limits = _limits(data.target[tested], class_limits)
+    limits = _quartiles(data.measured[tested])
     plan = [(r, i, fold) for r, repeat in enumerate(folds.repeats) for i, fold in enumerate(repeat)]
     for r, i, fold in plan:
         _check_fold(data, fold, f"repeat {r + 1}, fold {i + 1}")
@@ -229,36 +280,36 @@ def cross_validate(
             progress(Progress(len(done), total, result, time.monotonic() - start, remaining))
     return Validation(
         folds=folds.description,
-        name=data.name,
+        name=data.element,
         unit=data.unit,
-        samples=data.samples,
-        groups=None if data.groups is None else tuple(map(str, data.groups)),
-        measured=tuple(data.target.tolist()),
+        samples=data.names,
+        groups=None if data.row_groups is None else tuple(map(str, data.row_groups)),
+        measured=tuple(data.measured.tolist()),
         scores=tuple(_score(name, done, data, folds, limits) for name in names),
     )
 
 
-def _check_fold(data: CalibrationSet, fold: Fold, where: str) -> None:
+def _check_fold(data: Samples, fold: Fold, where: str) -> None:
     if not (fold.training.size and fold.test.size):
         raise ValueError(f"{where} has {fold.training.size} training and {fold.test.size} test rows")
-    target = data.target[fold.training]
+    target = data.measured[fold.training]
     if target.min() == target.max():
         raise TrainingDataError(
-            f"the {target.size} training samples of {where} all have {data.name} {target[0]:g} {data.unit}; "
+            f"the {target.size} training samples of {where} all have {data.element} {target[0]:g} {data.unit}; "
             "use fewer folds or other groups"
         )
 
 
-def _fit(method: Method, data: CalibrationSet, fold: Fold, folds: Folds, repeat: int, number: int) -> FoldResult:
+def _fit(method: Method, data: Samples, fold: Fold, folds: Folds, repeat: int, number: int) -> FoldResult:
     inside = [folds.keys[row] for row in fold.training]
     if len(set(inside)) < 2:
-        inside = [data.samples[row] for row in fold.training]
+        inside = [data.names[row] for row in fold.training]
     start = time.monotonic()
     try:
         predictor = method.fit(
             data.reflectance[fold.training],
             data.wavelengths_nm,
-            data.target[fold.training],
+            data.measured[fold.training],
             splices_nm=data.splices_nm,
             groups=inside,
             seed=folds.seed + 1000 * repeat + number,
@@ -281,19 +332,15 @@ def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int)
     return sum((fits - len(t)) * float(np.mean(t) if t else np.mean(known)) for t in seconds.values())
 
 
-def _limits(target: Floats, given: Sequence[float] | None) -> Floats:
-    if given is None:
-        quartiles = np.unique(np.quantile(target, [0.25, 0.5, 0.75]))
-        # Where a quarter of the grades are the lowest there is, nothing lies below that quartile.
-        return np.asarray(quartiles[quartiles > target.min()])
-    limits = np.asarray(given, dtype=np.float64)
-    if limits.ndim != 1 or not np.isfinite(limits).all() or (np.diff(limits) <= 0).any():
-        raise TrainingDataError(f"class limits {', '.join(f'{v:g}' for v in limits.ravel())} do not ascend")
-    return limits
+def _quartiles(target: Floats) -> Floats:
+    """Give the bounds between classes of grade."""
+    quartiles = np.unique(np.quantile(target, [0.25, 0.5, 0.75]))
+    # Where a quarter of the grades are the lowest there is, nothing lies below that quartile.
+    return np.asarray(quartiles[quartiles > target.min()])
 
 
 def _score(
-    name: str, done: dict[tuple[str, int, int], FoldResult], data: CalibrationSet, folds: Folds, limits: Floats
+    name: str, done: dict[tuple[str, int, int], FoldResult], data: Samples, folds: Folds, limits: Floats
 ) -> MethodScore:
     predicted = np.full((len(folds.repeats), len(data)), np.nan)
     chosen, seconds = [], 0.0
@@ -305,12 +352,12 @@ def _score(
             predicted[r, fold.test] = result.predicted
         chosen.append(tuple(result.chosen for result in results))
         seconds += sum(result.seconds for result in results)
-    figures = [_measure(row, data.target, np.ones(len(data), dtype=bool)) for row in predicted]
+    figures = [_measure(row, data.measured, np.ones(len(data), dtype=bool)) for row in predicted]
     classes = []
     tested = ~np.isnan(predicted).all(axis=0)
     for i in range(limits.size + 1):
-        inside = (np.searchsorted(limits, data.target, side="right") == i) & tested
-        found = [_measure(row, data.target, inside) for row in predicted]
+        inside = (np.searchsorted(limits, data.measured, side="right") == i) & tested
+        found = [_measure(row, data.measured, inside) for row in predicted]
         classes.append(
             ClassError(
                 float(limits[i - 1]) if i else None,
@@ -324,7 +371,7 @@ def _score(
         method=name,
         predicted=tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in predicted),
         metrics={key: Spread.of(None if m is None else getattr(m, key) for m in figures) for key in METRICS}
-        | {R2_LOG10: Spread.of(_r2_log10(row, data.target) for row in predicted)},
+        | {R2_LOG10: Spread.of(_r2_log10(row, data.measured) for row in predicted)},
         by_class=tuple(classes),
         chosen=tuple(chosen),
         seconds=seconds,

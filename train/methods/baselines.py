@@ -25,8 +25,8 @@ from ...edge.model.recipe import Recipe
 from ...edge.model.steps import Absorbance, Derivative, Resample, SavitzkyGolay, StandardNormalVariate, Step
 from ...edge.model.target import Transform, forward
 from ..crossval.folds import InnerFolds, inner_folds
-from .method import (
-    Back,
+from .common import (
+    BackTransformation,
     check_training,
     common_range,
     inner_rmse,
@@ -126,7 +126,7 @@ class Regression:
     wavelengths_nm: Floats
     scaling: BandScaling
     answer: Callable[[Floats], Floats]
-    back: Back
+    back: BackTransformation
     chosen: str
     inner_rmse: float
 
@@ -199,7 +199,7 @@ class _Training:
             wavelengths_nm=self.wavelengths_nm,
             scaling=BandScaling.learn(self.spectra[variant], variant.autoscale),
             answer=answer,
-            back=Back.learn(transform, self.target, predicted),
+            back=BackTransformation.learn(transform, self.target, predicted),
             chosen=f"{variant}; {words}; target's transform {transform}",
             inner_rmse=inner_rmse(predicted, self.target, transform),
         )

@@ -8,20 +8,24 @@ answers are mixed in the target's unit, each brought back without bias. All of t
 References:
     Smola & Schölkopf 2004, Statistics and Computing 14(3):199 (support vector regression).
     Breiman 1996, Machine Learning 24(1):49 (stacked regressions).
-    Duan 1983, JASA 78(383):605 (smearing estimate, in `methods.Back`).
+    Duan 1983, JASA 78(383):605 (smearing estimate, in `common.BackTransformation`).
     Schölkopf et al. 1999, IEEE Transactions on Neural Networks 10(5):1000 (reduced sets, in `radial_network`).
     Savitzky & Golay 1964, Analytical Chemistry 36(8):1627.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
+from ...converters.models.apart import Converted
+from ...converters.models.rbf_network import RBF_QUANTISATIONS, convert_rbf_network
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.scaling import Scaling
@@ -29,15 +33,17 @@ from ...edge.model.steps import Absorbance, Resample, SavitzkyGolayDerivative, S
 from ...edge.model.target import Transform, forward
 from ..crossval.folds import InnerFolds, inner_folds
 from .baselines import Variant
-from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
-from .method import (
-    Back,
+from .common import (
+    BackTransformation,
+    as_stored,
     check_training,
     common_range,
     recipe_on,
     repeats_for,
     transforms_for,
 )
+from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
+from .method import CrossValidated, StoredModel, Task
 from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
 from .stacking import soft_shares, stack_weights
 
@@ -141,6 +147,66 @@ class DefaultPredictor:
 
 
 @dataclass(frozen=True, eq=False)
+class DefaultDeviceModel:
+    """A default model as a device is to have it; see `method.DeviceModel`."""
+
+    predictor: DefaultPredictor
+
+    @property
+    def recipe(self) -> Blocks:
+        """Preprocessing."""
+        return self.predictor.views
+
+    @property
+    def transform(self) -> Transform:
+        """Space that it answers in here, and on the device."""
+        return self.predictor.transform
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the features in the exported file."""
+        return as_stored(self.predictor.scaling)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it holds."""
+        return self.predictor.parameters
+
+    @property
+    def chosen(self) -> str:
+        """Its choices in words."""
+        return self.predictor.chosen
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Nothing beside what every model says."""
+        return {}
+
+    def answer(self, features: Floats) -> Floats:
+        """Answer (n,) in the transform's space for (n, features) that are not scaled: the network needs no scaling."""
+        return forward(self.predictor.network.predict(features), self.transform)
+
+    def save(self, path: Path) -> None:
+        """Write it down."""
+        with path.open("wb") as file:
+            np.savez_compressed(file, **self.predictor.network.to_arrays())
+
+    def weights_sha256(self) -> str:
+        """Hash of all its numbers."""
+        digest = hashlib.sha256()
+        for name, array in sorted(self.predictor.network.to_arrays().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def read_radial_network(path: Path) -> RadialNetwork:
+    """Read what `DefaultDeviceModel.save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return RadialNetwork.from_arrays(dict(arrays))
+
+
+@dataclass(frozen=True, eq=False)
 class Space:
     """All members in the space of one transform, and their weights.
 
@@ -161,16 +227,43 @@ class Space:
     linears: tuple[LinearMember, ...]
     weights: Floats
     out_of_fold: Floats
-    back: Back
+    back: BackTransformation
 
 
 @dataclass(frozen=True)
-class DefaultModel:
+class DefaultModel(CrossValidated):
     """The method that makes default models; `fast` takes three views and few settings."""
 
-    fast: bool = False
-    name: str = "default"
     config: Config | None = None
+    key: ClassVar[str] = "default"
+    name: ClassVar[str] = "default"
+    about: ClassVar[str] = "support vectors and PLSR over several views, in one small network"
+    file_name: ClassVar[str] = "model.npz"
+    formats: ClassVar[tuple[str, ...]] = RBF_QUANTISATIONS
+
+    def for_learning_curve(self) -> DefaultModel:
+        """Give the model with its fast settings."""
+        return DefaultModel(fast=True)
+
+    def make(self, task: Task) -> DefaultDeviceModel:
+        """Make the model of all samples; see `DeviceMethod.make`."""
+        rows = task.samples.rows(task.replicates)
+        keys = rows.names if rows.row_groups is None else rows.row_groups
+        predictor = self.fit(
+            rows.reflectance,
+            rows.wavelengths_nm,
+            rows.measured,
+            splices_nm=rows.splices_nm,
+            groups=keys if len(set(keys)) > 1 else rows.names,
+            seed=task.seed,
+        )
+        return DefaultDeviceModel(predictor)
+
+    def to_tflite(self, stored: StoredModel, formats: Sequence[str], features: Floats) -> Converted:
+        """Convert a stored network; see `DeviceMethod.to_tflite`."""
+        network = read_radial_network(stored.path)
+        models = convert_rbf_network(network.to_arrays(), stored.scaling, stored.transform, formats, stored.calibration)
+        return Converted(models, forward(network.predict(features), stored.transform))
 
     def fit(
         self,
@@ -320,7 +413,7 @@ def fit_space(
         tuple(linears),
         weights.reshape(prior.shape),
         out_of_fold,
-        Back.learn(transform, target, out_of_fold),
+        BackTransformation.learn(transform, target, out_of_fold),
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
 from ..assays.censored import Observations
+from ..crossval.folds import HELD_OUT_SHARE, SPLIT_SEED
 from ..errors import TrainingDataError
 from .censored_loss import as_target, censored_square
 from .network import NetworkConfig, build_network, fold_target_scale
@@ -30,11 +31,11 @@ LEAST_SD = 1e-3
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TrainingProtocol:
     """How a network is trained; the defaults are those of Carvalho et al. 2024 where the paper gives them.
 
     Attributes:
-        validation_share, split_seed: of `sklearn.model_selection.train_test_split`, over samples.
+        validation_share, split_seed: see `folds.split_names`.
         batch_size, shuffle_buffer: rows.
         epochs: at most.
         patience: epochs without a lower validation loss after which training stops (the paper says early stopping
@@ -43,8 +44,8 @@ class Protocol:
         seed: of weights, batches and dropout.
     """
 
-    validation_share: float = 1 / 3
-    split_seed: int = 42
+    validation_share: float = HELD_OUT_SHARE
+    split_seed: int = SPLIT_SEED
     batch_size: int = 64
     shuffle_buffer: int = 100
     epochs: int = 1000
@@ -55,23 +56,6 @@ class Protocol:
     def to_dict(self) -> dict[str, Any]:
         """Give the protocol as JSON values."""
         return asdict(self)
-
-
-def split_samples(names: Sequence[str], protocol: Protocol) -> tuple[list[str], list[str]]:
-    """Divide samples into training and validation, as the paper does; all spectra of a sample go with it.
-
-    Args:
-        names: in an order that does not depend on how files were listed, such as the assay table's.
-
-    Returns:
-        Names for training and for validation, each in the order given.
-    """
-    from sklearn.model_selection import train_test_split
-
-    training, validation = train_test_split(
-        np.arange(len(names)), test_size=protocol.validation_share, random_state=protocol.split_seed
-    )
-    return [names[i] for i in sorted(training)], [names[i] for i in sorted(validation)]
 
 
 @dataclass(frozen=True)
@@ -119,7 +103,7 @@ def fit(
     validation_features: NDArray[np.float32],
     validation_target: Floats,
     config: NetworkConfig,
-    protocol: Protocol,
+    protocol: TrainingProtocol,
     progress: Callable[[Epoch], None] = lambda epoch: None,
     checkpoint: Path | None = None,
     bounds: BoundRows | None = None,

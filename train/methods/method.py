@@ -1,55 +1,182 @@
-"""What every model that is compared has to offer, and what such models have in common.
+"""What a method has to offer whose model a device can run: `stibium train --method` takes each of them.
 
-A method is a way of making a model: it is given training data and nothing else, makes all its choices (preprocessing,
-components, hyperparameters, the target's transform) by an inner cross-validation of its own, and answers with a
-predictor. So whatever is left out stays out of every choice.
+A method is a frozen dataclass. Its fields with metadata from `asked` are what `stibium train` can be asked for, so that
+a new method is one file here and one line in `registry`. To be compared only, it
+needs no more than `crossval.validation.Method`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, get_args
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...converters.models.apart import Converted
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.recipe import Recipe
-from ...edge.model.steps import Resample, SpliceCorrection, Step
-from ...edge.model.target import Transform, forward
-from ..errors import TrainingDataError
+from ...edge.model.recipe import Blocks, Recipe
+from ...edge.model.scaling import Scaling
+from ...edge.model.target import Transform
+from ..crossval.folds import Folds, repeated_folds
+from ..crossval.validation import Method, Predictor
+from ..samples import Replicates, Samples
 
-FIRST_NM, LAST_NM = 400.0, 2450.0
-"""Below and above, an ASD's contact probe gives little but noise."""
-FEWEST_NM = 150.0
-SKEWED = 0.7
-"""Skewness of the target above which a square root or a logarithm is tried."""
-DECADES_RATIO = 50.0
-"""Ratio of the 95 % to the 5 % quantile from which on values go over decades."""
+Say = Callable[[str], None]
+"""Shows in a line how far a long computation has come."""
 
 
-class Predictor(Protocol):
-    """A trained model.
+def asked(about: str, **limits: Any) -> dict[str, Any]:
+    """Give the metadata that make a field of a method an option of the command line.
 
-    It may have an attribute `chosen: str`, its choices in a few words for people.
+    Args:
+        about: its help.
+        limits: `least` (a number's lowest), `above` (likewise, not included), `choices` (names), `metavar`, `elsewhere`
+            (what every other method may be asked for, as it does nothing else).
     """
-
-    def predict(self, reflectance: Floats) -> Floats:
-        """Predict (n,) values in the target's own unit, within the calibrated range.
-
-        Args:
-            reflectance: (n, bands) as a fraction, on the wavelengths that the method was given.
-        """
+    return {"about": about, **limits}
 
 
-class Method(Protocol):
-    """A way of making a model."""
+class DeviceModel(Protocol):
+    """A trained model that can be carried to a device."""
 
     @property
-    def name(self) -> str:
-        """For people, such as "PLSR"."""
+    def recipe(self) -> Recipe | Blocks:
+        """Preprocessing; its features are the model's input."""
 
+    @property
+    def transform(self) -> Transform:
+        """Space of the target that the model answers in. Back from log10 and sqrt an answer is a median."""
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the features, as the exported file takes them; rounded as a bundle does."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it holds."""
+
+    @property
+    def chosen(self) -> str:
+        """What was chosen in making it, in words."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run says of the way it was made, as JSON values."""
+
+    def answer(self, features: Floats) -> Floats:
+        """Answer (n,) in the transform's space, for (n, ...) features that are not scaled."""
+
+    def save(self, path: Path) -> None:
+        """Write it down."""
+
+    def weights_sha256(self) -> str:
+        """Hash of its weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a method makes a model of.
+
+    Attributes:
+        samples: single measurements, and censored samples.
+        replicates: what becomes a row of the training set.
+        training: samples with values to learn from.
+        held_out: samples with values that may decide when training stops; () where all are learned from.
+        censored: samples to learn from of which only a bound is known.
+        seed: of all that is drawn.
+        say: shows progress.
+        checkpoint: file to go on from after an interruption; None to keep nothing.
+    """
+
+    samples: Samples
+    replicates: Replicates
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
+    censored: tuple[str, ...]
+    seed: int
+    say: Say
+    checkpoint: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """A model in a run's folder, with what its conversion needs.
+
+    Attributes:
+        path: of its file.
+        scaling, transform: see `DeviceModel`.
+        calibration: (n, ...) scaled training rows, float32, from which quantised formats take their ranges.
+    """
+
+    path: Path
+    scaling: Scaling
+    transform: Transform
+    calibration: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DeviceMethod(ABC):
+    """A method whose model a device can run.
+
+    Attributes:
+        fast: fewer settings or epochs, for a first look.
+        key: name on the command line and in a run.
+        name: name in tables.
+        about: what it is, in one line.
+        file_name: of its model in a run's folder.
+        formats: that its network can be converted to, from small to large.
+        holds_out: whether it is validated by samples that are held back from it, which also decide when it stops;
+            otherwise by the folds of `plan`, and then made of all samples.
+    """
+
+    fast: bool = False
+    key: ClassVar[str]
+    name: ClassVar[str]
+    about: ClassVar[str]
+    file_name: ClassVar[str]
+    formats: ClassVar[tuple[str, ...]]
+    holds_out: ClassVar[bool] = False
+
+    @property
+    def range_nm(self) -> tuple[float, float] | None:
+        """Wavelengths that spectra must cover; None takes what all of them have."""
+        return None
+
+    @property
+    def target_transform(self) -> Transform:
+        """Space that the target must have a place in, whatever else is tried."""
+        return "none"
+
+    def settings(self) -> dict[str, Any]:
+        """Give what the method was asked for, as JSON values."""
+        return {"fast": self.fast} | {f.name: getattr(self, f.name) for f in fields(self) if f.metadata}
+
+    def learn_from(self, samples: Samples, exclude_above: float | None) -> tuple[str, ...]:
+        """Name the censored samples that are trained on as bounds; none, unless the method has a likelihood for them.
+
+        Args:
+            samples: with the censored ones.
+            exclude_above: samples above this are left out; no bound that may be above it is trained on.
+        """
+        return ()
+
+    def for_learning_curve(self) -> Method | None:
+        """Give a fast version of the method to be fitted to shares of the samples; None for no such curve."""
+        return None
+
+    @abstractmethod
+    def plan(self, rows: Samples, seed: int) -> Folds:
+        """Divide rows for the validation.
+
+        Raises:
+            TrainingDataError: they cannot be divided so.
+        """
+
+    @abstractmethod
     def fit(
         self,
         reflectance: Floats,
@@ -60,147 +187,40 @@ class Method(Protocol):
         groups: Sequence[Hashable] | None = None,
         seed: int = 0,
     ) -> Predictor:
-        """Make a model.
+        """Make a model for a comparison; see `validation.Method.fit`."""
 
-        Args:
-            reflectance: (n, bands) as a fraction.
-            wavelengths_nm: (bands,) ascending.
-            target: (n,) laboratory values.
-            splices_nm: where the instrument's detectors join; () if unknown.
-            groups: n labels, equal where rows must be on one side of an inner split; None if all may be parted.
-            seed: of all that is drawn.
+    @abstractmethod
+    def make(self, task: Task) -> DeviceModel:
+        """Make the model that a device is to have.
 
         Raises:
             TrainingDataError: data that no model can be made from.
         """
 
+    @abstractmethod
+    def to_tflite(self, stored: StoredModel, formats: Sequence[str], features: Floats) -> Converted:
+        """Convert a stored model, and have it answer (n, ...) features that are not scaled.
 
-def check_training(reflectance: Floats, wavelengths_nm: Floats, target: Floats, fewest: int = 5) -> None:
-    """Refuse what no method can learn from.
-
-    Raises:
-        TrainingDataError: too few rows, shapes that do not match, values that are not finite, a constant target.
-    """
-    if reflectance.ndim != 2 or reflectance.shape != (target.size, wavelengths_nm.size) or target.ndim != 1:
-        raise TrainingDataError(
-            f"reflectance of shape {reflectance.shape} for {target.size} values and {wavelengths_nm.size} wavelengths"
-        )
-    if target.size < fewest:
-        raise TrainingDataError(f"{target.size} training rows; at least {fewest} are needed")
-    if not (np.isfinite(reflectance).all() and np.isfinite(target).all()):
-        raise TrainingDataError("a training spectrum or value is not a finite number")
-    if target.min() == target.max():
-        raise TrainingDataError(f"all {target.size} training values are {target[0]:g}; there is nothing to learn")
-
-
-def common_range(wavelengths_nm: Floats, first_nm: float = FIRST_NM, last_nm: float = LAST_NM) -> Resample:
-    """Give the 1 nm grid on which models of these spectra stand: what is there of 400-2450 nm.
-
-    Raises:
-        TrainingDataError: less than 150 nm of it.
-    """
-    first, last = math.ceil(max(first_nm, wavelengths_nm[0])), math.floor(min(last_nm, wavelengths_nm[-1]))
-    if last - first < FEWEST_NM:
-        raise TrainingDataError(
-            f"the spectra cover {wavelengths_nm[0]:g}-{wavelengths_nm[-1]:g} nm; a model needs at least "
-            f"{FEWEST_NM:g} nm of {first_nm:g}-{last_nm:g} nm"
-        )
-    return Resample(first, last, 1.0)
-
-
-def recipe_on(grid: Resample, *steps: Step) -> Recipe:
-    """Make a recipe of steps on a grid, after a splice correction (which does nothing without splices)."""
-    return Recipe((SpliceCorrection(), grid, *steps))
-
-
-def over_decades(target: Floats) -> bool:
-    """Say whether values go over so many powers of ten that their ratios tell more than their differences.
-
-    So do those of an ore metal in soil: among 5 to 4000 ppm Sb an error in ppm is the error of the few richest soils,
-    and a model chosen by it calls clean ground rich.
-    """
-    lowest, highest = np.quantile(target, [0.05, 0.95])
-    return bool(target.min() > 0 and highest >= DECADES_RATIO * lowest)
-
-
-def transforms_for(target: Floats) -> tuple[Transform, ...]:
-    """Give the transforms worth trying: none, and for skewed positive values square root and logarithm too.
-
-    Values that go over decades (`over_decades`) are learned as logarithms only.
-    """
-    if over_decades(target):
-        return ("log10",)
-    deviation = target - target.mean()
-    skewness = float(np.mean(deviation**3) / np.mean(deviation**2) ** 1.5)
-    choices: tuple[Transform, ...] = get_args(Transform)
-    return choices if target.min() > 0 and skewness > SKEWED else ("none",)
+        Raises:
+            ConversionError: it could not be converted.
+        """
 
 
 @dataclass(frozen=True)
-class Back:
-    """The way from a transform's space back to the target's unit, without bias and within the calibrated range.
+class CrossValidated(DeviceMethod):
+    """A method that is validated by repeated folds, and then made of all samples."""
 
-    Undoing a transform of the best guess gives too low a mean. The correction is the smearing estimate of Duan 1983
-    (JASA 78(383):605): the mean over what each residual, added to the guess, would give. Where values go over decades
-    there is none, and the answer is the median: the mean of what a soil may hold is far above what most such soils do.
+    folds: int = field(default=5, metadata=asked("of the cross-validation", least=2))
+    repeats: int = field(default=2, metadata=asked("of the cross-validation; one with --fast", least=1))
 
-    Attributes:
-        transform: to undo.
-        low, high: calibrated range in the target's unit; answers outside become its ends.
-        first, second: for the square root, mean and mean square of the residuals; for the logarithm, the mean of 10 to
-            their power, and 0; else 0.
-    """
+    def settings(self) -> dict[str, Any]:
+        """Give what the method was asked for, as JSON values."""
+        return super().settings() | {"repeats": self._repeats}
 
-    transform: Transform
-    low: float
-    high: float
-    first: float
-    second: float
+    @property
+    def _repeats(self) -> int:
+        return 1 if self.fast else self.repeats
 
-    @classmethod
-    def learn(cls, transform: Transform, target: Floats, predicted: Floats) -> Back:
-        """Learn the correction from predictions that were not fitted to.
-
-        Args:
-            transform: that was used.
-            target: (n,) in its own unit.
-            predicted: (..., n) in the transform's space, by inner cross-validation.
-        """
-        low, high = float(target.min()), float(target.max())
-        ends = forward(np.array([low, high]), transform)
-        residuals = forward(target, transform) - np.clip(predicted, ends[0], ends[1])
-        if transform == "sqrt":
-            return cls(transform, low, high, float(residuals.mean()), float(np.mean(residuals**2)))
-        if transform == "log10":
-            first = 1.0 if over_decades(target) else float(np.mean(10.0**residuals))
-            return cls(transform, low, high, first, 0.0)
-        return cls(transform, low, high, 0.0, 0.0)
-
-    def __call__(self, predicted: Floats) -> Floats:
-        """Take predictions of any shape from the transform's space to the target's unit."""
-        ends = forward(np.array([self.low, self.high]), self.transform)
-        z = np.clip(predicted, ends[0], ends[1])
-        if self.transform == "sqrt":
-            z = z**2 + 2 * self.first * z + self.second
-        elif self.transform == "log10":
-            z = 10.0**z * self.first
-        return np.clip(z, self.low, self.high)
-
-
-def inner_rmse(predicted: Floats, target: Floats, transform: Transform) -> float:
-    """Give the error that a choice is judged by: RMSE in the target's own unit, over decades that of its logarithm.
-
-    Args:
-        predicted: (repeats, n) in the transform's space, by inner cross-validation.
-        target: (n,) in its own unit.
-        transform: that was used.
-    """
-    answers = Back.learn(transform, target, predicted)(predicted)
-    if over_decades(target):
-        answers, target = np.log10(answers), np.log10(target)
-    return float(np.sqrt(np.mean((answers - target) ** 2)))
-
-
-def repeats_for(n: int, fast: bool) -> int:
-    """Say how often the inner cross-validation is repeated: choices on few samples are noisy."""
-    return 1 if fast or n > 200 else 2
+    def plan(self, rows: Samples, seed: int) -> Folds:
+        """Divide rows into folds that part no sample and no group."""
+        return repeated_folds(rows.names, rows.row_groups, n_folds=self.folds, repeats=self._repeats, seed=seed)

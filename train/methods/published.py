@@ -1,24 +1,36 @@
-"""The published network as one of the methods that are compared."""
+"""The published network: compared with other methods, and trained for a device."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+import hashlib
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ...converters.models.apart import Converted
+from ...converters.models.quantise import QUANTISATIONS, convert_keras
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.recipe import Recipe, paper_recipe
+from ...edge.model.recipe import RECIPES, Recipe, paper_recipe
 from ...edge.model.scaling import Scaling, fit_scaling
 from ...edge.model.target import Transform, forward, inverse
-from ..crossval.folds import inner_folds
+from ..assays.censored import observe
+from ..crossval.folds import Folds, inner_folds, paper_split, split_names
+from ..crossval.validation import minutes
 from ..errors import TrainingDataError
-from .fit import Protocol, fit, predict
-from .method import check_training, common_range
+from ..prepared import prepare, prepare_censored
+from ..samples import Samples
+from .common import as_stored, check_training, common_range
+from .fit import BoundRows, Epoch, Fitted, TrainingProtocol, fit, predict
+from .method import DeviceMethod, Say, StoredModel, Task, asked
 from .network import NetworkConfig
 from .tensorflow_setup import import_tensorflow
 
+FAST_EPOCHS, FAST_PATIENCE = 60, 15
 LAST_NM = 2400.0
 
 
@@ -52,25 +64,184 @@ class NetworkPredictor:
         return np.clip(inverse(answers, self.transform), self.low, self.high)
 
 
+@dataclass(frozen=True, eq=False)
+class PublishedDeviceModel:
+    """The published network, trained; see `method.DeviceModel`."""
+
+    fitted: Fitted
+    recipe: Recipe
+    transform: Transform
+    scaling: Scaling
+    network: NetworkConfig
+    protocol: TrainingProtocol
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it holds."""
+        return int(self.fitted.model.count_params())
+
+    @property
+    def chosen(self) -> str:
+        """When training stopped."""
+        return f"best epoch {self.fitted.best_epoch} of {len(self.fitted.history)}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Network, protocol and learning curve, as JSON values."""
+        return {
+            "network": self.network.to_dict(),
+            "protocol": self.protocol.to_dict(),
+            "best_epoch": self.fitted.best_epoch,
+            "history": [[e.number, e.training_loss, e.validation_loss] for e in self.fitted.history],
+        }
+
+    def answer(self, features: Floats) -> Floats:
+        """Answer (n,) in the transform's space, for (n, frames, bins, 1) features that are not scaled."""
+        return predict(self.fitted.model, self.scaling.apply(features).astype(np.float32))
+
+    def save(self, path: Path) -> None:
+        """Write it down."""
+        self.fitted.model.save(path)
+
+    def weights_sha256(self) -> str:
+        """Hash of its weights."""
+        digest = hashlib.sha256()
+        for weights in self.fitted.model.get_weights():
+            digest.update(np.ascontiguousarray(weights).tobytes())
+        return digest.hexdigest()
+
+
 @dataclass(frozen=True)
-class PublishedNetwork:
+class PublishedNetwork(DeviceMethod):
     """The network of Carvalho et al. 2024 (Remote Sensing 16(11):1964) on its spectrogram, trained by its protocol.
 
-    One difference: the paper stops training where the error on its validation samples is lowest, and reports that
-    error. Here training stops by a fifth of the training rows, and what is left out stays unseen.
+    `make` trains as the paper does: the samples that are held back decide when training stops, and are what the error
+    is stated on. `fit`, for comparisons, differs in that: training stops by a fifth of the training rows, and what is
+    left out stays unseen.
 
     Attributes:
-        transforms: of the target that are tried; the one with the lowest error on the fifth is taken. The paper names
-            none, so it is the target as it is.
         fast: at most 60 epochs and a patience of 15.
-        network, protocol: see there; share and seed of the protocol's split do not matter here.
+        recipe, transform, censored: of `make`.
+        epochs, patience, batch_size, learning_rate: see `fit.TrainingProtocol`.
+        network: see there.
+        transforms: of the target that `fit` tries; the one with the lowest error on the fifth is taken. The paper names
+            none, so it is the target as it is.
     """
 
-    fast: bool = False
-    transforms: tuple[Transform, ...] = ("none",)
+    recipe: str = field(default="paper", metadata=asked("preprocessing preset", choices=tuple(RECIPES)))
+    transform: Transform = field(
+        default="log10",
+        metadata=asked(
+            "space the target is learned in; back from sqrt or log10 an answer is a median, not a mean",
+            choices=get_args(Transform),
+        ),
+    )
+    epochs: int = field(default=1000, metadata=asked("at most this many", least=1))
+    patience: int = field(
+        default=100, metadata=asked("epochs without a lower validation loss before training stops", least=1)
+    )
+    bounds: str = field(
+        default="likelihood",
+        metadata=asked(
+            "what samples known only as a bound (<0.02, >4000) are for. likelihood: two thirds of them are trained on "
+            "through the censored (Tobit) likelihood, the others checked; check: all are held against the finished "
+            "model, as they always are by other methods. A bound is never taken for a value",
+            choices=("likelihood", "check"),
+            elsewhere="check",
+        ),
+    )
+    batch_size: int = field(default=64, metadata=asked("rows a step", least=2))
+    learning_rate: float = field(default=3e-3, metadata=asked("of Adam", above=0))
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    protocol: Protocol = field(default_factory=Protocol)
-    name: str = "published network"
+    transforms: tuple[Transform, ...] = ("none",)
+    key: ClassVar[str] = "published"
+    name: ClassVar[str] = "published network"
+    about: ClassVar[str] = "the MobileNetV2 of Carvalho et al. 2024 by their protocol"
+    file_name: ClassVar[str] = "model.keras"
+    formats: ClassVar[tuple[str, ...]] = QUANTISATIONS
+    holds_out: ClassVar[bool] = True
+
+    @property
+    def range_nm(self) -> tuple[float, float]:
+        """Wavelengths that the recipe needs."""
+        return RECIPES[self.recipe].range_nm
+
+    @property
+    def target_transform(self) -> Transform:
+        """Space that the target is learned in."""
+        return self.transform
+
+    def protocol(self, seed: int) -> TrainingProtocol:
+        """Give the protocol of one training."""
+        return TrainingProtocol(
+            batch_size=self.batch_size,
+            epochs=min(FAST_EPOCHS, self.epochs) if self.fast else self.epochs,
+            patience=min(FAST_PATIENCE, self.patience) if self.fast else self.patience,
+            learning_rate=self.learning_rate,
+            seed=seed,
+        )
+
+    def plan(self, rows: Samples, seed: int) -> Folds:
+        """Hold back the paper's third, whatever the seed of the training."""
+        return paper_split(rows.names)
+
+    def learn_from(self, samples: Samples, exclude_above: float | None) -> tuple[str, ...]:
+        """Name two thirds of the censored samples; the others are held back, so that bounds can be checked unseen."""
+        if self.bounds == "check":
+            return ()
+        names = [
+            name
+            for name, bound in samples.bounds.items()
+            if exclude_above is None or bound.censored == "<" or bound.value < exclude_above
+        ]
+        # A single one has no third to give.
+        return tuple(split_names(names)[0] if len(names) > 1 else names)
+
+    def make(self, task: Task) -> PublishedDeviceModel:
+        """Train on what is not held back; see `DeviceMethod.make`."""
+        recipe, samples, transform = RECIPES[self.recipe], task.samples, self.transform
+        rows = samples.rows(task.replicates).spectra
+        in_training = set(task.training)
+        fitting = prepare([row for row in rows if row.sample_id in in_training], recipe)
+        holding = prepare([row for row in rows if row.sample_id not in in_training], recipe)
+        target, held_out_target = (
+            np.array([samples.target[name] for name in part.samples]) for part in (fitting, holding)
+        )
+        if target.min() == target.max():
+            raise TrainingDataError(
+                f"the {len(task.training)} training samples all have {samples.element} {target[0]:g} {samples.unit}; "
+                "there is nothing to learn"
+            )
+        if np.ptp(fitting.spectra, axis=0).max() == 0:
+            raise TrainingDataError("the training spectra are all the same; are they copies of one file?")
+        scaling = as_stored(fit_scaling(fitting.features, per="global"))
+
+        def scaled(features: Floats) -> NDArray[np.float32]:
+            return scaling.apply(features).astype(np.float32)
+
+        bounded = prepare_censored(samples, task.censored, task.replicates, recipe)
+        protocol = self.protocol(task.seed)
+        fitted = fit(
+            scaled(fitting.features),
+            forward(target, transform),
+            scaled(holding.features),
+            forward(held_out_target, transform),
+            self.network,
+            protocol,
+            _in_words(task.say, protocol.epochs),
+            task.checkpoint,
+            None
+            if bounded is None
+            else BoundRows(
+                scaled(bounded.features), observe([samples.bounds[name] for name in bounded.samples], transform)
+            ),
+        )
+        return PublishedDeviceModel(fitted, recipe, transform, scaling, self.network, protocol)
+
+    def to_tflite(self, stored: StoredModel, formats: Sequence[str], features: Floats) -> Converted:
+        """Convert a stored network; see `DeviceMethod.to_tflite`."""
+        scaled = stored.scaling.apply(features).astype(np.float32)
+        return convert_keras(stored.path, formats, stored.calibration, scaled)
 
     def fit(
         self,
@@ -82,7 +253,7 @@ class PublishedNetwork:
         groups: Sequence[Hashable] | None = None,
         seed: int = 0,
     ) -> NetworkPredictor:
-        """Fit; see `Method.fit`."""
+        """Fit for a comparison; see `validation.Method.fit`."""
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
         check_training(reflectance, nm, target)
         import_tensorflow()
@@ -91,9 +262,7 @@ class PublishedNetwork:
         features = recipe.preprocess(reflectance, nm, splices_nm).features
         scaling = fit_scaling(features[inner.training], per="global")
         scaled = scaling.apply(features).astype(np.float32)
-        protocol = replace(self.protocol, seed=seed)
-        if self.fast:
-            protocol = replace(protocol, epochs=min(60, protocol.epochs), patience=min(15, protocol.patience))
+        protocol = self.protocol(seed)
         if target[inner.training].min() == target[inner.training].max():
             raise TrainingDataError(
                 f"the {inner.training.size} rows to fit the network to all have the value "
@@ -124,3 +293,25 @@ class PublishedNetwork:
                 "target as it is"
             )
         return best[1]
+
+
+def _in_words(say: Say, epochs: int) -> Callable[[Epoch], None]:
+    """Say how training goes, at most five times a second."""
+    started = shown_at = time.monotonic()
+    best = 0.0
+
+    def show(epoch: Epoch) -> None:
+        nonlocal shown_at, best
+        if epoch.best:
+            best = epoch.validation_loss
+        now = time.monotonic()
+        if now - shown_at < 0.2 and epoch.number < epochs:
+            return
+        shown_at = now
+        left = minutes((now - started) / epoch.number * (epochs - epoch.number))
+        say(
+            f"epoch {epoch.number} of at most {epochs}, validation loss {epoch.validation_loss:.3f} "
+            f"(best {best:.3f}), at most {left} left"
+        )
+
+    return show

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from .common import BackTransformation
 from .kernel_members import Projection, square_distances
-from .method import Back
 
 PIVOT_GAMMA = 0.4
 """Width of the kernel by which centres are chosen: narrow enough to tell neighbours apart."""
@@ -76,7 +76,7 @@ class RadialNetwork:
     branches: tuple[Branch, ...]
     gammas: tuple[float, ...]
     bias: Floats
-    backs: tuple[Back, ...]
+    backs: tuple[BackTransformation, ...]
     shares: Floats
 
     @property
@@ -139,7 +139,7 @@ class RadialNetwork:
             for i in range(count)
         )
         backs = tuple(
-            Back(str(transform), low, high, float(first), float(second))  # type: ignore[arg-type]
+            BackTransformation(str(transform), low, high, float(first), float(second))  # type: ignore[arg-type]
             for transform, (first, second) in zip(arrays["transforms"], arrays["corrections"], strict=True)
         )
         gammas = tuple(float(gamma) for gamma in arrays["gammas"])

@@ -1,24 +1,41 @@
-"""The methods that reports and benchmarks compare, by name."""
+"""Every method that there is: what commands, reports and benchmarks know comes from here. A new one is one line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..crossval.validation import Method
 from .baselines import PartialLeastSquares, RandomForest, SupportVectors
 from .default import DefaultModel
-from .method import Method
+from .method import DeviceMethod
 from .published import PublishedNetwork
 
-BASELINES = ("PLSR", "SVR", "random forest")
-"""What another method must be at least as good as."""
+_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (DefaultModel, PublishedNetwork)
+"""The first one is what `stibium train` takes where it is not told otherwise."""
 
-PUBLISHED = "published network"
-
-METHODS: dict[str, Callable[[bool], Method]] = {
+_BASELINES: dict[str, Callable[[bool], Method]] = {
     "PLSR": PartialLeastSquares,
     "SVR": SupportVectors,
     "random forest": RandomForest,
-    "default": DefaultModel,
-    PUBLISHED: PublishedNetwork,
 }
-"""Name -> what makes the method; its argument says whether it is to be fast (smaller grids, fewer epochs)."""
+BASELINES = tuple(_BASELINES)
+"""What another method must be at least as good as."""
+
+METHODS: dict[str, Callable[[bool], Method]] = _BASELINES | {method.name: method for method in _FOR_DEVICES}
+"""Name in tables -> what makes the method; its argument says whether it is to be fast (fewer settings and epochs)."""
+
+DEVICE_METHODS: dict[str, type[DeviceMethod]] = {method.key: method for method in _FOR_DEVICES}
+"""Name on the command line and in a run -> method whose model a device can run."""
+
+PUBLISHED = PublishedNetwork.name
+
+
+def find_method(name: str) -> str | None:
+    """Find a method's name in tables by that name, or by the one that it has on the command line; None if unknown."""
+    known = DEVICE_METHODS.get(name)
+    return known.name if known else name if name in METHODS else None
+
+
+def baselines(fast: bool) -> list[Method]:
+    """Make the methods that another one is held against."""
+    return [METHODS[name](fast) for name in BASELINES]

@@ -14,7 +14,7 @@ from ..assays.findings import QualityControl
 from ..assays.statistics import Correlations, Description
 from ..crossval.metrics import Metrics, coverage
 from ..crossval.validation import Validation
-from ..ladder import Ladder
+from ..formats import QuantisationFormats
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class ReportContents:
     predictions: Predictions | None = None
     baselines: Validation | None = None
     ours: str | None = None
-    ladder: Ladder | None = None
+    ladder: QuantisationFormats | None = None
     domain: DomainPart | None = None
     quality: QualityControl | None = None
     statistics: tuple[Description, ...] | None = None

@@ -16,7 +16,7 @@ from ..assays.findings import DuplicatePair
 from ..assays.statistics import Correlations
 from ..crossval.metrics import measure
 from ..crossval.validation import R2_LOG10, Validation
-from ..ladder import LIMIT, Ladder
+from ..formats import LIMIT, QuantisationFormats
 from .bands import known_bands
 from .chart import (
     BLUE,
@@ -378,9 +378,9 @@ def draw_baselines(validation: Validation, ours: str | None, look: Look) -> str:
     return chart.svg(look.simulated)
 
 
-def draw_ladder(ladder: Ladder, look: Look) -> str:
+def draw_ladder(ladder: QuantisationFormats, look: Look) -> str:
     """Draw how much each quantisation format adds to the error, the limit, and which was chosen."""
-    rows = [(rung.format, 100 * rung.added) for rung in ladder.rungs if rung.added is not None]
+    rows = [(rung.format, 100 * rung.added) for rung in ladder.results if rung.added is not None]
     added, limit = np.array([percent for _, percent in rows]), 100 * LIMIT
     at = np.arange(len(rows))[::-1].astype(float)
     chart = Chart(

@@ -19,12 +19,12 @@ from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.target import Transform, forward, inverse
 from ...edge.units import same_unit, shown_unit
 from ..assays.files import AssayFiles
-from ..bounds import check_bounds
 from ..crossval.metrics import measure
 from ..crossval.validation import Validation
 from ..evaluate import Evaluation, trained_on
-from ..ladder import Ladder
-from ..samples import Joined, Prepared, Replicates, prepare, replicate_rows
+from ..formats import QuantisationFormats
+from ..prepared import Prepared, prepare
+from ..samples import Replicates, Samples, replicate_rows
 from ..training import Trained
 from .contents import (
     DomainPart,
@@ -47,7 +47,7 @@ def training_contents(
     trained: Trained,
     assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
-    ladder: Ladder | None = None,
+    ladder: QuantisationFormats | None = None,
 ) -> ReportContents:
     """Gather the report of a training.
 
@@ -57,7 +57,7 @@ def training_contents(
         progress: called with what is being done, how much of it is done, and of how much.
         ladder: of the run's formats, if they were tried.
     """
-    joined, settings, recipe, transform = trained.joined, trained.settings, trained.recipe, trained.transform
+    joined, settings, recipe, transform = trained.samples, trained.options, trained.recipe, trained.transform
     progress("predictions", 0, 0)
     rows = replicate_rows(joined.spectra, settings.replicates)
     in_training = set(trained.training)
@@ -71,7 +71,7 @@ def training_contents(
         return trained.answer(recipe.preprocess(reflectance, nm, splices_nm).features)
 
     sets = [_trained_set(trained, name, part) for name, part in parts.items()]
-    if not trained.validation and trained.comparison is not None:
+    if not trained.validation:
         sets.append(_cross_validated(trained, trained.comparison, parts["training"]))
     return ReportContents(
         title=f"{spoken(joined.element)} in soil, estimated from its reflectance",
@@ -90,7 +90,7 @@ def training_contents(
         by_samples=_by_samples(trained),
         predictions=Predictions(tuple(sets), trained.interval.coverage if trained.interval else None),
         baselines=trained.comparison,
-        ours=ours_in(trained),
+        ours=trained.method.name,
         ladder=ladder,
         domain=DomainPart(
             tuple(_domain_set(name, part, trained.domain) for name, part in parts.items()),
@@ -103,7 +103,7 @@ def training_contents(
 
 def _training_notes(trained: Trained) -> list[str]:
     later = [f"refused {r.source}: {r.reason}" for r in trained.refused]
-    return [*trained.warnings(), *trained.joined.notes(None, trained.bounds_trained_on), *later]
+    return [*trained.warnings(), *trained.samples.notes(None, trained.censored_trained_on), *later]
 
 
 def first_recipe(recipe: Recipe | Blocks) -> Recipe:
@@ -127,22 +127,17 @@ def axes_for(transform: Transform, measured: Iterable[float]) -> Transform:
     return "log10" if transform == "none" and y.min() > 0 and y.max() > 10 * np.median(y) else transform
 
 
-def ours_in(trained: Trained) -> str:
-    """Name the method of a comparison that a trained model is of."""
-    return {"default": "default", "published": "published network"}[trained.model.method]
-
-
 def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
-    joined, settings = trained.joined, trained.settings
+    joined, settings = trained.samples, trained.options
     taken = "averaged by sample" if settings.replicates == "average" else "each by itself"
     if trained.validation:
-        bounds = len(trained.bounds_trained_on)
+        bounds = len(trained.censored_trained_on)
         joined_in = f" and {bounds} known as a bound only" if bounds else ""
         samples = f"{len(trained.training)}{joined_in} for training, {len(trained.validation)} for validation"
     else:
         samples = f"{len(trained.training)}, all of them trained on; judged by cross-validation"
     chosen = str(trained.record.get("chosen", ""))
-    checked = check_bounds(trained)
+    checked = trained.censored
     return (
         ("element", f"{joined.element} in {shown_unit(joined.unit)}"),
         ("samples", samples),
@@ -150,7 +145,7 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
         ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", preprocessing_in_words(trained.recipe)),
         ("target answered as", trained.transform if trained.transform != "none" else "it is"),
-        ("model", f"{trained.model.method}, {trained.model.parameters} parameters"),
+        ("model", f"{trained.method.key}, {trained.model.parameters} parameters"),
         *([("made of", chosen)] if chosen else []),
         (
             "calibrated range",
@@ -201,7 +196,7 @@ def cross_validated_set(validation: Validation, method: str) -> PredictedSet:
 
 def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -> PredictedSet:
     """Show what was said of samples that had been left out, with the interval a device would give for that answer."""
-    found = cross_validated_set(comparison, ours_in(trained))
+    found = cross_validated_set(comparison, trained.method.name)
     if trained.interval is None:
         return found
     judged = dict(zip(part.samples, assess(part.preprocessed, trained.domain), strict=True))
@@ -241,7 +236,7 @@ def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
     return PredictedSet(
         name=name,
         samples=tuple(row.sample_id for row in part.rows),
-        measured=np.array([trained.joined.target[row.sample_id] for row in part.rows]),
+        measured=np.array([trained.samples.target[row.sample_id] for row in part.rows]),
         predicted=np.clip(inverse(outputs, transform), *ends),
         low=low,
         high=high,
@@ -262,7 +257,7 @@ def _domain_set(name: str, part: Prepared, domain: ApplicabilityDomain) -> Domai
 
 def evaluation_contents(
     bundle: Bundle,
-    joined: Joined,
+    joined: Samples,
     evaluation: Evaluation,
     replicates: Replicates,
     assays: AssayFiles,

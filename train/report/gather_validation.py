@@ -11,7 +11,7 @@ from ...edge.units import shown_unit
 from ..assays.files import AssayFiles
 from ..crossval.metrics import Metrics, measure
 from ..crossval.validation import MethodScore, Validation
-from ..samples import Joined
+from ..samples import Samples
 from .contents import MetricsColumn, Predictions, ReportContents
 from .gather import assay_parts, axes_for, cross_validated_set, spoken
 from .importance_part import Progress
@@ -19,7 +19,7 @@ from .importance_part import Progress
 
 def validation_contents(
     validation: Validation,
-    joined: Joined,
+    joined: Samples,
     assays: AssayFiles,
     progress: Progress = lambda what, done, of: None,
 ) -> ReportContents:

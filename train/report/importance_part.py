@@ -12,7 +12,8 @@ from ...edge.model.estimate import require_reflectance
 from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.target import Transform, forward
 from ...edge.units import shown_unit
-from ..samples import Joined, Prepared
+from ..prepared import Prepared
+from ..samples import Samples
 from .contents import BandProfile, ImportancePart
 from .importance import forest_importance, plsr_vip, sample_shapley, stretches, take_apart
 from .trace import on_one_grid, spread_by_grade
@@ -33,7 +34,7 @@ FEWEST_FOR_MODELS = 12
 def importance_part(
     answer: Answer,
     prepared: Prepared,
-    joined: Joined,
+    joined: Samples,
     recipe: Recipe | Blocks,
     transform: Transform,
     progress: Progress,

@@ -12,7 +12,7 @@ from ..assays.statistics import Description, Moments
 from ..assays.values import as_reported
 from ..crossval.metrics import Metrics, coverage, measure
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
-from ..ladder import Ladder, Rung
+from ..formats import FormatResult, QuantisationFormats
 from .chart import fixed, number, written_percent
 from .contents import DomainPart, MetricsColumn, PredictedSet, PrintedTables
 from .figures import Look, grade_classes
@@ -169,18 +169,18 @@ def domain_table(part: DomainPart) -> Table:
     return Table(("spectra", "n", "T² only beyond", "Q beyond", "outside"), rows)
 
 
-def ladder_table(ladder: Ladder) -> Table:
+def ladder_table(ladder: QuantisationFormats) -> Table:
     """What each quantisation format adds to the error."""
     unit = f" ({shown_unit(ladder.unit)})" if ladder.unit else ""
 
     def added(share: float | None) -> str:
         return "" if share is None else written_percent(100 * share, 3)
 
-    def rmse(rung: Rung) -> str:
+    def rmse(rung: FormatResult) -> str:
         return "–" if rung.added is None else number(ladder.rmse * (1 + rung.added), 4)
 
     return tabulate(
-        ladder.rungs,
+        ladder.results,
         {
             "format": lambda r: r.format,
             "size": lambda r: f"{r.bytes / 1024:.0f} KB" if r.bytes else "–",
@@ -189,7 +189,7 @@ def ladder_table(ladder: Ladder) -> Table:
             "at low grade": lambda r: added(r.low_grade_added),
             "verdict": lambda r: "✓ chosen" if r.format == ladder.chosen else r.why_not,
         },
-        strong=[i for i, rung in enumerate(ladder.rungs) if rung.format == ladder.chosen],
+        strong=[i for i, rung in enumerate(ladder.results) if rung.format == ladder.chosen],
     )
 
 

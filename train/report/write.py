@@ -9,9 +9,9 @@ from ...edge.model.bundle import Bundle
 from ..assays.files import AssayFiles
 from ..crossval.validation import Validation
 from ..evaluate import Evaluation
-from ..ladder import Ladder
+from ..formats import QuantisationFormats
 from ..run import REPORT
-from ..samples import Joined, Replicates
+from ..samples import Replicates, Samples
 from ..training import Trained
 from . import figures, tables
 from .contents import ReportContents
@@ -47,7 +47,7 @@ def write_report(path: str | os.PathLike[str], contents: ReportContents) -> None
 
 
 def write_training_report(
-    run: str | os.PathLike[str], trained: Trained, assays: AssayFiles, ladder: Ladder | None = None
+    run: str | os.PathLike[str], trained: Trained, assays: AssayFiles, ladder: QuantisationFormats | None = None
 ) -> Path:
     """Write a run's report into its folder.
 
@@ -69,7 +69,7 @@ def write_training_report(
 def write_evaluation_report(
     path: str | os.PathLike[str],
     bundle: Bundle,
-    joined: Joined,
+    joined: Samples,
     evaluation: Evaluation,
     replicates: Replicates,
     assays: AssayFiles,
@@ -87,7 +87,7 @@ def write_evaluation_report(
 
 
 def write_validation_report(
-    path: str | os.PathLike[str], validation: Validation, joined: Joined, assays: AssayFiles
+    path: str | os.PathLike[str], validation: Validation, joined: Samples, assays: AssayFiles
 ) -> None:
     """Write the report of a validation; see `gather_validation.validation_contents`.
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stibium.converters.models.apart import Converted
 from stibium.converters.models.errors import ConversionError
-from stibium.converters.models.quantise import QUANTISATIONS, Converted, convert_apart
+from stibium.converters.models.quantise import QUANTISATIONS, convert_keras
 from stibium.edge.model.runtime import Runtime
 
 SHAPE = (14, 129, 1)
@@ -40,12 +41,12 @@ def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def converted(keras_file: Path) -> Converted:
-    return convert_apart(keras_file, QUANTISATIONS, features(24, 1), features(20, 2))
+    return convert_keras(keras_file, QUANTISATIONS, features(24, 1), features(20, 2))
 
 
 def test_every_format_answers_as_keras_does(converted: Converted) -> None:
     """On the device's own runtime; the tolerances are shares of the answers' spread."""
-    keras = converted.keras_answers
+    keras = converted.answers
     assert keras.shape == (20,)
     assert keras.std() > 0.01
     for name, share in (("float32", 1e-4), ("float16", 0.02), ("int16x8", 0.15), ("dynamic", 0.3), ("int8", 0.5)):
@@ -75,14 +76,14 @@ def test_sizes_are_in_order(converted: Converted) -> None:
 
 
 def test_converting_again_gives_the_same_bytes(keras_file: Path, converted: Converted) -> None:
-    again = convert_apart(keras_file, ("int8",), features(24, 1), features(1, 2))
+    again = convert_keras(keras_file, ("int8",), features(24, 1), features(1, 2))
     assert again.models["int8"] == converted.models["int8"]
-    assert again.keras_answers == pytest.approx(converted.keras_answers[:1], rel=1e-5)
+    assert again.answers == pytest.approx(converted.answers[:1], rel=1e-5)
 
 
 def test_a_file_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(b"no model")
     with pytest.raises(ConversionError, match="model.keras: cannot be converted: ") as caught:
-        convert_apart(path, ("int8",), features(2, 1), features(2, 1))
+        convert_keras(path, ("int8",), features(2, 1), features(2, 1))
     assert len(str(caught.value).splitlines()) == 1

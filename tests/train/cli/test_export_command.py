@@ -17,7 +17,7 @@ from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.check import recompute_golden
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_STEPS, export_run, golden_tolerance
-from stibium.train.ladder import LIMIT
+from stibium.train.formats import LIMIT
 from stibium.train.run import load_run
 
 
@@ -92,7 +92,7 @@ def test_auto_takes_the_smallest_format_that_rounds_little(small_run: Path, tmp_
     run = load_run(small_run)
     exported = export_run(run, ("int8",))["int8"]
     device = device_answers(exported.bundle, run.held_out)
-    trained, measured = run.unseen_predicted[0], run.held_out_measured
+    trained, measured = run.out_of_fold[0], run.held_out_measured
     before, after = (np.sqrt(np.mean((answers - measured) ** 2)) for answers in (trained, device))
     apart = np.sqrt(np.mean((device - trained) ** 2))
     by_hand = max(np.hypot(before, apart), after) / before - 1

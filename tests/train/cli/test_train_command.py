@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from small_runs import PROGRAM, Soils, stibium, succeed, train_options
 from stibium.train.assays.table import read_assay_table
 from stibium.train.errors import RunError
-from stibium.train.methods.fit import Protocol
+from stibium.train.methods.fit import TrainingProtocol
 from stibium.train.run import load_run
 
 
@@ -31,7 +31,7 @@ def test_run_says_what_it_is(small_run: Path, small_soils: Soils) -> None:
     assert (record["element"], record["unit"], record["transform"]) == ("Sb", "ppm", "log10")
     assert record["recipe"]["name"] == "paper"
     assert (record["method"], record["model"]) == ("published", "model.keras")
-    assert record["training"]["protocol"] == Protocol().to_dict() | {"epochs": 30, "batch_size": 8}
+    assert record["training"]["protocol"] == TrainingProtocol().to_dict() | {"epochs": 30, "batch_size": 8}
     assert {"python", "stibium", "tensorflow", "keras", "numpy", "scikit-learn"} <= set(record["versions"])
     assert [epoch[0] for epoch in record["training"]["history"]] == list(range(1, 31))
     assert {"training", "validation", "training (log10)", "validation (log10)"} == set(record["metrics"])
@@ -43,7 +43,7 @@ def test_run_says_what_it_is(small_run: Path, small_soils: Soils) -> None:
 
 
 def test_protocol_is_the_papers_unless_told_otherwise() -> None:
-    protocol = Protocol()
+    protocol = TrainingProtocol()
     assert (protocol.validation_share, protocol.split_seed) == (1 / 3, 42)
     assert (protocol.batch_size, protocol.shuffle_buffer, protocol.epochs) == (64, 100, 1000)
     help_text = " ".join(stibium("train", "--help").stdout.split())
@@ -100,7 +100,13 @@ def test_same_seed_same_numbers_and_progress_on_a_terminal(small_run: Path, smal
     assert b"absl" not in shown
     assert b"oneDNN" not in shown
     assert "SIMULATED" in out
-    assert {p.name for p in (tmp_path / "again").iterdir()} == {"run.json", "model.keras", "arrays.npz", "report.html"}
+    assert {p.name for p in (tmp_path / "again").iterdir()} == {
+        "run.json",
+        "model.keras",
+        "arrays.npz",
+        "predictions.csv",
+        "report.html",
+    }
     first, second = record_of(small_run), record_of(tmp_path / "again")
     for key in ("weights_sha256", "metrics", "training", "split", "interval", "domain", "data"):
         assert first[key] == second[key], key
@@ -184,7 +190,7 @@ def test_constant_training_values_and_copied_spectra_are_refused(small_soils: So
         ("spectra", "nowhere", 1, "nowhere"),
         ("assays", "nowhere.csv", 1, "nowhere.csv: there is no such file"),
         ("element", "Au", 1, "no column for Au; there are Sb, As, Pb, Mn, Zn"),
-        ("recipe", "tea", 2, "'tea' is not one of paper, paper-continuum-first"),
+        ("recipe", "tea", 2, "'tea' is not one of 'paper', 'paper-continuum-first'"),
         ("transform", "ln", 2, "'ln' is not one of"),
         ("epochs", 0, 2, "0 is not in the range"),
     ],

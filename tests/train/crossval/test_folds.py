@@ -10,12 +10,11 @@ from stibium.train.crossval.folds import (
     grid_cells,
     hold_out,
     inner_folds,
-    leave_one_group_out,
     paper_split,
     repeated_folds,
+    split_names,
 )
 from stibium.train.errors import TrainingDataError
-from stibium.train.methods.fit import Protocol, split_samples
 
 labels = st.lists(st.integers(0, 12), min_size=2, max_size=60)
 
@@ -95,7 +94,7 @@ def test_paper_split_is_that_of_scikit_learn_and_of_training(n: int, seed: int) 
     fold = paper_split(names, (seed,)).repeats[0][0]
     _, left_out = train_test_split(np.arange(n), test_size=1 / 3, random_state=seed)
     assert fold.test.tolist() == sorted(left_out)
-    training, validation = split_samples(names, Protocol(split_seed=seed))
+    training, validation = split_names(names, seed=seed)
     assert [names[i] for i in fold.training] == training
     assert [names[i] for i in fold.test] == validation
 
@@ -114,13 +113,6 @@ def test_a_site_is_held_out() -> None:
     ((fold,),) = folds.repeats
     assert (fold.training.tolist(), fold.test.tolist()) == (list(range(5)), list(range(5, 9)))
     assert folds.description == "Tapada predicted from Ribeiro da Serra"
-
-
-def test_each_site_is_left_out_once() -> None:
-    groups = ["A", "B", "A", "C"]
-    folds = leave_one_group_out(groups)
-    check(folds, list(groups))
-    assert as_lists(folds) == [[[0, 2], [1], [3]]]
 
 
 def test_grid_cells_are_squares_on_the_ground() -> None:
@@ -145,7 +137,6 @@ def test_grid_cells_are_squares_on_the_ground() -> None:
             "no sample belongs to Tapada, which is to be held out; there are x, y",
         ),
         (lambda: hold_out(["x", "x"], "x"), "every sample belongs to x"),
-        (lambda: leave_one_group_out(["x", "x"]), "all 2 rows belong to one group, x"),
         (lambda: paper_split(["a", "b"]), "2 samples cannot be split"),
         (lambda: grid_cells([41.0, np.nan], [-8.0, -8.0], 50), "1 of 2 samples have no position"),
         (lambda: grid_cells([41.0], [-8.0], 0), "a grid cell of 0 m is none"),

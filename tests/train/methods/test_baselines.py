@@ -5,8 +5,8 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from soil_like import soil_like
 from stibium.edge.model.target import forward, inverse
-from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.validation import Method
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import (
     BandScaling,
@@ -16,27 +16,28 @@ from stibium.train.methods.baselines import (
     Variant,
     pls_coefficients,
 )
-from stibium.train.methods.method import Back, Method, common_range, inner_rmse, transforms_for
+from stibium.train.methods.common import BackTransformation, common_range, inner_rmse, transforms_for
+from stibium.train.samples import Samples
 
 FAST = [(PartialLeastSquares(fast=True), 0.95), (SupportVectors(fast=True), 0.9), (RandomForest(fast=True), 0.5)]
 
 
 @pytest.fixture(scope="module")
-def data() -> CalibrationSet:
+def data() -> Samples:
     return soil_like(90, seed=4)
 
 
-def split_fit(method: Method, data: CalibrationSet, **other: object) -> tuple[np.ndarray, np.ndarray, object]:
-    predictor = method.fit(data.reflectance[:60], data.wavelengths_nm, data.target[:60], **other)  # type: ignore[arg-type]
-    return predictor.predict(data.reflectance[60:]), data.target[60:], predictor
+def split_fit(method: Method, data: Samples, **other: object) -> tuple[np.ndarray, np.ndarray, object]:
+    predictor = method.fit(data.reflectance[:60], data.wavelengths_nm, data.measured[:60], **other)  # type: ignore[arg-type]
+    return predictor.predict(data.reflectance[60:]), data.measured[60:], predictor
 
 
 @pytest.mark.parametrize(("method", "least"), FAST, ids=lambda value: getattr(value, "name", ""))
-def test_recovers_a_signal_within_the_calibrated_range(method: Method, least: float, data: CalibrationSet) -> None:
+def test_recovers_a_signal_within_the_calibrated_range(method: Method, least: float, data: Samples) -> None:
     predicted, measured, predictor = split_fit(method, data)
     assert measure(predicted, measured).r2 > least
-    assert predicted.min() >= data.target[:60].min()
-    assert predicted.max() <= data.target[:60].max()
+    assert predicted.min() >= data.measured[:60].min()
+    assert predicted.max() <= data.measured[:60].max()
     assert "target's transform none" in predictor.chosen  # type: ignore[attr-defined]
     again, _, _ = split_fit(method, data)
     np.testing.assert_array_equal(again, predicted)
@@ -45,32 +46,32 @@ def test_recovers_a_signal_within_the_calibrated_range(method: Method, least: fl
     np.testing.assert_allclose(one, predicted[:1], rtol=1e-9)
 
 
-def test_extrapolates_nothing(data: CalibrationSet) -> None:
-    low = data.target < 30
-    predictor = PartialLeastSquares(fast=True).fit(data.reflectance[low], data.wavelengths_nm, data.target[low])
+def test_extrapolates_nothing(data: Samples) -> None:
+    low = data.measured < 30
+    predictor = PartialLeastSquares(fast=True).fit(data.reflectance[low], data.wavelengths_nm, data.measured[low])
     predicted = predictor.predict(data.reflectance[~low])
-    assert predicted.max() == data.target[low].max()
+    assert predicted.max() == data.measured[low].max()
 
 
 @pytest.mark.parametrize("method", [PartialLeastSquares(fast=True), SupportVectors(fast=True)], ids=lambda m: m.name)
-def test_finds_the_transform_that_makes_the_spectrum_linear(method: Method, data: CalibrationSet) -> None:
+def test_finds_the_transform_that_makes_the_spectrum_linear(method: Method, data: Samples) -> None:
     # The band goes with the logarithm, over two decades.
-    grades = 10 ** (data.target / 25)
+    grades = 10 ** (data.measured / 25)
     logarithmic = soil_like(90, reflectance=data.reflectance, target=grades)
     predicted, measured, predictor = split_fit(method, logarithmic)
     assert "transform log10" in predictor.chosen  # type: ignore[attr-defined]
     assert measure(np.log10(predicted), np.log10(measured)).r2 > 0.9
 
 
-def test_full_search_tries_more_than_the_fast_one(data: CalibrationSet) -> None:
-    arguments = data.reflectance[:40], data.wavelengths_nm, data.target[:40]
+def test_full_search_tries_more_than_the_fast_one(data: Samples) -> None:
+    arguments = data.reflectance[:40], data.wavelengths_nm, data.measured[:40]
     full, fast = PartialLeastSquares().fit(*arguments), PartialLeastSquares(fast=True).fit(*arguments)
-    assert measure(full.predict(data.reflectance[60:]), data.target[60:]).r2 > 0.9
+    assert measure(full.predict(data.reflectance[60:]), data.measured[60:]).r2 > 0.9
     # Two inner repeats against one: alike, not equal.
     assert full.inner_rmse < 1.5 * fast.inner_rmse
 
 
-def test_groups_are_not_parted_by_the_inner_folds(data: CalibrationSet) -> None:
+def test_groups_are_not_parted_by_the_inner_folds(data: Samples) -> None:
     # Copies of 15 soils under a target of pure noise: parted, they would look perfectly predictable.
     rows = np.repeat(np.arange(15), 4)
     noise = np.random.default_rng(0).uniform(5, 60, 15)[rows]
@@ -80,13 +81,13 @@ def test_groups_are_not_parted_by_the_inner_folds(data: CalibrationSet) -> None:
     assert parted.inner_rmse < 0.5 * noise.std() < 0.8 * noise.std() < grouped.inner_rmse
 
 
-def test_all_numbers_of_components_come_from_one_fit(data: CalibrationSet) -> None:
+def test_all_numbers_of_components_come_from_one_fit(data: Samples) -> None:
     scaling = BandScaling.learn(data.reflectance, autoscale=True)
     x = scaling(data.reflectance)
     assert np.mean(np.sum(x**2, axis=1)) == pytest.approx(1)
-    coefficients, mean = pls_coefficients(x, data.target, 6)
+    coefficients, mean = pls_coefficients(x, data.measured, 6)
     for k in range(6):
-        expected = PLSRegression(k + 1, scale=False).fit(x, data.target).predict(x).ravel()
+        expected = PLSRegression(k + 1, scale=False).fit(x, data.measured).predict(x).ravel()
         np.testing.assert_allclose(x @ coefficients[:, k] + mean, expected, rtol=1e-8)
 
 
@@ -96,7 +97,9 @@ def test_takes_any_grid_and_range() -> None:
         assert common_range(nm).first_nm == max(400, nm[0])
         random = np.random.default_rng(2)
         noise = 1 + 1e-4 * random.normal(size=data.reflectance.shape)
-        predictor = PartialLeastSquares(fast=True).fit(data.reflectance * noise, nm, data.target, splices_nm=(1000.0,))
+        predictor = PartialLeastSquares(fast=True).fit(
+            data.reflectance * noise, nm, data.measured, splices_nm=(1000.0,)
+        )
         assert np.isfinite(predictor.predict(data.reflectance)).all()
 
 
@@ -106,14 +109,14 @@ def test_back_transformation_keeps_the_mean() -> None:
     error = random.normal(0, 0.25, z.size)
     for transform, power in (("log10", 1.0), ("sqrt", 4.0)):
         target = inverse(power * (z + error), transform)
-        back = Back.learn(transform, target, power * z)
+        back = BackTransformation.learn(transform, target, power * z)
         naive = inverse(power * z, transform)
         assert abs(back(power * z).mean() / target.mean() - 1) < 0.02
         assert naive.mean() / target.mean() < 0.99
         assert inner_rmse((power * z)[None], target, transform) < np.sqrt(np.mean((naive - target) ** 2))
         # One wild extrapolation is worth no more than the end of the range.
         assert back(np.array([1e6])) == target.max()
-    plain = Back.learn("none", z, z)
+    plain = BackTransformation.learn("none", z, z)
     np.testing.assert_array_equal(plain(np.array([-1e9, 1.5, 1e9])), [z.min(), 1.5, z.max()])
     np.testing.assert_allclose(forward(np.array([100.0]), "log10"), 2.0)
 
@@ -132,7 +135,7 @@ def test_values_over_decades_are_learned_as_logarithms_and_answered_with_the_med
     assert transforms_for(target) == ("log10",)
     # Few of them, or some without: as before.
     assert transforms_for(np.append(target, 0.0)) == ("none",)
-    answers = Back.learn("log10", target, z)(z)
+    answers = BackTransformation.learn("log10", target, z)(z)
     assert abs(np.median(answers / target) - 1) < 0.05
     # The mean would be twice that: most soils of such a spectrum hold less.
     assert np.mean(10.0 ** (np.log10(target) - z)) > 1.7
@@ -140,7 +143,7 @@ def test_values_over_decades_are_learned_as_logarithms_and_answered_with_the_med
     assert twice_too_high == pytest.approx(np.hypot(0.5, np.log10(2)), rel=0.05)
 
 
-def test_a_variant_says_what_it_is(data: CalibrationSet) -> None:
+def test_a_variant_says_what_it_is(data: Samples) -> None:
     variant = Variant(1, 31.0, True, True)
     assert str(variant) == "1st derivative 31 nm, SNV, autoscaled"
     steps = [step.step for step in variant.recipe(common_range(data.wavelengths_nm)).steps]
@@ -167,7 +170,7 @@ def test_a_variant_says_what_it_is(data: CalibrationSet) -> None:
 )
 def test_what_cannot_be_learned_is_said_in_one_line(method: Method, change: object, line: str) -> None:
     data = soil_like(90)
-    arguments = change(data.reflectance, data.wavelengths_nm, data.target)  # type: ignore[operator]
+    arguments = change(data.reflectance, data.wavelengths_nm, data.measured)  # type: ignore[operator]
     with pytest.raises(TrainingDataError) as caught:
         method.fit(*arguments)
     assert line in str(caught.value)

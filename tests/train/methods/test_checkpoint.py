@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from stibium.train.assays.censored import ABOVE, BELOW, Observations
 from stibium.train.methods import fit as fitting
-from stibium.train.methods.fit import BoundRows, Epoch, Protocol, fit
+from stibium.train.methods.fit import BoundRows, Epoch, TrainingProtocol, fit
 from stibium.train.methods.network import NetworkConfig
 
-PROTOCOL = Protocol(epochs=12, patience=12, batch_size=8, seed=5)
+PROTOCOL = TrainingProtocol(epochs=12, patience=12, batch_size=8, seed=5)
 
 
 def data() -> tuple[Any, ...]:
@@ -61,7 +61,7 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_not_taken(
     with pytest.raises(KeyboardInterrupt):
         train(checkpoint, 3)
     seen: list[int] = []
-    other = Protocol(epochs=2, patience=12, batch_size=8, seed=6)
+    other = TrainingProtocol(epochs=2, patience=12, batch_size=8, seed=6)
     fit(*data(), NetworkConfig(), other, lambda epoch: seen.append(epoch.number), checkpoint)
     assert seen == [1, 2]
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])

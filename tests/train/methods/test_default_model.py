@@ -5,7 +5,6 @@ import pytest
 from sklearn.metrics.pairwise import rbf_kernel
 from soil_like import NM, soil_like
 from stibium.edge.model.recipe import Recipe, preprocessing_from_dict
-from stibium.train.calibration_set import CalibrationSet
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
@@ -22,9 +21,10 @@ from stibium.train.methods.default import (
 from stibium.train.methods.kernel_members import Projection
 from stibium.train.methods.radial_network import RadialNetwork, reduce_centres
 from stibium.train.methods.stacking import soft_shares, stack_weights
+from stibium.train.samples import Samples
 
 
-def curved(n: int = 150, seed: int = 3) -> CalibrationSet:
+def curved(n: int = 150, seed: int = 3) -> Samples:
     """Soils whose target depends on how deep one absorption is and, bent, on another."""
     random = np.random.default_rng(seed)
     first, second = random.uniform(0, 1, (2, n, 1))
@@ -36,18 +36,18 @@ def curved(n: int = 150, seed: int = 3) -> CalibrationSet:
 
 
 @pytest.fixture(scope="module")
-def data() -> CalibrationSet:
+def data() -> Samples:
     return curved()
 
 
 @pytest.fixture(scope="module")
-def trained(data: CalibrationSet) -> DefaultPredictor:
-    return DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.target[:100])
+def trained(data: Samples) -> DefaultPredictor:
+    return DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
 
 
-def test_recovers_a_bent_relation_that_plsr_does_not(data: CalibrationSet, trained: DefaultPredictor) -> None:
-    left_out = data.reflectance[100:], data.target[100:]
-    line = PartialLeastSquares(fast=True).fit(data.reflectance[:100], NM, data.target[:100])
+def test_recovers_a_bent_relation_that_plsr_does_not(data: Samples, trained: DefaultPredictor) -> None:
+    left_out = data.reflectance[100:], data.measured[100:]
+    line = PartialLeastSquares(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
     bent, straight = (measure(m.predict(left_out[0]), left_out[1]).r2 for m in (trained, line))
     assert bent > 0.75
     assert bent > straight + 0.3
@@ -55,24 +55,24 @@ def test_recovers_a_bent_relation_that_plsr_does_not(data: CalibrationSet, train
     assert trained.chosen.endswith(f"target's transform none; {trained.parameters} parameters")
 
 
-def test_the_same_data_and_seed_give_the_same_model(data: CalibrationSet, trained: DefaultPredictor) -> None:
-    again = DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.target[:100])
+def test_the_same_data_and_seed_give_the_same_model(data: Samples, trained: DefaultPredictor) -> None:
+    again = DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
     np.testing.assert_array_equal(again.predict(data.reflectance), trained.predict(data.reflectance))
     np.testing.assert_array_equal(again.out_of_fold, trained.out_of_fold)
-    other = DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.target[:100], seed=1)
+    other = DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.measured[:100], seed=1)
     assert (other.out_of_fold != trained.out_of_fold).any()
     # One spectrum is answered as it is among others.
     one = trained.predict(data.reflectance[120:121])
     np.testing.assert_allclose(one, trained.predict(data.reflectance)[120:121], rtol=1e-9)
 
 
-def test_out_of_fold_predictions_are_as_good_as_new_ones(data: CalibrationSet, trained: DefaultPredictor) -> None:
+def test_out_of_fold_predictions_are_as_good_as_new_ones(data: Samples, trained: DefaultPredictor) -> None:
     assert trained.out_of_fold.shape == (1, 100)
-    inner = measure(trained.out_of_fold[0], data.target[:100]).rmse
-    outer = measure(trained.predict(data.reflectance[100:]), data.target[100:]).rmse
+    inner = measure(trained.out_of_fold[0], data.measured[:100]).rmse
+    outer = measure(trained.predict(data.reflectance[100:]), data.measured[100:]).rmse
     assert 0.5 < inner / outer < 2
     # What was fitted to is answered better than it was out of its fold.
-    assert measure(trained.predict(data.reflectance[:100]), data.target[:100]).rmse < inner
+    assert measure(trained.predict(data.reflectance[:100]), data.measured[:100]).rmse < inner
 
 
 def test_rows_of_one_group_are_never_on_both_sides() -> None:
@@ -90,18 +90,18 @@ def test_rows_of_one_group_are_never_on_both_sides() -> None:
         method.fit(level, NM, target, groups=["one site"] * 80)
 
 
-def test_answers_stay_within_the_calibrated_range(data: CalibrationSet) -> None:
-    low = data.target < np.median(data.target)
-    predictor = DefaultModel(fast=True).fit(data.reflectance[low], NM, data.target[low])
+def test_answers_stay_within_the_calibrated_range(data: Samples) -> None:
+    low = data.measured < np.median(data.measured)
+    predictor = DefaultModel(fast=True).fit(data.reflectance[low], NM, data.measured[low])
     answers = predictor.predict(np.concatenate([data.reflectance, data.reflectance**3]))
-    assert data.target[low].min() <= answers.min()
-    assert answers.max() == data.target[low].max()
+    assert data.measured[low].min() <= answers.min()
+    assert answers.max() == data.measured[low].max()
     for inner in predictor.out_of_fold:
-        assert data.target[low].min() <= inner.min() <= inner.max() <= data.target[low].max()
+        assert data.measured[low].min() <= inner.min() <= inner.max() <= data.measured[low].max()
 
 
-def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: CalibrationSet) -> None:
-    grades = 10 ** ((45 - data.target[:60]) / 12)
+def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Samples) -> None:
+    grades = 10 ** ((45 - data.measured[:60]) / 12)
     config = Config(variants=VARIANTS[:2], gammas=(0.05, 0.3), costs=(5.0, 100.0))
     predictor = DefaultModel(config=config).fit(data.reflectance[:60], NM, grades)
     network = predictor.network
@@ -132,9 +132,7 @@ def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Calibrati
     assert np.ptp(answer) > 0.2 * np.ptp(grades)
 
 
-def test_centres_are_left_out_until_the_network_is_small_enough(
-    data: CalibrationSet, trained: DefaultPredictor
-) -> None:
+def test_centres_are_left_out_until_the_network_is_small_enough(data: Samples, trained: DefaultPredictor) -> None:
     assert trained.parameters == count(trained.network) <= default_model.MOST_PARAMETERS == 84_000
     features = trained.features(data.reflectance)
     full = trained.network.raw(features)
@@ -158,10 +156,10 @@ def count(network: RadialNetwork) -> int:
 def test_the_whole_model_of_many_samples_keeps_to_its_parameters() -> None:
     data = curved(340)
     config = Config(gammas=(0.1, 0.4), costs=(20.0,), averaged=2)
-    predictor = DefaultModel(config=config).fit(data.reflectance[:300], NM, data.target[:300])
+    predictor = DefaultModel(config=config).fit(data.reflectance[:300], NM, data.measured[:300])
     assert len(predictor.views.recipes) == 5
     assert 83_500 < predictor.parameters <= 84_000
-    assert measure(predictor.predict(data.reflectance[300:]), data.target[300:]).r2 > 0.9
+    assert measure(predictor.predict(data.reflectance[300:]), data.measured[300:]).r2 > 0.9
 
 
 def test_preprocessing_is_the_devices_and_can_be_written_down(trained: DefaultPredictor) -> None:
@@ -213,6 +211,6 @@ def test_shares_follow_errors() -> None:
 def test_too_few_rows_are_refused_and_few_are_enough() -> None:
     data = soil_like(12)
     with pytest.raises(TrainingDataError, match="4 training rows"):
-        DefaultModel(fast=True).fit(data.reflectance[:4], NM, data.target[:4])
-    predictor = DefaultModel(fast=True).fit(data.reflectance[:5], NM, data.target[:5])
+        DefaultModel(fast=True).fit(data.reflectance[:4], NM, data.measured[:4])
+    predictor = DefaultModel(fast=True).fit(data.reflectance[:5], NM, data.measured[:5])
     assert np.isfinite(predictor.predict(data.reflectance)).all()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stibium.train.errors import TrainingDataError
-from stibium.train.methods.fit import Epoch, Protocol, fit, predict
+from stibium.train.methods.fit import Epoch, TrainingProtocol, fit, predict
 from stibium.train.methods.network import OUTPUT, Block, NetworkConfig, build_network, fold_target_scale
 
 SHAPE = (14, 129, 1)
@@ -89,7 +89,7 @@ def test_it_learns_and_keeps_its_best_weights(keras: Any) -> None:
     x, y = learnable(64, 1)
     held_x, held_y = learnable(40, 2)
     seen: list[Epoch] = []
-    protocol = Protocol(epochs=60, patience=15, batch_size=16, learning_rate=5e-3)
+    protocol = TrainingProtocol(epochs=60, patience=15, batch_size=16, learning_rate=5e-3)
     fitted = fit(x, y, held_x, held_y, SMALL, protocol, seen.append)
     assert tuple(seen) == fitted.history
     losses = [epoch.validation_loss for epoch in fitted.history]
@@ -107,11 +107,11 @@ def test_training_on_nonsense_is_one_line(keras: Any) -> None:
     x, y = learnable(8, 1)
     x[0] = np.nan
     with pytest.raises(TrainingDataError, match="the loss is no number any more in epoch 1"):
-        fit(x, y, x, y, SMALL, Protocol(epochs=2))
+        fit(x, y, x, y, SMALL, TrainingProtocol(epochs=2))
 
 
 def test_a_last_batch_of_one_row_is_left_out(keras: Any) -> None:
     """Seventeen rows in batches of sixteen: one row has no variance to normalise by."""
     x, y = learnable(17, 1)
-    fitted = fit(x, y, x, y, SMALL, Protocol(epochs=2, batch_size=16))
+    fitted = fit(x, y, x, y, SMALL, TrainingProtocol(epochs=2, batch_size=16))
     assert all(np.isfinite(epoch.training_loss) for epoch in fitted.history)

@@ -4,32 +4,31 @@ import numpy as np
 import pytest
 from soil_like import soil_like
 from stibium.train.errors import TrainingDataError
-from stibium.train.methods.fit import Protocol
 from stibium.train.methods.network import Block, NetworkConfig
 from stibium.train.methods.published import PublishedNetwork
 from stibium.train.methods.registry import BASELINES, METHODS
 
-TINY = {"protocol": Protocol(epochs=4, batch_size=16), "network": NetworkConfig(4, 3, (4, 8), (Block(4, 2, 2),))}
+TINY = {"epochs": 4, "batch_size": 16, "network": NetworkConfig(4, 3, (4, 8), (Block(4, 2, 2),))}
 
 
 def test_stops_by_a_part_of_its_own_training_rows_and_repeats_itself() -> None:
     data = soil_like(40)
     method = PublishedNetwork(**TINY)
-    first = method.fit(data.reflectance, data.wavelengths_nm, data.target, seed=3)
-    again = method.fit(data.reflectance, data.wavelengths_nm, data.target, seed=3)
+    first = method.fit(data.reflectance, data.wavelengths_nm, data.measured, seed=3)
+    again = method.fit(data.reflectance, data.wavelengths_nm, data.measured, seed=3)
     predicted = first.predict(data.reflectance)
     np.testing.assert_array_equal(again.predict(data.reflectance), predicted)
-    assert data.target.min() <= predicted.min() < predicted.max() <= data.target.max()
+    assert data.measured.min() <= predicted.min() < predicted.max() <= data.measured.max()
     assert first.chosen.endswith("of 4; target's transform none")
-    assert (first.low, first.high) == (data.target.min(), data.target.max())
+    assert (first.low, first.high) == (data.measured.min(), data.measured.max())
 
 
 def test_takes_the_better_transform_of_those_allowed() -> None:
     data = soil_like(30)
     method = PublishedNetwork(transforms=("none", "log10"), **TINY)
-    both = method.fit(data.reflectance, data.wavelengths_nm, data.target)
+    both = method.fit(data.reflectance, data.wavelengths_nm, data.measured)
     assert both.transform in ("none", "log10")
-    zero = data.target - data.target.min()
+    zero = data.measured - data.measured.min()
     with pytest.raises(TrainingDataError, match="the lowest value, 0, has no log10"):
         PublishedNetwork(transforms=("log10",)).fit(data.reflectance, data.wavelengths_nm, zero)
 

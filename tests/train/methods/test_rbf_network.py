@@ -6,42 +6,42 @@ import numpy as np
 import pytest
 from soil_like import NM, soil_like
 from stibium.converters.models.errors import ConversionError
-from stibium.converters.models.rbf_network import RADIAL_QUANTISATIONS, convert_radial_apart
+from stibium.converters.models.rbf_network import RBF_QUANTISATIONS, convert_rbf_network
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.runtime import Runtime
 from stibium.edge.model.target import Transform, inverse
-from stibium.train.calibration_set import CalibrationSet
 from stibium.train.methods.baselines import Variant
 from stibium.train.methods.default import Config, DefaultModel, DefaultPredictor
+from stibium.train.samples import Samples
 
 TRAINING = 60
 
 
-def skewed() -> CalibrationSet:
+def skewed() -> Samples:
     """Soils whose target spans more than a decade, so that several transforms are in the answer."""
     data = soil_like(120, seed=8, noise=0.1)
-    return soil_like(120, reflectance=data.reflectance, target=10 ** (data.target / 40))
+    return soil_like(120, reflectance=data.reflectance, target=10 ** (data.measured / 40))
 
 
 @pytest.fixture(scope="module")
-def data() -> CalibrationSet:
+def data() -> Samples:
     return skewed()
 
 
 @pytest.fixture(scope="module")
-def trained(data: CalibrationSet) -> DefaultPredictor:
+def trained(data: Samples) -> DefaultPredictor:
     variants = Variant(1, 31, False), Variant(0, 15, True, True)
     config = Config(variants=variants, gammas=(0.1, 0.4), costs=(20.0, 200.0), softness=5.0)
-    return DefaultModel(config=config).fit(data.reflectance[:TRAINING], NM, data.target[:TRAINING])
+    return DefaultModel(config=config).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
 
 
 @pytest.fixture(scope="module")
 def models(trained: DefaultPredictor) -> dict[str, bytes]:
     assert [back.transform for back in trained.network.backs] == ["none", "sqrt", "log10"]
     arrays = trained.network.to_arrays()
-    return dict(convert_radial_apart(arrays, trained.scaling, "log10", RADIAL_QUANTISATIONS))
+    return dict(convert_rbf_network(arrays, trained.scaling, "log10", RBF_QUANTISATIONS))
 
 
 def answers(model: bytes, trained: DefaultPredictor, reflectance: np.ndarray, transform: Transform) -> np.ndarray:
@@ -51,41 +51,39 @@ def answers(model: bytes, trained: DefaultPredictor, reflectance: np.ndarray, tr
 
 
 def test_the_device_answers_as_the_trained_network(
-    models: dict[str, bytes], trained: DefaultPredictor, data: CalibrationSet
+    models: dict[str, bytes], trained: DefaultPredictor, data: Samples
 ) -> None:
     expected = trained.predict(data.reflectance)
-    assert np.ptp(expected) > 0.5 * np.ptp(data.target)
+    assert np.ptp(expected) > 0.5 * np.ptp(data.measured)
     np.testing.assert_allclose(answers(models["float32"], trained, data.reflectance, "log10"), expected, rtol=1e-4)
 
 
-def test_half_the_bytes_lose_little_of_it(
-    models: dict[str, bytes], trained: DefaultPredictor, data: CalibrationSet
-) -> None:
+def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: DefaultPredictor, data: Samples) -> None:
     left_out = slice(TRAINING, None)
     expected = trained.predict(data.reflectance[left_out])
     found = answers(models["float16"], trained, data.reflectance[left_out], "log10")
-    measured = data.target[left_out]
+    measured = data.measured[left_out]
     trained_rmse, exported_rmse = (np.sqrt(np.mean((said - measured) ** 2)) for said in (expected, found))
     assert exported_rmse < 1.01 * trained_rmse
     assert 0 < np.sqrt(np.mean((found - expected) ** 2)) < 0.05 * trained_rmse
     assert len(models["float16"]) < 0.75 * len(models["float32"])
 
 
-def test_a_units_size_does_not_matter_to_float16(trained: DefaultPredictor, data: CalibrationSet) -> None:
+def test_a_units_size_does_not_matter_to_float16(trained: DefaultPredictor, data: Samples) -> None:
     # In ppb a kernel's weights exceed the largest float16.
     ppb = DefaultModel(config=Config(variants=(Variant(1, 31, False),), gammas=(0.1,), costs=(2000.0,))).fit(
-        data.reflectance[:TRAINING], NM, 1e6 * np.log(data.target[:TRAINING])
+        data.reflectance[:TRAINING], NM, 1e6 * np.log(data.measured[:TRAINING])
     )
     assert max(np.abs(branch.kernel_weights).max() for branch in ppb.network.branches) > 65504
-    model = convert_radial_apart(ppb.network.to_arrays(), ppb.scaling, "none", ["float16"])["float16"]
+    model = convert_rbf_network(ppb.network.to_arrays(), ppb.scaling, "none", ["float16"])["float16"]
     found = answers(model, ppb, data.reflectance, "none")
     np.testing.assert_allclose(found, ppb.predict(data.reflectance), rtol=0.02)
 
 
-def test_what_cannot_be_further_is_marked_as_a_bound(trained: DefaultPredictor, data: CalibrationSet) -> None:
+def test_what_cannot_be_further_is_marked_as_a_bound(trained: DefaultPredictor, data: Samples) -> None:
     arrays = trained.network.to_arrays()
     arrays["bias"] = np.full_like(arrays["bias"], 1e4)
-    models = convert_radial_apart(arrays, trained.scaling, "none", RADIAL_QUANTISATIONS)
+    models = convert_rbf_network(arrays, trained.scaling, "none", RBF_QUANTISATIONS)
     low, high = (float(end) for end in arrays["range"])
     for name, model in models.items():
         bundle = Bundle(model, "clay", "%", trained.views, trained.scaling, "none", (low, high), name, True)
@@ -95,7 +93,7 @@ def test_what_cannot_be_further_is_marked_as_a_bound(trained: DefaultPredictor, 
 
 
 def test_a_bundle_with_views_answers_spectra(
-    models: dict[str, bytes], trained: DefaultPredictor, data: CalibrationSet, tmp_path: Path
+    models: dict[str, bytes], trained: DefaultPredictor, data: Samples, tmp_path: Path
 ) -> None:
     low, high = trained.network.backs[0].low, trained.network.backs[0].high
     bundle = Bundle(
@@ -124,5 +122,5 @@ def test_what_cannot_be_converted_is_said_in_one_line(trained: DefaultPredictor)
     arrays = trained.network.to_arrays()
     arrays["centres_0"] = arrays["centres_0"][:, :-1]
     with pytest.raises(ConversionError, match="the network of radial units cannot be converted: ") as raised:
-        convert_radial_apart(arrays, trained.scaling, "none", ["float32"])
+        convert_rbf_network(arrays, trained.scaling, "none", ["float32"])
     assert "\n" not in str(raised.value)

@@ -17,7 +17,7 @@ from stibium.train.assays.statistics import Correlations, describe_element
 from stibium.train.assays.values import Assay
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.validation import METRICS, R2_LOG10, ClassError, MethodScore, Spread, Validation
-from stibium.train.ladder import Ladder, Rung
+from stibium.train.formats import FormatResult, QuantisationFormats
 from stibium.train.report.contents import (
     BandProfile,
     DomainPart,
@@ -110,11 +110,11 @@ def a_full_report() -> ReportContents:
             "Five folds", a_score("stibium", r2=(0.65, 0.7, 0.75, 0.72)), a_score("PLSR", "7 components", r2=(0.6,))
         ),
         ours="stibium",
-        ladder=Ladder(
+        ladder=QuantisationFormats(
             (
-                Rung("int8", 34000, 0.031, 0.05),
-                Rung("float16", 61000, 0.0, 0.001),
-                Rung("dynamic", 0, None, None, "no such op"),
+                FormatResult("int8", 34000, 0.031, 0.05),
+                FormatResult("float16", 61000, 0.0, 0.001),
+                FormatResult("dynamic", 0, None, None, "no such op"),
             ),
             0.32,
             0.3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stibium.train.ladder import _short
+from stibium.train.formats import _short
 
 
 def test_what_a_runtime_lacks_is_said_in_words() -> None:

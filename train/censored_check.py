@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
 
 from ..edge.model.estimate import Estimate, Refusal
-from ..edge.model.target import inverse
+from ..edge.model.target import DetectionStats, inverse
 from .assays.values import Assay
 from .errors import TrainingDataError
-from .methods.fit import Protocol, split_samples
-from .samples import Joined, prepare, replicate_rows
-
-if TYPE_CHECKING:
-    from .training import Trained
-
-Bounds = Literal["likelihood", "check"]
-"""What is done with samples of which only a bound is known: trained on through the censored likelihood, or not."""
+from .methods.method import DeviceModel
+from .prepared import prepare
+from .samples import Replicates, Samples, replicate_rows
 
 ROOM = 1e-4
 """Relative; an answer that is held at the end of the calibrated range is as far as it can be."""
 
 
 @dataclass(frozen=True)
-class BoundsCheck:
+class CensoredCheck:
     """How many bounds a model keeps, of samples that it was not trained on.
 
     Attributes:
@@ -86,59 +80,53 @@ def keeps(value: float, bound: Assay, calibrated: tuple[float, float], critical:
     return value <= max(bound.value, calibrated[0], critical or 0.0) * (1 + ROOM)
 
 
-def count(bounds: Sequence[Assay], kept: Sequence[bool], trained_on: int = 0) -> BoundsCheck:
+def count(bounds: Sequence[Assay], kept: Sequence[bool], trained_on: int = 0) -> CensoredCheck:
     """Count bounds, and those that are kept, beside a number of samples trained on."""
     below = [k for b, k in zip(bounds, kept, strict=True) if b.censored == "<"]
     above = [k for b, k in zip(bounds, kept, strict=True) if b.censored == ">"]
-    return BoundsCheck(len(below), sum(below), len(above), sum(above), trained_on)
+    return CensoredCheck(len(below), sum(below), len(above), sum(above), trained_on)
 
 
-def divide_bounds(
-    joined: Joined, use: Bounds, protocol: Protocol, exclude_above: float | None = None
-) -> tuple[str, ...]:
-    """Say which censored samples are trained on; a third is held back, so that bounds can be checked unseen.
-
-    Args:
-        joined: with the censored samples.
-        use: what is to be done with them.
-        protocol: of the division, which is drawn as that of the other samples is.
-        exclude_above: samples above this are not to be trained on, so none of which it is known that they are.
-    """
-    if use == "check":
-        return ()
-    names = [
-        name
-        for name, bound in joined.bounds.items()
-        if exclude_above is None or bound.censored == "<" or bound.value < exclude_above
-    ]
-    # A single one has no third to give.
-    return tuple(split_samples(names, protocol)[0] if len(names) > 1 else names)
-
-
-def check_bounds(trained: Trained) -> BoundsCheck | None:
+def check_held_back(
+    samples: Samples,
+    trained_on: Collection[str],
+    replicates: Replicates,
+    model: DeviceModel,
+    calibrated: tuple[float, float],
+    detection: DetectionStats | None,
+) -> CensoredCheck | None:
     """Hold a trained model against the censored samples that it was not trained on; None if there are no censored ones.
 
     A spectrum that the model cannot take is counted: what is trained by now is not lost for it.
+
+    Args:
+        samples: with the censored ones.
+        trained_on: names of those that joined the training as bounds.
+        replicates: what the model takes.
+        model: the model.
+        calibrated: lowest and highest value that it answers.
+        detection: its limits; answers up to the critical one are "< LOD".
     """
-    joined, trained_on = trained.joined, set(trained.bounds_trained_on)
-    if not joined.bounded:
+    if not samples.bounded:
         return None
-    held_back = [spectrum for spectrum in joined.bounded if spectrum.sample_id not in trained_on]
+    held_back = [spectrum for spectrum in samples.bounded if spectrum.sample_id not in trained_on]
     if not held_back:
         return count((), (), len(trained_on))
-    bounded = replicate_rows(held_back, trained.settings.replicates)
+    bounded = replicate_rows(held_back, replicates)
     try:
-        rows = prepare(bounded, trained.recipe)
+        rows = prepare(bounded, model.recipe)
     except TrainingDataError as error:
         return replace(count((), (), len(trained_on)), unusable=len(bounded), why=str(error))
-    values = [float(v) for v in inverse(trained.answer(rows.features), trained.transform)]
-    bounds = [joined.bounds[name] for name in rows.samples]
-    critical = trained.detection.critical if trained.detection else None
-    kept = [keeps(v, b, trained.calibrated_range, critical) for v, b in zip(values, bounds, strict=True)]
+    values = [float(v) for v in inverse(model.answer(rows.features), model.transform)]
+    bounds = [samples.bounds[name] for name in rows.samples]
+    kept = [
+        keeps(value, bound, calibrated, detection.critical if detection else None)
+        for value, bound in zip(values, bounds, strict=True)
+    ]
     return with_refused(count(bounds, kept, len(trained_on)), rows.refused)
 
 
-def with_refused(found: BoundsCheck, refused: Sequence[Refusal]) -> BoundsCheck:
+def with_refused(found: CensoredCheck, refused: Sequence[Refusal]) -> CensoredCheck:
     """Add what was refused to a count."""
     if not refused:
         return found
@@ -150,7 +138,7 @@ def check_estimates(
     bounds: Mapping[str, Assay],
     calibrated: tuple[float, float],
     trained_on: Container[str] = (),
-) -> BoundsCheck:
+) -> CensoredCheck:
     """Hold a device's estimates of censored samples against their bounds, but for those named in `trained_on`.
 
     What the device refused is counted.

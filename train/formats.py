@@ -1,4 +1,4 @@
-"""The quantisation ladder: every format of a network, from small to large, and the smallest that rounds little."""
+"""Quantisation formats: every one that a network has, from small to large, and the smallest that rounds little."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from ..converters.models.errors import ConversionError, ParityError
 from ..converters.models.parity import device_answers, trained_answers
 from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
-from .export import FORMATS, ConvertedRun, bundle_of, convert_run
+from .export import ConvertedRun, bundle_of, convert_run
+from .methods.registry import DEVICE_METHODS
 from .run import Run, load_run
 
 LIMIT = 0.01
@@ -24,7 +26,7 @@ LIMIT = 0.01
 
 
 @dataclass(frozen=True)
-class Rung:
+class FormatResult:
     """One format.
 
     Attributes:
@@ -52,17 +54,17 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class QuantisationFormats:
     """All formats of one run.
 
     Attributes:
-        rungs: from the smallest file to the largest.
+        results: from the smallest file to the largest.
         rmse, low_grade_rmse: of the trained model on unseen samples, in the unit.
         low_grade_up_to: highest grade of the lowest third.
         unit: of these.
     """
 
-    rungs: tuple[Rung, ...]
+    results: tuple[FormatResult, ...]
     rmse: float
     low_grade_rmse: float
     low_grade_up_to: float
@@ -71,7 +73,12 @@ class Ladder:
     @property
     def chosen(self) -> str:
         """The smallest format within the limit; the last one if none is, which rounds least."""
-        return next((rung.format for rung in self.rungs if rung.within), self.rungs[-1].format)
+        return next((result.format for result in self.results if result.within), self.results[-1].format)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the figures as JSON values."""
+        record = asdict(self)
+        return {"rungs": record.pop("results"), **record}
 
     def table(self) -> str:
         """Lay it out for people."""
@@ -80,18 +87,18 @@ class Ladder:
             f"({self.rmse:.4g} {self.unit}; {self.low_grade_rmse:.4g} up to {self.low_grade_up_to:.4g})",
             "  format        size      added   at low grade",
         ]
-        for rung in self.rungs:
-            size = f"{rung.bytes / 1024:.0f} KB" if rung.bytes else "-"
-            if rung.added is None or rung.low_grade_added is None:
-                said = f"  {rung.why_not}"
+        for result in self.results:
+            size = f"{result.bytes / 1024:.0f} KB" if result.bytes else "-"
+            if result.added is None or result.low_grade_added is None:
+                said = f"  {result.why_not}"
             else:
-                said = f"{100 * rung.added:>9.3g} %{100 * rung.low_grade_added:>13.3g} %"
-            taken = "   taken" if rung.format == self.chosen else ""
-            lines.append(f"  {rung.format:<8}{size:>10}{said}{taken}")
+                said = f"{100 * result.added:>9.3g} %{100 * result.low_grade_added:>13.3g} %"
+            taken = "   taken" if result.format == self.chosen else ""
+            lines.append(f"  {result.format:<8}{size:>10}{said}{taken}")
         return "\n".join(lines)
 
 
-def climb(run: Run) -> tuple[Ladder, ConvertedRun]:
+def compare_formats(run: Run) -> tuple[QuantisationFormats, ConvertedRun]:
     """Convert a run's network to every format it has, and measure what each adds.
 
     What a format adds is what its differences from the trained network add to that network's error on unseen samples,
@@ -102,36 +109,36 @@ def climb(run: Run) -> tuple[Ladder, ConvertedRun]:
     Raises:
         ConversionError: not even float32 could be made.
     """
-    formats = FORMATS[run.method]
+    formats = DEVICE_METHODS[run.method].formats
     converted, failed = _convert(run, formats)
-    unseen_error = _rms_of_columns(run.unseen_predicted - run.unseen_measured)
-    low_up_to = float(np.quantile(run.unseen_measured, 1 / 3))
-    rmse = _rms(unseen_error)
-    low_rmse = _rms(unseen_error[run.unseen_measured <= low_up_to])
+    errors = _rms_of_columns(run.out_of_fold - run.out_of_fold_measured)
+    low_up_to = float(np.quantile(run.out_of_fold_measured, 1 / 3))
+    rmse = _rms(errors)
+    low_rmse = _rms(errors[run.out_of_fold_measured <= low_up_to])
     low_rows = run.held_out_measured <= low_up_to
-    rungs = []
+    results = []
     for name in formats:
         if name in failed:
-            rungs.append(Rung(name, 0, None, None, failed[name]))
+            results.append(FormatResult(name, 0, None, None, failed[name]))
             continue
         bundle = bundle_of(run, converted.models[name], name)
         try:
             device = device_answers(bundle, converted.prepared.rows)
         except (BundleError, ParityError) as error:
-            rungs.append(Rung(name, len(bundle.model), None, None, _short(str(error))))
+            results.append(FormatResult(name, len(bundle.model), None, None, _short(str(error))))
             continue
         trained = trained_answers(bundle, converted.answers)
         added = [
             _added(device[rows], trained[rows], run.held_out_measured[rows], of, run.validated)
             for rows, of in ((np.ones(len(device), dtype=bool), rmse), (low_rows, low_rmse))
         ]
-        rungs.append(Rung(name, len(bundle.model), added[0], added[1]))
-    rungs.sort(key=lambda rung: (rung.bytes or 0, formats.index(rung.format)))
-    return Ladder(tuple(rungs), rmse, low_rmse, low_up_to, run.unit), converted
+        results.append(FormatResult(name, len(bundle.model), added[0], added[1]))
+    results.sort(key=lambda result: (result.bytes or 0, formats.index(result.format)))
+    return QuantisationFormats(tuple(results), rmse, low_rmse, low_up_to, run.unit), converted
 
 
-def climb_apart(folder: str | os.PathLike[str]) -> Ladder:
-    """Climb in a process of its own: where TensorFlow was imported, no TFLite interpreter can be built any more.
+def compare_formats_apart(folder: str | os.PathLike[str]) -> QuantisationFormats:
+    """Compare them in a process of its own: where TensorFlow was imported, no TFLite interpreter can be built any more.
 
     Raises:
         ConversionError: it failed; the message is the last line it wrote.
@@ -148,7 +155,7 @@ def climb_apart(folder: str | os.PathLike[str]) -> Ladder:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise ConversionError(f"{os.fspath(folder)}: {lines[-1] if lines else f'exit code {done.returncode}'}")
     said = json.loads(done.stdout.splitlines()[-1])
-    return Ladder(**{**said, "rungs": tuple(Rung(**rung) for rung in said["rungs"])})
+    return QuantisationFormats(**{**said, "results": tuple(FormatResult(**result) for result in said["results"])})
 
 
 def _convert(run: Run, formats: Sequence[str]) -> tuple[ConvertedRun, dict[str, str]]:
@@ -196,4 +203,4 @@ def _short(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(climb(load_run(sys.argv[1]))[0])))
+    print(json.dumps(asdict(compare_formats(load_run(sys.argv[1]))[0])))

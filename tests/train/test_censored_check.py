@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from stibium.edge.model.estimate import Estimate, Refusal
 from stibium.train.assays.values import Assay
-from stibium.train.bounds import check_estimates, keeps
+from stibium.train.censored_check import check_estimates, keeps
 
 CALIBRATED = (5.0, 3000.0)
 

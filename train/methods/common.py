@@ -1,0 +1,152 @@
+"""What methods have in common: what they refuse, the grid they stand on, transforms of the target and the way back.
+
+A method is a way of making a model: it is given training data and nothing else, makes all its choices (preprocessing,
+components, hyperparameters, the target's transform) by an inner cross-validation of its own, and answers with a
+predictor. So whatever is left out stays out of every choice.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats
+from ...edge.model.recipe import Recipe
+from ...edge.model.scaling import Scaling
+from ...edge.model.steps import Resample, SpliceCorrection, Step
+from ...edge.model.target import Transform, forward
+from ..crossval.metrics import over_decades
+from ..errors import TrainingDataError
+from ..samples import FEWEST_NM, FIRST_NM, LAST_NM
+
+SKEWED = 0.7
+"""Skewness of the target above which a square root or a logarithm is tried."""
+
+
+def check_training(reflectance: Floats, wavelengths_nm: Floats, target: Floats, fewest: int = 5) -> None:
+    """Refuse what no method can learn from.
+
+    Raises:
+        TrainingDataError: too few rows, shapes that do not match, values that are not finite, a constant target.
+    """
+    if reflectance.ndim != 2 or reflectance.shape != (target.size, wavelengths_nm.size) or target.ndim != 1:
+        raise TrainingDataError(
+            f"reflectance of shape {reflectance.shape} for {target.size} values and {wavelengths_nm.size} wavelengths"
+        )
+    if target.size < fewest:
+        raise TrainingDataError(f"{target.size} training rows; at least {fewest} are needed")
+    if not (np.isfinite(reflectance).all() and np.isfinite(target).all()):
+        raise TrainingDataError("a training spectrum or value is not a finite number")
+    if target.min() == target.max():
+        raise TrainingDataError(f"all {target.size} training values are {target[0]:g}; there is nothing to learn")
+
+
+def common_range(wavelengths_nm: Floats, first_nm: float = FIRST_NM, last_nm: float = LAST_NM) -> Resample:
+    """Give the 1 nm grid on which models of these spectra stand: what is there of 400-2450 nm.
+
+    Raises:
+        TrainingDataError: less than 150 nm of it.
+    """
+    first, last = math.ceil(max(first_nm, wavelengths_nm[0])), math.floor(min(last_nm, wavelengths_nm[-1]))
+    if last - first < FEWEST_NM:
+        raise TrainingDataError(
+            f"the spectra cover {wavelengths_nm[0]:g}-{wavelengths_nm[-1]:g} nm; a model needs at least "
+            f"{FEWEST_NM:g} nm of {first_nm:g}-{last_nm:g} nm"
+        )
+    return Resample(first, last, 1.0)
+
+
+def recipe_on(grid: Resample, *steps: Step) -> Recipe:
+    """Make a recipe of steps on a grid, after a splice correction (which does nothing without splices)."""
+    return Recipe((SpliceCorrection(), grid, *steps))
+
+
+def transforms_for(target: Floats) -> tuple[Transform, ...]:
+    """Give the transforms worth trying: none, and for skewed positive values square root and logarithm too.
+
+    Values that go over decades (`over_decades`) are learned as logarithms only.
+    """
+    if over_decades(target):
+        return ("log10",)
+    deviation = target - target.mean()
+    skewness = float(np.mean(deviation**3) / np.mean(deviation**2) ** 1.5)
+    choices: tuple[Transform, ...] = get_args(Transform)
+    return choices if target.min() > 0 and skewness > SKEWED else ("none",)
+
+
+@dataclass(frozen=True)
+class BackTransformation:
+    """The way from a transform's space back to the target's unit, without bias and within the calibrated range.
+
+    Undoing a transform of the best guess gives too low a mean. The correction is the smearing estimate of Duan 1983
+    (JASA 78(383):605): the mean over what each residual, added to the guess, would give. Where values go over decades
+    there is none, and the answer is the median: the mean of what a soil may hold is far above what most such soils do.
+
+    Attributes:
+        transform: to undo.
+        low, high: calibrated range in the target's unit; answers outside become its ends.
+        first, second: for the square root, mean and mean square of the residuals; for the logarithm, the mean of 10 to
+            their power, and 0; else 0.
+    """
+
+    transform: Transform
+    low: float
+    high: float
+    first: float
+    second: float
+
+    @classmethod
+    def learn(cls, transform: Transform, target: Floats, predicted: Floats) -> BackTransformation:
+        """Learn the correction from predictions that were not fitted to.
+
+        Args:
+            transform: that was used.
+            target: (n,) in its own unit.
+            predicted: (..., n) in the transform's space, by inner cross-validation.
+        """
+        low, high = float(target.min()), float(target.max())
+        ends = forward(np.array([low, high]), transform)
+        residuals = forward(target, transform) - np.clip(predicted, ends[0], ends[1])
+        if transform == "sqrt":
+            return cls(transform, low, high, float(residuals.mean()), float(np.mean(residuals**2)))
+        if transform == "log10":
+            first = 1.0 if over_decades(target) else float(np.mean(10.0**residuals))
+            return cls(transform, low, high, first, 0.0)
+        return cls(transform, low, high, 0.0, 0.0)
+
+    def __call__(self, predicted: Floats) -> Floats:
+        """Take predictions of any shape from the transform's space to the target's unit."""
+        ends = forward(np.array([self.low, self.high]), self.transform)
+        z = np.clip(predicted, ends[0], ends[1])
+        if self.transform == "sqrt":
+            z = z**2 + 2 * self.first * z + self.second
+        elif self.transform == "log10":
+            z = 10.0**z * self.first
+        return np.clip(z, self.low, self.high)
+
+
+def inner_rmse(predicted: Floats, target: Floats, transform: Transform) -> float:
+    """Give the error that a choice is judged by: RMSE in the target's own unit, over decades that of its logarithm.
+
+    Args:
+        predicted: (repeats, n) in the transform's space, by inner cross-validation.
+        target: (n,) in its own unit.
+        transform: that was used.
+    """
+    answers = BackTransformation.learn(transform, target, predicted)(predicted)
+    if over_decades(target):
+        answers, target = np.log10(answers), np.log10(target)
+    return float(np.sqrt(np.mean((answers - target) ** 2)))
+
+
+def repeats_for(n: int, fast: bool) -> int:
+    """Say how often the inner cross-validation is repeated: choices on few samples are noisy."""
+    return 1 if fast or n > 200 else 2
+
+
+def as_stored(scaling: Scaling) -> Scaling:
+    """Round as a bundle does, which keeps single precision: training must see what the device will."""
+    return Scaling(*(a.astype(np.float32).astype(np.float64) for a in (scaling.offset, scaling.scale)))
