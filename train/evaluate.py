@@ -14,9 +14,10 @@ from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator, Refusal
 from ..edge.model.target import forward
 from .censored_check import CensoredCheck, check_estimates
-from .crossval.metrics import Metrics, coverage, measure
+from .crossval.metrics import FIGURES, Metrics, coverage, measure
 from .errors import TrainingDataError
 from .samples import Replicates, Samples, replicate_rows
+from .text_table import columns
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -174,12 +175,12 @@ def table(evaluation: Evaluation) -> str:
         lines.append(
             f"{e.trained_on} of the samples have names the model was trained on: the figures flatter (see --held-out)"
         )
-    columns = [("all", e.unit, e.all)]
+    parts = [("all", e.unit, e.all)]
     if e.inside is not None and e.outside:
-        columns.append(("inside only", e.unit, e.inside))
+        parts.append(("inside only", e.unit, e.inside))
     if e.transformed is not None:
-        columns.append((f"all, {e.transform}", "", e.transformed))
-    lines += ["", metrics_table(columns)]
+        parts.append((f"all, {e.transform}", "", e.transformed))
+    lines += ["", metrics_table(parts)]
     if e.coverage is not None and e.stated_coverage is not None:
         lines += ["", f"{100 * e.coverage:.1f} % of the values lie in their {100 * e.stated_coverage:g} % interval"]
     if e.bounds.total or e.bounds.trained_on:
@@ -191,31 +192,20 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def metrics_table(columns: Sequence[tuple[str, str, Metrics]]) -> str:
+def metrics_table(parts: Sequence[tuple[str, str, Metrics]]) -> str:
     """Lay metrics out side by side.
 
     Args:
-        columns: heading, unit of the errors ("" for none), metrics.
+        parts: heading, unit of the errors ("" for none), metrics.
     """
 
-    def cell(value: float | int | None, digits: int) -> str:
-        return "-" if value is None else f"{value:.{digits}f}" if digits else f"{value:.4g}"
+    def cell(metrics: Metrics, name: str, digits: int, unit: str) -> str:
+        value = getattr(metrics, name)
+        text = "-" if value is None else f"{value:.{digits}f}" if digits else f"{value:.4g}"
+        return f"{text} {unit}" if unit and not digits and name != "n" else text
 
-    widths = [max(20, len(heading) + 3) for heading, _, _ in columns]
-    lines = [f"{'':<11}" + "".join(f"{heading:>{w}}" for (heading, _, _), w in zip(columns, widths, strict=True))]
-    for name, label, digits in (
-        ("n", "n", 0),
-        ("r2", "R2", 3),
-        ("rmse", "RMSE", 0),
-        ("bias", "bias", 0),
-        ("sep", "SEP", 0),
-        ("rpd", "RPD", 2),
-        ("rpiq", "RPIQ", 2),
-        ("concordance", "concordance", 3),
-    ):
-        cells = []
-        for _, unit, metrics in columns:
-            text = cell(getattr(metrics, name), digits)
-            cells.append(f"{text} {unit}" if unit and name in ("rmse", "bias", "sep") else text)
-        lines.append(f"{label:<11}" + "".join(f"{text:>{w}}" for text, w in zip(cells, widths, strict=True)))
-    return "\n".join(line.rstrip() for line in lines)
+    rows = [
+        (label, *(cell(metrics, name, digits, unit) for _, unit, metrics in parts))
+        for label, name, digits in (("n", "n", 0), *FIGURES)
+    ]
+    return columns(("", *(heading for heading, _, _ in parts)), rows, between=3, widths_from=17)

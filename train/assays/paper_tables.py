@@ -17,7 +17,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ..simulate.geochemistry import fit_geochemistry
 from .published import ELEMENTS, Analysis, read_table_a1, shipped_table
 from .statistics import METHODS, Method, correlation, moments
 
@@ -121,15 +120,19 @@ def printed_figures() -> tuple[PrintedFigure, ...]:
     )
 
 
-def compare_with_paper() -> PaperComparison:
-    """Compare the printed figures with what the shipped appendix table gives."""
+def compare_with_paper(law: Floats) -> PaperComparison:
+    """Compare the printed figures with what the shipped appendix table gives.
+
+    Args:
+        law: (5, 5) correlations of the logarithms by a law that keeps >4000 a bound, elements as in `ELEMENTS`.
+    """
     analyses = read_table_a1()
     figures = printed_figures()
     every = _bounds(analyses)
     kept = [row for row in analyses if not row.above[0] and row.bound_ppm[0] <= OUTLIER_PPM]
     up_to_1000 = _bounds(kept)
     without = [np.delete(up_to_1000, i, axis=0) for i in range(len(kept))]
-    readings = _readings(analyses, every, up_to_1000)
+    readings = _readings(analyses, every, up_to_1000, law)
     compared = []
     met = np.zeros(len(kept), dtype=int)
     for figure in figures:
@@ -172,7 +175,7 @@ def _figure(figure: PrintedFigure, ppm: Floats, method: Method = "pearson") -> f
     return float(getattr(moments(x), figure.statistic))
 
 
-def _readings(analyses: Sequence[Analysis], every: Floats, up_to_1000: Floats) -> list[_Reading]:
+def _readings(analyses: Sequence[Analysis], every: Floats, up_to_1000: Floats, law: Floats) -> list[_Reading]:
     """Every way of reading the appendix that a correlation or statistic might have been taken by."""
     rows = {
         "all 107, >4000 as 4000": every,
@@ -187,11 +190,9 @@ def _readings(analyses: Sequence[Analysis], every: Floats, up_to_1000: Floats) -
         for name, ppm in rows.items()
         for method in METHODS
     ]
-    covariance = fit_geochemistry(tuple(analyses)).covariance
-    r = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
 
     def of_law(figure: PrintedFigure) -> float:
-        return float(r[ELEMENTS.index(figure.element), ELEMENTS.index(figure.other)])
+        return float(law[ELEMENTS.index(figure.element), ELEMENTS.index(figure.other)])
 
     return [*readings, _Reading("log-normal law, >4000 as bounds", "log-pearson", of_law)]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from ..text_table import columns, figure
 from .findings import VERDICTS, QualityControl
 from .paper_tables import PaperComparison
 from .statistics import Correlations, Description, Moments
@@ -280,33 +281,3 @@ def render_paper(paper: PaperComparison) -> str:
         )
     title = "Tables 1 and 2 of Carvalho et al. 2024 against their appendix table A1"
     return "\n".join([title, columns(header, rows, left=2, left_from=6), *paper.notes])
-
-
-def figure(value: float | None, digits: int = 4) -> str:
-    """Write a number with some significant digits, without an exponent; nothing for None."""
-    if value is None:
-        return ""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    # Rounded first: 9.996 with 3 digits is 10.0, not 10.00.
-    rounded = float(f"{value:.{digits - 1}e}")
-    return f"{rounded:.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
-
-
-def columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, left_from: int | None = None) -> str:
-    """Align columns with spaces; the first `left` and those from `left_from` on to the left, the rest to the right.
-
-    A column without any entry is left out.
-    """
-    used = [i for i in range(len(header)) if any(row[i] for row in rows) or i < left]
-    widths = {i: max(len(row[i]) for row in (header, *rows)) for i in used}
-    lines = []
-    for row in (header, *rows):
-        cells = [
-            row[i].ljust(widths[i])
-            if i < left or (left_from is not None and i >= left_from)
-            else row[i].rjust(widths[i])
-            for i in used
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)

@@ -77,11 +77,12 @@ def assays(
 
     from ..assays.certified import read_certificates
     from ..assays.paper_tables import compare_with_paper
-    from ..assays.published import read_published_table
+    from ..assays.published import read_published_table, read_table_a1
     from ..assays.quality import check_quality
     from ..assays.report import AssayReport, render, write_csv, write_jsonl
     from ..assays.statistics import METHODS, correlate, describe
     from ..assays.table import read_assay_table
+    from ..simulate.geochemistry import fit_geochemistry
 
     certificates = read_certificates(certified) if certified is not None else None
     table = read_assay_table(*files, *controls) if files else read_published_table()
@@ -101,7 +102,7 @@ def assays(
         describe(table) if samples else (),
         tuple(correlations),
         quality,
-        compare_with_paper() if compare_paper else None,
+        compare_with_paper(fit_geochemistry(read_table_a1()).correlations) if compare_paper else None,
     )
     if out_format == "table":
         click.echo(render(report), nl=False)

@@ -51,6 +51,18 @@ class Metrics:
         return asdict(self)
 
 
+FIGURES = (
+    ("R2", "r2", 3),
+    ("RMSE", "rmse", 0),
+    ("bias", "bias", 0),
+    ("SEP", "sep", 0),
+    ("RPD", "rpd", 2),
+    ("RPIQ", "rpiq", 2),
+    ("concordance", "concordance", 3),
+)
+"""Label, name in `Metrics` and decimals of each figure; without decimals it is in the unit, by significant digits."""
+
+
 def measure(predicted: ArrayLike, measured: ArrayLike) -> Metrics:
     """Hold predictions against laboratory values.
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 import csv
 from typing import TextIO
 
+from ..text_table import columns
+from .metrics import FIGURES
 from .validation import R2_LOG10, Spread, Validation
 
-ROWS = (
-    ("R2", "r2", 3),
-    ("RMSE", "rmse", 0),
-    ("bias", "bias", 0),
-    ("SEP", "sep", 0),
-    ("RPD", "rpd", 2),
-    ("RPIQ", "rpiq", 2),
-    ("concordance", "concordance", 3),
-    ("R2 of log10", R2_LOG10, 3),
-)
+ROWS = (*FIGURES, ("R2 of log10", R2_LOG10, 3))
 
 
 def rows_of(validation: Validation) -> tuple[tuple[str, str, int], ...]:
@@ -34,24 +27,18 @@ def validation_table(validation: Validation) -> str:
     Each cell is the mean and, where there are several repeats, the standard deviation over them.
     """
     scores = validation.scores
-    table = [["", *(score.method for score in scores)]]
-    for label, key, digits in rows_of(validation):
-        table.append([label, *(_cell(score.metrics[key], digits) for score in scores)])
+    rows = [(label, *(_cell(s.metrics[key], digits) for s in scores)) for label, key, digits in rows_of(validation)]
     for label, key in (("RMSE", "rmse"), ("bias", "bias")):
         for i, of_class in enumerate(scores[0].by_class):
-            cells = [_cell(getattr(score.by_class[i], key), 0) for score in scores]
-            table.append([f"{label} {of_class.words()} (n {of_class.n})", *cells])
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+            cells = (_cell(getattr(score.by_class[i], key), 0) for score in scores)
+            rows.append((f"{label} {of_class.words()} (n {of_class.n})", *cells))
     unit = f" ({validation.unit})" if validation.unit else ""
-    rows = f"{len(validation.measured)} rows"
+    counted = f"{len(validation.measured)} rows"
     tested = sum(of_class.n for of_class in scores[0].by_class)
     if tested < len(validation.measured):
-        rows += f", {tested} of them predicted"
-    lines = [f"{validation.name}{unit}, {rows}: {validation.folds}", ""]
-    for row in table:
-        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
-    return "\n".join(lines)
+        counted += f", {tested} of them predicted"
+    table = columns(("", *(score.method for score in scores)), rows, between=3)
+    return f"{validation.name}{unit}, {counted}: {validation.folds}\n\n{table}"
 
 
 def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool = True) -> None:
@@ -85,17 +72,12 @@ def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool
 def comparison_table(validation: Validation) -> str:
     """Lay the figures over all grades out, a method a line."""
     figures = rows_of(validation)
-    rows = [("", *(label for label, _, _ in figures))]
-    rows += [
+    rows = [
         (score.method, *(_cell(score.metrics[key], digits) for _, key, digits in figures))
         for score in validation.scores
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [f"On the same folds ({validation.folds}):"]
-    for row in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("   ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
-    return "\n".join(lines)
+    table = columns(("", *(label for label, _, _ in figures)), rows, between=3)
+    return f"On the same folds ({validation.folds}):\n{table}"
 
 
 def _cell(spread: Spread, digits: int) -> str:

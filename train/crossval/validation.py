@@ -14,9 +14,9 @@ from ...converters.spectra.spectrum import Floats
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .folds import Fold, Folds
-from .metrics import Metrics, measure, over_decades
+from .metrics import FIGURES, Metrics, measure, over_decades
 
-METRICS = ("r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance")
+METRICS = tuple(key for _, key, _ in FIGURES)
 R2_LOG10 = "r2_log10"
 """R2 of the logarithms, where values go over decades: in their unit a few rich samples decide."""
 

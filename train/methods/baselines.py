@@ -11,7 +11,6 @@ References:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -34,6 +33,7 @@ from .common import (
     repeats_for,
     transforms_for,
 )
+from .regressions import BandScaling, out_of_fold, pls_coefficients, square_distances, support_vectors
 
 BAND_STEP = 5
 """Of the bands 1 nm apart, those kept: what a window of 15 nm or more has smoothed holds no more."""
@@ -80,32 +80,6 @@ SVR_VARIANTS = (
 )
 FOREST_VARIANTS = (Variant(1, 31, False), Variant(1, 31, True), Variant(0, 15, True))
 FAST_VARIANTS = (Variant(1, 31, False), Variant(1, 31, True), Variant(0, 15, True))
-
-
-@dataclass(frozen=True, eq=False)
-class BandScaling:
-    """Centres bands and scales them, so that the mean squared norm of the training rows is 1.
-
-    One scale for all bands, or one for each where they are autoscaled.
-    """
-
-    offset: Floats
-    scale: Floats
-
-    @classmethod
-    def learn(cls, spectra: Floats, autoscale: bool) -> BandScaling:
-        """Learn from training rows (n, bands)."""
-        deviation = spectra.std(axis=0)
-        together = float(np.sqrt(np.sum(deviation**2))) or 1.0
-        if not autoscale:
-            return cls(spectra.mean(axis=0), np.full_like(deviation, together))
-        varies = deviation > 1e-12 * together
-        return cls(spectra.mean(axis=0), np.where(varies, deviation, together) * np.sqrt(deviation.size))
-
-    def __call__(self, spectra: Floats) -> Floats:
-        """Scale (n, bands)."""
-        scaled: Floats = (spectra - self.offset) / self.scale
-        return scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,17 +152,6 @@ class _Training:
             splices_nm,
         )
 
-    def out_of_fold(
-        self, rounds: InnerFolds, fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], Floats]
-    ) -> Floats:
-        """Predict every row from a model that has not seen it: (repeats, n), or (repeats, n, k) for k models."""
-        first = fit_predict(rounds[0][0].training, rounds[0][0].test)
-        found = np.empty((len(rounds), self.target.size, *first.shape[1:]))
-        for r, repeat in enumerate(rounds):
-            for i, fold in enumerate(repeat):
-                found[r, fold.test] = first if (r, i) == (0, 0) else fit_predict(fold.training, fold.test)
-        return found
-
     def regression(
         self, variant: Variant, transform: Transform, predicted: Floats, answer: Callable[[Floats], Floats], words: str
     ) -> Regression:
@@ -249,7 +212,7 @@ class PartialLeastSquares:
                 coefficients, mean = pls_coefficients(scaling(x[training]), z[training], most)
                 return scaling(x[test]) @ coefficients + mean
 
-            predicted = data.out_of_fold(data.folds, fit_predict)
+            predicted = out_of_fold(data.folds, data.target.size, fit_predict, most)
             errors = np.array([inner_rmse(predicted[..., k], data.target, transform) for k in range(most)])
             k = int(np.argmax(errors <= PARSIMONY * errors.min()))
             if best is None or errors[k] < best[0]:
@@ -261,18 +224,6 @@ class PartialLeastSquares:
         weights = coefficients[:, k]
         words = f"{k + 1} component{'s' if k else ''}"
         return data.regression(variant, transform, predicted, lambda spectra: spectra @ weights + mean, words)
-
-
-def pls_coefficients(x: Floats, z: Floats, most: int) -> tuple[Floats, float]:
-    """Fit 1 to `most` components at once: coefficients (bands, most), and the mean of z. x has mean 0."""
-    from sklearn.cross_decomposition import PLSRegression
-
-    with warnings.catch_warnings():
-        # Where all of z is explained before the last component, the rest of them add nothing.
-        warnings.filterwarnings("ignore", "y residual is constant", UserWarning)
-        model = PLSRegression(most, scale=False).fit(x, z)
-    # Components do not change when further ones are added.
-    return np.cumsum(model.x_rotations_ * model.y_loadings_, axis=1), float(z.mean())
 
 
 @dataclass(frozen=True)
@@ -304,7 +255,7 @@ class SupportVectors:
         first = data.folds[:1]
         # Distances need no target; scaled once for all inner folds they save nine tenths of the time.
         scaled = {v: BandScaling.learn(data.spectra[v], v.autoscale)(data.spectra[v]) for v in variants}
-        distances = {v: _square_distances(rows, rows) for v, rows in scaled.items()}
+        distances = {v: square_distances(rows, rows) for v, rows in scaled.items()}
         best: tuple[float, Variant, Transform, _Setting, Floats] | None = None
         for transform in data.transforms:
             z = forward(data.target, transform)
@@ -320,7 +271,7 @@ class SupportVectors:
                     return np.asarray(model.predict(kernel[np.ix_(test, training)]))
 
                 unscaled = forward(data.target, transform)
-                predicted = data.out_of_fold(rounds, fit_predict) * unscaled.std() + unscaled.mean()
+                predicted = out_of_fold(rounds, data.target.size, fit_predict) * unscaled.std() + unscaled.mean()
                 return inner_rmse(predicted, data.target, transform), predicted
 
             plain = [_Setting(10.0, 0.3, 0.1), _Setting(100.0, 0.1, 0.1)]
@@ -340,7 +291,7 @@ class SupportVectors:
         model = setting.fit(np.exp(-setting.gamma * distances[variant]), (z - mean) / scale)
 
         def answer(spectra: Floats) -> Floats:
-            kernel = np.exp(-setting.gamma * _square_distances(spectra, rows))
+            kernel = np.exp(-setting.gamma * square_distances(spectra, rows))
             return np.asarray(model.predict(kernel)) * scale + mean
 
         words = f"C {setting.cost:g}, gamma {setting.gamma:g}, epsilon {setting.epsilon:g}"
@@ -350,7 +301,6 @@ class SupportVectors:
 COSTS = (1, 6, 36, 216, 1296, 7776)
 GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 EPSILONS = (0.02, 0.1, 0.25)
-MOST_ITERATIONS = 20_000
 
 
 @dataclass(frozen=True)
@@ -360,20 +310,7 @@ class _Setting:
     epsilon: float
 
     def fit(self, kernel: Floats, z: Floats) -> Any:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.svm import SVR
-
-        with warnings.catch_warnings():
-            # A setting that does not settle is judged by its error like any other.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return SVR(kernel="precomputed", C=self.cost, epsilon=self.epsilon, tol=1e-2, max_iter=MOST_ITERATIONS).fit(
-                kernel, z
-            )
-
-
-def _square_distances(a: Floats, b: Floats) -> Floats:
-    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2.0 * a @ b.T
-    return np.asarray(np.maximum(squares, 0.0))
+        return support_vectors(kernel, z, self.cost, self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -412,7 +349,7 @@ class RandomForest:
                 def fit_predict(training: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
                     return np.asarray(forest.fit(x[training], z[training], trees, seed).predict(x[test]))
 
-                predicted = data.out_of_fold(rounds, fit_predict)
+                predicted = out_of_fold(rounds, data.target.size, fit_predict)
                 found[key] = inner_rmse(predicted, data.target, transform), predicted
             return found[key][0]
 

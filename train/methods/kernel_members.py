@@ -10,8 +10,7 @@ References:
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -20,10 +19,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..crossval.folds import InnerFolds, Rows
-from .baselines import BandScaling, pls_coefficients
-
-TOLERANCE = 1e-2
-MOST_ITERATIONS = 20_000
+from .regressions import BandScaling, out_of_fold, pls_coefficients, square_distances, support_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +101,6 @@ class LinearMember:
     out_of_fold: Floats
 
 
-def square_distances(a: Floats, b: Floats) -> Floats:
-    """Give (n, m) squared distances between the rows of (n, k) and (m, k)."""
-    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2.0 * a @ b.T
-    return np.asarray(np.maximum(squares, 0.0))
-
-
 def kernel_member(
     scores: Floats,
     power: int,
@@ -140,16 +130,16 @@ def kernel_member(
     for (g, kernel), cost in product(enumerate(kernels), costs):
 
         def fit_predict(training: Rows, test: Rows, kernel: Floats = kernel, cost: float = cost) -> Floats:
-            model = _support_vectors(kernel[np.ix_(training, training)], z[training], cost, epsilon)
+            model = support_vectors(kernel[np.ix_(training, training)], z[training], cost, epsilon)
             support = training[model.support_]
             # What `predict` gives, without its checks, which take longer than some hundred rows do.
             return np.asarray(kernel[np.ix_(test, support)] @ model.dual_coef_[0] + model.intercept_[0])
 
-        predicted = _out_of_fold(folds, z.size, fit_predict)
+        predicted = out_of_fold(folds, z.size, fit_predict)
         tried.append((float(np.mean((predicted - z) ** 2)), g, cost, predicted))
     tried.sort(key=lambda one: one[0])
     best = tried[:averaged]
-    models = tuple(_support_vectors(kernels[g], z, cost, epsilon) for _, g, cost, _ in best)
+    models = tuple(support_vectors(kernels[g], z, cost, epsilon) for _, g, cost, _ in best)
     return KernelMember(
         power, tuple(g for _, g, _, _ in best), models, np.mean([predicted for *_, predicted in best], axis=0)
     )
@@ -176,7 +166,7 @@ def linear_member(
         coefficients, mean = pls_coefficients(scaling(spectra[training]), z[training], most)
         return scaling(spectra[test]) @ coefficients + mean
 
-    predicted = _out_of_fold(folds, z.size, fit_predict, most)
+    predicted = out_of_fold(folds, z.size, fit_predict, most)
     best = np.argsort(np.mean((predicted - z[:, None]) ** 2, axis=(0, 1)), kind="stable")[:averaged]
     scaling = BandScaling.learn(spectra, autoscale)
     coefficients, mean = pls_coefficients(scaling(spectra), z, most)
@@ -191,25 +181,3 @@ def linear_member(
 
 def _norm(scores: Floats) -> float:
     return float(np.sqrt(np.mean(np.sum(scores**2, axis=1)))) or 1.0
-
-
-def _out_of_fold(folds: InnerFolds, n: int, fit_predict: Callable[[Rows, Rows], Floats], *k: int) -> Floats:
-    """Predict every row from a model that has not seen it: (repeats, n), or (repeats, n, k) for k models."""
-    found = np.empty((len(folds), n, *k))
-    for r, repeat in enumerate(folds):
-        for fold in repeat:
-            found[r, fold.test] = fit_predict(fold.training, fold.test)
-    return found
-
-
-def _support_vectors(kernel: Floats, z: Floats, cost: float, epsilon: float) -> Any:
-    from sklearn import config_context
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.svm import SVR
-
-    # Kernels made here are finite and settings valid; with some hundred rows, to check it takes longer than to fit.
-    with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
-        # A setting that does not settle is judged by its error like any other.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = SVR(kernel="precomputed", C=cost, epsilon=epsilon, tol=TOLERANCE, max_iter=MOST_ITERATIONS)
-        return model.fit(kernel, z)

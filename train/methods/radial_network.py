@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from .common import BackTransformation
-from .kernel_members import Projection, square_distances
+from .kernel_members import Projection
+from .regressions import square_distances
 
 PIVOT_GAMMA = 0.4
 """Width of the kernel by which centres are chosen: narrow enough to tell neighbours apart."""

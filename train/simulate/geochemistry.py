@@ -35,6 +35,12 @@ class Geochemistry:
     mean: Floats
     covariance: Floats
 
+    @property
+    def correlations(self) -> Floats:
+        """(5, 5) of log10 ppm."""
+        deviation = np.sqrt(np.diag(self.covariance))
+        return np.asarray(self.covariance / np.outer(deviation, deviation))
+
     def factors(self, true_ppm: Floats) -> Floats:
         """Independent factors of unit variance: each element less what the elements before it tell.
 

@@ -8,15 +8,9 @@ from stibium.edge.model.target import forward, inverse
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.validation import Method
 from stibium.train.errors import TrainingDataError
-from stibium.train.methods.baselines import (
-    BandScaling,
-    PartialLeastSquares,
-    RandomForest,
-    SupportVectors,
-    Variant,
-    pls_coefficients,
-)
+from stibium.train.methods.baselines import PartialLeastSquares, RandomForest, SupportVectors, Variant
 from stibium.train.methods.common import BackTransformation, common_range, inner_rmse, transforms_for
+from stibium.train.methods.regressions import BandScaling, pls_coefficients
 from stibium.train.samples import Samples
 
 FAST = [(PartialLeastSquares(fast=True), 0.95), (SupportVectors(fast=True), 0.9), (RandomForest(fast=True), 0.5)]
