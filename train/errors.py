@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from ..converters.spectra.errors import StibiumError
 
 
@@ -23,3 +25,26 @@ class KeptFitsError(StibiumError, ValueError):
 
 class ReportError(StibiumError, OSError):
     """A report that cannot be written."""
+
+
+NEEDS_TRAIN = (
+    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
+    "cloned"
+)
+
+
+class MissingTrainingSideError(StibiumError, ImportError):
+    """TensorFlow and its companions are not installed."""
+
+
+def require_training_side(*modules: str) -> None:
+    """Stop in one line where only the device's part is installed.
+
+    Args:
+        modules: that are needed; TensorFlow and scikit-learn if none is named.
+
+    Raises:
+        MissingTrainingSideError: one of them is absent.
+    """
+    if any(find_spec(name) is None for name in modules or ("tensorflow", "sklearn")):
+        raise MissingTrainingSideError(NEEDS_TRAIN)

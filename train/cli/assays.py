@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...edge.cli.output import format_option
+from ..errors import require_training_side
 
 if TYPE_CHECKING:
     from ..assays.findings import QualityLimits
@@ -75,6 +76,7 @@ def assays(
         raise click.UsageError("--quality-control goes with the assays it controls; name them as FILE")
     limits = _limits(settings)
 
+    require_training_side("scipy")
     from ..assays.certified import read_certificates
     from ..assays.paper_tables import compare_with_paper
     from ..assays.published import read_published_table, read_table_a1

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...converters.spectra.errors import StibiumError
 from ..assays.exclusion import Excluded, Exclusion, names_above
 from ..assays.files import AssayFiles
 from ..assays.table import AssayTable, as_unit, read_assay_table
@@ -21,15 +20,6 @@ if TYPE_CHECKING:
     from ..samples import Samples
 
 F = Callable[..., Any]
-
-NEEDS_TRAIN = (
-    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
-    "cloned"
-)
-
-
-class MissingTrainingSideError(StibiumError, ImportError):
-    """TensorFlow and its companions are not installed."""
 
 
 class _ExclusionType(click.ParamType):  # type: ignore[type-arg]
@@ -248,19 +238,6 @@ def say(lines: Sequence[str]) -> None:
     """Write remarks to standard error."""
     for line in lines:
         click.echo(line, err=True)
-
-
-def require_training_side() -> None:
-    """Stop in one line where only the device's part is installed.
-
-    Raises:
-        MissingTrainingSideError: TensorFlow or scikit-learn is absent.
-    """
-    from importlib.util import find_spec
-
-    missing = [name for name in ("tensorflow", "sklearn") if find_spec(name) is None]
-    if missing:
-        raise MissingTrainingSideError(NEEDS_TRAIN)
 
 
 def simulated_note(simulated: bool) -> str:

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 import click
 
-from .common import DataOptions, MissingTrainingSideError, check_folder_of, data_options, say
+from ..errors import MissingTrainingSideError
+from .common import DataOptions, check_folder_of, data_options, say
 
 
 @click.command(epilog="Example:  stibium evaluate sb.tflite --spectra soils/ --assays assays.csv --held-out")

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ...converters.models.quantise import QUANTISATIONS
-from .common import check_folder_of, require_training_side, say, simulated_note
+from ..errors import require_training_side
+from .common import check_folder_of, say, simulated_note
 
 
 @click.command(epilog="Example:  stibium export runs/sb --out sb.tflite")

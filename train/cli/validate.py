@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import require_training_side
 from ..methods.registry import BASELINES, METHODS, PUBLISHED, find_method
-from .common import (
-    DataOptions,
-    ProgressLine,
-    data_options,
-    group_options,
-    groups_of,
-    require_training_side,
-    say,
-    simulated_note,
-)
+from .common import DataOptions, ProgressLine, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
     from ..crossval.folds import Folds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..cli.common import MissingTrainingSideError
+from ..errors import MissingTrainingSideError
 
 if TYPE_CHECKING:
     pass

@@ -21,6 +21,7 @@ from ...edge.units import same_unit, shown_unit
 from ..assays.files import AssayFiles
 from ..crossval.metrics import measure
 from ..crossval.validation import Validation
+from ..errors import require_training_side
 from ..evaluate import Evaluation, trained_on
 from ..formats import QuantisationFormats
 from ..prepared import Prepared, prepare
@@ -378,6 +379,7 @@ def assay_parts(files: AssayFiles, notes: Sequence[str], progress: Progress) -> 
     if find_spec("scipy") is None:
         return {"notes": (*notes, "elements and quality control are not described: SciPy is not installed here")}
     try:
+        require_training_side("scipy")
         table, certificates = files.table(), files.certificates()
     except StibiumError as error:
         return {"notes": (*notes, f"elements and quality control are not described: {error}")}
