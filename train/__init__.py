@@ -1,13 +1,12 @@
 """Assays and spectra in, a validated model and its bundle out. Needs the `train` extra.
 
-What lives where:
+What lives where, from the bottom up; each imports those above it here only:
 
-- laboratory values: `assays`, `assay_table`, `assay_kinds` (reading), `quality_*`, `duplicates`, `certified` (control),
-  `element_statistics`, `product_limit`, `censored*` (bounds kept as bounds), `paper_tables`, `published`, `table_a1`
-- simulated soils: `simulate`, `simulated_files`, `geochemistry`, `soil_*`, `probe_optics`
-- the published network: `network`, `fit`, `training`, `run`, `trust`, `export`, `evaluate`, `ship`, `tensorflow_setup`
-- comparing methods: `methods`, `methods_registry`, `baselines`, `published_method`, `folds`, `validation*`,
-  `calibration_set`, `metrics`
-- what people look at: `report/`, `importance`, `assay_report`
-- commands: `cli*`, heavy imports inside the functions
+- `assays/`: laboratory values and their quality control; `samples`: spectra joined with them
+- `crossval/`: what is left out, what is predicted of it, and how well
+- `methods/`: ways of making a model; `registry` lists them, `method` says what one has to offer
+- `training`: validate, make, calibrate, in one way for every method; `applicability`, `detection`, `censored_check` for it
+- `run`: the folder that a training leaves; `export` with `formats`: from there to a bundle; `evaluate`: a bundle held
+  against samples
+- `report/`, `simulate/`, `ore/`, and the commands in `cli/`
 """

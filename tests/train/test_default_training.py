@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import signal
@@ -17,6 +18,7 @@ from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.recipe import Blocks
 from stibium.train.assays.table import read_assay_table
+from stibium.train.crossval.metrics import measure
 from stibium.train.methods.default import read_radial_network
 from stibium.train.prepared import prepare
 from stibium.train.run import load_run
@@ -70,6 +72,16 @@ def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils
     assert "Censored samples: " in said
     assert record["bounds"]["below"] + record["bounds"]["above"] == len(record["data"]["censored"])
     assert (record["bounds"]["unusable"], record["bounds"]["why"]) == (0, "")
+
+
+def test_predictions_of_left_out_samples_are_a_table(default_run: tuple[Path, str]) -> None:
+    record = record_of(default_run[0])
+    with (default_run[0] / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["sample"] for row in rows] == record["split"]["training"]
+    assert {(row["set"], row["repeat"], row["simulated"]) for row in rows} == {("cross-validation", "1", "True")}
+    measured, predicted = (np.array([float(row[f"{name}_ppm"]) for row in rows]) for name in ("measured", "predicted"))
+    assert measure(predicted, measured).r2 == pytest.approx(record["metrics"]["cross-validation"]["r2"])
 
 
 def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:

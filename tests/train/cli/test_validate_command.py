@@ -201,3 +201,16 @@ def test_a_report_that_cannot_be_written_costs_no_figures(survey: tuple[str, ...
     assert done.returncode == 1
     assert done.stderr == "stibium: /proc/page.html: the report cannot be written: No such file or directory\n"
     assert "concordance" in done.stdout
+
+
+def test_the_documented_python_runs(survey: tuple[str, ...], tmp_path: Path) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "validation.md").read_text()
+    code = document.split("```python\n")[1].split("```")[0]
+    for name, path in (("soils", survey[1]), ("assays.csv", survey[3])):
+        (tmp_path / name).symlink_to(path)
+    code = code.replace('"soils/"', '"soils"')
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rmse, best = done.stdout.split("\n", 1)
+    assert float(rmse) > 0
+    assert best.strip() in ("PLSR", "SVR", "random forest")
