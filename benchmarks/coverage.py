@@ -53,7 +53,7 @@ def of_default(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[n
     trained = train(some(data, training), DefaultModel(fast=True), TrainingOptions(baselines=False), curve=False)
     assert trained.interval is not None
     rows = prepare(some(data, test).spectra, trained.recipe)
-    judged = assess(rows.preprocessed, trained.domain)
+    judged = assess(rows, trained.domain)
     t2, q = (np.array([getattr(j, name) for j in judged], dtype=float) for name in ("t2_over_limit", "q_over_limit"))
     return ends(trained.answer(rows.features), trained.interval, trained.transform, t2, q, data, training, test)
 

@@ -57,7 +57,7 @@ def measure() -> bool:
         f"its weights are {'those of the shipped bundle' if same else 'not those of the shipped bundle, which another machine made'}"
     )
     print("  format      network      RMSE   added to RMSE   between the two   distinct answers   ms/spectrum")
-    features = run.scaling.apply(prepare(run.held_out[:TIMED_ROWS], run.recipe).features)
+    features = run.bundle.scaling.apply(prepare(run.held_out[:TIMED_ROWS], run.bundle.recipe).features)
     for name, result in exported.items():
         parity = result.parity
         print(

@@ -65,29 +65,15 @@ def convert_run(run: Run, quantisations: Sequence[str]) -> ConvertedRun:
                 f"{run.folder}: a model of the {run.method} method has no {name} format; there are "
                 f"{', '.join(method.formats)}"
             )
-    prepared = prepare(run.held_out, run.recipe)
-    stored = StoredModel(run.model_path, run.scaling, run.transform, run.calibration_features)
+    prepared = prepare(run.held_out, run.bundle.recipe)
+    stored = StoredModel(run.model_path, run.bundle.scaling, run.bundle.transform, run.calibration_features)
     converted = method().to_tflite(stored, quantisations, prepared.features)
     return ConvertedRun(converted.models, prepared, converted.answers)
 
 
 def bundle_of(run: Run, model: bytes, quantisation: str) -> Bundle:
-    """Put a converted network and a run's statistics together; golden answers and provenance are still missing."""
-    return Bundle(
-        model=model,
-        element=run.element,
-        unit=run.unit,
-        recipe=run.recipe,
-        scaling=run.scaling,
-        transform=run.transform,
-        calibrated_range=run.calibrated_range,
-        quantisation=quantisation,
-        simulated=run.simulated,
-        interval=run.interval,
-        domain=run.domain,
-        detection=run.detection,
-        replicates=run.replicates,
-    )
+    """Put a converted network to what the run says; golden answers and provenance are still missing."""
+    return replace(run.bundle, model=model, quantisation=quantisation)
 
 
 def finish(run: Run, bundle: Bundle, converted: ConvertedRun) -> Exported:
@@ -127,7 +113,7 @@ def choose_golden(bundle: Bundle, run: Run) -> Golden:
     ranked = sorted(telling, key=lambda i: (run.held_out_measured[i], i))
     at = np.unique(np.linspace(0, len(ranked) - 1, min(GOLDEN_SPECTRA, len(ranked))).round().astype(int))
     chosen = [run.held_out[ranked[i]] for i in at]
-    reflectance = np.stack([require_reflectance(s, run.recipe.range_nm) for s in chosen]).astype(np.float32)
+    reflectance = np.stack([require_reflectance(s, run.bundle.recipe.range_nm) for s in chosen]).astype(np.float32)
     golden = Golden(
         wavelengths_nm=chosen[0].wavelengths_nm,
         reflectance=reflectance.astype(np.float64),
@@ -169,7 +155,7 @@ def _provenance(run: Run, parity: Parity) -> dict[str, Any]:
     record = run.record
     kept = ("method", "parameters", "training", "data", "metrics", "comparison", "versions", "weights_sha256")
     return {
-        "spectra": "simulated" if run.simulated else "measured",
+        "spectra": "simulated" if run.bundle.simulated else "measured",
         **{name: record[name] for name in kept},
         "parity": parity.to_dict(),
         "training_samples": record["split"]["training"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..converters.models.apart import run_apart
 from ..converters.models.errors import ConversionError, ParityError
 from ..converters.models.parity import device_answers, trained_answers
 from ..converters.spectra.spectrum import Floats
@@ -134,7 +134,7 @@ def compare_formats(run: Run) -> tuple[QuantisationFormats, ConvertedRun]:
         ]
         results.append(FormatResult(name, len(bundle.model), added[0], added[1]))
     results.sort(key=lambda result: (result.bytes or 0, formats.index(result.format)))
-    return QuantisationFormats(tuple(results), rmse, low_rmse, low_up_to, run.unit), converted
+    return QuantisationFormats(tuple(results), rmse, low_rmse, low_up_to, run.bundle.unit), converted
 
 
 def compare_formats_apart(folder: str | os.PathLike[str]) -> QuantisationFormats:
@@ -143,18 +143,9 @@ def compare_formats_apart(folder: str | os.PathLike[str]) -> QuantisationFormats
     Raises:
         ConversionError: it failed; the message is the last line it wrote.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, os.fspath(folder)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ConversionError(f"{os.fspath(folder)}: {lines[-1] if lines else f'exit code {done.returncode}'}")
-    said = json.loads(done.stdout.splitlines()[-1])
+    folder = os.fspath(folder)
+    printed = run_apart(__name__, (folder,), folder)
+    said = json.loads(printed.splitlines()[-1])
     return QuantisationFormats(**{**said, "results": tuple(FormatResult(**result) for result in said["results"])})
 
 

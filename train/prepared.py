@@ -16,36 +16,21 @@ from .samples import Replicates, Samples, replicate_rows
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class Prepared(Preprocessed):
     """Preprocessed rows.
 
     Attributes:
         rows: n spectra as they were.
-        spectra: (n, bands') before the spectrogram.
-        features: (n, ...) as the recipe gives them, not scaled.
-        reflectance: (n, bands'') on the model's grid; what the domain is fitted to.
-        wavelengths_nm: (bands',) of `spectra`.
-        reflectance_nm: (bands'',) of `reflectance`.
         refused: rows that the recipe could not take; they are not among the n.
     """
 
     rows: tuple[Spectrum, ...]
-    spectra: Floats
-    features: Floats
-    reflectance: Floats
-    wavelengths_nm: Floats
-    reflectance_nm: Floats
     refused: tuple[Refusal, ...]
 
     @property
     def samples(self) -> list[str]:
         """Names of the rows' samples."""
         return [row.sample_id for row in self.rows]
-
-    @property
-    def preprocessed(self) -> Preprocessed:
-        """The rows as a recipe gives them."""
-        return Preprocessed(self.spectra, self.wavelengths_nm, self.features, self.reflectance, self.reflectance_nm)
 
 
 def prepare(rows: Sequence[Spectrum], recipe: Recipe | Blocks) -> Prepared:

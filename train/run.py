@@ -26,14 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.files import remove_unfinished, replacing
-from ..converters.spectra.spectrum import SIMULATED, Floats, Spectrum
-from ..edge.model.applicability import ApplicabilityDomain
-from ..edge.model.bundle import pack_domain, unpack_domain, unpack_interval
-from ..edge.model.interval import IntervalStats
-from ..edge.model.recipe import Blocks, Recipe, preprocessing_from_dict
-from ..edge.model.replicates import ReplicateStats
-from ..edge.model.scaling import Scaling
-from ..edge.model.target import DetectionStats, Transform
+from ..converters.spectra.spectrum import Floats, Spectrum
+from ..edge.model.bundle import Bundle, from_record, to_record
 from .errors import RunError
 from .methods.registry import DEVICE_METHODS
 from .training import Trained
@@ -43,6 +37,8 @@ VERSION = 3
 RUN, ARRAYS, PREDICTIONS, REPORT = "run.json", "arrays.npz", "predictions.csv", "report.html"
 FITS, CHECKPOINT = "fits.jsonl", "training.npz"
 _MODELS = tuple(method.file_name for method in DEVICE_METHODS.values())
+_BUNDLE_ONLY = ("quantisation", "golden", "provenance", "replicates")
+"""What a bundle says and a run does not, or by another name."""
 _UNFINISHED = frozenset({FITS, CHECKPOINT})
 _OURS = frozenset({RUN, ARRAYS, PREDICTIONS, REPORT, *_MODELS}) | _UNFINISHED
 
@@ -54,9 +50,7 @@ class Run:
     Attributes:
         folder: where it lies.
         record: run.json.
-        method: its name in the registry.
-        element, unit, recipe, scaling, transform, calibrated_range, interval, domain, detection, replicates,
-            simulated: as in the bundle.
+        bundle: what is to be exported, without a network.
         calibration_features: (n, ...) scaled training rows, float32.
         held_out: spectra to hold an export against, as float32: those of validation, or of the calibration where all
             samples were trained on.
@@ -66,23 +60,17 @@ class Run:
 
     folder: Path
     record: dict[str, Any]
-    method: str
-    element: str
-    unit: str
-    recipe: Recipe | Blocks
-    scaling: Scaling
-    transform: Transform
-    calibrated_range: tuple[float, float]
-    interval: IntervalStats | None
-    domain: ApplicabilityDomain
-    detection: DetectionStats | None
-    replicates: ReplicateStats | None
-    simulated: bool
+    bundle: Bundle
     calibration_features: NDArray[np.float32]
     held_out: tuple[Spectrum, ...]
     held_out_measured: Floats
     out_of_fold: Floats
     out_of_fold_measured: Floats
+
+    @property
+    def method(self) -> str:
+        """Its name in the registry."""
+        return str(self.record["method"])
 
     @property
     def model_path(self) -> Path:
@@ -160,19 +148,15 @@ def _write_predictions(path: Path, trained: Trained) -> None:
 
 def _record(trained: Trained) -> dict[str, Any]:
     samples, as_bounds = trained.samples, trained.censored_trained_on
-    low, high = trained.calibrated_range
+    said = to_record(trained.bundle)[0]
     return {
         "format": FORMAT,
         "version": VERSION,
-        "element": samples.element,
-        "unit": samples.unit,
-        SIMULATED: samples.simulated,
+        **{name: value for name, value in said.items() if name not in _BUNDLE_ONLY},
+        "replicate_scatter": said["replicates"],
         "method": trained.method.key,
         "model": trained.method.file_name,
         "parameters": trained.model.parameters,
-        "transform": trained.transform,
-        "calibrated_range": [low, high],
-        "recipe": trained.recipe.to_dict(),
         "training": trained.record,
         "data": {
             "sha256": samples.sha256,
@@ -202,10 +186,6 @@ def _record(trained: Trained) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: version(name) for name in ("stibium", "tensorflow", "keras", "numpy", "scikit-learn")},
         },
-        "interval": asdict(trained.interval) if trained.interval else None,
-        "domain": pack_domain(trained.domain)[0],
-        "detection": asdict(trained.detection) if trained.detection else None,
-        "replicate_scatter": asdict(trained.replicates) if trained.replicates else None,
         "split": {
             "training": list(trained.training),
             "training_bounds": list(as_bounds),
@@ -224,9 +204,7 @@ def _comparison(trained: Trained) -> dict[str, Any]:
 
 def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
-        "scaling_offset": trained.scaling.offset,
-        "scaling_scale": trained.scaling.scale,
-        **pack_domain(trained.domain)[1],
+        **to_record(trained.bundle)[1],
         "calibration_features": trained.calibration_features,
         "unseen_predicted": trained.out_of_fold,
         "unseen_measured": trained.out_of_fold_measured,
@@ -281,22 +259,12 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
 
 
 def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Run:
-    detection, replicates = record["detection"], record["replicate_scatter"]
+    beside = {"replicates": record["replicate_scatter"], "quantisation": "", "golden": None, "provenance": {}}
+    of_bundle = {name: array for name, array in arrays.items() if name.startswith(("scaling_", "domain_"))}
     return Run(
         folder=path,
         record=record,
-        method=record["method"],
-        element=record["element"],
-        unit=record["unit"],
-        recipe=preprocessing_from_dict(record["recipe"]),
-        scaling=Scaling(arrays["scaling_offset"], arrays["scaling_scale"]),
-        transform=record["transform"],
-        calibrated_range=(record["calibrated_range"][0], record["calibrated_range"][1]),
-        interval=unpack_interval(record["interval"]) if record["interval"] else None,
-        domain=unpack_domain(record["domain"], arrays),
-        detection=DetectionStats(**detection) if detection else None,
-        replicates=ReplicateStats(**replicates) if replicates else None,
-        simulated=record[SIMULATED],
+        bundle=from_record(record | beside, of_bundle),
         calibration_features=arrays["calibration_features"],
         held_out=_held_out(arrays),
         held_out_measured=arrays["held_out_measured"],

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.applicability import ApplicabilityDomain, assess
+from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Refusal
 from ..edge.model.interval import IntervalStats
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.replicates import ReplicateStats
-from ..edge.model.scaling import Scaling
 from ..edge.model.target import DetectionStats, Transform, forward, inverse
 from .applicability import Domain, fit_domain, fit_interval, fit_replicates
 from .censored_check import CensoredCheck, check_held_back
@@ -119,9 +119,23 @@ class Trained:
         return self.model.transform
 
     @property
-    def scaling(self) -> Scaling:
-        """Of the features, as the exported file takes them."""
-        return self.model.scaling
+    def bundle(self) -> Bundle:
+        """What a bundle says beside its network, golden answers and provenance."""
+        return Bundle(
+            model=b"",
+            element=self.samples.element,
+            unit=self.samples.unit,
+            recipe=self.recipe,
+            scaling=self.model.scaling,
+            transform=self.transform,
+            calibrated_range=self.calibrated_range,
+            quantisation="",
+            simulated=self.samples.simulated,
+            interval=self.interval,
+            domain=self.domain,
+            detection=self.detection,
+            replicates=self.replicates,
+        )
 
     def answer(self, features: Floats) -> Floats:
         """Answer (n,) in the transform's space, for features as the recipe gives them."""
@@ -238,7 +252,7 @@ class _OutOfFold:
 
 def _of_held_back(samples: Samples, model: DeviceModel, held: Prepared, single: Prepared, domain: Domain) -> _OutOfFold:
     """Take the model's own answers for what was held back from it."""
-    judged = assess(single.preprocessed, domain.stats)
+    judged = assess(single, domain.stats)
     return _OutOfFold(
         outputs=model.answer(single.features),
         samples=single.samples,

@@ -55,22 +55,30 @@ def convert_apart(
     """
     with tempfile.TemporaryDirectory(prefix="stibium-") as folder:
         np.savez(Path(folder) / JOB, **job)
-        done = subprocess.run(
-            [sys.executable, "-m", module, folder, *arguments, *formats],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"},
-        )
-        if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise ConversionError(
-                f"{what} cannot be converted: {lines[-1] if lines else f'exit code {done.returncode}'}"
-            )
+        run_apart(module, (folder, *arguments, *formats), f"{what} cannot be converted")
         answers = Path(folder) / ANSWERS
         return Converted(
             {name: (Path(folder) / f"{name}.tflite").read_bytes() for name in formats},
             np.load(answers) if answers.exists() else np.empty(0),
         )
+
+
+def run_apart(module: str, arguments: Sequence[str], failed: str) -> str:
+    """Run a module in a process of its own, and give what it printed.
+
+    Raises:
+        ConversionError: it failed; the message is `failed` and the last line it wrote.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"},
+    )
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise ConversionError(f"{failed}: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    return done.stdout

@@ -118,8 +118,8 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def pack_bundle(bundle: Bundle) -> bytes:
-    """Give the bytes of a bundle file."""
+def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Give what a bundle says beside network, golden answers and provenance, as JSON values and as named arrays."""
     arrays: dict[str, NDArray[Any]] = {
         "scaling_offset": bundle.scaling.offset,
         "scaling_scale": bundle.scaling.scale,
@@ -142,6 +142,12 @@ def pack_bundle(bundle: Bundle) -> bytes:
     if bundle.domain is not None:
         manifest["domain"], domain_arrays = pack_domain(bundle.domain)
         arrays |= domain_arrays
+    return manifest, arrays
+
+
+def pack_bundle(bundle: Bundle) -> bytes:
+    """Give the bytes of a bundle file."""
+    manifest, arrays = to_record(bundle)
     if (golden := bundle.golden) is not None:
         manifest["golden"] = {
             "splices_nm": list(golden.splices_nm),
@@ -171,14 +177,17 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
 
     def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], model: bytes, sha256: str) -> Bundle:
         try:
-            return _bundle(manifest, arrays, model, sha256, path)
+            return from_record(manifest, arrays, model, sha256, path)
         except RecipeError as error:
             raise BundleError(f"its preprocessing cannot be done by this program: {error}") from error
 
     return unpack(FORMAT, READABLE, content, build)
 
 
-def _bundle(manifest: dict[str, Any], arrays: dict[str, Any], model: bytes, sha256: str, path: str) -> Bundle:
+def from_record(
+    manifest: Mapping[str, Any], arrays: Mapping[str, Any], model: bytes = b"", sha256: str = "", path: str = ""
+) -> Bundle:
+    """Read what `to_record` gave, through JSON; KeyError, TypeError or ValueError where it is something else."""
     a = {k: np.asarray(v, dtype=np.float64) for k, v in arrays.items()}
     domain, golden = manifest["domain"], manifest["golden"]
     if manifest["transform"] not in get_args(Transform):

@@ -86,13 +86,15 @@ def test_predictions_of_left_out_samples_are_a_table(default_run: tuple[Path, st
 
 def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:
     run = load_run(default_run[0])
-    assert isinstance(run.recipe, Blocks)
-    assert run.interval is not None
+    assert isinstance(run.bundle.recipe, Blocks)
+    assert run.bundle.interval is not None
     samples = len(run.record["split"]["training"])
-    assert run.interval.method.endswith(f"cross-validated predictions of {samples} samples, {2 * samples} measurements")
+    assert run.bundle.interval.method.endswith(
+        f"cross-validated predictions of {samples} samples, {2 * samples} measurements"
+    )
     # Predictions of samples that a model had not seen are farther off than those it was fitted to.
     network = read_radial_network(run.model_path)
-    fitted = network.predict(prepare(run.held_out, run.recipe).features)
+    fitted = network.predict(prepare(run.held_out, run.bundle.recipe).features)
     assert run.out_of_fold.shape == (1, samples)
     unseen_error = np.mean((run.out_of_fold - run.out_of_fold_measured) ** 2)
     assert unseen_error > np.mean((fitted - run.held_out_measured) ** 2)
@@ -130,14 +132,14 @@ def test_the_bundle_answers_as_the_trained_model(
     default_run: tuple[Path, str], default_bundle: tuple[Path, str]
 ) -> None:
     run, bundle = load_run(default_run[0]), read_bundle(default_bundle[0])
-    assert bundle.recipe == run.recipe
+    assert bundle.recipe == run.bundle.recipe
     assert bundle.quantisation == "float16"
     assert re.search(r"float16 .*taken\n", default_bundle[1])
     assert "Parity on" in default_bundle[1]
     answers = Estimator(bundle).estimate(run.held_out)
     device = np.array([a.value for a in answers if isinstance(a, Estimate)])
     network = read_radial_network(run.model_path)
-    trained = network.predict(prepare(run.held_out, run.recipe).features)
+    trained = network.predict(prepare(run.held_out, run.bundle.recipe).features)
     assert device == pytest.approx(trained, rel=0.02)
     assert bundle.provenance["training_samples"] == run.record["split"]["training"]
     succeed("check", default_bundle[0])

@@ -57,10 +57,10 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
     else:
         exported = export_run(loaded, (quantise,))[quantise]
     if out_format == "json":
-        record = {"quantisation": quantise, "simulated": loaded.simulated, **exported.parity.to_dict()}
+        record = {"quantisation": quantise, "simulated": loaded.bundle.simulated, **exported.parity.to_dict()}
         click.echo(json.dumps(record | ({"ladder": formats.to_dict()} if formats else {})))
     else:
-        click.echo(simulated_note(loaded.simulated), nl=False)
+        click.echo(simulated_note(loaded.bundle.simulated), nl=False)
         if formats is not None:
             click.echo(formats.table() + "\n")
         click.echo(exported.parity.table())

@@ -200,7 +200,7 @@ def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -
     found = cross_validated_set(comparison, trained.method.name)
     if trained.interval is None:
         return found
-    judged = dict(zip(part.samples, assess(part.preprocessed, trained.domain), strict=True))
+    judged = dict(zip(part.samples, assess(part, trained.domain), strict=True))
     t2, q = (
         np.array([getattr(judged[name], what) for name in found.samples], dtype=np.float64)
         for what in ("t2_over_limit", "q_over_limit")
@@ -219,7 +219,7 @@ def spoken(element: str) -> str:
 def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
     outputs = trained.answer(part.features)
     transform, ends = trained.transform, trained.calibrated_range
-    judged = assess(part.preprocessed, trained.domain)
+    judged = assess(part, trained.domain)
     low = high = None
     if trained.interval is not None:
         low, high = (
@@ -247,7 +247,7 @@ def _trained_set(trained: Trained, name: str, part: Prepared) -> PredictedSet:
 
 
 def _domain_set(name: str, part: Prepared, domain: ApplicabilityDomain) -> DomainSet:
-    judged = assess(part.preprocessed, domain)
+    judged = assess(part, domain)
     return DomainSet(
         name,
         tuple(row.sample_id for row in part.rows),

@@ -25,12 +25,12 @@ def test_bundle_carries_what_the_run_knows(small_bundle: Path, small_run: Path) 
     bundle, run = read_bundle(small_bundle), load_run(small_run)
     assert (bundle.element, bundle.unit, bundle.quantisation, bundle.transform) == ("Sb", "ppm", "int8", "log10")
     assert bundle.simulated is True
-    assert bundle.recipe == run.recipe
-    assert bundle.scaling == run.scaling
-    assert bundle.calibrated_range == run.calibrated_range
-    assert bundle.interval == run.interval
+    assert bundle.recipe == run.bundle.recipe
+    assert bundle.scaling == run.bundle.scaling
+    assert bundle.calibrated_range == run.bundle.calibrated_range
+    assert bundle.interval == run.bundle.interval
     assert bundle.domain is not None
-    assert np.array_equal(bundle.domain.loadings, run.domain.loadings)
+    assert np.array_equal(bundle.domain.loadings, run.bundle.domain.loadings)
     provenance = bundle.provenance
     assert provenance["spectra"] == "simulated"
     for key in ("data", "metrics", "versions", "weights_sha256", "training", "method", "comparison", "parameters"):

@@ -65,13 +65,13 @@ def test_range_and_statistics_come_from_the_right_samples(small_run: Path, small
     run, plain = load_run(small_run), read_assay_table(small_soils.assays).assays("Sb").plain
     split = run.record["split"]
     values = [plain[name] for name in split["training"]]
-    assert run.calibrated_range == (min(values), max(values))
+    assert run.bundle.calibrated_range == (min(values), max(values))
     assert [s.sample_id for s in run.held_out] == split["validation"]
     assert run.held_out_measured == pytest.approx([plain[name] for name in split["validation"]])
-    assert run.interval is not None
+    assert run.bundle.interval is not None
     n = len(split["validation"])
-    assert run.interval.method.startswith("conformal")
-    assert run.interval.method.endswith(f"of {n} samples, {2 * n} measurements")
+    assert run.bundle.interval.method.startswith("conformal")
+    assert run.bundle.interval.method.endswith(f"of {n} samples, {2 * n} measurements")
     assert all(s.simulated for s in run.held_out)
     # The scaling is of the training rows alone: on the calibration rows (all of them here) it gives mean 0, deviation 1.
     assert len(run.calibration_features) == len(split["training"])
