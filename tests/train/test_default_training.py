@@ -159,11 +159,12 @@ def test_predict_with_it_on_single_points_and_means(
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == 75
-    assert all(a["points"] == 2 for a in answers)
-    # Answers below the limit of detection have no value.
-    shown = [a for a in answers if a["value"] is not None]
+    estimates = [a["estimates"][0] for a in answers]
+    assert all(e["points"] == 2 for e in estimates)
+    # Answers below the limit of detection have no value, and those of a simulated model may not be trusted.
+    shown = [e for e in estimates if e["untrusted_value"] is not None]
     assert shown
-    assert all(a["low"] <= a["value"] <= a["high"] for a in shown)
+    assert all(e["untrusted_low"] <= e["untrusted_value"] <= e["untrusted_high"] for e in shown)
 
 
 def test_killed_it_goes_on_and_ends_the_same(default_run: tuple[Path, str], small_soils: Soils, tmp_path: Path) -> None:

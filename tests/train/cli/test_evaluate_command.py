@@ -109,7 +109,7 @@ def test_a_refused_spectrum_is_told_and_does_not_stop_the_rest(
 def test_nothing_of_the_training_side_is_imported(small_bundle: Path, small_soils: Soils) -> None:
     code = (
         "import sys\n"
-        "from stibium.train.cli.common import evaluate\n"
+        "from stibium.train.cli.evaluate import evaluate\n"
         "evaluate.main(sys.argv[1:], standalone_mode=False)\n"
         "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
