@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
+from .errors import why_refused
 from .gates.finding import Finding, reason
 from .gates.rules import DEFAULT_RULES, Rules
 from .gates.spectrum import replicate_scatter, spectrum_gates
@@ -78,8 +79,17 @@ class Engine:
         """Estimate what the gates let pass, and say why there is no estimate of the rest; nothing is stored."""
         taken = [item if isinstance(item, Measured) else Measured(item) for item in items]
         spectra = [one.item for one in taken if isinstance(one.item, Spectrum) and not reason(one.findings)]
-        outcomes = iter(self.estimator.estimate(spectra))
+        outcomes = iter(self._estimate(spectra))
         return [self._result(one, outcomes) for one in taken]
+
+    def _estimate(self, spectra: list[Spectrum]) -> list[Estimate | Refusal]:
+        """Estimate; what fails in a way that nobody thought of is refused alone."""
+        try:
+            return self.estimator.estimate(spectra)
+        except Exception as error:  # noqa: BLE001 - the other spectra must have their turn
+            if len(spectra) > 1:
+                return [outcome for spectrum in spectra for outcome in self._estimate([spectrum])]
+            return [Refusal(one.source, why_refused(error), one.sample_id) for one in spectra]
 
     def gates(self, spectrum: Spectrum) -> list[Finding]:
         """Hold one spectrum against the rules: its range, noise and steps, and the scatter of its points."""
@@ -100,10 +110,13 @@ class Engine:
         if isinstance(outcome, Estimate):
             # What the session has found need not be said twice.
             known = {finding.code for finding in found}
-            found = (*found, *(finding for finding in self.gates(spectrum) if finding.code not in known))
+            try:
+                found = (*found, *(finding for finding in self.gates(spectrum) if finding.code not in known))
+            except Exception as error:  # noqa: BLE001 - as above
+                outcome = Refusal(spectrum.source, why_refused(error), spectrum.sample_id)
             if why := reason(found):
                 outcome = Refusal(spectrum.source, why, spectrum.sample_id)
-            elif found:
+            elif found and isinstance(outcome, Estimate):
                 outcome = replace(outcome, flags=(*outcome.flags, *(finding.text for finding in found)))
         return Result(spectrum, outcome, _with_findings(one.about, found))
 

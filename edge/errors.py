@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..converters.spectra.errors import StibiumError
 
 __all__ = [
@@ -30,7 +32,24 @@ __all__ = [
     "StibiumError",
     "UnsuitableSpectrumError",
     "WavelengthRangeError",
+    "why_refused",
 ]
+
+
+def why_refused(error: Exception) -> str:
+    """Say in one line why one file or spectrum is refused, where the next must have its turn whatever happened.
+
+    With STIBIUM_TRACEBACK set, an error that only a defect of this program can raise is raised again.
+    """
+    if isinstance(error, StibiumError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "does not fit into this device's memory; split it into smaller files"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or error}"
+    if os.environ.get("STIBIUM_TRACEBACK"):
+        raise error
+    return f"unexpected {type(error).__name__}: {error} (a defect: please report it)"
 
 
 class RecipeError(StibiumError, ValueError):

@@ -15,6 +15,7 @@ from ..converters.spectra import read
 from ..converters.spectra.errors import StibiumError
 from ..converters.spectra.files import ENVI_DATA, GZIP_MAGIC, HEAD_BYTES
 from ..converters.spectra.spectrum import Spectrum
+from .errors import why_refused
 from .model.estimate import Refusal
 
 SINGLE_BYTES = 16 << 20
@@ -175,17 +176,8 @@ def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
         if reason is None:
             yield from _iter_good_and_bad(path)
             return
-    except StibiumError as error:
-        reason = str(error)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-    except MemoryError:
-        reason = "does not fit into this device's memory; split it into smaller files"
-    except Exception as error:
-        # A defect in a reader: reported as such, but a device in the field must go on with the next file.
-        if os.environ.get("STIBIUM_TRACEBACK"):
-            raise
-        reason = f"unexpected {type(error).__name__}: {error} (a defect: please report it)"
+    except Exception as error:  # noqa: BLE001 - a device in the field must go on with the next file
+        reason = why_refused(error)
     yield _refusal(path, reason)
 
 

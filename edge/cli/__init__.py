@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 import click
@@ -61,6 +62,9 @@ def stibium() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every failure a user can meet ends in one line and an exit code."""
+    if not os.environ.get("STIBIUM_TRACEBACK"):
+        # What NumPy thinks of a number helps nobody who measures; what follows from it is said in words.
+        warnings.simplefilter("ignore")
     try:
         stibium(standalone_mode=True)
     except StibiumError as error:

@@ -118,6 +118,10 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     values = spectrum.values if spectrum.quantity == "reflectance" else np.power(10.0, -spectrum.values)
     first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
     nm, used = spectrum.wavelengths_nm[first:end], values[first:end]
+    if not used.size:
+        raise UnsuitableSpectrumError(
+            f"has no band between {range_nm[0]:g} and {range_nm[1]:g} nm, which the model needs"
+        )
     if used.min() <= 0:
         at_nm = nm[int(used.argmin())]
         raise UnsuitableSpectrumError(
