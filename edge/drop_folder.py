@@ -51,7 +51,7 @@ class Listing:
     Attributes:
         files: path -> state, in the order of names.
         gone: why the folder itself could not be listed; "" if it could.
-        troubles: folders below it that could not be listed.
+        troubles: folders below it that could not be listed, and links out of it.
     """
 
     files: dict[str, Signature]
@@ -246,7 +246,7 @@ def list_folder(root: str, without: frozenset[FileId] = frozenset()) -> Listing:
         os.scandir(root).close()
     except OSError as error:
         return Listing({}, gone=f"cannot be listed: {error.strerror or error}")
-    for found in iter_files(root, stay_inside=True):
+    for found in iter_files(root):
         if isinstance(found, Refusal):
             troubles.append(found)
             continue

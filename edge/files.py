@@ -77,38 +77,51 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
                 yield from iter_file(path)
 
 
-def iter_files(folder: str, stay_inside: bool = False) -> Iterator[str | Refusal]:
-    """Yield the paths of the files below a folder, by name; a Refusal for a folder that cannot be listed.
+def iter_files(root: str) -> Iterator[str | Refusal]:
+    """Yield the paths of the files below a folder, by name; a Refusal for what cannot be listed.
 
-    Links to folders are followed, but never into a folder that is being listed already.
-
-    Args:
-        folder: which.
-        stay_inside: links that lead out of the folder are passed over. Whoever may write into a shared folder may not
-            for that reason read all of this device.
+    Each folder is listed once, at its own place. A link to a folder inside is passed over, so links in circles end; one
+    that leads outside is refused: whoever may write into a shared folder may not for that reason read all of this
+    device.
     """
-    return _walk(folder, frozenset(), os.path.join(os.path.realpath(folder), "") if stay_inside else "")
-
-
-def _walk(folder: str, above: frozenset[tuple[int, int]], within: str) -> Iterator[str | Refusal]:
-    try:
-        status = os.stat(folder)
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            return
-        with os.scandir(folder) as listing:
-            entries = [entry for entry in listing if not is_passed_over(entry.name)]
-            inside = [e for e in entries if not e.is_symlink() or os.path.realpath(e.path).startswith(within)]
-            names = sorted((entry.name, entry.is_dir()) for entry in inside)
-    except OSError as error:
-        yield Refusal(source=shown(folder), sample_id="", reason=f"cannot be listed: {error.strerror or error}")
-        return
-    for name, is_folder in names:
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from _walk(path, above | {here}, within)
-        else:
+    within = os.path.join(os.path.realpath(root), "")
+    listed: set[tuple[int, int]] = set()  # the same place may be mounted twice
+    open_folders = [iter([(root, True)])]
+    while open_folders:
+        path, is_folder = next(open_folders[-1], ("", False))
+        if not path:
+            open_folders.pop()
+        elif not is_folder:
             yield path
+        else:
+            try:
+                status = os.stat(path)
+                if (status.st_dev, status.st_ino) in listed:
+                    continue
+                listed.add((status.st_dev, status.st_ino))
+                entries, outside = _entries(path, within)
+            except OSError as error:
+                yield _refusal(path, f"cannot be listed: {error.strerror or error}")
+                continue
+            for link in outside:
+                yield _refusal(link, "is a link that leads out of the folder; copy what it leads to, or name it itself")
+            open_folders.append(iter(entries))
+
+
+def _entries(folder: str, within: str) -> tuple[list[tuple[str, bool]], list[str]]:
+    """List a folder: (path, is a folder) of what is in it, and the links out of `within`, both by name."""
+    entries, outside = [], []
+    with os.scandir(folder) as listing:
+        for entry in listing:
+            if is_passed_over(entry.name):
+                continue
+            if not entry.is_symlink():
+                entries.append((entry.path, entry.is_dir()))
+            elif not os.path.join(os.path.realpath(entry.path), "").startswith(within):
+                outside.append(entry.path)
+            elif not entry.is_dir():
+                entries.append((entry.path, False))
+    return sorted(entries), sorted(outside)
 
 
 def is_passed_over(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +224,28 @@ def test_a_defect_in_a_reader_stops_nothing_and_says_what_it_is(folder: Path, mo
     monkeypatch.setenv("STIBIUM_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         list(iter_spectra([folder]))
+
+
+def test_very_deep_folders_and_links_in_circles_are_walked_once(tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name in ["r", *["d"] * 1200]:
+            os.mkdir(name, dir_fd=here)
+            inner = os.open(name, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        with open("x.asd", "wb", opener=lambda name, flags: os.open(name, flags, dir_fd=here)) as file:
+            file.write(asd_bytes())
+    finally:
+        os.close(here)
+    (root / "a").mkdir()
+    (root / "b").mkdir()
+    (root / "a" / "to_b").symlink_to(root / "b")
+    (root / "b" / "to_a").symlink_to(root / "a")
+    (root / "b" / "self").symlink_to(root / "b")
+    (root / "b" / "y.asd").write_bytes(asd_bytes(1))
+    (tmp_path / "outside.asd").write_bytes(asd_bytes(2))
+    (root / "out.asd").symlink_to(tmp_path / "outside.asd")
+    assert names([root]) == ["refused out.asd", "y", "x"]
+    subprocess.run(["rm", "-r", root], check=True)  # Python's own way would recurse

@@ -84,10 +84,11 @@ def test_half_a_character_in_a_name_stops_nothing(
 
 def test_no_warning_of_numpy_reaches_a_user(tmp_path: Path) -> None:
     rows = ["1e300,-1e300,1e308,1", "0,0,0,0", "nan,inf,-inf,5e-324"]
+    (tmp_path / "in").mkdir()
     for quantity in ("reflectance", "absorbance", "raw_dn", "radiance"):
         lines = [f"X{i},{quantity},{row}\n" for i, row in enumerate(rows)]
-        (tmp_path / f"{quantity}.csv").write_text("sample_id,quantity,350,351,2499,2500\n" + "".join(lines))
-    done = run("predict", tmp_path, "--log", tmp_path / "log.db")
+        (tmp_path / "in" / f"{quantity}.csv").write_text("sample_id,quantity,350,351,2499,2500\n" + "".join(lines))
+    done = run("predict", tmp_path / "in", "--log", tmp_path / "log.db")
     assert "Warning" not in done.stdout + done.stderr
     assert "defect" not in done.stdout + done.stderr
     assert "12 refused" in done.stderr
