@@ -14,7 +14,7 @@ from ..errors import InstrumentError
 from ..instruments.profile import profile_text
 from ..instruments.recording import REPLAY_SCHEME
 from ..measure.plan import Plan
-from ..measure.resume import Unfinished, left_behind, take_up
+from ..measure.resume import Unfinished, left_behind, open_points_notice, take_up
 from ..measure.routine import do, prompt, wait
 from ..measure.samples import finish
 from ..measure.session import Session
@@ -114,6 +114,9 @@ def listen(options: ListenOptions) -> None:
         try:
             instrument = options.connect(stack, profile, notice)
             voice.introduce(instrument)
+            earlier = open_points_notice(engine.log)
+            if earlier:
+                notice(earlier)
             begin = partial(Session, instrument, engine, profile, tell=voice.tell, hold=stop.held_back)
             if not options.replays:
                 for unfinished in left_behind(engine.log.database, instrument.identity, options.port):

@@ -37,7 +37,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SampleAnswer:
     """What came of a sample, as far as a second measurement of it is held against it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Answer:
     points: int = 0
 
     @classmethod
-    def of(cls, outcome: Estimate | Refusal) -> Answer:
+    def of(cls, outcome: Estimate | Refusal) -> SampleAnswer:
         """Keep what counts of an outcome."""
         if isinstance(outcome, Refusal):
             return cls(outcome.reason)
@@ -95,7 +95,9 @@ def judge_reference(sample_id: str, outcome: Estimate | Refusal, stated: Stated 
     return Judgement("reference", sample_id, passed, f"stated {in_figures(stated.value)} is {where} {interval}")
 
 
-def judge_duplicate(sample_id: str, outcome: Estimate | Refusal, first: Answer | None, bundle: Bundle) -> Judgement:
+def judge_duplicate(
+    sample_id: str, outcome: Estimate | Refusal, first: SampleAnswer | None, bundle: Bundle
+) -> Judgement:
     """Two measurements of one soil may differ as two means of points that scatter as in the calibration.
 
     The limit is normal_quantile(0.95) x sqrt(2 / points) x the largest standard deviation of points that calibration
@@ -123,7 +125,7 @@ def judge_duplicate(sample_id: str, outcome: Estimate | Refusal, first: Answer |
     return Judgement("duplicate", sample_id, ratio <= 1, words)
 
 
-def _shown(estimate: Estimate | Answer) -> str:
+def _shown(estimate: Estimate | SampleAnswer) -> str:
     return shown_value(estimate.value, estimate.bound, estimate.verdict)
 
 

@@ -109,6 +109,22 @@ def left_behind(database: sqlite3.Connection, identity: Identity, port: str) -> 
     return found
 
 
+def open_points_notice(log: Log) -> str:
+    """Say once that an earlier version left points of samples half done in the log; "" if there is nothing to say."""
+    database = log.database
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'open_points'").fetchone():
+        return ""
+    (count,) = database.execute(
+        "SELECT count(*) FROM open_points o WHERE NOT EXISTS (SELECT 1 FROM taken_measurements t"
+        " WHERE t.instrument = o.instrument AND t.boot = o.boot AND t.measurement = o.measurement)"
+    ).fetchone()
+    if not count or database.execute("SELECT 1 FROM events WHERE kind = 'open_points'").fetchone():
+        return ""
+    text = f"{count} points of samples that an earlier version left half done stay in the log: measure those again"
+    log.add_event("open_points", text)
+    return text
+
+
 def give_up_session(log: Log, unfinished: Unfinished, why: str = "another session was begun instead") -> None:
     """End a session that nobody goes on with; all that it holds stays in the log."""
     log.add_event("given_up", why, session_id=unfinished.session_id)

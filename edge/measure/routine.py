@@ -228,7 +228,7 @@ def note(session: Session, text: str, for_next: bool = False) -> None:
         of, name = "next", state.planned.sample_id
     else:
         of, name = "last", next(reversed(state.done))
-    session.record(Event("note", f"note for {name}: {text}", {"text": text, "of": of, "sample_id": name}))
+    session.note(Event("note", f"note for {name}: {text}", {"text": text, "of": of, "sample_id": name}))
 
 
 def _name(session: Session, sample_id: str) -> None:

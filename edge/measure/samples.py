@@ -13,7 +13,7 @@ from ..log.columns import ReadingFacts, ScanRole
 from ..log.write import Result
 from ..model.estimate import Estimate, Refusal
 from .checks import OUTDATED
-from .controls import Answer, Judgement, judge_blank, judge_duplicate, judge_reference
+from .controls import Judgement, SampleAnswer, judge_blank, judge_duplicate, judge_reference
 from .plan import Planned
 from .points import Place, Point, Sample, sample_spectrum, scattering
 from .session import Session
@@ -120,7 +120,7 @@ def _done(
         found.append(replace(few, severity="remark") if settings.unattended and good else few)
     result = _result(session, sample, points, _once(found) + state.clock_remarks)
     refused = isinstance(result.outcome, Refusal)
-    details = {**sample.planned.as_details(), "answer": asdict(Answer.of(result.outcome))}
+    details = {**sample.planned.as_details(), "answer": asdict(SampleAnswer.of(result.outcome))}
     shown: FactKind = "refused" if refused else "estimate"
     done = Event("sample_done", sample.planned.sample_id, details, shown, result=result)
     return [done, *_control(session, sample.planned, result.outcome)]

@@ -23,8 +23,8 @@ from ..gates.spectrum import wrong_range
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
 from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
-from ..log.columns import ReadingFacts, StoredScanKind
-from ..log.write import Result, add_event
+from ..log.columns import CORRECTIONS, ReadingFacts, StoredScanKind
+from ..log.write import Result, add_event, now
 from ..model.estimate import Refusal
 from .plan import Planned, Run
 from .points import Point, judge, who
@@ -140,6 +140,22 @@ class Session:
         for event in events:
             if event.shown is not None:
                 self.tell(Fact(event.shown, event.text, event.result))
+
+    def note(self, event: Event) -> None:
+        """Record a note; one on a sample that is done is a correction of its reading, which stays as it is."""
+
+        def work() -> list[Event]:
+            place = (self.session_id, event.details["sample_id"])
+            (reading_id,) = log.database.execute(
+                "SELECT max(id) FROM readings WHERE session_id = ? AND sample_id = ?", place
+            ).fetchone()
+            if event.details["of"] == "last" and reading_id is not None:
+                said = {"value": {"text": event.details["text"]}, "who": self.settings.operator}
+                CORRECTIONS.insert(log.database, at=now(), reading_id=reading_id, kind="note", **said)
+            return self._store([event])
+
+        log = self.engine.log
+        self._have_happened(log.together(work))
 
     def refuse(self, kind: str, why: str, details: dict[str, Any], sample_id: str = "") -> None:
         """Record what failed: where nobody attends, as a refusal among the results."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..gates.finding import Finding
 from ..gates.scans import Scan
 from ..log.write import Result
-from .controls import Answer, Stated
+from .controls import SampleAnswer, Stated
 from .plan import Plan, Planned, Run
 from .points import Place, Point, Sample
 from .references import References
@@ -129,7 +128,7 @@ class State:
     failures: int = 0
     useless: int = 0
     known: int = 0
-    done: dict[str, Answer] = field(default_factory=dict)
+    done: dict[str, SampleAnswer] = field(default_factory=dict)
     estimated: int = 0
     refused: int = 0
     failed_controls: int = 0
@@ -149,239 +148,146 @@ class State:
         if scan is not None:
             self.instrument_key, self.boot = self.instrument_key or scan.key[0], scan.boot
             self.failures, self.resumed = 0, False
-        change = _CHANGES.get(event.kind)
-        if change is not None:
-            change(self, event)
+        self._apply_to_instrument(event)
+        self._apply_to_checks(event)
+        self._apply_to_samples(event)
 
-    def drop_wish(self) -> None:
-        """Forget the step that was asked for first: it is done."""
+    def _apply_to_instrument(self, event: Event) -> None:
+        """What happens to the instrument, its dark and its white, and to the session as a whole."""
+        details = event.details
+        match event.kind:
+            case "resumed":
+                self.over = False
+                self.failures = self.useless = 0
+                self.resumed, self.device_restarted = True, details["device_restarted"]
+                if details["optimises"]:
+                    # What it was set to may be gone with the connection, and with it what dark and white belong to.
+                    self.optimised, self.boot = False, None
+                    self.references.forget()
+            case "range":
+                self._stands("range", details["why"])
+            case "warm_up_skipped":
+                self.warm_up_skipped = True
+            case "switched_off_and_on":
+                self.boot, self.optimised = details["boot"], False
+                self.references.give_up(Finding("reference_restart", details["void"]))
+                if details["cold"] and self.on_since_s is not None:
+                    self.on_since_s, self.warm_up_skipped = event.at_s, False
+            case "optimised":
+                self.failures, self.optimised = 0, True
+                self.want.clear()
+                self.references.forget()
+            case "reference_taken" if event.scan is not None:
+                self.references.keep(event.scan, details["scan_id"])
+                if self.want and self.want[0].value == details["kind"]:
+                    self.want.popleft()
+                if details["kind"] == "white":
+                    self.waived, self.useless = False, 0
+                    self.panel_checked_s = event.scan.taken_s
+                    self.since_panel.clear()
+            case "reference_refused":
+                self.useless += 1
+                if details["kind"] == "white" and "saturated" in details["findings"]:
+                    self.optimised = False
+            case "clock":
+                self.clock_remarks.append(Finding("clock", event.text, "remark"))
+            case "known":
+                self.known += 1
+            case "failed" | "loss":
+                self.failures += event.kind == "failed"
+                self.refused += details["refused"]
+            case "nothing_left":
+                self.over = True
+
+    def _apply_to_checks(self, event: Event) -> None:
+        """What becomes of the steps that are asked for."""
+        details = event.details
+        match event.kind:
+            case "wanted":
+                self.want = deque(Step(step) for step in details["steps"])
+            case "skipped":
+                self._drop_wish()
+                step = Step(details["step"])
+                if step in (Step.DARK, Step.WHITE):
+                    self.want.clear()
+                    self.waived = True
+                self.optimised = self.optimised or step is Step.OPTIMISE
+                self.panel_checked_s = event.at_s if step is Step.PANEL else self.panel_checked_s
+                self.wavelength_checked_s = event.at_s if step is Step.WAVELENGTH else self.wavelength_checked_s
+            case "panel_check":
+                self._drop_wish()
+                self.panel_checked_s = event.at_s
+                if details["ok"]:
+                    self.since_panel.clear()
+                else:
+                    self.references.give_up(Finding("white_void", details["why"]))
+            case "wavelength_check" if "bands_nm" not in details:
+                self.useless += 1
+            case "wavelength_check":
+                self._drop_wish()
+                self.useless, self.wavelength_checked_s = 0, event.at_s
+                self._stands("wavelength_shift", "" if details["ok"] else event.text)
+
+    def _apply_to_samples(self, event: Event) -> None:
+        """What becomes of points, samples, notes and controls."""
+        details, sample = event.details, self.sample
+        match event.kind:
+            case "named":
+                self.named = Planned.from_details(details)
+            case "note" if details["of"] == "next":
+                self.notes.append(details["text"])
+            case "note" if details["of"] == "sample" and sample is not None:
+                sample.notes.append(details["text"])
+            case "no_position":
+                self.no_place = details["why"]
+            case "sample_begun":
+                self.sample, self.named, self.notes = begun_sample(event), None, []
+            case "point" if event.point is not None and sample is not None:
+                sample.points.append(event.point)
+                self.before, self.useless = event.point.scan, 0
+            case "point_refused":
+                self._point_refused(event)
+            case "point_replaced" if sample is not None:
+                sample.points = [point for point in sample.points if point.scan_id != details["scan_id"]]
+                sample.repeated += 1
+            case "sample_done":
+                planned, answer = Planned.from_details(details), SampleAnswer(**details["answer"])
+                self.sample, self.waived, self.clock_remarks = None, False, []
+                self.run.done(planned)
+                self.since_panel.append(planned.sample_id)
+                self.refused += bool(answer.refused)
+                self.estimated += not answer.refused
+                self.done.pop(planned.sample_id, None)
+                self.done[planned.sample_id] = answer
+            case "sample_skipped":
+                self.sample = self.named = None
+                self.run.done(Planned.from_details(details), measured=False)
+            case "control":
+                self.failed_controls += details["passed"] is False
+
+    def _point_refused(self, event: Event) -> None:
+        details = event.details
+        if event.point is not None:
+            self.before = event.point.scan
+        if details["outdated"]:
+            # Another try with the same references would not help: the next prompt asks for new ones.
+            self.references.give_up(Finding(*details["outdated"]))
+        elif event.point is not None and self.sample is not None and not details["alone"]:
+            self.sample.spoiled.append(event.point)
+            self.sample.repeated += details["again"]
+        self.useless += details["alone"]
+        self.refused += details["alone"]
+
+    def _drop_wish(self) -> None:
         if self.want:
             self.want.popleft()
 
-
-# --- instrument and references ----------------------------------------------------------------------------
-
-
-def _wanted(state: State, event: Event) -> None:
-    state.want = deque(Step(step) for step in event.details["steps"])
-
-
-def _warm_up_skipped(state: State, event: Event) -> None:
-    state.warm_up_skipped = True
-
-
-def _skipped(state: State, event: Event) -> None:
-    step = Step(event.details["step"])
-    state.drop_wish()
-    if step in (Step.DARK, Step.WHITE):
-        state.want.clear()
-        state.waived = True
-    elif step is Step.OPTIMISE:
-        state.optimised = True
-    elif step is Step.PANEL:
-        state.panel_checked_s = event.at_s
-    elif step is Step.WAVELENGTH:
-        state.wavelength_checked_s = event.at_s
-
-
-def _optimised(state: State, event: Event) -> None:
-    state.failures = 0
-    state.want.clear()
-    state.optimised = True
-    state.references.forget()
-
-
-def _reference_taken(state: State, event: Event) -> None:
-    if event.scan is None:
-        return
-    kind = event.details["kind"]
-    state.references.keep(event.scan, event.details["scan_id"])
-    if state.want and state.want[0].value == kind:
-        state.want.popleft()
-    if kind == "white":
-        state.waived, state.useless = False, 0
-        state.panel_checked_s = event.scan.taken_s
-        state.since_panel.clear()
-
-
-def _reference_refused(state: State, event: Event) -> None:
-    state.useless += 1
-    if event.details["kind"] == "white" and "saturated" in event.details["findings"]:
-        state.optimised = False
-
-
-def _panel_check(state: State, event: Event) -> None:
-    state.drop_wish()
-    state.panel_checked_s = event.at_s
-    if event.details["ok"]:
-        state.since_panel.clear()
-    else:
-        state.references.give_up(Finding("white_void", event.details["why"]))
-
-
-def _wavelength_check(state: State, event: Event) -> None:
-    if "bands_nm" not in event.details:
-        state.useless += 1
-        return
-    state.useless = 0
-    state.drop_wish()
-    state.wavelength_checked_s = event.at_s
-    state.standing = [finding for finding in state.standing if finding.code != "wavelength_shift"]
-    if not event.details["ok"]:
-        state.standing.append(Finding("wavelength_shift", event.text))
-
-
-def _out_of_range(state: State, event: Event) -> None:
-    state.standing = [finding for finding in state.standing if finding.code != "range"]
-    state.standing.append(Finding("range", event.details["why"]))
-
-
-def _switched_off_and_on(state: State, event: Event) -> None:
-    state.boot = event.details["boot"]
-    state.references.give_up(Finding("reference_restart", event.details["void"]))
-    state.optimised = False
-    if event.details["cold"] and state.on_since_s is not None:
-        state.on_since_s, state.warm_up_skipped = event.at_s, False
-
-
-def _failed(state: State, event: Event) -> None:
-    state.failures += 1
-    state.refused += event.details["refused"]
-
-
-def _loss(state: State, event: Event) -> None:
-    state.refused += event.details["refused"]
-
-
-def _known(state: State, event: Event) -> None:
-    state.known += 1
-
-
-def _clock(state: State, event: Event) -> None:
-    state.clock_remarks.append(Finding("clock", event.text, "remark"))
-
-
-# --- samples ----------------------------------------------------------------------------------------------
-
-
-def _named(state: State, event: Event) -> None:
-    state.named = Planned.from_details(event.details)
-
-
-def _note(state: State, event: Event) -> None:
-    if event.details["of"] == "sample" and state.sample is not None:
-        state.sample.notes.append(event.details["text"])
-    elif event.details["of"] == "next":
-        state.notes.append(event.details["text"])
-
-
-def _no_position(state: State, event: Event) -> None:
-    state.no_place = event.details["why"]
-
-
-def _sample_begun(state: State, event: Event) -> None:
-    state.sample = begun_sample(event)
-    state.named, state.notes = None, []
+    def _stands(self, code: str, why: str) -> None:
+        self.standing = [finding for finding in self.standing if finding.code != code]
+        self.standing += [Finding(code, why)] if why else []
 
 
 def begun_sample(event: Event) -> Sample:
     """Make the sample that a `sample_begun` begins."""
     place = Place.from_details(event.details["place"]) if event.details["place"] else None
     return Sample(Planned.from_details(event.details), notes=list(event.details["notes"]), place=place)
-
-
-def _point(state: State, event: Event) -> None:
-    if event.point is not None and state.sample is not None:
-        state.sample.points.append(event.point)
-        state.before, state.useless = event.point.scan, 0
-
-
-def _point_refused(state: State, event: Event) -> None:
-    details = event.details
-    if event.point is not None:
-        state.before = event.point.scan
-    if details["outdated"]:
-        # Another try with the same references would not help: the next prompt asks for new ones.
-        state.references.give_up(Finding(*details["outdated"]))
-    elif event.point is not None and state.sample is not None and not details["alone"]:
-        state.sample.spoiled.append(event.point)
-        state.sample.repeated += details["again"]
-    if details["alone"]:
-        state.useless += 1
-        state.refused += 1
-
-
-def _point_replaced(state: State, event: Event) -> None:
-    if state.sample is not None:
-        dropped = event.details["scan_id"]
-        state.sample.points = [point for point in state.sample.points if point.scan_id != dropped]
-        state.sample.repeated += 1
-
-
-def _sample_done(state: State, event: Event) -> None:
-    planned = Planned.from_details(event.details)
-    state.sample, state.waived = None, False
-    state.clock_remarks = []
-    state.run.done(planned)
-    state.since_panel.append(planned.sample_id)
-    answer = Answer(**event.details["answer"])
-    state.refused += bool(answer.refused)
-    state.estimated += not answer.refused
-    state.done.pop(planned.sample_id, None)
-    state.done[planned.sample_id] = answer
-
-
-def _sample_skipped(state: State, event: Event) -> None:
-    state.sample = state.named = None
-    state.run.done(Planned.from_details(event.details), measured=False)
-
-
-def _control(state: State, event: Event) -> None:
-    state.failed_controls += event.details["passed"] is False
-
-
-# --- the session ------------------------------------------------------------------------------------------
-
-
-def _nothing_left(state: State, event: Event) -> None:
-    state.over = True
-
-
-def _resumed(state: State, event: Event) -> None:
-    state.over = False
-    state.failures = state.useless = 0
-    state.resumed, state.device_restarted = True, event.details["device_restarted"]
-    if event.details["optimises"]:
-        # What it was set to may be gone with the connection, and with it what dark and white belong to.
-        state.optimised, state.boot = False, None
-        state.references.forget()
-
-
-_CHANGES: dict[str, Callable[[State, Event], None]] = {
-    "wanted": _wanted,
-    "warm_up_skipped": _warm_up_skipped,
-    "skipped": _skipped,
-    "optimised": _optimised,
-    "reference_taken": _reference_taken,
-    "reference_refused": _reference_refused,
-    "panel_check": _panel_check,
-    "wavelength_check": _wavelength_check,
-    "range": _out_of_range,
-    "switched_off_and_on": _switched_off_and_on,
-    "failed": _failed,
-    "loss": _loss,
-    "known": _known,
-    "clock": _clock,
-    "named": _named,
-    "note": _note,
-    "no_position": _no_position,
-    "sample_begun": _sample_begun,
-    "point": _point,
-    "point_refused": _point_refused,
-    "point_replaced": _point_replaced,
-    "sample_done": _sample_done,
-    "sample_skipped": _sample_skipped,
-    "control": _control,
-    "nothing_left": _nothing_left,
-    "resumed": _resumed,
-}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +206,37 @@ def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> Non
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.finish() == 130
     assert measurer.rows("SELECT ended_at IS NOT NULL FROM sessions ORDER BY id") == [(1,), (0,)]
+
+
+def test_the_totals_are_those_of_the_session_with_its_log_and_what_comes_next(port: str, measurer: Measurer) -> None:
+    first = measurer.run(port, *THREE, script="\n" + 4 * "\n" + "q\n")
+    said = first.err.replace("\n  ", "")
+    assert f"1 estimated, 0 refused\nLog: {measurer.log}\nNext is RS002; --resume goes on with it\n" in said
+    second = measurer.run(port, *THREE, "--resume", script="\n\nq\n")
+    assert "2 estimated, 0 refused\n" in second.err
+    assert "stibium log --session 1 lists them" in second.err
+
+
+def test_a_half_done_session_of_an_earlier_version_ends_with_one_line_and_loses_nothing(
+    port: str, measurer: Measurer
+) -> None:
+    measurer.run(port, *THREE, script="\n" + 4 * "\n" + "q\n")
+    with closing(sqlite3.connect(measurer.log)) as db, db:
+        # As version 3 of the log had it: the same row, without the format of its events.
+        db.execute(
+            "INSERT INTO sessions(started_at, software, port, instrument, profile_name, profile_text, operator, settings)"
+            " SELECT started_at, 'stibium 0.3.0', port, instrument, profile_name, profile_text, operator,"
+            " json_remove(settings, '$.format', '$.unattended') FROM sessions"
+        )
+        before = {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in ("readings", "scans", "events")}
+    done = measurer.run(port, *THREE, "--resume", script=4 * "\n" + "q\n")
+    (line,) = [line for line in done.err.splitlines() if "earlier version" in line]
+    assert line.startswith("! The session of ")
+    assert "cannot go on" in line
+    assert measurer.rows("SELECT count(*) FROM events WHERE kind = 'given_up' AND session_id = 2") == [(1,)]
+    assert measurer.rows("SELECT ended_at IS NULL FROM sessions WHERE id < 3 ORDER BY id") == [(1,), (0,)]
+    for table, rows in before.items():
+        assert measurer.rows(f"SELECT * FROM {table}")[: len(rows)] == rows
 
 
 def test_lines_may_come_from_another_program(port: str, measurer: Measurer) -> None:

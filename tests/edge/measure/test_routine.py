@@ -179,6 +179,24 @@ def test_notes_and_place_stand_beside_the_reading(make: Make) -> None:
     assert row == ("under a pine\nwet", 41.1, -8.5, 90.0, "gpsd", "2026-06-01T09:00:00+00:00")
 
 
+def test_a_note_says_which_sample_it_goes_to_and_after_a_result_goes_to_that_one(make: Make) -> None:
+    bench = make(points=1, operator="Ana")
+    assert bench.type("n first")[0].text == "note for sample-001: first"
+    bench.type("", "")
+    assert bench.type("n roots in it")[0].text == "note for sample-001: roots in it"
+    bench.type("KX-17")
+    assert bench.type("n beside the adit")[0].text == "note for KX-17: beside the adit"
+    bench.type("")
+    assert bench.rows("SELECT sample_id, notes FROM readings ORDER BY id") == [
+        ("sample-001", "first"),
+        ("KX-17", "beside the adit"),
+    ]
+    # The reading itself stays as it is; what is said of it afterwards stands beside it.
+    assert bench.rows("SELECT reading_id, kind, value, who FROM corrections") == [
+        (1, "note", '{"text": "roots in it"}', "Ana")
+    ]
+
+
 def test_a_place_that_is_not_known_is_said_once(make: Make) -> None:
     class Lost:
         def latest(self) -> None:

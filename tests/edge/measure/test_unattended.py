@@ -13,7 +13,7 @@ from routine_bench import BENCH, QUICK, Bench, BenchInstrument
 from scan_samples import GRID_NM
 from stibium.edge.errors import InstrumentError, MeasurementError
 from stibium.edge.measure.plan import Plan
-from stibium.edge.measure.resume import left_behind, take_up
+from stibium.edge.measure.resume import left_behind, open_points_notice, take_up
 from stibium.edge.measure.routine import take, wait
 from stibium.edge.measure.samples import finish
 from stibium.edge.model.bundle import Bundle
@@ -218,3 +218,17 @@ def test_points_of_a_run_that_was_cut_off_count_as_they_are(make: Make, tmp_path
     assert [one.port for one in left_behind(bench.log.database, identity, "elsewhere")] == ["bench"]
     assert left_behind(bench.log.database, replace(nameless, name="Probe 7"), "elsewhere") == []
     assert len(left_behind(bench.log.database, replace(nameless, name="Probe 7"), "bench")) == 1
+
+
+def test_points_that_an_earlier_version_left_are_told_once(make: Make) -> None:
+    bench = make()
+    assert open_points_notice(bench.log) == ""
+    key = "instrument TEXT, boot INTEGER, measurement INTEGER, values_crc INTEGER"
+    bench.log.database.execute(f"CREATE TABLE taken_measurements ({key})")
+    bench.log.database.execute(f"CREATE TABLE open_points (id INTEGER PRIMARY KEY, {key})")
+    for number in (1, 2, 3):
+        bench.log.database.execute("INSERT INTO open_points VALUES (NULL, 'probe 7', 5, ?, 9)", (number,))
+    bench.log.database.execute("INSERT INTO taken_measurements VALUES ('probe 7', 5, 1, 9)")
+    assert open_points_notice(bench.log).startswith("2 points of samples that an earlier version left half done")
+    assert open_points_notice(bench.log) == ""
+    assert bench.rows("SELECT count(*) FROM open_points") == [(3,)]
