@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..converters.spectra.names import plain_name
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
@@ -281,9 +282,24 @@ def join(
         narrowing=_narrowing(kept) if range_nm is None else "",
         limit=rule.words or (f"{assays.element} above {rule.limit:g} {assays.unit}" if rule.limit is not None else ""),
     )
+    if meant := _did_you_mean(joined.without_assay, joined.without_spectra):
+        raise TrainingDataError(f"{assays.path}: {meant}")
     if not kept:
         raise TrainingDataError(_why_nothing(joined, assays))
     return joined
+
+
+def _did_you_mean(without_assay: Sequence[str], without_spectra: Sequence[str]) -> str:
+    """Name samples that would come together if spectra and assays wrote them alike; "" if there are none."""
+    by_plain_name = {plain_name(name): name for name in without_spectra}
+    pairs = [(name, by_plain_name[plain_name(name)]) for name in without_assay if plain_name(name) in by_plain_name]
+    if not pairs:
+        return ""
+    shown = ", ".join(f"{assay!r} for {spectrum!r}" for spectrum, assay in pairs[:3])
+    return (
+        f"{len(pairs)} samples are written otherwise than in the spectra's names: did you mean "
+        f"{shown}{', ...' if len(pairs) > 3 else ''}? Write them alike in both"
+    )
 
 
 def used_range(spectrum: Spectrum) -> tuple[float, float]:

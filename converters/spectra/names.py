@@ -99,6 +99,11 @@ def _without_date(base: str, measured_at: datetime | None) -> str:
     return base
 
 
+def plain_name(name: str) -> str:
+    """Return a sample's name without what people write differently: case, spaces, separators and leading zeros."""
+    return re.sub(r"[\s._-]+", "", re.sub(r"(?<!\d)0+(?=\d)", "", name)).casefold()
+
+
 def spectrum_name(spectrum: Spectrum) -> str:
     """Return a spectrum's name where a format has room for one text only."""
     name = f"{spectrum.sample_id}_{spectrum.measurement}" if spectrum.measurement else spectrum.sample_id

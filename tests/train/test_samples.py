@@ -187,3 +187,13 @@ def test_files_and_folders(tmp_path: Path) -> None:
     assert list(result.target) == ["C", "A", "B"]
     # The assays' own file lies in the folder and is no spectrum to complain about.
     assert [Path(r.source).name for r in result.refused] == ["broken.asd"]
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "assay"), [("rs052", "RS052"), ("RS 52", "RS52"), ("RS-052", "RS52"), ("7", "007")]
+)
+def test_names_that_people_write_differently_are_asked_about(spectrum: str, assay: str) -> None:
+    with pytest.raises(TrainingDataError, match=f"did you mean '{assay}' for '{spectrum}'"):
+        joined([soil("RS001"), soil(spectrum)], f"RS001,3\n{assay},5\n")
+    # Others that have no counterpart are only counted, and 10 is not 1.
+    assert joined([soil("RS001"), soil("RS010")], "RS001,3\nRS1,5\n").without_assay == ("RS010",)
