@@ -15,8 +15,8 @@ from intervals import Split, report
 from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.applicability import ApplicabilityDomain, assess
-from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.model.recipe import Preprocessed
+from stibium.edge.model.suitability import require_reflectance
 from stibium.train.applicability import fit_domain
 
 SPLITS = (42, 43, 44, 45, 46)

@@ -14,9 +14,9 @@ import numpy as np
 from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.errors import UnsuitableSpectrumError
-from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.model.recipe import Recipe
 from stibium.edge.model.steps import Resample, SpliceCorrection
+from stibium.edge.model.suitability import require_reflectance
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 LIMESODA = ("CV.98", "SC.93", "SL.125", "UL.120", "SSP.460")

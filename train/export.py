@@ -12,8 +12,9 @@ from ..converters.models.errors import ConversionError
 from ..converters.models.parity import Parity, compare
 from ..converters.spectra.spectrum import Floats
 from ..edge.model.bundle import Bundle, Golden
-from ..edge.model.estimate import Estimate, Estimator, require_reflectance
+from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.runtime import runtime_name
+from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform, forward, inverse
 from .methods.method import StoredModel
 from .methods.registry import DEVICE_METHODS

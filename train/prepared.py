@@ -9,8 +9,9 @@ import numpy as np
 
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.errors import PreprocessError, UnsuitableSpectrumError
-from ..edge.model.estimate import Refusal, require_reflectance
+from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Blocks, Preprocessed, Recipe
+from ..edge.model.suitability import require_reflectance
 from .errors import TrainingDataError
 from .samples import Replicates, Samples, replicate_rows
 

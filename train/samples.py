@@ -17,9 +17,10 @@ from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.files import iter_spectra
-from ..edge.model.estimate import Refusal, require_reflectance
+from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
 from ..edge.model.steps import Resample, SpliceCorrection
+from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform
 from .assays.exclusion import Excluded
 from .assays.table import Assays

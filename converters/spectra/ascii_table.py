@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from .text import (
     Scale,
     decode_text,
     is_text,
+    joins_in,
     quantity_in,
     scale_in,
     shortened,
@@ -60,11 +62,18 @@ _SAMPLE_COLUMNS = (
 
 @dataclass(frozen=True)
 class _Said:
-    """What header and preamble say: quantity, per cent or fraction, unit of wavelength; None where silent."""
+    """What header and preamble say: quantity, per cent or fraction, unit of wavelength; None where silent.
+
+    Attributes:
+        joins_nm: of detectors.
+        measured_at: of a single spectrum.
+    """
 
     quantity: Quantity | None
     scale: Scale | None
     unit: str | None
+    joins_nm: tuple[float, ...] = ()
+    measured_at: datetime | None = None
 
 
 def looks_like_ascii_table(head: bytes) -> bool:
@@ -169,7 +178,8 @@ def _read_across(
         sample_id, measurement, simulated = split_name(name)
         texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **texts}
         texts["sample_id"] = sample_id
-        texts["splices_nm"] = texts.get("splices_nm") or ";".join(map(str, splices_nm))
+        joins = splices_nm or tuple(join for join in said.joins_nm if nm[0] < join < nm[-1])
+        texts["splices_nm"] = texts.get("splices_nm") or ";".join(map(str, joins))
         texts["simulated"] = texts.get("simulated") or str(simulated)
         where = f"line {row.number} ({shortened(name, 60)[1:-1]})"
         try:
@@ -219,6 +229,7 @@ def _read_down(
             f"{source}: only whole numbers between commas: a comma may be the decimal sign here; "
             "separate the columns by tabs or semicolons"
         )
+    joins = _joins_of_columns(preamble, columns, delimiter) or [said.joins_nm] * columns
     nm, values, splices_nm = _put_in_order(table[:, axis], table[:, at].T, said.unit, source)
     values = _scaled(values, said, source)
     for i, column_values in zip(at, values, strict=True):
@@ -232,7 +243,8 @@ def _read_down(
                 sample_id=sample_id,
                 source=source,
                 measurement=measurement,
-                splices_nm=splices_nm,
+                measured_at=said.measured_at if len(at) == 1 else None,
+                splices_nm=splices_nm or tuple(join for join in joins[i] if nm[0] < join < nm[-1]),
                 simulated=simulated,
             )
         except UnusableSpectrumError as error:
@@ -242,6 +254,15 @@ def _read_down(
             on_bad(located)
             continue
         yield spectrum
+
+
+def _joins_of_columns(preamble: list[str], columns: int, delimiter: str | None) -> list[tuple[float, ...]]:
+    """Read a line of detector joins that has a cell for each column, as we write it."""
+    for line in preamble:
+        cells = line.split(delimiter)
+        if len(cells) == columns > 1 and "join" in cells[0].lower():
+            return [joins_in([f"join {cell}"]) for cell in cells]
+    return []
 
 
 def _column_name(name: str, column: int, columns: int, source: str) -> tuple[str, str, bool]:
@@ -263,7 +284,21 @@ def _what_is_said(words: Sequence[str], preamble: list[str], source: str) -> _Sa
         quantity=quantity_in(words) or quantity_in(telling),
         scale=scale_in(words) or scale_in(telling),
         unit=wavelength_unit("\n".join(words), source) or wavelength_unit("\n".join(axis), source),
+        joins_nm=joins_in(preamble),
+        measured_at=_saved_at(preamble),
     )
+
+
+def _saved_at(preamble: list[str]) -> datetime | None:
+    """Read ViewSpec's "Spectrum saved: 05/16/2024 at 07:08:09", month first."""
+    for line in preamble:
+        found = re.search(r"saved:?\s*(\d+/\d+/\d{4}) at (\d+:\d+:\d+)", line, re.IGNORECASE)
+        if found is not None:
+            try:
+                return datetime.strptime(f"{found[1]} {found[2]}", "%m/%d/%Y %H:%M:%S")
+            except ValueError:
+                return None
+    return None
 
 
 def _numbers(rows: list[Line], source: str) -> Floats:

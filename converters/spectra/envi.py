@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .detectors import join_detectors, merge_equal
 from .errors import (
@@ -23,6 +24,7 @@ from .spectrum import Floats, Quantity, Spectrum
 from .text import (
     as_float,
     decode_text,
+    joins_in,
     quantity_in,
     says_simulated,
     scale_in,
@@ -56,6 +58,8 @@ class Header:
         names: (spectra,) of the spectra.
         description: free text.
         titles: of the plot's axes, where many libraries say what the values are.
+        joins_nm: where detectors join, of each spectrum, or one for all.
+        bad: (bands,) True for the bands that the bad band list leaves out.
     """
 
     spectra: int
@@ -69,6 +73,8 @@ class Header:
     names: tuple[str, ...]
     description: str
     titles: str
+    joins_nm: tuple[tuple[float, ...], ...]
+    bad: NDArray[np.bool_]
 
 
 def looks_like_envi(head: bytes) -> bool:
@@ -87,8 +93,9 @@ def read_envi(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> list
     Returns:
         The library's spectra. Values are divided by the `reflectance scale factor`; without one, values
         decide between fraction and per cent (`to_fraction`). Bands with the `data ignore value` (or not
-        finite) are left out of that spectrum, so spectra of one library may have different grids; where
-        wavelengths go back at the start of a next detector, they are joined in the middle of the overlap.
+        finite, or in the bad band list) are left out of that spectrum, so spectra of one library may have
+        different grids; where wavelengths go back at the start of a next detector, they are joined in the
+        middle of the overlap.
         Records that are no spectra are passed over without a word, by their names as the USGS spectral
         library has them: "error bars to preceding", "Wavelengths in ...", "Resolution in ...", and anything
         called bandpass or FWHM. So are spectra without two bands that have a value. Names that end in TRAN
@@ -203,7 +210,25 @@ def parse_header(data: bytes, source: str) -> Header:
         names=names,
         description=fields.get("description", ""),
         titles=titles,
+        joins_nm=_joins(fields, spectra),
+        bad=_bad_bands(fields.get("bbl", ""), bands, source),
     )
+
+
+def _joins(fields: dict[str, str], spectra: int) -> tuple[tuple[float, ...], ...]:
+    """Read joins of each spectrum as we write them, or those of the whole file."""
+    each = _listed(fields.get("detector joins", ""))
+    if len(each) == spectra and any(" " in join or join == "-" for join in each):
+        return tuple(joins_in([f"join {join}"]) for join in each)
+    told = (f"{key} {value}" for key, value in fields.items() if key not in ("wavelength", "spectra names"))
+    return (joins_in(told),)
+
+
+def _bad_bands(text: str, bands: int, source: str) -> NDArray[np.bool_]:
+    good = to_floats(_listed(text), source, "bbl")
+    if good.size not in (0, bands):
+        raise SpectrumFileError(f"{source}: a bad band list (bbl) of {good.size} for {bands} bands (samples)")
+    return good == 0 if good.size else np.zeros(bands, dtype=np.bool_)
 
 
 def _listed(text: str) -> list[str]:
@@ -252,6 +277,7 @@ def iter_envi(
     nm = nm[::-1] if backwards else nm
     kept, splices_nm = join_detectors(nm, source)
     values = table[rows].astype(np.float64)
+    values[:, header.bad] = np.nan
     values = (values[:, ::-1] if backwards else values)[:, kept]
     missing = ~np.isfinite(values)
     if header.ignore is not None:
@@ -269,7 +295,7 @@ def iter_envi(
                 names[i] or f"spectrum {i + 1}",
                 *merge_equal(nm[kept][there], row[there]),
                 quantity,
-                splices_nm,
+                splices_nm or header.joins_nm[i % len(header.joins_nm)],
                 header,
                 source,
             )
@@ -306,6 +332,6 @@ def _spectrum(
         sample_id=sample_id or name,
         source=source,
         measurement=measurement,
-        splices_nm=splices_nm,
+        splices_nm=tuple(join for join in splices_nm if nm[0] < join < nm[-1]),
         simulated=simulated or says_simulated(header.description),
     )

@@ -33,8 +33,8 @@ def write_envi(path: str | os.PathLike[str], spectra: Iterable[Spectrum]) -> int
     Args:
         path: `x.hdr` or `x.sli`; both are written.
         spectra: any number. Sample and measurement, joined by "_", make the name; simulated ones get
-            " simulated" after it. Commas and braces, which the header cannot hold, become spaces. What else a
-            spectrum carries has no place in the format.
+            " simulated" after it. Commas and braces, which the header cannot hold, become spaces. Detector joins
+            are a line of the header that ENVI passes over. What else a spectrum carries has no place in the format.
 
     Returns:
         How many spectra were written.
@@ -46,11 +46,13 @@ def write_envi(path: str | os.PathLike[str], spectra: Iterable[Spectrum]) -> int
     """
     stem = os.path.splitext(os.fspath(path))[0]
     names: list[str] = []
+    joins: list[str] = []
     first: Spectrum | None = None
     with replacing(f"{stem}.hdr") as header, replacing(f"{stem}.sli") as values:
         for spectrum in _alike(spectra):
             first = first or spectrum
             names.append(re.sub(r"[\s,{}=]+", " ", spectrum_name(spectrum)).strip() or "-")
+            joins.append(joins_text(spectrum))
             values.write(spectrum.values.astype("<f4").tobytes())
         if first is None:
             raise SpectrumFileError(f"{stem}.hdr: not written, there are no spectra for it")
@@ -69,6 +71,7 @@ def write_envi(path: str | os.PathLike[str], spectra: Iterable[Spectrum]) -> int
             "wavelength units = Nanometers",
             *(["reflectance scale factor = 1.0"] if first.quantity == "reflectance" else []),
             f"z plot titles = {{Wavelength (nm), {_TITLES[first.quantity]}}}",
+            *([f"detector joins = {{{', '.join(joins)}}}"] if any(join != "-" for join in joins) else []),
             f"wavelength = {{{', '.join(map(name_nm, first.wavelengths_nm))}}}",
             "spectra names = {\n " + ",\n ".join(names) + "}",
         ]
@@ -80,8 +83,8 @@ def write_ascii_table(path: str | os.PathLike[str], spectra: Iterable[Spectrum])
     """Write spectra of one grid and quantity as text: wavelengths in nm down, a tab and a column for each spectrum.
 
     The first column's name says unit and quantity, the others' are sample and measurement joined by "_", with
-    " simulated" after those that are. Values have nine significant digits. Since a line holds all spectra, so
-    does memory.
+    " simulated" after those that are; a line before it tells where detectors join. Values have nine significant
+    digits. Since a line holds all spectra, so does memory.
 
     Args:
         path: the file; it appears under its name when it is whole.
@@ -98,20 +101,29 @@ def write_ascii_table(path: str | os.PathLike[str], spectra: Iterable[Spectrum])
     target = os.fspath(path)
     columns: list[Floats] = []
     names: list[str] = []
+    joins: list[str] = []
     first: Spectrum | None = None
     for spectrum in _alike(spectra):
         first = first or spectrum
         columns.append(spectrum.values)
+        joins.append(joins_text(spectrum))
         names.append(re.sub(r'[\s"]+', " ", spectrum_name(spectrum)).strip() or "-")
     if first is None:
         raise SpectrumFileError(f"{target}: not written, there are no spectra for it")
     row = "\t".join(["%s", *["%.9g"] * len(columns)]) + "\n"
     with replacing(target) as file:
+        if any(join != "-" for join in joins):
+            file.write(("\t".join(["# detector joins (nm)", *joins]) + "\n").encode())
         title = f"Wavelength (nm) {_TITLES[first.quantity]}"
         file.write(("\t".join([title, *names]) + "\n").encode("utf-8", "replace"))
         for nm, values in zip(first.wavelengths_nm, np.stack(columns, axis=1), strict=True):
             file.write((row % (name_nm(nm), *values.tolist())).encode("ascii"))
     return len(names)
+
+
+def joins_text(spectrum: Spectrum) -> str:
+    """Write where detectors join, in nm, as one entry of a list; "-" for nowhere known."""
+    return " ".join(map(name_nm, spectrum.splices_nm)) or "-"
 
 
 def _alike(spectra: Iterable[Spectrum]) -> Iterator[Spectrum]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ QUANTITIES: tuple[str, ...] = get_args(Quantity)
 
 SIMULATED = "simulated"
 """The word that marks a made-up spectrum, wherever a format has room for it."""
+REMARKS = "remarks"
+"""Name in `Spectrum.extra`."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,20 @@ class Spectrum:
         object.__setattr__(self, "values", values)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the file leaves in doubt, in words that go with every answer; they are kept in `extra`."""
+        return tuple(filter(None, str(self.extra.get(REMARKS, "")).split("; ")))
+
+    @property
     def range_nm(self) -> tuple[float, float]:
         """First and last wavelength, in nm."""
         return float(self.wavelengths_nm[0]), float(self.wavelengths_nm[-1])
+
+
+AnySpectrum = TypeVar("AnySpectrum", bound=Spectrum)
+
+
+def with_remarks(spectrum: AnySpectrum, remarks: Iterable[str]) -> AnySpectrum:
+    """Add to what goes with every answer to a spectrum; what it says already is not said twice."""
+    text = "; ".join(dict.fromkeys([*spectrum.remarks, *remarks]))
+    return replace(spectrum, extra={**spectrum.extra, REMARKS: text}) if text else spectrum

@@ -173,6 +173,16 @@ def wavelength_unit(text: str, source: str) -> str | None:
     return None
 
 
+def joins_in(lines: Iterable[str]) -> tuple[float, ...]:
+    """Find the wavelengths at which a header says that detectors join, in nm; () where it says none.
+
+    ViewSpec writes "Join between VNIR and SWIR1 was 1000 nm", others "Splice 1: 1000", "detector joins: 1000, 1800 nm".
+    """
+    told = "\n".join(line for line in lines if re.search(r"\bjoins?\b|splic", line, re.IGNORECASE))
+    found = sorted({float(number) for number in re.findall(r"(?<![\w.])\d{3,4}(?:\.\d+)?(?![\d.])", told)})
+    return tuple(found) if len(found) <= 3 and all(MIN_NM < nm < 2600 for nm in found) else ()
+
+
 def quantity_in(texts: Iterable[str]) -> Quantity | None:
     """Find the quantity that a header names; absorbance and reflectance win over what they are made of."""
     text = "\n".join(texts)

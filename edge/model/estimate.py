@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -16,10 +16,15 @@ from .bundle import Bundle
 from .interval import interval
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
+from .suitability import (
+    check_sampling,
+    corrects_joins,
+    remarks_on_steps,
+    require_reflectance,
+    step_to_blame,
+    with_joins,
+)
 from .target import Bound, bounds_of, within_range
-
-HIGHEST_REFLECTANCE = 1.5
-"""A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
 
 BATCH_BYTES = 16 << 20
 """More than all arrays of a batch take together."""
@@ -91,53 +96,6 @@ class Estimate:
         return self.verdict == "inside" and not self.bound and not scattered
 
 
-def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Floats:
-    """Give the spectrum's reflectance, or say why no estimate may be made from it.
-
-    Args:
-        spectrum: reflectance, or absorbance, which is turned back into reflectance.
-        range_nm: first and last wavelength the model needs.
-
-    Returns:
-        (bands,) reflectance as a fraction.
-
-    Raises:
-        UnsuitableSpectrumError: wrong quantity, wrong range, saturated, or no plausible reflectance in that range.
-    """
-    first_nm, last_nm = spectrum.range_nm
-    if spectrum.quantity not in ("reflectance", "absorbance"):
-        raise UnsuitableSpectrumError(
-            f"holds {spectrum.quantity.replace('_', ' ')}; the model needs reflectance: measure a white reference"
-        )
-    if first_nm > range_nm[0] + 1e-6 or last_nm < range_nm[1] - 1e-6:
-        raise UnsuitableSpectrumError(
-            f"covers {first_nm:g}-{last_nm:g} nm; the model needs {range_nm[0]:g}-{range_nm[1]:g} nm"
-        )
-    if spectrum.saturated:
-        raise UnsuitableSpectrumError(f"{', '.join(spectrum.saturated)} saturated: optimise again, then measure again")
-    values = spectrum.values if spectrum.quantity == "reflectance" else np.power(10.0, -spectrum.values)
-    first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
-    nm, used = spectrum.wavelengths_nm[first:end], values[first:end]
-    if not used.size:
-        raise UnsuitableSpectrumError(
-            f"has no band between {range_nm[0]:g} and {range_nm[1]:g} nm, which the model needs"
-        )
-    if used.min() <= 0:
-        at_nm = nm[int(used.argmin())]
-        raise UnsuitableSpectrumError(
-            f"reflectance {used.min():.3g} at {at_nm:g} nm is not above zero: check dark current and white reference"
-        )
-    if used.max() > HIGHEST_REFLECTANCE:
-        at_nm = nm[int(used.argmax())]
-        raise UnsuitableSpectrumError(
-            f"reflectance {used.max():.3g} at {at_nm:g} nm is above {HIGHEST_REFLECTANCE:g}: "
-            "in percent, or a bad white reference?"
-        )
-    if used.max() - used.min() < 1e-6:
-        raise UnsuitableSpectrumError("reflectance is the same at every wavelength: no light, or no instrument")
-    return values
-
-
 @dataclass(frozen=True)
 class _Reading:
     """What the network answers for one spectrum: its output, and what that is in the element's unit."""
@@ -148,6 +106,7 @@ class _Reading:
     bound: Bound
     low: float | None
     high: float | None
+    remarks: tuple[str, ...] = ()
 
 
 class Estimator:
@@ -162,6 +121,7 @@ class Estimator:
         """
         self.bundle = bundle
         self.runtime = Runtime(bundle.model)
+        self._joins_nm = bundle.golden.splices_nm if bundle.golden and corrects_joins(bundle.recipe) else ()
         _check_domain(bundle)
         # glibc keeps freed memory for the next batch only up to twice the largest block that was ever given back.
         np.empty(BATCH_BYTES, dtype=np.uint8)
@@ -172,6 +132,8 @@ class Estimator:
         The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean.
         """
         flat: list[Spectrum] = []
+        if self._joins_nm:
+            spectra = [with_joins(spectrum, self._joins_nm) for spectrum in spectra]
         for spectrum in spectra:
             flat += [spectrum, *_points(spectrum)]
         readings = iter(self._read(flat))
@@ -199,21 +161,35 @@ class Estimator:
             except UnsuitableSpectrumError as error:
                 readings[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
         if usable:
-            values = np.stack(rows)
-            for i, reading in zip(usable, self._run([spectra[i] for i in usable], values), strict=True):
-                readings[i] = reading
+            of_grid = [spectra[i] for i in usable]
+            readings |= zip(usable, self._run(of_grid, np.stack(rows)), strict=True)
         return [readings[i] for i in range(len(spectra))]
 
     def _run(self, spectra: list[Spectrum], values: Floats) -> list[_Reading | Refusal]:
+        recipe, golden = self.bundle.recipe, self.bundle.golden
+        nm, splices_nm = spectra[0].wavelengths_nm, spectra[0].splices_nm
+        remarks: list[str] = []
         try:
-            preprocessed = self.bundle.recipe.preprocess(values, spectra[0].wavelengths_nm, spectra[0].splices_nm)
+            if golden is not None:
+                remarks = check_sampling(nm, recipe.range_nm, golden.wavelengths_nm)
+            preprocessed = recipe.preprocess(values, nm, splices_nm)
+        except UnsuitableSpectrumError as error:
+            return [Refusal(spectrum.source, str(error), spectrum.sample_id) for spectrum in spectra]
         except PreprocessError as error:
             if len(spectra) == 1:
-                return [Refusal(spectra[0].source, str(error), spectra[0].sample_id)]
+                why = step_to_blame(spectra[0], values[0], recipe) or str(error)
+                return [Refusal(spectra[0].source, why, spectra[0].sample_id)]
             # One of them is at fault: find it without losing the rest.
             return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
         outputs = self.runtime.run(self.bundle.scaling.apply(preprocessed.features))
         readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain))
+        if golden is not None and splices_nm and not self._joins_nm:
+            steps = remarks_on_steps(nm, values, splices_nm)
+            readings = [
+                replace(reading, remarks=(*remarks, *more)) for reading, more in zip(readings, steps, strict=True)
+            ]
+        elif remarks:
+            readings = [replace(reading, remarks=tuple(remarks)) for reading in readings]
         return [
             reading
             if np.isfinite(reading.output)
@@ -245,12 +221,13 @@ class Estimator:
     def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
         bundle, belongs = self.bundle, reading.applicability
         usable = [point for point in points if isinstance(point, _Reading)]
+        remarks = [*spectrum.remarks, *reading.remarks]
         scattered = None
         if len(usable) > 1:
             scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)
             if scattered.extra_sd:
                 (reading,) = self._to_unit(np.array([reading.output]), [belongs], scattered.extra_sd)
-        flags = _replicate_flags(points, usable, scattered, belongs)
+        flags = [*_replicate_flags(points, usable, scattered, belongs), *remarks]
         if bundle.simulated:
             flags.append("simulated model")
         if spectrum.simulated:

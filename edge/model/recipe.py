@@ -194,6 +194,11 @@ class Blocks:
             raise RecipeError("preprocessing blocks must share their splice correction and their grid")
 
     @property
+    def beginning(self) -> tuple[Step, ...]:
+        """The steps that bring spectra to the model's grid."""
+        return self.recipes[0].beginning
+
+    @property
     def grid_nm(self) -> Floats:
         """The model's grid: (bands,) in nm."""
         return self.recipes[0].grid_nm

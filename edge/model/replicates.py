@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...converters.spectra.spectrum import Spectrum
+from ...converters.spectra.spectrum import Spectrum, with_remarks
 from .interval import IntervalStats, normal_quantile
 
 
@@ -32,7 +32,7 @@ def mean_spectrum(points: Sequence[Spectrum]) -> MeanSpectrum:
         "measurement": f"mean of {len(points)}",
         "source": f"{first.source} and {len(points) - 1} more",
     }
-    return MeanSpectrum(**said, points=tuple(points))
+    return with_remarks(MeanSpectrum(**said, points=tuple(points)), (r for point in points for r in point.remarks))
 
 
 @dataclass(frozen=True)

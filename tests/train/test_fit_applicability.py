@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from stibium.converters.spectra.read import read_spectra
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.applicability import ApplicabilityDomain, absorbance_shapes, assess
-from stibium.edge.model.estimate import require_reflectance
 from stibium.edge.model.interval import interval, widening
 from stibium.edge.model.recipe import Preprocessed, Recipe
 from stibium.edge.model.steps import Resample
+from stibium.edge.model.suitability import require_reflectance
 from stibium.train import applicability as trust
 from stibium.train.applicability import fit_domain, fit_interval, fit_replicates
 from stibium.train.errors import TrainingDataError

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
-from ...edge.model.estimate import require_reflectance
 from ...edge.model.recipe import Blocks, Recipe
+from ...edge.model.suitability import require_reflectance
 from ...edge.model.target import Transform, forward
 from ...edge.units import shown_unit
 from ..prepared import Prepared

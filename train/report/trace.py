@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Spectrum
-from ...edge.model.estimate import require_reflectance
 from ...edge.model.recipe import Recipe
 from ...edge.model.steps import (
     Absorbance,
@@ -23,6 +22,7 @@ from ...edge.model.steps import (
     StandardNormalVariate,
     Step,
 )
+from ...edge.model.suitability import require_reflectance
 from .contents import SpectraTrace, StepResult
 
 SPECTRA_SHOWN = 7

@@ -349,3 +349,28 @@ def test_assays_are_no_spectra(shared_data: Path):
     for name in ("icpms_table_a1.csv", "icpms_qaqc.csv"):
         with pytest.raises(UnknownFormatError):
             read_ascii_table(shared_data / name)
+
+
+@pytest.mark.parametrize(
+    ("preamble", "joins"),
+    [
+        (("Join between VNIR and SWIR1 was 1000 nm", "Join between SWIR1 and SWIR2 was 1800 nm"), (1000.0, 1800.0)),
+        (("Splice 1: 1001.5", "Splice 2: 1830"), (1001.5, 1830.0)),
+        (("# detector joins: 1000, 1800 nm",), (1000.0, 1800.0)),
+        (("joined by hand in 2024, sample 1500",), ()),
+        (("Splices at 12, 99000 nm",), ()),
+    ],
+)
+@pytest.mark.parametrize("write", [down, across])
+def test_joins_of_the_header(preamble, joins, write):
+    spectra = parse_ascii_table(write(NM, SOILS, NAMES, preamble=preamble), "a.txt")
+    assert {s.splices_nm for s in spectra} == {tuple(j for j in joins if NM[0] < j < NM[-1])}
+
+
+def test_viewspecs_time(tmp_path: Path):
+    preamble = ("Text conversion of header file C:\\RS052.asd", "Spectrum saved: 05/16/2024 at 07:08:09", "-----")
+    (spectrum,) = parse_ascii_table(down(NM, SOILS[:1], NAMES[:1], preamble=preamble), "a.txt")
+    assert str(spectrum.measured_at) == "2024-05-16 07:08:09"
+    # Of several spectra in one file it may be only the first one's.
+    both = parse_ascii_table(down(NM, SOILS, NAMES, preamble=preamble), "a.txt")
+    assert {s.measured_at for s in both} == {None}

@@ -57,6 +57,12 @@ def test_a_folder_into_one_file(survey: Path, tmp_path: Path, name: str):
     assert sorted((s.sample_id, s.measurement) for s in spectra)[0] == ("RS052", "00003")
     for spectrum in spectra:
         np.testing.assert_array_equal(spectrum.wavelengths_nm, np.arange(400, 2401, 10.0))
+    # Each instrument has joins of its own, and every format keeps them.
+    joins = {
+        s.sample_id[:5]: s.splices_nm for f in survey.rglob("*.*") if f.stat().st_size > 999 for s in read_spectra(f)
+    }
+    assert len(set(joins.values())) == 3
+    assert {s.sample_id[:5]: s.splices_nm for s in spectra} == joins
     assert (out.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
 
 

@@ -276,3 +276,26 @@ def test_real_library(shared_data: Path):
     assert spectra[0].splices_nm == pytest.approx((675.65, 1260.675))
     for mineral in ("Arsenopyrite", "Pyrite", "Muscovite", "Jarosite", "Galena", "Sphalerite"):
         assert any(s.sample_id.startswith(mineral) for s in spectra)
+
+
+@pytest.mark.parametrize("line", ["detector joins = {1000, 1800}", "splice wavelengths = {1000.0, 1800.0}"])
+def test_joins_of_the_header(tmp_path: Path, line: str):
+    write_envi(tmp_path / "a.hdr", [Spectrum(np.arange(350.0, 2501), np.full(2151, 0.3), "reflectance", "a")])
+    with open(tmp_path / "a.hdr", "a") as file:
+        file.write(f"{line}\n")
+    (spectrum,) = read_envi(tmp_path / "a.hdr")
+    assert spectrum.splices_nm == (1000.0, 1800.0)
+
+
+def test_bands_of_the_bad_band_list_are_holes(tmp_path: Path):
+    nm = np.arange(350.0, 2501)
+    bad = (nm >= 1350) & (nm <= 1450)
+    write_envi(tmp_path / "a.hdr", [Spectrum(nm, np.where(bad, 9.0, 0.3), "reflectance", "a")])
+    with open(tmp_path / "a.hdr", "a") as file:
+        file.write(f"bbl = {{{', '.join('01'[not b] for b in bad)}}}\n")
+    (spectrum,) = read_envi(tmp_path / "a.hdr")
+    np.testing.assert_array_equal(spectrum.wavelengths_nm, nm[~bad])
+    with open(tmp_path / "a.hdr", "a") as file:
+        file.write("bbl = {1, 0, 1}\n")
+    with pytest.raises(SpectrumFileError, match=r"a bad band list \(bbl\) of 3 for 2151 bands"):
+        read_envi(tmp_path / "a.hdr")

@@ -25,7 +25,7 @@ from stibium.edge.instruments.opening import open_instrument
 from stibium.edge.instruments.profile import Profile, parse_profile, read_profile
 from stibium.edge.instruments.serial_port import SerialPort
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import require_reflectance
+from stibium.edge.model.suitability import require_reflectance
 from stibium.edge.protocols.host import Timeouts
 from stibium.edge.simulators.ascii_instrument import VirtualAsciiInstrument, ascii_simulator
 from stibium.edge.simulators.ends import End, PtyEnd, TcpEnd

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import BundleError, UnsuitableSpectrumError
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator, Refusal, require_reflectance
+from stibium.edge.model.estimate import Estimate, Estimator, Refusal
+from stibium.edge.model.suitability import require_reflectance
 from stibium.edge.model.target import forward, inverse
 
 

@@ -1,0 +1,194 @@
+"""Whether a model can take a spectrum as it is: quantity, range, sampling, and where its detectors join."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...converters.spectra.spectrum import AnySpectrum, Floats, Spectrum, with_remarks
+from ..errors import UnsuitableSpectrumError
+from .grid import Grid
+from .joins import BOUNDARIES_NM, find_step, joins_in
+from .recipe import Blocks, Recipe
+from .replicates import MeanSpectrum
+from .steps import SpliceCorrection
+
+HIGHEST_REFLECTANCE = 1.5
+"""A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
+COARSER, TOO_COARSE = 2.0, 5.0
+"""Times the calibration's distance of bands: more than the first is remarked, with more than the second nothing is
+estimated."""
+LARGE_STEP = 0.01
+"""Of the reflectance at a join: about what separates two measurements of one soil."""
+
+
+def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Floats:
+    """Give the spectrum's reflectance, or say why no estimate may be made from it.
+
+    Args:
+        spectrum: reflectance, or absorbance, which is turned back into reflectance.
+        range_nm: first and last wavelength the model needs.
+
+    Returns:
+        (bands,) reflectance as a fraction.
+
+    Raises:
+        UnsuitableSpectrumError: wrong quantity, wrong range, saturated, or no plausible reflectance in that range.
+    """
+    first_nm, last_nm = spectrum.range_nm
+    if spectrum.quantity not in ("reflectance", "absorbance"):
+        raise UnsuitableSpectrumError(
+            f"holds {spectrum.quantity.replace('_', ' ')}; the model needs reflectance: measure a white reference"
+        )
+    if first_nm > range_nm[0] + 1e-6 or last_nm < range_nm[1] - 1e-6:
+        raise UnsuitableSpectrumError(
+            f"covers {first_nm:g}-{last_nm:g} nm; the model needs {range_nm[0]:g}-{range_nm[1]:g} nm"
+        )
+    if spectrum.saturated:
+        raise UnsuitableSpectrumError(f"{', '.join(spectrum.saturated)} saturated: optimise again, then measure again")
+    values = spectrum.values if spectrum.quantity == "reflectance" else np.power(10.0, -spectrum.values)
+    first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
+    nm, used = spectrum.wavelengths_nm[first:end], values[first:end]
+    if not used.size:
+        raise UnsuitableSpectrumError(
+            f"has no band between {range_nm[0]:g} and {range_nm[1]:g} nm, which the model needs"
+        )
+    if used.min() <= 0:
+        at_nm = nm[int(used.argmin())]
+        raise UnsuitableSpectrumError(
+            f"reflectance {used.min():.3g} at {at_nm:g} nm is not above zero: check dark current and white reference"
+        )
+    if used.max() > HIGHEST_REFLECTANCE:
+        at_nm = nm[int(used.argmax())]
+        raise UnsuitableSpectrumError(
+            f"reflectance {used.max():.3g} at {at_nm:g} nm is above {HIGHEST_REFLECTANCE:g}: "
+            "in percent, or a bad white reference?"
+        )
+    if used.max() - used.min() < 1e-6:
+        raise UnsuitableSpectrumError("reflectance is the same at every wavelength: no light, or no instrument")
+    return values
+
+
+def check_sampling(wavelengths_nm: Floats, range_nm: tuple[float, float], calibration_nm: Floats) -> list[str]:
+    """Compare the distance of bands with that in the calibration: over a hole, what a model needs is only guessed.
+
+    Args:
+        wavelengths_nm: (bands,) of the spectrum.
+        range_nm: first and last wavelength the model needs.
+        calibration_nm: (bands',) of the calibration's spectra.
+
+    Returns:
+        A remark if bands lie farther apart than the calibration's, else none.
+
+    Raises:
+        UnsuitableSpectrumError: they lie so far apart that nothing can be estimated.
+    """
+    first, end = np.searchsorted(wavelengths_nm, (range_nm[0] + 1e-6, range_nm[1] - 1e-6))
+    nm = wavelengths_nm[max(first - 1, 0) : end + 1]
+    usual = np.interp((nm[1:] + nm[:-1]) / 2, calibration_nm[1:], np.diff(calibration_nm))
+    times = np.diff(nm) / usual
+    worst = int(times.argmax())
+    if times[worst] <= COARSER:
+        return []
+    where = f"{nm[worst]:g} and {nm[worst + 1]:g} nm"
+    if times[worst] > TOO_COARSE:
+        raise UnsuitableSpectrumError(
+            f"has no band between {where}; the model was calibrated with one every {usual[worst]:.3g} nm: "
+            "measure or export all bands"
+        )
+    return [f"bands of {where} are {times[worst]:.1f} times as far apart as the calibration's"]
+
+
+def find_joins(spectrum: Spectrum, calibrated_nm: tuple[float, ...]) -> tuple[tuple[float, ...], list[str]]:
+    """Find where a spectrum's detectors join if its file does not say so, or not as an instrument can have it.
+
+    A model whose calibration had its steps taken out at the joins gives another answer where they are left in.
+
+    Args:
+        spectrum: reflectance or absorbance.
+        calibrated_nm: joins of the calibration's spectra. With the same ones nothing need be looked for.
+
+    Returns:
+        The joins, in nm, and remarks on those that the file does not name.
+    """
+    named, nm = spectrum.splices_nm, spectrum.wavelengths_nm
+    if named == calibrated_nm:
+        return named, []
+    joins: set[float] = {join for join in named if not any(low <= join <= high for low, high in BOUNDARIES_NM)}
+    remarks = []
+    for low, high in BOUNDARIES_NM:
+        here = [join for join in named if low <= join <= high]
+        if nm[0] > low or nm[-1] < high:
+            joins.update(here)
+            continue
+        at_nm = find_step(nm, spectrum.values, low, high)
+        joins.update(here if at_nm is None else [at_nm])
+        if at_nm is None and not here:
+            remarks.append(f"where its detectors join near {(low + high) / 2:.0f} nm is not known, no step taken out")
+        elif at_nm is not None and not here:
+            remarks.append(f"detector join at {at_nm:g} nm not named but found by its step")
+        elif at_nm is not None and at_nm not in here:
+            remarks.append(
+                f"a step at {at_nm:g} nm, where the file names the join at {here[0]:g} nm: the step is believed"
+            )
+    return tuple(sorted(joins)), remarks
+
+
+def with_joins(spectrum: AnySpectrum, calibrated_nm: tuple[float, ...]) -> AnySpectrum:
+    """Give a spectrum, and the points of a mean, the joins that `find_joins` finds, and its remarks on them."""
+    if spectrum.splices_nm == calibrated_nm or spectrum.quantity not in ("reflectance", "absorbance"):
+        return spectrum
+    joins_nm, remarks = find_joins(spectrum, calibrated_nm)
+    if isinstance(spectrum, MeanSpectrum):
+        points = tuple(replace(point, splices_nm=joins_nm) for point in spectrum.points)
+        spectrum = replace(spectrum, points=points)
+    return with_remarks(replace(spectrum, splices_nm=joins_nm), remarks)
+
+
+def corrects_joins(recipe: Recipe | Blocks) -> bool:
+    """Tell whether the preprocessing takes out steps at detector joins."""
+    return isinstance(recipe.beginning[0], SpliceCorrection)
+
+
+def remarks_on_steps(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...]) -> list[list[str]]:
+    """Say of (n, bands) reflectance where a step at a join is too large for a model calibrated on spectra without any.
+
+    Returns:
+        (n,) remarks.
+    """
+    joins = joins_in(Grid(wavelengths_nm, splices_nm), SpliceCorrection.width_nm)
+    if joins is None:
+        return [[] for _ in values]
+    left, right = joins.sides(values)
+    relative = (right - left) / ((right + left) / 2)
+    return [
+        [
+            f"a step of {100 * step:.2g} % between its detectors at {nm:g} nm; the model was calibrated without joins"
+            for nm, step in zip(joins.middles_nm, steps, strict=True)
+            if abs(step) > LARGE_STEP
+        ]
+        for steps in relative.tolist()
+    ]
+
+
+def step_to_blame(spectrum: Spectrum, values: Floats, recipe: Recipe | Blocks) -> str:
+    """Say so if reflectance is not above zero only where the step at a detector join was taken out; else ""."""
+    first = recipe.beginning[0]
+    if not isinstance(first, SpliceCorrection):
+        return ""
+    nm = spectrum.wavelengths_nm
+    joins = joins_in(Grid(nm, spectrum.splices_nm), first.width_nm)
+    if joins is None:
+        return ""
+    used = slice(*np.searchsorted(nm, (recipe.range_nm[0] - 1e-6, recipe.range_nm[1] + 1e-6)))
+    corrected = first.apply(values, nm, spectrum.splices_nm)[used]
+    if values[used].min() <= 0 or corrected.min() > 0:
+        return ""
+    left, right = joins.sides(values)
+    worst = int(np.abs(right - left).argmax())
+    return (
+        f"its detectors differ by {abs(right - left)[worst]:.2g} at {joins.middles_nm[worst]:g} nm, more than the "
+        f"{values[used].min():.2g} that it reflects where it is darkest: let the instrument warm up, take a new white "
+        "reference and measure again"
+    )
