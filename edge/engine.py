@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
+from typing import NamedTuple
 
 from ..converters.spectra.spectrum import Spectrum
 from .errors import why_refused
@@ -23,8 +24,7 @@ CHUNK = 64
 NO_GATES = Finding("ungated", "gates not applied", "remark")
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
+class Measured(NamedTuple):
     """What comes from an instrument: more is known of it than of a file.
 
     Attributes:
@@ -103,7 +103,7 @@ class Engine:
     def _result(self, one: Measured, outcomes: Iterator[Estimate | Refusal]) -> Result:
         if isinstance(one.item, Refusal):
             why = reason(one.findings) or one.item.reason
-            return Result(None, replace(one.item, reason=why), _with_findings(one.about, one.findings))
+            return Result(None, one.item._replace(reason=why), _with_findings(one.about, one.findings))
         spectrum, found = one.item, one.findings
         why = reason(found)
         outcome = Refusal(spectrum.source, why, spectrum.sample_id) if why else next(outcomes)
@@ -117,7 +117,7 @@ class Engine:
             if why := reason(found):
                 outcome = Refusal(spectrum.source, why, spectrum.sample_id)
             elif found and isinstance(outcome, Estimate):
-                outcome = replace(outcome, flags=(*outcome.flags, *(finding.text for finding in found)))
+                outcome = outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found)))
         return Result(spectrum, outcome, _with_findings(one.about, found))
 
 

@@ -304,7 +304,7 @@ def shown(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _printable(item: Spectrum | Refusal) -> Spectrum | Refusal:
+def _printable(item: Spectrum) -> Spectrum:
     # A stick from another system may have names that are not UTF-8; no terminal or SQLite takes them.
     if item.source.isascii() and item.sample_id.isascii():
         return item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
@@ -105,7 +105,7 @@ def _estimates(engine: Engine, spectra: Sequence[Spectrum | Refusal]) -> list[Es
 def _marked(item: Spectrum | Refusal, outcome: Estimate | Refusal) -> Estimate | Refusal:
     if isinstance(item, (Refusal, MeanSpectrum)) or not item.measurement.startswith(MEAN_OF):
         return outcome
-    return replace(outcome, flags=(*outcome.flags, NO_POINTS)) if isinstance(outcome, Estimate) else outcome
+    return outcome._replace(flags=(*outcome.flags, NO_POINTS)) if isinstance(outcome, Estimate) else outcome
 
 
 def _record(reading: Reading, outcome: Estimate | Refusal, estimator: Estimator) -> ReadingRecord:

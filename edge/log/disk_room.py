@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 LOW_BYTES = 200_000_000
 LOW_SHARE = 0.05
@@ -17,8 +17,7 @@ RESERVE_BYTES = 2_000_000
 """Kept beside the log while an instrument is used; given up to store what was measured when the disk is full."""
 
 
-@dataclass(frozen=True)
-class DiskRoom:
+class DiskRoom(NamedTuple):
     """Room on a disk.
 
     Attributes:

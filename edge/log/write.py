@@ -11,10 +11,9 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import LogError
@@ -50,8 +49,7 @@ LOG_ENVIRONMENT_VARIABLE = "STIBIUM_LOG"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
+class Result(NamedTuple):
     """One thing that was taken in, and what came of it.
 
     Attributes:

@@ -7,7 +7,7 @@ docs/applicability.md says why these and not others, with what was measured.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,8 +70,7 @@ class ApplicabilityDomain:
     most_chlorophyll: float | None = None
 
 
-@dataclass(frozen=True)
-class Applicability:
+class Applicability(NamedTuple):
     """Whether one spectrum is inside the applicability domain, and why not."""
 
     verdict: Verdict
@@ -80,8 +79,7 @@ class Applicability:
     q_over_limit: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Shapes:
+class Shapes(NamedTuple):
     """Spectra as the applicability domain sees them.
 
     Attributes:
@@ -136,8 +134,7 @@ def chlorophyll_depth(shapes: Shapes) -> Floats | None:
     return depth
 
 
-@dataclass(frozen=True, eq=False)
-class Distances:
+class Distances(NamedTuple):
     """How far spectra are from the calibration.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -132,10 +132,10 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "transform": bundle.transform,
         "calibrated_range": list(bundle.calibrated_range),
         "recipe": bundle.recipe.to_dict(),
-        "interval": asdict(bundle.interval) if bundle.interval else None,
+        "interval": bundle.interval._asdict() if bundle.interval else None,
         "domain": None,
-        "detection": asdict(bundle.detection) if bundle.detection else None,
-        "replicates": asdict(bundle.replicates) if bundle.replicates else None,
+        "detection": bundle.detection._asdict() if bundle.detection else None,
+        "replicates": bundle.replicates._asdict() if bundle.replicates else None,
         "golden": None,
         "provenance": bundle.provenance,
     }
@@ -246,7 +246,7 @@ def unpack_domain(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
 
 
 def unpack_interval(values: Mapping[str, Any]) -> IntervalStats:
-    """Read `dataclasses.asdict` of an interval, through JSON."""
+    """Read `IntervalStats._asdict`, through JSON."""
     known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     return IntervalStats(**known)
 

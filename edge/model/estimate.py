@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ BATCH_BYTES = 16 << 20
 """More than all arrays of a batch take together."""
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A spectrum or file that no estimate is made from, and why, in one line."""
 
     source: str
@@ -39,8 +39,7 @@ class Refusal:
     sample_id: str = ""
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What the model says of one spectrum, and how far to trust it.
 
     Attributes:
@@ -96,8 +95,7 @@ class Estimate:
         return self.verdict == "inside" and not self.bound and not scattered
 
 
-@dataclass(frozen=True)
-class _Reading:
+class _Reading(NamedTuple):
     """What the network answers for one spectrum: its output, and what that is in the element's unit."""
 
     output: float

@@ -5,8 +5,8 @@ Its offsets come with the bundle, fitted by `stibium.train.applicability`. docs/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +18,7 @@ FARTHEST = 2.5
 """Standard deviations beyond which a difficulty widens no further: nothing in the calibration shows what it does."""
 
 
-@dataclass(frozen=True)
-class IntervalStats:
+class IntervalStats(NamedTuple):
     """Offsets from the network's output to the ends of the prediction interval, in the transform's space.
 
     The offsets hold where the difficulty is what it usually is in the calibration. They are multiplied by

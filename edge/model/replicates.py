@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,8 +36,7 @@ def mean_spectrum(points: Sequence[Spectrum]) -> MeanSpectrum:
     return with_remarks(MeanSpectrum(**said, points=tuple(points)), (r for point in points for r in point.remarks))
 
 
-@dataclass(frozen=True)
-class ReplicateStats:
+class ReplicateStats(NamedTuple):
     """How much the points of one calibration sample scatter, in the transform's space.
 
     Attributes:
@@ -50,8 +50,7 @@ class ReplicateStats:
     method: str
 
 
-@dataclass(frozen=True)
-class Scatter:
+class Scatter(NamedTuple):
     """How the points of one sample scatter.
 
     Attributes:

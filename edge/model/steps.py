@@ -171,7 +171,6 @@ class Cut(Step):
         return lambda values: values[..., kept], Grid(nm[kept], grid.splices_nm)
 
 
-@dataclass(frozen=True)
 class Absorbance(Step):
     """Turn reflectance, a fraction, into apparent absorbance, log10(1 / R); refuse reflectance at or below zero."""
 
@@ -327,7 +326,6 @@ class Derivative(Step):
         return slope if self.order == 1 else lambda values: slope(slope(values)), grid
 
 
-@dataclass(frozen=True)
 class StandardNormalVariate(Step):
     """Give each spectrum mean 0 and standard deviation 1 (Barnes et al. 1989, Applied Spectroscopy 43:772).
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +13,7 @@ Transform = Literal["none", "sqrt", "log10"]
 Bound = Literal["", ">", "<", "< LOD"]
 
 
-@dataclass(frozen=True)
-class DetectionStats:
+class DetectionStats(NamedTuple):
     """What can be told from nothing, in the element's unit.
 
     Attributes:

@@ -25,7 +25,7 @@ def plain(shipped_bundle: Bundle, soils: list[Spectrum]) -> Estimate:
     (estimate,) = Estimator(shipped_bundle).estimate(soils[:1])
     assert isinstance(estimate, Estimate)
     changes = {"value": 128.4, "bound": "", "verdict": "inside", "reason": "", "low": 20.0, "high": 700.0}
-    return replace(estimate, **changes, simulated=False, flags=(), scatter_over_limit=None)  # type: ignore[arg-type]
+    return estimate._replace(**changes, simulated=False, flags=(), scatter_over_limit=None)  # type: ignore[arg-type]
 
 
 def model_of(bundle: Bundle) -> StoredModel:
@@ -44,11 +44,11 @@ def test_a_number_that_may_not_be_trusted_is_not_in_value(
     lowest, highest = shipped_bundle.calibrated_range
     cases = {
         "plain": plain,
-        "above": replace(plain, value=highest, bound=">", low=900.0, high=highest),
-        "not detected": replace(plain, value=12.5, bound="< LOD", low=lowest, high=50.0),
-        "outside": replace(plain, verdict="outside", reason="T2 3 times its limit"),
-        "scattered": replace(plain, scatter_over_limit=1.4),
-        "simulated": replace(plain, simulated=True, flags=("simulated model",)),
+        "above": plain._replace(value=highest, bound=">", low=900.0, high=highest),
+        "not detected": plain._replace(value=12.5, bound="< LOD", low=lowest, high=50.0),
+        "outside": plain._replace(verdict="outside", reason="T2 3 times its limit"),
+        "scattered": plain._replace(scatter_over_limit=1.4),
+        "simulated": plain._replace(simulated=True, flags=("simulated model",)),
     }
     names = ("shown", "value", "untrusted_value", "below_critical_value", "low", "high", "untrusted_low")
     found = {}
@@ -86,7 +86,7 @@ def test_the_document_names_every_key() -> None:
 
 
 def test_rows_put_reading_and_estimate_together(shipped_bundle: Bundle, soils: list[Spectrum], plain: Estimate) -> None:
-    result = Result(soils[0], replace(plain, flags=("2 of 5 points outside", "simulated spectrum")), reading_id=7)
+    result = Result(soils[0], plain._replace(flags=("2 of 5 points outside", "simulated spectrum")), reading_id=7)
     record = record_of(result, model_of(shipped_bundle))
     (row,) = as_rows(record._replace(flags=("this device's clock jumped", "simulated spectrum")))
     assert list(row) == list(FLAT_NAMES)

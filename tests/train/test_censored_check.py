@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from stibium.edge.model.estimate import Estimate, Refusal
 from stibium.train.assays.values import Assay
@@ -35,9 +33,9 @@ def test_a_devices_estimates_are_counted_by_side() -> None:
     plain = Estimate("A", "", "a", None, "Sb", "ppm", 100.0, "", None, None, None, "inside", "", (), None, None, False)
     estimates = [
         plain,
-        replace(plain, sample_id="B", bound="< LOD"),
-        replace(plain, sample_id="C", bound=">", value=3000.0),
-        replace(plain, sample_id="D"),
+        plain._replace(sample_id="B", bound="< LOD"),
+        plain._replace(sample_id="C", bound=">", value=3000.0),
+        plain._replace(sample_id="D"),
     ]
     bounds = {"A": Assay(0.02, "<"), "B": Assay(0.02, "<"), "C": Assay(4000, ">"), "D": Assay(4000, ">")}
     found = check_estimates(estimates, bounds, CALIBRATED)

@@ -25,12 +25,12 @@ def bundle(shipped_bundle: Bundle) -> Bundle:
 def results(shipped_bundle: Bundle, soils: list[Spectrum]) -> list[Result]:
     (estimate,) = Estimator(shipped_bundle).estimate(soils[:1])
     assert isinstance(estimate, Estimate)
-    inside = replace(estimate, verdict="inside", reason="", bound="", value=212.4, low=110.0, high=409.0)
+    inside = estimate._replace(verdict="inside", reason="", bound="", value=212.4, low=110.0, high=409.0)
     outcomes = {
         "G0": inside,
-        "leaf": replace(inside, verdict="outside", reason="unlike the soils"),
-        "rich": replace(inside, bound=">", value=895.0),
-        "wide": replace(inside, low=50.0, high=900.0),
+        "leaf": inside._replace(verdict="outside", reason="unlike the soils"),
+        "rich": inside._replace(bound=">", value=895.0),
+        "wide": inside._replace(low=50.0, high=900.0),
     }
     at = "2026-05-06T09:30:00.000+00:00"
     found = [Result(replace(soils[0], sample_id=n), o, stored_at=at) for n, o in outcomes.items()]
@@ -104,7 +104,7 @@ def test_a_name_does_nothing_to_a_terminal(bundle: Bundle, results: list[Result]
     refused = Result(None, Refusal(nasty, nasty, nasty), stored_at="2026-05-06T09:30:00.000+00:00")
     text = shown(
         bundle,
-        [replace(results[0], outcome=replace(results[0].outcome, flags=(nasty,))), *results[1:4], refused],
+        [results[0]._replace(outcome=results[0].outcome._replace(flags=(nasty,))), *results[1:4], refused],
         out_format,
     )
     assert all(letter.isprintable() or letter == "\n" for letter in text)

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Refusal
 
 SB = Estimate("S", "", "x", None, "Sb", "ppm", 7.0, "", 5.0, 9.0, 0.9, "inside", "", ("a",), 0.1, 0.1, False)
-AS = replace(SB, element="As", value=3.0, verdict="outside", critical_level=1.5, detection_limit=4.0)
+AS = SB._replace(element="As", value=3.0, verdict="outside", critical_level=1.5, detection_limit=4.0)
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_several_models_answer_in_one_transaction(tmp_path: Path, soils: list[Sp
         (stored,) = log.add([Result(soils[0], SB, others=others)])
         assert stored.reading_id == 1
         with pytest.raises(LogError):
-            log.add([Result(soils[0], SB, others=((others[0][0], replace(AS, value=float("nan"))),))])
+            log.add([Result(soils[0], SB, others=((others[0][0], AS._replace(value=float("nan"))),))])
     (entry,) = entries(path)
     assert entry.reading is not None
     found = [(a.outcome.element, a.outcome.value, a.model.name, a.model.calibrated_range) for a in entry.estimates if isinstance(a.outcome, Estimate) and a.model]  # fmt: skip
@@ -219,7 +218,7 @@ def steps(path: Path, last: int | None) -> int:
 def test_the_last_readings_cost_the_same_in_a_larger_log(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     with Log(path, "sb.tflite", "ab" * 32) as log:
-        log.add([Result(spectrum, replace(SB, sample_id=spectrum.sample_id)) for spectrum in spectra_of(10)])
+        log.add([Result(spectrum, SB._replace(sample_id=spectrum.sample_id)) for spectrum in spectra_of(10)])
         log.add([Result(None, Refusal("x.asd", "is empty"))])
     taken = []
     with closing(sqlite3.connect(path)) as db:

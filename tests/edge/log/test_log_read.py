@@ -154,7 +154,7 @@ def test_filters(full_log: Path) -> None:
 def test_the_latest_estimate_counts_and_all_are_there(full_log: Path, shipped_bundle: Bundle) -> None:
     before = lines(full_log)
     with Log(full_log, "other.tflite", "cd" * 32, (0.0, 9.0)) as log:
-        newer = replace(before[0].outcome, value=7.0, bound="")
+        newer = before[0].outcome._replace(value=7.0, bound="")
         ids = [entry.reading.id for entry in before[:2] if entry.reading]
         refusal = Refusal("x", "covers 350-1075 nm", "T1")
         assert log.add_estimates([(ids[0], newer), (ids[1], refusal)]) == [True, True]

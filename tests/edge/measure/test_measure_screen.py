@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import click
 import pytest
@@ -35,7 +34,7 @@ def test_a_refusal_fits_forty_columns(shipped_bundle: Bundle, reason: str, name:
 def test_an_estimate_never_stands_without_what_it_needs(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     (outcome,) = Estimator(shipped_bundle).estimate(soils[:1])
     assert isinstance(outcome, Estimate)
-    for shown in (outcome, replace(outcome, verdict="outside", reason="water", bound=">", value=99.0)):
+    for shown in (outcome, outcome._replace(verdict="outside", reason="water", bound=">", value=99.0)):
         lines = list(result_lines(Result(soils[0], shown), shipped_bundle, 40))
         text = " ".join(" ".join(lines).split())
         assert max(map(len, lines)) <= 40

@@ -131,7 +131,7 @@ def test_below_the_limit_of_detection(shipped_bundle: Bundle, soils: list[Spectr
     assert (below.bound, below.trusted) == ("< LOD", False)
     assert below.value == pytest.approx(value)
     assert below.detection_limit == detection.limit
-    above = only(Estimator(replace(bundle, detection=replace(detection, critical=value * 0.99))).estimate(soils[:1]))
+    above = only(Estimator(replace(bundle, detection=detection._replace(critical=value * 0.99))).estimate(soils[:1]))
     assert above.bound == ""
     out = io.StringIO()
     report = Readings("table", bundle, out)
