@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import warnings
@@ -31,6 +32,10 @@ DEVICE_COMMANDS = {
     "demo": "demo:demo",
 }
 """Command -> module under this package and name of the click command in it."""
+
+
+YOUNG_OBJECTS = 50_000
+"""More than a start makes, and few beside a device's memory."""
 
 
 class _InterruptedError(Exception):
@@ -62,6 +67,8 @@ def stibium() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every failure a user can meet ends in one line and an exit code."""
+    # What is imported stays: looking through it for garbage again and again would be a twentieth of a start.
+    gc.set_threshold(YOUNG_OBJECTS)
     if not os.environ.get("STIBIUM_TRACEBACK"):
         # What NumPy thinks of a number helps nobody who measures; what follows from it is said in words.
         warnings.simplefilter("ignore")
