@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -184,10 +183,10 @@ class Estimator:
         if golden is not None and splices_nm and not self._joins_nm:
             steps = remarks_on_steps(nm, values, splices_nm)
             readings = [
-                replace(reading, remarks=(*remarks, *more)) for reading, more in zip(readings, steps, strict=True)
+                reading._replace(remarks=(*remarks, *more)) for reading, more in zip(readings, steps, strict=True)
             ]
         elif remarks:
-            readings = [replace(reading, remarks=tuple(remarks)) for reading in readings]
+            readings = [reading._replace(remarks=tuple(remarks)) for reading in readings]
         return [
             reading
             if np.isfinite(reading.output)
