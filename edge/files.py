@@ -16,6 +16,7 @@ from ..converters.spectra.errors import StibiumError
 from ..converters.spectra.files import ENVI_DATA, GZIP_MAGIC, HEAD_BYTES
 from ..converters.spectra.spectrum import Spectrum
 from .errors import why_refused
+from .file_bounds import RefusedRows, reading_time
 from .model.estimate import Refusal
 
 SINGLE_BYTES = 16 << 20
@@ -195,16 +196,21 @@ def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
 
 
 def _iter_good_and_bad(path: str) -> Iterator[Spectrum | Refusal]:
-    bad: list[Refusal] = []
-    try:
-        for spectrum in read.iter_spectra(path, on_bad=lambda error: bad.append(_refusal(path, str(error)))):
-            yield from bad
-            bad.clear()
-            yield _printable(spectrum)
-    except StibiumError:
-        yield from bad
-        raise
-    yield from bad
+    bad = RefusedRows()
+    spectra = read.iter_spectra(path, on_bad=bad.add)
+    size = os.path.getsize(path)
+    while True:
+        try:
+            with reading_time(size):
+                spectrum = next(spectra, None)
+        except StibiumError:
+            yield from (_refusal(path, reason) for reason in (*bad.take(), *bad.others()))
+            raise
+        yield from (_refusal(path, reason) for reason in bad.take())
+        if spectrum is None:
+            yield from (_refusal(path, reason) for reason in bad.others())
+            return
+        yield _printable(spectrum)
 
 
 def _is_table(path: str, head: bytes, packed: bool) -> bool:

@@ -26,10 +26,16 @@ WAVELENGTH_NAME = re.compile(r"(\D*?)(\d+(?:[.,]\d+)?)(\D*)")
 
 
 class Line(NamedTuple):
-    """One line of a table: its number in the file, from 1, and its cells."""
+    """One line of a table: its number in the file, from 1, its text, and what separates its cells."""
 
     number: int
-    cells: list[str]
+    text: str
+    delimiter: str | None
+
+    @property
+    def cells(self) -> list[str]:
+        """Split the line; the cells of all lines at once would take ten times the file's size."""
+        return split(self.text, self.delimiter)
 
 
 def split(line: str, delimiter: str | None) -> list[str]:
@@ -41,23 +47,27 @@ def split(line: str, delimiter: str | None) -> list[str]:
 
 
 def rows_from(lines: list[str], start: int, delimiter: str | None, source: str) -> list[Line]:
-    """Split the lines from `start` on, but empty ones; raises SpectrumFileError like `split`."""
+    """Give the lines from `start` on, but empty ones; raises SpectrumFileError for quotes that do not match."""
     rows = []
     for i in range(start, len(lines)):
         if lines[i].strip():
+            row = Line(i + 1, lines[i], delimiter)
             try:
-                rows.append(Line(i + 1, split(lines[i], delimiter)))
+                if '"' in row.text:
+                    split(row.text, delimiter)
             except SpectrumFileError:
                 raise SpectrumFileError(f"{source}: line {i + 1} has quotes that do not match") from None
+            rows.append(row)
     return rows
 
 
 def check_columns(rows: list[Line], columns: int, source: str) -> None:
     """Raise TruncatedFileError if the last line is short, SpectrumFileError if another line has other columns."""
     for row in rows:
-        if len(row.cells) != columns:
-            kind = TruncatedFileError if row is rows[-1] and len(row.cells) < columns else SpectrumFileError
-            raise kind(f"{source}: line {row.number} has {len(row.cells)} of {columns} columns")
+        has = len(row.cells)
+        if has != columns:
+            kind = TruncatedFileError if row is rows[-1] and has < columns else SpectrumFileError
+            raise kind(f"{source}: line {row.number} has {has} of {columns} columns")
 
 
 def find_across(lines: list[str], delimiter: str | None) -> int | None:

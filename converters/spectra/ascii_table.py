@@ -167,14 +167,15 @@ def _read_across(
     around, at = groups[0]
     said = _what_is_said([around], lines[:header_at], source)
     numbers = [WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".") for i in at]  # type: ignore[index]
-    values = _numbers([Line(row.number, [row.cells[i] for i in at]) for row in rows], source)
+    values = _numbers(rows, at, source)
     nm, values, splices_nm = _put_in_order(np.array([*map(float, numbers)]), values, said.unit, source)
     values = _scaled(values, said, source)
     others = sorted({*range(len(header))}.difference(at))
     sample_at = _sample_column(header, others)
     for row, row_values in zip(rows, values, strict=True):
-        texts = {header[i]: row.cells[i] for i in others if i != sample_at and header[i]}
-        name = row.cells[sample_at] if sample_at is not None else f"{file_name(source)}_{row.number}"
+        cells = row.cells
+        texts = {header[i]: cells[i] for i in others if i != sample_at and header[i]}
+        name = cells[sample_at] if sample_at is not None else f"{file_name(source)}_{row.number}"
         sample_id, measurement, simulated = split_name(name)
         texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **texts}
         texts["sample_id"] = sample_id
@@ -215,7 +216,7 @@ def _read_down(
     if len(rows) < MIN_BANDS:
         raise SpectrumFileError(f"{source}: {len(rows)} lines of numbers are no spectrum; {MIN_BANDS} are needed")
     names, preamble = down_header(lines[:start], columns, delimiter)
-    table = _numbers(rows, source)
+    table = _numbers(rows, range(columns), source)
     axis = next((i for i, name in enumerate(names) if _WAVELENGTH_COLUMN.match(name)), 0)
     at = [i for i in range(axis + 1, columns) if names[i] or not np.isnan(table[:, i]).all()]
     stated = [i for i in at if quantity_in([names[i]]) == "reflectance"]
@@ -301,17 +302,23 @@ def _saved_at(preamble: list[str]) -> datetime | None:
     return None
 
 
-def _numbers(rows: list[Line], source: str) -> Floats:
-    """Convert rows of cells to (rows, columns) numbers; a decimal comma is one everywhere or nowhere."""
-    comma = next((row.number for row in rows if "," in "".join(row.cells)), None)
-    if comma is not None:
-        point = next((row.number for row in rows if "." in "".join(row.cells)), None)
-        if point is not None:
+def _numbers(rows: Sequence[Line], at: Sequence[int], source: str) -> Floats:
+    """Convert the columns `at` to (rows, columns) numbers; a decimal comma is one everywhere or nowhere."""
+    comma = point = 0
+    values = np.empty((len(rows), len(at)))
+    for row, numbers in zip(rows, values, strict=True):
+        cells = row.cells
+        cells = cells if len(at) == len(cells) else [cells[i] for i in at]
+        joined = "".join(cells)
+        comma, point = comma or row.number * ("," in joined), point or row.number * ("." in joined)
+        if comma and point:
             raise SpectrumFileError(
                 f"{source}: decimal commas (line {comma}) and points (line {point}) in one table; use one of them"
             )
-        rows = [Line(row.number, [cell.replace(",", ".") for cell in row.cells]) for row in rows]
-    return np.stack([to_floats(row.cells, source, f"line {row.number}") for row in rows])
+        numbers[:] = to_floats(
+            [cell.replace(",", ".") for cell in cells] if comma else cells, source, f"line {row.number}"
+        )
+    return values
 
 
 def _put_in_order(

@@ -132,7 +132,7 @@ def _columns(lines: list[str], labels: list[str], header: dict[str, str], source
         if len(row) != len(labels):
             raise TruncatedFileError(f"{source}: row {i + 1} of the data has {len(row)} of {len(labels)} columns")
     if announced:
-        if not announced.isdecimal():
+        if not re.fullmatch(r"\d{1,9}", announced):
             raise SpectrumFileError(f"{source}: Channels: {shortened(announced)} is not a number")
         if len(rows) < int(announced):
             raise TruncatedFileError(f"{source}: cut off, {len(rows)} of {announced} channels are there; copy it again")

@@ -22,6 +22,10 @@ REMARKS = "remarks"
 """Name in `Spectrum.extra`."""
 
 
+MAX_BANDS = 100_000
+"""More than any laboratory instrument has; each costs time in every step of a model."""
+
+
 @dataclass(frozen=True)
 class Position:
     """Where a spectrum was taken: WGS 84 degrees, height in metres if known."""
@@ -83,6 +87,8 @@ class Spectrum:
             )
         if wavelengths_nm.size < 2:
             raise UnusableSpectrumError(f"{name}: {wavelengths_nm.size} bands are no spectrum")
+        if wavelengths_nm.size > MAX_BANDS:
+            raise UnusableSpectrumError(f"{name}: {wavelengths_nm.size} bands; no more than {MAX_BANDS} are read")
         if not np.isfinite(wavelengths_nm).all() or (wavelengths_nm[1:] <= wavelengths_nm[:-1]).any():
             raise UnusableSpectrumError(f"{name}: wavelengths do not ascend")
         if not np.isfinite(values).all():

@@ -15,6 +15,12 @@ from .spectrum import SIMULATED, Floats, Position, Quantity
 MIN_NM, MAX_NM = 200.0, 20000.0
 """Wavelengths outside are no reflectance spectrum of a soil, whatever the file says."""
 
+MAX_LINE_BYTES, MAX_COLUMNS = 4 << 20, 100_200
+"""What one line of a table may be; a line of 2151 bands has some 25 kB."""
+
+MAX_LINES = 100_000
+"""Rows of a foreign text file, which is kept in memory; there are tables of soil libraries with 90,000."""
+
 Scale = Literal["fraction", "percent"]
 
 _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
@@ -66,6 +72,10 @@ def split_lines(text: str, source: str) -> list[str]:
         TruncatedFileError: the text is empty or its last line has no end.
     """
     text = text.rstrip("\x1a")
+    if text.count("\n") > MAX_LINES:
+        raise SpectrumFileError(
+            f"{source}: {text.count(chr(10))} rows; no more than {MAX_LINES} are read of such a file: split it"
+        )
     half_an_end = text.endswith("\r") and "\r\n" in text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if half_an_end or not text.endswith("\n"):
@@ -73,7 +83,9 @@ def split_lines(text: str, source: str) -> list[str]:
             f"{source}: the last line has no line end, so it is cut off; "
             "copy the file again (or, if it is whole, save it with a line end)"
         )
-    return text[:-1].split("\n")
+    lines = text.split("\n")
+    lines.pop()  # "" behind the last line's end
+    return lines
 
 
 def split_csv(line: str, source: str, where: str, delimiter: str = ",") -> list[str]:

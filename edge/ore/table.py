@@ -11,6 +11,7 @@ import csv
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -292,7 +293,7 @@ def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:
 
 
 def _layout(header: list[str], source: str, columns: Columns, labelled: bool, needed: Collection[str]) -> _Layout:
-    twice = [name for name in header if name and header.count(name) > 1]
+    twice = [name for name, times in Counter(header).items() if name and times > 1]
     if twice:
         raise BlockTableError(f"{source}: column {twice[0]!r} is there twice; remove or rename one of them")
     wanted = {v.column: f"variable {v.name}" for v in columns.variables}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,9 +84,9 @@ def find_wavelengths(header: Sequence[str], source: str) -> WavelengthColumns:
             to 20000 nm.
     """
     names = [name.strip() for name in header]
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    if twice:
-        raise SpectrumFileError(f"{source}: more than one column is named {shortened(min(twice))}")
+    if len(set(names)) < len(names):
+        twice = min(name for name, times in Counter(names).items() if times > 1)
+        raise SpectrumFileError(f"{source}: more than one column is named {shortened(twice)}")
     if "sample_id" not in names:
         raise SpectrumFileError(f"{source}: has no column sample_id")
     at = np.array([i for i, name in enumerate(names) if WAVELENGTH.fullmatch(name)], dtype=np.intp)

@@ -15,6 +15,8 @@ from ..errors import OnBad, SpectrumFileError, TruncatedFileError, UnusableSpect
 from ..files import unpacked
 from ..spectrum import Quantity, Spectrum
 from ..text import (
+    MAX_COLUMNS,
+    MAX_LINE_BYTES,
     MAX_NM,
     MIN_NM,
     as_float,
@@ -26,9 +28,9 @@ from ..text import (
 )
 from .layout import CLOSED, COLUMNS, MAGIC, MAX_COMMENT_LINES, VERSION, WavelengthColumns, find_wavelengths
 
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_END = re.compile(r"# end (\d+)")
+_END = re.compile(r"# end (\d{1,18})")
 _TRUE, _FALSE = frozenset({"true", "yes", "1", "simulated"}), frozenset({"", "false", "no", "0"})
 
 
@@ -111,23 +113,34 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
 
 def _lines(file: IO[bytes], source: str) -> Iterator[str]:
     """Yield lines without their ends; one with a quote left open goes on in the next."""
-    open_line = b""
-    for raw in file:
-        raw = open_line + raw
+    open_lines: list[bytes] = []
+    open_bytes = 0
+    while raw := file.readline(MAX_LINE_BYTES + 1):
+        open_bytes += len(raw)
+        if open_bytes > MAX_LINE_BYTES or raw.count(b",") > MAX_COLUMNS:
+            raise SpectrumFileError(
+                f"{source}: a line of more than {MAX_LINE_BYTES >> 20} MiB or {MAX_COLUMNS} columns; "
+                "no table of spectra has such a line"
+            )
         if not raw.endswith(b"\n"):
             raise TruncatedFileError(
                 f"{source}: the last line has no line end, so it is cut off; "
                 "copy the file again (or, if it is whole, save it with a line end)"
             )
-        if raw.count(b'"') % 2 and not raw.startswith(b"#"):
-            open_line = raw
+        comment = raw.startswith(b"#") and not open_lines
+        # A quote opens what is closed, and closes what is open.
+        if not comment and bool(raw.count(b'"') % 2) != bool(open_lines):
+            open_lines.append(raw)
             continue
-        open_line = b""
+        if open_lines:
+            raw = b"".join([*open_lines, raw])
+            open_lines.clear()
+        open_bytes = 0
         try:
             yield raw.rstrip(b"\r\n").decode("utf-8")
         except UnicodeDecodeError:
             raise SpectrumFileError(f"{source}: holds bytes that are no UTF-8; save it as UTF-8") from None
-    if open_line:
+    if open_lines:
         raise TruncatedFileError(f"{source}: a quoted field is not closed, so the file is cut off or damaged")
 
 
