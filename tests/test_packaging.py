@@ -161,7 +161,7 @@ def test_same_answers_under_python_313(wheel: Path, tmp_path: Path) -> None:
 def test_top_level_is_what_the_layout_says() -> None:
     allowed = {
         "pyproject.toml", "train", "edge", "converters", "tests", "firmware_configs", "README.md", "Makefile",
-        "LICENSE", "CHANGELOG.md", ".ci", "benchmarks", "docs", ".gitignore",
+        "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", ".ci", "benchmarks", "docs", ".gitignore",
     }  # fmt: skip
     git = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
     if git.returncode != 0:
