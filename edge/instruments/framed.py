@@ -251,7 +251,8 @@ def saturated_detectors(
     """Name the detectors that were saturated: as the instrument says, or by their counts."""
     names = detector_names(len(identification.splices_nm))
     bits = measurement.head.saturated
-    if measurement.head.unit == Unit.RAW_DN and identification.saturation_dn:
+    counts = measurement.head.unit == Unit.RAW_DN and measurement.values.size == wavelengths_nm.size
+    if counts and identification.saturation_dn:
         over = measurement.values >= identification.saturation_dn
         for detector in np.unique(np.searchsorted(identification.splices_nm, wavelengths_nm[over], side="left")):
             bits |= 1 << int(detector)
@@ -262,15 +263,12 @@ def saturated_detectors(
 def as_scan(measurement: Measurement, who: Identification, wavelengths_nm: Floats, port: str) -> Scan:
     """Give a measurement of a target, dark or white in the form that every instrument's scans have.
 
+    It is not judged: there may be more or fewer values than bands, and any values.
+
     Raises:
-        MeasurementError: it has another number of values than the instrument has bands, or they are wavelengths.
+        MeasurementError: the values are wavelengths.
     """
     head = measurement.head
-    if measurement.values.size != wavelengths_nm.size:
-        raise MeasurementError(
-            f"{port}: {measurement.values.size} values from an instrument with {wavelengths_nm.size} bands; "
-            "measure again"
-        )
     if head.unit == Unit.WAVELENGTH_NM:
         raise MeasurementError(f"{port}: wavelengths where a measurement is due; measure again")
     return Scan(

@@ -20,6 +20,7 @@ from ..gates.scans import Identity, Scan
 from ..gates.spectrum import farthest, replicate_scatter, spectrum_gates
 from ..instruments.driver import Instrument
 from ..model.replicates import mean_spectrum
+from ..model.suitability import HIGHEST_REFLECTANCE
 from .plan import Planned
 from .references import References
 
@@ -123,27 +124,29 @@ def judge(
     found += references.wrong_with(scan, valid_min)
     dark_id = references.dark.scan_id if references.dark is not None else 0
     white_id = references.white.scan_id if references.white is not None else 0
-    lacking = {"dark_missing", "white_missing"} & {finding.code for finding in found}
-    if lacking:
-        counts = _as_spectrum(scan, scan.values, instrument, "raw_dn")
-        return Point(scan, scan_id, counts, tuple(found))
-    try:
-        reflectance = references.reflectance(scan)
-    except MeasurementError as error:
-        # The driver knows more of its dark than the settings say, as that it belongs to another integration time.
-        text = str(error).removeprefix(f"{instrument.name}: ")
-        found += [] if refusing(found) else [Finding("reference_settings", text)]
-        counts = _as_spectrum(scan, scan.values, instrument, "raw_dn")
-        return Point(scan, scan_id, counts, tuple(found), dark_id, white_id)
-    found += low_signal(nm, reflectance, identity, range_nm, rules)
-    spectrum = _as_spectrum(scan, reflectance, instrument, "reflectance")
+    spectrum = None
+    if {"dark_missing", "white_missing"} & {finding.code for finding in found}:
+        dark_id = white_id = 0
+    else:
+        try:
+            reflectance = references.reflectance(scan)
+        except MeasurementError as error:
+            # The driver knows more of its dark than the settings say, as that it belongs to another integration time.
+            text = str(error).removeprefix(f"{instrument.name}: ")
+            code = "reference_settings" if references.needed else "values"
+            found += [] if refusing(found) else [Finding(code, text)]
+        else:
+            found += low_signal(nm, reflectance, identity, range_nm, rules)
+            spectrum = _as_spectrum(scan, reflectance, instrument, "reflectance")
+            if spectrum is None:
+                found.append(Finding("low_signal", "no reflectance: the white shows no light in between; white again"))
     if spectrum is None:
-        found.append(Finding("low_signal", "no reflectance: the white shows no light in between; white again"))
         counts = _as_spectrum(scan, scan.values, instrument, "raw_dn")
         return Point(scan, scan_id, counts, tuple(found), dark_id, white_id)
-    # What the scan's own flags have said need not be said twice, and noise in the dark is no news.
+    # What the scan's own flags have said need not be said twice, noise in the dark is no news, and of what is no
+    # reflectance, as it is in percent, the model says so better than noise and steps do.
     known = {finding.code for finding in found}
-    if not known & {"saturated", "lamp"}:
+    if not known & {"saturated", "lamp"} and spectrum.values.max() <= HIGHEST_REFLECTANCE:
         found += [f for f in spectrum_gates(spectrum, rules, range_nm) if f.code not in known]
     return Point(scan, scan_id, spectrum, tuple(found), dark_id, white_id)
 

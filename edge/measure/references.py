@@ -68,6 +68,8 @@ class References:
         """Say what is wrong with a dark or white."""
         instrument = self._instrument
         found = [*flags(scan, instrument.identity), *numbers(scan, instrument.wavelengths_nm.size)]
+        if scan.unit != "raw_dn":
+            found.append(Finding("values", f"reflectance where counts are due, in the {scan.kind}: measure again"))
         if refusing(found):
             return found
         return found + (self._wrong_with_dark(scan) if scan.kind == "dark" else self._wrong_with_white(scan))
@@ -181,11 +183,13 @@ class References:
         """Return (bands,) reflectance, NaN where the white shows no light; as delivered where the instrument does it.
 
         Raises:
-            MeasurementError: a dark is needed and missing.
+            MeasurementError: a dark is needed and missing, or there are counts where reflectance is due.
             ValueError: a white is needed and missing; `wrong_with` says so first.
         """
-        if not self.needed or scan.unit == "reflectance":
+        if scan.unit == "reflectance":
             return scan.values
+        if not self.needed:
+            raise MeasurementError("counts where reflectance is due: measure again")
         if self.white is None:
             raise ValueError("no white reference")
         light = self._instrument.correct_dark(scan, self.dark.scan if self.dark is not None else None)

@@ -14,12 +14,12 @@ from stibium.edge.simulators.spectra import FramedSimulation, SimulatedScan, fro
 
 REASONS = {
     "saturated": "saturated",
-    "not a number": "values are not numbers",
-    "no light": "is not above zero",
+    "not a number": "values that are no numbers",
+    "no light": "low signal",
     "in percent": "in percent, or a bad white reference?",
     "lamp failed": "reflectance is the same at every wavelength",
-    "no white": "the dark reference is missing",
-    "short": "values from an instrument with",
+    "no white": "counts where reflectance is due",
+    "short": "values for 2151 bands",
 }
 """What is wrong with a bad measurement -> what the refusal must say."""
 

@@ -48,7 +48,8 @@ def test_what_is_lost_doubled_changed_or_refused_wrongly_is_noticed(tmp_path: Pa
             return ", ".join(f'"{row[1]}"' for row in db.execute(f"PRAGMA table_info({table})").fetchall()[after:])
 
     for harm, says in {
-        "DELETE FROM estimates WHERE reading_id = 3; DELETE FROM readings WHERE id = 3": "lost without a word",
+        "DELETE FROM estimates WHERE reading_id = 3; DELETE FROM reading_scans WHERE reading_id = 3;"
+        "DELETE FROM readings WHERE id = 3": "lost without a word",
         "UPDATE refusals SET reason = 'never arrived' WHERE id = 2": "is bad",
         "UPDATE readings SET sample_id = 'M0000001' WHERE sample_id = 'M0000002'": "not the values measured",
         "UPDATE readings SET spectrum = zeroblob(length(spectrum)) WHERE id = 1": "not the values measured",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from routine_bench import BENCH, BenchInstrument
 from scan_samples import DARK, GRID_NM, LIGHT, SETTINGS, SOIL, a_scan
+from stibium.edge.errors import MeasurementError
 from stibium.edge.gates.rules import Rules
 from stibium.edge.gates.scans import Scan, ScanSettings
 from stibium.edge.measure.references import References
@@ -53,6 +54,12 @@ def test_delivered_reflectance_needs_no_references() -> None:
     assert made.needed == ()
     assert made.complaints(VALID_MIN) == []
     np.testing.assert_array_equal(made.reflectance(a_scan("target", SOIL, unit="reflectance")), SOIL)
+
+
+def test_counts_of_an_instrument_that_delivers_reflectance_are_none() -> None:
+    made = References(BenchInstrument(replace(BENCH, delivers="reflectance", needs_dark=False)), Rules())
+    with pytest.raises(MeasurementError, match="counts where reflectance is due"):
+        made.reflectance(a_scan())
 
 
 def test_bands_without_light_have_no_reflectance_and_a_white_without_light_is_not_kept() -> None:
@@ -114,6 +121,7 @@ def test_references_of_another_power_up_or_of_other_settings_do_not_count(
         ({"values": DARK[:12]}, "values"),
         ({"values": np.full(GRID_NM.size, np.nan)}, "values"),
         ({"shutter_closed": True}, "shutter"),
+        ({"unit": "reflectance"}, "values"),
     ],
 )
 def test_a_white_that_is_no_use_leaves_the_one_before(changes: dict[str, object], code: str) -> None:
