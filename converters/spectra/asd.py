@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from datetime import datetime
@@ -280,4 +281,4 @@ def _degrees(degrees_and_minutes: float) -> float:
     degrees, minutes = divmod(size, 100)
     if minutes > 60:
         return float("nan")
-    return float(np.copysign(degrees + minutes / 60, degrees_and_minutes))
+    return math.copysign(degrees + minutes / 60, degrees_and_minutes)

@@ -92,7 +92,7 @@ def _without_date(base: str, measured_at: datetime | None) -> str:
     stamp = _STAMP.search(base)
     if stamp is not None:
         return base[: stamp.start()]
-    if measured_at is not None:
+    if measured_at is not None and base[-2:].isdigit():
         for form in _DATES:
             if base.endswith(date := measured_at.strftime(form)):
                 return base.removesuffix(date).rstrip("._ -")

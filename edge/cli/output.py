@@ -163,6 +163,8 @@ def _escaped(text: str) -> str:
 
 
 def _cell(value: object) -> object:
+    if value is None or isinstance(value, float):
+        return value
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, (list, tuple)):

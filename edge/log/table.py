@@ -46,7 +46,11 @@ class ColumnKind(NamedTuple):
 
 def as_json(value: object) -> str:
     """Write anything an instrument or a file says as JSON that every reader takes: NaN becomes null, bytes hex."""
-    return plain_text(_JSON.encode(_plain(value)))
+    try:
+        text = _JSON.encode(value)
+    except (TypeError, ValueError):
+        text = _JSON.encode(_plain(value))
+    return plain_text(text)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -236,8 +240,7 @@ class LogTable:
         """
         statement, written = self._insert
         things = (given, *sources)
-        values = [take(things[place]) for place, take, _ in written]
-        row = [None if value is None else write(value) for value, (_, _, write) in zip(values, written, strict=True)]
+        row = [None if (value := take(things[place])) is None else write(value) for place, take, write in written]
         return int(db.execute(statement, row).lastrowid or 0)
 
     def taken(self, *sources: object, **given: object) -> dict[str, Any]:

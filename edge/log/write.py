@@ -124,6 +124,7 @@ class Log:
         self._model = StoredModel(model_sha256, model_name, *(calibrated_range or (None, None)))
         self._software = SOFTWARE
         self._grids: dict[bytes, tuple[int, str]] = {}
+        self._model_ids: dict[StoredModel, int] = {}
 
     @property
     def database(self) -> sqlite3.Connection:
@@ -335,6 +336,7 @@ class Log:
         except BaseException:
             # A row id handed out in the failed transaction is not there any more.
             self._grids.clear()
+            self._model_ids.clear()
             raise
 
     def _failed(self, error: sqlite3.Error) -> LogError:
@@ -398,6 +400,12 @@ class Log:
         return known
 
     def _model_id(self, model: StoredModel) -> int:
+        known = self._model_ids.get(model)
+        if known is None:
+            known = self._model_ids[model] = self._row_of(model)
+        return known
+
+    def _row_of(self, model: StoredModel) -> int:
         found = self._db.execute("SELECT id, calibrated_low FROM models WHERE sha256=?", (model.sha256,)).fetchone()
         if found is None:
             return MODELS.insert(self._db, model)

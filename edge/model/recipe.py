@@ -93,12 +93,12 @@ class Recipe:
         """The steps that bring spectra to the model's grid."""
         return self.steps[: 2 if isinstance(self.steps[0], SpliceCorrection) else 1]
 
-    @property
+    @cached_property
     def grid_nm(self) -> Floats:
         """The model's grid, which spectra are resampled to: (bands,) in nm, not to be written to."""
         return _on_grid(self.beginning)[1].wavelengths_nm
 
-    @property
+    @cached_property
     def range_nm(self) -> tuple[float, float]:
         """First and last wavelength that a spectrum must cover, in nm."""
         return float(self.grid_nm[0]), float(self.grid_nm[-1])
