@@ -20,11 +20,12 @@ from ...converters.spectra.files import replacing
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
-from .container import SPECTRA, pack, read, unpack
+from .container import SPECTRA, pack, pins, read, unpack
 from .interval import IntervalStats
 from .recipe import Blocks, Recipe, preprocessing_from_dict
 from .replicates import ReplicateStats
 from .scaling import Scaling
+from .sense import require_sense
 from .target import DetectionStats, Transform
 
 FORMAT = SPECTRA
@@ -96,11 +97,19 @@ class Bundle:
         """File name, for people."""
         return Path(self.path).name if self.path else f"{self.element} model"
 
+    @property
+    def is_known(self) -> bool:
+        """True if it came with this package, or this device's owner has pinned it."""
+        return self.path == os.fspath(_SHIPPED) or self.sha256 in pins()
+
+
+_SHIPPED = Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
+
 
 def shipped_bundle_path() -> Path:
     """Path of the bundle that comes with the package, or of the one `STIBIUM_MODEL` names."""
     named = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
-    return Path(named) if named else Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
+    return Path(named) if named else _SHIPPED
 
 
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
@@ -177,9 +186,13 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
 
     def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], model: bytes, sha256: str) -> Bundle:
         try:
-            return from_record(manifest, arrays, model, sha256, path)
+            bundle = from_record(manifest, arrays, model, sha256, path)
         except RecipeError as error:
             raise BundleError(f"its preprocessing cannot be done by this program: {error}") from error
+        require_sense(manifest, arrays, bundle.interval, bundle.domain)
+        if bundle.recipe.wavelengths_nm.size < 2:
+            raise BundleError("its preprocessing leaves no bands; export it again")
+        return bundle
 
     return unpack(FORMAT, READABLE, content, build)
 
@@ -190,6 +203,7 @@ def from_record(
     """Read what `to_record` gave, through JSON; KeyError, TypeError or ValueError where it is something else."""
     a = {k: np.asarray(v, dtype=np.float64) for k, v in arrays.items()}
     domain, golden = manifest["domain"], manifest["golden"]
+    low, high = manifest["calibrated_range"]
     if manifest["transform"] not in get_args(Transform):
         raise BundleError(
             f"target transform {manifest['transform']!r} is unknown to this program; update stibium or export again"
@@ -203,9 +217,9 @@ def from_record(
         recipe=preprocessing_from_dict(manifest["recipe"]),
         scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
         transform=manifest["transform"],
-        calibrated_range=(float(manifest["calibrated_range"][0]), float(manifest["calibrated_range"][1])),
+        calibrated_range=(low + 0.0, high + 0.0),  # which texts are not taken for
         quantisation=manifest["quantisation"],
-        simulated=bool(manifest["simulated"]),
+        simulated=manifest["simulated"],
         interval=unpack_interval(manifest["interval"]) if manifest["interval"] else None,
         domain=unpack_domain(domain, a) if domain else None,
         detection=DetectionStats(**detection) if detection else None,

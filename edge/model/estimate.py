@@ -117,7 +117,7 @@ class Estimator:
                 preprocessing gives, as in a file of a development version.
         """
         self.bundle = bundle
-        self.runtime = Runtime(bundle.model)
+        self.runtime = Runtime(bundle.model, known_good=bundle.is_known)
         self._joins_nm = bundle.golden.splices_nm if bundle.golden and corrects_joins(bundle.recipe) else ()
         _check_domain(bundle)
         # glibc keeps freed memory for the next batch only up to twice the largest block that was ever given back.

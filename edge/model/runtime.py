@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import resource
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
+
+TRIAL_S, TRIAL_BYTES = 20, 1 << 30
+"""What one run of a model may take that nobody has tried on this device before."""
 
 
 def _interpreter_class() -> Any:
@@ -39,19 +45,31 @@ def runtime_name() -> str:
 class Runtime:
     """A `.tflite` model with one input and one scalar output per row.
 
+    Args:
+        model: the flatbuffer.
+        threads: for one call.
+        known_good: no need to try it in a process of its own first.
+
     Raises:
         BundleError: the bytes are no model this runtime can run.
     """
 
-    def __init__(self, model: bytes, threads: int = 1) -> None:
+    def __init__(self, model: bytes, threads: int = 1, known_good: bool = False) -> None:
+        if not known_good:
+            _require_survived(model, threads)
         try:
             with _quiet_stderr():
                 self._interpreter = _interpreter_class()(model_content=model, num_threads=threads)
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError, MemoryError) as error:
+        except (ValueError, RuntimeError, MemoryError, SystemError) as error:
+            # That of a runtime and a NumPy that do not go together has no such cause.
+            if isinstance(error, SystemError) and not isinstance(error.__cause__, UnicodeError):
+                raise
             raise BundleError(_why_not(error)) from error
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise BundleError(f"the model has {len(inputs)} inputs and {len(outputs)} outputs; one of each is needed")
+        self._input, self._output = inputs[0], outputs[0]
         if int(np.prod(self._output["shape"])) != 1:
             raise BundleError(f"the model answers {tuple(self._output['shape'])} numbers for a spectrum; one is needed")
 
@@ -88,6 +106,49 @@ class Runtime:
             out[i] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)[0]
         scale, zero_point = self._output["quantization"]
         return (out - zero_point) * scale if self._output["dtype"] != np.float32 else out
+
+
+def _require_survived(model: bytes, threads: int) -> None:
+    """Run a model once in a child: the interpreter believes every offset in it, and a wrong one ends the process.
+
+    Raises:
+        BundleError: the child was ended.
+    """
+    if not hasattr(os, "fork"):
+        return
+    interpreter = _interpreter_class()
+    child = os.fork()
+    if child == 0:
+        _try_and_exit(interpreter, model, threads)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        raise BundleError(
+            "its network is damaged: the TFLite runtime breaks down on it "
+            f"({signal.Signals(os.WTERMSIG(status)).name}); export it again"
+        )
+
+
+def _try_and_exit(interpreter: Any, model: bytes, threads: int) -> NoReturn:
+    try:
+        # Whatever the parent does when it is ended is not for a child to do.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        faulthandler.disable()
+        signal.alarm(TRIAL_S)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_DATA, (TRIAL_BYTES, TRIAL_BYTES))
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        tried = interpreter(model_content=model, num_threads=threads)
+        tried.allocate_tensors()
+        for details in tried.get_input_details():
+            tried.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
+        tried.invoke()
+        for details in tried.get_output_details():
+            tried.get_tensor(details["index"])
+    finally:
+        # Errors that have a name are raised again in the parent.
+        os._exit(0)
 
 
 def _why_not(error: Exception) -> str:

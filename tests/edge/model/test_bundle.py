@@ -205,7 +205,7 @@ def test_unknown_preprocessing_is_refused(shipped_bundle: Bundle, monkeypatch: p
 
 
 def test_missing_file_is_one_line() -> None:
-    with pytest.raises(StibiumError, match="nowhere.tflite: No such file"):
+    with pytest.raises(StibiumError, match="nowhere.tflite: there is no such file"):
         read_bundle("nowhere.tflite")
 
 

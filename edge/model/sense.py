@@ -1,0 +1,128 @@
+"""Whether what a bundle says can be: hashes show that a file is whole, not that its numbers mean anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BundleError
+from .applicability import ApplicabilityDomain
+from .interval import IntervalStats
+
+MOST = 1e12
+"""No content, limit, offset or wavelength in any unit is larger."""
+WIDEST = 5.0
+"""A slope of more would make one interval exp(12) times as wide as another."""
+
+
+def require_sense(
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    interval: IntervalStats | None,
+    domain: ApplicabilityDomain | None,
+) -> None:
+    """Check every field that an answer depends on, but the recipe and the scaling, which check themselves.
+
+    Args:
+        manifest, arrays: of a bundle.
+        interval, domain: what was read from them.
+
+    Raises:
+        BundleError: the first one whose value cannot be, by its name in the manifest.
+    """
+    for name in ("element", "unit"):
+        text = manifest[name]
+        _require(isinstance(text, str) and 0 < len(text.strip()) <= 40 and text.isprintable(), name, text)
+    _require(isinstance(manifest["simulated"], bool), "simulated", manifest["simulated"])
+    _text("quantisation", manifest["quantisation"])
+    _require(isinstance(manifest["provenance"], dict), "provenance", type(manifest["provenance"]).__name__)
+    low, high = ends = manifest["calibrated_range"]
+    transform = manifest["transform"]
+    _numbers("calibrated_range", ends, -MOST if transform == "none" else 0.0, MOST, 2)
+    _require(low < high and (low > 0 or transform != "log10"), "calibrated_range", ends)
+    if interval is not None:
+        _interval(interval)
+    if domain is not None:
+        _domain(domain)
+    for name, lower, upper in (("detection", "critical", "limit"), ("replicates", "typical", "limit")):
+        if found := manifest.get(name):  # version 1 had neither
+            least, most = found[lower], found[upper]
+            _numbers(name, [least, most], 0.0, MOST, 2)
+            _require(least <= most, name, f"{lower} {least} above {upper} {most}")
+            _text(f"{name} method", found["method"])
+    if golden := manifest["golden"]:
+        _golden(
+            golden, *(np.asarray(arrays[f"golden_{name}"]) for name in ("wavelengths_nm", "reflectance", "expected"))
+        )
+
+
+def _interval(stats: IntervalStats) -> None:
+    _numbers("interval coverage", (stats.coverage,), 0.01, 0.9999, 1)
+    _numbers("interval low_offset", (stats.low_offset,), -MOST, 0.0, 1)
+    _numbers("interval high_offset", (stats.high_offset,), 0.0, MOST, 1)
+    _numbers("interval slopes", stats.slopes, -WIDEST, WIDEST, 3)
+    _numbers("interval centres", stats.centres, -MOST, MOST, 3)
+    _numbers("interval spreads", stats.spreads, 1e-12, MOST, 3)
+    _text("interval method", stats.method)
+
+
+def _domain(domain: ApplicabilityDomain) -> None:
+    _numbers("domain limits", (domain.t2_limit, domain.q_limit), 1e-12, MOST, 2)
+    _text("domain method", domain.method)
+    per_bin = domain.bands_per_bin
+    _require(isinstance(per_bin, int) and not isinstance(per_bin, bool) and per_bin > 0, "bands_per_bin", per_bin)
+    for name, ends in (("brightness_range", domain.brightness_range), ("contrast_range", domain.contrast_range)):
+        if ends is not None:
+            _numbers(name, ends, -MOST, MOST, 2)
+            _require(ends[0] < ends[1], name, list(ends))
+    if domain.most_chlorophyll is not None:
+        _numbers("most_chlorophyll", (domain.most_chlorophyll,), -MOST, MOST, 1)
+    _require(domain.mean.ndim == 1 and domain.mean.size > 0, "domain_mean", domain.mean.shape)
+    _require(
+        domain.loadings.shape == (domain.score_variance.size, domain.mean.size)
+        and domain.score_variance.ndim == 1
+        and domain.score_variance.size > 0,
+        "domain_loadings",
+        domain.loadings.shape,
+    )
+    scale = np.ones(domain.mean.size) if domain.residual_scale is None else domain.residual_scale
+    _require(scale.shape == domain.mean.shape, "domain_residual_scale", scale.shape)
+    for name, array in (("mean", domain.mean), ("loadings", domain.loadings)):
+        _require(bool((np.abs(array) < MOST).all()), f"domain_{name}", "no finite numbers")
+    for name, array in (("score_variance", domain.score_variance), ("residual_scale", scale)):
+        _require(bool(((array > 0) & (array < MOST)).all()), f"domain_{name}", "numbers that are not above zero")
+
+
+def _golden(said: Mapping[str, Any], nm: NDArray[Any], reflectance: NDArray[Any], expected: NDArray[Any]) -> None:
+    right = nm.ndim == expected.ndim == 1 and reflectance.shape == (expected.size, nm.size)
+    _require(right, "golden_reflectance", reflectance.shape)
+    _require(nm.size > 1 and bool((np.diff(nm) > 0).all()), "golden_wavelengths_nm", "wavelengths that do not ascend")
+    for name, array in (("reflectance", reflectance), ("expected", expected)):
+        _require(bool((np.abs(array) < MOST).all()), f"golden_{name}", "no finite numbers")
+    _numbers("golden tolerance", [said["tolerance"]], 1e-12, 0.1, 1)
+    _numbers("golden splices_nm", said["splices_nm"], 0.0, MOST, len(said["splices_nm"]))
+    _text("golden runtime", said["runtime"])
+
+
+def _numbers(name: str, values: Sequence[Any], least: float, most: float, count: int) -> None:
+    """`count` numbers, each within limits."""
+    right = isinstance(values, (list, tuple)) and len(values) == count
+    for value in values if right else ():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        right = right and number and math.isfinite(value) and least <= value <= most
+    _require(right, name, values)
+
+
+def _text(name: str, value: Any) -> None:
+    _require(isinstance(value, str) and len(value) <= 10_000, name, value)
+
+
+def _require(right: bool, name: str, value: Any) -> None:
+    if not right:
+        raise BundleError(
+            f"{name} cannot be {str(value)[:80]!r}: whoever made this file, it measures nothing; export again"
+        )
