@@ -13,11 +13,12 @@ import numpy as np
 
 from . import asd_layout as layout
 from .asd_layout import Header
-from .asd_white import check_plausible
+from .asd_white import check_plausible, possible
+from .ends import remarks_on_ends, usable_between
 from .errors import SpectrumFileError, UnknownFormatError, UnusableSpectrumError
 from .files import read_bytes
 from .names import sample_and_measurement
-from .spectrum import SIMULATED, Floats, Position, Quantity, Spectrum
+from .spectrum import SIMULATED, Floats, Position, Quantity, Spectrum, with_remarks
 
 MAX_CHANNELS = 10_000
 
@@ -92,7 +93,11 @@ def read_asd(path: str | os.PathLike[str]) -> list[Spectrum]:
         that it is not known.
 
         Cut short exactly before the three-byte mark that newer programs end a file with, a file lacks
-        nothing and is read: older programs write none.
+        nothing and is read: older programs write none. So is one of revision 6 cut exactly behind its white
+        reference: there are programs that write no more.
+
+        Channels that cannot be (no number, or beyond 100) in the outermost twentieth of the file are left out with
+        all outside of them, and a remark says so; elsewhere they are a reason to refuse.
     """
     source = os.fspath(path)
     return parse_asd(read_bytes(source), source)
@@ -114,8 +119,13 @@ def parse_asd(data: bytes, source: str) -> list[Spectrum]:
             f"{source}: holds {layout.DATA_TYPES[header.data_type]} with {reference}: no reflectance in it; "
             f"{'save it with its white reference' if white is None else 'save it as reflectance'}"
         )
+    kept = usable_between(possible(values, quantity, white))
+    remarks = remarks_on_ends(wavelengths_nm, kept)
+    if remarks:
+        wavelengths_nm, values, target = wavelengths_nm[kept], values[kept], target[kept]
+        white = None if white is None else white[kept]
     check_plausible(values, quantity, source, wavelengths_nm, target, white)
-    return [_spectrum(header, wavelengths_nm, values, quantity, source)]
+    return [with_remarks(_spectrum(header, wavelengths_nm, values, quantity, source), remarks)]
 
 
 def read_asd_raw(path: str | os.PathLike[str]) -> tuple[Spectrum, Spectrum | None]:
@@ -162,14 +172,14 @@ def _content(data: bytes, source: str) -> _Content:
         return _Content(header, wavelengths_nm, target, None)
     cursor.block = "the header of the white reference"
     flag, _, _, text_bytes = layout.REFERENCE.unpack_from(data, cursor.take(layout.REFERENCE.size))
-    if flag not in (layout.FALSE, layout.TRUE, 1):
+    if flag not in layout.FLAGS:
         raise SpectrumFileError(
             f"{source}: white reference flag {flag:#06x} is neither yes nor no; the file is damaged"
         )
     cursor.take(text_bytes)
     cursor.block = "the white reference"
     start = cursor.take(spectrum_bytes)
-    layout.check_blocks(data, source, cursor.at, revision, spectrum_bytes)
+    layout.check_blocks(data, source, cursor.at, revision, spectrum_bytes, flag)
     white = np.frombuffer(data, dtype, header.channels, start).astype(np.float64) if flag else None
     return _Content(header, wavelengths_nm, target, white)
 

@@ -30,6 +30,10 @@ TERMINATOR = b"\xff\xfe\xfd"
 """Ends the files of newer programs; older ones end with their last block."""
 
 TRUE, FALSE = 0xFFFF, 0
+TRUE_OF_THE_APP = 0x0101
+"""As the FieldSpec app for tablets writes it."""
+FLAGS = frozenset({FALSE, 1, TRUE_OF_THE_APP, TRUE})
+"""Whether there is a white reference, as programs say it."""
 
 RAW_DN, REFLECTANCE, RADIANCE = 0, 1, 2
 IRRADIANCE, TRANSMITTANCE, ABSORBANCE = 4, 6, 8
@@ -169,7 +173,7 @@ class Cursor:
         return int.from_bytes(self.data[start : start + 4], "little") == count
 
 
-def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_bytes: int) -> int:
+def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_bytes: int, flag: int) -> int:
     """Walk through the blocks after the white reference, which nobody needs here, to see the file whole.
 
     Args:
@@ -177,8 +181,9 @@ def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_byte
         source: its name, for the message.
         at: first byte after the white reference.
         revision: 2 to 8. Revisions 2 to 5 have nothing there; 6 a classifier and possibly dependent
-            variables; 7 both and calibration series; 8 also an audit log and a signature.
+            variables, or nothing; 7 both and calibration series; 8 also an audit log and a signature.
         spectrum_bytes: length of one spectrum.
+        flag: of the white reference; it tells the app for tablets, whose empty blocks are shorter.
 
     Returns:
         The first byte after them.
@@ -191,6 +196,8 @@ def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_byte
         written, so it is of some layout unknown here, or damaged; neither takes from the spectra.
     """
     cursor = Cursor(data, source, at, "the classifier block")
+    if data[at:].removesuffix(TERMINATOR) == (_OF_THE_APP if flag == TRUE_OF_THE_APP else _SHORTEST).get(revision):
+        return len(data)
     if revision >= 6 and not _classifier(cursor):
         return cursor.at
     cursor.block = "the dependent variables"
@@ -217,6 +224,9 @@ def check_blocks(data: bytes, source: str, at: int, revision: int, spectrum_byte
 
 
 _EMPTY_CLASSIFIER = bytes(46)
+_SHORTEST = {6: b""}
+_OF_THE_APP = {6: b"", 7: bytes(46 + 4 + 1)}
+"""The least that programs write behind the white reference, by revision."""
 
 
 def _classifier(cursor: Cursor) -> bool:

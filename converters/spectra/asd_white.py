@@ -79,6 +79,17 @@ def _bands_of(detector: str, nm: Floats, splices_nm: tuple[float, ...]) -> NDArr
     return (nm > edges[0]) & (nm <= edges[1])
 
 
+def possible(values: Floats, quantity: Quantity, white: Floats | None) -> NDArray[np.bool_]:
+    """Say which of (bands,) values can be of `quantity`, made with a white reference of (bands,), if there was one."""
+    # Not-a-number fails the first, but an infinite reference makes an innocent zero.
+    within: NDArray[np.bool_] = np.abs(values) <= _largest(quantity)
+    return within if white is None else within & np.isfinite(white)
+
+
+def _largest(quantity: Quantity) -> float:
+    return LARGEST_ABSORBANCE if quantity == "absorbance" else LARGEST
+
+
 def check_plausible(
     values: Floats,
     quantity: Quantity,
@@ -100,10 +111,8 @@ def check_plausible(
             zeros, percent or counts in place of a fraction, or no light at all.
     """
     sizes = np.abs(values)
-    largest = LARGEST_ABSORBANCE if quantity == "absorbance" else LARGEST
-    # Not-a-number fails the first, but an infinite reference makes an innocent zero.
-    if not sizes.max() <= largest or not (white is None or np.isfinite(white).all()):
-        _refuse(values, largest, quantity, source, wavelengths_nm, target, white)
+    if not possible(values, quantity, white).all():
+        _refuse(values, _largest(quantity), quantity, source, wavelengths_nm, target, white)
     if quantity == "absorbance":
         return
     high = np.count_nonzero(sizes > PERCENT)

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from .clock import month_first
 from .detectors import join_detectors, merge_equal
-from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
+from .ends import over_reference, without_empty_ends
+from .errors import SpectrumFileError, TruncatedFileError
 from .files import read_bytes
 from .names import sample_and_measurement
-from .spectrum import Floats, Quantity, Spectrum
+from .spectrum import Floats, Quantity, Spectrum, with_remarks
 from .text import (
     as_float,
     decode_text,
@@ -29,6 +31,7 @@ from .text import (
 )
 
 _KEY = re.compile(r"([A-Z][A-Za-z0-9 .()/]*?)(?: \[\d+\])?:(.*)")
+_TIME = re.compile(r"\d+:\d\d:\d\d(?:[.,]\d+(?![\d:]))?(?: *[AP]M)?", re.IGNORECASE)
 _SIGNATURE = re.compile(rb"^(?:Measurement|Instrument|Detectors|Dark Mode|Foreoptic|Radiometric Calibration):", re.M)
 _TAKEN = {
     "Comment", "Version", "File Name", "Instrument", "Measurement", "Date", "Time", "Latitude", "Longitude",
@@ -83,6 +86,7 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     nm = to_nm(columns.pop(_wavelength_label(labels, source)), "nm", source)
     _check_range(nm, header, source)
     quantity, values = _values(columns, header.get("Measurement", "").strip().upper(), source)
+    nm, values, remarks = without_empty_ends(nm, values)
     kept, splices_nm = join_detectors(nm, source)
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("Comment", "").strip()
@@ -91,20 +95,23 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     own = rf"(?:\w+_)?(?:SN)?{re.escape(serial)}"
     sample_id, measurement = sample_and_measurement(source, no_sample=own, measured_at=measured_at)
     return [
-        Spectrum(
-            wavelengths_nm=nm,
-            values=values,
-            quantity=quantity,
-            sample_id=sample_id,
-            source=source,
-            measurement=measurement,
-            measured_at=measured_at,
-            instrument=f"Spectral Evolution {model}{f' SN{serial}' if serial else ''}".strip(),
-            position=position_of(*(as_float(header.get(key, "")) for key in ("Latitude", "Longitude", "Altitude"))),
-            splices_nm=splices_nm,
-            comment=comment,
-            simulated=says_simulated(comment),
-            extra=_extra(header),
+        with_remarks(
+            Spectrum(
+                wavelengths_nm=nm,
+                values=values,
+                quantity=quantity,
+                sample_id=sample_id,
+                source=source,
+                measurement=measurement,
+                measured_at=measured_at,
+                instrument=f"Spectral Evolution {model}{f' SN{serial}' if serial else ''}".strip(),
+                position=position_of(*(as_float(header.get(key, "")) for key in ("Latitude", "Longitude", "Altitude"))),
+                splices_nm=splices_nm,
+                comment=comment,
+                simulated=says_simulated(comment),
+                extra=_extra(header),
+            ),
+            remarks,
         )
     ]
 
@@ -173,13 +180,8 @@ def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[
     if target is None:
         raise SpectrumFileError(f"{source}: neither reflectance nor target among {shortened(', '.join(columns))}")
     if measurement in ("", "REFLECTANCE", "TRANSMITTANCE") and reference is not None:
-        dark = int(np.count_nonzero(reference <= 0))
-        if dark:
-            raise UnusableSpectrumError(
-                f"{source}: has no reflectance column, and its white reference is 0 or less at {dark} bands; "
-                "take a new white reference"
-            )
-        return "transmittance" if measurement == "TRANSMITTANCE" else "reflectance", target[1] / reference
+        ratio = over_reference(target[1], reference, source)
+        return "transmittance" if measurement == "TRANSMITTANCE" else "reflectance", ratio
     return quantity_in([target[0]]) or "raw_dn", target[1]
 
 
@@ -187,11 +189,8 @@ _FACTOR = {"percent": 0.01, "fraction": 1.0}
 
 
 def _measured_at(header: dict[str, str]) -> datetime | None:
-    moment = f"{header.get('Date', '').split(',')[-1].strip()} {header.get('Time', '').split(',')[-1].strip()}"
-    try:
-        return datetime.strptime(moment, "%m/%d/%Y %H:%M:%S")
-    except ValueError:
-        return None  # the instrument's clock is not needed for anything else
+    times = _TIME.findall(header.get("Time", ""))
+    return month_first(f"{header.get('Date', '').split(',')[-1].strip()} {times[-1]}") if times else None
 
 
 def _extra(header: dict[str, str]) -> dict[str, Any]:

@@ -7,18 +7,18 @@ import re
 from datetime import datetime
 from typing import Any
 
+from .clock import either_first
 from .detectors import join_detectors, merge_equal
-from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
+from .ends import over_reference, without_empty_ends
+from .errors import SpectrumFileError, TruncatedFileError
 from .files import read_bytes
 from .names import SVC_BASES, SVC_NUMBER, sample_and_measurement
-from .spectrum import Floats, Position, Quantity, Spectrum
+from .spectrum import Floats, Position, Quantity, Spectrum, with_remarks
 from .text import decode_text, position_of, says_simulated, split_lines, to_floats, to_nm
 
 _TAKEN = {"name", "instrument", "units", "time", "longitude", "latitude", "comm", "data"}
 _COORDINATE = re.compile(r"(\d{1,3})(\d\d\.\d*)\s*,?\s*([NSEW])")
 _CLOCKS = (
-    ("%m/%d/%Y %I:%M:%S %p", r".*[AP]M"),
-    ("%m/%d/%y %I:%M:%S %p", r".*[AP]M"),
     ("%d.%m.%Y %H:%M:%S", r"\d+\.\d+\.\d{4} .*"),
     ("%Y-%m-%d %H:%M:%S", r"\d{4}-.*"),
 )
@@ -49,7 +49,8 @@ def read_svc(path: str | os.PathLike[str]) -> list[Spectrum]:
     Notes:
         Position and time are those of the target (the header's second value), else of the reference.
         Longitude 09231.1579W is 92 degrees 31.1579 minutes west. The clock is written in the style of the
-        computer: with AM or PM month first, with points day first; a date that may be either is left out.
+        computer: with AM or PM month first unless that cannot be, with points day first; a 24-hour date with slashes
+        whose first two numbers could both be the month is left out.
         Files are named base and scan number, `RS052_003.sig`: sample RS052, measurement 003. A base of two
         letters and a date, `gr072817_003.sig`, is the instrument's own and no sample, so then the whole name
         stands for the sample.
@@ -72,32 +73,47 @@ def parse_svc(data: bytes, source: str) -> list[Spectrum]:
     nm = to_nm(table[:, 0], "nm", source)
     overlap = re.search(r"Overlap:\s*Remove\s*@\s*([\d., ]+)", header.get("factors", ""))
     removed_nm = tuple(map(float, re.findall(r"\d+(?:\.\d+)?", overlap[1]))) if overlap else ()
+    quantity, values = _values(table, source)
+    nm, values, remarks = without_empty_ends(nm, values)
+    remarks += _error_codes(header.get("error", ""))
     kept, splices_nm = join_detectors(nm, source, removed_nm)
     _check_detectors(header, splices_nm, source)
     if not splices_nm:
         splices_nm = tuple(join for join in sorted(removed_nm) if nm[0] < join < nm[-1])
-    quantity, values = _values(table, source)
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("comm", "")
     measured_at = _measured_at(header.get("time", ""))
     sample_id, measurement = sample_and_measurement(source, SVC_NUMBER, SVC_BASES, measured_at)
     return [
-        Spectrum(
-            wavelengths_nm=nm,
-            values=values,
-            quantity=quantity,
-            sample_id=sample_id,
-            source=source,
-            measurement=measurement,
-            measured_at=measured_at,
-            instrument=_instrument(header.get("instrument", "")),
-            position=_position(header.get("latitude", ""), header.get("longitude", "")),
-            splices_nm=splices_nm,
-            comment=comment,
-            simulated=says_simulated(comment),
-            extra=_extra(header),
+        with_remarks(
+            Spectrum(
+                wavelengths_nm=nm,
+                values=values,
+                quantity=quantity,
+                sample_id=sample_id,
+                source=source,
+                measurement=measurement,
+                measured_at=measured_at,
+                instrument=_instrument(header.get("instrument", "")),
+                position=_position(header.get("latitude", ""), header.get("longitude", "")),
+                splices_nm=splices_nm,
+                comment=comment,
+                simulated=says_simulated(comment),
+                extra=_extra(header),
+            ),
+            remarks,
         )
     ]
+
+
+def _error_codes(text: str) -> list[str]:
+    """Remark on codes other than zero, of reference and target.
+
+    Most public files have some. Bit by detector they may say that it was saturated, or nothing; the manual does not
+    say, so they are no reason to refuse.
+    """
+    codes = [code.strip() for code in text.split(",") if code.strip(" 0")]
+    return [f"error codes {text.strip()} in the file: compare with another measurement"] if codes else []
 
 
 def _header(lines: list[str]) -> dict[str, str]:
@@ -133,14 +149,7 @@ def _check_detectors(header: dict[str, str], splices_nm: tuple[float, ...], sour
 def _values(table: Floats, source: str) -> tuple[Quantity, Floats]:
     if table.shape[1] == 4:
         return "reflectance", table[:, 3] / 100.0
-    reference, target = table[:, 1], table[:, 2]
-    dark = int((reference <= 0).sum())
-    if dark:
-        raise UnusableSpectrumError(
-            f"{source}: has no reflectance column, and its white reference is 0 or less at {dark} bands; "
-            "take a new white reference"
-        )
-    return "reflectance", target / reference
+    return "reflectance", over_reference(table[:, 2], table[:, 1], source)
 
 
 def _instrument(text: str) -> str:
@@ -151,6 +160,8 @@ def _instrument(text: str) -> str:
 def _measured_at(text: str) -> datetime | None:
     for part in reversed(text.split(",")):
         moment = part.strip()
+        if (slashes := either_first(moment)) is not None:
+            return slashes
         for clock, pattern in _CLOCKS:
             if re.fullmatch(pattern, moment, re.IGNORECASE):
                 try:

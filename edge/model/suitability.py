@@ -44,6 +44,7 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     if first_nm > range_nm[0] + 1e-6 or last_nm < range_nm[1] - 1e-6:
         raise UnsuitableSpectrumError(
             f"covers {first_nm:g}-{last_nm:g} nm; the model needs {range_nm[0]:g}-{range_nm[1]:g} nm"
+            + "".join(f"; {remark}" for remark in spectrum.remarks)
         )
     if spectrum.saturated:
         raise UnsuitableSpectrumError(f"{', '.join(spectrum.saturated)} saturated: optimise again, then measure again")

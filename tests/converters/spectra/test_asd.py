@@ -310,7 +310,7 @@ def test_a_white_reference_of_zeros() -> None:
     [
         (np.full(BANDS, 45.0), "24 of 24 values are above 2: percent or counts"),
         (np.full(BANDS, 23_000.0), "reflectance beyond 100 in 24 of 24 (first at 350 nm)"),
-        (np.r_[np.full(BANDS - 1, 0.3), 4000.0], "reflectance beyond 100 in 1 of 24 (first at 373 nm)"),
+        (np.r_[np.full(12, 0.3), 4000.0, np.full(11, 0.3)], "reflectance beyond 100 in 1 of 24 (first at 362 nm)"),
         (np.zeros(BANDS), "24 of 24 values are below 0.001: no light"),
         (np.full(BANDS, 1e-5), "24 of 24 values are below 0.001: no light"),
     ],
@@ -331,12 +331,71 @@ def test_absorbance_out_of_range() -> None:
     assert "absorbance beyond 10" in refusal(pack_asd(spectrum), UnusableSpectrumError)
 
 
+@pytest.mark.parametrize("at_nm", [350, 399, 2420, 2500])
+@pytest.mark.parametrize("wild", [4000.0, -1e30, float("nan"), float("inf")])
+def test_a_wild_channel_at_an_end_is_left_out_and_said(at_nm: int, wild: float) -> None:
+    expected = soil()
+    values = np.where(expected.wavelengths_nm == at_nm, wild, expected.values)
+    data = pack_asd(expected)
+    data = data[:484] + values.tobytes() + data[484 + values.nbytes :]
+    spectrum = read(data)
+    kept = (expected.wavelengths_nm > at_nm) == (at_nm < 1000)
+    kept &= expected.wavelengths_nm != at_nm
+    np.testing.assert_array_equal(spectrum.wavelengths_nm, expected.wavelengths_nm[kept])
+    np.testing.assert_array_equal(spectrum.values, expected.values[kept])
+    (remark,) = spectrum.remarks
+    assert f"{at_nm}" in remark
+    assert "left out, no usable value there" in remark
+
+
+def test_a_white_reference_of_zeros_at_an_end_is_left_out() -> None:
+    raw = soil(quantity="raw_dn", values=soil().values * panel())
+    white = panel()
+    white[[0, 3]] = 0
+    spectrum = read(pack_asd(raw, reference=panel()).replace(panel().tobytes(), white.tobytes()))
+    assert spectrum.range_nm == (354.0, 2500.0)
+    assert spectrum.remarks == ("350-353 nm left out, no usable value there",)
+
+
+@pytest.mark.parametrize("flag", [1, 0x0101, 0xFFFF])
+def test_every_way_to_say_that_there_is_a_white_reference(flag: int) -> None:
+    raw, white = counts()
+    spectrum = read(patched(pack_asd(raw, reference=white), 484 + BANDS * 8, "H", flag))
+    np.testing.assert_allclose(spectrum.values, soil(BANDS).values)
+
+
+def test_revision_6_may_end_behind_its_white_reference() -> None:
+    raw, white = counts()
+    data = b"as6" + pack_asd(raw, reference=white, revision=5)[3:]
+    for whole in (data, data + layout.TERMINATOR):
+        np.testing.assert_allclose(read(whole).values, soil(BANDS).values)
+    refusal(data[:-1], TruncatedFileError)
+    refusal(data + b"\0", TruncatedFileError)
+    refusal(b"as7" + data[3:], TruncatedFileError)
+
+
+def test_the_app_for_tablets_writes_no_arrays_of_dependent_variables() -> None:
+    raw, white = counts()
+    data = b"as7" + pack_asd(raw, reference=white, revision=5)[3:] + bytes(46 + 4 + 1)
+    refusal(data, TruncatedFileError)
+    data = patched(data, 484 + BANDS * 8, "H", 0x0101)
+    for whole in (data, data + layout.TERMINATOR):
+        np.testing.assert_allclose(read(whole).values, soil(BANDS).values)
+    refusal(data[:-1], TruncatedFileError)
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_cut_at_any_byte(revision: int) -> None:
     raw, white = counts()
     data = pack_asd(raw, reference=white, revision=revision) if revision > 1 else pack_asd(soil(BANDS), revision=1)
     assert read(data).values.size == BANDS
+    behind_white = 484 + 2 * 8 * BANDS + 20
+    # There are programs that write no more than this.
+    whole = {6: behind_white}.get(revision)
     for length in range(len(data)):
+        if length == whole:
+            read(data[:length])
+            continue
         kind = UnknownFormatError if length < 3 else TruncatedFileError
         text = refusal(data[:length], kind)
         if length >= 3:
@@ -357,7 +416,7 @@ def test_cut_inside_blocks_with_something_in_them(revision: int) -> None:
     whole = layout.MAGIC_OF[revision] + spectra[3:] + b"".join(FULL_BLOCKS[revision]) + layout.TERMINATOR
     read(whole)
     for length in range(len(spectra), len(whole)):
-        if length == len(whole) - 3:
+        if length == len(whole) - 3 or (revision == 6 and length == len(spectra)):
             read(whole[:length])  # as older programs end their files
         else:
             refusal(whole[:length], TruncatedFileError)

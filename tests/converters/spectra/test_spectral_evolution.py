@@ -91,9 +91,42 @@ def test_other_measurements_come_out_as_what_they_are(measurement, label, quanti
 
 
 def test_missing_white_reference_is_refused():
-    columns = COUNTS | {"Norm. DN (Ref.)": np.where(NM < 400, 0.0, 100.0)}
+    columns = COUNTS | {"Norm. DN (Ref.)": np.where((NM > 1000) & (NM < 1060), 0.0, 100.0)}
     with pytest.raises(UnusableSpectrumError, match=r"00007.sed: .*white reference is 0 or less at 2 bands"):
         parse_spectral_evolution(sed(NM, columns), SOURCE)
+
+
+def test_a_white_reference_of_zeros_at_an_end_is_left_out():
+    columns = COUNTS | {"Norm. DN (Ref.)": np.where(NM < 400, 0.0, 2000 + NM)}
+    (spectrum,) = parse_spectral_evolution(sed(NM, columns), SOURCE)
+    np.testing.assert_array_equal(spectrum.wavelengths_nm, NM[2:])
+    np.testing.assert_allclose(spectrum.values, REFLECTANCE[2:], rtol=2e-6)
+    assert spectrum.remarks == ("344.6-381.2 nm left out, no usable value there",)
+
+
+def test_a_value_that_is_not_finite_at_an_end_is_left_out():
+    percent = 100 * REFLECTANCE
+    percent[-2] = np.nan
+    (spectrum,) = parse_spectral_evolution(sed(NM, {"Reflect. %": percent}), SOURCE)
+    assert spectrum.wavelengths_nm[-1] == NM[-3]
+    assert spectrum.remarks == ("2467.6-2504.2 nm left out, no usable value there",)
+
+
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [
+        ("07:01:02.50,07:08:09.25", datetime(2024, 5, 6, 7, 8, 9, 250_000)),
+        ("07:01:02,7:08:09.1234567", datetime(2024, 5, 6, 7, 8, 9, 123_456)),
+        ("07:01:02,50,07:08:09,5", datetime(2024, 5, 6, 7, 8, 9, 500_000)),
+        ("1:01:02 PM,1:08:09 PM", datetime(2024, 5, 6, 13, 8, 9)),
+        ("12:01:02 AM,12:08:09 AM", datetime(2024, 5, 6, 0, 8, 9)),
+        ("07:01:02,27:08:09", None),
+        ("n/a,n/a", None),
+    ],
+)
+def test_times(time, read):
+    (spectrum,) = parse_spectral_evolution(sed(NM, PERCENT, Time=time), SOURCE)
+    assert spectrum.measured_at == read
 
 
 def test_bands_given_twice_are_averaged():

@@ -75,6 +75,22 @@ def test_three_columns_give_the_ratio():
         parse_svc(svc(*svc_detectors(), columns=3, white=0.0), SOURCE)
 
 
+def test_a_white_reference_of_zeros_at_an_end_is_left_out():
+    nm, values = svc_detectors()
+    lines = svc(nm, values, columns=3).split(b"\r\n")
+    at = lines.index(b"data= ") + 1
+    lines[at] = b"  ".join([lines[at].split()[0], b"0.00", b"0.00"])
+    (spectrum,) = parse_svc(b"\r\n".join(lines), SOURCE)
+    assert spectrum.wavelengths_nm[0] == nm[1]
+    assert any("338.2-338.2 nm left out" in remark for remark in spectrum.remarks)
+
+
+@pytest.mark.parametrize(("codes", "remarked"), [("0, 7", True), ("6, 1", True), ("0, 0", False), ("", False)])
+def test_error_codes_are_remarked_and_not_refused(codes, remarked):
+    (spectrum,) = parse_svc(svc(*svc_detectors(), error=codes), SOURCE)
+    assert any(codes in remark for remark in spectrum.remarks if "error code" in remark) == remarked
+
+
 @pytest.mark.parametrize(
     ("longitude", "latitude", "expected"),
     [
@@ -103,6 +119,10 @@ def test_positions(longitude, latitude, expected):
         ("29.07.2017 13:54:23, 29.07.2017 13:55:32", datetime(2017, 7, 29, 13, 55, 32)),
         ("2017-07-29 13:54:23, 2017-07-29 13:55:32", datetime(2017, 7, 29, 13, 55, 32)),
         ("06/08/2015 10:36:17, 06/08/2015 10:38:35", None),  # June or August: nobody can tell
+        ("7/29/2024 13:54:23, 7/29/2024 13:55:32", datetime(2024, 7, 29, 13, 55, 32)),
+        ("29/07/2024 13:54:23, 29/07/2024 13:55:32", datetime(2024, 7, 29, 13, 55, 32)),
+        ("29/07/24 1:54:23 PM, 29/07/24 1:55:32 PM", datetime(2024, 7, 29, 13, 55, 32)),
+        ("7/7/2024 00:54:23, 7/7/2024 00:55:32", datetime(2024, 7, 7, 0, 55, 32)),
         ("", None),
     ],
 )
@@ -194,6 +214,6 @@ def test_damage_is_refused_with_its_reason(before, after, reason):
 
 def test_value_that_is_not_finite_is_refused():
     nm, values = svc_detectors()
-    values[5] = np.inf
+    values[55] = np.inf
     with pytest.raises(UnusableSpectrumError, match="1 of .* values are not numbers"):
         parse_svc(svc(nm, values), SOURCE)
