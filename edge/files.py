@@ -62,20 +62,27 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
         The spectra of each file in the file's own order, and a Refusal for each that cannot be used. Nothing
         is raised for a bad file. Memory is that of one file, and of one row of a table.
     """
+    for found in iter_paths(paths):
+        if isinstance(found, Refusal):
+            yield found
+        else:
+            yield from iter_file(found)
+
+
+def iter_paths(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str | Refusal]:
+    """Name the files that `iter_spectra` reads, in its order; a Refusal for a folder that cannot be listed."""
     named = [os.fspath(path) for path in paths]
     headers = {os.path.abspath(path) for path in named}
     for path in named:
         if os.path.isdir(path):
             for found in iter_files(path):
-                if isinstance(found, Refusal):
+                if isinstance(found, Refusal) or envi_header_of(found) is None:
                     yield found
-                elif envi_header_of(found) is None:
-                    yield from iter_file(found)
         else:
             # `predict lib.*` names both halves of an ENVI library: it is read once, through its header.
             header = envi_header_of(path)
             if header is None or os.path.abspath(header) not in headers:
-                yield from iter_file(path)
+                yield path
 
 
 def iter_files(root: str) -> Iterator[str | Refusal]:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..converters.spectra.files import remove_unfinished, replacing
+from ..converters.spectra.files import remove_unfinished, write_whole
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.bundle import Bundle, from_record, to_record
 from .errors import RunError
@@ -125,8 +125,7 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
     record = _record(trained) | {
         "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (model, ARRAYS)}
     }
-    with replacing(os.fspath(path / RUN)) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(path / RUN, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     for name in _UNFINISHED:
         (path / name).unlink(missing_ok=True)
     return record

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from . import asd_layout as layout
 from .errors import SpectrumFileError, UnusableSpectrumError
-from .files import replacing
+from .files import write_whole
 from .spectrum import SIMULATED, Floats, Position, Spectrum
 
 NumberFormat = Literal["float32", "int32", "float64"]
@@ -77,8 +77,7 @@ def write_asd(
     name = os.fspath(path)
     data = pack_asd(spectrum, reference=reference, revision=revision)
     try:
-        with replacing(name) as file:
-            file.write(data)
+        write_whole(name, data)
     except OSError as error:
         raise SpectrumFileError(f"{name}: cannot be written: {error.strerror or error}") from error
 

@@ -97,6 +97,12 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
 
 
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file, whole or not at all; raises like `replacing`."""
+    with replacing(os.fspath(path)) as file:
+        file.write(content)
+
+
 @contextmanager
 def appearing(path: str) -> Iterator[str]:
     """Give a name beside `path` to write a file under, which gets its own name when all went well.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from .progress import Progress
-from .spectra_out import Fit, Tally, check_out, is_folder_name, paths_of, write_spectra
+from .spectra_out import Fit, Tally, check_out, format_of, paths_of, write_spectra
 
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Floats, Spectrum
@@ -25,6 +25,7 @@ _FORMAT_OF = {
     ".hdr": "envi",
     ".sli": "envi",
 }
+_ENDINGS = "end it in .csv, .csv.gz, .asd, .txt or .hdr, or in / for a folder of .asd files, or give --to"
 _ONE_GRID = "--resample brings them to one grid"
 
 
@@ -97,7 +98,7 @@ def convert(
     then the exit code is 1. OUT appears when it is complete. Apart from .asd files, OUT has one grid of
     wavelengths, that of the first spectrum: others are refused unless --resample brings them to one.
     """
-    to = to or _format_of(out)
+    to = to or format_of(out, _FORMAT_OF, _ENDINGS)
     check_out(out, to, force)
     tally = Tally()
     files: list[str] = []
@@ -115,36 +116,17 @@ def convert(
     ctx.exit(1 if tally.refused else 0)
 
 
-def _format_of(out: str) -> str:
-    if is_folder_name(out):
-        return "asd"
-    extension = os.path.splitext(out)[1].lower()
-    if extension not in _FORMAT_OF:
-        raise click.UsageError(
-            f"{out}: its ending tells no format; end it in .csv, .csv.gz, .asd, .txt or .hdr, or in / for a folder of "
-            ".asd files, or give --to"
-        )
-    return _FORMAT_OF[extension]
-
-
-def _files(inputs: Iterable[str], out: str, to: str, tally: Tally) -> Iterator[str]:
-    from ..files import envi_header_of, iter_files
+def _files(inputs: Collection[str], out: str, to: str, tally: Tally) -> Iterator[str]:
+    from ..files import iter_paths
     from ..model.estimate import Refusal
 
-    # With --force an old result may lie among the inputs of a new one.
+    # With --force an old result may lie in a folder of inputs of a new one.
     left_out = {os.path.abspath(path) for path in paths_of(out, to)}
-    headers = {os.path.abspath(path) for path in inputs}
-    for path in inputs:
-        if not os.path.isdir(path):
-            header = envi_header_of(path)
-            if header is None or os.path.abspath(header) not in headers:
-                yield path
-            continue
-        for found in iter_files(path):
-            if isinstance(found, Refusal):
-                tally.refuse(f"{found.source}: {found.reason}")
-            elif os.path.abspath(found) not in left_out and envi_header_of(found) is None:
-                yield found
+    for found in iter_paths(inputs):
+        if isinstance(found, Refusal):
+            tally.refuse(f"{found.source}: {found.reason}")
+        elif found in inputs or os.path.abspath(found) not in left_out:
+            yield found
 
 
 def _fitting(

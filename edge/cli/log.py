@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +15,7 @@ from .options import log_option
 from .output import Layout, Output, format_option
 from .progress import Progress
 from .readings import local, reading_layout
-from .spectra_out import Fit, Tally, check_out, is_folder_name, write_spectra
+from .spectra_out import Fit, Tally, check_out, format_of, write_spectra
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +28,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
 _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg"}
+_ENDINGS = (
+    "end it in .csv, .jsonl, .geojson or .gpkg, in / for a folder of spectra, or give --as (--as table makes one file "
+    "of spectra)"
+)
 
 
 @click.command(epilog="Example:  stibium log --since 2026-05-06 --export day.gpkg")
@@ -62,11 +64,7 @@ _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": 
 @click.pass_context
 def log(
     ctx: click.Context,
-    sample: str,
-    since: datetime | None,
-    until: datetime | None,
-    session: int | None,
-    simulated: bool | None,
+    chosen: Chosen,
     element: str,
     verdict: str | None,
     refused: bool,
@@ -92,14 +90,15 @@ def log(
         raise click.UsageError("--sessions and --events exclude each other")
     if out is None and (as_format or force):
         raise click.UsageError("--as and --force belong to --export OUT")
-    chosen = Chosen(sample, since, until, element, verdict or "", refused, session, simulated)
-    if (sessions or events) and (out is not None or chosen != Chosen(since=since, until=until, session=session)):
+    chosen = replace(chosen, element=element, verdict=verdict or "", refused=refused)
+    plain = Chosen(since=chosen.since, until=chosen.until, session=chosen.session)
+    if (sessions or events) and (out is not None or chosen != plain):
         raise click.UsageError(
             "--sessions and --events take --since, --until and --session only; write them with > FILE"
         )
     if refused and (element or verdict):
         raise click.UsageError("what is refused has no element and no verdict; leave --element and --verdict out")
-    as_format = as_format or (_format_of(out) if out is not None else None)
+    as_format = as_format or (format_of(out, _FORMAT_OF, _ENDINGS) if out is not None else None)
     if out is not None and as_format is not None:
         check_out(out, as_format, force)
     with open_for_reading(log if log is not None else default_log_path()) as db:
@@ -144,18 +143,6 @@ EVENTS: Layout[StoredEvent] = Layout(
     cells=lambda event: [(local(event.at), str(event.session_id or "-"), event.kind, event.text)],
     right=(1,),
 )
-
-
-def _format_of(out: str) -> str:
-    if is_folder_name(out):
-        return "asd"
-    extension = os.path.splitext(out)[1].lower()
-    if extension not in _FORMAT_OF:
-        raise click.UsageError(
-            f"{out}: its ending tells no format; end it in .csv, .jsonl, .geojson or .gpkg, in / for a folder of "
-            "spectra, or give --as (--as table makes one file of spectra)"
-        )
-    return _FORMAT_OF[extension]
 
 
 @dataclass

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from functools import update_wrapper
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+_CHOICES = ("sample", "since", "until", "session", "simulated")
 
 
 def _time(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
@@ -24,8 +25,15 @@ def _time(ctx: click.Context, param: click.Parameter, text: str | None) -> datet
         raise click.BadParameter(f"{text} is no time; write 2026-05-06 or 2026-05-06T14:30", ctx, param) from None
 
 
-def reading_options(command: F) -> F:
-    """`--sample`, `--since`, `--until`, `--session`, `--simulated/--real`: which readings."""
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`--sample`, `--since`, `--until`, `--session`, `--simulated/--real`: the command gets them as `chosen`."""
+
+    def choosing(*args: Any, **options: Any) -> None:
+        from ..log.read import Chosen
+
+        command(*args, chosen=Chosen(**{name: options.pop(name) for name in _CHOICES}), **options)
+
+    decorated = update_wrapper(choosing, command)
     for option in reversed(
         (
             click.option(
@@ -41,5 +49,5 @@ def reading_options(command: F) -> F:
             click.option("--simulated/--real", default=None, help="Only simulated spectra, or only real ones."),
         )
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ from .progress import Progress
 from .readings import refused_reason, remarks
 
 if TYPE_CHECKING:
+    from ..log.read import Chosen
     from ..model.bundle import Bundle
     from ..reprocess import Redone
 
@@ -44,11 +44,7 @@ _BEFORE = (
 @click.pass_context
 def reprocess(
     ctx: click.Context,
-    sample: str,
-    since: datetime | None,
-    until: datetime | None,
-    session: int | None,
-    simulated: bool | None,
+    chosen: Chosen,
     dry_run: bool,
     no_gates: bool,
     model: str | None,
@@ -62,14 +58,13 @@ def reprocess(
     when they were measured. The rules are those of the session that measured, or the default ones.
     """
     from ..errors import LogError
-    from ..log.read import Chosen, open_for_reading
+    from ..log.read import open_for_reading
     from ..log.write import Log, default_log_path
     from ..model.estimate import Estimator
     from ..reprocess import left_out, redo
 
     bundle = load_bundle(model)
     path = log if log is not None else default_log_path()
-    chosen = Chosen(sample, since, until, session=session, simulated=simulated)
     show = _Comparison(bundle, out_format, stored=not dry_run)
     with ExitStack() as stack:
         # First, for a log that is not there must not be made.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,14 @@ class Tally:
         click.echo(f"refused: {printable(' '.join(str(error).split()))}", err=True)
 
 
-def is_folder_name(out: str) -> bool:
-    """Say whether OUT stands for a folder; only .asd files come in one."""
-    return out.endswith(os.sep) or os.path.isdir(out)
+def format_of(out: str, of_ending: Mapping[str, str], endings: str) -> str:
+    """Tell the format of OUT by its ending; only .asd files come in a folder. `endings` says what to write instead."""
+    if out.endswith(os.sep) or os.path.isdir(out):
+        return "asd"
+    extension = os.path.splitext(out)[1].lower()
+    if extension not in of_ending:
+        raise click.UsageError(f"{out}: its ending tells no format; {endings}")
+    return of_ending[extension]
 
 
 def check_out(out: str, to: str, force: bool) -> None:

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
@@ -122,8 +122,7 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
         OSError: it cannot be written; nothing is left behind.
     """
     content = pack_bundle(bundle)
-    with replacing(os.fspath(path)) as file:
-        file.write(content)
+    write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
 from ..model.container import ORE, is_of_kind, pack, read, unpack
@@ -136,8 +136,7 @@ def default_ore_bundle_path() -> Path:
 def write_ore_bundle(path: str | os.PathLike[str], bundle: OreBundle) -> str:
     """Write a bundle, whole or not at all; the same bundle always gives the same bytes. Returns its SHA-256."""
     content = pack_ore_bundle(bundle)
-    with replacing(os.fspath(path)) as file:
-        file.write(content)
+    write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

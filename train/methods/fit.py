@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import Floats
 from ..assays.censored import Observations
 from ..crossval.folds import HELD_OUT_SHARE, SPLIT_SEED
@@ -236,8 +235,7 @@ def write_checkpoint(
         **{f"state_{i}": np.asarray(variable) for i, variable in enumerate(state)},
         **{f"best_{i}": weights for i, weights in enumerate(best_weights)},
     )
-    with replacing(os.fspath(path)) as file:
-        file.write(packed.getvalue())
+    write_whole(path, packed.getvalue())
 
 
 def read_checkpoint(path: Path, key: str, state: Sequence[Any]) -> tuple[list[Epoch], list[NDArray[Any]]] | None:

@@ -26,14 +26,13 @@ def export(run: str, out: str, scenario: str, model: str | None) -> None:
     was made. C4, the default, needs nothing that a laboratory must tell first.
     """
     require_training_side()
-    from ...converters.spectra.files import replacing
+    from ...converters.spectra.files import write_whole
     from .evaluation import golden_difference
     from .run import bundle_of_run, load_ore_run
 
     path, bundle = bundle_of_run(load_ore_run(run), scenario, model)
     difference = golden_difference(bundle)
-    with replacing(out) as file:
-        file.write(path.read_bytes())
+    write_whole(out, path.read_bytes())
     say(
         [
             f"{bundle.model.kind} for {scenario} in {out}: {len(bundle.golden.expected)} known answers, largest "

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...converters.models.ore import convert
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import write_whole
 from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
@@ -125,8 +125,7 @@ def save_record(
         "versions": versions(),
         "files": files,
     }
-    with replacing(os.fspath(folder / RUN)) as file:
-        file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_whole(folder / RUN, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     return record
 
 

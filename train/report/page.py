@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ... import edge
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import write_whole
 from ..errors import ReportError
 from .chart import fixed, number
 
@@ -129,7 +129,6 @@ def write_page(path: str | os.PathLike[str], text: str) -> None:
         ReportError: the file cannot be written.
     """
     try:
-        with replacing(os.fspath(path)) as file:
-            file.write(text.encode())
+        write_whole(path, text.encode())
     except OSError as error:
         raise ReportError(f"{path}: the report cannot be written: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ...converters.spectra.asd_write import write_asd
 from ...converters.spectra.errors import StibiumError
-from ...converters.spectra.files import replacing
+from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import SIMULATED, Spectrum
 from ...converters.spectra.table.write import write_table
 from ..assays.published import ELEMENTS
@@ -114,8 +114,7 @@ def _is_simulated(asd: Path) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    with replacing(os.fspath(path)) as file:
-        file.write(text.encode())
+    write_whole(path, text.encode())
 
 
 def _readme(simulated: Simulated, form: Form) -> str:
