@@ -85,8 +85,9 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     columns = _columns(lines[start + 2 :], labels, header, source)
     nm = to_nm(columns.pop(_wavelength_label(labels, source)), "nm", source)
     _check_range(nm, header, source)
-    quantity, values = _values(columns, header.get("Measurement", "").strip().upper(), source)
+    quantity, values, energy = _values(columns, header.get("Measurement", "").strip().upper(), source)
     nm, values, remarks = without_empty_ends(nm, values)
+    remarks += energy
     kept, splices_nm = join_detectors(nm, source)
     nm, values = merge_equal(nm[kept], values[kept])
     comment = header.get("Comment", "").strip()
@@ -161,17 +162,17 @@ def _check_range(nm: Floats, header: dict[str, str], source: str) -> None:
             raise TruncatedFileError(f"{source}: cut off at {nm.max():g} nm, its header announces {announced[1]:g} nm")
 
 
-def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[Quantity, Floats]:
+def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[Quantity, Floats, list[str]]:
     for label, values in columns.items():
         quantity = quantity_in([label]) or ("reflectance" if label.startswith("Tgt./Ref.") else None)
         if quantity in ("reflectance", "transmittance", "absorbance"):
             if measurement.startswith("TRANSM"):
                 quantity = "transmittance"
             if quantity == "absorbance":
-                return quantity, values
+                return quantity, values, []
             scale = scale_in([label])
             # A label with a unit is the instrument's own; however dark the sample, it is believed.
-            return quantity, to_fraction(values, None, source) if scale is None else values * _FACTOR[scale]
+            return quantity, to_fraction(values, None, source) if scale is None else values * _FACTOR[scale], []
     reference = next((v for label, v in columns.items() if "ref" in label.lower()), None)
     target = next(
         ((label, v) for label, v in columns.items() if "target" in label.lower() or "tgt" in label.lower()),
@@ -181,8 +182,9 @@ def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[
         raise SpectrumFileError(f"{source}: neither reflectance nor target among {shortened(', '.join(columns))}")
     if measurement in ("", "REFLECTANCE", "TRANSMITTANCE") and reference is not None:
         ratio = over_reference(target[1], reference, source)
-        return "transmittance" if measurement == "TRANSMITTANCE" else "reflectance", ratio
-    return quantity_in([target[0]]) or "raw_dn", target[1]
+        return "transmittance" if measurement == "TRANSMITTANCE" else "reflectance", ratio, []
+    energy = f"a measurement of {measurement}, with columns of target and reference: save it as REFLECTANCE in DARWin"
+    return quantity_in([target[0]]) or "raw_dn", target[1], [energy] if measurement and reference is not None else []
 
 
 _FACTOR = {"percent": 0.01, "fraction": 1.0}

@@ -39,7 +39,8 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     first_nm, last_nm = spectrum.range_nm
     if spectrum.quantity not in ("reflectance", "absorbance"):
         raise UnsuitableSpectrumError(
-            f"holds {spectrum.quantity.replace('_', ' ')}; the model needs reflectance: measure a white reference"
+            f"holds {spectrum.quantity.replace('_', ' ')}; the model needs reflectance: "
+            + ("; ".join(spectrum.remarks) or "measure a white reference")
         )
     if first_nm > range_nm[0] + 1e-6 or last_nm < range_nm[1] - 1e-6:
         raise UnsuitableSpectrumError(

@@ -15,6 +15,8 @@ from stibium.converters.spectra import (
     read_spectral_evolution,
 )
 from stibium.converters.spectra.spectral_evolution import looks_like_spectral_evolution, parse_spectral_evolution
+from stibium.edge.errors import UnsuitableSpectrumError
+from stibium.edge.model.suitability import require_reflectance
 from text_samples import sed, soil_reflectance
 
 NM = np.round(np.linspace(344.6, 2504.2, 60), 1)
@@ -88,6 +90,25 @@ def test_other_measurements_come_out_as_what_they_are(measurement, label, quanti
     (spectrum,) = parse_spectral_evolution(sed(NM, columns, Measurement=measurement), SOURCE)
     assert spectrum.quantity == quantity
     np.testing.assert_allclose(spectrum.values, 0.1 if "%" in label else 10.0)
+
+
+@pytest.mark.parametrize("measurement", ["DIRECT_ENERGY", "RADIANCE"])
+@pytest.mark.parametrize("kind", ["Norm. DN", "Rad."])
+def test_energy_with_target_and_reference_is_refused_by_what_it_is(measurement, kind):
+    columns = {f"{kind} (Ref.)": 2000 + NM, f"{kind} (Target)": (2000 + NM) * REFLECTANCE}
+    (spectrum,) = parse_spectral_evolution(sed(NM, columns, Measurement=measurement), SOURCE)
+    assert spectrum.quantity != "reflectance"
+    with pytest.raises(UnsuitableSpectrumError) as refused:
+        require_reflectance(spectrum, (400, 2400))
+    text = str(refused.value)
+    assert f"a measurement of {measurement}, with columns of target and reference" in text
+    assert "white" not in text
+
+
+def test_energy_without_a_reference_lacks_one():
+    (spectrum,) = parse_spectral_evolution(sed(NM, {"Rad. (Target)": 10 + 0 * NM}, Measurement="RADIANCE"), SOURCE)
+    with pytest.raises(UnsuitableSpectrumError, match="measure a white reference"):
+        require_reflectance(spectrum, (400, 2400))
 
 
 def test_missing_white_reference_is_refused():
