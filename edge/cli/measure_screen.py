@@ -15,6 +15,7 @@ import click
 from ..log.columns import StoredModel
 from ..log.records import record_of
 from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
+from .output import printable
 from .readings import Readings, short_lines
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Screen:
 
 def wrapped(text: str, columns: int) -> list[str]:
     """Break a line, indenting what follows; at least one line."""
-    plain = " ".join(text.split())
+    plain = printable(" ".join(text.split()))
     return textwrap.wrap(plain, max(columns, 10), subsequent_indent="  ", break_long_words=True) or [""]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import LogError
 from ..model.estimate import Estimate, Refusal
-from .columns import ANSWERS, ESTIMATES, MODELS, REFUSALS, TOLD, Reading, StoredModel
+from .columns import ANSWERS, CORRECTIONS, ESTIMATES, MODELS, REFUSALS, TOLD, Reading, StoredModel
 from .schema import BUSY_S, SCHEMA_VERSION, cannot, show_as_today, version_of
 from .table import DamagedRowError
 
@@ -204,7 +204,7 @@ def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str
         f"SELECT {TOLD.select('r')} FROM readings r {sql_where(conditions)} ORDER BY r.id {order}", values
     )
     for row in rows:
-        reading = reading_from(row)
+        reading = _corrected(db, reading_from(row))
         if reading.damaged:
             yield Entry(reading, (), (_damaged(reading, reading.damaged),), reading.session_id)
             continue
@@ -218,6 +218,13 @@ def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str
         estimates = [answer for answer in estimates if _wanted(answer.outcome, chosen)]
         if estimates or refusals:
             yield Entry(reading, tuple(estimates), tuple(refusals), reading.session_id)
+
+
+def _corrected(db: sqlite3.Connection, reading: Reading) -> Reading:
+    """Add the notes that were made on a reading after it was stored; the reading's own row stays as it is."""
+    found = [CORRECTIONS.read_what_can_be(row)[0] for row in db.execute(_CORRECTIONS_OF_ONE, (reading.id,))]
+    notes = [str(said["value"].get("text", "")) for said in found if said["kind"] == "note"]
+    return reading._replace(notes="\n".join(filter(None, (reading.notes, *notes)))) if notes else reading
 
 
 def _element(answer: StoredAnswer) -> str:
@@ -287,6 +294,7 @@ _ESTIMATES_OF_ONE = (
 _REFUSALS = (
     f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
 )
+_CORRECTIONS_OF_ONE = f"SELECT {CORRECTIONS.select('c')} FROM corrections c WHERE c.reading_id = ? ORDER BY c.id"
 _REFUSALS_OF_ONE = f"{_REFUSALS} WHERE f.reading_id = ? ORDER BY f.id"
 
 

@@ -23,6 +23,7 @@ from stibium.edge.errors import (
 )
 from stibium.edge.gates.scans import Scan, ScanSettings
 from stibium.edge.log.disk_room import DiskRoom
+from stibium.edge.log.read import iter_entries
 from stibium.edge.measure.controls import Stated
 from stibium.edge.measure.plan import Plan
 from stibium.edge.measure.position import Fix
@@ -195,6 +196,8 @@ def test_a_note_says_which_sample_it_goes_to_and_after_a_result_goes_to_that_one
     assert bench.rows("SELECT reading_id, kind, value, who FROM corrections") == [
         (1, "note", '{"text": "roots in it"}', "Ana")
     ]
+    entries = list(iter_entries(bench.engine.log.database))
+    assert [entry.reading.notes for entry in entries if entry.reading] == ["first\nroots in it", "beside the adit"]
 
 
 def test_a_place_that_is_not_known_is_said_once(make: Make) -> None:
