@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """Names of a long list that `info` prints; `--format json` has them all."""
-_FOR_ALL = ("sha256", "quantisation", "model_bytes", "recipe", "replicates", "golden", "variables", "provenance")
+_FOR_ALL = ("quantisation", "model_bytes", "recipe", "replicates", "golden", "variables", "provenance")
 """What `info` prints with `--all` only."""
 
 
@@ -82,7 +82,7 @@ def check(ctx: click.Context, bundle: str | None, model: str | None, out_format:
         blocks = recompute_blocks(ore)
         Output(out_format, BLOCKS).write(blocks)
         wrong, tolerance, where = sum(not r.same for r in blocks), f"{ore.golden.tolerance:g}", named
-        count, advice = len(blocks), "call ore"
+        count, advice, sha256 = len(blocks), "call ore", ore.sha256
     else:
         from ..model.check import recompute_golden
         from ..model.runtime import runtime_name
@@ -92,6 +92,7 @@ def check(ctx: click.Context, bundle: str | None, model: str | None, out_format:
         Output(out_format, _answers(loaded.unit)).write(answers)
         wrong, tolerance = sum(not r.same for r in answers), f"{100 * answers[0].tolerance:g} %"
         count, advice, where = len(answers), "measure", f"{loaded.path} in {runtime_name()}"
+        sha256 = loaded.sha256
     if wrong:
         click.echo(
             f"{where}: {wrong} of {count} golden answers differ by more than {tolerance}: do not {advice} with this "
@@ -99,7 +100,7 @@ def check(ctx: click.Context, bundle: str | None, model: str | None, out_format:
             err=True,
         )
         ctx.exit(1)
-    click.echo(f"{where}: {count} golden answers as expected", err=True)
+    click.echo(f"{where}: {count} golden answers as expected; SHA-256 {sha256}, unsigned", err=True)
 
 
 def _answers(unit: str) -> Layout[GoldenResult]:
@@ -168,6 +169,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     record: dict[str, Any] = {
         "file": bundle.path,
         "sha256": bundle.sha256,
+        "signature": "none: unsigned, so nothing in the file says who made it",
         "simulated": bundle.simulated,
         "element": bundle.element,
         "unit": bundle.unit,

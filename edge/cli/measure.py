@@ -233,8 +233,7 @@ def _introduce(instrument: Instrument, bundle: Bundle, screen: Screen) -> None:
         screen.say("A program plays it, no instrument.")
     if who.simulated:
         screen.say("All its spectra are SIMULATED.")
-    if bundle.simulated:
-        screen.say(f"Model {bundle.name} was calibrated on SIMULATED soils: it says nothing about real ground.")
+    screen.say(bundle.heading)
 
 
 def _unfinished(engine: Engine, instrument: Instrument, options: MeasureOptions, screen: Screen) -> Unfinished | None:

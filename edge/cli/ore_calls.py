@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ore.answer import Answer, in_words
 from ..ore.bundle import OreBundle
-from ..ore.report import FIELDS, ore_record, simulated_note
+from ..ore.report import FIELDS, heading, ore_record
 from ..ore.table import RefusedRow
 from .output import Layout, Output
 
@@ -49,7 +49,7 @@ class OreCalls:
             ("block", "P(ore)", "decision", "why" if self._explain else "remarks"),
             _cells,
             right=(1,),
-            note=simulated_note(self._bundle) if simulated else "",
+            note=heading(self._bundle, simulated),
         )
 
     def _record(self, call: Answer | RefusedRow) -> dict[str, Any]:

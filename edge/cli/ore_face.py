@@ -15,7 +15,7 @@ from ..ore.cells import field_reader
 from ..ore.columns import Variable
 from ..ore.face import Known, answer_at_face, from_field, from_probe, unknown
 from ..ore.probe_estimates import latest_estimates
-from ..ore.report import simulated_note
+from ..ore.report import heading
 from ..ore.store import store_call
 from ..units import same_unit
 from .ore_calls import OreCalls
@@ -128,8 +128,7 @@ def _help(variable: Variable) -> str:
 
 
 def _show(bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Sequence[str]) -> None:
-    if answer.simulated:
-        click.echo(_wrapped(_simulated(bundle)) + "\n")
+    click.echo(_wrapped(_heading(bundle, answer.simulated)) + "\n")
     spread = ""
     if answer.low is not None and answer.high is not None and answer.low != answer.high:
         spread = f" ({answer.low:.2f} - {answer.high:.2f})"
@@ -149,10 +148,9 @@ def _show(bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Se
             click.echo(_wrapped(f"- {note}", "  "))
 
 
-def _simulated(bundle: OreBundle) -> str:
-    if bundle.simulated:
-        return simulated_note(bundle)
-    return "The probe's model or spectrum is SIMULATED: this says nothing about real ground."
+def _heading(bundle: OreBundle, simulated: bool) -> str:
+    probe = " The probe's model or spectrum is SIMULATED: this says nothing about real ground."
+    return heading(bundle) + probe * (simulated and not bundle.simulated)
 
 
 def _wrapped(text: str, indent: str = "") -> str:

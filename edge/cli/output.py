@@ -53,7 +53,7 @@ class Layout(Generic[T]):
         cells: gives its rows of the table, as texts; the last one may be of any length.
         right: columns of the table that are aligned right.
         lines: gives it as lines of text in place of a table, where columns would be too wide.
-        note: stands above the table.
+        note: stands above the table, and above single lines.
         line: gives it in one line, for `--format line`.
     """
 
@@ -83,6 +83,7 @@ class Output(Generic[T]):
         self._widths: list[int] | None = None
         self._csv = csv.writer(self._out, lineterminator="\n")
         self._names: Sequence[str] = ()
+        self._headed = False
 
     def write(self, things: Iterable[T]) -> int:
         """Write things, flush, and return how many they were. Memory is that of a page.
@@ -120,6 +121,9 @@ class Output(Generic[T]):
 
     def _single_lines(self, page: Sequence[T]) -> None:
         assert self._layout.line is not None
+        if page and not self._headed and self._layout.note:
+            self._out.write(f"{printable(self._layout.note)}\n")
+        self._headed = True
         self._out.writelines(f"{printable(self._layout.line(thing))}\n" for thing in page)
 
     def _table(self, page: Sequence[T]) -> None:
@@ -131,7 +135,7 @@ class Output(Generic[T]):
         rows = [[printable(cell) for cell in row] for thing in page for row in layout.cells(thing)]
         if self._widths is None and rows:
             self._widths = [max(map(len, column)) for column in zip(layout.titles, *rows, strict=True)][:-1]
-            self._out.write(f"{layout.note}\n\n" if layout.note else "")
+            self._out.write(f"{printable(layout.note)}\n\n" if layout.note else "")
             rows.insert(0, list(layout.titles))
         self._out.writelines(self._line(row) for row in rows)
 

@@ -33,8 +33,8 @@ class Readings:
         self._model = StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range)
         cover = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
         titles = {"sample": "sample", "estimate": f"{bundle.element} {bundle.unit}", "interval": cover}
-        note = f"{simulated_note(bundle)}" if bundle.simulated else ""
-        self._output = Output(out_format, reading_layout({**titles, "verdict": "verdict"}, note), out)
+        layout = reading_layout({**titles, "verdict": "verdict"}, bundle.heading)
+        self._output = Output(out_format, layout, out)
         self.estimated = self.refused = self.remarked = 0
 
     def show(self, results: Sequence[Result]) -> None:
@@ -67,11 +67,6 @@ class Readings:
         return (
             f"{line}; {self.remarked} to be read with the remark: outside the calibration, a bound or scattered points"
         )
-
-
-def simulated_note(bundle: Bundle) -> str:
-    """Say that a model's answers say nothing about real ground."""
-    return f"Model {bundle.name} was calibrated on SIMULATED soils: it says nothing about real ground."
 
 
 Column = Callable[[ReadingRecord, EstimateRecord | None], str]

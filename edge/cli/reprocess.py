@@ -98,6 +98,7 @@ class _Comparison:
             ("reading", "sample", "before", "by", now, "interval", f"verdict of {bundle.name}"),
             _cells,
             right=(0, 2, 4),
+            note=bundle.heading,
         )
         self._output = Output(out_format, layout)
         self.estimated = self.refused = self.left_out = 0

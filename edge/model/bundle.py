@@ -98,6 +98,12 @@ class Bundle:
         return Path(self.path).name if self.path else f"{self.element} model"
 
     @property
+    def heading(self) -> str:
+        """What stands above every way of measuring: which model it is, and what is known of it."""
+        line = f"Model {self.name}, SHA-256 {self.sha256[:16]}, unsigned."
+        return f"{line} Calibrated on SIMULATED soils: it says nothing about real ground." if self.simulated else line
+
+    @property
     def is_known(self) -> bool:
         """True if it came with this package, or this device's owner has pinned it."""
         return self.path == os.fspath(_SHIPPED) or self.sha256 in pins()

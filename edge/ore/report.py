@@ -54,8 +54,9 @@ def ore_record(call: Answer | RefusedRow, bundle: OreBundle) -> dict[str, Any]:
     }
 
 
-def simulated_note(bundle: OreBundle) -> str:
-    """Say that an answer says nothing about real ground."""
+def heading(bundle: OreBundle, simulated: bool = False) -> str:
+    """Say which model answers, what is known of it, and if nothing is said about real ground."""
+    line = f"Model {bundle.name}, SHA-256 {bundle.sha256[:16]}, unsigned."
     if bundle.simulated:
-        return f"Model {bundle.name} was trained on SIMULATED blocks: it says nothing about real ground."
-    return "These blocks are SIMULATED."
+        return f"{line} Trained on SIMULATED blocks: it says nothing about real ground."
+    return f"{line} These blocks are SIMULATED." if simulated else line

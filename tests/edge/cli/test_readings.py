@@ -91,7 +91,8 @@ def test_csv_reads_back(bundle: Bundle, results: list[Result]) -> None:
 
 
 def test_a_journal_has_one_line_each(bundle: Bundle, results: list[Result]) -> None:
-    first, second, *_, last = shown(bundle, results, "line").splitlines()
+    heading, first, second, *_, last = shown(bundle, results, "line").splitlines()
+    assert "unsigned" in heading
     assert first.startswith("G0 Sb 212 ppm; 90 %: 110 - 409 ppm; inside calibration; ")
     assert second.startswith("leaf Sb (212) ppm; ")
     assert last == "broken.asd REFUSED; broken.asd: is empty"
