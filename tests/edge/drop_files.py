@@ -23,7 +23,7 @@ def asd_bytes(seed: int = 0) -> bytes:
     return pack_asd(soil("any", seed))
 
 
-def table_lines(sample_ids: list[str], bands: int = 216) -> list[bytes]:
+def table_lines(sample_ids: list[str], bands: int = 1076) -> list[bytes]:
     """Header and rows of a table, one row a sample, on a coarse grid."""
     grid_nm = np.linspace(350, 2500, bands)
     lines = ["sample_id," + ",".join(f"{nm:g}" for nm in grid_nm)]
