@@ -5,7 +5,6 @@ A command says in a `Layout` what its things are; how they come out is decided h
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,7 +80,10 @@ class Output(Generic[T]):
         self._format, self._layout = out_format, layout
         self._out = out if out is not None else sys.stdout
         self._widths: list[int] | None = None
-        self._csv = csv.writer(self._out, lineterminator="\n")
+        if out_format == "csv":
+            import csv
+
+            self._csv = csv.writer(self._out, lineterminator="\n")
         self._names: Sequence[str] = ()
         self._headed = False
 
