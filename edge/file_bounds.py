@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ..converters.spectra.errors import SpectrumFileError
+
+T = TypeVar("T")
 
 READ_S, READ_S_A_MB = 10.0, 2.0
 """How long a file may take to give its first or next spectrum, in seconds and in seconds for each MB.
@@ -61,30 +64,34 @@ class _TooLong(BaseException):
 
 
 @contextmanager
-def reading_time(size: int) -> Iterator[None]:
+def reading_time(size: int) -> Iterator[Callable[[Callable[[], T]], T]]:
     """Bound the time until a file of so many bytes gives its next spectrum; outside the main thread there is no bound.
 
-    Raises:
-        SpectrumFileError: it took too long.
+    Yields:
+        What takes a reading step and does it, or raises SpectrumFileError if it took too long.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda step: step()
         return
     seconds = READ_S + READ_S_A_MB * size / 1e6
 
     def stop(*_: object) -> None:
         raise _TooLong
 
+    def bounded(step: Callable[[], T]) -> T:
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+                return step()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except _TooLong:
+            raise SpectrumFileError(
+                f"reading it takes more than {seconds:.0f} s, which no file of this size does; is it damaged?"
+            ) from None
+
     before = signal.signal(signal.SIGALRM, stop)
     try:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    except _TooLong:
-        raise SpectrumFileError(
-            f"reading it takes more than {seconds:.0f} s, which no file of spectra of this size does; is it damaged?"
-        ) from None
+        yield bounded
     finally:
         signal.signal(signal.SIGALRM, before)

@@ -190,34 +190,34 @@ def read_file(path: str) -> list[Spectrum | Refusal]:
 def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
     """Read one file, a table of any size row by row; yields what `read_file` returns."""
     try:
-        reason = no_ordinary_file(path)
+        status = os.stat(path)
+        reason = no_ordinary_file(status.st_mode)
         if reason is None:
             head, packed = _head(path, 512)
             reason = None if _is_table(path, head, packed) else oversize(path, packed)
         if reason is None:
-            yield from _iter_good_and_bad(path)
+            yield from _iter_good_and_bad(path, status.st_size)
             return
     except Exception as error:  # noqa: BLE001 - a device in the field must go on with the next file
         reason = why_refused(error)
     yield _refusal(path, reason)
 
 
-def _iter_good_and_bad(path: str) -> Iterator[Spectrum | Refusal]:
+def _iter_good_and_bad(path: str, size: int) -> Iterator[Spectrum | Refusal]:
     bad = RefusedRows()
     spectra = read.iter_spectra(path, on_bad=bad.add)
-    size = os.path.getsize(path)
-    while True:
-        try:
-            with reading_time(size):
-                spectrum = next(spectra, None)
-        except StibiumError:
-            yield from (_refusal(path, reason) for reason in (*bad.take(), *bad.others()))
-            raise
-        yield from (_refusal(path, reason) for reason in bad.take())
-        if spectrum is None:
-            yield from (_refusal(path, reason) for reason in bad.others())
-            return
-        yield _printable(spectrum)
+    with reading_time(size) as bounded:
+        while True:
+            try:
+                spectrum = bounded(lambda: next(spectra, None))
+            except StibiumError:
+                yield from (_refusal(path, reason) for reason in (*bad.take(), *bad.others()))
+                raise
+            yield from (_refusal(path, reason) for reason in bad.take())
+            if spectrum is None:
+                yield from (_refusal(path, reason) for reason in bad.others())
+                return
+            yield _printable(spectrum)
 
 
 def _is_table(path: str, head: bytes, packed: bool) -> bool:
@@ -241,13 +241,8 @@ def _head(path: str, size: int) -> tuple[bytes, bool]:
         return b"", True  # damaged: the reader says how
 
 
-def no_ordinary_file(path: str) -> str | None:
-    """Say why something that has a path is nothing to read, or None if it may be.
-
-    Raises:
-        OSError: it is not there or may not be looked at.
-    """
-    mode = os.stat(path).st_mode
+def no_ordinary_file(mode: int) -> str | None:
+    """Say why something of this `st_mode` is nothing to read, or None if it may be."""
     if stat.S_ISDIR(mode):
         return "is a folder"
     # Opening a pipe would wait for ever for somebody to write into it.
