@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..converters.spectra.spectrum import Spectrum
 from .errors import why_refused
 from .gates.finding import Finding, reason
+from .gates.header import from_header
 from .gates.rules import DEFAULT_RULES, Rules
 from .gates.spectrum import replicate_scatter, spectrum_gates
 from .log.columns import NOTHING_MORE, ReadingFacts
@@ -96,6 +97,8 @@ class Engine:
         if self.rules is None:
             return [NO_GATES]
         found = spectrum_gates(spectrum, self.rules, self.estimator.bundle.recipe.range_nm)
+        points = spectrum.points if isinstance(spectrum, MeanSpectrum) else (spectrum,)
+        found += dict.fromkeys(finding for point in points for finding in from_header(point))
         if isinstance(spectrum, MeanSpectrum):
             found += replicate_scatter([point.values for point in spectrum.points], self.rules)
         return found

@@ -21,6 +21,9 @@ from .names import sample_and_measurement
 from .spectrum import SIMULATED, Floats, Position, Quantity, Spectrum, with_remarks
 
 MAX_CHANNELS = 10_000
+MAX_OLE_DAY = 1e6
+FULL_RANGE = 2151, 350.0, 1.0
+"""Channels, first wavelength and step in nm of every instrument of full range."""
 
 _WITH_REFERENCE: dict[int, Quantity] = {
     layout.RAW_DN: "reflectance",
@@ -42,6 +45,7 @@ class _Content(NamedTuple):
     wavelengths_nm: Floats
     target: Floats
     white: Floats | None
+    white_age_min: float | None = None
 
 
 def looks_like_asd(head: bytes) -> bool:
@@ -63,7 +67,8 @@ def read_asd(path: str | os.PathLike[str]) -> list[Spectrum]:
     Returns:
         One spectrum: reflectance; or transmittance or absorbance where the file holds that. Its wavelengths
         are shared between files of one grid and read-only. `extra` has the revision, integration time (ms),
-        gains, offsets, averages, fore optic (degrees), and whether the dark current was subtracted.
+        gains, offsets, averages, fore optic (degrees), whether the dark current was subtracted, minutes that the white
+        reference was old, and the detectors with a cooler alarm (`edge.gates.header` judges these three).
 
     Raises:
         TruncatedFileError: the file ends before what it announces, be it by a single byte.
@@ -105,7 +110,7 @@ def read_asd(path: str | os.PathLike[str]) -> list[Spectrum]:
 
 def parse_asd(data: bytes, source: str) -> list[Spectrum]:
     """Read the bytes of an ASD binary file as reflectance. `source` names them; see `read_asd`."""
-    header, wavelengths_nm, target, white = _content(data, source)
+    header, wavelengths_nm, target, white, white_age_min = _content(data, source)
     if white is None:
         quantity = _WITHOUT_REFERENCE.get(header.data_type)
         values = target
@@ -125,7 +130,7 @@ def parse_asd(data: bytes, source: str) -> list[Spectrum]:
         wavelengths_nm, values, target = wavelengths_nm[kept], values[kept], target[kept]
         white = None if white is None else white[kept]
     check_plausible(values, quantity, source, wavelengths_nm, target, white)
-    return [with_remarks(_spectrum(header, wavelengths_nm, values, quantity, source), remarks)]
+    return [with_remarks(_spectrum(header, wavelengths_nm, values, quantity, source, white_age_min), remarks)]
 
 
 def read_asd_raw(path: str | os.PathLike[str]) -> tuple[Spectrum, Spectrum | None]:
@@ -138,12 +143,12 @@ def read_asd_raw(path: str | os.PathLike[str]) -> tuple[Spectrum, Spectrum | Non
         SpectrumFileError: as `read_asd`; the file may also hold something else than counts.
     """
     source = os.fspath(path)
-    header, wavelengths_nm, target, white = _content(read_bytes(source), source)
+    header, wavelengths_nm, target, white, white_age_min = _content(read_bytes(source), source)
     if white is None and header.data_type != layout.RAW_DN:
         raise UnusableSpectrumError(
             f"{source}: holds {layout.DATA_TYPES[header.data_type]} without a white reference, not raw counts"
         )
-    spectrum = _spectrum(header, wavelengths_nm, target, "raw_dn", source)
+    spectrum = _spectrum(header, wavelengths_nm, target, "raw_dn", source, white_age_min)
     return spectrum, None if white is None else replace(spectrum, values=white, saturated=())
 
 
@@ -171,7 +176,7 @@ def _content(data: bytes, source: str) -> _Content:
     if revision == 1:
         return _Content(header, wavelengths_nm, target, None)
     cursor.block = "the header of the white reference"
-    flag, _, _, text_bytes = layout.REFERENCE.unpack_from(data, cursor.take(layout.REFERENCE.size))
+    flag, white_day, day, text_bytes = layout.REFERENCE.unpack_from(data, cursor.take(layout.REFERENCE.size))
     if flag not in layout.FLAGS:
         raise SpectrumFileError(
             f"{source}: white reference flag {flag:#06x} is neither yes nor no; the file is damaged"
@@ -181,7 +186,8 @@ def _content(data: bytes, source: str) -> _Content:
     start = cursor.take(spectrum_bytes)
     layout.check_blocks(data, source, cursor.at, revision, spectrum_bytes, flag)
     white = np.frombuffer(data, dtype, header.channels, start).astype(np.float64) if flag else None
-    return _Content(header, wavelengths_nm, target, white)
+    told = white is not None and all(1 < at < MAX_OLE_DAY for at in (white_day, day))
+    return _Content(header, wavelengths_nm, target, white, round((day - white_day) * 1440, 3) if told else None)
 
 
 def _wavelengths_nm(header: Header, source: str) -> Floats:
@@ -196,6 +202,11 @@ def _wavelengths_nm(header: Header, source: str) -> Floats:
         raise SpectrumFileError(
             f"{source}: wavelengths from {first_nm:g} nm in steps of {step_nm:g} nm cannot be; the file is damaged"
         )
+    if header.channels == FULL_RANGE[0] and (round(first_nm, 3), round(step_nm, 5)) != FULL_RANGE[1:]:
+        raise SpectrumFileError(
+            f"{source}: {header.channels} channels from {first_nm:g} nm in steps of {step_nm:g} nm; instruments with "
+            "so many begin at 350 nm in steps of 1 nm: the file is damaged"
+        )
     return _grid_nm(first_nm, step_nm, header.channels)
 
 
@@ -206,7 +217,14 @@ def _grid_nm(first_nm: float, step_nm: float, channels: int) -> Floats:
     return grid_nm
 
 
-def _spectrum(header: Header, wavelengths_nm: Floats, values: Floats, quantity: Quantity, source: str) -> Spectrum:
+def _spectrum(
+    header: Header,
+    wavelengths_nm: Floats,
+    values: Floats,
+    quantity: Quantity,
+    source: str,
+    white_age_min: float | None,
+) -> Spectrum:
     measured_at = _time(header)
     sample_id, measurement = sample_and_measurement(source, measured_at=measured_at)
     comment = _text(header.comment)
@@ -227,7 +245,9 @@ def _spectrum(header: Header, wavelengths_nm: Floats, values: Floats, quantity: 
     }
     alarms = tuple(name for bit, name in ((8, "SWIR1"), (16, "SWIR2")) if header.saturation & bit)
     if alarms:
-        extra["cooler_alarms"] = alarms
+        extra["cooler_alarms"] = ", ".join(alarms)
+    if white_age_min is not None:
+        extra["white_age_min"] = white_age_min
     return Spectrum(
         wavelengths_nm=wavelengths_nm,
         values=values,

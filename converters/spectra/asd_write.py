@@ -109,7 +109,9 @@ def pack_asd(
         taken = (spectrum.measured_at or _OLE_EPOCH).replace(tzinfo=None)
         days = (taken - _OLE_EPOCH).total_seconds() / 86400
         flag = layout.FALSE if white is None else layout.TRUE
-        parts.append(layout.REFERENCE.pack(flag, 0.0 if white is None else days, days, 0))
+        age_min = spectrum.extra.get("white_age_min")
+        white_days = days - (age_min if isinstance(age_min, int | float) else 0) / 1440
+        parts.append(layout.REFERENCE.pack(flag, 0.0 if white is None else white_days, days, 0))
         parts.append(_stored(np.zeros(values.size) if white is None else white, dtype, name))
     parts.append(_blocks(revision))
     return b"".join(parts)

@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ..gates.rules import WHITE_VALID_MIN
+
 Level: TypeAlias = Literal["ok", "warning", "problem"]
 LEVELS: tuple[Level, ...] = ("ok", "warning", "problem")
 
@@ -90,7 +92,7 @@ class Patient:
     log: Path
     model: str | None = None
     host: Device = field(default_factory=Device)
-    white_valid_min: float = 30.0
+    white_valid_min: float = WHITE_VALID_MIN
     all_hashes: bool = False
 
 

@@ -12,6 +12,9 @@ from typing import Annotated
 
 from ..limits import Within
 
+WHITE_VALID_MIN = 30.0
+"""Minutes that dark and white may be used unless a profile says otherwise; of files, which have none, always."""
+
 Limit = Annotated[float, Within(0, 1e6, note="0 for no such rule")]
 Count = Annotated[int, Within(0, 1e6, note="0 for no such rule")]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
@@ -38,9 +40,14 @@ def shutter(scan: Scan, identity: Identity) -> list[Finding]:
 
 def cooler(scan: Scan) -> list[Finding]:
     """A detector that is not at its temperature drifts and is noisy."""
-    if not scan.cooler_alarms:
+    return cooler_alarm(scan.cooler_alarms)
+
+
+def cooler_alarm(detectors: Sequence[str]) -> list[Finding]:
+    """Say whose cooler gives an alarm."""
+    if not detectors:
         return []
-    names = ", ".join(scan.cooler_alarms)
+    names = ", ".join(detectors)
     return [Finding("cooler", f"cooler alarm of {names}: let the instrument cool, in the shade, and measure again")]
 
 

@@ -47,10 +47,14 @@ def out_of_order(scan: Scan, before: Scan | None, reference: Scan | None) -> lis
     if before is not None and scan.taken_s < before.taken_s - _SLACK_S:
         gap_s = before.taken_s - scan.taken_s
         return [Finding("order", f"measured {gap_s:.0f} s before the measurement before it: measure again")]
-    if reference is not None and scan.taken_s < reference.taken_s - _SLACK_S:
-        gap_s = reference.taken_s - scan.taken_s
-        return [Finding("order", f"measured {gap_s:.0f} s before its white reference: measure again")]
-    return []
+    return before_its_white(reference.taken_s - scan.taken_s) if reference is not None else []
+
+
+def before_its_white(by_s: float) -> list[Finding]:
+    """A measurement from so many seconds before its white."""
+    if by_s <= _SLACK_S:
+        return []
+    return [Finding("order", f"measured {by_s:.0f} s before its white reference: measure again")]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from ...firmware_configs import probes
 from ..errors import ProfileError
-from ..gates.rules import Rules, beside
+from ..gates.rules import WHITE_VALID_MIN, Rules, beside
 from ..gates.wavelength import ReferenceMaterial
 from ..limits import Within
 from ..protocols.host import Timeouts
@@ -34,7 +34,7 @@ class Measuring:
 
     scans: Annotated[int, Within(0, 0xFFFF, above=True)] = 40
     points: Annotated[int, Within(0, 1000, above=True)] = 5
-    white_valid_min: Annotated[float, Within(0, 1e6, "minutes", above=True)] = 30.0
+    white_valid_min: Annotated[float, Within(0, 1e6, "minutes", above=True)] = WHITE_VALID_MIN
 
 
 def _read_name(value: Any, where: Where) -> str:

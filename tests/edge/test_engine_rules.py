@@ -9,10 +9,13 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stibium.converters.spectra.asd_write import pack_asd
+from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.engine import Engine, Measured, average_samples
@@ -60,6 +63,52 @@ def test_a_spectrum_that_breaks_a_rule_is_stored_and_not_estimated(
     with closing(sqlite3.connect(tmp_path / "log.db")) as db:
         rows = db.execute("SELECT rule_broken FROM readings ORDER BY id").fetchall()
     assert rows == [(first.outcome.reason,), ("",), ("",)]
+
+
+@pytest.mark.parametrize("kind", ["asd", "csv"])
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize(
+    ("header", "words", "refused"),
+    [
+        ({"dark_corrected": False}, "dark current not subtracted", True),
+        ({"cooler_alarms": "SWIR1"}, "cooler alarm of SWIR1", True),
+        ({"cooler_alarms": "SWIR1, SWIR2"}, "cooler alarm of SWIR1, SWIR2", True),
+        ({"white_age_min": -5.0}, "measured 300 s before its white reference", True),
+        ({"white_age_min": 2880.0}, "white reference 2 days older", True),
+        ({"white_age_min": 45.0}, "white reference 45 min old, 30 min are allowed", False),
+        ({"white_age_min": 20.0, "dark_corrected": True}, "", False),
+    ],
+)
+def test_what_a_header_says_of_its_measurement_counts(
+    tmp_path: Path,
+    shipped_bundle: Bundle,
+    soils: list[Spectrum],
+    kind: str,
+    average: bool,
+    header: dict[str, object],
+    words: str,
+    refused: bool,
+) -> None:
+    good = replace(
+        soils[0], splices_nm=(1000.0, 1830.0), measurement="00000", extra={}, measured_at=datetime(2024, 6, 3)
+    )
+    bad = replace(good, measurement="00001", extra=header)
+    for spectrum in (good, bad):
+        counts = replace(spectrum, quantity="raw_dn", values=spectrum.values * 20_000)
+        path = tmp_path / f"{spectrum.sample_id}_{spectrum.measurement}.{kind}"
+        if kind == "asd":
+            path.write_bytes(pack_asd(counts, reference=np.full(counts.values.size, 20_000.0)))
+        else:
+            write_table(path, [spectrum])
+    spectra = [one for path in sorted(tmp_path.glob(f"*.{kind}")) for one in read_spectra(path)]
+    items = list(average_samples(spectra)) if average else spectra
+    results = Engine(Estimator(shipped_bundle), None).answer(items)
+    assert len(results) == (1 if average else 2)
+    outcome = results[-1].outcome
+    said = outcome.reason if isinstance(outcome, Refusal) else "; ".join(outcome.flags)
+    assert isinstance(outcome, Refusal) == refused
+    assert words in said
+    assert "white reference" in words or "white reference" not in said
 
 
 def test_what_a_session_found_goes_with_its_spectrum(

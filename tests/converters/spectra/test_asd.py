@@ -103,7 +103,7 @@ def test_fields_of_the_header() -> None:
 def test_saturation_bits(bits: int, saturated: tuple[str, ...], alarms: tuple[str, ...]) -> None:
     spectrum = read(patched(pack_asd(soil(BANDS)), 422, "B", bits))
     assert spectrum.saturated == saturated
-    assert spectrum.extra.get("cooler_alarms", ()) == alarms
+    assert spectrum.extra.get("cooler_alarms", "") == ", ".join(alarms)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +283,23 @@ def test_a_header_that_cannot_be(offset: int, kind: str, value: Any, says: str) 
     text = refusal(patched(pack_asd(soil(BANDS)), offset, kind, value))
     assert says in text
     assert text.endswith("the file is damaged")
+
+
+@pytest.mark.parametrize(
+    ("first_nm", "step_nm"), [(352.0, 1.0), (348.0, 1.0), (350.0, 1.001), (349.0, 1.0), (350.0, 2.0)]
+)
+def test_a_full_range_that_no_instrument_has(first_nm: float, step_nm: float) -> None:
+    assert "begin at 350 nm" in refusal(patched(pack_asd(soil()), 191, "2f", first_nm, step_nm))
+
+
+@pytest.mark.parametrize(
+    ("white_day", "day", "age_min"),
+    [(45000.0, 45000.0, 0.0), (45000.0, 45000.5, 720.0), (45001.0, 45000.0, -1440.0), (0.0, 45000.0, None)],
+)
+def test_the_age_of_the_white_reference(white_day: float, day: float, age_min: float | None) -> None:
+    raw, white = counts()
+    data = patched(pack_asd(raw, reference=white), 484 + BANDS * 8 + 2, "2d", white_day, day)
+    assert read(data).extra.get("white_age_min") == age_min
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])

@@ -174,7 +174,7 @@ def test_settings_come_back() -> None:
         "sample_count": 40,
         "foreoptic_deg": 8,
         "dark_corrected": False,
-        "cooler_alarms": ("SWIR2",),
+        "cooler_alarms": "SWIR2",
     }
     read = back(soil(BANDS, extra={**extra, "clay_pct": "31"}))
     assert {name: read.extra[name] for name in extra} == extra
