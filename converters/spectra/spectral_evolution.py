@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .clock import month_first
 from .detectors import join_detectors, merge_equal
 from .ends import over_reference, without_empty_ends
-from .errors import SpectrumFileError, TruncatedFileError
+from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from .files import read_bytes
 from .names import sample_and_measurement
 from .spectrum import Floats, Quantity, Spectrum, with_remarks
@@ -86,6 +87,8 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     nm = to_nm(columns.pop(_wavelength_label(labels, source)), "nm", source)
     _check_range(nm, header, source)
     quantity, values, energy = _values(columns, header.get("Measurement", "").strip().upper(), source)
+    if quantity == "reflectance":
+        _check_three_ways(nm, columns, values, source)
     nm, values, remarks = without_empty_ends(nm, values)
     remarks += energy
     kept, splices_nm = join_detectors(nm, source)
@@ -187,6 +190,50 @@ def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[
     return quantity_in([target[0]]) or "raw_dn", target[1], [energy] if measurement and reference is not None else []
 
 
+def _target_and_reference(columns: dict[str, Floats]) -> tuple[Floats, Floats] | None:
+    """Find the columns that reflectance was made of, if the file has both."""
+    target = next((v for label, v in columns.items() if re.search(r"target|\(tgt", label, re.IGNORECASE)), None)
+    reference = next((v for label, v in columns.items() if re.search(r"\(ref", label, re.IGNORECASE)), None)
+    return None if target is None or reference is None else (target, reference)
+
+
+def _check_three_ways(nm: Floats, columns: dict[str, Floats], reflectance: Floats, source: str) -> None:
+    """Compare reflectance with target over reference, where the file has all three: a damaged number is in one of them.
+
+    Their ratio is not 1 (counts of other integration times, a calibrated panel), and steps where detectors join, but no
+    band alone is off those on both sides of it.
+    """
+    both = _target_and_reference(columns)
+    if both is None or reflectance.size < 4 * _SIDE:
+        return
+    target, reference = both
+    usable = (reference > 0) & (reflectance > 0) & (target > 0)
+    with np.errstate(all="ignore"):
+        ratio = np.where(usable, np.log(target / reference / reflectance), 0.0)
+    sides = sliding_window_view(ratio, _SIDE)
+    medians = np.median(sides, axis=-1)
+    left, right = medians[: -_SIDE - 1], medians[_SIDE + 1 :]
+    spread = np.median(np.abs(sides - medians[:, None]), axis=-1)
+    inner = slice(_SIDE, -_SIDE)
+    off = np.minimum(np.abs(ratio[inner] - left), np.abs(ratio[inner] - right))
+    alone = (ratio[inner] - left) * (ratio[inner] - right) > 0
+    # Counts may be whole (but where detectors overlap, and are averaged), and per cent have three decimals.
+    rounding = 1e-5 / np.maximum(reflectance[inner], 1e-9)
+    for counts in both:
+        rounding = rounding + (0.0 if np.mean(counts % 1 == 0) < 0.5 else 1 / np.maximum(counts[inner], 1e-9))
+    scatter = 1.4826 * np.maximum(spread[: -_SIDE - 1], spread[_SIDE + 1 :])
+    wrong = np.zeros(nm.size, dtype=np.bool_)
+    with np.errstate(all="ignore"):
+        wrong[inner] = usable[inner] & alone & (off > _SAME + 20 * scatter + rounding)
+    if wrong.any():
+        at_nm = nm[int(np.flatnonzero(wrong)[0])]
+        raise UnusableSpectrumError(
+            f"{source}: reflectance at {at_nm:g} nm is not target over reference; the file is damaged or was edited: "
+            "copy it from the instrument again"
+        )
+
+
+_SAME, _SIDE = 0.01, 9
 _FACTOR = {"percent": 0.01, "fraction": 1.0}
 
 

@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "values": "counts or reflectance that are no numbers, or too few",
     "low_signal": "too little light from the sample, or from the panel",
     "lamp": "the lamp is off, failing, or much weaker than before",
+    "lone_band": "a single band is far off its neighbours, as a damaged file has it",
     "noise": "the spectrum is noisier than the profile allows",
     "dark_missing": "there is no dark reference",
     "dark_old": "the dark reference is too old",

@@ -46,14 +46,15 @@ def find_step(wavelengths_nm: Floats, values: Floats, first_nm: float, last_nm: 
     margin = 2 * _NEAR
     first, end = np.searchsorted(wavelengths_nm, (first_nm, last_nm))
     low, high = max(int(first) - margin, 0), min(int(end) + margin, wavelengths_nm.size)
-    differences = np.diff(values[low:high])
+    differences, distances_nm = np.diff(values[low:high]), np.diff(wavelengths_nm[low:high])
     if differences.size < 2 * margin:
         return None
     middle = _STEP_BANDS // 2
-    medians = np.partition(sliding_window_view(differences, _STEP_BANDS), middle, axis=-1)[:, middle]
+    slopes = differences / distances_nm
+    medians = np.partition(sliding_window_view(slopes, _STEP_BANDS), middle, axis=-1)[:, middle]
     # Of each difference what its neighbours on both sides do not explain.
-    own = differences[_STEP_BANDS:-_STEP_BANDS] - (medians[: -_STEP_BANDS - 1] + medians[_STEP_BANDS + 1 :]) / 2
-    size = np.abs(own)
+    own = slopes[_STEP_BANDS:-_STEP_BANDS] - (medians[: -_STEP_BANDS - 1] + medians[_STEP_BANDS + 1 :]) / 2
+    size = np.abs(own) * distances_nm[_STEP_BANDS:-_STEP_BANDS]
     nm = wavelengths_nm[low + _STEP_BANDS : high - _STEP_BANDS - 1]
     within = np.flatnonzero((nm >= first_nm) & (nm <= last_nm))
     # Rounded values may not scatter at all; the least that they can differ by is noise too.

@@ -19,6 +19,8 @@ HIGHEST_REFLECTANCE = 1.5
 COARSER, TOO_COARSE = 2.0, 5.0
 """Times the calibration's distance of bands: more than the first is remarked, with more than the second nothing is
 estimated."""
+NAMED_NEAR_NM = 10.0
+"""A step so near to a join that the file names is that join's: of an overlap some name the middle, some the end."""
 LARGE_STEP = 0.01
 """Of the reflectance at a join: about what separates two measurements of one soil."""
 
@@ -125,12 +127,13 @@ def find_joins(spectrum: Spectrum, calibrated_nm: tuple[float, ...]) -> tuple[tu
             joins.update(here)
             continue
         at_nm = find_step(nm, spectrum.values, low, high)
-        joins.update(here if at_nm is None else [at_nm])
+        told = at_nm is not None and any(abs(join - at_nm) <= NAMED_NEAR_NM for join in here)
+        joins.update(here if at_nm is None or told else [at_nm])
         if at_nm is None and not here:
             remarks.append(f"where its detectors join near {(low + high) / 2:.0f} nm is not known, no step taken out")
         elif at_nm is not None and not here:
             remarks.append(f"detector join at {at_nm:g} nm not named but found by its step")
-        elif at_nm is not None and at_nm not in here:
+        elif at_nm is not None and not told:
             remarks.append(
                 f"a step at {at_nm:g} nm, where the file names the join at {here[0]:g} nm: the step is believed"
             )

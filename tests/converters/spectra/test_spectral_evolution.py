@@ -261,3 +261,29 @@ def test_real_pair_agrees_with_specdal(shared_data: Path, name: str, monkeypatch
     assert spectrum.measured_at is not None
     assert spectrum.measured_at.year == 2012
     assert metadata["instrument_type"] == "SED"
+
+
+THREE_WAYS = {
+    "Rad. (Ref.)": 2 + NM / 1000,
+    "Rad. (Target)": (2 + NM / 1000) * REFLECTANCE,
+    "Reflect. %": 100 * REFLECTANCE,
+}
+
+
+@pytest.mark.parametrize("label", THREE_WAYS)
+@pytest.mark.parametrize("factor", [1.05, 0.1, 10.0])
+def test_reflectance_is_compared_with_what_it_was_made_of(label: str, factor: float):
+    (spectrum,) = parse_spectral_evolution(sed(NM, THREE_WAYS), SOURCE)
+    np.testing.assert_allclose(spectrum.values, REFLECTANCE, atol=1e-5)
+    damaged = {name: values.copy() for name, values in THREE_WAYS.items()}
+    damaged[label][NM.size // 2] *= factor
+    with pytest.raises(
+        UnusableSpectrumError, match=f"reflectance at {NM[NM.size // 2]:g} nm is not target over reference"
+    ):
+        parse_spectral_evolution(sed(NM, damaged), SOURCE)
+
+
+def test_counts_of_other_integration_times_and_a_panels_calibration_are_no_damage():
+    steps = np.repeat([3.0, 1.0, 5.0], np.diff([0, NM.size // 3, 2 * NM.size // 3, NM.size]))
+    columns = THREE_WAYS | {"Rad. (Target)": THREE_WAYS["Rad. (Target)"] * steps * (0.97 + NM / 1e5)}
+    assert len(parse_spectral_evolution(sed(NM, columns), SOURCE)) == 1

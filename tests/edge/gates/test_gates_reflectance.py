@@ -137,3 +137,38 @@ def test_a_step_is_that_between_two_straight_lines(seed: int) -> None:
     ]
     ((_, step),) = gates.steps_of(nm, values, (nm[at - 1],))
     assert step == pytest.approx(lines[1] - lines[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 0.9, 1.1, 2.0, 10.0])
+@pytest.mark.parametrize("at_nm", [410.0, 466.0, 1411.0, 1905.0, 2390.0])
+def test_a_lone_band_is_damage(factor: float, at_nm: float) -> None:
+    values = SOIL + DICE.normal(0, 2e-4, GRID_NM.size)
+    values[np.searchsorted(GRID_NM, at_nm)] *= factor
+    (found,) = gates.spectrum_gates(a_spectrum(values), RULES, RANGE_NM)
+    assert (found.code, found.severity) == ("lone_band", "refuse")
+    assert f"the band at {GRID_NM[np.searchsorted(GRID_NM, at_nm)]:g} nm" in found.text
+    absorbance = Spectrum(GRID_NM, -np.log10(values), "absorbance", "S", splices_nm=SPLICES_NM)
+    assert [finding.code for finding in gates.spectrum_gates(absorbance, RULES, RANGE_NM)] == ["lone_band"]
+
+
+def test_what_is_no_lone_band() -> None:
+    quiet = SOIL + DICE.normal(0, 2e-4, GRID_NM.size)
+    stepped = quiet + 0.03 * (SPLICES_NM[0] < GRID_NM) - 0.02 * (SPLICES_NM[-1] < GRID_NM)
+    sharp = quiet - 0.1 * np.exp(-0.5 * ((GRID_NM - 2205) / 3) ** 2)
+    outside = np.where(GRID_NM[5] == GRID_NM, 3.0, quiet)
+    rounded = quiet.round(2)
+    for values in (stepped, sharp, outside, rounded, np.full(GRID_NM.size, 0.3)):
+        assert "lone_band" not in [f.code for f in gates.spectrum_gates(a_spectrum(values), RULES, RANGE_NM)]
+    # Bands as far apart as an instrument resolves may each be a feature of their own.
+    coarse = Spectrum(GRID_NM[::10], np.where(GRID_NM[::10] == 1400, 0.9, quiet[::10]), "reflectance", "S")
+    assert "lone_band" not in [f.code for f in gates.spectrum_gates(coarse, RULES, RANGE_NM)]
+
+
+def test_no_real_soil_has_a_lone_band(shared_data: Path) -> None:
+    for name in ("geeves_contact_probe", "australia_742_clay", "moisture_60_soils", "local_farm_30_clay"):
+        for spectrum in iter_spectra([str(shared_data / "soil" / f"{name}.csv.gz")]):
+            assert isinstance(spectrum, Spectrum)
+            nm = spectrum.wavelengths_nm
+            assert gates.lone_band(nm, spectrum.values, spectrum.splices_nm or (1000.0, 1800.0)) == [], (
+                spectrum.sample_id
+            )
