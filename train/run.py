@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from ..converters.spectra.files import remove_unfinished, write_whole
 from ..converters.spectra.spectrum import Floats, Spectrum
+from ..converters.spectra.text import for_spreadsheet
 from ..edge.model.bundle import Bundle, from_record, to_record
 from .errors import RunError
 from .methods.registry import DEVICE_METHODS
@@ -142,7 +143,7 @@ def _write_predictions(path: Path, trained: Trained) -> None:
                 trained.out_of_fold_samples, trained.out_of_fold_measured.tolist(), repeat.tolist(), strict=True
             ):
                 if math.isfinite(predicted):
-                    writer.writerow((name, measured, predicted, of, number, trained.samples.simulated))
+                    writer.writerow((for_spreadsheet(name), measured, predicted, of, number, trained.samples.simulated))
 
 
 def _record(trained: Trained) -> dict[str, Any]:

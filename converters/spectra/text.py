@@ -141,6 +141,25 @@ def shortened(field: str, length: int = 40) -> str:
     return repr(field if len(field) <= length else field[:length] + "...")
 
 
+def for_spreadsheet(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would take for a formula and run; see `from_spreadsheet`.
+
+    Names of files and samples may be anything; `=HYPERLINK(...)` as one shows a button to whoever opens the export.
+    """
+    return f"'{text}" if _is_formula(text) else text
+
+
+def from_spreadsheet(text: str) -> str:
+    """Give back what `for_spreadsheet` was given."""
+    return text[1:] if text.startswith("'") and _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    # One more apostrophe before those that are there, so that one can be taken away again.
+    begins = text.lstrip("' ")[:1] in ("=", "+", "-", "@") and len(text) > 1
+    return begins and as_float(text) is None
+
+
 def to_nm(wavelengths: Floats, unit: str | None, source: str) -> Floats:
     """Convert wavelengths to nm.
 

@@ -171,8 +171,10 @@ def _escaped(text: str) -> str:
 def _cell(value: object) -> object:
     if value is None or isinstance(value, float):
         return value
-    if isinstance(value, str):
-        return printable(value)
     if isinstance(value, (list, tuple)):
-        return printable("; ".join(map(str, value)))
+        value = "; ".join(map(str, value))
+    if isinstance(value, str):
+        from ...converters.spectra.text import for_spreadsheet  # only CSV pays for it
+
+        return for_spreadsheet(printable(value))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

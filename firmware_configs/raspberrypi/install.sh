@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes a measuring device of a Raspberry Pi. Safe to run again: it changes only what differs, and keeps your settings.
 set -eu
+# The services run as a user of their own and read what is put in place here, whatever root keeps from others.
+umask 022
 
 usage() {
     cat <<'TEXT'

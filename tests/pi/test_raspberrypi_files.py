@@ -76,6 +76,21 @@ def test_installing_twice_changes_nothing(scratch: Path) -> None:
     assert second.stdout.startswith("0 changes")
 
 
+def test_what_root_keeps_from_others_is_not_kept_from_the_services(scratch: Path) -> None:
+    command = f"umask 077; sh '{INSTALL}' --root '{scratch}' --watch --listen --uart"
+    run("sh", "-c", command)
+    for path in scratch.rglob("*"):
+        if not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            assert mode & 0o044 == 0o044, path
+            assert path.is_file() or mode & 0o011 == 0o011, path
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_may_take_so_much_memory(unit: str) -> None:
+    assert re.search(r"^MemoryMax=\d+M$", (FILES / unit).read_text(), re.MULTILINE)
+
+
 def test_every_file_is_installed_somewhere(installed: Path) -> None:
     there = {data for _, data in contents(installed).values()}
     for path in FILES.iterdir():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from ...converters.spectra.text import for_spreadsheet
 from ..text_table import columns, figure
 from .findings import VERDICTS, QualityControl
 from .paper_tables import PaperComparison
@@ -79,14 +80,14 @@ def write_csv(records: Iterable[dict[str, Any]], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_FIELDS)
     for record in records:
-        item = " ".join(str(record[key]) for key in _ITEM_KEYS if record.get(key) not in (None, ""))
+        item = for_spreadsheet(" ".join(str(record[key]) for key in _ITEM_KEYS if record.get(key) not in (None, "")))
         head = [record["section"], record.get("element", ""), record.get("unit", ""), item]
         for key, value in record.items():
             if key in ("section", "element", "unit", *_ITEM_KEYS) or value in (None, "", []):
                 continue
             if isinstance(value, bool):
                 value = "yes" if value else "no"
-            writer.writerow([*head, key, ";".join(value) if isinstance(value, list) else value])
+            writer.writerow([*head, key, for_spreadsheet(";".join(value)) if isinstance(value, list) else value])
 
 
 def render(report: AssayReport) -> str:

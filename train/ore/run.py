@@ -22,6 +22,7 @@ from typing import Any
 
 from ...converters.models.ore import convert
 from ...converters.spectra.files import write_whole
+from ...converters.spectra.text import for_spreadsheet
 from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
@@ -240,7 +241,7 @@ def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
     with open(path, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(header)
-        table.writerows(rows)
+        table.writerows([for_spreadsheet(cell) for cell in row] for row in rows)
 
 
 def plain(values: dict[str, float]) -> dict[str, float | None]:

@@ -468,7 +468,8 @@ def test_reprocess_holds_spectra_against_the_rules_of_their_session(
 
 def test_reprocess_shows_old_and_new_in_a_table(own_log: Path, other_model: Path) -> None:
     done = run("reprocess", own_log, "--model", other_model, "--sample", "T1", "--dry-run")
-    heading, row = done.stdout.splitlines()
+    model, _, heading, row = done.stdout.splitlines()
+    assert "unsigned" in model
     assert heading.split()[:4] == ["reading", "sample", "before", "by"]
     assert row.split()[:7] == ["2", "T1", "71.8", "sb_simulated.tflite", ">", "60.0", row.split()[6]]
     assert "1 estimated again, 0 refused" in done.stderr
