@@ -17,6 +17,8 @@ def usable_between(usable: NDArray[np.bool_]) -> slice:
 
     Where others are unusable too it is all of them: then nothing is mended by leaving some out.
     """
+    if usable.all():  # as nearly always
+        return slice(0, usable.size)
     outer = usable.size // _OUTERMOST
     before, after = (np.flatnonzero(~part[:outer]) for part in (usable, usable[::-1]))
     first = int(before[-1]) + 1 if before.size else 0
