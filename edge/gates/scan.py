@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from .finding import Finding
 from .rules import Rules
-from .scans import Identity, Scan
+
+if TYPE_CHECKING:
+    from .scans import Identity, Scan
 
 _KIND_NAMES = {"dark": "dark", "white": "white reference", "target": "sample"}
 

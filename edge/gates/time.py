@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .finding import Finding
 from .rules import Rules
-from .scans import Scan
+
+if TYPE_CHECKING:
+    from .scans import Scan
 
 _SLACK_S = 2.0
 """Two scans may seem to be in the wrong order by as much as an instrument's own account of their age is wrong."""
