@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 from stibium.train.crossval.cache import KeptFits, key_of
 from stibium.train.crossval.folds import paper_split
-from stibium.train.crossval.validation import Method, Progress, Validation, cross_validate
+from stibium.train.crossval.validation import FitProgress, Method, Validation, cross_validate
 from stibium.train.samples import Samples
 
 
@@ -31,7 +31,7 @@ def run(
     """Fit every method to the same two thirds and predict the third, once for each seed; what is kept is not redone."""
     key = key_of(label, data, fast)
 
-    def show(progress: Progress) -> None:
+    def show(progress: FitProgress) -> None:
         kept.keep(key, seeds[progress.result.repeat], progress.result)
         if sys.stderr.isatty():
             left = "" if progress.done == progress.total else f", about {progress.remaining_s:.0f} s left"

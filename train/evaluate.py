@@ -17,7 +17,7 @@ from .censored_check import CensoredCheck, check_estimates
 from .crossval.metrics import FIGURES, Metrics, coverage, measure
 from .errors import TrainingDataError
 from .samples import Replicates, Samples, replicate_rows
-from .text_table import columns
+from .terminal import columns
 
 Format = Literal["table", "json", "jsonl", "csv"]
 

@@ -16,10 +16,10 @@ from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.runtime import runtime_name
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform, forward, inverse
-from .methods.method import StoredModel
+from .methods.method import ModelFile
 from .methods.registry import DEVICE_METHODS
 from .prepared import Prepared, prepare
-from .run import Run
+from .run import TrainingRun
 
 GOLDEN_SPECTRA = 5
 GOLDEN_STEPS = 5
@@ -53,7 +53,7 @@ class ConvertedRun:
     answers: Floats
 
 
-def convert_run(run: Run, quantisations: Sequence[str]) -> ConvertedRun:
+def convert_run(run: TrainingRun, quantisations: Sequence[str]) -> ConvertedRun:
     """Convert a run's network.
 
     Raises:
@@ -67,17 +67,17 @@ def convert_run(run: Run, quantisations: Sequence[str]) -> ConvertedRun:
                 f"{', '.join(method.formats)}"
             )
     prepared = prepare(run.held_out, run.bundle.recipe)
-    stored = StoredModel(run.model_path, run.bundle.scaling, run.bundle.transform, run.calibration_features)
+    stored = ModelFile(run.model_path, run.bundle.scaling, run.bundle.transform, run.calibration_features)
     converted = method().to_tflite(stored, quantisations, prepared.features)
     return ConvertedRun(converted.models, prepared, converted.answers)
 
 
-def bundle_of(run: Run, model: bytes, quantisation: str) -> Bundle:
+def bundle_of(run: TrainingRun, model: bytes, quantisation: str) -> Bundle:
     """Put a converted network to what the run says; golden answers and provenance are still missing."""
     return replace(run.bundle, model=model, quantisation=quantisation)
 
 
-def finish(run: Run, bundle: Bundle, converted: ConvertedRun) -> Exported:
+def finish(run: TrainingRun, bundle: Bundle, converted: ConvertedRun) -> Exported:
     """Hold a bundle against the trained network, and give it golden answers and its provenance.
 
     Both come from this machine's TFLite runtime, by the way every estimate on a device takes.
@@ -90,7 +90,7 @@ def finish(run: Run, bundle: Bundle, converted: ConvertedRun) -> Exported:
     return Exported(replace(bundle, golden=choose_golden(bundle, run), provenance=_provenance(run, parity)), parity)
 
 
-def export_run(run: Run, quantisations: Sequence[str]) -> dict[str, Exported]:
+def export_run(run: TrainingRun, quantisations: Sequence[str]) -> dict[str, Exported]:
     """Convert a run's model, in one or several formats.
 
     Raises:
@@ -100,7 +100,7 @@ def export_run(run: Run, quantisations: Sequence[str]) -> dict[str, Exported]:
     return {name: finish(run, bundle_of(run, model, name), converted) for name, model in converted.models.items()}
 
 
-def choose_golden(bundle: Bundle, run: Run) -> Golden:
+def choose_golden(bundle: Bundle, run: TrainingRun) -> Golden:
     """Pick validation spectra from low to high, and have this machine's runtime say what they should give."""
     grids: dict[tuple[object, ...], list[int]] = {}
     for i, spectrum in enumerate(run.held_out):
@@ -152,7 +152,7 @@ def golden_tolerance(expected: Floats, transform: Transform, quantisation: str, 
     return max(least, float(moved.max()))
 
 
-def _provenance(run: Run, parity: Parity) -> dict[str, Any]:
+def _provenance(run: TrainingRun, parity: Parity) -> dict[str, Any]:
     record = run.record
     kept = ("method", "parameters", "training", "data", "metrics", "comparison", "versions", "weights_sha256")
     return {

@@ -19,7 +19,7 @@ from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
 from .export import ConvertedRun, bundle_of, convert_run
 from .methods.registry import DEVICE_METHODS
-from .run import Run, load_run
+from .run import TrainingRun, load_run
 
 LIMIT = 0.01
 """Share of the cross-validated RMSE that a format may add, over all grades and at low grade alone."""
@@ -98,7 +98,7 @@ class QuantisationFormats:
         return "\n".join(lines)
 
 
-def compare_formats(run: Run) -> tuple[QuantisationFormats, ConvertedRun]:
+def compare_formats(run: TrainingRun) -> tuple[QuantisationFormats, ConvertedRun]:
     """Convert a run's network to every format it has, and measure what each adds.
 
     What a format adds is what its differences from the trained network add to that network's error on unseen samples,
@@ -149,7 +149,7 @@ def compare_formats_apart(folder: str | os.PathLike[str]) -> QuantisationFormats
     return QuantisationFormats(**{**said, "results": tuple(FormatResult(**result) for result in said["results"])})
 
 
-def _convert(run: Run, formats: Sequence[str]) -> tuple[ConvertedRun, dict[str, str]]:
+def _convert(run: TrainingRun, formats: Sequence[str]) -> tuple[ConvertedRun, dict[str, str]]:
     try:
         return convert_run(run, formats), {}
     except ConversionError:

@@ -45,7 +45,7 @@ _OURS = frozenset({RUN, ARRAYS, PREDICTIONS, REPORT, *_MODELS}) | _UNFINISHED
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TrainingRun:
     """A run directory, read and verified.
 
     Attributes:
@@ -227,7 +227,7 @@ def _arrays(trained: Trained) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def load_run(folder: str | os.PathLike[str]) -> Run:
+def load_run(folder: str | os.PathLike[str]) -> TrainingRun:
     """Read a run directory and verify its hashes.
 
     Raises:
@@ -258,10 +258,10 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         raise RunError(f"{path}: is not as stibium train writes it ({error!r}); train again") from error
 
 
-def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Run:
+def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainingRun:
     beside = {"replicates": record["replicate_scatter"], "quantisation": "", "golden": None, "provenance": {}}
     of_bundle = {name: array for name, array in arrays.items() if name.startswith(("scaling_", "domain_"))}
-    return Run(
+    return TrainingRun(
         folder=path,
         record=record,
         bundle=from_record(record | beside, of_bundle),

@@ -26,7 +26,7 @@ from .crossval.learning_curve import learning_curve
 from .crossval.metrics import Metrics, measure, no_better_than_the_mean
 from .crossval.validation import FoldResult, Validation
 from .detection import fit_detection, tells_no_grade
-from .methods.method import DeviceMethod, DeviceModel, Say, Task
+from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
 from .methods.registry import baselines
 from .prepared import Prepared, prepare, prepare_censored
 from .samples import FEWEST_SAMPLES, Replicates, Samples
@@ -179,7 +179,7 @@ def train(
     fold = plan.repeats[0][0] if method.holds_out else None
     training = _names(rows, fold.training) if fold is not None else tuple(samples.target)
     held_out = _names(rows, fold.test) if fold is not None else ()
-    task = Task(samples, options.replicates, training, held_out, censored, options.seed, say, checkpoint)
+    task = TrainingTask(samples, options.replicates, training, held_out, censored, options.seed, say, checkpoint)
 
     known: list[FoldResult] = []
     model = None
@@ -304,7 +304,7 @@ def _measured(samples: Samples, part: Prepared) -> Floats:
 
 
 def _calibrate(
-    task: Task,
+    task: TrainingTask,
     model: DeviceModel,
     method: DeviceMethod,
     options: TrainingOptions,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from ...converters.spectra.text import for_spreadsheet
-from ..text_table import columns, figure
+from ..terminal import columns, figure
 from .findings import VERDICTS, QualityControl
 from .paper_tables import PaperComparison
-from .statistics import Correlations, Description, Moments
+from .statistics import Correlations, ElementDescription, Moments
 from .table import AssayTable
 from .values import as_reported
 
@@ -47,7 +47,7 @@ class AssayReport:
     """
 
     table: AssayTable
-    descriptions: tuple[Description, ...]
+    descriptions: tuple[ElementDescription, ...]
     correlations: tuple[Correlations, ...]
     quality: QualityControl | None
     paper: PaperComparison | None
@@ -112,7 +112,7 @@ def _heading(table: AssayTable) -> str:
     return "\n".join([*table.paths, ", ".join(counted)])
 
 
-def render_statistics(descriptions: Sequence[Description]) -> str:
+def render_statistics(descriptions: Sequence[ElementDescription]) -> str:
     """Lay descriptive statistics out, each reading of an element a line."""
     header = ("element", "reading", "n", "mean", "SD", "min", "Q1", "median", "Q3", "max", "skew", "log10 mean")
     rows: list[tuple[str, ...]] = []

@@ -80,7 +80,7 @@ class LogNormal:
 
 
 @dataclass(frozen=True)
-class Description:
+class ElementDescription:
     """One element of the samples.
 
     Attributes:
@@ -161,7 +161,7 @@ def moments(values: Sequence[float] | Floats) -> Moments:
     )
 
 
-def describe(table: AssayTable) -> tuple[Description, ...]:
+def describe(table: AssayTable) -> tuple[ElementDescription, ...]:
     """Describe each element of a table's samples, in the table's order."""
     rows = table.of_kind("sample")
     found = []
@@ -171,7 +171,7 @@ def describe(table: AssayTable) -> tuple[Description, ...]:
     return tuple(found)
 
 
-def describe_element(element: str, unit: str, assays: Sequence[Assay], n_missing: int = 0) -> Description:
+def describe_element(element: str, unit: str, assays: Sequence[Assay], n_missing: int = 0) -> ElementDescription:
     """Describe the values and bounds of one element."""
     observed = observe(assays)
     known = observed.value[~observed.censored]
@@ -185,7 +185,7 @@ def describe_element(element: str, unit: str, assays: Sequence[Assay], n_missing
                 f"{count} of {len(assays)} are {listed}, taken as {'that value' if len(bounds) == 1 else 'those'}"
             )
     censored = bool(below or above)
-    return Description(
+    return ElementDescription(
         element=element,
         unit=unit,
         n=len(assays),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -208,30 +207,6 @@ def check_folder_of(path: str | None, option: str) -> None:
     """Refuse a file whose folder is not there, before time is spent on what is to stand in it."""
     if path is not None and not Path(path).absolute().parent.is_dir():
         raise click.BadParameter(f"{Path(path).absolute().parent} is no folder", param_hint=option)
-
-
-class ProgressLine:
-    """Shows on a terminal's last line how far a computation has come; says nothing elsewhere."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._terminal = sys.stderr.isatty()
-
-    def show(self, line: str) -> None:
-        """Show a line in place of the last one."""
-        if self._terminal:
-            click.echo(f"\r\x1b[K{self._what}: {line}", nl=False, err=True)
-
-    def progress(self, done: object) -> None:
-        """Show what tells its progress as a text."""
-        self.show(str(done))
-
-    def __enter__(self) -> ProgressLine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def say(lines: Sequence[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 
@@ -51,28 +49,16 @@ def simulate(folder: str, samples: int | None, points: int, seed: int, form: str
     """
     from ..simulate.files import ASSAYS, write_simulation
     from ..simulate.simulate import simulate as set_up
+    from ..terminal import ProgressLine
 
     simulated = set_up(samples, points, seed)
     soils = len(simulated.soils)
-    shown = _Progress(soils * points)
-    try:
-        count = write_simulation(folder, simulated, form, force, shown)  # type: ignore[arg-type]
-    finally:
-        shown.close()
+    total = soils * points
+
+    def show(made: int) -> None:
+        if made % 50 == 0 or made == total:
+            line.show(f"{made} of {total} spectra")
+
+    with ProgressLine() as line:
+        count = write_simulation(folder, simulated, form, force, show)  # type: ignore[arg-type]
     click.echo(f"{count} simulated spectra of {soils} soils and {ASSAYS} in {folder}", err=True)
-
-
-class _Progress:
-    """Counts on a terminal's last line; says nothing elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._terminal = sys.stderr.isatty()
-
-    def __call__(self, made: int) -> None:
-        if self._terminal and (made % 50 == 0 or made == self._total):
-            click.echo(f"\r{made} of {self._total} spectra", nl=False, err=True)
-
-    def close(self) -> None:
-        if self._terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)

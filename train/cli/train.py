@@ -15,7 +15,8 @@ from click.core import ParameterSource
 from ..errors import require_training_side
 from ..methods.method import DeviceMethod
 from ..methods.registry import DEVICE_METHODS
-from .common import DataOptions, F, ProgressLine, data_options, group_options, groups_of, say, simulated_note
+from ..terminal import ProgressLine
+from .common import DataOptions, F, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
     from ..training import Trained

@@ -11,7 +11,8 @@ import click
 
 from ..errors import require_training_side
 from ..methods.registry import BASELINES, METHODS, PUBLISHED, find_method
-from .common import DataOptions, ProgressLine, data_options, group_options, groups_of, say, simulated_note
+from ..terminal import ProgressLine
+from .common import DataOptions, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
     from ..crossval.folds import Folds
@@ -131,7 +132,7 @@ def validate(
             plan = plan_folds(rows, protocol, hold_out, folds, repeats, seed)
             with ProgressLine(element) as line:
                 compared = [METHODS[name](fast) for name in names]
-                validation = cross_validate_kept(compared, rows, plan, fast, kept, line.progress)
+                validation = cross_validate_kept(compared, rows, plan, fast, kept, line.show)
         except TrainingDataError as error:
             if len(elements) == 1:
                 raise

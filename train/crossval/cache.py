@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import KeptFitsError
 from ..samples import Samples
 from .folds import Folds
-from .validation import FoldResult, Method, Progress, Validation, cross_validate
+from .validation import FitProgress, FoldResult, Method, Validation, cross_validate
 
 _BEGINS = b'{"of": "'
 """How every line does, be it ever so short."""
@@ -91,7 +91,7 @@ def cross_validate_kept(
     plan: Folds,
     fast: bool,
     kept: KeptFits,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[FitProgress], None] = lambda progress: None,
     known: Sequence[FoldResult] = (),
 ) -> Validation:
     """Cross-validate, taking the fits that are kept as they are, and keeping each further one as soon as it is done.
@@ -105,7 +105,7 @@ def cross_validate_kept(
     """
     key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}", data, fast)
 
-    def keep(done: Progress) -> None:
+    def keep(done: FitProgress) -> None:
         kept.keep(key, done.result.repeat, done.result)
         progress(done)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TextIO
 
-from ..text_table import columns
+from ..terminal import columns
 from .metrics import FIGURES
 from .validation import R2_LOG10, Spread, Validation
 

@@ -97,7 +97,7 @@ class FoldResult:
 
 
 @dataclass(frozen=True)
-class Progress:
+class FitProgress:
     """How far a validation has come.
 
     Attributes:
@@ -238,7 +238,7 @@ def cross_validate(
     data: Samples,
     folds: Folds,
     *,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[FitProgress], None] = lambda progress: None,
     known: Iterable[FoldResult] = (),
 ) -> Validation:
     """Predict what is left out, with every method, from what is not.
@@ -277,7 +277,7 @@ def cross_validate(
             result = _fit(method, data, fold, folds, r, i)
             done[method.name, r, i] = result
             remaining = _remaining_s(done.values(), names, len(plan))
-            progress(Progress(len(done), total, result, time.monotonic() - start, remaining))
+            progress(FitProgress(len(done), total, result, time.monotonic() - start, remaining))
     return Validation(
         folds=folds.description,
         name=data.element,

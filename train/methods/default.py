@@ -43,7 +43,7 @@ from .common import (
     transforms_for,
 )
 from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
-from .method import CrossValidated, StoredModel, Task
+from .method import CrossValidated, ModelFile, TrainingTask
 from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
 from .stacking import soft_shares, stack_weights
 
@@ -245,7 +245,7 @@ class DefaultModel(CrossValidated):
         """Give the model with its fast settings."""
         return DefaultModel(fast=True)
 
-    def make(self, task: Task) -> DefaultDeviceModel:
+    def make(self, task: TrainingTask) -> DefaultDeviceModel:
         """Make the model of all samples; see `DeviceMethod.make`."""
         rows = task.samples.rows(task.replicates)
         keys = rows.names if rows.row_groups is None else rows.row_groups
@@ -259,7 +259,7 @@ class DefaultModel(CrossValidated):
         )
         return DefaultDeviceModel(predictor)
 
-    def to_tflite(self, stored: StoredModel, formats: Sequence[str], features: Floats) -> Converted:
+    def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored network; see `DeviceMethod.to_tflite`."""
         network = read_radial_network(stored.path)
         models = convert_rbf_network(network.to_arrays(), stored.scaling, stored.transform, formats, stored.calibration)

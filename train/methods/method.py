@@ -78,7 +78,7 @@ class DeviceModel(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingTask:
     """What a method makes a model of.
 
     Attributes:
@@ -103,7 +103,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class StoredModel:
+class ModelFile:
     """A model in a run's folder, with what its conversion needs.
 
     Attributes:
@@ -190,7 +190,7 @@ class DeviceMethod(ABC):
         """Make a model for a comparison; see `validation.Method.fit`."""
 
     @abstractmethod
-    def make(self, task: Task) -> DeviceModel:
+    def make(self, task: TrainingTask) -> DeviceModel:
         """Make the model that a device is to have.
 
         Raises:
@@ -198,7 +198,7 @@ class DeviceMethod(ABC):
         """
 
     @abstractmethod
-    def to_tflite(self, stored: StoredModel, formats: Sequence[str], features: Floats) -> Converted:
+    def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored model, and have it answer (n, ...) features that are not scaled.
 
         Raises:

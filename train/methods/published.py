@@ -26,7 +26,7 @@ from ..prepared import prepare, prepare_censored
 from ..samples import Samples
 from .common import as_stored, check_training, common_range
 from .fit import BoundRows, Epoch, Fitted, TrainingProtocol, fit, predict
-from .method import DeviceMethod, Say, StoredModel, Task, asked
+from .method import DeviceMethod, ModelFile, Say, TrainingTask, asked
 from .network import NetworkConfig
 from .tensorflow_setup import import_tensorflow
 
@@ -197,7 +197,7 @@ class PublishedNetwork(DeviceMethod):
         # A single one has no third to give.
         return tuple(split_names(names)[0] if len(names) > 1 else names)
 
-    def make(self, task: Task) -> PublishedDeviceModel:
+    def make(self, task: TrainingTask) -> PublishedDeviceModel:
         """Train on what is not held back; see `DeviceMethod.make`."""
         recipe, samples, transform = RECIPES[self.recipe], task.samples, self.transform
         rows = samples.rows(task.replicates).spectra
@@ -238,7 +238,7 @@ class PublishedNetwork(DeviceMethod):
         )
         return PublishedDeviceModel(fitted, recipe, transform, scaling, self.network, protocol)
 
-    def to_tflite(self, stored: StoredModel, formats: Sequence[str], features: Floats) -> Converted:
+    def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored network; see `DeviceMethod.to_tflite`."""
         scaled = stored.scaling.apply(features).astype(np.float32)
         return convert_keras(stored.path, formats, stored.calibration, scaled)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,23 +51,3 @@ def cost_options(command: F) -> F:
     ):
         command = click.option(name, type=cost, default=default, show_default=True, metavar="COST", help=text)(command)
     return command
-
-
-class Line:
-    """A last line on a terminal; says nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._shown_at = 0.0
-
-    def show(self, text: str) -> None:
-        """Show a text, at most ten times a second."""
-        now = time.monotonic()
-        if self._terminal and now - self._shown_at > 0.1:
-            self._shown_at = now
-            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
-
-    def close(self) -> None:
-        """Clear the line."""
-        if self._terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..cli.common import say
-from .cli_options import Line
+from ..terminal import ProgressLine
 
 
 @click.command(epilog="Example:  stibium ore simulate --out deposit --seed 42")
@@ -38,13 +38,10 @@ def simulate(folder: str, blocks: int, seed: int, force: bool) -> None:
     from .deposit import simulate_deposit
     from .deposit_files import write_deposit
 
-    line = Line()
-    try:
+    with ProgressLine() as line:
         line.show("simulating")
         deposit = simulate_deposit(blocks, seed)
-        table = write_deposit(folder, deposit, force, lambda made: line.show(f"{made} of {blocks} blocks"))
-    finally:
-        line.close()
+        table = write_deposit(folder, deposit, force, lambda made: line.count("blocks", made, blocks))
     say(
         [
             f"{blocks} simulated blocks of {int(deposit.hole.max()) + 1} drill holes, "

@@ -8,7 +8,9 @@ import click
 
 from ...edge.cli.output import format_option
 from ..cli.common import say
-from .cli_options import Line, columns_option, cost_options, require_training_side
+from ..crossval.validation import minutes
+from ..terminal import ProgressLine
+from .cli_options import columns_option, cost_options, require_training_side
 
 if TYPE_CHECKING:
     from .comparison import Cell
@@ -132,10 +134,21 @@ def train(
         fast=fast,
     )
     costs = Costs(cost_lost_ore, cost_hauled_gangue)
-    line = Line()
-    shown = _Shown(line)
-    try:
-        result = train_ore(data, described, settings, costs, folder, jobs, shown.fits, shown.explained)
+    with ProgressLine() as line:
+
+        def fits(done: Progress) -> None:
+            line.show(f"{done.done} of {done.total} fits, about {minutes(done.remaining_s)} left")
+
+        result = train_ore(
+            data,
+            described,
+            settings,
+            costs,
+            folder,
+            jobs,
+            fits,
+            lambda done, of: line.count("explained models", done, of),
+        )
         line.show("writing")
         files = save_bundles(folder, result.bundles)
         for name, shown_table in as_tables(result).items():
@@ -145,26 +158,10 @@ def train(
             write_ore_report(folder / REPORT, result, remarks)
         save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside)
         forget_parts(folder)
-    finally:
-        line.close()
     _print_scores(result, out_format)
     say([f"{len(files)} models, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"])
     if unlabelled:
         say([f"{unlabelled} unlabelled rows are answered for in {folder / TABLES}/unlabelled_*.csv"])
-
-
-class _Shown:
-    """Turns progress into a line, with the time that is left."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-
-    def fits(self, progress: Progress) -> None:
-        minutes, seconds = divmod(round(progress.remaining_s), 60)
-        self._line.show(f"{progress.done} of {progress.total} fits, about {minutes}:{seconds:02d} left")
-
-    def explained(self, done: int, of: int) -> None:
-        self._line.show(f"explaining: {done} of {of} models")
 
 
 def _print_scores(result: OreResult, out_format: str) -> None:

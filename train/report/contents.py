@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.target import Transform
 from ..assays.findings import QualityControl
-from ..assays.statistics import Correlations, Description
+from ..assays.statistics import Correlations, ElementDescription
 from ..crossval.metrics import Metrics, coverage
 from ..crossval.validation import Validation
 from ..formats import QuantisationFormats
@@ -222,7 +222,7 @@ class ReportContents:
     ladder: QuantisationFormats | None = None
     domain: DomainPart | None = None
     quality: QualityControl | None = None
-    statistics: tuple[Description, ...] | None = None
+    statistics: tuple[ElementDescription, ...] | None = None
     correlations: tuple[Correlations, ...] | None = None
     printed: PrintedTables | None = None
     importance: ImportancePart | None = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...edge.units import shown_unit
 from ..assays.findings import DuplicatePair, QualityControl
-from ..assays.statistics import Description, Moments
+from ..assays.statistics import ElementDescription, Moments
 from ..assays.values import as_reported
 from ..crossval.metrics import Metrics, coverage, measure
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
@@ -193,7 +193,7 @@ def ladder_table(ladder: QuantisationFormats) -> Table:
     )
 
 
-def statistics_table(descriptions: Sequence[Description], printed: PrintedTables | None) -> Table:
+def statistics_table(descriptions: Sequence[ElementDescription], printed: PrintedTables | None) -> Table:
     """Describe each element, each reading of its bounds a line, the paper's printed figures beneath."""
     rows: list[tuple[str, ...]] = []
     faint: list[int] = []

@@ -12,13 +12,13 @@ from ..evaluate import Evaluation
 from ..formats import QuantisationFormats
 from ..run import REPORT
 from ..samples import Replicates, Samples
+from ..terminal import ProgressLine
 from ..training import Trained
 from . import figures, tables
 from .contents import ReportContents
 from .gather import evaluation_contents, training_contents
 from .gather_validation import validation_contents
 from .page import render, write_page
-from .terminal import ProgressLine
 
 
 def render_report(contents: ReportContents) -> str:
@@ -57,12 +57,9 @@ def write_training_report(
     Raises:
         ReportError: it cannot be written.
     """
-    shown = ProgressLine()
     path = Path(run) / REPORT
-    try:
-        write_report(path, training_contents(trained, assays, shown.show, ladder))
-    finally:
-        shown.close()
+    with ProgressLine("report") as shown:
+        write_report(path, training_contents(trained, assays, shown.count, ladder))
     return path
 
 
@@ -79,11 +76,8 @@ def write_evaluation_report(
     Raises:
         ReportError: it cannot be written.
     """
-    shown = ProgressLine()
-    try:
-        write_report(path, evaluation_contents(bundle, joined, evaluation, replicates, assays, shown.show))
-    finally:
-        shown.close()
+    with ProgressLine("report") as shown:
+        write_report(path, evaluation_contents(bundle, joined, evaluation, replicates, assays, shown.count))
 
 
 def write_validation_report(
@@ -94,8 +88,5 @@ def write_validation_report(
     Raises:
         ReportError: it cannot be written.
     """
-    shown = ProgressLine()
-    try:
-        write_report(path, validation_contents(validation, joined, assays, shown.show))
-    finally:
-        shown.close()
+    with ProgressLine("report") as shown:
+        write_report(path, validation_contents(validation, joined, assays, shown.count))

@@ -12,7 +12,7 @@ from soil_like import Scripted, mean_of_training, memory, soil_like, with_values
 from stibium.train.crossval.folds import hold_out, paper_split, repeated_folds
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.table import validation_table
-from stibium.train.crossval.validation import METRICS, R2_LOG10, FoldResult, Progress, cross_validate
+from stibium.train.crossval.validation import METRICS, R2_LOG10, FitProgress, FoldResult, cross_validate
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 
@@ -152,7 +152,7 @@ def test_groups_reach_the_inner_folds() -> None:
 def test_what_is_known_is_not_done_again() -> None:
     data = soil_like(15)
     folds = repeated_folds(data.names, n_folds=3, repeats=2)
-    seen: list[Progress] = []
+    seen: list[FitProgress] = []
     whole = cross_validate([mean_of_training(), memory()], data, folds, progress=seen.append)
     assert [p.done for p in seen] == list(range(1, 13))
     assert {p.total for p in seen} == {12}

@@ -184,5 +184,5 @@ def test_progress_shows_on_a_terminal_and_leaves_nothing_behind(soils_folder: Pa
     finally:
         os.close(ours)
     assert process.wait(60) == 0
-    assert b"\r\x1b[Kreport: Shapley values, spectrum, 16 of 16" in shown
+    assert b"\rreport: Shapley values, spectrum, 16 of 16" in shown
     assert b"\r\x1b[Kreport: seen.html" in shown

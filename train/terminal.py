@@ -1,9 +1,14 @@
-"""Tables and figures as text, for a terminal."""
+"""What commands of the training side show on a terminal: tables, figures, and how far they have come."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
+
+from ..edge.cli.progress import clear_line, show_line
+
+EVERY_S = 0.2
 
 
 def figure(value: float | None, digits: int = 4) -> str:
@@ -42,3 +47,32 @@ def columns(
         ]
         lines.append((" " * between).join(cells).rstrip())
     return "\n".join(lines)
+
+
+class ProgressLine:
+    """Shows on standard error's last line how far a computation has come, if that is a terminal.
+
+    Args:
+        what: is computed; stands before each line.
+    """
+
+    def __init__(self, what: str = "") -> None:
+        self._before = f"{what}: " if what else ""
+        self._shown_at = 0.0
+
+    def show(self, line: object) -> None:
+        """Show a line in place of the last one."""
+        show_line(f"{self._before}{line}")
+
+    def count(self, what: str, done: int = 0, of: int = 0) -> None:
+        """Show how much of something is done, at most five times a second and at its end."""
+        now = time.monotonic()
+        if not of or done >= of or now - self._shown_at >= EVERY_S:
+            self._shown_at = now
+            self.show(f"{what}, {done} of {of}" if of else what)
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        clear_line()
