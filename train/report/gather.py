@@ -90,7 +90,7 @@ def training_contents(
         learning=_learning(trained),
         by_samples=_by_samples(trained),
         predictions=Predictions(tuple(sets), trained.interval.coverage if trained.interval else None),
-        baselines=trained.comparison,
+        baselines=trained.comparison if len(trained.comparison.scores) > 1 else None,
         ours=trained.method.name,
         ladder=ladder,
         domain=DomainPart(
