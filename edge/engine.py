@@ -12,7 +12,7 @@ from ..converters.spectra.spectrum import Spectrum
 from .errors import why_refused
 from .gates.finding import Finding, reason
 from .gates.header import from_header
-from .gates.rules import DEFAULT_RULES, Rules
+from .gates.rules import DEFAULT_RULES, Rules, stricter
 from .gates.spectrum import replicate_scatter, spectrum_gates
 from .log.columns import NOTHING_MORE, ReadingFacts
 from .log.write import Log, Result
@@ -45,13 +45,14 @@ class Engine:
     Args:
         estimator: loaded.
         log: open; None for an engine that only answers.
-        rules: limits of the gates, a profile's or the default ones; None applies no gates, and every answer says so.
+        rules: limits of the gates, a profile's or the default ones, made stricter by the model's; None applies no gates,
+            and every answer says so.
     """
 
     def __init__(self, estimator: Estimator, log: Log | None, rules: Rules | None = DEFAULT_RULES) -> None:
         self.estimator = estimator
         self._log = log
-        self.rules = rules
+        self.rules = None if rules is None else stricter(rules, estimator.bundle.stability)
 
     @property
     def log(self) -> Log:

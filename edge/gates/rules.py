@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from ..limits import Within
+from ..model.stability import StabilityLimits
 
 WHITE_VALID_MIN = 30.0
 """Minutes that dark and white may be used unless a profile says otherwise; of files, which have none, always."""
@@ -74,3 +75,11 @@ def beside(rules: Rules, source: str) -> Rules:
     if not name or not source.endswith(".toml"):
         return rules
     return replace(rules, panel_reflectance_file=os.path.join(os.path.dirname(source), name))
+
+
+def stricter(rules: Rules, limits: StabilityLimits) -> Rules:
+    """Give rules whose limits are those of a profile or those of a model, whichever allow less."""
+    both = ((rules.noise_most, limits.noise_most), (rules.splice_step_most, limits.splice_step_most))
+    # A profile's 0 is no rule; the model's limit holds all the same.
+    noise, step = (ours if models is None else min(ours or models, models) for ours, models in both)
+    return replace(rules, noise_most=noise, splice_step_most=step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import fields
@@ -11,11 +12,13 @@ from ...converters.spectra.errors import UnusableSpectrumError
 from ...converters.spectra.spectrum import Position, Spectrum
 from ..model.estimate import Refusal
 from ..model.replicates import MeanSpectrum
-from .columns import GRIDS, POINTS, SPECTRUM_COLUMNS, TOLD, Reading
+from .columns import GRIDS, POINTS, READINGS, SPECTRUM_COLUMNS, TOLD, Reading, spectrum_sha256
 from .read import ALL, Chosen, reading_from, sql_where, where_reading
-from .table import DamagedRowError, LogTable
+from .table import FLOATS_32, FLOATS_64, DamagedRowError, LogTable
 
-_SPECTRUM = LogTable("readings", (*TOLD.only("id").columns, *SPECTRUM_COLUMNS))
+_SPECTRUM = LogTable(
+    "readings", (*TOLD.only("id").columns, *SPECTRUM_COLUMNS, *READINGS.only("spectrum_sha256").columns)
+)
 _GRID = GRIDS.only("wavelengths_nm")
 _POINT = POINTS.only("point", "source", "measurement", "measured_at", "spectrum")
 
@@ -78,13 +81,25 @@ def _spectra(
         try:
             if reading.damaged:
                 raise DamagedRowError(reading.damaged)
-            spectrum = _spectrum(reading, _SPECTRUM.read(row[width:end]) | _GRID.read(row[end:-1]))
+            stored = _SPECTRUM.read(row[width:end]) | _GRID.read(row[end:-1])
+            _require_unchanged(reading, stored)
+            spectrum = _spectrum(reading, stored)
             if row[-1]:
                 spectrum = _with_points(db, reading, spectrum)
         except (UnusableSpectrumError, DamagedRowError) as error:
             yield reading, Refusal(reading.source, str(error), reading.sample_id)
         else:
             yield reading, spectrum
+
+
+def _require_unchanged(reading: Reading, stored: dict[str, Any]) -> None:
+    said = stored["spectrum_sha256"]  # None before version 4 of the log
+    if said is not None:
+        grid = hashlib.sha256(FLOATS_64.write(stored["wavelengths_nm"])).hexdigest()
+        if spectrum_sha256(grid, FLOATS_32.write(stored["spectrum"])) != said:
+            raise DamagedRowError(
+                f"damaged in the log: row {reading.id} of readings, the spectrum is not the one that was stored"
+            )
 
 
 def _spectrum(reading: Reading, stored: dict[str, Any]) -> Spectrum:

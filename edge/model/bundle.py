@@ -26,6 +26,7 @@ from .recipe import Blocks, Recipe, preprocessing_from_dict
 from .replicates import ReplicateStats
 from .scaling import Scaling
 from .sense import require_sense
+from .stability import UNKNOWN_LIMITS, StabilityLimits
 from .target import DetectionStats, Transform
 
 FORMAT = SPECTRA
@@ -69,6 +70,7 @@ class Bundle:
         quantisation: int8, int16x8, dynamic, float16 or float32.
         simulated: True if the calibration spectra are simulated.
         interval, domain, detection, replicates, golden: see there; None where the training side gave none.
+        stability: noise and steps that the model can bear.
         provenance: data hashes, versions, seed, metrics, as JSON values.
         sha256: of the whole file; "" before it is written.
         path: where it was read from.
@@ -88,6 +90,7 @@ class Bundle:
     detection: DetectionStats | None = None
     replicates: ReplicateStats | None = None
     golden: Golden | None = None
+    stability: StabilityLimits = UNKNOWN_LIMITS
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     path: str = ""
@@ -153,6 +156,8 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "golden": None,
         "provenance": bundle.provenance,
     }
+    if bundle.stability != UNKNOWN_LIMITS:
+        manifest["stability"] = bundle.stability._asdict()
     if bundle.domain is not None:
         manifest["domain"], domain_arrays = pack_domain(bundle.domain)
         arrays |= domain_arrays
@@ -239,6 +244,7 @@ def from_record(
         )
         if golden
         else None,
+        stability=StabilityLimits(**(manifest.get("stability") or {})),
         provenance=manifest["provenance"],
         sha256=sha256,
         path=path,

@@ -54,6 +54,9 @@ def require_sense(
             _numbers(name, [least, most], 0.0, MOST, 2)
             _require(least <= most, name, f"{lower} {least} above {upper} {most}")
             _text(f"{name} method", found["method"])
+    for name, limit in (manifest.get("stability") or {}).items():  # only newer ones have it
+        if limit is not None:
+            _numbers(f"stability {name}", [limit], 1e-9, 1.0, 1)
     if golden := manifest["golden"]:
         _golden(
             golden, *(np.asarray(arrays[f"golden_{name}"]) for name in ("wavelengths_nm", "reflectance", "expected"))
