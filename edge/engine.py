@@ -45,7 +45,7 @@ class Engine:
     Args:
         estimator: loaded.
         log: open; None for an engine that only answers.
-        rules: limits of the gates, a profile's or the default ones, made stricter by the model's; None applies no gates,
+        rules: limits of the gates, a profile's or the default ones, made stricter by the model's; None applies none,
             and every answer says so.
     """
 

@@ -57,7 +57,7 @@ def test_a_spectrum_that_changed_in_the_log_is_not_estimated_again(
         db.execute("UPDATE readings SET spectrum = ? WHERE id = 1", (bytes(values),))
         db.execute("DELETE FROM estimates")
         db.commit()
-    with closing(open_for_reading(path)) as db:
+    with open_for_reading(path) as db:
         ((first, second),) = redo(db, Estimator(shipped_bundle), None, ALL)
     assert not first.record.estimates
     assert "not the one that was stored" in first.record.reason
