@@ -34,19 +34,17 @@ from .errors import (
 )
 from .files import read_bytes
 from .names import file_name, split_name
-from .spectrum import Floats, Quantity, Spectrum
+from .scale import Scaled, scale_in, to_fractions
+from .spectrum import Floats, Quantity, Spectrum, with_remarks
 from .table.read import from_texts
 from .text import (
-    Scale,
     decode_text,
     is_text,
     joins_in,
     quantity_in,
-    scale_in,
     shortened,
     split_lines,
     to_floats,
-    to_fraction,
     to_nm,
     wavelength_unit,
 )
@@ -70,7 +68,7 @@ class _Said:
     """
 
     quantity: Quantity | None
-    scale: Scale | None
+    scale: float | None
     unit: str | None
     joins_nm: tuple[float, ...] = ()
     measured_at: datetime | None = None
@@ -106,7 +104,7 @@ def read_ascii_table(path: str | os.PathLike[str], on_bad: OnBad | None = None) 
 
     Returns:
         The table's spectra; reflectance and transmittance as fractions. Whether the file has them in per
-        cent, and wavelengths in nm or µm, is said by its header or else seen in its values (`to_fraction`,
+        cent, and wavelengths in nm or µm, is said by its header or else seen in its values (`to_fractions`,
         `to_nm`). A table that says nothing else is taken for reflectance.
 
     Raises:
@@ -169,10 +167,10 @@ def _read_across(
     numbers = [WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".") for i in at]  # type: ignore[index]
     values = _numbers(rows, at, source)
     nm, values, splices_nm = _put_in_order(np.array([*map(float, numbers)]), values, said.unit, source)
-    values = _scaled(values, said, source)
+    scaled = _scaled(values, said, source)
     others = sorted({*range(len(header))}.difference(at))
     sample_at = _sample_column(header, others)
-    for row, row_values in zip(rows, values, strict=True):
+    for row, row_values, wrong in zip(rows, scaled.values, scaled.wrong, strict=True):
         cells = row.cells
         texts = {header[i]: cells[i] for i in others if i != sample_at and header[i]}
         name = cells[sample_at] if sample_at is not None else f"{file_name(source)}_{row.number}"
@@ -186,7 +184,9 @@ def _read_across(
         try:
             if not sample_id:
                 raise UnusableSpectrumError(f"{source}: {where}: {shortened(header[sample_at or 0])} is empty")
-            spectrum = from_texts(texts, nm, row_values, source, where)
+            if wrong:
+                raise UnusableSpectrumError(f"{source}: {where}: {wrong}")
+            spectrum = with_remarks(from_texts(texts, nm, row_values, source, where), scaled.remarks)
         except UnusableSpectrumError as error:
             if on_bad is None:
                 raise
@@ -232,11 +232,13 @@ def _read_down(
         )
     joins = _joins_of_columns(preamble, columns, delimiter) or [said.joins_nm] * columns
     nm, values, splices_nm = _put_in_order(table[:, axis], table[:, at].T, said.unit, source)
-    values = _scaled(values, said, source)
-    for i, column_values in zip(at, values, strict=True):
+    scaled = _scaled(values, said, source)
+    for i, column_values, wrong in zip(at, scaled.values, scaled.wrong, strict=True):
         sample_id, measurement, simulated = _column_name(names[i], i, len(at), source)
         where = f"column {i + 1}{f' ({shortened(names[i], 60)[1:-1]})' if names[i] else ''}"
         try:
+            if wrong:
+                raise UnusableSpectrumError(wrong)
             spectrum = Spectrum(
                 wavelengths_nm=nm,
                 values=column_values,
@@ -254,7 +256,7 @@ def _read_down(
                 raise located from None
             on_bad(located)
             continue
-        yield spectrum
+        yield with_remarks(spectrum, scaled.remarks)
 
 
 def _joins_of_columns(preamble: list[str], columns: int, delimiter: str | None) -> list[tuple[float, ...]]:
@@ -333,7 +335,8 @@ def _put_in_order(
     return nm, values, splices_nm
 
 
-def _scaled(values: Floats, said: _Said, source: str) -> Floats:
+def _scaled(values: Floats, said: _Said, source: str) -> Scaled:
     if said.quantity in (None, "reflectance", "transmittance"):
-        return to_fraction(values, said.scale, source)
-    return values
+        advice = "write the unit into the header (fraction, %, absorbance, DN)"
+        return to_fractions(values, said.scale, said.quantity is not None, advice, source)
+    return Scaled(values, ("",) * len(values))

@@ -20,17 +20,16 @@ from .errors import (
 )
 from .files import ENVI_DATA, opened, read_bytes
 from .names import split_name
-from .spectrum import Floats, Quantity, Spectrum
+from .scale import FRACTION, Scaled, scale_in, to_fractions
+from .spectrum import Floats, Quantity, Spectrum, with_remarks
 from .text import (
     as_float,
     decode_text,
     joins_in,
     quantity_in,
     says_simulated,
-    scale_in,
     shortened,
     to_floats,
-    to_fraction,
     to_nm,
     wavelength_unit,
 )
@@ -92,7 +91,7 @@ def read_envi(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> list
 
     Returns:
         The library's spectra. Values are divided by the `reflectance scale factor`; without one, values
-        decide between fraction and per cent (`to_fraction`). Bands with the `data ignore value` (or not
+        decide between fraction and per cent (`to_fractions`). Bands with the `data ignore value` (or not
         finite, or in the bad band list) are left out of that spectrum, so spectra of one library may have
         different grids; where wavelengths go back at the start of a next detector, they are joined in the
         middle of the overlap.
@@ -285,13 +284,15 @@ def iter_envi(
         missing |= np.isclose(values, header.ignore, rtol=1e-5, atol=0.0)
     quantity = quantity_in([header.titles]) or "reflectance"
     values[missing] = np.nan
-    values = _scaled(values, quantity, header, source)
-    for i, row in zip(rows, values, strict=True):
+    scaled = _scaled(values, quantity, header, source)
+    for i, row, wrong in zip(rows, scaled.values, scaled.wrong, strict=True):
         there = ~np.isnan(row)
         if np.count_nonzero(there) < 2:
             continue
         try:
-            yield _spectrum(
+            if wrong:
+                raise UnusableSpectrumError(wrong)
+            spectrum = _spectrum(
                 names[i] or f"spectrum {i + 1}",
                 *merge_equal(nm[kept][there], row[there]),
                 quantity,
@@ -299,6 +300,7 @@ def iter_envi(
                 header,
                 source,
             )
+            yield with_remarks(spectrum, scaled.remarks)
         except UnusableSpectrumError as error:
             reason = str(error).removeprefix(f"{source}: ")
             located = UnusableSpectrumError(f"{source}: spectrum {i + 1} ({shortened(names[i], 60)[1:-1]}): {reason}")
@@ -307,12 +309,15 @@ def iter_envi(
             on_bad(located)
 
 
-def _scaled(values: Floats, quantity: Quantity, header: Header, source: str) -> Floats:
+def _scaled(values: Floats, quantity: Quantity, header: Header, source: str) -> Scaled:
     if header.scale_factor is not None:
         values = values / header.scale_factor
     if quantity not in ("reflectance", "transmittance"):
-        return values
-    return to_fraction(values, scale_in([header.titles]) if header.scale_factor is None else "fraction", source)
+        return Scaled(values, ("",) * len(values))
+    said = scale_in([header.titles]) if header.scale_factor is None else FRACTION
+    stated = quantity_in([header.titles]) is not None
+    advice = 'write the factor into the header, such as "reflectance scale factor = 10000"'
+    return to_fractions(values, said, stated, advice, source)
 
 
 def _spectrum(

@@ -16,6 +16,7 @@ from .ends import over_reference, without_empty_ends
 from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from .files import read_bytes
 from .names import sample_and_measurement
+from .scale import scale_in, to_fraction
 from .spectrum import Floats, Quantity, Spectrum, with_remarks
 from .text import (
     as_float,
@@ -23,11 +24,9 @@ from .text import (
     position_of,
     quantity_in,
     says_simulated,
-    scale_in,
     shortened,
     split_lines,
     to_floats,
-    to_fraction,
     to_nm,
 )
 
@@ -175,7 +174,7 @@ def _values(columns: dict[str, Floats], measurement: str, source: str) -> tuple[
                 return quantity, values, []
             scale = scale_in([label])
             # A label with a unit is the instrument's own; however dark the sample, it is believed.
-            return quantity, to_fraction(values, None, source) if scale is None else values * _FACTOR[scale], []
+            return quantity, *((values / scale, []) if scale is not None else to_fraction(values, None, source))
     reference = next((v for label, v in columns.items() if "ref" in label.lower()), None)
     target = next(
         ((label, v) for label, v in columns.items() if "target" in label.lower() or "tgt" in label.lower()),
@@ -234,7 +233,6 @@ def _check_three_ways(nm: Floats, columns: dict[str, Floats], reflectance: Float
 
 
 _SAME, _SIDE = 0.01, 9
-_FACTOR = {"percent": 0.01, "fraction": 1.0}
 
 
 def _measured_at(header: dict[str, str]) -> datetime | None:

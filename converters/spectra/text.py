@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -21,8 +20,6 @@ MAX_LINE_BYTES, MAX_COLUMNS = 4 << 20, 100_200
 MAX_LINES = 100_000
 """Rows of a foreign text file, which is kept in memory; there are tables of soil libraries with 90,000."""
 
-Scale = Literal["fraction", "percent"]
-
 _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -34,8 +31,6 @@ _QUANTITIES: tuple[tuple[Quantity, str], ...] = (
     ("radiance", r"(?<![a-z])radiance|(?<![a-z])rad\."),
     ("raw_dn", r"(?<![a-z])dn(?![a-z])|(?<![a-z])raw(?![a-z])|(?<![a-z])counts?(?![a-z])|digital number"),
 )
-_PERCENT = re.compile(r"%|percent|(?<![a-z])pcn?t(?![a-z])", re.IGNORECASE)
-_FRACTION = re.compile(r"fraction|unitless|\[1\.0\]|0\s*(?:-|to|\.\.\.?)\s*1(?![\d.])", re.IGNORECASE)
 
 
 def is_text(head: bytes) -> bool:
@@ -218,46 +213,6 @@ def quantity_in(texts: Iterable[str]) -> Quantity | None:
     """Find the quantity that a header names; absorbance and reflectance win over what they are made of."""
     text = "\n".join(texts)
     return next((name for name, words in _QUANTITIES if re.search(words, text, re.IGNORECASE)), None)
-
-
-def scale_in(texts: Iterable[str]) -> Scale | None:
-    """Find whether words of a header say per cent or fraction; both is as good as neither."""
-    text = "\n".join(texts)
-    percent, fraction = _PERCENT.search(text) is not None, _FRACTION.search(text) is not None
-    if percent == fraction:
-        return None
-    return "percent" if percent else "fraction"
-
-
-def to_fraction(values: Floats, said: Scale | None, source: str) -> Floats:
-    """Bring reflectance or transmittance to a fraction of 1.
-
-    Where the file is silent its values decide. The 99th percentile of all finite values of a file is, for
-    soils and rocks, at most 1.2 as a fraction (a white panel with its noise) and at least 3 in per cent (the
-    darkest soils); between lies no soil.
-
-    Args:
-        values: any shape, all of one file.
-        said: what the file's header says.
-        source: named in errors.
-
-    Raises:
-        UnusableSpectrumError: the values fit neither, or contradict the header.
-    """
-    finite = values[np.isfinite(values)]
-    top = float(np.percentile(finite, 99)) if finite.size else 0.0
-    if said is None:
-        if top <= 1.2:
-            return values
-        if 3.0 <= top <= 200.0:
-            return values / 100.0
-        raise UnusableSpectrumError(
-            f"{source}: values up to {top:.3g} are reflectance neither as a fraction nor in %; "
-            "write the unit into the header (fraction, %, absorbance, DN)"
-        )
-    if (said == "percent" and top < 1.2) or (said == "fraction" and top > 3.0):
-        raise UnusableSpectrumError(f"{source}: the header says {said}, but the values reach {top:.3g}")
-    return values / 100.0 if said == "percent" else values
 
 
 def says_simulated(comment: str) -> bool:

@@ -196,23 +196,48 @@ def test_one_bad_spectrum_does_not_stop_the_rest(write):
         parse_ascii_table(write(NM, spoilt, ["a", "b", "c"]), "a.txt")
 
 
-def test_percent_or_fraction_is_decided_by_the_99th_percentile():
+def test_percent_or_fraction_is_decided_by_the_middle_of_a_spectrum():
     def read(values, axis="Wavelength"):
         (spectrum,) = parse_ascii_table(down(NM, np.asarray(values)[None], ["a"], axis=axis), "a.txt")
-        return spectrum.values
+        return spectrum
 
-    spike = 0.01 * SOILS[0]
-    np.testing.assert_allclose(read(0 * NM + 1.2), 1.2)
-    np.testing.assert_allclose(read(0 * NM + 3.0), 0.03)
-    np.testing.assert_allclose(read(spike), spike)
-    for doubtful in (1.3, 2.9, 201.0, 10000.0):
+    dark = 0.01 * SOILS[0]
+    np.testing.assert_allclose(read(0 * NM + 1.2).values, 1.2)
+    np.testing.assert_allclose(read(0 * NM + 3.0).values, 0.03)
+    assert read(0 * NM + 3.0).remarks == ("values taken to be in per cent, which the file does not say",)
+    np.testing.assert_allclose(read(dark).values, dark)
+    assert read(dark).remarks == ()
+    for doubtful in (1.3, 1.9, 151.0, 10000.0, np.where(NM < 1500, 0.9, 3.0)):
         with pytest.raises(SpectrumFileError, match="neither as a fraction nor in %"):
             read(0 * NM + doubtful)
-        if doubtful < 3:
-            np.testing.assert_allclose(read(0 * NM + doubtful, "Wavelength, reflectance in %"), doubtful / 100)
-    for said, value in (("fraction", 45.0), ("percent", 0.4)):
-        with pytest.raises(SpectrumFileError, match=f"says {said}, but the values reach {value:g}"):
-            read(0 * NM + value, f"Wavelength, {said}")
+    np.testing.assert_allclose(read(0 * NM + 1.9, "Wavelength, reflectance in %").values, 0.019)
+    np.testing.assert_allclose(read(1e4 * SOILS[0], "Wavelength, reflectance * 10000").values, SOILS[0])
+    for said, value in (("fractions", 45.0), ("in per cent", 0.4)):
+        with pytest.raises(SpectrumFileError, match=f"says values are {said}, but they are {value:g} in the middle"):
+            read(0 * NM + value, {"fractions": "Wavelength, fraction", "in per cent": "Wavelength, %"}[said])
+
+
+def test_wild_bands_and_the_noise_of_water_make_no_per_cent():
+    noisy = SOILS[0].copy()
+    noisy[(NM >= 1350) & (NM <= 1450) | (NM >= 1800) & (NM <= 1950)] *= [12, -9, 7, 15, -20, 4, 9]
+    wild = SOILS[1].copy()
+    wild[7] = 4e5
+    for values in (noisy, wild):
+        (spectrum,) = parse_ascii_table(down(NM, values[None], ["a"]), "a.txt")
+        np.testing.assert_allclose(spectrum.values, values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("write", [down, across])
+def test_each_spectrum_is_told_by_itself_and_the_odd_one_is_refused(write):
+    soils = np.stack([SOILS[0], SOILS[1], 0.8 * SOILS[0], 40 * SOILS[1]])
+    bad: list[SpectrumFileError] = []
+    spectra = parse_ascii_table(write(NM, soils, ["a", "b", "c", "odd"]), "a.txt", bad.append)
+    np.testing.assert_allclose([s.values for s in spectra], soils[:3], rtol=1e-4)
+    assert len(bad) == 1
+    assert "odd" in str(bad[0])
+    assert "are in per cent, most of the file's fractions" in str(bad[0])
+    with pytest.raises(SpectrumFileError, match="2 spectra are .* by their values, and as many"):
+        parse_ascii_table(write(NM, soils[[0, 1, 3, 3]], ["a", "b", "c", "d"]), "a.txt")
 
 
 @pytest.mark.parametrize(

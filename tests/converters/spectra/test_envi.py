@@ -135,11 +135,28 @@ def test_descending_and_overlapping_wavelengths(tmp_path: Path):
 
 
 def test_percent_without_a_scale_factor(tmp_path: Path):
-    np.testing.assert_allclose(read_envi(library(tmp_path, 100 * SOILS))[0].values, SOILS[0], rtol=1e-6)
-    with pytest.raises(SpectrumFileError, match="neither as a fraction nor in %"):
+    spectra = read_envi(library(tmp_path, 100 * SOILS))
+    np.testing.assert_allclose(spectra[0].values, SOILS[0], rtol=1e-6)
+    assert spectra[0].remarks == ("values taken to be in per cent, which the file does not say",)
+    with pytest.raises(
+        SpectrumFileError, match='write the factor into the header, such as "reflectance scale factor = 100'
+    ):
         read_envi(library(tmp_path, 10000 * SOILS))
-    with pytest.raises(SpectrumFileError, match="the header says fraction"):
+    with pytest.raises(SpectrumFileError, match="the header says values are fractions"):
         read_envi(library(tmp_path, 10000 * SOILS, reflectance_scale_factor="1.0"))
+
+
+@pytest.mark.parametrize("title", ["Reflectance [*10000]", "Reflectance x 10000", "Reflectance, scaled by 10,000"])
+def test_a_title_may_say_the_factor(tmp_path: Path, title: str):
+    path = library(tmp_path, (10000 * SOILS).round(), z_plot_titles=f"{{Wavelength (nm), {title}}}")
+    np.testing.assert_allclose(read_envi(path)[0].values, SOILS[0], atol=1e-4)
+    assert read_envi(path)[0].remarks == ()
+
+
+def test_whole_numbers_that_a_title_calls_reflectance_have_a_factor_that_is_said(tmp_path: Path):
+    path = library(tmp_path, (10000 * SOILS).round(), z_plot_titles="{Wavelength (nm), Reflectance}")
+    np.testing.assert_allclose(read_envi(path)[0].values, SOILS[0], atol=1e-4)
+    assert read_envi(path)[0].remarks == ("values taken to be multiplied by 10000, which the file does not say",)
 
 
 def test_axis_title_says_what_the_values_are(tmp_path: Path):
