@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import stibium.edge
+from hypothesis import settings
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, read_bundle
 from stibium.edge.model.runtime import _interpreter_class
@@ -15,6 +16,10 @@ from stibium.edge.model.runtime import _interpreter_class
 # rightly not stop when a test asks them to.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests run side by side on machines that do other things too: a slow example is no fault of the code.
+settings.register_profile("stibium", deadline=None)
+settings.load_profile("stibium")
 
 SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
