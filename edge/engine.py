@@ -12,6 +12,7 @@ from ..converters.spectra.spectrum import Spectrum
 from .errors import why_refused
 from .gates.finding import Finding, reason
 from .gates.header import from_header
+from .gates.lone_band import lone_band
 from .gates.rules import DEFAULT_RULES, Rules, stricter
 from .gates.spectrum import replicate_scatter, spectrum_gates
 from .log.columns import NOTHING_MORE, ReadingFacts
@@ -95,14 +96,20 @@ class Engine:
 
     def gates(self, spectrum: Spectrum) -> list[Finding]:
         """Hold one spectrum against the rules: its range, noise and steps, and the scatter of its points."""
-        if self.rules is None:
+        rules, range_nm = self.rules, self.estimator.bundle.recipe.range_nm
+        if rules is None:
             return [NO_GATES]
-        found = spectrum_gates(spectrum, self.rules, self.estimator.bundle.recipe.range_nm)
-        points = spectrum.points if isinstance(spectrum, MeanSpectrum) else (spectrum,)
-        found += dict.fromkeys(finding for point in points for finding in from_header(point))
-        if isinstance(spectrum, MeanSpectrum):
-            found += replicate_scatter([point.values for point in spectrum.points], self.rules)
-        return found
+        found = spectrum_gates(spectrum, rules, range_nm)
+        if not isinstance(spectrum, MeanSpectrum):
+            return [*found, *from_header(spectrum)]
+        # A mean hides what is wrong with one of its points.
+        found += dict.fromkeys(finding for point in spectrum.points for finding in from_header(point))
+        damaged = (lone_band(point.wavelengths_nm, point.values, range_nm, rules) for point in spectrum.points)
+        return [
+            *found,
+            *next(filter(None, damaged), []),
+            *replicate_scatter([p.values for p in spectrum.points], rules),
+        ]
 
     def _result(self, one: Measured, outcomes: Iterator[Estimate | Refusal]) -> Result:
         if isinstance(one.item, Refusal):

@@ -37,6 +37,7 @@ class Rules:
         lamp_least: least part of the white signal before that a new white has to have.
         dark_drift_most: largest change of the dark between two references, or within them, as part of the white.
         noise_most: largest noise of a spectrum, as a standard deviation of reflectance.
+        lone_band_most: largest height of a band that differs from all its neighbours, over the scatter around it.
         splice_step_most: largest step of reflectance where two detectors join, before it is corrected.
         scatter_most: largest scatter of a sample's points, relative to their mean.
         repeats_most: points of a sample that may be measured again.
@@ -57,6 +58,7 @@ class Rules:
     lamp_least: Limit = 0.5
     dark_drift_most: Limit = 0.02
     noise_most: Limit = 0.005
+    lone_band_most: Limit = 20.0
     splice_step_most: Limit = 0.05
     scatter_most: Limit = 0.15
     repeats_most: Count = 2

@@ -7,15 +7,12 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from .finding import Finding
+from .lone_band import lone_band
 from .rules import Rules
 
-_ALONE, _BENT = 20.0, 6.0
-"""At this ratio there was no alarm in 1,213 soils of four surveys; beyond the second a band is looked at closely."""
-_BLOCK, _NEAR, _FINE_NM = 32, 28, 4.0
 _LEAST_BANDS = 30
 """A detector with fewer bands has no noise that could be told from its spectrum."""
 _STEP_BANDS = 5
@@ -34,7 +31,7 @@ def spectrum_gates(spectrum: Spectrum, rules: Rules, range_nm: tuple[float, floa
     found = [*saturated(spectrum), *wrong_range(spectrum.range_nm, range_nm)]
     first, end = np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6))
     nm, values = spectrum.wavelengths_nm[first:end], spectrum.values[first:end]
-    found += lone_band(nm, values, spectrum.splices_nm)
+    found += lone_band(spectrum.wavelengths_nm, spectrum.values, range_nm, rules)
     if spectrum.quantity == "reflectance" and nm.size:
         found += noise(nm, values, spectrum.splices_nm, rules)
         found += splice_steps(nm, values, spectrum.splices_nm, rules)
@@ -58,60 +55,6 @@ def wrong_range(has_nm: tuple[float, float], needs_nm: tuple[float, float]) -> l
             f"covers {has_nm[0]:g}-{has_nm[1]:g} nm; the model needs {needs_nm[0]:g}-{needs_nm[1]:g} nm",
         )
     ]
-
-
-def lone_band(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...]) -> list[Finding]:
-    """A band far off all its neighbours, as a single damaged digit or bit leaves it.
-
-    No instrument has one: it resolves 3 to 10 nm and samples every 1 to 4. Each band is held against the medians of
-    three on either side, over how far the bands around are off theirs.
-
-    Args:
-        wavelengths_nm: (bands,) those that the model needs.
-        values: (bands,) reflectance or absorbance.
-        splices_nm: beside a step no band counts.
-    """
-    for i in _may_be_alone(values):
-        distance_nm = wavelengths_nm[i + 1] - wavelengths_nm[i - 1]
-        if distance_nm > 2 * _FINE_NM or any(abs(wavelengths_nm[i] - nm) <= 2 * distance_nm for nm in splices_nm):
-            continue
-        near = values[max(i - _NEAR, 0) : i + _NEAR + 1]
-        medians = np.sort(sliding_window_view(near, 3), axis=-1)[:, 1]
-        off = np.abs(near[3:-3] - (medians[:-4] + medians[4:]) / 2)
-        changes = np.abs(np.diff(near))
-        # Rounded values may not scatter at all; the least that they differ by is noise too.
-        scatter = max(1.4826 * float(np.median(off)), float(changes[changes > 0].min(initial=np.inf)))
-        ratio = _off_both_sides(values, i) / scatter
-        if ratio > _ALONE:
-            far = f"{min(ratio, 1000):.0f} times as far off its neighbours as they are"
-            text = f"the band at {wavelengths_nm[i]:g} nm is {far}: a damaged file? Copy it again, or measure again"
-            return [Finding("lone_band", text)]
-    return []
-
-
-def _off_both_sides(values: Floats, i: int) -> float:
-    """Give how far a band is off the medians of three on either side, the nearer one; 0 if it lies between them."""
-    own = float(values[i])
-    left, right = (own - sorted(values[first : first + 3].tolist())[1] for first in (i - 3, i + 1))
-    return min(abs(left), abs(right)) if left * right > 0 else 0.0
-
-
-def _may_be_alone(values: Floats) -> list[int]:
-    """Find at little cost the few bands that bend far more than those around them; most spectra have none."""
-    bend = np.abs(np.diff(values, 2))
-    if bend.size < _BLOCK:
-        return []
-    whole = bend.size // _BLOCK * _BLOCK
-    # The last bands, which fill no block, are looked at in one that overlaps.
-    blocks = np.concatenate([bend[:whole], bend[-_BLOCK:]]).reshape(-1, _BLOCK)
-    starts = [*range(0, whole, _BLOCK), bend.size - _BLOCK]
-    usual = blocks.mean(axis=1)
-    found = []
-    for k in np.flatnonzero(blocks.max(axis=1) > _BENT * usual).tolist():
-        i = starts[k] + int(blocks[k].argmax()) + 1
-        if 3 <= i < values.size - 3 and _off_both_sides(values, i) > 2 * usual[k]:
-            found.append(i)
-    return found
 
 
 def noise(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...], rules: Rules) -> list[Finding]:

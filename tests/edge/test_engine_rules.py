@@ -43,8 +43,25 @@ def scattering(spectrum: Spectrum) -> Spectrum:
     return mean
 
 
+def damaged(spectrum: Spectrum) -> Spectrum:
+    return replace(spectrum, values=spectrum.values + np.where(spectrum.wavelengths_nm == 700, 0.05, 0.0))
+
+
+def with_one_point_damaged(spectrum: Spectrum) -> Spectrum:
+    (mean,) = average_samples([spectrum] * 4 + [damaged(spectrum)])
+    assert isinstance(mean, Spectrum)
+    return mean
+
+
 @pytest.mark.parametrize(
-    ("spoil", "words"), [(noisy, "noise 0.0"), (stepped, "step of +0.1"), (scattering, "the 3 points scatter")]
+    ("spoil", "words"),
+    [
+        (noisy, "noise 0.0"),
+        (stepped, "step of +0.1"),
+        (scattering, "the 3 points scatter"),
+        (damaged, "the band at 700 nm is"),
+        (with_one_point_damaged, "the band at 700 nm is"),
+    ],
 )
 def test_a_spectrum_that_breaks_a_rule_is_stored_and_not_estimated(
     tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum], spoil: object, words: str

@@ -168,7 +168,5 @@ def test_no_real_soil_has_a_lone_band(shared_data: Path) -> None:
     for name in ("geeves_contact_probe", "australia_742_clay", "moisture_60_soils", "local_farm_30_clay"):
         for spectrum in iter_spectra([str(shared_data / "soil" / f"{name}.csv.gz")]):
             assert isinstance(spectrum, Spectrum)
-            nm = spectrum.wavelengths_nm
-            assert gates.lone_band(nm, spectrum.values, spectrum.splices_nm or (1000.0, 1800.0)) == [], (
-                spectrum.sample_id
-            )
+            found = gates.lone_band(spectrum.wavelengths_nm, spectrum.values, spectrum.range_nm, RULES)
+            assert found == [], spectrum.sample_id
