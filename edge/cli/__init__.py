@@ -51,6 +51,11 @@ class _Stibium(LazyGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise _InterruptedError from None
+        except click.ClickException as error:
+            from .output import printable
+
+            vars(error)["message"] = printable(error.message)
+            raise
 
 
 @click.group(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from ..model.bundle import Bundle
 from ..ore.bundle import is_ore_bundle
 from .options import load_bundle, model_option
-from .output import Layout, Output, format_option, printable
+from .output import Layout, Output, format_option, json_text, say
 
 if TYPE_CHECKING:
     from ..model.check import GoldenResult
@@ -54,7 +53,7 @@ def info(bundle: str | None, model: str | None, everything: bool, out_format: st
     else:
         record = describe(load_bundle(named))
     if out_format == "json":
-        click.echo(json.dumps(record, indent=1, ensure_ascii=False))
+        click.echo(json_text(record, indent=1))
         return
     for key, value in (record if everything else first_asked(record)).items():
         _print_entry(key, value, 0)
@@ -94,13 +93,13 @@ def check(ctx: click.Context, bundle: str | None, model: str | None, out_format:
         count, advice, where = len(answers), "measure", f"{loaded.path} in {runtime_name()}"
         sha256 = loaded.sha256
     if wrong:
-        click.echo(
+        say(
             f"{where}: {wrong} of {count} golden answers differ by more than {tolerance}: do not {advice} with this "
             "model on this device",
             err=True,
         )
         ctx.exit(1)
-    click.echo(f"{where}: {count} golden answers as expected; SHA-256 {sha256}, unsigned", err=True)
+    say(f"{where}: {count} golden answers as expected; SHA-256 {sha256}, unsigned", err=True)
 
 
 def _answers(unit: str) -> Layout[GoldenResult]:
@@ -206,20 +205,20 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 def _print_entry(key: str, value: Any, depth: int) -> None:
     name = f"{'  ' * depth}{key.replace('_', ' ')}"
     if isinstance(value, dict):
-        click.echo(name)
+        say(name)
         for k, v in value.items():
             _print_entry(str(k), v, depth + 1)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
-        click.echo(name)
+        say(name)
         for number, v in enumerate(value, 1):
             if any(isinstance(x, list) and x and isinstance(x[0], dict) for x in v.values()):
                 # A list within: its members one below the other, as those of the whole are.
                 _print_entry(str(number), {k: x for k, x in v.items() if x != ""}, depth + 1)
                 continue
             text = ", ".join(f"{k} {x}" for k, x in v.items())
-            click.echo(f"{'  ' * (depth + 1)}{text}")
+            say(f"{'  ' * (depth + 1)}{text}")
     else:
-        click.echo(printable(f"{name:<24}{_in_words(value)}"))
+        say(f"{name:<24}{_in_words(value)}")
 
 
 def _in_words(value: Any) -> str:

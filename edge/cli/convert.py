@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .output import say
 from .progress import Progress
 from .spectra_out import Fit, Tally, check_out, format_of, paths_of, write_spectra
 
@@ -112,7 +113,7 @@ def convert(
     written = out if tally.written else "nothing written"
     spectra_read = f"{tally.written} spectr{'um' if tally.written == 1 else 'a'}"
     files_read = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    click.echo(f"{spectra_read} from {files_read}{refused}: {written}", err=True)
+    say(f"{spectra_read} from {files_read}{refused}: {written}", err=True)
     ctx.exit(1 if tally.refused else 0)
 
 

@@ -22,7 +22,7 @@ from ..measure.state import SessionSettings
 from ..measure.steps import Command, Fact, Prompt, Step
 from ..supervise import Supervisor
 from .options import load_bundle, open_engine
-from .output import notice
+from .output import notice, printable, say
 from .progress import clear_line, show_line
 from .readings import Readings
 from .session_options import MeasuringOptions, option, takes
@@ -228,7 +228,7 @@ class _Voice:
     def ask(self, line: str) -> None:
         """Wait until the person is ready. Raises UsageError if there is none."""
         clear_line()
-        click.echo(f"{line}, then press Enter: ", nl=False, err=True)
+        say(f"{line}, then press Enter: ", nl=False, err=True)
         if not sys.stdin.readline():
             raise click.UsageError(
                 "nobody to ask on standard input; give --white now with the probe on the white panel, and --no-ask"
@@ -244,7 +244,7 @@ class _Voice:
         known = not session.settings.by_label or state.sample is not None
         name = state.planned.sample_id if known else f"sample {state.run.soils + 1}"
         taken = len(state.sample.points) if state.sample is not None else 0
-        show_line(f"{name}, point {taken + 1} of {session.settings.points}")
+        show_line(f"{printable(name)}, point {taken + 1} of {session.settings.points}")
 
     def end(self, instrument: Instrument | None, session: Session | None) -> None:
         """Say what came of it all."""
@@ -258,4 +258,4 @@ class _Voice:
             remarks += [f"{session.state.known} measurements that were in the log already"] * bool(session.state.known)
             remarks += [f"{pending} points of a sample that is not complete, kept for the next start"] * bool(pending)
         clear_line()
-        click.echo("; ".join(remarks), err=True)
+        say("; ".join(remarks), err=True)

@@ -12,7 +12,7 @@ import click
 
 from .log_options import reading_options
 from .options import log_option
-from .output import Layout, Output, format_option
+from .output import Layout, Output, format_option, say
 from .progress import Progress
 from .readings import local, reading_layout
 from .spectra_out import Fit, Tally, check_out, format_of, write_spectra
@@ -173,7 +173,7 @@ def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | Non
         line += f"; {tally.left_out} left out, since they have no position (a .csv has them all)"
     if tally.refused:
         line += f"; {tally.refused} refused"
-    click.echo(line, err=True)
+    say(line, err=True)
     return 0 if tally.written and not tally.refused else 1
 
 

@@ -15,7 +15,7 @@ import click
 from ..log.columns import StoredModel
 from ..log.records import record_of
 from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
-from .output import printable
+from .output import printable, say
 from .readings import Readings, short_lines
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Screen:
             self._report.show([fact.result])
         else:
             for line in result_lines(fact.result, self._bundle, self.columns):
-                click.echo(line)
+                say(line)
             sys.stdout.flush()
 
     def say(self, text: str) -> None:
@@ -120,7 +120,7 @@ class Typed:
             click.echo(err=True)
             return None
         if not sys.stdin.isatty():
-            click.echo(line.rstrip("\n"), err=True)
+            say(line.rstrip("\n"), err=True)
         return line
 
     def _ready(self, wait_s: float) -> bool:
@@ -163,7 +163,7 @@ class Script:
             return None
         line = self._lines.pop(0)
         self._screen.ask(prompt.text)
-        click.echo(line, err=True)
+        say(line, err=True)
         return line
 
 

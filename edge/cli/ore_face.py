@@ -19,7 +19,7 @@ from ..ore.report import heading
 from ..ore.store import store_call
 from ..units import same_unit
 from .ore_calls import OreCalls
-from .output import printable
+from .output import printable, say
 
 WIDTH = 40
 SHOWN = 6
@@ -66,7 +66,7 @@ def predict_at_face(
     else:
         OreCalls(out_format, bundle, explain=True).show([answer])
         for remark in remarks:
-            click.echo(remark, err=True)
+            say(remark, err=True)
 
 
 def _typed(bundle: OreBundle, given: Sequence[str], kind: str) -> dict[str, tuple[float, int]]:
@@ -97,7 +97,7 @@ def _ask(bundle: OreBundle, known: dict[str, Known]) -> None:
     # What is logged by eye first; an assay that no probe gave is seldom at hand.
     open_ones.sort(key=lambda item: item[1].kind != "class")
     for number, (k, variable) in enumerate(open_ones, 1):
-        click.echo(f"{number}/{len(open_ones)} {variable.title}", err=True)
+        say(f"{number}/{len(open_ones)} {variable.title}", err=True)
         click.echo(_wrapped(_choices(variable)), err=True)
         read = field_reader(variable, bundle.columns.missing)
         while True:
@@ -139,7 +139,7 @@ def _show(bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Se
     click.echo(f"\nfor (+) and against (-) ore, {bundle.model.space}:")
     for c in answer.contributions[:SHOWN]:
         name = f"{c.variable} {c.shown}"
-        click.echo(f"{c.amount:+7.2f} {textwrap.shorten(name, WIDTH - 8, placeholder='..')}")
+        say(f"{c.amount:+7.2f} {textwrap.shorten(name, WIDTH - 8, placeholder='..')}")
     probed = [k for k in known if k.source.startswith("probe")]
     notes = [f"{k.variable.name} {k.words}: {k.source}" for k in probed] + [*answer.flags, *remarks]
     if notes:

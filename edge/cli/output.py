@@ -106,8 +106,7 @@ class Output(Generic[T]):
 
     def _json(self, page: Sequence[T]) -> None:
         for thing in page:
-            text = json.dumps(self._layout.record(thing), ensure_ascii=False)
-            self._out.write(f"{text if text.isprintable() else _escaped(text)}\n")
+            self._out.write(f"{json_text(self._layout.record(thing))}\n")
 
     def _rows(self, page: Sequence[T]) -> None:
         rows_of = self._layout.rows or (lambda thing: [self._layout.record(thing)])
@@ -163,8 +162,19 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def say(line: str, err: bool = False, nl: bool = True) -> None:
+    """Show one line, made safe for a terminal."""
+    click.echo(printable(line), err=err, nl=nl)
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Write JSON that a program reads as it is, and that a terminal obeys in nothing."""
+    lines = json.dumps(value, ensure_ascii=False, indent=indent).split("\n")
+    return "\n".join(line if line.isprintable() else _escaped(line) for line in lines)
+
+
 def _escaped(text: str) -> str:
-    # As JSON escapes what is no ASCII: a program reads the same text, and a terminal obeys nothing.
+    # As JSON escapes what is no ASCII.
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
