@@ -21,7 +21,14 @@ DELIMITERS = ("\t", ";", ",", None)
 HEADER_LINES = 100
 """Lines within which the table has to begin."""
 
-WAVELENGTH_NAME = re.compile(r"(\D*?)(\d+(?:[.,]\d+)?)(\D*)")
+WAVELENGTH_COLUMN = re.compile(r"wave|wvl|wl\b|lambda|λ|[nuµμ]m\b", re.IGNORECASE)
+SAMPLE_COLUMNS = (
+    "sampleid", "sample", "samplename", "sampleno", "samplenumber", "labid", "labno", "id", "name", "names",
+    "spectrum", "spectrumname", "spectra", "label", "file", "filename", "soil", "soilid",
+)  # fmt: skip
+"""Names of a column that names spectra, the surest first, as their letters in lower case."""
+
+WAVELENGTH_NAME = re.compile(r"(\D*?)(\d+(?:[.,]\d+)?)(\D*(?:cm ?\^?-1)?)")
 """A column's name that is a wavelength with the letters around it."""
 
 
@@ -47,10 +54,14 @@ def split(line: str, delimiter: str | None) -> list[str]:
 
 
 def rows_from(lines: list[str], start: int, delimiter: str | None, source: str) -> list[Line]:
-    """Give the lines from `start` on, but empty ones; raises SpectrumFileError for quotes that do not match."""
+    """Give the lines from `start` on, but those without content.
+
+    Raises:
+        SpectrumFileError: quotes that do not match.
+    """
     rows = []
     for i in range(start, len(lines)):
-        if lines[i].strip():
+        if lines[i].strip() and (delimiter is None or lines[i].replace(delimiter, "").strip()):
             row = Line(i + 1, lines[i], delimiter)
             try:
                 if '"' in row.text:
@@ -113,9 +124,12 @@ def _are_wavelengths(numbers: Floats) -> bool:
 def names_samples(lines: list[str], header_at: int, delimiter: str | None) -> bool:
     """Say whether a header's numbers are numbers of samples, and the wavelengths go down the first column.
 
-    If both look like wavelengths, those that reach further are.
+    If the first column is called after samples they are there. If both look like wavelengths, those are that are evenly
+    spaced, or else those that reach further.
     """
     header = split(lines[header_at], delimiter)
+    if plain_words(header[0]) in SAMPLE_COLUMNS:
+        return False
     first = []
     for line in lines[header_at + 1 :]:
         if line.strip():
@@ -128,12 +142,24 @@ def names_samples(lines: list[str], header_at: int, delimiter: str | None) -> bo
             first.append(value)
     if not _are_wavelengths(np.array(first)):
         return False
-    reach = max(
-        max(numbers) - min(numbers)
+    across = [
+        np.array([float(WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".")) for i in at])  # type: ignore[index]
         for _, at in wavelength_groups(header)
-        if (numbers := [float(WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".")) for i in at])  # type: ignore[index]
-    )
-    return max(first) - min(first) > reach
+    ]
+    if _evenly_spaced(np.array(first)) != any(map(_evenly_spaced, across)):
+        return _evenly_spaced(np.array(first))
+    return bool(max(first) - min(first) > max(np.ptp(numbers) for numbers in across))
+
+
+def _evenly_spaced(numbers: Floats) -> bool:
+    """Tell the bands of an instrument, whose distances change slowly if at all, from numbers of samples."""
+    steps = np.abs(np.diff(numbers))
+    return float(np.median(np.abs(np.diff(steps)))) <= 0.05 * float(np.median(steps))
+
+
+def plain_words(name: str) -> str:
+    """Return the letters of a column's name in lower case."""
+    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def find_down(lines: list[str], delimiter: str | None) -> int | None:
@@ -166,15 +192,41 @@ def _numeric_columns(line: str, delimiter: str | None) -> int:
     return len(cells) if cells and cells[0] and all(number is not None for number in numbers) else 0
 
 
-def down_header(before: list[str], columns: int, delimiter: str | None) -> tuple[list[str], list[str]]:
-    """Return the columns' names, "" where there are none, and the lines before the header."""
-    for i in reversed(range(len(before))):
-        if before[i].strip():
-            try:
-                cells = split(before[i], delimiter)
-            except SpectrumFileError:
-                break
-            if len(cells) == columns:
-                return cells, before[:i]
+def down_header(before: list[str], columns: int, delimiter: str | None) -> tuple[list[str], list[str], list[str]]:
+    """Find the columns' names among the lines before the numbers.
+
+    Lines of units or depths may come between; they have as many cells, and name nothing.
+
+    Returns:
+        The names, "" where there are none; the lines between them and the numbers; the lines before them.
+    """
+    end = len(before)
+    while end and not before[end - 1].strip():
+        end -= 1
+    heads: list[list[str]] = []
+    for line in reversed(before[:end]):
+        try:
+            cells = split(line, delimiter)
+        except SpectrumFileError:
             break
-    return [""] * columns, before
+        if len(cells) != columns:
+            break
+        heads.append(cells)
+    at = next((i for i, cells in enumerate(heads) if _begins_a_header(cells[0])), None)
+    if at is None:
+        at = next((i for i, cells in enumerate(heads) if any(map(_is_name, cells[1:]))), 0)
+    if not heads:
+        return [""] * columns, [], before
+    return heads[at], before[end - at : end], before[: end - at - 1]
+
+
+def _begins_a_header(cell: str) -> bool:
+    return plain_words(cell) in SAMPLE_COLUMNS or (len(cell) > 2 and WAVELENGTH_COLUMN.match(cell) is not None)
+
+
+def _is_name(cell: str) -> bool:
+    """Tell a spectrum's name from a number, a unit and nothing."""
+    return as_float(cell) is None and cell.lower() not in _UNITS
+
+
+_UNITS = ("nm", "um", "µm", "%", "pct", "fraction", "unitless", "dn", "counts", "cm", "m", "mm", "a.u.")

@@ -13,6 +13,8 @@ import numpy as np
 from .ascii_layout import (
     DELIMITERS,
     MIN_BANDS,
+    SAMPLE_COLUMNS,
+    WAVELENGTH_COLUMN,
     WAVELENGTH_NAME,
     Line,
     check_columns,
@@ -20,6 +22,7 @@ from .ascii_layout import (
     find_across,
     find_down,
     names_samples,
+    plain_words,
     rows_from,
     split,
     wavelength_groups,
@@ -38,9 +41,12 @@ from .scale import Scaled, scale_in, to_fractions
 from .spectrum import Floats, Quantity, Spectrum, with_remarks
 from .table.read import from_texts
 from .text import (
+    FARTHEST_NM,
+    as_float,
     decode_text,
     is_text,
     joins_in,
+    measures_spread,
     quantity_in,
     shortened,
     split_lines,
@@ -49,13 +55,11 @@ from .text import (
     wavelength_unit,
 )
 
-_WAVELENGTH_COLUMN = re.compile(r"wave|wvl|wl\b|lambda|λ|[nuµμ]m\b", re.IGNORECASE)
+_SPREAD = "is a deviation by its name, no spectrum"
+_ALIKE = 3.0
+"""Soils measured with one instrument differ in the middle of their bands by less than this."""
 _SAYS_WHAT = re.compile(r"quantity|reflect|absorb|log\W{0,3}1|transmi|radian|unit|y.?axis", re.IGNORECASE)
 _PLAIN_NAMES = re.compile(r"(?:mean )?(?:reflect\w*|refl?|r|value|absorbance|intensity|y)\b.*", re.IGNORECASE)
-_SAMPLE_COLUMNS = (
-    "sampleid", "sample", "samplename", "sampleno", "samplenumber", "labid", "labno", "id", "name", "names",
-    "spectrum", "spectrumname", "spectra", "label", "file", "filename", "soil", "soilid",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,6 @@ def read_ascii_table(path: str | os.PathLike[str], on_bad: OnBad | None = None) 
         SpectrumFileError: anything else that makes the file unusable, or that could be read in two ways.
             Messages name the file and the line or column.
 
-    Notes:
-        A wavenumber axis that is not named as such, 4000 to 400, would be taken for nm.
     """
     source = os.fspath(path)
     return list(iter_ascii_table(read_bytes(source), source, on_bad))
@@ -156,8 +158,8 @@ def _read_across(
     if all(len(row.cells) == len(header) + 1 for row in rows):
         header = ["", *header]  # R leaves the column of row names without one
     check_columns(rows, len(header), source)
-    groups = sorted(wavelength_groups(header), key=lambda group: -len(group[1]))
-    if len(groups) > 1 and len(groups[0][1]) == len(groups[1][1]):
+    groups = _of_wavelengths(header, source)
+    if len(groups) > 1:
         raise SpectrumFileError(
             f"{source}: two sets of wavelength columns, {shortened(groups[0][0])} and {shortened(groups[1][0])}; "
             "leave one in the file"
@@ -165,11 +167,13 @@ def _read_across(
     around, at = groups[0]
     said = _what_is_said([around], lines[:header_at], source)
     numbers = [WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".") for i in at]  # type: ignore[index]
+    rows = rows[_rows_of_units(rows, at) :]
     values = _numbers(rows, at, source)
     nm, values, splices_nm = _put_in_order(np.array([*map(float, numbers)]), values, said.unit, source)
     scaled = _scaled(values, said, source)
-    others = sorted({*range(len(header))}.difference(at))
-    sample_at = _sample_column(header, others)
+    others = sorted({*range(len(header))}.difference(*(columns for _, columns in wavelength_groups(header))))
+    sample_at = _sample_column(header, others, rows, source)
+    names = {row.cells[sample_at].lower() for row in rows} if sample_at is not None else set()
     for row, row_values, wrong in zip(rows, scaled.values, scaled.wrong, strict=True):
         cells = row.cells
         texts = {header[i]: cells[i] for i in others if i != sample_at and header[i]}
@@ -184,8 +188,8 @@ def _read_across(
         try:
             if not sample_id:
                 raise UnusableSpectrumError(f"{source}: {where}: {shortened(header[sample_at or 0])} is empty")
-            if wrong:
-                raise UnusableSpectrumError(f"{source}: {where}: {wrong}")
+            if wrong or (sample_id and measures_spread(name, names)):
+                raise UnusableSpectrumError(f"{source}: {where}: {wrong or _SPREAD}")
             spectrum = with_remarks(from_texts(texts, nm, row_values, source, where), scaled.remarks)
         except UnusableSpectrumError as error:
             if on_bad is None:
@@ -195,13 +199,50 @@ def _read_across(
         yield spectrum
 
 
-def _sample_column(header: list[str], others: list[int]) -> int | None:
-    plain = {i: re.sub(r"[^a-z]", "", header[i].lower()) for i in others}
-    for name in _SAMPLE_COLUMNS:
+def _of_wavelengths(header: list[str], source: str) -> list[tuple[str, list[int]]]:
+    """Find the sets of columns named by wavelengths, without those named by wavenumbers beside them."""
+    groups = wavelength_groups(header)
+    of_nm = [
+        (around, at)
+        for around, at in groups
+        if not re.search(r"(?<![a-z])mir(?![a-z])|cm|wave\s*n", around, re.IGNORECASE)
+        and max(float(WAVELENGTH_NAME.fullmatch(header[i])[2].replace(",", ".")) for i in at) <= FARTHEST_NM  # type: ignore[index]
+    ]
+    return of_nm if of_nm and len(of_nm) < len(groups) else groups
+
+
+def _rows_of_units(rows: list[Line], at: Sequence[int]) -> int:
+    """Count the first rows that hold no number under any wavelength."""
+    for count, row in enumerate(rows):
+        cells = row.cells
+        values = (as_float(cells[i].replace(",", ".", 1)) for i in at)
+        if any(value is not None and not np.isnan(value) for value in values):
+            return count
+    return 0
+
+
+def _sample_column(header: list[str], others: list[int], rows: list[Line], source: str) -> int | None:
+    """Choose the column that names samples: by its name, or else the first.
+
+    Raises:
+        SpectrumFileError: the first says the same of several rows, and another tells them apart: a drill hole's name?
+    """
+    plain = {i: plain_words(header[i]) for i in others}
+    for name in SAMPLE_COLUMNS:
         for i in others:
             if plain[i] == name:
                 return i
-    return next((i for i in others if header[i]), others[0] if others else None)
+    named = [i for i in others if header[i]] or others
+    if not named:
+        return None
+    distinct = {i: len({row.cells[i] for row in rows}) for i in named}
+    best = max(named, key=lambda i: distinct[i])
+    if distinct[named[0]] < len(rows) and distinct[best] > distinct[named[0]]:
+        raise SpectrumFileError(
+            f"{source}: which column names the samples? {shortened(header[named[0]])} says the same of several rows, "
+            f"{shortened(header[best])} does not; call the right one sample"
+        )
+    return named[0]
 
 
 # Wavelengths down
@@ -215,14 +256,14 @@ def _read_down(
     check_columns(rows, columns, source)
     if len(rows) < MIN_BANDS:
         raise SpectrumFileError(f"{source}: {len(rows)} lines of numbers are no spectrum; {MIN_BANDS} are needed")
-    names, preamble = down_header(lines[:start], columns, delimiter)
+    names, between, preamble = down_header(lines[:start], columns, delimiter)
     table = _numbers(rows, range(columns), source)
-    axis = next((i for i, name in enumerate(names) if _WAVELENGTH_COLUMN.match(name)), 0)
+    axis = next((i for i, name in enumerate(names) if WAVELENGTH_COLUMN.match(name)), 0)
     at = [i for i in range(axis + 1, columns) if names[i] or not np.isnan(table[:, i]).all()]
     stated = [i for i in at if quantity_in([names[i]]) == "reflectance"]
     at = stated or at
     words = [names[axis], *((names[i] for i in at) if all(quantity_in([names[i]]) for i in at) else ())]
-    said = _what_is_said(words, preamble, source)
+    said = _what_is_said([*words, *between], preamble, source)
     if not at:
         raise SpectrumFileError(f"{source}: no column of values beside the wavelengths")
     if delimiter == "," and said.quantity != "raw_dn" and columns > 2 and not np.mod(table, 1).any():
@@ -230,6 +271,8 @@ def _read_down(
             f"{source}: only whole numbers between commas: a comma may be the decimal sign here; "
             "separate the columns by tabs or semicolons"
         )
+    unclear = _unclear_columns(names, at, table)
+    lower = {name.lower() for name in names}
     joins = _joins_of_columns(preamble, columns, delimiter) or [said.joins_nm] * columns
     nm, values, splices_nm = _put_in_order(table[:, axis], table[:, at].T, said.unit, source)
     scaled = _scaled(values, said, source)
@@ -237,6 +280,8 @@ def _read_down(
         sample_id, measurement, simulated = _column_name(names[i], i, len(at), source)
         where = f"column {i + 1}{f' ({shortened(names[i], 60)[1:-1]})' if names[i] else ''}"
         try:
+            if unclear.get(i) or measures_spread(names[i], lower):
+                raise UnusableSpectrumError(unclear.get(i) or _SPREAD)
             if wrong:
                 raise UnusableSpectrumError(wrong)
             spectrum = Spectrum(
@@ -257,6 +302,18 @@ def _read_down(
             on_bad(located)
             continue
         yield with_remarks(spectrum, scaled.remarks)
+
+
+def _unclear_columns(names: Sequence[str], at: Sequence[int], table: Floats) -> dict[int, str]:
+    """Say which columns of values nobody may take for a soil's, and why, since they have no name."""
+    unnamed = [i for i in at if not names[i]]
+    if len(unnamed) < len(at):
+        return dict.fromkeys(unnamed, "has values and no name; name it, or take it out")
+    middles = np.nanmedian(np.abs(table[:, at]), axis=0)
+    if middles.max() <= _ALIKE * middles.min():
+        return {}
+    why = "columns without names differ so much that one may be a deviation or counts; write names above them"
+    return dict.fromkeys(at, why)
 
 
 def _joins_of_columns(preamble: list[str], columns: int, delimiter: str | None) -> list[tuple[float, ...]]:

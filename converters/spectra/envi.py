@@ -26,6 +26,7 @@ from .text import (
     as_float,
     decode_text,
     joins_in,
+    measures_spread,
     quantity_in,
     says_simulated,
     shortened,
@@ -96,9 +97,9 @@ def read_envi(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> list
         different grids; where wavelengths go back at the start of a next detector, they are joined in the
         middle of the overlap.
         Records that are no spectra are passed over without a word, by their names as the USGS spectral
-        library has them: "error bars to preceding", "Wavelengths in ...", "Resolution in ...", and anything
-        called bandpass or FWHM. So are spectra without two bands that have a value. Names that end in TRAN
-        are transmittance.
+        library has them: "error bars to preceding", "Wavelengths in ...", "Resolution in ...", anything
+        called bandpass or FWHM; and a deviation ("x stdev") beside what it is of. So are spectra without two
+        bands that have a value. Names that end in TRAN are transmittance.
 
     Raises:
         TruncatedFileError: the values' file is shorter than the header announces, or the header is cut off.
@@ -270,7 +271,8 @@ def iter_envi(
         raise SpectrumFileError(f"{data_source}: {len(data)} bytes, its header announces {expected}")
     table = np.frombuffer(data, header.dtype, offset=header.offset).reshape(header.spectra, header.bands)
     names = header.names or ("",) * header.spectra
-    rows = [i for i, name in enumerate(names) if not _NOT_SPECTRA.match(name)]
+    lower = {name.lower() for name in names}
+    rows = [i for i, name in enumerate(names) if not (_NOT_SPECTRA.match(name) or measures_spread(name, lower))]
     nm = to_nm(header.wavelengths, header.unit, source)
     backwards = nm[0] > nm[-1]
     nm = nm[::-1] if backwards else nm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from .spectrum import SIMULATED, Floats, Position, Quantity
 
 MIN_NM, MAX_NM = 200.0, 20000.0
 """Wavelengths outside are no reflectance spectrum of a soil, whatever the file says."""
+FARTHEST_NM = 3000.0
+"""No field instrument reaches so far in nm; an axis that does and says no unit may be one of wavenumbers."""
 
 MAX_LINE_BYTES, MAX_COLUMNS = 4 << 20, 100_200
 """What one line of a table may be; a line of 2151 bands has some 25 kB."""
@@ -22,6 +24,12 @@ MAX_LINES = 100_000
 
 _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+_SPREAD = re.compile(
+    r"(.*?)(?:^|[ _.(-])(?:sd|std|std?\.?[ _]?dev|standard[ _]deviation|deviation|variance|sem|std[ _]?err)"
+    r"\.?\)?",
+    re.IGNORECASE,
+)
 
 _QUANTITIES: tuple[tuple[Quantity, str], ...] = (
     ("absorbance", r"absorb|(?<![a-z])abs(?![a-z])|log\W{0,3}1\s*/\s*r"),
@@ -160,12 +168,12 @@ def to_nm(wavelengths: Floats, unit: str | None, source: str) -> Floats:
 
     Args:
         wavelengths: (bands,) in the file's unit.
-        unit: "nm", "um" or None where the file is silent. Then 200 to 20000 is taken for nm and 0.2 to 20
-            for µm; the two cannot be mistaken for each other.
+        unit: "nm", "um" or None where the file is silent. Then 200 to 3000 is taken for nm and 0.2 to 20 for µm,
+            which cannot be mistaken for each other; beyond, it may be wavenumbers.
         source: named in errors.
 
     Raises:
-        UnusableSpectrumError: not finite, or in neither range.
+        UnusableSpectrumError: not finite, in neither range, or an axis that may be wavenumbers.
     """
     if not np.isfinite(wavelengths).all():
         raise UnusableSpectrumError(f"{source}: a wavelength is not a number")
@@ -174,6 +182,11 @@ def to_nm(wavelengths: Floats, unit: str | None, source: str) -> Floats:
         # 0.3501 * 1000 is 350.09999999999997: no file knows its wavelengths to a femtometre.
         wavelengths = np.round(wavelengths * 1000.0, 6)
         low, high = float(wavelengths.min()), float(wavelengths.max())
+    if unit is None and high > FARTHEST_NM:
+        raise UnusableSpectrumError(
+            f"{source}: an axis from {low:g} to {high:g} without a unit: wavenumbers in cm-1, or nm? Convert it to nm, "
+            "and write the unit into the header"
+        )
     if low < MIN_NM or high > MAX_NM:
         raise UnusableSpectrumError(
             f"{source}: wavelengths from {low:g} to {high:g} {'nm' if unit else 'are neither nm nor µm'}; "
@@ -213,6 +226,15 @@ def quantity_in(texts: Iterable[str]) -> Quantity | None:
     """Find the quantity that a header names; absorbance and reflectance win over what they are made of."""
     text = "\n".join(texts)
     return next((name for name, words in _QUANTITIES if re.search(words, text, re.IGNORECASE)), None)
+
+
+def measures_spread(name: str, others: Container[str]) -> bool:
+    """Say whether a record is a deviation of another one by its name, such as "TP109 stdev" beside "TP109 mean"."""
+    found = _SPREAD.fullmatch(name.strip())
+    if found is None:
+        return False
+    base = found[1].rstrip(" _.-(").lower()
+    return not base or base in others or any(f"{base}{joint}mean" in others for joint in " _.-")
 
 
 def says_simulated(comment: str) -> bool:

@@ -399,3 +399,136 @@ def test_viewspecs_time(tmp_path: Path):
     # Of several spectra in one file it may be only the first one's.
     both = parse_ascii_table(down(NM, SOILS, NAMES, preamble=preamble), "a.txt")
     assert {s.measured_at for s in both} == {None}
+
+
+# --- axes that are no wavelengths, and numbers that are names ----------------------------------------------------
+
+
+FINE = np.arange(350.0, 2501.0, 10.0)
+FINE_SOILS = np.stack([np.interp(FINE, NM, soil) for soil in SOILS])
+
+
+@pytest.mark.parametrize("axis", ["", "x", "Wavelength"])
+@pytest.mark.parametrize(
+    "numbers", [np.arange(4000.0, 399, -2), np.arange(400.0, 4001, 4), np.arange(12000.0, 3999, -8)]
+)
+def test_wavenumbers_are_refused_by_that_word(axis: str, numbers: np.ndarray):
+    content = down(numbers, np.full((1, numbers.size), 0.3), ["a"] if axis else [], axis=axis)
+    with pytest.raises(SpectrumFileError, match=r"without a unit: wavenumbers in cm-1, or nm\?"):
+        parse_ascii_table(content, "a.txt")
+
+
+def test_far_wavelengths_that_say_their_unit_are_read():
+    numbers = np.arange(2500.0, 15001, 100)
+    (spectrum,) = parse_ascii_table(
+        down(numbers, np.full((1, numbers.size), 0.3), ["a"], axis="Wavelength (nm)"), "a.txt"
+    )
+    assert spectrum.range_nm == (2500, 15000)
+
+
+@pytest.mark.parametrize("mir", ["scan_mir.{:.0f}_abs", "mir{:.0f}", "{:.0f} cm-1"])
+def test_wavenumbers_beside_wavelengths_are_left_out(mir: str):
+    header = ["id", *(f"scan_visnir.{nm:.0f}_ref" for nm in NM), *(mir.format(n) for n in range(600, 4001, 20))]
+    row = ["S1", *("0.3" for _ in NM), *("1.4" for _ in range(600, 4001, 20))]
+    (spectrum,) = parse_ascii_table(f"{','.join(header)}\n{','.join(row)}\n".encode(), "a.csv")
+    np.testing.assert_array_equal(spectrum.wavelengths_nm, NM)
+    np.testing.assert_allclose(spectrum.values, 0.3)
+    assert spectrum.extra == {}
+
+
+def test_two_sets_of_wavelengths_are_refused_whatever_their_lengths():
+    header = ["id", *(f"{nm:.0f}_ref" for nm in NM), *(f"{nm:.0f}_abs" for nm in FINE)]
+    row = ["S1", *("0.3" for _ in NM), *("0.5" for _ in FINE)]
+    with pytest.raises(SpectrumFileError, match="two sets of wavelength columns"):
+        parse_ascii_table(f"{','.join(header)}\n{','.join(row)}\n".encode(), "a.csv")
+
+
+LAB_NUMBERS = [str(n) for n in (312, 455, 690, 871, 1020, 1333, 1502, 1740, 1999, 2210, 2544, 2980)]
+
+
+@pytest.mark.parametrize("first", ["sample", "Sample ID", "Lab No", ""])
+@pytest.mark.parametrize("write", [across, down])
+def test_samples_named_by_numbers_stay_samples(first: str, write):
+    soils = np.stack([FINE_SOILS[0] * (1 - i / 50) for i in range(12)])
+    said = {"first": first} if write is across else {"axis": "Wavelength" if first else ""}
+    spectra = parse_ascii_table(write(FINE, soils, LAB_NUMBERS, **said), "a.csv")
+    assert [s.sample_id for s in spectra] == LAB_NUMBERS
+    np.testing.assert_allclose(np.stack([s.values for s in spectra]), soils, rtol=1e-4)
+
+
+# --- rows and columns that are no soil ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Wavelength,S1,S2", "nm,-,-"],
+        ["Wavelength,S1,S2", "(nm),%,%"],
+        ["Sample,S1,S2", "Depth_cm,0,10"],
+        ["Sample,S1,S2", "Depth_cm,0,10", "Date,2024-05-06,2024-05-07"],
+        ["wl,S1,S2", "unit,,"],
+        ["Site,North,North", "Sample,S1,S2"],
+    ],
+)
+def test_the_line_that_names_the_samples_is_found_among_others(lines: list[str]):
+    factor = 100 if "%" in lines[-1] else 1
+    rows = [f"{nm:.0f},{factor * a:.5f},{factor * b:.5f}" for nm, a, b in zip(NM, *SOILS[:2], strict=True)]
+    spectra = parse_ascii_table(("\n".join([*lines, *rows]) + "\n").encode(), "a.csv")
+    assert [s.sample_id for s in spectra] == ["S1", "S2"]
+    np.testing.assert_allclose(spectra[0].values, SOILS[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("units", ["unit", "", "-"])
+def test_a_row_of_units_under_wavelengths_is_no_soil(units: str):
+    lines = across(NM, SOILS, NAMES, ",").decode().splitlines()
+    lines.insert(1, ",".join([units, *("nm" if units == "unit" else units for _ in NM)]))
+    spectra = parse_ascii_table(("\n".join(lines) + "\n").encode(), "a.csv")
+    assert [(s.sample_id, s.measurement) for s in spectra] == IDS
+
+
+@pytest.mark.parametrize("write", [across, down])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_empty_rows_and_columns_of_a_spreadsheet_are_passed_over(write, delimiter: str):
+    lines = write(NM, SOILS, NAMES, delimiter).decode().splitlines()
+    cells = lines[0].count(delimiter)
+    tail = [delimiter * (cells + 2), delimiter * (cells + 2) + " "]
+    content = ("\n".join(["sep=" + delimiter, *(line + 2 * delimiter for line in lines), *tail]) + "\n").encode()
+    spectra = parse_ascii_table(content, "a.csv")
+    assert [(s.sample_id, s.measurement) for s in spectra] == IDS
+
+
+@pytest.mark.parametrize("name", ["S1 stdev", "S1_sd", "S1 std. dev.", "S1 (SD)", "SD", "standard deviation"])
+@pytest.mark.parametrize("write", [across, down])
+def test_a_deviation_beside_what_it_is_of_is_never_averaged_in(write, name: str):
+    content = write(NM, np.stack([SOILS[0], 0.02 * SOILS[0], SOILS[1]]), ["S1", name, "S2"])
+    bad: list[SpectrumFileError] = []
+    spectra = parse_ascii_table(content, "a.txt", bad.append)
+    assert [s.sample_id for s in spectra] == ["S1", "S2"]
+    assert len(bad) == 1
+    assert "deviation by its name" in str(bad[0])
+
+
+def test_names_that_only_look_like_deviations_are_samples():
+    names = ["Trestd", "Sd 4", "North_std"]
+    spectra = parse_ascii_table(down(NM, np.stack([SOILS[0]] * 3), names), "a.txt")
+    assert [s.sample_id for s in spectra] == names
+
+
+def test_columns_without_a_name():
+    named = down(NM, np.stack([SOILS[0], SOILS[1]]), ["S1", ""])
+    bad: list[SpectrumFileError] = []
+    assert [s.sample_id for s in parse_ascii_table(named, "a.txt", bad.append)] == ["S1"]
+    assert "column 3: has values and no name" in str(bad[0])
+    with pytest.raises(SpectrumFileError, match="may be a deviation or counts; write names above them"):
+        parse_ascii_table(down(NM, np.stack([SOILS[0], 0.08 * SOILS[0]]), []), "a.txt")
+
+
+def test_a_drill_hole_is_no_sample():
+    header = ["BHID", "Assay tag", *(f"{nm:.0f}" for nm in NM)]
+    rows = [["DH1", f"T{i}", *(f"{v:.5f}" for v in SOILS[0] * (1 + i / 99))] for i in range(4)]
+    content = "\n".join(",".join(cells) for cells in [header, *rows]) + "\n"
+    with pytest.raises(SpectrumFileError, match="'BHID' says the same of several rows, 'Assay tag' does not"):
+        parse_ascii_table(content.encode(), "a.csv")
+    spectra = parse_ascii_table(content.replace("Assay tag", "Sample No").encode(), "a.csv")
+    assert [s.sample_id for s in spectra] == ["T0", "T1", "T2", "T3"]
+    assert {s.extra["BHID"] for s in spectra} == {"DH1"}

@@ -316,3 +316,11 @@ def test_bands_of_the_bad_band_list_are_holes(tmp_path: Path):
         file.write("bbl = {1, 0, 1}\n")
     with pytest.raises(SpectrumFileError, match=r"a bad band list \(bbl\) of 3 for 2151 bands"):
         read_envi(tmp_path / "a.hdr")
+
+
+def test_a_deviation_beside_its_mean_is_no_spectrum(tmp_path: Path):
+    names = ["Soil 1 mean", "Soil 1 stdev", "Soil 2", "Soil 2_sd", "Pure std"]
+    write_envi(
+        tmp_path / "a.hdr", [Spectrum(np.arange(350.0, 2501), np.full(2151, 0.3), "reflectance", n) for n in names]
+    )
+    assert [s.sample_id for s in read_envi(tmp_path / "a.hdr")] == ["Soil 1 mean", "Soil 2", "Pure std"]
