@@ -13,7 +13,7 @@ DEV := $(VENV)/.dev
 MINUTES ?= 60
 KILLS ?= 1000
 
-.PHONY: demo test soak lint typecheck bench bench-accuracy model ore-model clean
+.PHONY: demo test soak pins lint typecheck bench bench-accuracy model ore-model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
@@ -30,7 +30,12 @@ test: $(DEV)
 soak: $(DEV)
 	$(BIN)/python tests/hil/soak.py --minutes $(MINUTES) --kills $(KILLS) $(OPTIONS)
 
+# The device's dependencies with their hashes, for install.sh; `make lint` looks whether they fit pyproject.toml.
+pins: $(DEV)
+	$(BIN)/python firmware_configs/raspberrypi/pin.py $(OPTIONS)
+
 lint: $(DEV) typecheck
+	$(BIN)/python firmware_configs/raspberrypi/pin.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache

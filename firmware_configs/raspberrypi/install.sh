@@ -105,8 +105,22 @@ install_python() {
     [ -e "$from" ] || refuse "$from: no such file or folder; --from names a checkout or a wheel" 1
     [ -x /opt/stibium/bin/python ] || python3 -m venv /opt/stibium ||
         refuse "no virtual environment can be made; run: apt install python3-venv" 1
-    /opt/stibium/bin/python -m pip install --quiet --upgrade "$from" ||
+    case $(uname -m)-$(/opt/stibium/bin/python -c 'import sys; print(*sys.version_info[:2], sep=".")') in
+        aarch64-3.11 | x86_64-3.11)
+            /opt/stibium/bin/python -m pip install --quiet --require-hashes --only-binary :all: \
+                --requirement "$here/requirements.txt" ||
+                refuse "pip could not install what requirements.txt names; is there a network?" 1
+            only=--no-deps
+            ;;
+        *)
+            echo "no hashes are known for this Python and machine; pip takes what the package index gives"
+            only=--quiet
+            ;;
+    esac
+    /opt/stibium/bin/python -m pip install --quiet --upgrade $only "$from" ||
         refuse "pip could not install $from; is there a network?" 1
+    /opt/stibium/bin/python -m pip check ||
+        refuse "$from needs something else than requirements.txt has; run make pins where it was made" 1
     mkdir -p /usr/local/bin
     ln -sfn /opt/stibium/bin/stibium /usr/local/bin/stibium
     echo "installed $(/opt/stibium/bin/stibium --version)"

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from stibium.edge.cli import stibium as group
 from stibium.edge.instruments.discovery import _USB
+from stibium.firmware_configs.raspberrypi import pin
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "firmware_configs" / "raspberrypi"
@@ -86,6 +88,18 @@ def test_what_root_keeps_from_others_is_not_kept_from_the_services(scratch: Path
             assert path.is_file() or mode & 0o011 == 0o011, path
 
 
+def test_all_that_a_device_needs_is_pinned_with_hashes() -> None:
+    run(sys.executable, FILES / "pin.py", "--check")
+    blocks = (FILES / "requirements.txt").read_text().replace(" \\\n", " ").splitlines()
+    for block in blocks[1:]:
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+ ; python_version == '3\.\d+'( +--hash=sha256:[0-9a-f]{64})+", block)
+
+
+def test_a_requirement_without_a_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pin, "needed", lambda python: ["numpy>=1.26", "something-new>=1"])
+    assert pin.missing((FILES / "requirements.txt").read_text()) == ["something-new for Python 3.11"]
+
+
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_service_may_take_so_much_memory(unit: str) -> None:
     assert re.search(r"^MemoryMax=\d+M$", (FILES / unit).read_text(), re.MULTILINE)
@@ -94,7 +108,7 @@ def test_a_service_may_take_so_much_memory(unit: str) -> None:
 def test_every_file_is_installed_somewhere(installed: Path) -> None:
     there = {data for _, data in contents(installed).values()}
     for path in FILES.iterdir():
-        if path.is_file() and path.name not in ("install.sh", "__init__.py"):
+        if path.is_file() and path.name not in ("install.sh", "pin.py", "requirements.txt", "__init__.py"):
             assert path.read_bytes() in there, path.name
     assert not list(installed.rglob("*.new"))
 
