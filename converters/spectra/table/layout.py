@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from ..spectrum import Floats, Spectrum
 from ..text import MAX_NM, MIN_NM, shortened
 
 MAGIC = "# stibium spectra "
-VERSION = "1"
+VERSION = "2"
+VERSIONS = ("1", VERSION)
+"""That are read; version 1 has no checksums."""
 COLUMNS = (
     "sample_id",
     "measurement",
@@ -31,6 +34,9 @@ COLUMNS = (
     "simulated",
 )
 """Columns with a meaning; every other column that is no wavelength goes to `Spectrum.extra`."""
+
+CHECKSUM = "checksum"
+"""Last column from version 2 on: of header and row, see `checksum_of`."""
 
 CLOSED = "# closed: yes"
 """Promises that the table's last line says how many rows there are, so that missing rows are noticed."""
@@ -59,6 +65,17 @@ class WavelengthColumns:
         if self.first is not None:
             return fields[self.first : self.first + self.at.size]
         return [fields[i] for i in self.at]
+
+
+def checksum_of(row: bytes, header: bytes) -> str:
+    """Return the checksum of a row in a table with this header line, both as they are written without line ends.
+
+    Args:
+        row: its line up to the checksum's comma.
+        header: the whole header line; a damaged name of a column changes what all rows mean.
+    """
+    # A letter before it, or spreadsheets would make numbers of some.
+    return f"x{zlib.crc32(row, zlib.crc32(header)):08x}"
 
 
 def looks_like_table(head: bytes) -> bool:

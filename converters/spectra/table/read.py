@@ -26,7 +26,17 @@ from ..text import (
     split_csv,
     to_floats,
 )
-from .layout import CLOSED, COLUMNS, MAGIC, MAX_COMMENT_LINES, VERSION, WavelengthColumns, find_wavelengths
+from .layout import (
+    CHECKSUM,
+    CLOSED,
+    COLUMNS,
+    MAGIC,
+    MAX_COMMENT_LINES,
+    VERSIONS,
+    WavelengthColumns,
+    checksum_of,
+    find_wavelengths,
+)
 
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -76,10 +86,11 @@ def parse_table(data: bytes, source: str) -> list[Spectrum]:
 def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iterator[Spectrum]:
     """Parse a table from an open file; see `iter_table`."""
     lines = _lines(file, source)
-    header, closed = _header(lines, source)
+    header, header_line, closed, version = _header(lines, source)
     columns = find_wavelengths(header, source)
-    wavelengths = set(columns.at.tolist())
-    named = [(i, name.strip()) for i, name in enumerate(header) if i not in wavelengths]
+    checked = header_line.encode() if version == VERSIONS[-1] and header[-1] == CHECKSUM else None
+    others = set(columns.at.tolist()) | ({len(header) - 1} if checked else set())
+    named = [(i, name.strip()) for i, name in enumerate(header) if i not in others]
     row, announced = 0, None
     for line in lines:
         if announced is not None:
@@ -96,6 +107,8 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
             raise TruncatedFileError(f"{source}: row {row} has {len(fields)} of {len(header)} columns")
         try:
             spectrum = _spectrum(fields, named, columns, source, row)
+            if checked is not None and fields[-1]:
+                _check(line, checked, source, f"row {row} ({shortened(fields[header.index('sample_id')], 60)[1:-1]})")
         except SpectrumFileError as error:
             if on_bad is None:
                 raise
@@ -109,6 +122,15 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
         )
     if row == 0:
         raise SpectrumFileError(f"{source}: a table without a row")
+
+
+def _check(line: str, header: bytes, source: str, where: str) -> None:
+    before, _, checksum = line.rpartition(",")
+    if checksum_of(before.encode(), header) != checksum:
+        raise UnusableSpectrumError(
+            f"{source}: {where} does not fit its checksum: damaged or edited by hand; copy the table again, or if the "
+            "edit is meant, empty the row's cell in the column checksum (or remove that column)"
+        )
 
 
 def _lines(file: IO[bytes], source: str) -> Iterator[str]:
@@ -144,18 +166,21 @@ def _lines(file: IO[bytes], source: str) -> Iterator[str]:
         raise TruncatedFileError(f"{source}: a quoted field is not closed, so the file is cut off or damaged")
 
 
-def _header(lines: Iterator[str], source: str) -> tuple[list[str], bool]:
-    closed = False
+def _header(lines: Iterator[str], source: str) -> tuple[list[str], str, bool, str]:
+    """Read up to the header line: its columns, itself, whether the table promises its end, and its version, if any."""
+    closed, version = False, ""
     for i, line in enumerate(lines):
         line = line.removeprefix("\ufeff")
-        if line.startswith(MAGIC) and line[len(MAGIC) :].strip() != VERSION:
-            raise SpectrumFileError(
-                f"{source}: a table of version {shortened(line[len(MAGIC) :].strip())}, which this program does not "
-                f"know (it knows {VERSION}); update stibium"
-            )
+        if line.startswith(MAGIC):
+            version = line[len(MAGIC) :].strip()
+            if version not in VERSIONS:
+                raise SpectrumFileError(
+                    f"{source}: a table of version {shortened(version)}, which this program does not know (it knows "
+                    f"{' and '.join(VERSIONS)}); update stibium"
+                )
         closed = closed or line == CLOSED
         if line.strip() and not line.startswith("#"):
-            return split_csv(line, source, "the header"), closed
+            return split_csv(line, source, "the header"), line, closed, version
         if i >= MAX_COMMENT_LINES:
             break
     raise TruncatedFileError(f"{source}: a table without its header line")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import SpectrumFileError, UnusableSpectrumError
 from ..files import GZIP_MAGIC, replacing
 from ..spectrum import Spectrum
-from .layout import CLOSED, COLUMNS, MAGIC, VERSION, WAVELENGTH, name_nm, other_grid
+from .layout import CHECKSUM, CLOSED, COLUMNS, MAGIC, VERSION, WAVELENGTH, checksum_of, name_nm, other_grid
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -97,7 +97,7 @@ def _write(
     extra_names: list[str] = []
     widths: list[tuple[int, int]] = []
     grid_nm = np.empty(0)
-    numbers = ""
+    numbers, header = "", b""
     count = 0
     for spectrum in spectra:
         extra = _extra(spectrum)
@@ -107,13 +107,14 @@ def _write(
             numbers = ",".join(["%.9g"] * grid_nm.size)
             for line in (MAGIC + VERSION, CLOSED, *(f"# {_one_line(k)}: {_one_line(v)}" for k, v in notes.items())):
                 out.write(_encoded(line))
-            out.write(_encoded(_header(extra_names, grid_nm)))
+            header = _encoded(_header(extra_names, grid_nm))
+            out.write(header)
         elif not np.array_equal(spectrum.wavelengths_nm, grid_nm):
             raise UnusableSpectrumError(f"{spectrum.source or spectrum.sample_id}: {other_grid(spectrum, grid_nm)}")
         if not widths or widths[-1][1] != len(extra_names):
             widths.append((count, len(extra_names)))
         texts = [*_texts(spectrum), *(extra.get(name, "") for name in extra_names)]
-        out.write(_encoded(f"{_csv_line(texts)},{numbers % tuple(spectrum.values.tolist())}"))
+        out.write(_with_checksum(f"{_csv_line(texts)},{numbers % tuple(spectrum.values.tolist())}", header))
         count += 1
     if not count:
         raise SpectrumFileError(f"{target}: not written, there are no spectra for it")
@@ -125,7 +126,7 @@ def _widen(before: IO[bytes], out: IO[bytes], extra_names: list[str], widths: li
     """Write a table again with all extra columns, where they became known in the course of it."""
     steps = iter([*widths[1:], (-1, 0)])
     width, (next_row, next_width) = widths[0][1], next(steps)
-    row = -1
+    row, header = -1, b""
     for line in before:
         if line.startswith(b"# end ") or (row < 0 and line.startswith(b"#")):
             out.write(line)
@@ -138,12 +139,17 @@ def _widen(before: IO[bytes], out: IO[bytes], extra_names: list[str], widths: li
                 width, (next_row, next_width) = next_width, next(steps)
             added = [""] * (len(extra_names) - width)
         at = len(COLUMNS) + width
-        out.write(_encoded(_csv_line([*fields[:at], *added, *fields[at:]])))
+        widened = [*fields[:at], *added, *fields[at:]]
+        if row < 0:
+            header = _encoded(_csv_line(widened))
+            out.write(header)
+        else:
+            out.write(_with_checksum(_csv_line(widened[:-1]), header))
         row += 1
 
 
 def _header(extra_names: list[str], grid_nm: NDArray[np.float64]) -> str:
-    return _csv_line([*COLUMNS, *extra_names, *map(name_nm, grid_nm)])
+    return _csv_line([*COLUMNS, *extra_names, *map(name_nm, grid_nm), CHECKSUM])
 
 
 def _texts(spectrum: Spectrum) -> list[str]:
@@ -175,7 +181,7 @@ def _extra(spectrum: Spectrum) -> dict[str, str]:
             value = repr(value)
         if isinstance(value, str) and value.strip() and name.strip():
             name = _one_line(name)
-            taken = name in COLUMNS or WAVELENGTH.fullmatch(name)
+            taken = name in (*COLUMNS, CHECKSUM) or WAVELENGTH.fullmatch(name)
             texts[f"extra {name}" if taken else name] = _one_line(value)
     return texts
 
@@ -189,6 +195,11 @@ def _csv_line(texts: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(texts)
     return line.getvalue()
+
+
+def _with_checksum(row: str, header: bytes) -> bytes:
+    encoded = _encoded(row)[:-1]
+    return b"%s,%s\n" % (encoded, checksum_of(encoded, header[:-1]).encode())
 
 
 def _encoded(line: str) -> bytes:

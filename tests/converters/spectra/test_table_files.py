@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import tracemalloc
 from datetime import datetime, timedelta, timezone
@@ -22,7 +24,7 @@ from stibium.converters.spectra import (
     write_table,
 )
 from stibium.converters.spectra.table.layout import COLUMNS, looks_like_table
-from stibium.converters.spectra.table.read import parse_table
+from stibium.converters.spectra.table.read import iter_rows, parse_table
 from stibium.converters.spectra.text import MAX_NM, MIN_NM
 
 NM = np.array([350.0, 351.5, 2500.25])
@@ -242,7 +244,7 @@ def test_a_bad_row_is_refused_by_name_and_the_rest_is_read(tmp_path: Path, heade
         (table("a,1,1", header="sample_id,350,350"), "more than one column is named '350'"),
         (table("a,1,1", header="sample_id,35,36"), "wavelengths from 35 to 36"),
         (table("1,1", header="350,351"), "has no column sample_id"),
-        (table("a,0.1,0.2,0.3", first="# stibium spectra 2\n"), "version '2'.*update stibium"),
+        (table("a,0.1,0.2,0.3", first="# stibium spectra 3\n"), "version '3'.*update stibium"),
         (table('a,"0.1,0.2,0.3'), "not closed"),
         (table("a\xff,0.1,0.2,0.3").replace(b"\xc3", b""), "no UTF-8"),
         (table("a\r,0.1,0.2,0.3"), "row 1 is damaged"),
@@ -256,6 +258,73 @@ def test_a_bad_row_is_refused_by_name_and_the_rest_is_read(tmp_path: Path, heade
 def test_a_damaged_table_is_refused_with_its_reason(data: bytes, reason: str):
     with pytest.raises(SpectrumFileError, match=rf"^t.csv: .*{reason}"):
         parse_table(data, "t.csv")
+
+
+def damaged_rows(data: bytes) -> tuple[list[str], list[str]]:
+    """Sample ids that are read, and why the others are not."""
+    bad: list[SpectrumFileError] = []
+    read = [s.sample_id for s in iter_rows(io.BytesIO(data), "t.csv", bad.append)]
+    return read, [str(error) for error in bad]
+
+
+def test_each_row_has_a_checksum_of_itself_and_of_the_header(tmp_path: Path):
+    path = tmp_path / "t.csv"
+    write_table(path, [soil(i, extra={"clay": i}) for i in range(3)])
+    data = path.read_bytes()
+    assert data.startswith(b"# stibium spectra 2\n")
+    assert damaged_rows(data) == (["S0", "S1", "S2"], [])
+    row = data.split(b"\n")[4]
+    for at in range(len(row)):
+        changed = b"7" if row[at : at + 1] != b"7" else b"8"
+        damaged = data.replace(row, row[:at] + changed + row[at + 1 :])
+        if row[at : at + 1] == b",":
+            with pytest.raises(SpectrumFileError, match="row 2 has"):
+                damaged_rows(damaged)
+            continue
+        read, why = damaged_rows(damaged)
+        assert read == ["S0", "S2"], at
+        assert why[0].startswith("t.csv: row 2 (")
+    read, why = damaged_rows(data.replace(b"splices_nm", b"splicet_nm"))
+    assert (read, len(why)) == ([], 3)
+
+
+def test_an_edited_row_is_refused_by_name_and_taken_without_its_checksum(tmp_path: Path):
+    path = tmp_path / "t.csv"
+    write_table(path, [soil(i, comment="dry") for i in range(3)])
+    lines = path.read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace("dry", "wet")
+    read, (why,) = damaged_rows("".join(lines).encode())
+    assert read == ["S0", "S2"]
+    assert why.startswith(
+        "t.csv: row 2 (S1) does not fit its checksum: damaged or edited by hand; copy the table again"
+    )
+    assert why.endswith("empty the row's cell in the column checksum (or remove that column)")
+    lines[4] = lines[4].rpartition(",")[0] + ",\n"
+    assert damaged_rows("".join(lines).encode()) == (["S0", "S1", "S2"], [])
+    bare = [line if line.startswith("#") else line.rpartition(",")[0] + "\n" for line in lines]
+    assert damaged_rows("".join(bare).encode()) == (["S0", "S1", "S2"], [])
+
+
+def test_other_line_ends_are_no_edit(tmp_path: Path):
+    path = tmp_path / "t.csv"
+    write_table(path, [soil(i) for i in range(3)])
+    assert damaged_rows(path.read_bytes().replace(b"\n", b"\r\n")) == (["S0", "S1", "S2"], [])
+
+
+def test_version_1_has_no_checksums_and_may_have_such_a_column():
+    (spectrum,) = parse_table(table("a,0.1,0.2,0.3,abc", header="sample_id,350,351,352,checksum"), "t.csv")
+    assert spectrum.extra == {"checksum": "abc"}
+
+
+def test_checksums_hold_in_a_table_whose_columns_became_known_late(tmp_path: Path):
+    path = tmp_path / "t.csv.gz"
+    spectra = [soil(i, extra={f"late{j}": "x, y" for j in range(i)} | {"checksum": "mine"}) for i in range(4)]
+    write_table(path, spectra)
+    assert [s.extra for s in read_table(path)] == [
+        {("extra checksum" if name == "checksum" else name): value for name, value in s.extra.items()} for s in spectra
+    ]
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert damaged_rows(text.replace("S2", "S5").encode())[0] == ["S0", "S1", "S3"]
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
