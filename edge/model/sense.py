@@ -15,6 +15,8 @@ from .interval import IntervalStats
 
 MOST = 1e12
 """No content, limit, offset or wavelength in any unit is larger."""
+MOST_TOLERANCE = 0.5
+"""Relative, of golden answers: five steps of an 8-bit logarithm over five decades are 0.26."""
 WIDEST = 5.0
 """A slope of more would make one interval exp(12) times as wide as another."""
 
@@ -106,7 +108,7 @@ def _golden(said: Mapping[str, Any], nm: NDArray[Any], reflectance: NDArray[Any]
     _require(nm.size > 1 and bool((np.diff(nm) > 0).all()), "golden_wavelengths_nm", "wavelengths that do not ascend")
     for name, array in (("reflectance", reflectance), ("expected", expected)):
         _require(bool((np.abs(array) < MOST).all()), f"golden_{name}", "no finite numbers")
-    _numbers("golden tolerance", [said["tolerance"]], 1e-12, 0.1, 1)
+    _numbers("golden tolerance", [said["tolerance"]], 1e-12, MOST_TOLERANCE, 1)
     _numbers("golden splices_nm", said["splices_nm"], 0.0, MOST, len(said["splices_nm"]))
     _text("golden runtime", said["runtime"])
 

@@ -143,18 +143,18 @@ def test_bounds_change_the_network_and_no_number_of_the_laboratory(
     assert theirs.record["split"]["training_bounds"] == []
     assert ours.record["weights_sha256"] != theirs.record["weights_sha256"]
     assert ours.record["domain"] != theirs.record["domain"], "their spectra belong to the calibration"
-    assert np.array_equal(ours.scaling.offset, theirs.scaling.offset)
-    assert np.array_equal(ours.scaling.scale, theirs.scaling.scale)
-    assert ours.calibrated_range == theirs.calibrated_range
+    assert np.array_equal(ours.bundle.scaling.offset, theirs.bundle.scaling.offset)
+    assert np.array_equal(ours.bundle.scaling.scale, theirs.bundle.scaling.scale)
+    assert ours.bundle.calibrated_range == theirs.bundle.calibrated_range
     for name in ("training", "validation"):
         assert ours.record["split"][name] == theirs.record["split"][name]
         assert not bounds & set(ours.record["split"][name])
         assert ours.record["metrics"][name]["n"] == theirs.record["metrics"][name]["n"]
     assert np.array_equal(ours.held_out_measured, theirs.held_out_measured)
     assert not bounds & {s.sample_id for s in ours.held_out}
-    assert ours.interval is not None
-    assert theirs.interval is not None
-    assert ours.interval.method == theirs.interval.method
+    assert ours.bundle.interval is not None
+    assert theirs.bundle.interval is not None
+    assert ours.bundle.interval.method == theirs.bundle.interval.method
     # Each measurement of a sample that is trained on is a row.
     assert len(ours.calibration_features) == len(theirs.calibration_features) + 2 * len(trained_on)
     assert ours.record["data"]["bounds_sha256"]

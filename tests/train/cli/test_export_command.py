@@ -16,6 +16,7 @@ from stibium.converters.models.parity import device_answers
 from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.check import recompute_golden
 from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.sense import MOST_TOLERANCE
 from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_STEPS, export_run, golden_tolerance
 from stibium.train.formats import LIMIT
 from stibium.train.run import load_run
@@ -147,4 +148,6 @@ def test_golden_tolerance_is_a_few_output_steps() -> None:
         (10**0.5 + GOLDEN_STEPS * step) ** 2 / 10 - 1
     )
     assert golden_tolerance(expected, "log10", "float32", 0.0) == FLOAT_TOLERANCE
+    # What an 8-bit export of grades over five decades needs is never refused where the bundle is read.
+    assert golden_tolerance(expected, "log10", "int8", 5 / 255) < MOST_TOLERANCE
     assert golden_tolerance(expected, "log10", "int16x8", 1e-7) == FLOAT_TOLERANCE

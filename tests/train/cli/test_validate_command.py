@@ -131,7 +131,7 @@ def test_an_element_that_tells_nothing_does_not_stop_the_others(survey: tuple[st
     done = stibium("validate", *survey[:2], "--assays", assays, *options)
     assert done.returncode == 1
     assert f"refused Sb: {assays}: every value of Sb is censored" in done.stderr
-    assert "refused Pb: all 40 values of Pb are 7 ppm; there is nothing to learn" in done.stderr
+    assert "refused Pb: every sample has Pb 7 ppm; there is nothing to learn" in done.stderr
     assert "Traceback" not in done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert list(dict.fromkeys(row["element"] for row in rows)) == ["As", "Mn", "Zn"]
