@@ -27,7 +27,7 @@ from stibium.edge.files import read_file
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimator, Refusal
 
-INPUTS = int(os.environ.get("STIBIUM_FUZZ", "1200"))
+INPUTS = int(os.environ.get("STIBIUM_FUZZ", "4000"))
 LONGEST_S, MOST_MB = 10.0, 300
 INTERESTING = [b"\0", b"\xff", b"\n", b",", b"-", b"9" * 30, b"1e999", b"nan", b'"', b"'", b"\x1b[2J", b"{", b"\t"]
 
