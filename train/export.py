@@ -20,6 +20,7 @@ from .methods.method import ModelFile
 from .methods.registry import DEVICE_METHODS
 from .prepared import Prepared, prepare
 from .run import TrainingRun
+from .stability import fit_sampling
 
 GOLDEN_SPECTRA = 5
 GOLDEN_STEPS = 5
@@ -87,7 +88,9 @@ def finish(run: TrainingRun, bundle: Bundle, converted: ConvertedRun) -> Exporte
         BundleError: this machine's runtime cannot load the converted model.
     """
     parity = compare(bundle, converted.prepared.rows, run.held_out_measured, converted.answers, run.validated)
-    return Exported(replace(bundle, golden=choose_golden(bundle, run), provenance=_provenance(run, parity)), parity)
+    stability = bundle.stability._replace(sampling_most=fit_sampling(bundle, run.held_out))
+    golden = choose_golden(bundle, run)
+    return Exported(replace(bundle, stability=stability, golden=golden, provenance=_provenance(run, parity)), parity)
 
 
 def export_run(run: TrainingRun, quantisations: Sequence[str]) -> dict[str, Exported]:

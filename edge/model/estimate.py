@@ -168,7 +168,9 @@ class Estimator:
         remarks: list[str] = []
         try:
             if golden is not None:
-                remarks = check_sampling(nm, recipe.range_nm, golden.wavelengths_nm)
+                remarks = check_sampling(
+                    nm, recipe.range_nm, golden.wavelengths_nm, self.bundle.stability.sampling_most
+                )
             preprocessed = recipe.preprocess(values, nm, splices_nm)
         except UnsuitableSpectrumError as error:
             return [Refusal(spectrum.source, str(error), spectrum.sample_id) for spectrum in spectra]

@@ -58,7 +58,8 @@ def require_sense(
             _text(f"{name} method", found["method"])
     for name, limit in (manifest.get("stability") or {}).items():  # only newer ones have it
         if limit is not None:
-            _numbers(f"stability {name}", [limit], 1e-9, 1.0, 1)
+            least, most = (1.0, 1e3) if name == "sampling_most" else (1e-9, 1.0)
+            _numbers(f"stability {name}", [limit], least, most, 1)
     if golden := manifest["golden"]:
         _golden(
             golden, *(np.asarray(arrays[f"golden_{name}"]) for name in ("wavelengths_nm", "reflectance", "expected"))

@@ -16,9 +16,9 @@ from .steps import SpliceCorrection
 
 HIGHEST_REFLECTANCE = 1.5
 """A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
-COARSER, TOO_COARSE = 2.0, 5.0
-"""Times the calibration's distance of bands: more than the first is remarked, with more than the second nothing is
-estimated."""
+COARSER, TOO_COARSE = 2.0, 2.5
+"""Times the calibration's distance of bands that is remarked for models that do not say what they can bear; and times
+that, from where on nothing is estimated."""
 NAMED_NEAR_NM = 10.0
 """A step so near to a join that the file names is that join's: of an overlap some name the middle, some the end."""
 LARGE_STEP = 0.01
@@ -74,13 +74,16 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     return values
 
 
-def check_sampling(wavelengths_nm: Floats, range_nm: tuple[float, float], calibration_nm: Floats) -> list[str]:
+def check_sampling(
+    wavelengths_nm: Floats, range_nm: tuple[float, float], calibration_nm: Floats, most: float | None = None
+) -> list[str]:
     """Compare the distance of bands with that in the calibration: over a hole, what a model needs is only guessed.
 
     Args:
         wavelengths_nm: (bands,) of the spectrum.
         range_nm: first and last wavelength the model needs.
         calibration_nm: (bands',) of the calibration's spectra.
+        most: times the calibration's distance that the model can bear; None if its training did not find out.
 
     Returns:
         A remark if bands lie farther apart than the calibration's, else none.
@@ -93,10 +96,11 @@ def check_sampling(wavelengths_nm: Floats, range_nm: tuple[float, float], calibr
     usual = np.interp((nm[1:] + nm[:-1]) / 2, calibration_nm[1:], np.diff(calibration_nm))
     times = np.diff(nm) / usual
     worst = int(times.argmax())
-    if times[worst] <= COARSER:
+    most = COARSER if most is None else most
+    if times[worst] <= most * (1 + 1e-6):
         return []
     where = f"{nm[worst]:g} and {nm[worst + 1]:g} nm"
-    if times[worst] > TOO_COARSE:
+    if times[worst] > most * TOO_COARSE * (1 + 1e-6):
         raise UnsuitableSpectrumError(
             f"has no band between {where}; the model was calibrated with one every {usual[worst]:.3g} nm: "
             "measure or export all bands"
