@@ -22,23 +22,23 @@ from soil_sets import LIMESODA, SETS, SetUnavailableError, load
 from stibium.converters.spectra.errors import StibiumError
 from stibium.train.crossval.cache import KeptFits
 from stibium.train.crossval.validation import Validation
-from stibium.train.methods.default import VARIANTS, Config, DefaultModel
+from stibium.train.methods.stack import VARIANTS, Config, Stack
 
 AS_IT_IS = "as it is"
 WITH_MOBILENET = "MobileNetV2 learns the rest"
 CONFIG = Config()
 
 
-def changed(name: str, **values: object) -> Callable[[], DefaultModel]:
+def changed(name: str, **values: object) -> Callable[[], Stack]:
     """Make the default model with some of its configuration changed."""
-    return lambda: DefaultModel(name=name, config=replace(CONFIG, **values))  # type: ignore[arg-type]
+    return lambda: Stack(name=name, config=replace(CONFIG, **values))  # type: ignore[arg-type]
 
 
 def one_view(index: int) -> dict[str, object]:
     return {"variants": (VARIANTS[index],), "variants_of_many": (VARIANTS[index],)}
 
 
-CHANGES: dict[str, Callable[[], DefaultModel]] = {
+CHANGES: dict[str, Callable[[], Stack]] = {
     AS_IT_IS: changed(AS_IT_IS),
     "first derivative of SNV only": changed("first derivative of SNV only", **one_view(1)),
     "smoothed SNV only": changed("smoothed SNV only", **one_view(2)),

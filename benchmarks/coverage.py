@@ -25,7 +25,7 @@ from stibium.train.applicability import fit_interval
 from stibium.train.crossval.folds import paper_split, repeated_folds
 from stibium.train.crossval.validation import cross_validate
 from stibium.train.methods.baselines import PartialLeastSquares
-from stibium.train.methods.default import DefaultModel
+from stibium.train.methods.stack import Stack
 from stibium.train.prepared import prepare
 from stibium.train.samples import Samples
 from stibium.train.training import TrainingOptions, train
@@ -50,7 +50,7 @@ def held(low: np.ndarray, high: np.ndarray, true: np.ndarray, known: np.ndarray)
 
 
 def of_default(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    trained = train(some(data, training), DefaultModel(fast=True), TrainingOptions(baselines=False), curve=False)
+    trained = train(some(data, training), Stack(fast=True), TrainingOptions(baselines=False), curve=False)
     assert trained.interval is not None
     rows = prepare(some(data, test).spectra, trained.recipe)
     judged = assess(rows, trained.domain)

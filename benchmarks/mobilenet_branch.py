@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from stibium.edge.model.target import forward, inverse
 from stibium.train.crossval.folds import inner_folds
-from stibium.train.methods.default import DefaultModel, DefaultPredictor
 from stibium.train.methods.network import Block, NetworkConfig, build_network
+from stibium.train.methods.stack import Stack, StackModel
 from stibium.train.methods.tensorflow_setup import import_tensorflow
 
 CONFIG = NetworkConfig(
@@ -29,7 +29,7 @@ NOISE, OFFSET = 0.05, 0.1
 class Both:
     """Default model plus a share of what the network says is left over, in the space of the target's transform."""
 
-    base: DefaultPredictor
+    base: StackModel
     network: object
     share: float
     deviation: float
@@ -46,7 +46,7 @@ class Both:
 
 @dataclass(frozen=True)
 class WithMobileNet:
-    """The method: the network sees all views as channels; its share is chosen on rows that it has not seen."""
+    """The method: the network sees all blocks as channels; its share is chosen on rows that it has not seen."""
 
     name: str = "default and MobileNetV2"
     fast: bool = False
@@ -62,7 +62,7 @@ class WithMobileNet:
         seed: int = 0,
     ) -> Both:
         """Fit; see `Method.fit`."""
-        base = DefaultModel().fit(reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
+        base = Stack().fit(reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
         channels = as_channels(base, reflectance)
         # What is left over of rows that the default model had not seen: of the others it leaves too little.
         left = forward(target, base.transform) - forward(base.out_of_fold, base.transform).mean(axis=0)
@@ -79,10 +79,10 @@ class WithMobileNet:
         return Both(base, network, share, deviation, text)
 
 
-def as_channels(base: DefaultPredictor, reflectance: np.ndarray) -> np.ndarray:
-    """Give (n, 1, bands, views), scaled as the exported default model scales them."""
+def as_channels(base: StackModel, reflectance: np.ndarray) -> np.ndarray:
+    """Give (n, 1, bands, blocks), scaled as the exported default model scales them."""
     scaled = base.scaling.apply(base.features(reflectance))
-    return np.moveaxis(scaled.reshape(len(scaled), len(base.views.sizes), -1), 1, 2)[:, None].astype(np.float32)
+    return np.moveaxis(scaled.reshape(len(scaled), len(base.recipe.sizes), -1), 1, 2)[:, None].astype(np.float32)
 
 
 def answers(network: object, channels: np.ndarray) -> np.ndarray:
@@ -93,7 +93,7 @@ def trained(channels: np.ndarray, standard: np.ndarray, seed: int) -> object:
     """Train on mixed and disturbed rows.
 
     Args:
-        channels: (n, 1, bands, views).
+        channels: (n, 1, bands, blocks).
         standard: (n,) of about mean 0 and standard deviation 1.
         seed: of weights, batches and disturbances.
     """

@@ -1,4 +1,4 @@
-"""The default model as a device has it: quantised, and run by the TFLite runtime instead of NumPy."""
+"""The stack as a device has it: quantised, and run by the TFLite runtime instead of NumPy."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from stibium.converters.models.rbf_network import convert_rbf_network
 from stibium.edge.model.runtime import Runtime
 from stibium.edge.model.target import inverse
-from stibium.train.methods.default import DefaultModel, DefaultPredictor
+from stibium.train.methods.stack import Stack, StackModel
 
 QUANTISATION = "float16"
 
 
 @dataclass(frozen=True, eq=False)
 class OnDevicePredictor:
-    """A default model's file in the device's runtime."""
+    """A stack's file in the device's runtime."""
 
-    trained: DefaultPredictor
+    trained: StackModel
     runtime: Runtime
     chosen: str
 
@@ -30,8 +30,8 @@ class OnDevicePredictor:
         return np.clip(answers, trained.network.backs[0].low, trained.network.backs[0].high)
 
 
-class OnDevice(DefaultModel):
-    """The default model; its predictions come from the exported file."""
+class OnDevice(Stack):
+    """The stack; its predictions come from the exported file."""
 
     def fit(self, *arguments: Any, **options: Any) -> OnDevicePredictor:  # type: ignore[override]
         """Fit, convert and load; see `Method.fit`."""

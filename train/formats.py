@@ -19,10 +19,8 @@ from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
 from .export import ConvertedRun, bundle_of, convert_run
 from .methods.registry import DEVICE_METHODS
+from .methods.rounding import MOST_ADDED, added_by_rounding, grade_limits, rms, rows_by_grade
 from .run import TrainingRun, load_run
-
-LIMIT = 0.01
-"""Share of the cross-validated RMSE that a format may add, over all grades and at low grade alone."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +30,28 @@ class FormatResult:
     Attributes:
         format: int8, int16x8, dynamic, float16 or float32.
         bytes: of the network's file; 0 if it could not be made.
-        added, low_grade_added: RMSE added, as a share of the RMSE on unseen samples of all grades, and of the lowest
-            third; None if this machine's runtime cannot run it.
+        added: RMSE added, as a share of the RMSE on unseen samples; None if this machine's runtime cannot run it.
+        low_grade_added, middle_grade_added, high_grade_added: likewise, of the samples of a third of the grades.
         why_not: why it was not measured, in words; "" if it was.
     """
 
     format: str
     bytes: int
     added: float | None
-    low_grade_added: float | None
+    low_grade_added: float | None = None
+    middle_grade_added: float | None = None
+    high_grade_added: float | None = None
     why_not: str = ""
+
+    @property
+    def by_grade(self) -> tuple[float | None, ...]:
+        """RMSE added at low, middle and high grade."""
+        return self.low_grade_added, self.middle_grade_added, self.high_grade_added
 
     @property
     def within(self) -> bool:
         """True if it rounds little enough."""
-        return (
-            self.added is not None
-            and self.low_grade_added is not None
-            and max(self.added, self.low_grade_added) <= LIMIT
-        )
+        return self.added is not None and all(a is not None and a <= MOST_ADDED for a in self.by_grade)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class QuantisationFormats:
     Attributes:
         results: from the smallest file to the largest.
         rmse, low_grade_rmse: of the trained model on unseen samples, in the unit.
-        low_grade_up_to: highest grade of the lowest third.
+        low_grade_up_to, middle_grade_up_to: highest grade of the lower and of the middle third.
         unit: of these.
     """
 
@@ -68,6 +69,7 @@ class QuantisationFormats:
     rmse: float
     low_grade_rmse: float
     low_grade_up_to: float
+    middle_grade_up_to: float
     unit: str
 
     @property
@@ -83,16 +85,15 @@ class QuantisationFormats:
     def table(self) -> str:
         """Lay it out for people."""
         lines = [
-            f"Quantisation: the smallest format that adds at most {100 * LIMIT:g} % to the RMSE on unseen samples "
-            f"({self.rmse:.4g} {self.unit}; {self.low_grade_rmse:.4g} up to {self.low_grade_up_to:.4g})",
-            "  format        size      added   at low grade",
+            f"Quantisation: the smallest format that adds at most {100 * MOST_ADDED:g} % to the RMSE on unseen samples "
+            f"({self.rmse:.4g} {self.unit}; {self.low_grade_rmse:.4g} up to {self.low_grade_up_to:.4g}), at low, "
+            f"middle (to {self.middle_grade_up_to:.4g}) and high grade too",
+            "  format        size       added    at low grade      at middle        at high",
         ]
         for result in self.results:
             size = f"{result.bytes / 1024:.0f} KB" if result.bytes else "-"
-            if result.added is None or result.low_grade_added is None:
-                said = f"  {result.why_not}"
-            else:
-                said = f"{100 * result.added:>9.3g} %{100 * result.low_grade_added:>13.3g} %"
+            shares = (result.added, *result.by_grade)
+            said = f"  {result.why_not}" if result.added is None else "".join(map(_percent, shares))
             taken = "   taken" if result.format == self.chosen else ""
             lines.append(f"  {result.format:<8}{size:>10}{said}{taken}")
         return "\n".join(lines)
@@ -111,30 +112,33 @@ def compare_formats(run: TrainingRun) -> tuple[QuantisationFormats, ConvertedRun
     """
     formats = DEVICE_METHODS[run.method].formats
     converted, failed = _convert(run, formats)
-    errors = _rms_of_columns(run.out_of_fold - run.out_of_fold_measured)
-    low_up_to = float(np.quantile(run.out_of_fold_measured, 1 / 3))
-    rmse = _rms(errors)
-    low_rmse = _rms(errors[run.out_of_fold_measured <= low_up_to])
-    low_rows = run.held_out_measured <= low_up_to
+    measured, errors = run.out_of_fold_measured, _rms_of_columns(run.out_of_fold - run.out_of_fold_measured)
+    limits = grade_limits(measured)
+    # All grades, then each third of them: of the samples left out, and of the rows that an export is held against.
+    of_errors, of_rows = (
+        [np.ones(values.size, dtype=bool), *rows_by_grade(values, limits)]
+        for values in (measured, run.held_out_measured)
+    )
     results = []
     for name in formats:
         if name in failed:
-            results.append(FormatResult(name, 0, None, None, failed[name]))
+            results.append(FormatResult(name, 0, None, why_not=failed[name]))
             continue
         bundle = bundle_of(run, converted.models[name], name)
         try:
             device = device_answers(bundle, converted.prepared.rows)
         except (BundleError, ParityError) as error:
-            results.append(FormatResult(name, len(bundle.model), None, None, _short(str(error))))
+            results.append(FormatResult(name, len(bundle.model), None, why_not=_short(str(error))))
             continue
         trained = trained_answers(bundle, converted.answers)
-        added = [
-            _added(device[rows], trained[rows], run.held_out_measured[rows], of, run.validated)
-            for rows, of in ((np.ones(len(device), dtype=bool), rmse), (low_rows, low_rmse))
-        ]
-        results.append(FormatResult(name, len(bundle.model), added[0], added[1]))
+        added, low, middle, high = (
+            _added(device[rows], trained[rows], run.held_out_measured[rows], errors[samples], run.validated)
+            for samples, rows in zip(of_errors, of_rows, strict=True)
+        )
+        results.append(FormatResult(name, len(bundle.model), added, low, middle, high))
     results.sort(key=lambda result: (result.bytes or 0, formats.index(result.format)))
-    return QuantisationFormats(tuple(results), rmse, low_rmse, low_up_to, run.bundle.unit), converted
+    rmse, low_rmse = rms(errors), rms(errors[of_errors[1]])
+    return QuantisationFormats(tuple(results), rmse, low_rmse, *limits, run.bundle.unit), converted
 
 
 def compare_formats_apart(folder: str | os.PathLike[str]) -> QuantisationFormats:
@@ -166,18 +170,16 @@ def _convert(run: TrainingRun, formats: Sequence[str]) -> tuple[ConvertedRun, di
         return ConvertedRun(models, last.prepared, last.answers), failed
 
 
-def _added(device: Floats, trained: Floats, measured: Floats, rmse: float, unseen: bool) -> float:
-    if not device.size or rmse <= 0:
-        return 0.0 if np.array_equal(device, trained) else float("inf")
-    as_independent = float(np.hypot(rmse, _rms(device - trained)) / rmse - 1)
-    if not unseen:
+def _added(device: Floats, trained: Floats, measured: Floats, errors: Floats, unseen: bool) -> float:
+    as_independent = added_by_rounding(device - trained, errors)
+    if not unseen or not device.size:
         return as_independent
-    before = max(_rms(trained - measured), float(np.finfo(np.float64).tiny))
-    return max(as_independent, _rms(device - measured) / before - 1)
+    before = max(rms(trained - measured), float(np.finfo(np.float64).tiny))
+    return max(as_independent, rms(device - measured) / before - 1)
 
 
-def _rms(errors: Floats) -> float:
-    return float(np.sqrt(np.mean(errors**2)))
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0.0):>10.3g} %".rjust(15)
 
 
 def _rms_of_columns(errors: Floats) -> Floats:

@@ -30,7 +30,7 @@ from ..converters.spectra.spectrum import Floats, Spectrum
 from ..converters.spectra.text import for_spreadsheet
 from ..edge.model.bundle import Bundle, from_record, to_record
 from .errors import RunError
-from .methods.registry import DEVICE_METHODS
+from .methods.registry import DEVICE_METHODS, FORMER_NAMES
 from .training import Trained
 
 FORMAT = "stibium run"
@@ -71,7 +71,8 @@ class TrainingRun:
     @property
     def method(self) -> str:
         """Its name in the registry."""
-        return str(self.record["method"])
+        name = str(self.record["method"])
+        return FORMER_NAMES.get(name, name)
 
     @property
     def model_path(self) -> Path:

@@ -70,7 +70,7 @@ class Trained:
             says how good it is.
         metrics: "training", and "validation" or "cross-validation", in the unit; "... (log10)" in the transform's space
             if there is one; answers kept within the calibrated range.
-        calibration_features: up to 500 scaled training rows, float32.
+        calibration_features: up to 500 scaled rows, float32, that stand for all.
         held_out: rows that an export is held against: the validation rows, or calibration rows where there are none.
         held_out_measured, held_out_predicted: (rows,) in the unit.
         refused: rows that the recipe could not take.
@@ -328,7 +328,10 @@ def _calibrate(
     left_out = np.array([[np.nan if v is None else v for v in repeat] for repeat in comparison[method.name].predicted])
     tested = np.isfinite(left_out).any(axis=0)
     measured = _measured(samples, fitting)
-    calibration = _calibration_rows(fitting, measured, bounded, samples)
+    representative = model.representative
+    if representative is None:
+        rows_of_training = _calibration_rows(fitting, measured, bounded, samples)
+        representative = model.scaling.apply(rows_of_training).astype(np.float32)
     if task.held_out:
         held, of_device = part(rows.spectra, False), part(samples.spectra, False)
         found = _of_held_back(samples, model, held, of_device, domain)
@@ -362,7 +365,7 @@ def _calibrate(
             **_metrics("training", fitted, measured, transform),
             **_metrics("validation" if task.held_out else "cross-validation", left_out, rows.measured, transform),
         },
-        calibration_features=model.scaling.apply(calibration).astype(np.float32),
+        calibration_features=representative,
         held_out=held.rows,
         held_out_measured=_measured(samples, held),
         held_out_predicted=np.clip(inverse(model.answer(held.features), transform), *ends),

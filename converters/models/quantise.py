@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -60,7 +61,10 @@ def convert(model: Any, quantisation: Quantisation, calibration: NDArray[np.floa
         converter.representative_dataset = rows
         converter.target_spec.supported_ops = [ops]
         converter.inference_input_type = converter.inference_output_type = dtype
-    return bytes(converter.convert())
+    with warnings.catch_warnings():
+        # It misses statistics that only quantised training has.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
+        return bytes(converter.convert())
 
 
 def convert_keras(

@@ -45,10 +45,10 @@ def convert_rbf_network(
 
     Args:
         arrays: the network. For all of it `gammas` (g,), `bias`, `shares` and `transforms` (t,), `corrections` (t, 2)
-            and `range` (2,); for the view with number i, from 0, `projection_i` (bands, components), `offset_i`
+            and `range` (2,); for the block with number i, from 0, `projection_i` (bands, components), `offset_i`
             (components,), `factors_i` (powers, components), `centres_i` (m, components), `kernel_weights_i`
             (powers, g, m, t) and `linear_weights_i` (bands, t).
-        scaling: of the features of all views, side by side; the file takes scaled features.
+        scaling: of the features of all blocks, side by side; the file takes scaled features.
         transform: the space that the file is to answer in, see `edge.estimate.inverse`.
         quantisations: formats wanted, of `RBF_QUANTISATIONS`.
         calibration: (n, features) scaled features as in training, from which int8 takes its ranges.
@@ -100,10 +100,10 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
     size = 4.0 ** np.ceil(np.log2(float(np.abs(arrays["range"]).max())) / 2)
     arrays = _in_units_of(size, arrays)
     calibrated = arrays["range"] + BEYOND * np.array([-1.0, 1.0]) * np.abs(arrays["range"])
-    views = sum(name.startswith("projection_") for name in arrays)
-    largest = max(float(np.abs(arrays[f"kernel_weights_{i}"]).max()) for i in range(views))
+    blocks = sum(name.startswith("projection_") for name in arrays)
+    largest = max(float(np.abs(arrays[f"kernel_weights_{i}"]).max()) for i in range(blocks))
     unit = 2.0 ** np.ceil(np.log2(max(largest, 1e-30) / LARGEST_WEIGHT))
-    starts = np.cumsum([0, *(len(arrays[f"linear_weights_{i}"]) for i in range(views))])
+    starts = np.cumsum([0, *(len(arrays[f"linear_weights_{i}"]) for i in range(blocks))])
 
     def constant(values: Any) -> Any:
         return tf.constant(np.asarray(values, dtype=np.float32))
@@ -120,7 +120,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
         found = weigh(one, np.array([values]))
         return [found[:, i : i + 1] for i in range(len(values))]
 
-    def add_view(i: int, features: Any) -> Any:
+    def add_block(i: int, features: Any) -> Any:
         projection, offset, factors, centres, kernel_weights, linear_weights = (
             arrays[f"{name}_{i}"]
             for name in ("projection", "offset", "factors", "centres", "kernel_weights", "linear_weights")
@@ -141,7 +141,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
         return added
 
     def answer(added: Any, one: Any) -> Any:
-        shifts = [scaling.offset[starts[i] : starts[i + 1]] @ arrays[f"linear_weights_{i}"] for i in range(views)]
+        shifts = [scaling.offset[starts[i] : starts[i + 1]] @ arrays[f"linear_weights_{i}"] for i in range(blocks)]
         bias = arrays["bias"] + np.sum(shifts, axis=0)
         low, high, to_natural = exact(one, *calibrated, float(np.log(10.0)))
         mixed = 0.0
@@ -169,9 +169,9 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
     def network(features: Any) -> Any:
         # Always 1, but the converter cannot know, and so leaves the halves of constants apart.
         one = tf.exp(-tf.nn.relu(-tf.reduce_sum(tf.square(features), axis=1, keepdims=True)))
-        added = add_view(0, features)
-        for i in range(1, views):
-            added = added + add_view(i, features)
+        added = add_block(0, features)
+        for i in range(1, blocks):
+            added = added + add_block(i, features)
         return answer(added, one)
 
     return network

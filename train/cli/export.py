@@ -20,7 +20,7 @@ from .common import check_folder_of, say, simulated_note
     default="auto",
     show_default=True,
     help="Format of the network. auto: the smallest that adds at most 1 % to the RMSE on unseen samples, at all grades "
-    "and at low grade. float16 and float32 answer alike in every runtime; the others round.",
+    "together and at low, middle and high grade. float16 and float32 answer alike in every runtime; the others round.",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), metavar="FILE", help="Bundle to write.")
 @click.option(

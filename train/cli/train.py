@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from ..errors import require_training_side
 from ..methods.method import DeviceMethod
-from ..methods.registry import DEVICE_METHODS
+from ..methods.registry import DEVICE_METHODS, FORMER_NAMES
 from ..terminal import ProgressLine
 from .common import DataOptions, F, data_options, group_options, groups_of, say, simulated_note
 
@@ -41,6 +41,16 @@ def _type_of(field: Any) -> click.ParamType | type:  # type: ignore[type-arg]
     if isinstance(field.default, float):
         return click.FloatRange(min=limits.get("above"), min_open=True)
     return str
+
+
+class _MethodName(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    """The name of a method, or one that it had in earlier versions."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Take a former name for what it was, and say so."""
+        if value in FORMER_NAMES:
+            say([f"--method {value} is called {FORMER_NAMES[value]} now; left out, it is {next(iter(DEVICE_METHODS))}"])
+        return super().convert(FORMER_NAMES.get(value, value), param, ctx)
 
 
 def method_options(command: F) -> F:
@@ -81,7 +91,7 @@ def method_options(command: F) -> F:
     )
     return click.option(
         "--method",
-        type=click.Choice(list(DEVICE_METHODS)),
+        type=_MethodName(list(DEVICE_METHODS)),
         default=next(iter(DEVICE_METHODS)),
         show_default=True,
         help="; ".join(f"{key}: {method.about}" for key, method in DEVICE_METHODS.items()) + ".",
@@ -116,8 +126,9 @@ def train(
 ) -> None:
     """Train one element's model on spectra and assays, joined by the sample's name.
 
-    The default model is trained on all samples; a repeated cross-validation, every choice inside its folds, says how
-    good it is, beside tuned PLSR, SVR and random forest, and gives its answers their intervals. Censored samples
+    The MobileNetV2 is taught by the model that --teacher names, on all samples; a repeated cross-validation, every
+    choice inside its folds, says how good it is as quantised for a device, beside tuned PLSR, SVR and random forest,
+    and gives its answers their intervals. Censored samples
     (<0.02, >4000) are never taken for values: the model is held against what they say, and the published one learns
     from it (--bounds). Interrupted, the same command goes on where it stopped. The same data and seed give the same
     model. RUN/report.html shows how it went: one file, to be opened in any browser. Exits with 1 if any spectrum was

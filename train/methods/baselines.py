@@ -91,6 +91,7 @@ class Regression:
         scaling: of its bands.
         answer: from (n, bands) to (n,) in the transform's space.
         back: from there to the unit.
+        out_of_fold: (repeats, n) in the unit: what the inner cross-validation said of each training row.
         chosen: in words.
         inner_rmse: of the choice, in the unit; as the lowest of many it is too low.
     """
@@ -101,8 +102,14 @@ class Regression:
     scaling: BandScaling
     answer: Callable[[Floats], Floats]
     back: BackTransformation
+    out_of_fold: Floats
     chosen: str
     inner_rmse: float
+
+    @property
+    def transform(self) -> Transform:
+        """Of the target."""
+        return self.back.transform
 
     def predict(self, reflectance: Floats) -> Floats:
         """Predict (n,) values in the target's unit from (n, bands) reflectance."""
@@ -156,13 +163,15 @@ class _Training:
         self, variant: Variant, transform: Transform, predicted: Floats, answer: Callable[[Floats], Floats], words: str
     ) -> Regression:
         """Put a trained model together."""
+        back = BackTransformation.learn(transform, self.target, predicted)
         return Regression(
             recipe=variant.recipe(self.grid),
             splices_nm=self.splices_nm,
             wavelengths_nm=self.wavelengths_nm,
             scaling=BandScaling.learn(self.spectra[variant], variant.autoscale),
             answer=answer,
-            back=BackTransformation.learn(transform, self.target, predicted),
+            back=back,
+            out_of_fold=back(predicted),
             chosen=f"{variant}; {words}; target's transform {transform}",
             inner_rmse=inner_rmse(predicted, self.target, transform),
         )
@@ -386,3 +395,11 @@ class _Forest:
         return RandomForestRegressor(
             trees, max_features=self.tried, min_samples_leaf=self.leaf, random_state=seed, n_jobs=1
         ).fit(x, z)
+
+
+BASELINE_METHODS: dict[str, Callable[[bool], PartialLeastSquares | SupportVectors | RandomForest]] = {
+    "PLSR": PartialLeastSquares,
+    "SVR": SupportVectors,
+    "random forest": RandomForest,
+}
+"""Name in tables -> what makes the method; its argument says whether it is to be fast."""

@@ -1,4 +1,4 @@
-"""Regressions on one view of the spectra that a stack averages: support vectors with a radial kernel, and PLSR.
+"""Regressions on one block of the spectra that a stack averages: support vectors with a radial kernel, and PLSR.
 
 Each member is a mean over the few settings that came out best in the inner cross-validation: with some hundred samples
 the best of them is no better founded than its neighbours, and their mean varies less.
@@ -24,7 +24,7 @@ from .regressions import BandScaling, out_of_fold, pls_coefficients, square_dist
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """From a view's bands to scores: principal components, whose mean squared norm over the training rows is 1.
+    """From a block's bands to scores: principal components, whose mean squared norm over the training rows is 1.
 
     A kernel of few scores needs few numbers for each of its centres. Divided by a power of the singular values, small
     components count for more in the distances, up to all for the same at a power of 1.
@@ -69,7 +69,7 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class KernelMember:
-    """Mean of support vector regressions on one view, with one weighting of its scores.
+    """Mean of support vector regressions on one block, with one weighting of its scores.
 
     Attributes:
         power: which of the projection's factors.
@@ -86,7 +86,7 @@ class KernelMember:
 
 @dataclass(frozen=True, eq=False)
 class LinearMember:
-    """Mean of PLS regressions with different numbers of components on one view.
+    """Mean of PLS regressions with different numbers of components on one block.
 
     Attributes:
         weights: (bands,).

@@ -67,6 +67,10 @@ class DeviceModel(Protocol):
     def record(self) -> dict[str, Any]:
         """What a run says of the way it was made, as JSON values."""
 
+    @property
+    def representative(self) -> NDArray[np.float32] | None:
+        """(m, ...) scaled rows from which quantised formats take their ranges; None for rows of the training."""
+
     def answer(self, features: Floats) -> Floats:
         """Answer (n,) in the transform's space, for (n, ...) features that are not scaled."""
 
@@ -109,7 +113,7 @@ class ModelFile:
     Attributes:
         path: of its file.
         scaling, transform: see `DeviceModel`.
-        calibration: (n, ...) scaled training rows, float32, from which quantised formats take their ranges.
+        calibration: (n, ...) scaled rows, float32, from which quantised formats take their ranges.
     """
 
     path: Path
@@ -224,3 +228,17 @@ class CrossValidated(DeviceMethod):
     def plan(self, rows: Samples, seed: int) -> Folds:
         """Divide rows into folds that part no sample and no group."""
         return repeated_folds(rows.names, rows.row_groups, n_folds=self.folds, repeats=self._repeats, seed=seed)
+
+
+def rows_of(task: TrainingTask) -> dict[str, Any]:
+    """Give a task's samples as the arguments of `fit`, for a method that makes its model of all of them."""
+    rows = task.samples.rows(task.replicates)
+    keys = rows.names if rows.row_groups is None else rows.row_groups
+    return {
+        "reflectance": rows.reflectance,
+        "wavelengths_nm": rows.wavelengths_nm,
+        "target": rows.measured,
+        "splices_nm": rows.splices_nm,
+        "groups": keys if len(set(keys)) > 1 else rows.names,
+        "seed": task.seed,
+    }

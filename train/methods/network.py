@@ -78,24 +78,14 @@ def build_network(config: NetworkConfig, input_shape: tuple[int, ...]) -> Any:
         )
     penalty = keras.regularizers.L2(config.l2) if config.l2 else None
 
-    def convolution(x: Any, filters: int, kernel: int, strides: tuple[int, int] = (1, 1)) -> Any:
-        return layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False, kernel_regularizer=penalty)(x)
-
-    def normalised(x: Any, relu6: bool = True) -> Any:
-        x = layers.BatchNormalization(momentum=config.batch_norm_momentum)(x)
-        return layers.ReLU(6.0)(x) if relu6 else x
-
-    def inverted_residual(x: Any, block: Block) -> Any:
-        channels = x.shape[-1]
-        y = normalised(convolution(x, channels * block.expansion, 1)) if block.expansion > 1 else x
-        y = layers.DepthwiseConv2D(3, block.stride, padding="same", use_bias=False)(y)
-        y = normalised(convolution(normalised(y), block.filters, 1), relu6=not config.linear_projection)
-        return layers.Add()([x, y]) if block.stride == 1 and block.filters == channels else y
-
     spectrogram = keras.Input(input_shape)
-    x = normalised(convolution(spectrogram, config.filters, config.kernel, config.strides))
+    momentum, linear = config.batch_norm_momentum, config.linear_projection
+    x = layers.Conv2D(
+        config.filters, config.kernel, config.strides, padding="same", use_bias=False, kernel_regularizer=penalty
+    )(spectrogram)
+    x = normalised(x, momentum)
     for block in config.blocks:
-        x = inverted_residual(x, block)
+        x = inverted_residual(x, block, (3, 3), momentum, linear, penalty)
     if config.head == "average":
         x = layers.GlobalAveragePooling2D(keepdims=True)(x)
     if config.dropout:
@@ -105,6 +95,39 @@ def build_network(config: NetworkConfig, input_shape: tuple[int, ...]) -> Any:
     # It starts at zero, the mean of the standardised target.
     x = layers.Conv2D(1, x.shape[1:3], kernel_initializer="zeros", kernel_regularizer=penalty, name=OUTPUT)(x)
     return keras.Model(spectrogram, layers.Flatten()(x))
+
+
+def normalised(x: Any, momentum: float, relu6: bool = True) -> Any:
+    """Normalise a batch, and cut it off at 0 and 6."""
+    from keras import layers
+
+    x = layers.BatchNormalization(momentum=momentum)(x)
+    return layers.ReLU(6.0)(x) if relu6 else x
+
+
+def inverted_residual(
+    x: Any, block: Block, kernel: tuple[int, int], momentum: float, linear: bool = True, penalty: Any = None
+) -> Any:
+    """Add an inverted residual block.
+
+    Args:
+        x: (n, height, width, channels).
+        block: filters, expansion and stride.
+        kernel: height and width over which each channel is filtered.
+        momentum: of the batch statistics.
+        linear: whether ReLU6 is left out after the projection.
+        penalty: on the weights of the pointwise convolutions.
+    """
+    from keras import layers
+
+    def pointwise(y: Any, filters: int) -> Any:
+        return layers.Conv2D(filters, 1, use_bias=False, kernel_regularizer=penalty)(y)
+
+    channels = x.shape[-1]
+    y = normalised(pointwise(x, channels * block.expansion), momentum) if block.expansion > 1 else x
+    y = layers.DepthwiseConv2D(kernel, block.stride, padding="same", use_bias=False)(y)
+    y = normalised(pointwise(normalised(y, momentum), block.filters), momentum, relu6=not linear)
+    return layers.Add()([x, y]) if block.stride == 1 and block.filters == channels else y
 
 
 OUTPUT = "output"

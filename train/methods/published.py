@@ -95,6 +95,10 @@ class PublishedDeviceModel:
             "history": [[e.number, e.training_loss, e.validation_loss] for e in self.fitted.history],
         }
 
+    @property
+    def representative(self) -> None:
+        """Rows of the training stand for all."""
+
     def answer(self, features: Floats) -> Floats:
         """Answer (n,) in the transform's space, for (n, frames, bins, 1) features that are not scaled."""
         return predict(self.fitted.model, self.scaling.apply(features).astype(np.float32))

@@ -24,7 +24,7 @@ JITTER = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """What the network makes of one view.
+    """What the network makes of one block.
 
     Attributes:
         projection: from (bands,) to (components,).
@@ -67,7 +67,7 @@ class RadialNetwork:
     """Branches that are added up, once for each transform, and the mean of the ways back to the target's unit.
 
     Attributes:
-        branches: in the order of the views.
+        branches: in the order of the blocks.
         gammas: of the units exp(-gamma d2).
         bias: (transforms,).
         backs: from each transform's space to the unit.
@@ -87,7 +87,7 @@ class RadialNetwork:
         return sum(b.parameters for b in self.branches) + self.bias.size + self.shares.size + len(self.gammas) + ends
 
     def raw(self, features: Floats) -> Floats:
-        """Give (n, transforms), each in its transform's space, for (n, features) of all views side by side."""
+        """Give (n, transforms), each in its transform's space, for (n, features) of all blocks side by side."""
         sizes = [len(branch.linear_weights) for branch in self.branches]
         parts = np.split(features, np.cumsum(sizes)[:-1], axis=1)
         added = [branch.raw(part, self.gammas) for branch, part in zip(self.branches, parts, strict=True)]
@@ -170,7 +170,7 @@ def reduce_centres(network: RadialNetwork, most_parameters: int) -> RadialNetwor
         if network.parameters - saved <= most_parameters:
             break
     else:
-        raise ValueError(f"{most_parameters} parameters are too few for a network of {len(network.branches)} views")
+        raise ValueError(f"{most_parameters} parameters are too few for a network of {len(network.branches)} blocks")
     branches = tuple(_reduced(branch, network.gammas, kept) for branch in network.branches)
     return replace(network, branches=branches)
 

@@ -5,34 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..crossval.validation import Method
-from .baselines import PartialLeastSquares, RandomForest, SupportVectors
-from .default import DefaultModel
+from .baselines import BASELINE_METHODS
 from .method import DeviceMethod
+from .mobilenetv2 import MobileNetV2
 from .published import PublishedNetwork
+from .stack import Stack
 
-_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (DefaultModel, PublishedNetwork)
+_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, PublishedNetwork)
 """The first one is what `stibium train` takes where it is not told otherwise."""
 
-_BASELINES: dict[str, Callable[[bool], Method]] = {
-    "PLSR": PartialLeastSquares,
-    "SVR": SupportVectors,
-    "random forest": RandomForest,
-}
-BASELINES = tuple(_BASELINES)
+BASELINES = tuple(BASELINE_METHODS)
 """What another method must be at least as good as."""
 
-METHODS: dict[str, Callable[[bool], Method]] = _BASELINES | {method.name: method for method in _FOR_DEVICES}
+METHODS: dict[str, Callable[[bool], Method]] = {
+    **BASELINE_METHODS,
+    **{method.name: method for method in _FOR_DEVICES},
+}
 """Name in tables -> what makes the method; its argument says whether it is to be fast (fewer settings and epochs)."""
 
 DEVICE_METHODS: dict[str, type[DeviceMethod]] = {method.key: method for method in _FOR_DEVICES}
 """Name on the command line and in a run -> method whose model a device can run."""
+
+FORMER_NAMES = {"default": Stack.key}
+"""What a method was called on the command line and in runs of earlier versions -> what it is called now."""
 
 PUBLISHED = PublishedNetwork.name
 
 
 def find_method(name: str) -> str | None:
     """Find a method's name in tables by that name, or by the one that it has on the command line; None if unknown."""
-    known = DEVICE_METHODS.get(name)
+    known = DEVICE_METHODS.get(FORMER_NAMES.get(name, name))
     return known.name if known else name if name in METHODS else None
 
 

@@ -13,10 +13,12 @@ from importlib.util import find_spec
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what C++ code writes to standard error; it is shown after all if the block fails."""
+    """Hold back what is written to standard output and error; it is shown after all if the block fails."""
+    sys.stdout.flush()
     sys.stderr.flush()
-    saved = os.dup(2)
+    saved_out, saved = os.dup(1), os.dup(2)
     with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 1)
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -26,8 +28,10 @@ def quiet() -> Iterator[None]:
             os.write(2, held.read())
             raise
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            sys.stdout.flush()
+            for descriptor, copy in ((1, saved_out), (2, saved)):
+                os.dup2(copy, descriptor)
+                os.close(copy)
 
 
 def _import_tflite_runtime() -> None:

@@ -16,7 +16,8 @@ from ..assays.findings import DuplicatePair
 from ..assays.statistics import Correlations
 from ..crossval.metrics import measure
 from ..crossval.validation import R2_LOG10, Validation
-from ..formats import LIMIT, QuantisationFormats
+from ..formats import QuantisationFormats
+from ..methods.rounding import MOST_ADDED
 from .bands import known_bands
 from .chart import (
     BLUE,
@@ -381,7 +382,7 @@ def draw_baselines(validation: Validation, ours: str | None, look: Look) -> str:
 def draw_ladder(ladder: QuantisationFormats, look: Look) -> str:
     """Draw how much each quantisation format adds to the error, the limit, and which was chosen."""
     rows = [(rung.format, 100 * rung.added) for rung in ladder.results if rung.added is not None]
-    added, limit = np.array([percent for _, percent in rows]), 100 * LIMIT
+    added, limit = np.array([percent for _, percent in rows]), 100 * MOST_ADDED
     at = np.arange(len(rows))[::-1].astype(float)
     chart = Chart(
         axis_over("added RMSE (%)", [0.0, limit, *added], pad=0.12),

@@ -187,6 +187,8 @@ def ladder_table(ladder: QuantisationFormats) -> Table:
             f"RMSE{unit}": rmse,
             "added RMSE": lambda r: added(r.added),
             "at low grade": lambda r: added(r.low_grade_added),
+            "at middle grade": lambda r: added(r.middle_grade_added),
+            "at high grade": lambda r: added(r.high_grade_added),
             "verdict": lambda r: "✓ chosen" if r.format == ladder.chosen else r.why_not,
         },
         strong=[i for i, rung in enumerate(ladder.results) if rung.format == ladder.chosen],

@@ -18,7 +18,7 @@ from stibium.edge.model.check import recompute_golden
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.sense import MOST_TOLERANCE
 from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_STEPS, export_run, golden_tolerance
-from stibium.train.formats import LIMIT
+from stibium.train.methods.rounding import GRADES, MOST_ADDED
 from stibium.train.run import load_run
 
 
@@ -85,7 +85,7 @@ def test_auto_takes_the_smallest_format_that_rounds_little(small_run: Path, tmp_
     within = [
         rung["format"]
         for rung in rungs
-        if rung["added"] is not None and max(rung["added"], rung["low_grade_added"]) <= LIMIT
+        if rung["added"] is not None and all(rung[f"{grade}_grade_added"] <= MOST_ADDED for grade in GRADES)
     ]
     assert within[-1] == "float32"
     assert report["quantisation"] == read_bundle(out).quantisation == within[0]

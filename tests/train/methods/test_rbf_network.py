@@ -13,7 +13,7 @@ from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.runtime import Runtime
 from stibium.edge.model.target import Transform, inverse
 from stibium.train.methods.baselines import Variant
-from stibium.train.methods.default import Config, DefaultModel, DefaultPredictor
+from stibium.train.methods.stack import Config, Stack, StackModel
 from stibium.train.samples import Samples
 
 TRAINING = 60
@@ -31,34 +31,34 @@ def data() -> Samples:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Samples) -> DefaultPredictor:
+def trained(data: Samples) -> StackModel:
     variants = Variant(1, 31, False), Variant(0, 15, True, True)
     config = Config(variants=variants, gammas=(0.1, 0.4), costs=(20.0, 200.0), softness=5.0)
-    return DefaultModel(config=config).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    return Stack(config=config).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
 
 
 @pytest.fixture(scope="module")
-def models(trained: DefaultPredictor) -> dict[str, bytes]:
+def models(trained: StackModel) -> dict[str, bytes]:
     assert [back.transform for back in trained.network.backs] == ["none", "sqrt", "log10"]
     arrays = trained.network.to_arrays()
     return dict(convert_rbf_network(arrays, trained.scaling, "log10", RBF_QUANTISATIONS))
 
 
-def answers(model: bytes, trained: DefaultPredictor, reflectance: np.ndarray, transform: Transform) -> np.ndarray:
+def answers(model: bytes, trained: StackModel, reflectance: np.ndarray, transform: Transform) -> np.ndarray:
     runtime = Runtime(model)
-    assert runtime.input_shape == trained.views.feature_shape
+    assert runtime.input_shape == trained.recipe.feature_shape
     return inverse(runtime.run(trained.scaling.apply(trained.features(reflectance))), transform)
 
 
 def test_the_device_answers_as_the_trained_network(
-    models: dict[str, bytes], trained: DefaultPredictor, data: Samples
+    models: dict[str, bytes], trained: StackModel, data: Samples
 ) -> None:
     expected = trained.predict(data.reflectance)
     assert np.ptp(expected) > 0.5 * np.ptp(data.measured)
     np.testing.assert_allclose(answers(models["float32"], trained, data.reflectance, "log10"), expected, rtol=1e-4)
 
 
-def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: DefaultPredictor, data: Samples) -> None:
+def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: StackModel, data: Samples) -> None:
     left_out = slice(TRAINING, None)
     expected = trained.predict(data.reflectance[left_out])
     found = answers(models["float16"], trained, data.reflectance[left_out], "log10")
@@ -69,9 +69,9 @@ def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: Def
     assert len(models["float16"]) < 0.75 * len(models["float32"])
 
 
-def test_a_units_size_does_not_matter_to_float16(trained: DefaultPredictor, data: Samples) -> None:
+def test_a_units_size_does_not_matter_to_float16(trained: StackModel, data: Samples) -> None:
     # In ppb a kernel's weights exceed the largest float16.
-    ppb = DefaultModel(config=Config(variants=(Variant(1, 31, False),), gammas=(0.1,), costs=(2000.0,))).fit(
+    ppb = Stack(config=Config(variants=(Variant(1, 31, False),), gammas=(0.1,), costs=(2000.0,))).fit(
         data.reflectance[:TRAINING], NM, 1e6 * np.log(data.measured[:TRAINING])
     )
     assert max(np.abs(branch.kernel_weights).max() for branch in ppb.network.branches) > 65504
@@ -80,27 +80,27 @@ def test_a_units_size_does_not_matter_to_float16(trained: DefaultPredictor, data
     np.testing.assert_allclose(found, ppb.predict(data.reflectance), rtol=0.02)
 
 
-def test_what_cannot_be_further_is_marked_as_a_bound(trained: DefaultPredictor, data: Samples) -> None:
+def test_what_cannot_be_further_is_marked_as_a_bound(trained: StackModel, data: Samples) -> None:
     arrays = trained.network.to_arrays()
     arrays["bias"] = np.full_like(arrays["bias"], 1e4)
     models = convert_rbf_network(arrays, trained.scaling, "none", RBF_QUANTISATIONS)
     low, high = (float(end) for end in arrays["range"])
     for name, model in models.items():
-        bundle = Bundle(model, "clay", "%", trained.views, trained.scaling, "none", (low, high), name, True)
+        bundle = Bundle(model, "clay", "%", trained.recipe, trained.scaling, "none", (low, high), name, True)
         (found,) = Estimator(bundle).estimate([Spectrum(NM, data.reflectance[0], "reflectance", "S")])
         assert isinstance(found, Estimate)
         assert (found.bound, found.value) == (">", high)
 
 
-def test_a_bundle_with_views_answers_spectra(
-    models: dict[str, bytes], trained: DefaultPredictor, data: Samples, tmp_path: Path
+def test_a_bundle_with_blocks_answers_spectra(
+    models: dict[str, bytes], trained: StackModel, data: Samples, tmp_path: Path
 ) -> None:
     low, high = trained.network.backs[0].low, trained.network.backs[0].high
     bundle = Bundle(
         model=models["float32"],
         element="clay",
         unit="%",
-        recipe=trained.views,
+        recipe=trained.recipe,
         scaling=trained.scaling,
         transform="log10",
         calibrated_range=(low, high),
@@ -110,7 +110,7 @@ def test_a_bundle_with_views_answers_spectra(
     path = tmp_path / "clay.tflite"
     write_bundle(path, bundle)
     read = read_bundle(path)
-    assert read.recipe == trained.views
+    assert read.recipe == trained.recipe
     spectra = [Spectrum(NM, row, "reflectance", f"S{i}") for i, row in enumerate(data.reflectance[TRAINING:])]
     found = Estimator(read).estimate(spectra)
     assert all(isinstance(one, Estimate) for one in found)
@@ -118,7 +118,7 @@ def test_a_bundle_with_views_answers_spectra(
     np.testing.assert_allclose(values, trained.predict(data.reflectance[TRAINING:]), rtol=1e-4)
 
 
-def test_what_cannot_be_converted_is_said_in_one_line(trained: DefaultPredictor) -> None:
+def test_what_cannot_be_converted_is_said_in_one_line(trained: StackModel) -> None:
     arrays = trained.network.to_arrays()
     arrays["centres_0"] = arrays["centres_0"][:, :-1]
     with pytest.raises(ConversionError, match="the network of radial units cannot be converted: ") as raised:

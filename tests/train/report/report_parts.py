@@ -112,13 +112,14 @@ def a_full_report() -> ReportContents:
         ours="stibium",
         ladder=QuantisationFormats(
             (
-                FormatResult("int8", 34000, 0.031, 0.05),
-                FormatResult("float16", 61000, 0.0, 0.001),
-                FormatResult("dynamic", 0, None, None, "no such op"),
+                FormatResult("int8", 34000, 0.031, 0.05, 0.03, 0.02),
+                FormatResult("float16", 61000, 0.0, 0.001, 0.0, 0.0),
+                FormatResult("dynamic", 0, None, why_not="no such op"),
             ),
             0.32,
             0.3,
             20.0,
+            60.0,
             "log10 ppm",
         ),
         domain=DomainPart((DomainSet("training", ("a", "b"), np.array([0.2, 1.7]), np.array([0.4, 0.3])),)),

@@ -244,8 +244,11 @@ def test_what_was_chosen_stands_below_the_comparison_and_not_in_it(full: ReportC
 
 
 def test_what_hardly_adds_an_error_is_not_given_to_ten_places(full: ReportContents) -> None:
-    results = (FormatResult("int8", 70_000, 0.123, 0.324), FormatResult("float16", 100_000, 7.18e-6, -5e-11))
-    text = render_report(alone(full, ladder=QuantisationFormats(results, 494.4, 40.0, 20.0, "ppm")))
+    results = (
+        FormatResult("int8", 70_000, 0.123, 0.324, 0.2, 0.1),
+        FormatResult("float16", 100_000, 7.18e-6, -5e-11, 0.0, 0.0),
+    )
+    text = render_report(alone(full, ladder=QuantisationFormats(results, 494.4, 40.0, 20.0, 60.0, "ppm")))
     assert "e−" not in text
     assert text.count("&lt; 0.01 %") >= 3, "two cells, a label and the figure's words"
     assert "12.3 %" in text

@@ -8,18 +8,18 @@ from stibium.edge.model.recipe import Recipe, preprocessing_from_dict
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
-from stibium.train.methods import default as default_model
+from stibium.train.methods import stack as stack_module
 from stibium.train.methods.baselines import PartialLeastSquares
-from stibium.train.methods.default import (
+from stibium.train.methods.kernel_members import Projection
+from stibium.train.methods.radial_network import RadialNetwork, reduce_centres
+from stibium.train.methods.stack import (
     FAST_CONFIG,
     VARIANTS,
     Config,
-    DefaultModel,
-    DefaultPredictor,
+    Stack,
+    StackModel,
     fit_space,
 )
-from stibium.train.methods.kernel_members import Projection
-from stibium.train.methods.radial_network import RadialNetwork, reduce_centres
 from stibium.train.methods.stacking import soft_shares, stack_weights
 from stibium.train.samples import Samples
 
@@ -41,11 +41,11 @@ def data() -> Samples:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Samples) -> DefaultPredictor:
-    return DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
+def trained(data: Samples) -> StackModel:
+    return Stack(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
 
 
-def test_recovers_a_bent_relation_that_plsr_does_not(data: Samples, trained: DefaultPredictor) -> None:
+def test_recovers_a_bent_relation_that_plsr_does_not(data: Samples, trained: StackModel) -> None:
     left_out = data.reflectance[100:], data.measured[100:]
     line = PartialLeastSquares(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
     bent, straight = (measure(m.predict(left_out[0]), left_out[1]).r2 for m in (trained, line))
@@ -55,18 +55,18 @@ def test_recovers_a_bent_relation_that_plsr_does_not(data: Samples, trained: Def
     assert trained.chosen.endswith(f"target's transform none; {trained.parameters} parameters")
 
 
-def test_the_same_data_and_seed_give_the_same_model(data: Samples, trained: DefaultPredictor) -> None:
-    again = DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
+def test_the_same_data_and_seed_give_the_same_model(data: Samples, trained: StackModel) -> None:
+    again = Stack(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
     np.testing.assert_array_equal(again.predict(data.reflectance), trained.predict(data.reflectance))
     np.testing.assert_array_equal(again.out_of_fold, trained.out_of_fold)
-    other = DefaultModel(fast=True).fit(data.reflectance[:100], NM, data.measured[:100], seed=1)
+    other = Stack(fast=True).fit(data.reflectance[:100], NM, data.measured[:100], seed=1)
     assert (other.out_of_fold != trained.out_of_fold).any()
     # One spectrum is answered as it is among others.
     one = trained.predict(data.reflectance[120:121])
     np.testing.assert_allclose(one, trained.predict(data.reflectance)[120:121], rtol=1e-9)
 
 
-def test_out_of_fold_predictions_are_as_good_as_new_ones(data: Samples, trained: DefaultPredictor) -> None:
+def test_out_of_fold_predictions_are_as_good_as_new_ones(data: Samples, trained: StackModel) -> None:
     assert trained.out_of_fold.shape == (1, 100)
     inner = measure(trained.out_of_fold[0], data.measured[:100]).rmse
     outer = measure(trained.predict(data.reflectance[100:]), data.measured[100:]).rmse
@@ -81,7 +81,7 @@ def test_rows_of_one_group_are_never_on_both_sides() -> None:
     level = np.repeat(random.uniform(0.2, 0.6, (16, 1)) + 0.05 * random.normal(size=(16, NM.size)), 5, axis=0)
     target = np.repeat(random.uniform(10, 30, 16), 5)
     groups = [f"site {i // 5}" for i in range(80)]
-    method = DefaultModel(config=FAST_CONFIG)
+    method = Stack(config=FAST_CONFIG)
     parted = method.fit(level, NM, target)
     together = method.fit(level, NM, target, groups=groups)
     assert measure(parted.out_of_fold[0], target).r2 > 0.8
@@ -92,7 +92,7 @@ def test_rows_of_one_group_are_never_on_both_sides() -> None:
 
 def test_answers_stay_within_the_calibrated_range(data: Samples) -> None:
     low = data.measured < np.median(data.measured)
-    predictor = DefaultModel(fast=True).fit(data.reflectance[low], NM, data.measured[low])
+    predictor = Stack(fast=True).fit(data.reflectance[low], NM, data.measured[low])
     answers = predictor.predict(np.concatenate([data.reflectance, data.reflectance**3]))
     assert data.measured[low].min() <= answers.min()
     assert answers.max() == data.measured[low].max()
@@ -103,7 +103,7 @@ def test_answers_stay_within_the_calibrated_range(data: Samples) -> None:
 def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Samples) -> None:
     grades = 10 ** ((45 - data.measured[:60]) / 12)
     config = Config(variants=VARIANTS[:2], gammas=(0.05, 0.3), costs=(5.0, 100.0))
-    predictor = DefaultModel(config=config).fit(data.reflectance[:60], NM, grades)
+    predictor = Stack(config=config).fit(data.reflectance[:60], NM, grades)
     network = predictor.network
     parts, new = (
         np.split(predictor.features(rows), 2, axis=1) for rows in (data.reflectance[:60], data.reflectance[60:90])
@@ -132,8 +132,8 @@ def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Samples) 
     assert np.ptp(answer) > 0.2 * np.ptp(grades)
 
 
-def test_centres_are_left_out_until_the_network_is_small_enough(data: Samples, trained: DefaultPredictor) -> None:
-    assert trained.parameters == count(trained.network) <= default_model.MOST_PARAMETERS == 84_000
+def test_centres_are_left_out_until_the_network_is_small_enough(data: Samples, trained: StackModel) -> None:
+    assert trained.parameters == count(trained.network) <= stack_module.MOST_PARAMETERS == 84_000
     features = trained.features(data.reflectance)
     full = trained.network.raw(features)
     most = trained.parameters - 2_000
@@ -156,18 +156,18 @@ def count(network: RadialNetwork) -> int:
 def test_the_whole_model_of_many_samples_keeps_to_its_parameters() -> None:
     data = curved(340)
     config = Config(gammas=(0.1, 0.4), costs=(20.0,), averaged=2)
-    predictor = DefaultModel(config=config).fit(data.reflectance[:300], NM, data.measured[:300])
-    assert len(predictor.views.recipes) == 5
+    predictor = Stack(config=config).fit(data.reflectance[:300], NM, data.measured[:300])
+    assert len(predictor.recipe.recipes) == 5
     assert 83_500 < predictor.parameters <= 84_000
     assert measure(predictor.predict(data.reflectance[300:]), data.measured[300:]).r2 > 0.9
 
 
-def test_preprocessing_is_the_devices_and_can_be_written_down(trained: DefaultPredictor) -> None:
-    views = trained.views
-    assert preprocessing_from_dict(views.to_dict()) == views
-    assert all(isinstance(recipe, Recipe) for recipe in views.recipes)
-    np.testing.assert_array_equal(views.wavelengths_nm, np.arange(400.0, 2451.0, 10.0))
-    assert [step.step for step in views.recipes[1].steps] == [
+def test_preprocessing_is_the_devices_and_can_be_written_down(trained: StackModel) -> None:
+    blocks = trained.recipe
+    assert preprocessing_from_dict(blocks.to_dict()) == blocks
+    assert all(isinstance(recipe, Recipe) for recipe in blocks.recipes)
+    np.testing.assert_array_equal(blocks.wavelengths_nm, np.arange(400.0, 2451.0, 10.0))
+    assert [step.step for step in blocks.recipes[1].steps] == [
         *("splice_correction", "resample", "absorbance", "standard_normal_variate", "savitzky_golay_derivative")
     ]
 
@@ -211,6 +211,6 @@ def test_shares_follow_errors() -> None:
 def test_too_few_rows_are_refused_and_few_are_enough() -> None:
     data = soil_like(12)
     with pytest.raises(TrainingDataError, match="4 training rows"):
-        DefaultModel(fast=True).fit(data.reflectance[:4], NM, data.measured[:4])
-    predictor = DefaultModel(fast=True).fit(data.reflectance[:5], NM, data.measured[:5])
+        Stack(fast=True).fit(data.reflectance[:4], NM, data.measured[:4])
+    predictor = Stack(fast=True).fit(data.reflectance[:5], NM, data.measured[:5])
     assert np.isfinite(predictor.predict(data.reflectance)).all()

@@ -1,9 +1,10 @@
-"""The default model: a mean of support vector and PLS regressions over several views of absorbance, as one network.
+"""The stack: a mean of support vector and PLS regressions over several preprocessing blocks, as one network.
 
 Blocks are Savitzky-Golay filters of absorbance. On each, epsilon support vector regressions with a radial kernel and a
 PLSR are fitted, their settings chosen by an inner cross-validation; their mean is weighed by a stack that is drawn
 towards 70 % support vectors and 30 % PLSR. A skewed positive target is tried as square root and logarithm too, and the
-answers are mixed in the target's unit, each brought back without bias. All of that together is a small network.
+answers are mixed in the target's unit, each brought back without bias. All of that together is a small network, but
+not one for eight bits: it teaches the MobileNetV2 (`mobilenetv2`), or is carried to a device in 16 bits by itself.
 
 References:
     Smola & Schölkopf 2004, Statistics and Computing 14(3):199 (support vector regression).
@@ -27,49 +28,33 @@ import numpy as np
 from ...converters.models.apart import Converted
 from ...converters.models.rbf_network import RBF_QUANTISATIONS, convert_rbf_network
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.recipe import Blocks, Recipe
+from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
-from ...edge.model.steps import Absorbance, Resample, SavitzkyGolayDerivative, StandardNormalVariate, Step
 from ...edge.model.target import Transform, forward
 from ..crossval.folds import InnerFolds, inner_folds
 from .baselines import Variant
-from .common import (
-    BackTransformation,
-    as_stored,
-    check_training,
-    common_range,
-    recipe_on,
-    repeats_for,
-    transforms_for,
-)
+from .blocks import KEEP_NM, VARIANTS, block_scaling, blocks_on, divide
+from .common import BackTransformation, check_training, repeats_for, transforms_for
 from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
-from .method import CrossValidated, ModelFile, TrainingTask
+from .method import CrossValidated, ModelFile, TrainingTask, rows_of
 from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
 from .stacking import soft_shares, stack_weights
 
-VARIANTS = (
-    Variant(1, 31, False),
-    Variant(1, 31, True, True),
-    Variant(0, 15, True),
-    Variant(1, 61, False, True),
-    Variant(2, 61, True),
-    Variant(2, 61, False),
-)
 VARIANTS_OF_MANY = (VARIANTS[0], *VARIANTS[2:])
 MANY = 120
-"""Training rows above which one view less leaves its parameters to the centres of the others."""
+"""Training rows above which one block less leaves its parameters to the centres of the others."""
 MOST_PARAMETERS = 84_000
 
 
 @dataclass(frozen=True)
 class Config:
-    """How the default model is made.
+    """How a stack is made.
 
     Attributes:
-        variants, variants_of_many: the views, up to `MANY` training rows and above.
-        keep_nm: distance of the bands that a view keeps.
-        components: principal components of each view that the kernels see.
-        powers: of the singular values that scores are divided by; one kernel member of each view and power.
+        variants, variants_of_many: the blocks, up to `MANY` training rows and above.
+        keep_nm: distance of the bands that a block keeps.
+        components: principal components of each block that the kernels see.
+        powers: of the singular values that scores are divided by; one kernel member of each block and power.
         gammas, costs, epsilon: of support vectors; gamma per mean squared norm of the scores.
         most_components: of PLSR.
         averaged: settings that a member is the mean of.
@@ -83,7 +68,7 @@ class Config:
 
     variants: tuple[Variant, ...] = VARIANTS
     variants_of_many: tuple[Variant, ...] = VARIANTS_OF_MANY
-    keep_nm: float = 10.0
+    keep_nm: float = KEEP_NM
     components: int = 40
     powers: tuple[float, ...] = (0.0, 0.5)
     gammas: tuple[float, ...] = (0.02, 0.1, 0.4)
@@ -110,20 +95,20 @@ FAST_CONFIG = Config(
 
 
 @dataclass(frozen=True, eq=False)
-class DefaultPredictor:
-    """A trained default model.
+class StackModel:
+    """A trained stack; see `method.DeviceModel`.
 
     Attributes:
-        views: the preprocessing; its features are the network's input.
+        recipe: the preprocessing blocks; their features are the network's input.
         wavelengths_nm, splices_nm: of the spectra it was trained on, and expects in `predict`.
-        network: from features to the target's unit.
-        scaling: of the features for an exported network, which has few digits; `network` takes them as they are.
+        network: from features to the target's unit; it takes them unscaled.
+        scaling: of the features for an exported network, which has few digits.
         out_of_fold: (repeats, n) in the target's unit: what the inner cross-validation said of each training row.
         transform: that has the largest share in the answer; residuals are the most even in its space.
         chosen: its weights in words.
     """
 
-    views: Blocks
+    recipe: Blocks
     wavelengths_nm: Floats
     splices_nm: tuple[float, ...]
     network: RadialNetwork
@@ -137,71 +122,43 @@ class DefaultPredictor:
         """Numbers that the network holds."""
         return self.network.parameters
 
-    def features(self, reflectance: Floats) -> Floats:
-        """Give what the network takes, (n, features), for (n, bands) reflectance."""
-        return self.views.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).features
-
-    def predict(self, reflectance: Floats) -> Floats:
-        """Predict (n,) values in the target's unit, within the calibrated range, from (n, bands) reflectance."""
-        return self.network.predict(self.features(reflectance))
-
-
-@dataclass(frozen=True, eq=False)
-class DefaultDeviceModel:
-    """A default model as a device is to have it; see `method.DeviceModel`."""
-
-    predictor: DefaultPredictor
-
-    @property
-    def recipe(self) -> Blocks:
-        """Preprocessing."""
-        return self.predictor.views
-
-    @property
-    def transform(self) -> Transform:
-        """Space that it answers in here, and on the device."""
-        return self.predictor.transform
-
-    @property
-    def scaling(self) -> Scaling:
-        """Of the features in the exported file."""
-        return as_stored(self.predictor.scaling)
-
-    @property
-    def parameters(self) -> int:
-        """Numbers that it holds."""
-        return self.predictor.parameters
-
-    @property
-    def chosen(self) -> str:
-        """Its choices in words."""
-        return self.predictor.chosen
-
     @property
     def record(self) -> dict[str, Any]:
         """Nothing beside what every model says."""
         return {}
 
+    def features(self, reflectance: Floats) -> Floats:
+        """Give what the network takes, (n, features), for (n, bands) reflectance."""
+        return self.recipe.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).features
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit, within the calibrated range, from (n, bands) reflectance."""
+        return self.network.predict(self.features(reflectance))
+
+    @property
+    def representative(self) -> None:
+        """Rows of the training stand for all."""
+
     def answer(self, features: Floats) -> Floats:
-        """Answer (n,) in the transform's space for (n, features) that are not scaled: the network needs no scaling."""
-        return forward(self.predictor.network.predict(features), self.transform)
+        """Answer (n,) in the transform's space for (n, features) that are not scaled."""
+        return forward(self.network.predict(features), self.transform)
 
     def save(self, path: Path) -> None:
         """Write it down."""
         with path.open("wb") as file:
-            np.savez_compressed(file, **self.predictor.network.to_arrays())
+            np.savez_compressed(file, **self.network.to_arrays())
 
     def weights_sha256(self) -> str:
         """Hash of all its numbers."""
         digest = hashlib.sha256()
-        for name, array in sorted(self.predictor.network.to_arrays().items()):
+        for name, array in sorted(self.network.to_arrays().items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
 
 def read_radial_network(path: Path) -> RadialNetwork:
-    """Read what `DefaultDeviceModel.save` wrote."""
+    """Read what `StackModel.save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         return RadialNetwork.from_arrays(dict(arrays))
 
@@ -213,9 +170,9 @@ class Space:
     Attributes:
         transform: of the target.
         mean, deviation: that the members' answers are standardised by.
-        kernels: for each view one member for each power.
-        linears: for each view one member.
-        weights: (views, powers + 1), the linear member last; 1 together.
+        kernels: for each block one member for each power.
+        linears: for each block one member.
+        weights: (blocks, powers + 1), the linear member last; 1 together.
         out_of_fold: (repeats, n) of the weighted mean, in the transform's space.
         back: to the target's unit.
     """
@@ -231,33 +188,23 @@ class Space:
 
 
 @dataclass(frozen=True)
-class DefaultModel(CrossValidated):
-    """The method that makes default models; `fast` takes three views and few settings."""
+class Stack(CrossValidated):
+    """The method that makes stacks; `fast` takes three blocks and few settings."""
 
     config: Config | None = None
-    key: ClassVar[str] = "default"
-    name: ClassVar[str] = "default"
-    about: ClassVar[str] = "support vectors and PLSR over several views, in one small network"
+    key: ClassVar[str] = "stack"
+    name: ClassVar[str] = "stack"
+    about: ClassVar[str] = "support vectors and PLSR over several preprocessing blocks, in one network"
     file_name: ClassVar[str] = "model.npz"
     formats: ClassVar[tuple[str, ...]] = RBF_QUANTISATIONS
 
-    def for_learning_curve(self) -> DefaultModel:
+    def for_learning_curve(self) -> Stack:
         """Give the model with its fast settings."""
-        return DefaultModel(fast=True)
+        return Stack(fast=True)
 
-    def make(self, task: TrainingTask) -> DefaultDeviceModel:
+    def make(self, task: TrainingTask) -> StackModel:
         """Make the model of all samples; see `DeviceMethod.make`."""
-        rows = task.samples.rows(task.replicates)
-        keys = rows.names if rows.row_groups is None else rows.row_groups
-        predictor = self.fit(
-            rows.reflectance,
-            rows.wavelengths_nm,
-            rows.measured,
-            splices_nm=rows.splices_nm,
-            groups=keys if len(set(keys)) > 1 else rows.names,
-            seed=task.seed,
-        )
-        return DefaultDeviceModel(predictor)
+        return self.fit(**rows_of(task))
 
     def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored network; see `DeviceMethod.to_tflite`."""
@@ -274,16 +221,15 @@ class DefaultModel(CrossValidated):
         splices_nm: tuple[float, ...] = (),
         groups: Sequence[Hashable] | None = None,
         seed: int = 0,
-    ) -> DefaultPredictor:
+    ) -> StackModel:
         """Fit; see `Method.fit`."""
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
         check_training(reflectance, nm, target)
         config = self.config or (FAST_CONFIG if self.fast else Config())
         variants = config.variants if target.size <= MANY else config.variants_of_many
-        grid = common_range(nm)
-        views = Blocks(tuple(view_recipe(variant, grid, config.keep_nm) for variant in variants))
-        features = views.preprocess(reflectance, nm, splices_nm).features
-        parts = np.split(features, np.cumsum(views.sizes)[:-1], axis=1)
+        blocks = blocks_on(nm, variants, config.keep_nm)
+        features = blocks.preprocess(reflectance, nm, splices_nm).features
+        parts = divide(features, blocks)
         projections = [
             Projection.learn(part, variant.autoscale, config.components, config.powers)
             for part, variant in zip(parts, variants, strict=True)
@@ -300,12 +246,12 @@ class DefaultModel(CrossValidated):
         spaces, shares = [spaces[i] for i in kept], shares[kept]
         network = fold_network(parts, projections, spaces, shares, config.gammas)
         network = reduce_centres(network, config.most_parameters)
-        return DefaultPredictor(
-            views=views,
+        return StackModel(
+            recipe=blocks,
             wavelengths_nm=nm,
             splices_nm=splices_nm,
             network=network,
-            scaling=feature_scaling(parts),
+            scaling=block_scaling(features, blocks),
             out_of_fold=np.tensordot(shares, np.stack([answers[i] for i in kept]), 1),
             transform=spaces[int(shares.argmax())].transform,
             chosen=_in_words(variants, spaces, shares, network.parameters),
@@ -315,30 +261,6 @@ class DefaultModel(CrossValidated):
 def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
     worth_trying = transforms_for(target)
     return tuple(transform for transform in worth_trying if transform in config.transforms) or worth_trying[:1]
-
-
-def view_recipe(variant: Variant, grid: Resample, keep_nm: float) -> Recipe:
-    """Give a view's preprocessing as the device does it: absorbance, perhaps SNV, Savitzky-Golay in one with thinning.
-
-    Autoscaling is no part of it: the network's first layer does it.
-    """
-    steps: list[Step] = [Absorbance()]
-    if variant.snv:
-        steps.append(StandardNormalVariate())
-    steps.append(SavitzkyGolayDerivative(variant.window_nm, 2, variant.order, keep_nm))
-    return recipe_on(grid, *steps)
-
-
-def feature_scaling(parts: Sequence[Floats]) -> Scaling:
-    """Scale each band to about one standard deviation, those that hardly vary to less.
-
-    Args:
-        parts: for each view its training features (n, bands).
-    """
-    offsets = [part.mean(axis=0) for part in parts]
-    # Without the addition, noise of a band that does not vary would become as large as any signal.
-    scales = [part.std(axis=0) + 1e-3 * (float(part.std()) or 1.0) for part in parts]
-    return Scaling(np.concatenate(offsets), np.concatenate(scales))
 
 
 def fit_space(
@@ -353,9 +275,9 @@ def fit_space(
     """Fit and weigh all members on one transform of the target.
 
     Args:
-        parts: for each view its features (n, bands).
-        projections: for each view, learned from these.
-        variants: for each view what it is.
+        parts: for each block its features (n, bands).
+        projections: for each block, learned from these.
+        variants: for each block what it is.
         target: (n,) in its own unit.
         transform: of the target.
         folds: to choose and weigh by.
@@ -399,8 +321,8 @@ def fit_space(
     predicted = np.stack(
         [
             said
-            for of_view, line in zip(kernels, linears, strict=True)
-            for said in (*(member.out_of_fold for member in of_view), line.out_of_fold)
+            for of_block, line in zip(kernels, linears, strict=True)
+            for said in (*(member.out_of_fold for member in of_block), line.out_of_fold)
         ]
     )
     weights = stack_weights(predicted, standard, prior.ravel(), config.ridge)
@@ -448,9 +370,9 @@ def _in_words(variants: Sequence[Variant], spaces: Sequence[Space], shares: Floa
     for space, share in zip(spaces, shares, strict=True):
         kinds["support vectors"] += share * space.weights[:, :-1].sum()
         kinds["PLSR"] += share * space.weights[:, -1].sum()
-    of_views = sum(share * space.weights.sum(axis=1) for space, share in zip(spaces, shares, strict=True))
-    views = {str(variant): float(weight) for variant, weight in zip(variants, np.asarray(of_views), strict=True)}
+    of_blocks = sum(share * space.weights.sum(axis=1) for space, share in zip(spaces, shares, strict=True))
+    blocks = {str(variant): float(weight) for variant, weight in zip(variants, np.asarray(of_blocks), strict=True)}
     transforms = {space.transform: float(share) for space, share in zip(spaces, shares, strict=True)}
-    lists = (", ".join(f"{name} {share:.0%}" for name, share in part.items()) for part in (kinds, views))
+    lists = (", ".join(f"{name} {share:.0%}" for name, share in part.items()) for part in (kinds, blocks))
     mixed = " and ".join(f"{name} {share:.0%}" if len(transforms) > 1 else name for name, share in transforms.items())
     return "; ".join((*lists, f"target's transform {mixed}", f"{parameters} parameters"))

@@ -1,4 +1,4 @@
-"""`stibium train` as it is by default: what it leaves behind, that it resumes, what the device makes of it."""
+"""`stibium train --method stack`: what it leaves behind, that it resumes, what the device makes of it."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.recipe import Blocks
 from stibium.train.assays.table import read_assay_table
 from stibium.train.crossval.metrics import measure
-from stibium.train.methods.default import read_radial_network
+from stibium.train.methods.stack import read_radial_network
 from stibium.train.prepared import prepare
 from stibium.train.run import load_run
 
 
 def options(soils: Soils, out: Path, *more: object) -> list[object]:
     data = ["--spectra", soils.spectra, "--assays", soils.assays, "--element", "Sb"]
-    return ["train", *data, "--out", out, "--fast", *more]
+    return ["train", "--method", "stack", *data, "--out", out, "--fast", *more]
 
 
 @pytest.fixture(scope="module")
-def default_run(tmp_path_factory: pytest.TempPathFactory, small_soils: Soils) -> tuple[Path, str]:
-    folder = tmp_path_factory.mktemp("default") / "run"
+def stack_run(tmp_path_factory: pytest.TempPathFactory, small_soils: Soils) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("stack") / "run"
     return folder, succeed(*options(small_soils, folder)).stdout
 
 
 @pytest.fixture(scope="module")
-def default_bundle(tmp_path_factory: pytest.TempPathFactory, default_run: tuple[Path, str]) -> tuple[Path, str]:
-    path = tmp_path_factory.mktemp("default-bundle") / "sb.tflite"
-    return path, succeed("export", default_run[0], "--out", path).stdout
+def stack_bundle(tmp_path_factory: pytest.TempPathFactory, stack_run: tuple[Path, str]) -> tuple[Path, str]:
+    path = tmp_path_factory.mktemp("stack-bundle") / "sb.tflite"
+    return path, succeed("export", stack_run[0], "--out", path).stdout
 
 
 def record_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "run.json").read_text())  # type: ignore[no-any-return]
 
 
-def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils: Soils) -> None:
-    folder, said = default_run
+def test_a_run_says_how_it_was_judged(stack_run: tuple[Path, str], small_soils: Soils) -> None:
+    folder, said = stack_run
     record = record_of(folder)
     plain = read_assay_table(small_soils.assays).assays("Sb").plain
-    assert record["method"] == "default"
+    assert record["method"] == "stack"
     assert record["simulated"] is True
     assert set(record["split"]["training"]) == set(plain)
     assert record["split"]["validation"] == []
     assert record["parameters"] <= 100_000
     methods = record["comparison"]["methods"]
-    assert list(methods) == ["default", "PLSR", "SVR", "random forest"]
+    assert list(methods) == ["stack", "PLSR", "SVR", "random forest"]
     assert record["comparison"]["folds"] == "5-fold cross-validation by sample, 1 repeat, seed 42"
     for name, figures in methods.items():
         assert re.search(rf"^{name} +{figures['r2']['mean']:.3f}", said, re.MULTILINE)
     # The figure that is called cross-validation is that of the comparison.
-    assert record["metrics"]["cross-validation"]["r2"] == pytest.approx(methods["default"]["r2"]["mean"])
+    assert record["metrics"]["cross-validation"]["r2"] == pytest.approx(methods["stack"]["r2"]["mean"])
     assert record["metrics"]["training"]["rmse"] < record["metrics"]["cross-validation"]["rmse"]
     assert {path.name for path in folder.iterdir()} == {
         "run.json",
@@ -74,9 +74,9 @@ def test_a_run_says_how_it_was_judged(default_run: tuple[Path, str], small_soils
     assert (record["bounds"]["unusable"], record["bounds"]["why"]) == (0, "")
 
 
-def test_predictions_of_left_out_samples_are_a_table(default_run: tuple[Path, str]) -> None:
-    record = record_of(default_run[0])
-    with (default_run[0] / "predictions.csv").open() as file:
+def test_predictions_of_left_out_samples_are_a_table(stack_run: tuple[Path, str]) -> None:
+    record = record_of(stack_run[0])
+    with (stack_run[0] / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["sample"] for row in rows] == record["split"]["training"]
     assert {(row["set"], row["repeat"], row["simulated"]) for row in rows} == {("cross-validation", "1", "True")}
@@ -84,8 +84,8 @@ def test_predictions_of_left_out_samples_are_a_table(default_run: tuple[Path, st
     assert measure(predicted, measured).r2 == pytest.approx(record["metrics"]["cross-validation"]["r2"])
 
 
-def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> None:
-    run = load_run(default_run[0])
+def test_intervals_come_from_left_out_samples(stack_run: tuple[Path, str]) -> None:
+    run = load_run(stack_run[0])
     assert isinstance(run.bundle.recipe, Blocks)
     assert run.bundle.interval is not None
     samples = len(run.record["split"]["training"])
@@ -100,8 +100,8 @@ def test_intervals_come_from_left_out_samples(default_run: tuple[Path, str]) -> 
     assert unseen_error > np.mean((fitted - run.held_out_measured) ** 2)
 
 
-def test_the_report_compares(default_run: tuple[Path, str]) -> None:
-    page = (default_run[0] / "report.html").read_text()
+def test_the_report_compares(stack_run: tuple[Path, str]) -> None:
+    page = (stack_run[0] / "report.html").read_text()
     sections = set(re.findall(r'<section id="(\w+)"', page))
     assert {
         "accuracy",
@@ -117,8 +117,8 @@ def test_the_report_compares(default_run: tuple[Path, str]) -> None:
     assert "http://" not in re.sub(r"http://www.w3.org/[^\"]*", "", page)
 
 
-def test_a_learning_curve_says_whether_more_samples_would_help(default_run: tuple[Path, str]) -> None:
-    record = record_of(default_run[0])
+def test_a_learning_curve_says_whether_more_samples_would_help(stack_run: tuple[Path, str]) -> None:
+    record = record_of(stack_run[0])
     curve = record["training"]["learning"]
     assert curve["samples"] == sorted(curve["samples"])
     # Four fifths of all samples at the end.
@@ -128,21 +128,19 @@ def test_a_learning_curve_says_whether_more_samples_would_help(default_run: tupl
     assert curve["validation"][-1] < curve["validation"][0]
 
 
-def test_the_bundle_answers_as_the_trained_model(
-    default_run: tuple[Path, str], default_bundle: tuple[Path, str]
-) -> None:
-    run, bundle = load_run(default_run[0]), read_bundle(default_bundle[0])
+def test_the_bundle_answers_as_the_trained_model(stack_run: tuple[Path, str], stack_bundle: tuple[Path, str]) -> None:
+    run, bundle = load_run(stack_run[0]), read_bundle(stack_bundle[0])
     assert bundle.recipe == run.bundle.recipe
     assert bundle.quantisation == "float16"
-    assert re.search(r"float16 .*taken\n", default_bundle[1])
-    assert "Parity on" in default_bundle[1]
+    assert re.search(r"float16 .*taken\n", stack_bundle[1])
+    assert "Parity on" in stack_bundle[1]
     answers = Estimator(bundle).estimate(run.held_out)
     device = np.array([a.value for a in answers if isinstance(a, Estimate)])
     network = read_radial_network(run.model_path)
     trained = network.predict(prepare(run.held_out, run.bundle.recipe).features)
     assert device == pytest.approx(trained, rel=0.02)
     assert bundle.provenance["training_samples"] == run.record["split"]["training"]
-    succeed("check", default_bundle[0])
+    succeed("check", stack_bundle[0])
     # Domain limits are of bins of 10 nm, however thinned the features are.
     assert bundle.domain is not None
     assert bundle.domain.bands_per_bin == 10
@@ -151,11 +149,11 @@ def test_the_bundle_answers_as_the_trained_model(
 
 
 def test_predict_with_it_on_single_points_and_means(
-    small_soils: Soils, default_bundle: tuple[Path, str], tmp_path: Path
+    small_soils: Soils, stack_bundle: tuple[Path, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "r.db"
     done = succeed(
-        "predict", small_soils.spectra, "--average", "--model", default_bundle[0], "--log", log, "--format", "jsonl"
+        "predict", small_soils.spectra, "--average", "--model", stack_bundle[0], "--log", log, "--format", "jsonl"
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == 75
@@ -167,7 +165,7 @@ def test_predict_with_it_on_single_points_and_means(
     assert all(e["untrusted_low"] <= e["untrusted_value"] <= e["untrusted_high"] for e in shown)
 
 
-def test_killed_it_goes_on_and_ends_the_same(default_run: tuple[Path, str], small_soils: Soils, tmp_path: Path) -> None:
+def test_killed_it_goes_on_and_ends_the_same(stack_run: tuple[Path, str], small_soils: Soils, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [str(part) for part in (PROGRAM, *options(small_soils, folder, "--no-report"))]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -181,7 +179,7 @@ def test_killed_it_goes_on_and_ends_the_same(default_run: tuple[Path, str], smal
     assert len(kept) >= 3
     assert not (folder / "run.json").exists()
     succeed(*options(small_soils, folder, "--no-report"))
-    first, second = record_of(default_run[0]), record_of(folder)
+    first, second = record_of(stack_run[0]), record_of(folder)
     for key in ("weights_sha256", "metrics", "interval", "detection", "training"):
         assert first[key] == second[key], key
     assert {m: f["r2"] for m, f in first["comparison"]["methods"].items()} == {
@@ -237,7 +235,7 @@ def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_s
     assert record["comparison"]["folds"] == "5-fold cross-validation by group, 1 repeat, seed 42"
     assert record["training"]["group_by"] == "cell"
     assert len(record["split"]["training"]) == len(read_assay_table(small_soils.assays).assays("Sb").plain)
-    assert list(record["comparison"]["methods"]) == ["default"]
+    assert list(record["comparison"]["methods"]) == ["stack"]
     table.write_text("\n".join([lines[0].replace(",cell", ",cell,cell"), *(f"{line},x" for line in lines[1:])]) + "\n")
     done = stibium(*options(soils, tmp_path / "other", "--group-by", "cell"))
     assert done.returncode == 1
@@ -248,7 +246,7 @@ def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_s
     ("more", "code", "says"),
     [
         (("--epochs", 5), 2, "--epochs 5 is for --method published"),
-        (("--method", "published", "--folds", 3), 2, "--folds 3 is for --method default"),
+        (("--method", "published", "--folds", 3), 2, "--folds 3 is for --method mobilenetv2 or stack"),
         (("--folds", 400), 1, "400"),
         (("--group-by", "county"), 1, "no column county"),
         (("--element", "Au"), 1, "no column for Au"),
@@ -295,6 +293,10 @@ def test_mixed_grids_are_brought_together(small_soils: Soils, tmp_path: Path) ->
     write_table(tmp_path / "two.csv", coarse)
     out = tmp_path / "run"
     data = ["--spectra", tmp_path / "one.csv", "--spectra", tmp_path / "two.csv", "--assays", small_soils.assays]
-    succeed("train", *data, "--element", "Sb", "--out", out, "--fast", "--no-baselines", "--no-report")
+    # By the name that the method had in earlier versions.
+    former = ("--method", "default", "--fast", "--no-baselines", "--no-report")
+    done = succeed("train", *data, "--element", "Sb", "--out", out, *former)
+    assert "--method default is called stack now; left out, it is mobilenetv2\n" in done.stderr
+    assert record_of(out)["method"] == "stack"
     run = load_run(out)
     assert {s.wavelengths_nm.size for s in run.held_out} == {2151, 1076}

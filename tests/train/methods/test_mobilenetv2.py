@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from soil_like import NM, soil_like
+from stibium.edge.model.runtime import Runtime
+from stibium.train.crossval.metrics import measure
+from stibium.train.errors import TrainingDataError
+from stibium.train.methods.method import ModelFile
+from stibium.train.methods.mobilenetv2 import DistilledModel, MobileNetV2, scaled, spanning
+from stibium.train.methods.rounding import added_by_rounding, grade_limits, rows_by_grade
+from stibium.train.methods.student import CLIP, StudentConfig, ridge
+from stibium.train.methods.synthetic import Disturbance, Synthesis, absorbance_of, disturb, synthetic_spectra
+from stibium.train.samples import Samples
+
+TRAINING = 70
+QUICK = MobileNetV2(
+    fast=True, copies=1, student=StudentConfig(steps=80), synthesis=Synthesis(mixtures=1500, most_copies=500)
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> Samples:
+    return soil_like(100, noise=0.01)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Samples) -> DistilledModel:
+    return QUICK.fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+
+
+def r2(model: DistilledModel, data: Samples) -> float:
+    return measure(model.predict(data.reflectance[TRAINING:]), data.measured[TRAINING:]).r2
+
+
+def test_answers_in_eight_bits_what_its_teacher_does(data: Samples, trained: DistilledModel) -> None:
+    teacher = QUICK.teacher_of(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    known = measure(teacher.predict(data.reflectance[TRAINING:]), data.measured[TRAINING:]).r2
+    assert r2(trained, data) > max(0.9, known - 0.03)
+    assert trained.quantisation == "int8"
+    assert trained.parameters == 15_093
+    assert trained.runtime.output_step > 0
+    assert trained.chosen.startswith("int8, 15093 parameters, ridge ")
+    assert "support vectors" in trained.record["taught_by"]
+    low, high = trained.calibrated_range
+    answers = trained.predict(data.reflectance)
+    assert low <= answers.min() <= answers.max() <= high
+
+
+def test_the_same_data_and_seed_give_the_same_weights(data: Samples, trained: DistilledModel) -> None:
+    again = QUICK.fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    assert again.weights_sha256() == trained.weights_sha256()
+    np.testing.assert_array_equal(again.predict(data.reflectance), trained.predict(data.reflectance))
+    other = QUICK.fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING], seed=1)
+    assert other.weights_sha256() != trained.weights_sha256()
+
+
+def test_a_stored_network_is_converted_to_what_answered_here(
+    data: Samples, trained: DistilledModel, tmp_path: Path
+) -> None:
+    path = tmp_path / QUICK.file_name
+    trained.save(path)
+    stored = ModelFile(path, trained.scaling, trained.transform, trained.representative)
+    features = trained.recipe.preprocess(data.reflectance[TRAINING:], NM).features
+    converted = QUICK.to_tflite(stored, ("int8", "int16x8"), features)
+    assert len(converted.models["int8"]) <= 45_000
+    for name, within in (("int8", 0.1), ("int16x8", 0.02)):
+        found = Runtime(converted.models[name]).run(scaled(trained.scaling, features))
+        assert np.sqrt(np.mean((found - converted.answers) ** 2)) < within * data.measured.std()
+    again = Runtime(converted.models["int8"]).run(scaled(trained.scaling, features))
+    np.testing.assert_array_equal(again, trained.answer(features))
+
+
+def test_any_regressor_teaches(data: Samples) -> None:
+    taught = replace(QUICK, teacher="sklearn.linear_model:Ridge").fit(
+        data.reflectance[:TRAINING], NM, data.measured[:TRAINING]
+    )
+    assert taught.record["taught_by"] == "Ridge; target's transform none"
+    assert r2(taught, data) > 0.85
+    by_plsr = replace(QUICK, teacher="PLSR").fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    assert "component" in by_plsr.record["taught_by"]
+    assert r2(by_plsr, data) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ("nobody", "no teacher nobody; there are stack, PLSR, SVR, random forest, and any package.module:Class"),
+        ("no_such_package:Thing", "the teacher no_such_package:Thing cannot be imported"),
+        ("sklearn.linear_model:Nothing", "the teacher sklearn.linear_model:Nothing cannot be imported"),
+        ("os:getcwd", "the teacher os:getcwd is no regressor"),
+        ("sklearn.linear_model:LogisticRegression", "the teacher LogisticRegression cannot be fitted"),
+    ],
+)
+def test_a_teacher_that_cannot_teach_is_named_in_one_line(data: Samples, teacher: str, said: str) -> None:
+    with pytest.raises(TrainingDataError, match=said) as caught:
+        replace(QUICK, teacher=teacher).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_short_range_is_enough(data: Samples) -> None:
+    short = (NM >= 400) & (NM <= 560)
+    taught = QUICK.fit(data.reflectance[:TRAINING, short], NM[short], data.measured[:TRAINING])
+    assert np.isfinite(taught.predict(data.reflectance[:3, short])).all()
+
+
+def test_synthetic_spectra_are_mixtures_of_the_rows_and_the_rows_themselves(data: Samples) -> None:
+    nothing = Disturbance(noise=0, gain=0, step=0, slope=0, scale=0, shift_nm=0)
+    how = Synthesis(mixtures=1200, jitter=0.0, beyond=0.0, copies=3, most_copies=250, disturbance=nothing)
+    portions = list(synthetic_spectra(data.reflectance, NM, (), how, np.random.default_rng(0)))
+    assert [len(portion) for portion in portions] == [1000, 200, 200]
+    # Two copies of a hundred rows: three would be more than 250.
+    np.testing.assert_allclose(portions[2], np.tile(data.reflectance, (2, 1)), rtol=1e-9)
+    mixed, own = absorbance_of(np.concatenate(portions[:2])), absorbance_of(data.reflectance)
+    assert (mixed.min(axis=0) >= own.min(axis=0) - 1e-9).all()
+    assert (mixed.max(axis=0) <= own.max(axis=0) + 1e-9).all()
+    # Every mixture lies in the plane of a few soils: shares of them, 1 together, explain it.
+    shares = np.linalg.lstsq(np.vstack([own.T, np.ones(len(own))]), np.vstack([mixed[:5].T, np.ones(5)]), rcond=None)
+    np.testing.assert_allclose(own.T @ shares[0], mixed[:5].T, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ({"gain": 0.1}, lambda before, after: np.allclose(np.ptp(after / before, axis=1), 0, atol=1e-9)),
+        ({"offset": 0.01}, lambda before, after: np.allclose(np.ptp(after - before, axis=1), 0, atol=1e-9)),
+        ({"noise": 1e-3}, lambda before, after: abs(np.std(after - before) - 1e-3) < 1e-4),
+        ({"scale": 0.1}, lambda before, after: np.allclose(np.ptp(np.log(after) / np.log(before), axis=1), 0)),
+        ({"step": 0.1}, lambda before, after: all(len(np.unique(r.round(9))) == 3 for r in after / before)),
+    ],
+)
+def test_a_spectrum_is_disturbed_in_the_way_asked_for(data: Samples, by: dict, expected) -> None:  # type: ignore[no-untyped-def,type-arg]
+    none = dict.fromkeys(("noise", "gain", "step", "slope", "scale", "shift_nm"), 0.0)
+    before = data.reflectance[:20]
+    after = disturb(absorbance_of(before), NM, (1000.0, 1830.0), Disturbance(**(none | by)), np.random.default_rng(0))
+    assert not np.allclose(after, before)
+    assert expected(before, after)
+
+
+def test_a_shift_of_wavelengths_follows_the_curve() -> None:
+    nm = np.arange(400.0, 2451.0)
+    curve = 0.3 + 0.2 * np.exp(-0.5 * ((nm - 1400) / 30) ** 2)
+    none = Disturbance(noise=0, gain=0, step=0, slope=0, scale=0, shift_nm=1.0)
+    after = absorbance_of(disturb(np.tile(curve, (50, 1)), nm, (), none, np.random.default_rng(0)))
+    peaks = nm[after.argmax(axis=1)] - 1400
+    assert 0.6 < peaks.std() < 1.5
+    assert abs(after.max() - curve.max()) < 1e-4
+
+
+def test_representative_rows_span_labels_and_features() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(2000, 5)).astype(np.float32).clip(-CLIP, CLIP)
+    labels = random.normal(size=2000)
+    rows[7] = CLIP
+    chosen = spanning(rows, labels, 100)
+    assert 90 <= len(chosen) <= 100
+    for wanted in (rows[7], rows[labels.argmin()], rows[labels.argmax()]):
+        assert (chosen == wanted).all(axis=1).any()
+
+
+def test_what_rounding_adds_is_told_by_grade() -> None:
+    measured = np.arange(9.0)
+    grades = rows_by_grade(measured, grade_limits(measured))
+    assert [list(np.flatnonzero(rows)) for rows in grades] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    errors, rounding = np.ones((2, 9)), np.repeat([0.0, 0.1, 1.0], 3)
+    found = [added_by_rounding(rounding[rows], errors[:, rows]) for rows in grades]
+    np.testing.assert_allclose(found, [0.0, np.hypot(1, 0.1) - 1, 2**0.5 - 1])
+    assert added_by_rounding(np.zeros(3), np.zeros(3)) == 0.0
+    assert added_by_rounding(np.ones(3), np.zeros(3)) == float("inf")
+
+
+def test_ridge_is_least_squares_drawn_to_zero() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 3)).astype(np.float32)
+    y = x @ np.array([1.0, -2.0, 0.5]) + 7.0
+    (free, intercept), (drawn, _) = ridge(x, y, (1e-9, 1.0))
+    np.testing.assert_allclose(free, [1.0, -2.0, 0.5], atol=1e-4)
+    assert intercept == pytest.approx(7.0, abs=1e-3)
+    assert np.abs(drawn).sum() < 0.7 * np.abs(free).sum()

@@ -1,0 +1,257 @@
+"""A light MobileNetV2 that is taught by another model: what `stibium train` makes where it is not told otherwise.
+
+A teacher is fitted to the training rows and to disturbed copies of them. Thousands of synthetic spectra are made from
+these rows alone, the teacher says what each would hold, and the network learns that (`synthetic`, `student`). It is
+then quantised, and answers everywhere, in the folds of a validation as on a device, in the device's runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...converters.models.apart import Converted
+from ...converters.models.quantise import Quantisation, convert, convert_keras
+from ...converters.spectra.spectrum import Floats
+from ...edge.model.recipe import Blocks
+from ...edge.model.runtime import Runtime
+from ...edge.model.scaling import Scaling
+from ...edge.model.target import Transform, forward, inverse
+from .blocks import block_scaling, blocks_on
+from .common import check_training
+from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
+from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
+from .stack import Stack, StackModel
+from .student import CLIP, Rows, StudentConfig, Taught, answers, teach
+from .synthetic import ASD_JOINS_NM, Disturbance, Synthesis, absorbance_of, disturb, synthetic_spectra
+from .teachers import TeachingPredictor, find_teacher
+from .tensorflow_setup import quiet
+
+COPIES = 2
+COPIED_WITH = Disturbance(noise=2e-4, gain=0.0, step=0.002, slope=0.0, scale=0.0, shift_nm=0.3)
+"""What the copies that the teacher is fitted to beside the rows differ by from them: noise above all, which else moves
+the answers of support vectors most."""
+REPRESENTATIVE_ROWS = 400
+FAST_STUDENT = StudentConfig(steps=250)
+FAST_SYNTHESIS = Synthesis(mixtures=3000, most_copies=2000)
+
+
+@dataclass(frozen=True, eq=False)
+class DistilledModel:
+    """A student with its preprocessing, quantised; see `method.DeviceModel`.
+
+    Attributes:
+        recipe: preprocessing blocks.
+        wavelengths_nm, splices_nm: of the spectra that `predict` takes.
+        scaling: of the features.
+        transform: of the target, that the student learned in.
+        calibrated_range: in the target's unit.
+        taught: the network as Keras has it.
+        representative: (m, features) scaled rows by which it is quantised.
+        quantisation: format of `runtime`.
+        runtime: the device's, with the quantised network.
+        teacher: its choices in words.
+    """
+
+    recipe: Blocks
+    wavelengths_nm: Floats
+    splices_nm: tuple[float, ...]
+    scaling: Scaling
+    transform: Transform
+    calibrated_range: tuple[float, float]
+    taught: Taught
+    representative: Rows
+    quantisation: Quantisation
+    runtime: Runtime
+    teacher: str
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the network holds."""
+        return int(self.taught.model.count_params())
+
+    @property
+    def chosen(self) -> str:
+        """What was chosen in making it, in words."""
+        made = f"{self.quantisation}, {self.parameters} parameters, ridge {self.taught.penalty:g}"
+        return f"{made}; taught by {self.teacher}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run says of the way it was made, as JSON values."""
+        return {
+            "taught_by": self.teacher,
+            "quantisation": self.quantisation,
+            "ridge": self.taught.penalty,
+            "rmse_to_teacher": self.taught.error,
+        }
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit, within the calibrated range, from (n, bands) reflectance."""
+        features = self.recipe.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).features
+        return np.clip(inverse(self.answer(features), self.transform), *self.calibrated_range)
+
+    def answer(self, features: Floats) -> Floats:
+        """Answer (n,) in the transform's space, for (n, features) that are not scaled, as a device does."""
+        return self.runtime.run(self.scaling.apply(features))
+
+    def save(self, path: Path) -> None:
+        """Write the Keras model down."""
+        self.taught.model.save(path)
+
+    def weights_sha256(self) -> str:
+        """Hash of its weights."""
+        digest = hashlib.sha256()
+        for weights in self.taught.model.get_weights():
+            digest.update(np.ascontiguousarray(weights).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class MobileNetV2(CrossValidated):
+    """The method; `fast` has fewer synthetic spectra and steps, and a fast teacher.
+
+    Attributes:
+        teacher: name of a method, or `package.module:Class` of a scikit-learn regressor.
+        copies, copied_with: of each training row, for the teacher.
+        student, synthesis: see there; None for the usual ones.
+    """
+
+    teacher: str = field(
+        default="stack",
+        metadata=asked("what teaches the network: a method, or package.module:Class of a scikit-learn regressor"),
+    )
+    copies: int = COPIES
+    copied_with: Disturbance = COPIED_WITH
+    student: StudentConfig | None = None
+    synthesis: Synthesis | None = None
+    key: ClassVar[str] = "mobilenetv2"
+    name: ClassVar[str] = "MobileNetV2"
+    about: ClassVar[str] = "a light MobileNetV2, taught by another model and quantised"
+    file_name: ClassVar[str] = "model.keras"
+    formats: ClassVar[tuple[Quantisation, ...]] = ("int8", "int16x8", "float16")
+
+    def for_learning_curve(self) -> Stack:
+        """Give the stack with its fast settings: what can be taught at each number of samples."""
+        return Stack(fast=True)
+
+    def make(self, task: TrainingTask) -> DistilledModel:
+        """Make the model of all samples; see `DeviceMethod.make`."""
+        return self.fit(**rows_of(task))
+
+    def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
+        """Convert a stored network; see `DeviceMethod.to_tflite`."""
+        return convert_keras(stored.path, formats, stored.calibration, scaled(stored.scaling, features))
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> DistilledModel:
+        """Fit teacher and student, and quantise; see `validation.Method.fit`."""
+        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
+        check_training(reflectance, nm, target)
+        rng = np.random.default_rng(seed)
+        teacher = self.teacher_of(reflectance, nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
+        blocks = blocks_on(nm)
+        own = blocks.preprocess(reflectance, nm, splices_nm).features
+        scaling = block_scaling(own, blocks)
+        synthesis = self.synthesis or (FAST_SYNTHESIS if self.fast else Synthesis())
+        rows, labels = [], []
+        for spectra in synthetic_spectra(reflectance, nm, splices_nm, synthesis, rng):
+            features = blocks.preprocess(spectra, nm, splices_nm).features
+            rows.append(scaled(scaling, features))
+            labels.append(_ask(teacher, blocks, spectra, features))
+        synthetic = np.concatenate(rows)
+        z = forward(np.concatenate(labels), teacher.transform)
+        config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
+        taught = teach(synthetic, z, len(blocks.sizes), config, seed)
+        calibrated_range = float(target.min()), float(target.max())
+
+        def in_unit(z: Floats) -> Floats:
+            return np.clip(inverse(z, teacher.transform), *calibrated_range)
+
+        errors = teacher.out_of_fold[:, : target.size] - target
+        own_rows, representative = scaled(scaling, own), spanning(synthetic, z, REPRESENTATIVE_ROWS)
+        exact = in_unit(answers(taught.model, own_rows))
+        for quantisation in self.formats:
+            with quiet():
+                runtime = Runtime(convert(taught.model, quantisation, representative))
+            rounding = in_unit(runtime.run(own_rows)) - exact
+            if _rounds_little(rounding, errors, target):
+                break
+        return DistilledModel(
+            recipe=blocks,
+            wavelengths_nm=nm,
+            splices_nm=splices_nm,
+            scaling=scaling,
+            transform=teacher.transform,
+            calibrated_range=calibrated_range,
+            taught=taught,
+            representative=representative,
+            quantisation=quantisation,
+            runtime=runtime,
+            teacher=teacher.chosen,
+        )
+
+    def teacher_of(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> TeachingPredictor:
+        """Fit the teacher to the rows and their copies, each grouped with its row; see `fit`."""
+        rng = np.random.default_rng((seed, 2))
+        absorbance, joins = absorbance_of(reflectance), splices_nm or ASD_JOINS_NM
+        copies = [disturb(absorbance, wavelengths_nm, joins, self.copied_with, rng) for _ in range(self.copies)]
+        keys = tuple(range(target.size)) if groups is None else tuple(groups)
+        return find_teacher(self.teacher, self.fast).fit(
+            np.concatenate([reflectance, *copies]),
+            wavelengths_nm,
+            np.tile(target, self.copies + 1),
+            splices_nm=splices_nm,
+            groups=keys * (self.copies + 1),
+            seed=seed,
+        )
+
+
+def scaled(scaling: Scaling, features: Floats) -> Rows:
+    """Scale features as a student takes them."""
+    return np.clip(scaling.apply(features), -CLIP, CLIP).astype(np.float32)
+
+
+def spanning(rows: Rows, labels: Floats, count: int) -> Rows:
+    """Choose rows for a quantised network's ranges: half evenly by label, half those that are farthest out."""
+    order = np.argsort(labels, kind="stable")
+    evenly = order[np.unique(np.linspace(0, len(order) - 1, count // 2).round().astype(np.intp))]
+    farthest = np.argsort(-np.sum(np.square(rows, dtype=np.float64), axis=1), kind="stable")[: count // 2]
+    return np.asarray(rows[np.unique(np.concatenate([evenly, farthest]))])
+
+
+def _rounds_little(rounding: Floats, errors: Floats, target: Floats) -> bool:
+    """Say whether rounding (n,) adds little to errors (repeats, n) at any grade of the target (n,)."""
+    return all(
+        added_by_rounding(rounding[rows], errors[:, rows]) <= MOST_ADDED
+        for rows in rows_by_grade(target, grade_limits(target))
+    )
+
+
+def _ask(teacher: TeachingPredictor, blocks: Blocks, spectra: Floats, features: Floats) -> Floats:
+    # Features that are there already need not be computed again.
+    if isinstance(teacher, StackModel) and teacher.recipe == blocks:
+        return teacher.network.predict(features)
+    return teacher.predict(spectra)

@@ -1,0 +1,182 @@
+"""Models that teach a student: what a method of the registry or any scikit-learn regressor answers, in one form."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats
+from ...edge.model.recipe import Blocks
+from ...edge.model.scaling import Scaling
+from ...edge.model.target import Transform, forward
+from ..crossval.folds import InnerFolds, inner_folds
+from ..errors import TrainingDataError
+from .baselines import BASELINE_METHODS
+from .blocks import block_scaling, blocks_on
+from .common import BackTransformation, check_training, inner_rmse, repeats_for, transforms_for
+from .stack import Stack
+
+
+class TeachingPredictor(Protocol):
+    """A trained model that can teach."""
+
+    @property
+    def out_of_fold(self) -> Floats:
+        """(repeats, n) in the target's unit: what an inner cross-validation said of each training row."""
+
+    @property
+    def transform(self) -> Transform:
+        """Of the target, in whose space its residuals are the most even."""
+
+    @property
+    def chosen(self) -> str:
+        """Its choices in words."""
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit, within the calibrated range, from (n, bands) reflectance."""
+
+
+class Teacher(Protocol):
+    """A way of making a model that can teach; see `validation.Method`."""
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> TeachingPredictor:
+        """Fit; see `validation.Method.fit`."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegressorPredictor:
+    """A trained scikit-learn regressor on preprocessing blocks; see `TeachingPredictor`."""
+
+    blocks: Blocks
+    wavelengths_nm: Floats
+    splices_nm: tuple[float, ...]
+    scaling: Scaling
+    model: Any
+    back: BackTransformation
+    out_of_fold: Floats
+    chosen: str
+
+    @property
+    def transform(self) -> Transform:
+        """Space that it was fitted in."""
+        return self.back.transform
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit from (n, bands) reflectance."""
+        features = self.blocks.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).features
+        return self.back(_answers(self.model, self.scaling.apply(features)))
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """Any scikit-learn regressor as a method: fitted on preprocessing blocks, the target's transform by inner folds.
+
+    Attributes:
+        make: gives a fresh regressor with `fit(X, y)` and `predict(X)`.
+        name: of it.
+        fast: whether the inner cross-validation is done once only.
+    """
+
+    make: Callable[[], Any]
+    name: str
+    fast: bool = False
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> RegressorPredictor:
+        """Fit; see `validation.Method.fit`."""
+        check_training(reflectance, wavelengths_nm, target)
+        blocks = blocks_on(wavelengths_nm)
+        features = blocks.preprocess(reflectance, wavelengths_nm, splices_nm).features
+        scaling = block_scaling(features, blocks)
+        rows = scaling.apply(features)
+        folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
+        tried = [(t, self._out_of_fold(rows, forward(target, t), folds)) for t in transforms_for(target)]
+        transform, predicted = min(tried, key=lambda one: inner_rmse(one[1], target, one[0]))
+        back = BackTransformation.learn(transform, target, predicted)
+        return RegressorPredictor(
+            blocks=blocks,
+            wavelengths_nm=wavelengths_nm,
+            splices_nm=splices_nm,
+            scaling=scaling,
+            model=self._fitted(rows, forward(target, transform)),
+            back=back,
+            out_of_fold=back(predicted),
+            chosen=f"{self.name}; target's transform {transform}",
+        )
+
+    def _out_of_fold(self, rows: Floats, z: Floats, folds: InnerFolds) -> Floats:
+        found = np.empty((len(folds), z.size))
+        for r, repeat in enumerate(folds):
+            for fold in repeat:
+                found[r, fold.test] = _answers(self._fitted(rows[fold.training], z[fold.training]), rows[fold.test])
+        return found
+
+    def _fitted(self, rows: Floats, z: Floats) -> Any:
+        model = self.make()
+        try:
+            with warnings.catch_warnings():
+                # What a regressor warns of shows in its error.
+                warnings.simplefilter("ignore")
+                model.fit(rows, z)
+        except Exception as error:
+            # Somebody else's code: whatever it raises is said in one line.
+            raise TrainingDataError(f"the teacher {self.name} cannot be fitted: {error}") from error
+        return model
+
+
+def _answers(model: Any, rows: Floats) -> Floats:
+    found = np.asarray(model.predict(rows), dtype=np.float64).reshape(-1)
+    if found.shape != (len(rows),) or not np.isfinite(found).all():
+        raise TrainingDataError(f"the teacher {type(model).__name__} does not give one number for each spectrum")
+    return found
+
+
+def find_teacher(name: str, fast: bool) -> Teacher:
+    """Find a teacher by its name: a method's, or `package.module:Class` of a scikit-learn regressor.
+
+    Raises:
+        TrainingDataError: there is none.
+    """
+    if ":" in name:
+        return Regressor(_import_regressor(name), name.partition(":")[2], fast)
+    if name not in TEACHERS:
+        known = ", ".join(TEACHERS)
+        raise TrainingDataError(f"no teacher {name}; there are {known}, and any package.module:Class of a regressor")
+    return TEACHERS[name](fast)
+
+
+def _import_regressor(name: str) -> Callable[[], Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TrainingDataError(f"the teacher {name} cannot be imported: {error}") from error
+    if not (callable(found) and hasattr(found, "fit") and hasattr(found, "predict")):
+        raise TrainingDataError(f"the teacher {name} is no regressor: it needs fit(X, y) and predict(X)")
+    return found  # type: ignore[no-any-return]
+
+
+TEACHERS: dict[str, Callable[[bool], Teacher]] = {Stack.key: Stack, **BASELINE_METHODS}
+"""Name -> what makes the teacher; its argument says whether it is to be fast."""
