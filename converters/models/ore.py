@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge.ore.bundle import QUANTILES, Costs, GoldenBlocks, OreBundle, Training
+from ...edge.ore.bundle import QUANTILES, Costs, GoldenBlocks, OreBundle, Training, Worth
 from ...edge.ore.columns import Columns
 from ...edge.ore.model import Calibration, Kind, Linear, OreModel, Space
 from ...edge.ore.scenarios import Scenario
@@ -39,6 +39,7 @@ def convert(
     threshold: float,
     costs: Costs,
     simulated: bool,
+    worth: Worth | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> OreBundle:
     """Make a bundle of a fitted pipeline, and make sure that it answers as the pipeline does.
@@ -52,6 +53,7 @@ def convert(
         threshold: probability from which a block is called ore.
         costs: what the threshold was chosen for.
         simulated: True if the blocks are simulated.
+        worth: what its calls cost on blocks it had not seen.
         provenance: data hashes, versions, seed, metrics, as JSON values.
 
     Raises:
@@ -98,6 +100,7 @@ def convert(
             runtime=_versions(),
         ),
         simulated=simulated,
+        worth=worth,
         provenance=provenance or {},
     )
 

@@ -25,8 +25,8 @@ from .model import OreModel, model_from_arrays, model_to_arrays
 from .scenarios import Scenario
 
 FORMAT = ORE
-VERSION = 1
-READABLE = (1,)
+VERSION = 2
+READABLE = (1, 2)
 ORE_MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_MODEL"
 SHIPPED = "ore_simulated.ore"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -38,6 +38,40 @@ class Costs:
 
     lost_ore: float
     hauled_gangue: float
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a model's calls cost on blocks that it had not seen, beside what there is without a model.
+
+    Attributes:
+        cost: mean cost of a block at the bundle's threshold.
+        haul_all, haul_none: mean cost of a block if all are hauled, and if none is.
+        called_ore, called_gangue: how many of these blocks were called so.
+        calibration_error, by_chance: of the probabilities, and what it would be if they were true.
+    """
+
+    cost: float
+    haul_all: float
+    haul_none: float
+    called_ore: int
+    called_gangue: int
+    calibration_error: float
+    by_chance: float
+
+    @property
+    def nothing(self) -> str:
+        """Say in one sentence that the model is worth nothing at these costs; "" if it is worth something."""
+        cheaper, without = min((self.haul_all, "hauling everything"), (self.haul_none, "hauling nothing"))
+        if self.cost >= cheaper:
+            why = f"{without} costs {cheaper:.3f} a block, with the model it is {self.cost:.3f}"
+        elif not self.called_gangue:
+            why = "it calls nothing gangue, which is hauling everything"
+        elif not self.called_ore:
+            why = "it calls nothing ore, which is hauling nothing"
+        else:
+            return ""
+        return f"worth nothing at these costs: {why}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +126,7 @@ class OreBundle:
         training: what the training blocks were like.
         golden: blocks with known answers.
         simulated: True if the training blocks are simulated.
+        worth: what its calls cost on blocks it had not seen; None of a bundle of version 1.
         provenance: data hashes, versions, seed, metrics, as JSON values.
         sha256: of the whole file; "" before it is written.
         path: where it was read from.
@@ -105,6 +140,7 @@ class OreBundle:
     training: Training
     golden: GoldenBlocks
     simulated: bool
+    worth: Worth | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     path: str = ""
@@ -166,6 +202,7 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
             "quantiles": list(QUANTILES),
         },
         "golden": {"tolerance": golden.tolerance, "runtime": golden.runtime},
+        "worth": asdict(bundle.worth) if bundle.worth else None,
         "provenance": bundle.provenance,
     }
     return pack(FORMAT, VERSION, manifest, arrays)
@@ -227,6 +264,8 @@ def _bundle(manifest: Mapping[str, Any], arrays: dict[str, Any], sha256: str, pa
             runtime=golden["runtime"],
         ),
         simulated=bool(manifest["simulated"]),
+        # Version 1 had none.
+        worth=Worth(**manifest["worth"]) if manifest.get("worth") else None,
         provenance=manifest["provenance"],
         sha256=sha256,
         path=path,

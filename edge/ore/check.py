@@ -66,6 +66,7 @@ def describe_ore(path: str) -> dict[str, Any]:
         "calibration": model.calibration.kind if model.calibration else None,
         "threshold": bundle.threshold,
         "costs": asdict(bundle.costs),
+        "worth": asdict(bundle.worth) | {"nothing": bundle.worth.nothing} if bundle.worth else None,
         "training_blocks": training.blocks,
         "ore_share": training.ore_share,
         "most_missing": training.most_missing,

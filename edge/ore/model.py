@@ -18,8 +18,12 @@ from .trees import Trees, trees_from_arrays, trees_to_arrays
 
 Kind = Literal["logistic regression", "decision tree", "random forest", "AdaBoost", "XGBoost"]
 Space = Literal["probability", "log-odds"]
-CalibrationKind = Literal["sigmoid", "isotonic"]
+CalibrationKind = Literal["sigmoid", "platt", "beta", "isotonic", "venn-abers"]
 _TAKES = ("sum", "probability")
+SHORT_OF_CERTAIN = 1e-3
+"""How far from 0 and 1 a probability is kept before its logarithm is taken."""
+LEAST_DOUBT = 1e-4
+"""How far from 0 and 1 a curve without steps stays: nobody has so many blocks that more could be known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,25 +46,47 @@ class Linear:
 
 
 @dataclass(frozen=True, eq=False)
+class Band:
+    """How far calibrated probabilities would move had other holes been drilled, over (k,) values before calibration."""
+
+    at: Floats
+    low: Floats
+    high: Floats
+
+    def ends(self, values: Floats) -> tuple[Floats, Floats]:
+        """Give the ends of the interval at (n,) values."""
+        return np.interp(values, self.at, self.low), np.interp(values, self.at, self.high)
+
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """What turns the classifier's answer into a probability that can be believed.
 
     Attributes:
-        kind: "sigmoid" (Platt 1999) or "isotonic" (Zadrozny & Elkan 2002).
+        kind: "sigmoid" and "platt" (Platt 1999), "beta" (Kull, Silva Filho & Flach 2017), "isotonic" (Zadrozny &
+            Elkan 2002) or "venn-abers" (Vovk, Petej & Fedorova 2015).
         of: what it takes, the sum itself or the plain probability.
-        x, y: for isotonic the corners of the curve, in float32 if the classifier answers so; for sigmoid x is (a, b)
-            of 1 / (1 + exp(a s + b)), and y is empty.
+        x, y: of the latter two the corners of the curve, in float32 if the classifier answers so. For sigmoid x is
+            (a, b) of 1 / (1 + exp(a s + b)), for platt (a, b) of 1 / (1 + exp(-(a ln(p / (1 - p)) + b))), for beta
+            (a, b, c) of 1 / (1 + exp(-(a ln p - b ln(1 - p) + c))), and y is empty.
+        band: interval of the probability; None if none was made.
     """
 
     kind: CalibrationKind
     of: Literal["sum", "probability"]
     x: NDArray[np.floating[Any]]
     y: NDArray[np.floating[Any]]
+    band: Band | None = None
 
     def apply(self, values: Floats) -> Floats:
         """Give probabilities, of the same shape."""
         if self.kind == "sigmoid":
             return _logistic(-(self.x[0] * values + self.x[1]))
+        if self.kind in ("platt", "beta"):
+            p = np.clip(values, SHORT_OF_CERTAIN, 1 - SHORT_OF_CERTAIN)
+            rising, falling, shift = (self.x[0], self.x[0], self.x[1]) if self.kind == "platt" else self.x
+            stated = _logistic(rising * np.log(p) - falling * np.log1p(-p) + shift)
+            return np.clip(stated, LEAST_DOUBT, 1 - LEAST_DOUBT)
         if self.x.dtype == np.float64:
             return np.interp(values, self.x, self.y)
         return _interpolated(values.astype(self.x.dtype), self.x, self.y)
@@ -119,15 +145,27 @@ class OreModel:
 
     def from_sums(self, sums: Floats) -> Floats:
         """Take sums to probabilities."""
+        if self.calibration is None:
+            return self._plain(sums)
+        return self.calibration.apply(self._before_calibration(self.calibration, sums))
+
+    def interval(self, sums: Floats) -> tuple[Floats, Floats] | None:
+        """Take sums to the ends of the probabilities' intervals; None if the bundle has none."""
+        if self.calibration is None or self.calibration.band is None:
+            return None
+        return self.calibration.band.ends(self._before_calibration(self.calibration, sums))
+
+    def _before_calibration(self, calibration: Calibration, sums: Floats) -> Floats:
+        return sums if calibration.of == "sum" else self._plain(sums)
+
+    def _plain(self, sums: Floats) -> Floats:
         plain = sums
         if self.space == "log-odds" and isinstance(self.core, Trees) and self.core.single:
             # As XGBoost rounds, for a calibration may be steep; NumPy's own exp of float32 is a few units coarser.
             plain = (1 / (1 + np.exp(-sums).astype(np.float32))).astype(np.float64)
         elif self.space == "log-odds":
             plain = _logistic(sums)
-        if self.calibration is None:
-            return plain
-        return self.calibration.apply(sums if self.calibration.of == "sum" else plain)
+        return plain
 
     def prepare(self) -> None:
         """Work out now what every block's contributions share, so that the first one is as fast as the others."""
@@ -183,6 +221,8 @@ def model_to_arrays(model: OreModel) -> tuple[dict[str, Any], dict[str, NDArray[
     if model.calibration is not None:
         values["calibration"] = {"kind": model.calibration.kind, "of": model.calibration.of}
         arrays |= {"calibration_x": model.calibration.x, "calibration_y": model.calibration.y}
+        if model.calibration.band is not None:
+            arrays |= {f"band_{name}": values for name, values in vars(model.calibration.band).items()}
     return values, arrays
 
 
@@ -208,7 +248,9 @@ def model_from_arrays(values: Mapping[str, Any], arrays: Mapping[str, NDArray[An
         x, y = np.asarray(arrays["calibration_x"]), np.asarray(arrays["calibration_y"])
         if x.dtype != y.dtype or x.dtype not in (np.float32, np.float64) or len(x) < 2 or found["of"] not in _TAKES:
             raise ValueError("its calibration curve is none")
-        calibration = Calibration(found["kind"], found["of"], x, y)
+        # Bundles of version 1 have no band.
+        ends = [_floats(arrays[f"band_{name}"]) for name in ("at", "low", "high") if f"band_{name}" in arrays]
+        calibration = Calibration(found["kind"], found["of"], x, y, Band(*ends) if ends else None)
     model = OreModel(values["kind"], variables, tuple(values["steps"]), core, values["space"], calibration)
     columns = core.columns if isinstance(core, Trees) else len(core.weights)
     if len(model.players) != columns:

@@ -1,27 +1,32 @@
-"""From what a model calls a probability to how often it is right: Platt's logistic curve or isotonic steps.
+"""From what a model calls a probability to how often it is right, fitted to left-out rows and never certain.
 
-Fitted to predictions for rows that the model had not seen, and only if that predicts further unseen rows better than
-no calibration does.
+Four ways: Platt's logistic curve, the beta curve, isotonic steps with shrunken ends, and Venn-Abers. Which one is taken
+is decided by the log loss on holes that the curve was not fitted to; the simpler one, if that hardly differs. How far
+the probabilities would move with other holes is found by fitting again to holes drawn anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
+from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.ore.model import Calibration
+from ...edge.ore.model import SHORT_OF_CERTAIN, Band, Calibration, CalibrationKind
 
-Kind = Literal["none", "sigmoid", "isotonic"]
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
 
-KINDS: tuple[Kind, ...] = ("none", "sigmoid", "isotonic")
+KNOTS = 200
+"""Values that stand for all others in isotonic steps and Venn-Abers, as equal in rows as can be."""
+DRAWS = 100
+COVERAGE = 0.9
+"""Of the interval of a probability."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,49 +60,159 @@ def along(curve: Calibration | None, plain: Floats) -> Floats:
     return plain if curve is None else curve.apply(plain)
 
 
-def fit_calibration(kind: Kind, plain: Floats, ore: NDArray[np.bool_]) -> Calibration | None:
-    """Fit a curve to (n,) plain probabilities of rows the model has not seen, and what they were.
+def _logistic_fit(columns: Floats, ore: Bools) -> tuple[Floats, float]:
+    """Fit a logistic curve to (n, k) columns; gives slopes and intercept.
 
-    "sigmoid" is Platt's (1999), of the probability, as scikit-learn has it for models without a decision function;
-    "isotonic" is a rising line through corners, flat beyond them (Zadrozny & Elkan 2002).
+    The labels count as Platt has them, (ore + 1) / (ore + 2) and 1 / (gangue + 2), so that a model which tells all rows
+    apart is not taken to be certain.
     """
-    if kind == "sigmoid":
-        fitted = LogisticRegression(C=1e6, max_iter=1000).fit(plain[:, None], ore)
-        # A model that is worse than none must not have its order turned round.
-        slope, intercept = max(float(fitted.coef_[0, 0]), 0.0), float(fitted.intercept_[0])
-        return Calibration("sigmoid", "probability", np.array([-slope, -intercept]), np.zeros(0))
-    if kind == "isotonic":
-        steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(plain, ore)
-        x, y = (np.asarray(v, dtype=np.float64) for v in (steps.X_thresholds_, steps.y_thresholds_))
-        return Calibration("isotonic", "probability", x, y)
-    return None
+    n_ore, n_gangue = int(ore.sum()), int((~ore).sum())
+    target = np.where(ore, (n_ore + 1) / (n_ore + 2), 1 / (n_gangue + 2))
+    both, weight = np.concatenate([columns, columns]), np.concatenate([target, 1 - target])
+    labels = np.repeat([1, 0], len(ore))
+    fitted = LogisticRegression(C=1e3, max_iter=1000).fit(both, labels, sample_weight=weight)
+    return np.asarray(fitted.coef_[0]), float(fitted.intercept_[0])
+
+
+def _platt(plain: Floats, ore: Bools) -> Calibration:
+    p = np.clip(plain, SHORT_OF_CERTAIN, 1 - SHORT_OF_CERTAIN)
+    (slope,), intercept = _logistic_fit(np.log(p / (1 - p))[:, None], ore)
+    # A model that is worse than none must not have its order turned round.
+    return Calibration("platt", "probability", np.array([max(slope, 0.0), intercept]), np.zeros(0))
+
+
+def _beta(plain: Floats, ore: Bools) -> Calibration:
+    p = np.clip(plain, SHORT_OF_CERTAIN, 1 - SHORT_OF_CERTAIN)
+    logs = np.stack([np.log(p), -np.log1p(-p)], axis=1)
+    used = [0, 1]
+    slopes, intercept = _logistic_fit(logs, ore)
+    if (slopes < 0).any():
+        # A slope below 0 would turn the order round; the authors leave such a term out.
+        used = [int(np.argmax(slopes))]
+        slopes, intercept = _logistic_fit(logs[:, used], ore)
+    parameters = np.zeros(3)
+    parameters[used], parameters[2] = np.maximum(slopes, 0.0), intercept
+    return Calibration("beta", "probability", parameters, np.zeros(0))
+
+
+def _gathered(plain: Floats, ore: Bools) -> tuple[Floats, Floats, Floats]:
+    """Gather rows at a limited number of values: values, rows, and share of ore at each."""
+    values, inverse = np.unique(plain, return_inverse=True)
+    if len(values) > KNOTS:
+        group = np.searchsorted(np.quantile(plain, np.arange(1, KNOTS) / KNOTS), plain, side="right")
+        _, inverse = np.unique(group, return_inverse=True)
+    rows = np.bincount(inverse).astype(np.float64)
+    return np.bincount(inverse, plain) / rows, rows, np.bincount(inverse, ore) / rows
+
+
+def _curve(kind: CalibrationKind, x: Floats, y: Floats) -> Calibration:
+    if len(x) == 1:
+        x, y = np.array([x[0] - 0.5, x[0] + 0.5]), np.repeat(y, 2)
+    return Calibration(kind, "probability", x, np.asarray(y, dtype=np.float64))
+
+
+def _isotonic(plain: Floats, ore: Bools) -> Calibration:
+    x, rows, share = _gathered(plain, ore)
+    y = isotonic_regression(share, sample_weight=rows, y_min=0, y_max=1)
+    # The ends are those of a few rows; one more of either kind beside them keeps them from being certain.
+    for end in (0, -1):
+        alike = y == y[end]
+        count = float(rows[alike].sum())
+        y[alike] = (y[end] * count + 1) / (count + 2)
+    return _curve("isotonic", x, np.maximum.accumulate(y))
+
+
+def _venn_abers(plain: Floats, ore: Bools) -> Calibration:
+    """Fit isotonic steps twice for each value, as if one more row there were gangue and as if it were ore."""
+    x, rows, share = _gathered(plain, ore)
+    ends = np.empty((2, len(x)))
+    for k in range(len(x)):
+        weight = rows.copy()
+        weight[k] += 1
+        for label in (0, 1):
+            mean = share.copy()
+            mean[k] = (share[k] * rows[k] + label) / weight[k]
+            ends[label, k] = isotonic_regression(mean, sample_weight=weight, y_min=0, y_max=1)[k]
+    return _curve("venn-abers", x, np.maximum.accumulate(ends[1] / (1 - ends[0] + ends[1])))
+
+
+FITS: dict[CalibrationKind, Callable[[Floats, Bools], Calibration]] = {
+    "platt": _platt,
+    "beta": _beta,
+    "venn-abers": _venn_abers,
+    "isotonic": _isotonic,
+}
+"""The simplest first."""
+TITLES = {"platt": "Platt", "beta": "beta", "isotonic": "isotonic", "venn-abers": "Venn-Abers", "none": "none"}
+
+
+def fit_calibration(kind: CalibrationKind, plain: Floats, ore: Bools) -> Calibration:
+    """Fit a curve to (n,) plain probabilities of rows the model has not seen, and what they were."""
+    return FITS[kind](plain, ore)
 
 
 def choose_calibration(
-    probability: Floats, ore: NDArray[np.bool_], parts: Sequence[NDArray[np.intp]]
-) -> tuple[Calibration | None, dict[str, float]]:
-    """Choose the curve with the lowest Brier score on rows it was not fitted to.
+    plain: Floats, ore: Bools, parts: Sequence[Rows], holes: Rows | None = None
+) -> tuple[Calibration, dict[str, float]]:
+    """Choose the simplest curve whose log loss, on rows it was not fitted to, is about the lowest.
+
+    About: within one standard error, over holes, of its difference from the lowest. Simple first: a curve of many
+    steps that is better by chance is worse on the next hole.
 
     Args:
-        probability: (n,) raw, of rows the model had not seen.
+        plain: (n,) probabilities of rows the model had not seen.
         ore: (n,) what they were.
-        parts: rows of each fold; the curve for one is fitted to the others.
+        parts: rows of each fold, whole holes; the curve for one is fitted to the others.
+        holes: (n,) of the rows; None if each is its own.
 
     Returns:
-        The chosen curve, fitted to all rows, and the cross-validated Brier score of each kind.
+        The chosen curve, fitted to all rows, and the cross-validated log loss of each kind.
     """
-    scores: dict[str, float] = {}
-    for kind in KINDS:
-        calibrated = np.empty(len(probability))
+    losses: dict[CalibrationKind, Floats] = {}
+    for kind in FITS:
+        calibrated = np.full(len(plain), ore.mean())
         for part in parts:
-            others = np.ones(len(probability), dtype=bool)
+            others = np.ones(len(plain), dtype=bool)
             others[part] = False
             # One class alone has no curve.
-            fits: Kind = kind if ore[others].any() and not ore[others].all() else "none"
-            calibrated[part] = along(fit_calibration(fits, probability[others], ore[others]), probability[part])
-        scores[kind] = float(np.mean((calibrated - ore) ** 2))
-    best = min(KINDS, key=lambda kind: scores[kind])
-    return fit_calibration(best, probability, ore), scores
+            if ore[others].any() and not ore[others].all():
+                calibrated[part] = fit_calibration(kind, plain[others], ore[others]).apply(plain[part])
+        losses[kind] = log_losses(calibrated, ore)
+    rows = rows_by_group(holes) if holes is not None else list(np.arange(len(ore))[:, None])
+    lowest = min(FITS, key=lambda kind: float(losses[kind].mean()))
+    for chosen in FITS:
+        more = losses[chosen] - losses[lowest]
+        of_holes = np.array([float(more[r].sum()) for r in rows])
+        if more.mean() <= of_holes.std(ddof=1) * np.sqrt(len(rows)) / len(ore):
+            break
+    return fit_calibration(chosen, plain, ore), {kind: float(found.mean()) for kind, found in losses.items()}
+
+
+def log_losses(probability: Floats, ore: Bools) -> Floats:
+    """(n,) negative log-likelihood of the labels."""
+    p = np.clip(probability, SHORT_OF_CERTAIN, 1 - SHORT_OF_CERTAIN)
+    return np.asarray(-np.where(ore, np.log(p), np.log1p(-p)))
+
+
+def with_band(curve: Calibration, plain: Floats, ore: Bools, holes: Rows, seed: int) -> Calibration:
+    """Give a curve the interval of its probabilities, from fits of its kind to holes drawn anew."""
+    at = np.unique(np.concatenate([np.quantile(plain, np.linspace(0, 1, 41)), np.linspace(0, 1, 21)]))
+    chance = np.random.default_rng(seed)
+    rows = rows_by_group(holes)
+    drawn = []
+    for _ in range(DRAWS):
+        sample = np.concatenate([rows[i] for i in chance.integers(0, len(rows), len(rows))])
+        if ore[sample].any() and not ore[sample].all():
+            drawn.append(fit_calibration(curve.kind, plain[sample], ore[sample]).apply(at))
+    middle = curve.apply(at)
+    low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0) if drawn else (middle, middle)
+    return replace(curve, band=Band(at, np.minimum(low, middle), np.maximum(high, middle)))
+
+
+def rows_by_group(groups: Rows) -> list[Rows]:
+    """Return the rows of each group."""
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
 
 
 def calibration_error(probability: Floats, ore: NDArray[np.bool_], bins: int = 10) -> float:
@@ -107,6 +222,20 @@ def calibration_error(probability: Floats, ore: NDArray[np.bool_], bins: int = 1
     """
     _, stated, found, rows = reliability(probability, ore, bins)
     return float(np.sum(rows * np.abs(stated - found)) / len(probability))
+
+
+def chance_error(probability: Floats, groups: Rows, seed: int, draws: int = 200) -> float:
+    """Return the calibration error that probabilities would have if they were true.
+
+    The mean over draws of whole groups with replacement, whose labels are drawn from the stated probabilities.
+    """
+    chance = np.random.default_rng(seed)
+    rows = rows_by_group(groups)
+    errors = []
+    for _ in range(draws):
+        p = probability[np.concatenate([rows[i] for i in chance.integers(0, len(rows), len(rows))])]
+        errors.append(calibration_error(p, chance.random(len(p)) < p))
+    return float(np.mean(errors))
 
 
 def reliability(

@@ -118,7 +118,7 @@ def train(
     from ...edge.ore.bundle import Costs
     from .comparison import Settings, forget_parts
     from .models import MODELS
-    from .report import write_ore_report
+    from .report import worthless, write_ore_report
     from .report_tables import as_tables
     from .run import save_bundles, save_record, write_table, write_unlabelled
     from .splits import TEST_ROWS, TRAINING_ROWS
@@ -156,9 +156,10 @@ def train(
         unlabelled = write_unlabelled(folder, data, result.comparison, result.bundles)
         if not no_report:
             write_ore_report(folder / REPORT, result, remarks)
-        save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside)
+        save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside, result.bundles)
         forget_parts(folder)
     _print_scores(result, out_format)
+    say(worthless(result))
     say([f"{len(files)} models, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"])
     if unlabelled:
         say([f"{unlabelled} unlabelled rows are answered for in {folder / TABLES}/unlabelled_*.csv"])
@@ -173,6 +174,11 @@ def _print_scores(result: OreResult, out_format: str) -> None:
     from .scores import SCORES, TITLES
 
     comparison = result.comparison
+    ore_share = float(result.data.ore[comparison.split.training].mean())
+
+    def nothing(cell: Cell) -> str:
+        worth = result.bundles[cell.scenario, cell.model].worth
+        return worth.nothing if worth else ""
 
     def record(cell: Cell) -> dict[str, Any]:
         spreads = {"cross_validated": cell.cross_validated, "at_random": cell.leakage.at_random if cell.leakage else {}}
@@ -184,6 +190,9 @@ def _print_scores(result: OreResult, out_format: str) -> None:
             **{name: {key: plain(asdict(s)) for key, s in found.items()} for name, found in spreads.items()},
             "leakage": plain(cell.leakage.difference) if cell.leakage else None,
             "test": plain(cell.test),
+            "calibration_error_by_chance": {"folds": cell.chance_error, "test": cell.test_chance_error},
+            "ore_share": ore_share,
+            "worth_nothing": nothing(cell),
         }
 
     def row(cell: Cell) -> dict[str, Any]:
@@ -191,24 +200,35 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         spreads = {f"{score}_sd": f"{cell.cross_validated[score].sd:.4f}" for score in SCORES}
         leakage = f"{cell.leakage.difference['auc']:.4f}" if cell.leakage else ""
         known = {name: record(cell)[name] for name in ("simulated", "scenario", "model", "best")}
-        return known | scores | spreads | {"auc_leakage": leakage}
+        more = {"auc_leakage": leakage, "ece_by_chance": f"{cell.chance_error:.4f}", "ore_share": f"{ore_share:.4f}"}
+        return known | scores | spreads | more | {"worth_nothing": record(cell)["worth_nothing"]}
 
     def cells(cell: Cell) -> list[str]:
         spreads = [f"{cell.cross_validated[s].mean:.3f} ± {cell.cross_validated[s].sd:.3f}" for s in SCORES]
         mark = "*" if comparison.best(cell.scenario) is cell else " "
         leakage = f"{cell.leakage.difference['auc']:+.3f}" if cell.leakage else "–"
-        return [cell.scenario, f"{mark}{MODELS[cell.model].title}", *spreads, leakage]
+        spreads[SCORES.index("ece")] += f" ({cell.chance_error:.3f})"
+        worth = "worth nothing" if nothing(cell) else ""
+        return [cell.scenario, f"{mark}{MODELS[cell.model].title}", *spreads, leakage, worth]
 
+    titles = [TITLES[s] for s in SCORES]
+    titles[SCORES.index("accuracy")] += f" (base {max(ore_share, 1 - ore_share):.3f})"
+    titles[SCORES.index("ece")] += " (by chance)"
     how = "whole holes apart" if comparison.grouped else "at random"
     note = f"{comparison.settings.folds} left-out folds, {how}; mean ± standard deviation; * the best by Brier score"
     if comparison.grouped:
         note += "; leakage: what folds at random add to the AUC, on the same rows"
+    call = "ore" if ore_share >= 0.5 else "gangue"
+    note += (
+        f"\n{100 * ore_share:.1f} % of the blocks are ore: to call all of them {call} is right in "
+        f"{100 * max(ore_share, 1 - ore_share):.1f} % (base); ECE by chance: if all probabilities were true"
+    )
     if result.data.simulated:
         note = f"SIMULATED: these figures are about the software and say nothing about real ground.\n\n{note}"
     layout = Layout[Any](
         record,
         rows=lambda cell: [row(cell)],
-        titles=["", "model", *(TITLES[s] for s in SCORES), "leakage"],
+        titles=["", "model", *titles, "leakage", ""],
         cells=lambda cell: [cells(cell)],
         note=note,
     )

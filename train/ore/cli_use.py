@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...edge.cli.output import format_option
 from ..cli.common import say
 from .cli_options import columns_option, require_training_side
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(dir_okay=False), metavar="FILE", help="Bundle to write.")
 @click.option("--scenario", default="C4", show_default=True, metavar="NAME", help="One of the run's.")
 @click.option("--model", metavar="NAME", help="One of the run's models.  [default: the scenario's best]")
-def export(run: str, out: str, scenario: str, model: str | None) -> None:
+@click.option("--anyway", is_flag=True, help="Hand over a model that is worth nothing at the run's costs, too.")
+def export(run: str, out: str, scenario: str, model: str | None, anyway: bool) -> None:
     """Hand a model of RUN over to a device, once its known answers have been computed again and agree.
 
     The bundle holds the model for NumPy alone; each probability was found equal to the library's within 1e-6 when it
@@ -27,16 +29,24 @@ def export(run: str, out: str, scenario: str, model: str | None) -> None:
     """
     require_training_side()
     from ...converters.spectra.files import write_whole
+    from ..errors import RunError
     from .evaluation import golden_difference
     from .run import bundle_of_run, load_ore_run
 
     path, bundle = bundle_of_run(load_ore_run(run), scenario, model)
+    worth = bundle.worth
+    if worth is not None and worth.nothing:
+        sentence = f"{bundle.model.kind} for {scenario} is {worth.nothing}"
+        if not anyway:
+            raise RunError(f"{path}: {sentence}; not exported. --anyway does it all the same")
+        say([sentence])
     difference = golden_difference(bundle)
     write_whole(out, path.read_bytes())
     say(
         [
             f"{bundle.model.kind} for {scenario} in {out}: {len(bundle.golden.expected)} known answers, largest "
             f"difference {difference:.1e}; threshold {bundle.threshold:.3f}"
+            + (f"; ECE {worth.calibration_error:.3f} ({worth.by_chance:.3f} by chance)" if worth else "")
             + (", SIMULATED" if bundle.simulated else "")
         ]
     )
@@ -48,14 +58,7 @@ def export(run: str, out: str, scenario: str, model: str | None) -> None:
 @columns_option
 @click.option("--report", type=click.Path(dir_okay=False), metavar="HTML", help="Write a page as well.")
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of the draws for the spread.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the scores are written.",
-)
+@format_option
 @click.pass_context
 def evaluate(
     ctx: click.Context, bundle: str, table: str, columns: str | None, report: str | None, seed: int, out_format: str
@@ -74,7 +77,7 @@ def evaluate(
 
     opened = read_ore_bundle(bundle)
     described = opened.columns if columns is None else read_columns(columns).pick(opened.columns.names)
-    evaluation = evaluate_bundle(opened, table, described, seed)
+    evaluation = evaluate_bundle(opened, table, described, described.roles if columns is not None else (), seed)
     say(evaluation.refused)
     _print(evaluation, out_format)
     if report is not None:
@@ -86,36 +89,57 @@ def evaluate(
 def _print(evaluation: OreEvaluation, out_format: str) -> None:
     from dataclasses import asdict
 
+    from ...edge.cli.output import Layout, Output
+    from .evaluation import beside, verdicts
     from .run import plain
     from .scores import SCORES, TITLES
 
-    counts = evaluation.counts
-    if out_format == "jsonl":
-        line = {
+    counts, worth, bundle = evaluation.counts, evaluation.worth, evaluation.bundle
+
+    def record(_: OreEvaluation) -> dict[str, Any]:
+        return {
             "simulated": evaluation.simulated,
-            "model": evaluation.bundle.name,
-            "blocks": len(evaluation.ore),
+            "model": bundle.name,
+            "blocks": len(evaluation.told),
+            "cannot_tell": int((~evaluation.told).sum()),
             "refused": len(evaluation.refused),
-            "threshold": evaluation.bundle.threshold,
+            "unlabelled": evaluation.unlabelled,
+            "ore_share": evaluation.ore_share,
+            "threshold": bundle.threshold,
             "scores": plain(evaluation.scores),
             "spread": {name: plain(asdict(s)) for name, s in evaluation.spread.items()},
             "confusion": counts,
-            "cost": evaluation.cost,
+            "worth": asdict(worth) | {"nothing": worth.nothing} if worth else None,
         }
-        click.echo(json.dumps(line))
-        return
-    if out_format == "csv":
-        click.echo(",".join(["simulated", "blocks", *SCORES, *(f"{s}_sd" for s in SCORES), *counts]))
-        numbers = [evaluation.scores[s] for s in SCORES] + [evaluation.spread[s].sd for s in SCORES]
-        cells = [str(evaluation.simulated), str(len(evaluation.ore)), *(f"{v:.4f}" for v in numbers)]
-        click.echo(",".join([*cells, *map(str, counts.values())]))
-        return
-    if evaluation.simulated:
-        click.echo("SIMULATED: these figures are about the software and say nothing about real ground.\n")
-    click.echo(f"{evaluation.bundle.name}: {evaluation.bundle.model.kind}, {len(evaluation.ore)} blocks\n")
-    for name in SCORES:
-        click.echo(f"{TITLES[name]:<12} {evaluation.scores[name]:.3f} ± {evaluation.spread[name].sd:.3f}")
-    click.echo(f"\nat the threshold {evaluation.bundle.threshold:.3f}:")
-    for name, count in counts.items():
-        click.echo(f"{name.replace('_', ' '):<14} {count:>7}")
-    click.echo(f"cost a block   {evaluation.cost:7.3f}")
+
+    def row(_: OreEvaluation) -> dict[str, Any]:
+        numbers = evaluation.scores | {f"{name}_sd": s.sd for name, s in evaluation.spread.items()}
+        written = {name: f"{value:.4f}" if value == value else "" for name, value in numbers.items()}
+        known = {name: record(evaluation)[name] for name in ("simulated", "blocks", "cannot_tell", "ore_share")}
+        costs = {name: f"{value:.4f}" for name, value in (asdict(worth) if worth else {}).items()}
+        return known | written | counts | costs | {"worth_nothing": worth.nothing if worth else ""}
+
+    def lines(_: OreEvaluation) -> Iterator[str]:
+        yield f"{bundle.name}: {bundle.model.kind}, {len(evaluation.told)} blocks"
+        yield from verdicts(evaluation)
+        yield ""
+        if worth is not None:
+            for name in SCORES:
+                of, more = f"{evaluation.scores[name]:.3f} ± {evaluation.spread[name].sd:.3f}", beside(evaluation, name)
+                yield f"{TITLES[name]:<12} {of}{f'   ({more})' if more else ''}"
+            yield ""
+        yield f"at the threshold {bundle.threshold:.3f}:"
+        for name, count in counts.items():
+            yield f"{name.replace('_', ' '):<16} {count:>7}"
+        if worth is not None:
+            without = f"{worth.haul_all:.3f} if all are hauled, {worth.haul_none:.3f} if none is"
+            yield f"cost a block     {worth.cost:7.3f}   (without a model {without})"
+
+    note = (
+        "SIMULATED: these figures are about the software and say nothing about real ground."
+        if evaluation.simulated
+        else ""
+    )
+    if note and out_format == "table":
+        click.echo(f"{note}\n")
+    Output(out_format, Layout[Any](record, rows=lambda e: [row(e)], lines=lines)).write([evaluation])

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from ...edge.ore.scenarios import Scenario
 from ..errors import RunError
-from .calibration import along
+from .calibration import along, chance_error
 from .data import OreData
 from .folder import PARTS
 from .leakage import Leakage, measure_leakage
@@ -75,6 +75,8 @@ class Cell:
         test: scores on the test rows; `test_spread` over groups drawn anew.
         test_probability, test_raw: (test rows,) calibrated, and as the library gives it.
         parameters, calibration: of the final fit.
+        chance_error: calibration error of the outer folds, were the probabilities true; `test_chance_error` on the
+            test rows.
         seconds: of a processor, for all its fits.
         leakage: what neighbours give away; None if the table has no holes.
     """
@@ -90,6 +92,8 @@ class Cell:
     test_raw: Floats
     parameters: dict[str, Any]
     calibration: str
+    chance_error: float
+    test_chance_error: float
     seconds: float
     chosen: Chosen
     leakage: Leakage | None
@@ -215,6 +219,7 @@ class _Work:
             training.groups,
             self.settings.seed,
             self.settings.fast,
+            interval=task.part == FINAL,
         )
         raw = chosen.model.plain(unseen.features[:, columns])
         leakage = None
@@ -243,10 +248,11 @@ class _Work:
         parts = [outcomes[Task(scenario, model, part)] for part in range(self.settings.folds)]
         final = outcomes[Task(scenario, model, FINAL)]
         unseen = np.empty(len(ore))
-        scores = []
+        scores, by_chance = [], []
         for (_, left_out), part in zip(self.folds, parts, strict=True):
             unseen[left_out] = part.probability
             scores.append(score(part.probability, ore[left_out]))
+            by_chance.append(chance_error(part.probability, self.training.holes[left_out], self.settings.seed))
         assert final.chosen is not None
         return Cell(
             scenario,
@@ -260,6 +266,8 @@ class _Work:
             final.raw,
             final.parameters,
             final.calibration,
+            float(np.mean(by_chance)),
+            chance_error(final.probability, test.holes, self.settings.seed),
             sum(o.seconds for o in (*parts, final)),
             final.chosen,
             final.leakage,

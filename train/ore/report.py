@@ -13,6 +13,17 @@ from .study import CITATION
 from .training import OreResult
 
 
+def worthless(result: OreResult) -> list[str]:
+    """Say of each model that is worth nothing why, in one sentence each."""
+    lines = []
+    for cell in result.comparison.cells:
+        worth = result.bundles[cell.scenario, cell.model].worth
+        if worth is not None and worth.nothing:
+            best = " (the best of its scenario)" if result.comparison.best(cell.scenario) is cell else ""
+            lines.append(f"{MODELS[cell.model].title} in {cell.scenario}{best} is {worth.nothing}")
+    return lines
+
+
 def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> None:
     """Write a run's report; raises ReportError if the file cannot be written."""
     comparison = result.comparison
@@ -33,12 +44,13 @@ def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> Non
         kind="training",
         simulated=result.data.simulated,
         facts=facts,
-        notes=notes,
+        notes=[*notes, *worthless(result)],
         r=result,
         t=report_tables,
         draw=report_figures,
         draw_correlations=draw_correlations,
         search=search,
+        inner_folds=search.inner_folds(result.data.ore[split.training], None),
         MODELS=MODELS,
         CITATION=CITATION,
     )

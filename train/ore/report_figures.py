@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.ore.bundle import Costs
 from ..report.chart import (
     BLUE,
     GREEN,
@@ -34,7 +35,7 @@ from .explain import ONE_WAY, Summary, Waterfall
 from .explore import Frequency
 from .models import MODELS
 from .scores import precision_recall_curve, roc_curve
-from .threshold import Threshold
+from .threshold import RATIOS, Threshold, cost_curve
 
 Bools = NDArray[np.bool_]
 
@@ -114,6 +115,27 @@ def draw_cost(threshold: Threshold, chosen: float, simulated: bool) -> str:
     chart.text(
         chart.right - 4, float(chart.py(threshold.cost_all_ore)) - 5, "haul everything", anchor="end", colour=GREY
     )
+    return chart.svg(simulated)
+
+
+def draw_cost_curves(curves: Sequence[Curve], ore: Bools, costs: Costs, simulated: bool) -> str:
+    """Cost of each model's calls over that of no model, against the ratio of the costs; below 1 it saves money."""
+    found = [cost_curve(c.probability, ore) for c in curves]
+    high = min(1.6, 1.05 * max(1.0, *(float(np.nanmax(values)) for values in found)))
+    now = costs.lost_ore / costs.hauled_gangue
+    at_now = [float(np.interp(np.log(now), np.log(RATIOS), values)) for values in found]
+    told = ", ".join(f"{MODELS[c.model].title} {v:.2f}" for c, v in zip(curves, at_now, strict=True))
+    chart = Chart(
+        Axis("cost of lost ore / cost of hauled gangue", float(RATIOS[0]), float(RATIOS[-1]), "log10"),
+        Axis("cost / cost without a model", 0.0, high),
+        f"Cost over that without a model; at a ratio of {now:g}: {told}.",
+        height=300,
+    )
+    chart.rule(y=1.0, dash="3 3")
+    chart.rule(x=now, colour=VERMILLION)
+    for curve, values in zip(curves, found, strict=True):
+        chart.line(RATIOS, np.minimum(values, high), COLOURS[curve.model], title=MODELS[curve.model].title)
+    _corner_legend(chart, [(MODELS[c.model].title, "", COLOURS[c.model]) for c in curves], left=True)
     return chart.svg(simulated)
 
 

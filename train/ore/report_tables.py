@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ...edge.ore.columns import Variable
 from ..report.chart import fixed, number
 from ..report.page import Table, tabulate
+from .calibration import TITLES as CALIBRATIONS
+from .comparison import Cell
 from .explain import Waterfall
 from .explore import STATISTICS
 from .models import MODELS
@@ -19,7 +21,8 @@ from .threshold import mean_cost
 from .training import OreResult
 
 Bools = NDArray[np.bool_]
-ECE_WANTED = 0.03
+TIMES_CHANCE = 1.5
+"""A calibration error that is no more than so many times what true probabilities would have passes."""
 
 
 def curves(result: OreResult, scenario: str) -> list[Curve]:
@@ -45,6 +48,7 @@ def _signed(value: float) -> str:
 def outcome_table(result: OreResult) -> Table:
     """The best model of each scenario in a line, and whether its probabilities can be believed."""
     rows = [(s, result.comparison.best(s.name)) for s in result.comparison.settings.scenarios]
+    base = base_rate(test_ore(result))
     return tabulate(
         rows,
         {
@@ -52,14 +56,32 @@ def outcome_table(result: OreResult) -> Table:
             "variables": lambda row: row[0].title,
             "best model": lambda row: MODELS[row[1].model].title,
             "accuracy": lambda row: three(row[1].test["accuracy"]),
+            "base rate": lambda _: three(base),
             "AUC": lambda row: three(row[1].test["auc"]),
             "Brier": lambda row: three(row[1].test["brier"]),
             "ECE": lambda row: three(row[1].test["ece"]),
-            "verdict": lambda row: "pass" if row[1].test["ece"] <= ECE_WANTED else "warn",
+            "by chance": lambda row: three(row[1].test_chance_error),
+            "verdict": lambda row: "pass" if row[1].test["ece"] <= TIMES_CHANCE * row[1].test_chance_error else "warn",
             "threshold": lambda row: three(result.thresholds[row[0].name, row[1].model].value),
+            "worth": lambda row: worth_in_words(result, row[1]),
         },
         left=3,
+        text=("worth",),
     )
+
+
+def base_rate(ore: Bools) -> float:
+    """Return the share of blocks that are called right if all are called what most of them are."""
+    return float(max(ore.mean(), 1 - ore.mean()))
+
+
+def worth_in_words(result: OreResult, cell: Cell) -> str:
+    """Say what a model saves a block, or that it is worth nothing."""
+    worth = result.bundles[cell.scenario, cell.model].worth
+    if worth is None:
+        return ""
+    saved = min(worth.haul_all, worth.haul_none) - worth.cost
+    return worth.nothing or f"saves {three(saved)} a block"
 
 
 def score_table(result: OreResult) -> Table:
@@ -68,22 +90,37 @@ def score_table(result: OreResult) -> Table:
     rows = []
     for cell in cells:
         spreads = [f"{three(cell.cross_validated[s].mean)} ± {three(cell.cross_validated[s].sd)}" for s in SCORES]
+        spreads.append(three(cell.chance_error))
         parameters = ", ".join(f"{name} {value}" for name, value in cell.parameters.items())
-        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, cell.calibration, parameters])
-    header = ["scenario", "model", *(TITLES[s] for s in SCORES), "calibration", "parameters"]
+        rows.append([cell.scenario, MODELS[cell.model].title, *spreads, CALIBRATIONS[cell.calibration], parameters])
+    header = [
+        "scenario",
+        "model",
+        *_titles(result.data.ore[result.comparison.split.training]),
+        "calibration",
+        "parameters",
+    ]
     strong = [i for i, cell in enumerate(cells) if result.comparison.best(cell.scenario) is cell]
     return Table(header, rows, left=2, strong=strong, caption="Left-out folds")
+
+
+def _titles(ore: Bools) -> list[str]:
+    """Return the scores' headings, the accuracy with that of calling all blocks alike, the ECE followed by chance's."""
+    titles = [TITLES[s] for s in SCORES]
+    titles[SCORES.index("accuracy")] += f" (base {three(base_rate(ore))})"
+    return [*titles, "ECE by chance"]
 
 
 def test_table(result: OreResult) -> Table:
     """The test set: every score with its spread over holes drawn anew, and the confusion matrix."""
     counts = ["ore found", "ore lost", "gangue hauled", "gangue left"]
-    header = ["scenario", "model", *(TITLES[s] for s in SCORES), *counts]
     ore = test_ore(result)
+    header = ["scenario", "model", *_titles(ore), *counts]
     rows = []
     for cell in result.comparison.cells:
         lost, hauled, found, left = confusion(cell.test_probability, ore)
         spreads = [f"{three(cell.test[s])} ± {three(cell.test_spread[s].sd)}" for s in SCORES]
+        spreads.append(three(cell.test_chance_error))
         rows.append([cell.scenario, MODELS[cell.model].title, *spreads, *map(str, (found, lost, hauled, left))])
     return Table(header, rows, left=2, caption="Test blocks")
 
@@ -117,9 +154,19 @@ def threshold_table(result: OreResult) -> Table:
         lost, hauled, _, _ = confusion(cell.test_probability, ore, t.value)
         tested = (mean_cost(cell.test_probability, ore, costs, at) for at in (t.value, 0.5))
         numbers = map(three, (t.value, t.cost, *tested))
-        rows.append([cell.scenario, MODELS[cell.model].title, *numbers, str(lost), str(hauled)])
-    cost = ["cost, folds", "cost, test", "at 0.5, test"]
-    return Table(["scenario", "model", "threshold", *cost, "ore lost", "gangue hauled"], rows, left=2)
+        words = worth_in_words(result, cell)
+        rows.append([cell.scenario, MODELS[cell.model].title, *numbers, str(lost), str(hauled), words])
+    header = [
+        "scenario",
+        "model",
+        "threshold",
+        "cost, folds",
+        "cost, test",
+        "at 0.5, test",
+        "ore lost",
+        "gangue hauled",
+    ]
+    return Table([*header, "worth"], rows, left=2, text=("worth",))
 
 
 def study_table(result: OreResult) -> Table:

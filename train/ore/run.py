@@ -24,7 +24,7 @@ from ...converters.models.ore import convert
 from ...converters.spectra.files import write_whole
 from ...converters.spectra.text import for_spreadsheet
 from ...edge.ore.answer import answer_blocks
-from ...edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
+from ...edge.ore.bundle import Costs, OreBundle, Worth, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
 from ...edge.ore.report import FIELDS, ore_record
 from ..errors import RunError
@@ -55,7 +55,13 @@ def bundle_name(scenario: str, model: str) -> str:
 
 
 def make_bundle(
-    cell: Cell, comparison: Comparison, data: OreData, columns: Columns, costs: Costs, threshold: Threshold
+    cell: Cell,
+    comparison: Comparison,
+    data: OreData,
+    columns: Columns,
+    costs: Costs,
+    threshold: Threshold,
+    worth: Worth,
 ) -> OreBundle:
     """Convert a cell's final model; raises ConversionError or ParityError if the device would answer differently."""
     scenario = next(s for s in comparison.settings.scenarios if s.name == cell.scenario)
@@ -69,6 +75,7 @@ def make_bundle(
         threshold=threshold.value,
         costs=costs,
         simulated=data.simulated,
+        worth=worth,
         provenance={
             "table_sha256": data.sha256,
             "seed": comparison.settings.seed,
@@ -101,6 +108,7 @@ def save_record(
     costs: Costs,
     files: dict[str, str],
     beside: Sequence[Beside],
+    bundles: Mapping[tuple[str, str], OreBundle],
 ) -> dict[str, Any]:
     """Write run.json, which comes last, so that a directory that has it is whole. Returns its content."""
     settings = comparison.settings
@@ -119,7 +127,7 @@ def save_record(
         "split": {"training": len(comparison.split.training), "test": len(comparison.split.test)},
         "whole_holes_apart": comparison.grouped,
         "best": {s.name: comparison.best(s.name).model for s in settings.scenarios},
-        "cells": [_cell_record(c, comparison, data, thresholds) for c in comparison.cells],
+        "cells": [_cell_record(c, comparison, data, thresholds, bundles) for c in comparison.cells],
         "study": [asdict(b) for b in beside],
         "seconds": round(comparison.seconds, 1),
         "processor_seconds": round(comparison.processor_s, 1),
@@ -131,7 +139,11 @@ def save_record(
 
 
 def _cell_record(
-    cell: Cell, comparison: Comparison, data: OreData, thresholds: dict[tuple[str, str], Threshold]
+    cell: Cell,
+    comparison: Comparison,
+    data: OreData,
+    thresholds: dict[tuple[str, str], Threshold],
+    bundles: Mapping[tuple[str, str], OreBundle],
 ) -> dict[str, Any]:
     ore = data.ore[comparison.split.test]
     lost, hauled, found, left = confusion(cell.test_probability, ore)
@@ -144,6 +156,7 @@ def _cell_record(
         "folds": [plain(f) for f in cell.folds],
         "test": plain(cell.test),
         "test_spread": {name: plain(asdict(s)) for name, s in cell.test_spread.items()},
+        "calibration_error_by_chance": {"folds": cell.chance_error, "test": cell.test_chance_error},
         "confusion": {"ore_lost": lost, "gangue_hauled": hauled, "ore_found": found, "gangue_left": left},
         "seconds": round(cell.seconds, 2),
     }
@@ -159,6 +172,8 @@ def _cell_record(
         "cost": threshold.cost,
         "cost_at_half": threshold.cost_at_half,
     }
+    worth = bundles[cell.scenario, cell.model].worth
+    record["worth"] = asdict(worth) | {"nothing": worth.nothing} if worth else None
     return record
 
 

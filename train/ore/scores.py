@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from ...converters.spectra.spectrum import Floats
-from .calibration import calibration_error
+from .calibration import calibration_error, rows_by_group
 
 Bools = NDArray[np.bool_]
 
@@ -92,8 +92,7 @@ def bootstrap(
         draws: how many.
     """
     chance = np.random.default_rng(seed)
-    order = np.argsort(groups, kind="stable")
-    rows = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    rows = rows_by_group(groups)
     found = []
     for _ in range(draws):
         drawn = np.concatenate([rows[i] for i in chance.integers(0, len(rows), len(rows))])

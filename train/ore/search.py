@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from .calibration import Calibrated, choose_calibration
+from .calibration import Calibrated, choose_calibration, with_band
 from .models import Model, Parameters
 from .splits import folds, some_rows
 
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 
-INNER_FOLDS = 3
+INNER_FOLDS, SMALL_INNER_FOLDS = 3, 5
+SMALL_ROWS = 2_000
+"""Training rows below which there are more inner folds: a model of fewer rows is too unlike the final one."""
 FIRST_SHARE = 1 / 4
 FINALISTS = 2
 
@@ -34,7 +36,7 @@ class Chosen:
         parameters: chosen.
         tried: how many combinations were.
         calibration: kind of the curve.
-        calibration_scores: Brier score of each kind on inner rows.
+        calibration_scores: log loss of each kind on inner rows.
     """
 
     model: Calibrated
@@ -44,8 +46,21 @@ class Chosen:
     calibration_scores: dict[str, float]
 
 
+def inner_folds(ore: Bools, groups: Rows | None) -> int:
+    """Choose how many inner folds there are for (n,) rows, as far as holes and the rarer class allow."""
+    wanted = SMALL_INNER_FOLDS if len(ore) < SMALL_ROWS else INNER_FOLDS
+    holes = len(np.unique(groups)) if groups is not None else wanted
+    return max(2, min(wanted, holes, int(min(ore.sum(), (~ore).sum()))))
+
+
 def choose_and_fit(
-    model: Model, features: Floats, ore: Bools, groups: Rows | None, seed: int, fast: bool = False
+    model: Model,
+    features: Floats,
+    ore: Bools,
+    groups: Rows | None,
+    seed: int,
+    fast: bool = False,
+    interval: bool = False,
 ) -> Chosen:
     """Search, calibrate and fit, seeing these rows only.
 
@@ -55,12 +70,13 @@ def choose_and_fit(
         ore: (n,).
         groups: (n,) holes, which inner folds keep whole; None if there are none.
         seed: of folds, draws and models.
-        fast: half the combinations, smaller ensembles, two inner folds.
+        fast: half the combinations, smaller ensembles.
+        interval: give the probabilities an interval as well.
 
     Raises:
         TrainingDataError: too few rows or holes for the inner folds.
     """
-    inner = folds(ore, groups, 2 if fast else INNER_FOLDS, seed)
+    inner = folds(ore, groups, inner_folds(ore, groups), seed)
     candidates = model.candidates(seed, fast)
     known: dict[int, Floats] = {}
 
@@ -88,7 +104,9 @@ def choose_and_fit(
     for which in ranked:
         known[which] = unseen(which, 1.0)
     best = min(known, key=lambda which: brier(known[which]))
-    curve, scores = choose_calibration(known[best], ore, [left_out for _, left_out in inner])
+    curve, scores = choose_calibration(known[best], ore, [left_out for _, left_out in inner], groups)
+    if interval:
+        holes = groups if groups is not None else np.arange(len(ore))
+        curve = with_band(curve, known[best], ore, holes, seed)
     pipeline = model.pipeline(candidates[best], seed).fit(features, ore)
-    kind = "none" if curve is None else curve.kind
-    return Chosen(Calibrated(pipeline, curve), candidates[best], len(candidates), kind, scores)
+    return Chosen(Calibrated(pipeline, curve), candidates[best], len(candidates), curve.kind, scores)

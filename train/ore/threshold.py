@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.ore.bundle import Costs
+from ...edge.ore.bundle import Costs, Worth
 from .scores import confusion
 
 
@@ -39,14 +39,22 @@ class Threshold:
 
 
 def choose_threshold(probability: Floats, ore: NDArray[np.bool_], costs: Costs) -> Threshold:
-    """Find the cheapest of 199 thresholds from 0.005 to 0.995 on (n,) rows that the model had not seen.
+    """Find the cheapest of 201 thresholds from 0, which hauls all, to 1, which hauls nothing.
 
-    Of several equally cheap ones the one nearest to what the costs alone say is taken.
+    Of several equally cheap ones the one nearest to what the costs alone say is taken; but one that hauls all or
+    nothing only if it is cheaper than every other.
+
+    Args:
+        probability: (n,) of rows that the model had not seen; below 1.
+        ore: (n,) what they were.
+        costs: of wrong calls.
     """
-    grid = np.arange(1, 200) / 200
+    grid = np.arange(201) / 200
     curve = np.array([mean_cost(probability, ore, costs, t) for t in grid])
     cheapest = np.flatnonzero(curve <= curve.min() + 1e-12)
-    at = cheapest[np.argmin(np.abs(grid[cheapest] - stated_threshold(costs)))]
+    between = cheapest[(cheapest > 0) & (cheapest < len(grid) - 1)]
+    candidates = between if between.size else cheapest
+    at = candidates[np.argmin(np.abs(grid[candidates] - stated_threshold(costs)))]
     return Threshold(
         float(grid[at]),
         float(curve[at]),
@@ -56,6 +64,40 @@ def choose_threshold(probability: Floats, ore: NDArray[np.bool_], costs: Costs) 
         stated_threshold(costs),
         grid,
         curve,
+    )
+
+
+RATIOS = np.geomspace(1 / 50, 50, 81)
+"""Of the cost of a lost block of ore to that of a hauled block of gangue, for cost curves."""
+
+
+def cost_curve(probability: Floats, ore: NDArray[np.bool_]) -> Floats:
+    """Return what calls by (n,) probabilities cost at each of `RATIOS`, over hauling all or none, whichever is cheaper.
+
+    The threshold at each ratio is what the costs alone say (`stated_threshold`); above 1 a model loses money there
+    (compare Drummond & Holte 2006, Machine Learning 65:95).
+    """
+    found = []
+    for ratio in RATIOS:
+        costs = Costs(float(ratio), 1.0)
+        without = min(float(ore.mean() * ratio), float((~ore).mean()))
+        found.append(mean_cost(probability, ore, costs, stated_threshold(costs)) / without if without else np.nan)
+    return np.array(found)
+
+
+def worth_of(
+    probability: Floats, ore: NDArray[np.bool_], threshold: float, costs: Costs, error: float, by_chance: float
+) -> Worth:
+    """Say what calls by (n,) probabilities cost beside hauling all and none; `error` is of the calibration."""
+    lost, hauled, found, left = confusion(probability, ore, threshold)
+    return Worth(
+        cost=mean_cost(probability, ore, costs, threshold),
+        haul_all=float((~ore).mean() * costs.hauled_gangue),
+        haul_none=float(ore.mean() * costs.lost_ore),
+        called_ore=found + hauled,
+        called_gangue=left + lost,
+        calibration_error=error,
+        by_chance=by_chance,
     )
 
 

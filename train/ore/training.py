@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...edge.ore.bundle import Costs, OreBundle
+from ...edge.ore.bundle import Costs, OreBundle, Worth
 from ...edge.ore.columns import Columns
 from .comparison import Cell, Comparison, Settings, compare
 from .data import OreData
@@ -17,7 +18,7 @@ from .explore import Exploration, explore
 from .run import make_bundle
 from .study import Beside, beside_the_study
 from .tasks import Progress
-from .threshold import Threshold, choose_threshold
+from .threshold import Threshold, choose_threshold, worth_of
 
 EXPLAINED = 200
 """Test blocks that a SHAP summary stands on."""
@@ -73,10 +74,12 @@ def train_ore(
     comparison = compare(data, settings, folder, jobs, progress)
     training_ore = data.ore[comparison.split.training]
     thresholds = {(c.scenario, c.model): choose_threshold(c.unseen, training_ore, costs) for c in comparison.cells}
+    test_ore = data.ore[comparison.split.test]
     bundles, summaries, waterfalls = {}, {}, {}
     for done, cell in enumerate(comparison.cells, start=1):
         key = cell.scenario, cell.model
-        bundles[key] = make_bundle(cell, comparison, data, columns, costs, thresholds[key])
+        worth = judge_worth(cell, thresholds[key], training_ore, test_ore, costs)
+        bundles[key] = make_bundle(cell, comparison, data, columns, costs, thresholds[key], worth)
         summaries[key], waterfalls[key] = _explain(cell, comparison, data, bundles[key], thresholds)
         if explaining is not None:
             explaining(done, len(comparison.cells))
@@ -89,6 +92,16 @@ def train_ore(
     return OreResult(
         data, columns, costs, exploration, comparison, thresholds, bundles, summaries, waterfalls, tuple(beside)
     )
+
+
+def judge_worth(
+    cell: Cell, threshold: Threshold, ore: NDArray[np.bool_], test_ore: NDArray[np.bool_], costs: Costs
+) -> Worth:
+    """Say what a cell's calls cost on the test blocks, or, if they are worth nothing there, on the left-out folds."""
+    ece, at = cell.cross_validated["ece"].mean, threshold.value
+    left_out = worth_of(cell.unseen, ore, at, costs, ece, cell.chance_error)
+    tested = worth_of(cell.test_probability, test_ore, at, costs, cell.test["ece"], cell.test_chance_error)
+    return left_out if left_out.nothing else tested
 
 
 def _explain(

@@ -93,7 +93,7 @@ def changed(bundle: OreBundle, change: Any) -> bytes:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: m.update(version=2), "version 2; this program reads up to version 1"),
+        (lambda m: m.update(version=3), "version 3; this program reads up to version 2"),
         (lambda m: m.update(format="something"), "no ore bundle"),
         (lambda m: m.update(arrays_sha256="0"), "arrays do not match"),
         (lambda m: m["model"].update(kind="oracle"), "'oracle' is unknown to this program"),
@@ -109,6 +109,20 @@ def changed(bundle: OreBundle, change: Any) -> bytes:
 def test_what_this_program_does_not_know_is_refused(xgboost_c3: OreBundle, change: Any, said: str) -> None:
     with pytest.raises(BundleError, match=said):
         unpack_ore_bundle(changed(xgboost_c3, change))
+
+
+def test_a_bundle_of_version_1_still_answers(xgboost_c3: OreBundle) -> None:
+    def to_version_1(manifest: dict[str, Any]) -> None:
+        manifest["version"] = 1
+        del manifest["worth"]
+        for key in ("area", "section", "from", "to", "x", "y", "z", "wedges"):
+            del manifest["columns"][key]
+        manifest["columns"]["label"] = {key: manifest["columns"]["label"][key] for key in ("column", "ore", "gangue")}
+
+    old = unpack_ore_bundle(changed(xgboost_c3, to_version_1))
+    assert old.worth is None
+    values = xgboost_c3.golden.values
+    assert np.array_equal(old.model.probabilities(values), xgboost_c3.model.probabilities(values))
 
 
 def test_the_two_kinds_of_bundle_are_told_apart(xgboost_c3: OreBundle, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def fitted(name: str, missing: bool = True):
     return MODELS[name].pipeline(MODELS[name].candidates(0, fast=True)[0], 0).fit(x, ore), x, ore
 
 
-@pytest.mark.parametrize("kind", ["none", "sigmoid", "isotonic"])
+@pytest.mark.parametrize("kind", ["platt", "beta", "isotonic", "venn-abers"])
 @pytest.mark.parametrize("name", list(MODELS))
 def test_a_calibrated_model_answers_the_same_on_the_device(name, kind):
     pipeline, x, ore = fitted(name)

@@ -105,15 +105,45 @@ def test_an_exported_model_predicts_and_is_evaluated(small_ore_run: Path, small_
     line = json.loads(done.stdout)
     assert line["blocks"] == 1500
     assert sum(line["confusion"].values()) == 1500
+    not_told = line["confusion"]["ore_not_told"] + line["confusion"]["gangue_not_told"]
+    assert not_told == line["cannot_tell"] > 0
+    predicted = succeed("ore", "predict", small_deposit, "--model", face, "--format", "jsonl").stdout.splitlines()
+    assert not_told == sum(json.loads(answer)["decision"] == "cannot tell" for answer in predicted)
+    assert line["worth"]["nothing"] == ""
+    assert line["ore_share"] == pytest.approx(np.mean(load_ore_data(small_deposit, read_columns()).ore))
     assert line["scores"]["auc"] > 0.7
     assert line["spread"]["auc"]["sd"] > 0
     assert "SIMULATED" in (tmp_path / "page.html").read_text()
     table = succeed("ore", "evaluate", face, small_deposit).stdout
     assert table.startswith("SIMULATED")
     assert "cost a block" in table
+    assert f"{not_told} of 1500 blocks are answered with cannot tell" in table
+    assert "is right who calls all" in table
+    assert "by chance, if all probabilities were true" in table
     header, values = succeed("ore", "evaluate", face, small_deposit, "--format", "csv").stdout.splitlines()
     row = dict(zip(header.split(","), values.split(","), strict=True))
     assert float(row["auc"]) == pytest.approx(line["scores"]["auc"], abs=1e-4)
+
+
+def test_a_model_that_is_worth_nothing_is_said_to_be_and_not_handed_over_unasked(small_deposit: Path, tmp_path: Path):
+    """Where losing ore costs a thousand times as much as hauling gangue, everything is hauled."""
+    run = tmp_path / "run"
+    done = succeed("ore", "train", small_deposit, "--out", run, *FAST, "--cost-lost-ore", 2000)
+    (said,) = [line for line in done.stderr.splitlines() if "worth nothing at these costs" in line]
+    assert said.startswith("decision tree in C4 (the best of its scenario) is worth nothing")
+    assert "worth nothing" in done.stdout
+    assert "worth nothing at these costs" in (run / "report.html").read_text()
+    record = json.loads((run / "run.json").read_text())
+    assert "worth nothing" in record["cells"][0]["worth"]["nothing"]
+    export = ("ore", "export", run, "--out", tmp_path / "x.ore")
+    refused = stibium(*export)
+    assert refused.returncode == 1
+    assert "worth nothing" in refused.stderr
+    assert "--anyway" in refused.stderr
+    assert not (tmp_path / "x.ore").exists()
+    assert "worth nothing" in succeed(*export, "--anyway").stderr
+    assert "worth nothing" in succeed("info", tmp_path / "x.ore").stdout
+    assert "the model is worth nothing" in succeed("ore", "evaluate", tmp_path / "x.ore", small_deposit).stdout
 
 
 def test_the_costs_move_the_threshold(small_deposit: Path, tmp_path: Path):
