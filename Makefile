@@ -23,7 +23,7 @@ JOBS ?= 4
 TESTS ?=
 
 test: $(DEV)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
 
 # The fault tests for as long as a day in the field: an hour of replay with mishaps every few seconds, 1,000 kills, 10,000
 # measurements in a row, 10,000 files at once. `make soak MINUTES=5 KILLS=100` for a shorter one.

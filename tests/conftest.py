@@ -25,6 +25,26 @@ SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def _group_of(item: pytest.Item) -> str:
+    """Name the tests that share something expensive and so belong into one process; "" for a test on its own."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if "emulated_pi" in fixtures:
+        return "pi"
+    if fixtures & {"small_run", "small_bundle"}:
+        return "trained"
+    return str(item.path) if "train" in item.path.parts[-4:-1] else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a training or a machine, and begin with what takes longest."""
+    for item in items:
+        group = _group_of(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    first = {"trained": 0, "pi": 1}
+    items.sort(key=lambda item: first.get(_group_of(item), 2 if _group_of(item) else 3))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real spectra beside the project; tests that want it skip where it is absent."""
