@@ -24,7 +24,18 @@ from ..model.suitability import HIGHEST_REFLECTANCE
 from .plan import Planned
 from .references import References
 
-BY_REPEATING = {"saturated", "shutter", "cooler", "values", "low_signal", "lamp", "noise", "splice_step", "order"}
+BY_REPEATING = {
+    "saturated",
+    "shutter",
+    "cooler",
+    "values",
+    "low_signal",
+    "lamp",
+    "noise",
+    "splice_step",
+    "lone_band",
+    "order",
+}
 """Findings about one point, which another try may cure; the others are about the session."""
 
 

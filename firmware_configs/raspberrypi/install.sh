@@ -119,7 +119,7 @@ install_python() {
     esac
     /opt/stibium/bin/python -m pip install --quiet --upgrade $only "$from" ||
         refuse "pip could not install $from; is there a network?" 1
-    /opt/stibium/bin/python -m pip check ||
+    /opt/stibium/bin/python -m pip check >/dev/null ||
         refuse "$from needs something else than requirements.txt has; run make pins where it was made" 1
     mkdir -p /usr/local/bin
     ln -sfn /opt/stibium/bin/stibium /usr/local/bin/stibium
