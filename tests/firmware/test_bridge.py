@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bridge_building import BridgePlayer
+from own_port import own_pty
 from stibium.edge.errors import InstrumentError, NothingLeftError, PortError
 from stibium.edge.instruments.framed import FramedInstrument
 from stibium.edge.instruments.profile import Measuring, Profile
@@ -63,7 +64,7 @@ def bridge(
 ) -> Iterator[tuple[FramedInstrument, VirtualProbe]]:
     player = BridgePlayer(program, *arguments)
     try:
-        with VirtualProbe(player, end or PtyEnd(), faults, seed, unplug_s=0.1) as served:
+        with VirtualProbe(player, end or own_pty(), faults, seed, unplug_s=0.1) as served:
             driver = FramedInstrument(lambda: SerialPort(served.name), HASTY)
             with closing(driver):
                 yield driver, served
@@ -74,7 +75,7 @@ def bridge(
 
 @pytest.mark.parametrize("end", ["pty", "tcp"])
 def test_driver_measures_with_the_bridge(bridge_program: Path, end: str) -> None:
-    where = TcpEnd("127.0.0.1", 0) if end == "tcp" else PtyEnd()
+    where = TcpEnd("127.0.0.1", 0) if end == "tcp" else own_pty()
     with bridge(bridge_program, str(BANDS), "1", "label", end=where) as (driver, _):
         driver.connect()
         who = driver.identification
@@ -374,7 +375,7 @@ def test_listen_estimates_from_the_bridge(bridge_program: Path, tiny_bundle: Pat
     player = BridgePlayer(bridge_program, str(BANDS), "1", "raw")
     profile = tmp_path / "bench.toml"
     profile.write_text("[patience]\nreply_s = 1.0\nquiet_s = 0.1\nrequest_attempts = 30\n")
-    with VirtualProbe(player, PtyEnd(), Faults(flip=0.0005)) as served:
+    with VirtualProbe(player, own_pty(), Faults(flip=0.0005)) as served:
         command = [
             str(Path(sys.executable).parent / "stibium"), "listen", served.name, "--count", "2", "--points", "2",
             "--format", "jsonl", "--no-ask", "--white", "now", "--model", str(tiny_bundle), "--profile", str(profile),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from framed_samples import some_spectra
+from own_port import own_pty
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import (
     InstrumentError,
@@ -154,7 +155,7 @@ def test_identity_settings_and_keys() -> None:
 
 def test_lamp_is_off_for_the_dark_only_and_at_the_end() -> None:
     player = ascii_simulator(TRIAD, SOILS)
-    with VirtualProbe(player, PtyEnd()) as probe, closing(open_instrument(probe.name, TRIAD)) as instrument:
+    with VirtualProbe(player, own_pty()) as probe, closing(open_instrument(probe.name, TRIAD)) as instrument:
         instrument.connect()
         assert player._lamp
         dark = instrument.acquire("dark", 2)
@@ -288,14 +289,14 @@ def test_the_wrong_profile_is_said() -> None:
     )
     player = ascii_simulator(EXAMPLE, SOILS)
     with (
-        VirtualProbe(player, PtyEnd()) as probe,
+        VirtualProbe(player, own_pty()) as probe,
         closing(open_instrument(probe.name, other)) as instrument,
         pytest.raises(PortError, match="answers X with 'ERROR unknown command'"),
     ):
         instrument.connect()
     assert settings.commands.identify is not None
     wrong = replace(settings.commands, identify=replace(settings.commands.identify, expect="FOO"))
-    with VirtualProbe(ascii_simulator(EXAMPLE, SOILS), PtyEnd()) as probe:
+    with VirtualProbe(ascii_simulator(EXAMPLE, SOILS), own_pty()) as probe:
         foo = replace(EXAMPLE, name="foo", ascii=replace(settings, commands=wrong))
         with (
             closing(open_instrument(probe.name, foo)) as instrument,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framed_samples import GRID_NM, some_spectra
+from own_port import own_pty
 from stibium.edge.errors import (
     InstrumentError,
     MeasurementError,
@@ -37,7 +38,7 @@ def opened(
     simulation: FramedSimulation, end: End | None = None, **options: object
 ) -> Iterator[tuple[VirtualProbe, Instrument]]:
     player = VirtualInstrument(simulation, **options)  # type: ignore[arg-type]
-    with VirtualProbe(player, end or PtyEnd()) as probe:
+    with VirtualProbe(player, end or own_pty()) as probe:
         instrument = open_instrument(probe.name, PATIENT)
         with closing(instrument):
             instrument.connect()
