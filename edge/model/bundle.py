@@ -30,8 +30,10 @@ from .stability import UNKNOWN_LIMITS, StabilityLimits
 from .target import DetectionStats, Transform
 
 FORMAT = SPECTRA
-VERSION = 2
-READABLE = (1, 2)
+VERSION = 3
+READABLE = (1, 2, 3)
+SECTIONS = ("stability",)
+"""What a bundle may have or not, from version 3 on. An answer depends on each: one that is not known here is refused."""
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
 
 
@@ -112,6 +114,10 @@ class Bundle:
         return self.path == os.fspath(_SHIPPED) or self.sha256 in pins()
 
 
+_ALWAYS = (
+    *("format", "version", "model", "arrays_sha256", "element", "unit", "simulated", "quantisation", "transform"),
+    *("calibrated_range", "recipe", "interval", "domain", "detection", "replicates", "golden", "provenance"),
+)
 _SHIPPED = Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
 
 
@@ -195,6 +201,10 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
     """Take a bundle file's bytes apart; see `read_bundle`."""
 
     def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], model: bytes, sha256: str) -> Bundle:
+        if unknown := sorted(set(manifest) - {*_ALWAYS, *SECTIONS}):
+            raise BundleError(
+                f"its section {unknown[0]!r} is unknown to this program, and its answers depend on it; update stibium"
+            )
         try:
             bundle = from_record(manifest, arrays, model, sha256, path)
         except RecipeError as error:

@@ -108,7 +108,7 @@ def test_measuring_with_the_virtual_probe(emulated_pi: EmulatedPi, tmp_path: Pat
     with probe(*options) as port:
         expected = here("listen", port, *chosen, "--log", str(tmp_path / log))
     assert expected.returncode == 0, expected.stderr
-    assert_same(records(there), records(expected))
+    assert_same(read_records(there.stdout), read_records(expected.stdout))
     count = "import sqlite3; print(sqlite3.connect(%r).execute('SELECT count(*) FROM readings').fetchone()[0])"
     assert emulated_pi.run("python", "-c", count % log).stdout.strip() == "4"
 

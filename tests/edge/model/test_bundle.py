@@ -25,11 +25,12 @@ from stibium.edge.model.bundle import (
     pack_bundle,
     read_bundle,
     shipped_bundle_path,
+    to_record,
     unpack_bundle,
     write_bundle,
 )
 from stibium.edge.model.check import recompute_golden
-from stibium.edge.model.container import ARRAYS, MANIFEST
+from stibium.edge.model.container import ARRAYS, MANIFEST, SPECTRA, pack
 from stibium.edge.model.estimate import Estimator
 from stibium.edge.model.interval import IntervalStats
 from stibium.edge.model.replicates import ReplicateStats
@@ -295,3 +296,14 @@ def test_info_lists_the_steps_of_each_view() -> None:
 def test_a_bundle_that_cannot_be_written_leaves_nothing_and_is_called_by_its_name(tiny_bundle: Path) -> None:
     with pytest.raises(OSError, match="No such file or directory: '/proc/x.tflite'"):
         write_bundle("/proc/x.tflite", read_bundle(tiny_bundle))
+
+
+def test_a_section_that_is_not_known_is_refused_and_named(
+    shipped_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, arrays = to_record(shipped_bundle)
+    content = pack(SPECTRA, 3, {**manifest, "tilt": {}}, arrays, b"x")
+    with pytest.raises(BundleError, match="section 'tilt' is unknown to this program"):
+        unpack_bundle(content)
+    monkeypatch.setattr("stibium.edge.model.bundle.SECTIONS", ("tilt",))
+    assert unpack_bundle(content).element == "Sb"
