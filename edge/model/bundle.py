@@ -33,7 +33,7 @@ FORMAT = SPECTRA
 VERSION = 3
 READABLE = (1, 2, 3)
 SECTIONS = ("stability",)
-"""What a bundle may have or not, from version 3 on. An answer depends on each: one that is not known here is refused."""
+"""What a bundle may have or not, from version 3 on. Answers depend on each: one that is not known here is refused."""
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
 
 

@@ -130,8 +130,8 @@ def test_a_bundle_of_version_1_still_answers(shipped_bundle: Bundle, soils: list
 
 
 def test_what_this_program_does_not_know_is_said(shipped_bundle: Bundle) -> None:
-    with pytest.raises(BundleError, match=r"bundle version 3; this program reads up to version 2: update stibium"):
-        unpack_bundle(rewritten(shipped_bundle, lambda manifest: manifest.update(version=3)))
+    with pytest.raises(BundleError, match=r"bundle version 4; this program reads up to version 3: update stibium"):
+        unpack_bundle(rewritten(shipped_bundle, lambda manifest: manifest.update(version=4)))
     with pytest.raises(BundleError, match="described by 'dreams', which this program does not know"):
         unpack_bundle(rewritten(fitted(shipped_bundle), lambda manifest: manifest["domain"].update(space="dreams")))
 
