@@ -38,13 +38,16 @@ lint: $(DEV) typecheck
 	$(BIN)/python firmware_configs/raspberrypi/pin.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-cache
 
-# A type checker cannot follow an editable install of mapped folders, so it gets the package's real shape.
+# Neither a type checker nor import-linter follows an editable install of mapped folders: each gets the package's real
+# shape, the linter without the root module, so that the folders are roots of their own.
 typecheck: $(DEV)
-	@rm -rf build/typecheck && mkdir -p build/typecheck/stibium
-	@for p in train edge converters firmware_configs; do ln -s "$(CURDIR)/$$p" build/typecheck/stibium/$$p; done
-	MYPYPATH=build/typecheck $(BIN)/mypy --config-file pyproject.toml -p stibium
+	@rm -rf build/tree && mkdir -p build/tree/types/stibium build/tree/imports/stibium
+	@for p in train edge converters firmware_configs; do for t in types imports; do \
+		ln -s "$(CURDIR)/$$p" build/tree/$$t/stibium/$$p; done; done
+	@ln -s "$(CURDIR)/edge/api/__init__.py" "$(CURDIR)/edge/api/py.typed" build/tree/types/stibium/
+	MYPYPATH=build/tree/types $(BIN)/mypy --config-file pyproject.toml -p stibium
+	PYTHONPATH=build/tree/imports $(BIN)/lint-imports --no-cache
 
 bench: $(DEV)
 	$(BIN)/python benchmarks/run.py

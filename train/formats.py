@@ -17,7 +17,7 @@ from ..converters.models.errors import ConversionError, ParityError
 from ..converters.models.parity import device_answers, trained_answers
 from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
-from .export import ConvertedRun, bundle_of, convert_run
+from .export import ConvertedRun, Exported, bundle_of, convert_run, finish
 from .methods.registry import DEVICE_METHODS
 from .methods.rounding import MOST_ADDED, added_by_rounding, grade_limits, rms, rows_by_grade
 from .run import TrainingRun, load_run
@@ -97,6 +97,16 @@ class QuantisationFormats:
             taken = "   taken" if result.format == self.chosen else ""
             lines.append(f"  {result.format:<8}{size:>10}{said}{taken}")
         return "\n".join(lines)
+
+
+def export_smallest(run: TrainingRun) -> tuple[QuantisationFormats, Exported]:
+    """Export a run in the smallest format that adds next to nothing to its errors; see `compare_formats`.
+
+    Whether it answers as the trained model did is for the caller to check (`parity.check_parity`) before it is written.
+    """
+    formats, converted = compare_formats(run)
+    chosen = formats.chosen
+    return formats, finish(run, bundle_of(run, converted.models[chosen], chosen), converted)
 
 
 def compare_formats(run: TrainingRun) -> tuple[QuantisationFormats, ConvertedRun]:

@@ -42,8 +42,8 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
     require_training_side()
     from ...converters.models.parity import check_parity
     from ...edge.model.bundle import write_bundle
-    from ..export import bundle_of, export_run, finish
-    from ..formats import compare_formats
+    from ..export import export_run
+    from ..formats import export_smallest
     from ..run import load_run
 
     check_folder_of(out, "--out")
@@ -51,9 +51,8 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
     formats = None
     if quantise == "auto":
         say(["trying the formats of the network ..."])
-        formats, converted = compare_formats(loaded)
+        formats, exported = export_smallest(loaded)
         quantise = formats.chosen
-        exported = finish(loaded, bundle_of(loaded, converted.models[quantise], quantise), converted)
     else:
         exported = export_run(loaded, (quantise,))[quantise]
     if out_format == "json":

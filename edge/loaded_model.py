@@ -1,0 +1,83 @@
+"""A model for those who write Python: the gates, the estimate and the record that `stibium predict` makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from ..converters.spectra.spectrum import Spectrum
+from .engine import Engine, average_samples, in_chunks
+from .files import iter_spectra
+from .gates.rules import DEFAULT_RULES
+from .log.columns import StoredModel
+from .log.records import record_of
+from .model.bundle import Bundle, read_bundle, shipped_bundle_path
+from .model.estimate import Estimator, Refusal
+from .record import ReadingRecord
+
+Path = str | os.PathLike[str]
+
+
+class Model:
+    """A bundle, ready to answer. Not for use from several threads at once.
+
+    Attributes:
+        bundle: what was read: element, unit, calibrated range, where it comes from.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Load the network.
+
+        Raises:
+            BundleError: this device cannot load it.
+        """
+        self.bundle = bundle
+        self._estimator = Estimator(bundle)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.bundle.name}: {self.bundle.element} in {self.bundle.unit}>"
+
+    def estimate(
+        self, spectra: Spectrum | Path | Iterable[Spectrum | Path], *, average: bool = False, gates: bool = True
+    ) -> list[ReadingRecord]:
+        """Estimate, as `stibium predict` does; nothing is stored.
+
+        Args:
+            spectra: a spectrum, a file or a folder of spectra, or several of them. Wavelengths are in nm.
+            average: estimate from the mean spectrum of each sample's neighbouring measurements.
+            gates: refuse what is too noisy or uneven to be estimated from; without, each answer says so.
+
+        Returns:
+            One record a spectrum (a sample, if averaged), in order. What cannot be used has no `estimates` and says why
+            in `reason`: one bad file or spectrum never stops the others. An estimate's `value` is None unless it may be
+            used as it stands.
+        """
+        engine = Engine(self._estimator, None, DEFAULT_RULES if gates else None)
+        known = StoredModel(self.bundle.sha256, self.bundle.name, *self.bundle.calibrated_range)
+        items = _items(spectra)
+        return [
+            record_of(result, known)
+            for chunk in in_chunks(average_samples(items) if average else items)
+            for result in engine.answer(chunk)
+        ]
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Load a model.
+
+    Args:
+        path: of a bundle; None for the one that STIBIUM_MODEL names, or the shipped one, which is SIMULATED.
+
+    Raises:
+        BundleError: no bundle, damaged, or not for this version.
+    """
+    return Model(read_bundle(shipped_bundle_path() if path is None else path))
+
+
+def _items(spectra: Spectrum | Path | Iterable[Spectrum | Path]) -> Iterable[Spectrum | Refusal]:
+    several = [spectra] if isinstance(spectra, (Spectrum, str, os.PathLike)) else spectra
+    for one in several:
+        if isinstance(one, Spectrum):
+            yield one
+        else:
+            yield from iter_spectra([one])

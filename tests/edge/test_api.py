@@ -1,0 +1,85 @@
+"""`import stibium`: what Python users are promised."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stibium
+from record_check import conforms
+from stibium.edge.record import as_json
+
+SAMPLES = Path(stibium.edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
+
+
+def test_every_name_that_is_promised_is_there_and_described() -> None:
+    assert {name for name in stibium.__all__ if name not in dir(stibium)} == set()
+    for name in stibium.__all__:
+        assert getattr(stibium, name).__doc__, name
+    with pytest.raises(AttributeError, match="estimator"):
+        _ = stibium.estimator
+
+
+def test_importing_costs_a_device_nothing_and_answers_need_nothing_heavy() -> None:
+    code = (
+        "import sys, json\nbefore = set(sys.modules)\nimport stibium\nfirst = sorted(set(sys.modules) - before)\n"
+        f"stibium.load_model().estimate({str(SAMPLES)!r})\n"
+        "print(json.dumps([first, [m for m in ('tensorflow', 'scipy', 'sklearn', 'stibium.train') if m in sys.modules]]))"
+    )
+    first, heavy = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert [name for name in first if name.startswith(("stibium.", "numpy"))] == []
+    assert heavy == []
+
+
+def test_it_answers_as_the_command_does(tmp_path: Path) -> None:
+    log = ["--log", str(tmp_path / "log.db")]
+    command = [sys.executable, "-m", "stibium.edge", "predict", str(SAMPLES), "--average", "--format", "jsonl", *log]
+    said = [json.loads(line) for line in subprocess.run(command, capture_output=True, check=True).stdout.splitlines()]
+    readings = stibium.load_model().estimate(SAMPLES, average=True)
+    assert len(readings) == len(said) == 8
+    for reading, other in zip(readings, said, strict=True):
+        mine = json.loads(json.dumps(as_json(reading)))
+        conforms(mine)
+        for one in (mine, other):  # what storing adds
+            for name in ("reading", "stored_at"):
+                del one[name]
+            for estimate in one["estimates"]:
+                del estimate["estimated_at"]
+        assert mine == other
+
+
+def test_spectra_and_files_may_be_mixed_and_a_bad_one_stops_nothing(tmp_path: Path) -> None:
+    bad = tmp_path / "cut.asd"
+    bad.write_bytes(b"ASD" + bytes(100))
+    first, *_ = stibium.read_spectra(SAMPLES)
+    readings = stibium.load_model().estimate([first, bad, SAMPLES])
+    assert [reading.status for reading in readings] == ["estimated", "refused", *["estimated"] * 40]
+    assert (readings[1].source, "copy it again" in readings[1].reason) == (str(bad), True)
+    assert readings[0].estimates[0].shown == readings[2].estimates[0].shown
+    (alone,) = stibium.load_model().estimate(first)
+    assert alone.sample_id == first.sample_id
+
+
+def test_without_gates_each_answer_says_so() -> None:
+    first, *_ = stibium.read_spectra(SAMPLES)
+    (reading,) = stibium.load_model().estimate(first, gates=False)
+    assert "gates not applied" in reading.estimates[0].flags
+    (reading,) = stibium.load_model().estimate(first)
+    assert "gates not applied" not in reading.estimates[0].flags
+
+
+def test_no_bundle_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(stibium.StibiumError, match=r"none\.tflite: there is no such file"):
+        stibium.load_model(tmp_path / "none.tflite")
+
+
+def test_what_needs_the_training_side_says_so_without_it(tmp_path: Path) -> None:
+    code = (
+        "import sys\nsys.modules['tensorflow'] = None\nimport stibium\n"
+        f"try:\n    stibium.simulate_soils({str(tmp_path / 'soils')!r})\nexcept stibium.StibiumError as error:\n    print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'stibium[train]'" in said
