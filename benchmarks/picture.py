@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from stibium.converters.spectra import read_spectra
+from stibium.edge.chart import BLUE, GREY, INK, VERMILLION, WIDTH, Axis, Chart, drawing
 from stibium.edge.model.bundle import read_bundle, shipped_bundle_path
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.replicates import mean_spectrum
 from stibium.edge.record import in_figures, shown_interval
-from stibium.train.report.chart import BLUE, GREY, INK, VERMILLION, WIDTH, Axis, Chart, drawing
 
 SAMPLES = Path(__file__).parents[1] / "edge" / "shipped" / "demo_samples.csv.gz"
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "estimate.svg"

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.ore.bundle import Costs
-from ..report.chart import (
+from ...edge.chart import (
     BLUE,
     GREEN,
     GREY,
@@ -29,6 +28,7 @@ from ..report.chart import (
     hexadecimal,
     sequential,
 )
+from ...edge.ore.bundle import Costs
 from .calibration import reliability
 from .comparison import Cell
 from .explain import ONE_WAY, Summary, Waterfall

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ...edge.chart import fixed, number
 from ...edge.ore.columns import Variable
-from ..report.chart import fixed, number
 from ..report.page import Table, tabulate
 from .calibration import TITLES as CALIBRATIONS
 from .comparison import Cell

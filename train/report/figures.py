@@ -10,16 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.target import Transform, forward
-from ...edge.units import shown_unit
-from ..assays.findings import DuplicatePair
-from ..assays.statistics import Correlations
-from ..crossval.metrics import measure
-from ..crossval.validation import R2_LOG10, Validation
-from ..formats import QuantisationFormats
-from ..methods.rounding import MOST_ADDED
-from .bands import known_bands
-from .chart import (
+from ...edge.chart import (
     BLUE,
     FAINT,
     GREEN,
@@ -46,6 +37,15 @@ from .chart import (
     sequential,
     written_percent,
 )
+from ...edge.model.target import Transform, forward
+from ...edge.units import shown_unit
+from ..assays.findings import DuplicatePair
+from ..assays.statistics import Correlations
+from ..crossval.metrics import measure
+from ..crossval.validation import R2_LOG10, Validation
+from ..formats import QuantisationFormats
+from ..methods.rounding import MOST_ADDED
+from .bands import known_bands
 from .contents import (
     BandProfile,
     DomainPart,

@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from ... import edge
 from ...converters.spectra.files import write_whole
+from ...edge.chart import fixed, number
 from ..errors import ReportError
-from .chart import fixed, number
 
 VERDICT_MARKS = {"pass": "✓ pass", "warn": "! warn", "fail": "✕ fail", "not judged": "– not judged"}
 _TEXT_COLUMNS = ("note", "verdict")

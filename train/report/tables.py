@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ...edge.chart import fixed, number, written_percent
 from ...edge.units import shown_unit
 from ..assays.findings import DuplicatePair, QualityControl
 from ..assays.statistics import ElementDescription, Moments
@@ -13,7 +14,6 @@ from ..assays.values import as_reported
 from ..crossval.metrics import Metrics, coverage, measure
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
 from ..formats import FormatResult, QuantisationFormats
-from .chart import fixed, number, written_percent
 from .contents import DomainPart, MetricsColumn, PredictedSet, PrintedTables
 from .figures import Look, grade_classes
 from .page import Table, tabulate

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stibium.train.report.chart import Axis, axis_over, image, nice_steps, number, sequential, thin
+from stibium.edge.chart import Axis, axis_over, image, nice_steps, number, sequential, thin
 from stibium.train.report.contents import BandProfile, PredictedSet, ReportContents
 from stibium.train.report.figures import (
     Look,

@@ -1,4 +1,4 @@
-"""SVG by hand: axes, lines, points. A plotting library would be more than the rest of a report together.
+"""SVG by hand: axes, lines, points, for device and desk. A plotting library would weigh more than all the rest.
 
 Written this way a figure is a few kilobytes of real text, every point carries its sample's name, and a device without
 the training side can write a report as well. Colours are those of Okabe & Ito 2008 (Color Universal Design), and where
@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...converters.spectra.spectrum import Floats
-from ...edge.model.target import Transform, forward, inverse
+from ..converters.spectra.spectrum import Floats
+from .model.target import Transform, forward, inverse
 
 Shape = Literal["circle", "diamond", "square"]
 Mark = Literal["circle", "diamond", "square", "line", "dashes"]
@@ -68,7 +68,7 @@ class Axis:
             every = max(1, math.ceil(decades / (wanted + 1))) if decades > 2.5 else 1
             at = [v for v in at[::every] if self.low * (1 - 1e-9) <= v <= self.high * (1 + 1e-9)]
             return [(v, number(v)) for v in at], ""
-        at = nice_steps(self.low, self.high, wanted)
+        at = (root_steps if self.kind == "sqrt" else nice_steps)(self.low, self.high, wanted)
         largest = max((abs(v) for v in at), default=1.0)
         power = math.floor(math.log10(largest)) if largest > 0 else 0
         if -3 < power < 5:
@@ -112,6 +112,18 @@ def nice_steps(low: float, high: float, wanted: int) -> list[float]:
         if last - first >= 2 or at == 0:
             return [round(k * step, 12) for k in range(first, last + 1)]
         at -= 1
+
+
+def root_steps(low: float, high: float, wanted: int) -> list[float]:
+    """Give about `wanted` round numbers from low to high whose square roots lie evenly, small ones among them."""
+    first, last = math.sqrt(max(low, 0.0)), math.sqrt(high)
+    found: list[float] = [0.0] if low <= 0 else []
+    for root in np.linspace(first, last, wanted + 1)[1:]:
+        power = 10.0 ** math.floor(math.log10(root**2))
+        near = min((m * power for m in (1, 1.5, 2, 3, 4, 5, 7, 10)), key=lambda v: abs(math.sqrt(v) - float(root)))
+        if low <= near <= high:
+            found.append(round(near, 12))
+    return sorted(set(found))
 
 
 def number(value: float, digits: int = 6) -> str:
