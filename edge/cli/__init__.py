@@ -25,6 +25,7 @@ DEVICE_COMMANDS = {
     "log": "log:log",
     "reprocess": "reprocess:reprocess",
     "convert": "convert:convert",
+    "plot": "plot:plot",
     "info": "bundle:info",
     "check": "bundle:check",
     "doctor": "doctor:doctor",

@@ -1,0 +1,143 @@
+"""Pictures of spectra: what is drawn is what was given, as one file, whatever is wrong with the rest."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import stibium
+from hypothesis import given
+from hypothesis import strategies as st
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.chart import root_steps
+from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.recipe import Blocks
+from stibium.edge.plot import as_picture, draw_estimate, draw_rests_on, draw_spectra, draw_steps, draw_unlike
+
+SAMPLES = Path(stibium.edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
+MODEL = SAMPLES.with_name("sb_simulated.tflite")
+
+
+def plot(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stibium.edge", "plot", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_one_line_a_spectrum_with_its_name_and_joins(soils: list[Spectrum]) -> None:
+    svg = draw_spectra(soils[:5])
+    assert svg.count("<polyline") == 5
+    assert all(f"<title>{f'{s.sample_id} {s.measurement}'.strip()}</title>" in svg for s in soils[:5])
+    assert svg.count('stroke-dasharray="2 3"') == len(soils[0].splices_nm) == 2
+    assert ">SIMULATED<" in svg
+    bare = [replace(s, splices_nm=(), simulated=False) for s in soils[:5]]
+    assert "stroke-dasharray" not in draw_spectra(bare)
+    assert "SIMULATED" not in draw_spectra(bare)
+
+
+def test_each_step_is_drawn_once_as_the_recipe_does_it(soils: list[Spectrum], shipped_bundle: Bundle) -> None:
+    recipe = shipped_bundle.recipe
+    figures = draw_steps(soils[0], recipe)
+    one = recipe.recipes[0] if isinstance(recipe, Blocks) else recipe
+    drawn = [step for step in one.steps if step.step != "spectrogram"]
+    assert len(figures) >= len(drawn)
+    assert len({title for title, _ in figures}) == len(figures)
+    twice = Blocks((one, one))
+    assert len(draw_steps(soils[0], twice)) == len(drawn)
+
+
+def test_the_estimate_rests_on_what_moves_it(soils: list[Spectrum], shipped_bundle: Bundle) -> None:
+    svg = draw_rests_on(soils[0], shipped_bundle)
+    moved = [float(text) for text in re.findall(r" nm: ([\d.]+)</title>", svg)]
+    first, last = shipped_bundle.recipe.range_nm
+    assert len(moved) == round((last - first) / 50)
+    assert max(moved) == 1.0
+    assert min(moved) >= 0.0
+    # A stretch that is straight already moves nothing.
+    nm = soils[0].wavelengths_nm
+    inside = (nm >= first) & (nm <= first + 50)
+    straight = np.where(inside, np.interp(nm, nm[~inside], soils[0].values[~inside]), soils[0].values)
+    assert f">{first:g}-{first + 50:g} nm: 0.00<" in draw_rests_on(replace(soils[0], values=straight), shipped_bundle)
+
+
+def test_what_is_unlike_the_calibration_stands_out(soils: list[Spectrum], shipped_bundle: Bundle) -> None:
+    """A band that no soil has goes far beyond the limit's lines, and makes room on the axis."""
+    nm = soils[0].wavelengths_nm
+    odd = replace(soils[0], values=soils[0].values * (1 - 0.6 * np.exp(-(((nm - 1200) / 40) ** 2))))
+
+    def between_limits(svg: str) -> float:
+        levels = [float(y) for y in re.findall(r'd="M\d+ ([\d.]+)H\d+" stroke="#6b7785"', svg)]
+        return max(levels) - min(levels)
+
+    good = draw_unlike(soils[0], shipped_bundle)
+    assert between_limits(draw_unlike(odd, shipped_bundle)) < 0.5 * between_limits(good)
+    assert draw_unlike(soils[0], replace(shipped_bundle, domain=None)) == ""
+
+
+def test_a_value_that_may_not_be_used_is_drawn_hollow(soils: list[Spectrum], shipped_bundle: Bundle) -> None:
+    real = replace(shipped_bundle, simulated=False)
+    for bundle, hollow in ((shipped_bundle, True), (real, False)):
+        found = [
+            reading.estimates[0]
+            for reading in stibium.Model(bundle).estimate([replace(s, simulated=False) for s in soils])
+            if reading.estimates and not reading.estimates[0].bound and reading.estimates[0].verdict == "inside"
+        ]
+        assert found
+        svg = draw_estimate(found[0], bundle.calibrated_range, bundle.transform)
+        assert ('fill="#fff" stroke=' in svg) is hollow
+
+
+@pytest.mark.parametrize("ending", ["svg", "html"])
+def test_a_bad_file_is_named_and_the_others_are_drawn(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "cut.asd").write_bytes(b"ASD" + bytes(90))
+    done = plot(
+        SAMPLES, "cut.asd", "--sample", "TP091", "--model", MODEL, "--steps", "--out", f"p.{ending}", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert done.stdout.strip() == f"p.{ending}"
+    assert [line for line in done.stderr.splitlines() if "cut.asd" in line] == [
+        "stibium: refused cut.asd: the file ends inside the header: 93 bytes, at least 484 are needed; copy it again"
+    ]
+    text = (tmp_path / f"p.{ending}").read_text("utf-8")
+    assert "TP091 00005" in text
+    assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    if ending == "svg":
+        ElementTree.fromstring(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nothing.asd"], 1, "nothing to draw in nothing.asd"),
+        ([SAMPLES, "--sample", "none"], 1, "no sample is called none"),
+        ([SAMPLES, "--out", "p.png"], 2, "end it in .svg or .html"),
+        ([SAMPLES, "--model", "none.tflite"], 1, "none.tflite: there is no such file"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(tmp_path: Path, arguments: list[object], code: int, said: str) -> None:
+    done = plot(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_cannot_break_out_of_the_picture(soils: list[Spectrum]) -> None:
+    svg = as_picture([("<b>&", draw_spectra([replace(soils[0], sample_id="</svg><script>")]))])
+    assert "<script" not in svg
+    ElementTree.fromstring(svg)
+
+
+@given(st.floats(0, 1e3), st.floats(1.01, 1e4), st.integers(3, 8))
+def test_a_root_axis_has_ticks_where_small_values_lie(low: float, times: float, wanted: int) -> None:
+    high = max(low, 0.01) * times
+    at = root_steps(low, high, wanted)
+    assert at == sorted(set(at))
+    assert all(low <= value <= high for value in at)
+    if low == 0 and wanted >= 4:
+        assert any(0 < value <= high / 4 for value in at)
