@@ -10,6 +10,7 @@ __all__ = [
     "BlockTableError",
     "BundleError",
     "ColumnFileError",
+    "CorrectionError",
     "ExportError",
     "InstrumentError",
     "InstrumentExchangedError",
@@ -134,6 +135,10 @@ class NothingLeftError(InstrumentError):
 
 class LogError(StibiumError, OSError):
     """The log of readings cannot be opened or written."""
+
+
+class CorrectionError(StibiumError, ValueError):
+    """Something said of a reading afterwards that cannot be: no such reading, an unknown kind, an impossible value."""
 
 
 class ColumnFileError(StibiumError, ValueError):

@@ -90,6 +90,18 @@ class RefusalRecord(NamedTuple):
     model_sha256: str
 
 
+class CorrectionRecord(NamedTuple):
+    """What somebody said of a reading afterwards; `text` says all of it in one line."""
+
+    id: int
+    at: str
+    kind: str
+    value: Mapping[str, Any]
+    who: str
+    undone: bool
+    text: str
+
+
 class ReadingRecord(NamedTuple):
     """One reading. Texts that are not known are "", numbers and times that are not known are None.
 
@@ -100,6 +112,9 @@ class ReadingRecord(NamedTuple):
         simulated: the spectrum is.
         reason: why it was refused; "" otherwise.
         flags: remarks on the measurement itself; those on an estimate stand there.
+        soil: equal for readings of one soil, which alone may be averaged: equal names of two sessions are two soils.
+        void: why the reading does not count; "" if it does.
+        corrections: what somebody said of it afterwards; the other keys say what holds after that.
     """
 
     status: Literal["estimated", "refused"]
@@ -126,6 +141,9 @@ class ReadingRecord(NamedTuple):
     comment: str = ""
     instrument: str = ""
     source: str = ""
+    soil: str = ""
+    void: str = ""
+    corrections: tuple[CorrectionRecord, ...] = ()
 
 
 _COPIED = ("element", "unit", "coverage", "bound", "verdict", "simulated", "reason", "flags", "points")
@@ -169,6 +187,21 @@ def estimate_record(estimate: Estimate, calibrated_range: tuple[float, float] | 
     )
 
 
+def distrusted(one: EstimateRecord, why: str) -> EstimateRecord:
+    """Take the trust from an estimate that may not be used whatever the model says of it, and give the reason."""
+    return one._replace(
+        shown=one.shown if one.shown.startswith("(") else f"({one.shown})",
+        value=None,
+        untrusted_value=one.untrusted_value if one.value is None else one.value,
+        low=None,
+        high=None,
+        untrusted_low=one.untrusted_low if one.low is None else one.low,
+        untrusted_high=one.untrusted_high if one.high is None else one.high,
+        trusted=False,
+        flags=(why, *one.flags),
+    )
+
+
 def reading_flags(settings: Mapping[str, Any], simulated: bool) -> tuple[str, ...]:
     """Give the remarks on a measurement, of the findings that `Engine` puts into a reading's settings."""
     found = settings.get("findings")
@@ -180,8 +213,8 @@ def reading_flags(settings: Mapping[str, Any], simulated: bool) -> tuple[str, ..
 
 def as_json(record: ReadingRecord) -> dict[str, Any]:
     """Give a record as plain values, as JSON lines have it."""
-    estimates, refusals = [one._asdict() for one in record.estimates], [one._asdict() for one in record.refusals]
-    return {"schema": SCHEMA, **record._asdict(), "estimates": estimates, "refusals": refusals}
+    nested = {name: [one._asdict() for one in getattr(record, name)] for name in (*_NESTED, "corrections")}
+    return {"schema": SCHEMA, **record._asdict(), **nested}
 
 
 def as_rows(record: ReadingRecord) -> list[dict[str, Any]]:
@@ -192,6 +225,7 @@ def as_rows(record: ReadingRecord) -> list[dict[str, Any]]:
     """
     said = record._asdict()
     shared = {name: said[name] for name in _READING_NAMES}
+    shared["corrections"] = "; ".join(one.text for one in record.corrections)
     rows = []
     for one in record.estimates:
         flags = dict.fromkeys((*one.flags, *record.flags))

@@ -12,6 +12,7 @@ from .engine import CHUNK, Engine
 from .errors import ProfileError
 from .gates.rules import DEFAULT_RULES, Rules
 from .log.columns import Reading, StoredModel
+from .log.corrections import history_of, soil_of
 from .log.export import record_of_entry
 from .log.history import iter_sessions
 from .log.read import Chosen, Entry, StoredAnswer, iter_entries, sql_where, where_reading
@@ -74,7 +75,7 @@ def redo(
             ids = [reading.id for reading, _ in chunk]
             new = log.add_estimates(list(zip(ids, outcomes, strict=True)))
         yield [
-            Redone(_record(reading, outcome, estimator), earlier)
+            Redone(_record(db, reading, outcome, estimator), earlier)
             for (reading, _), earlier, outcome, is_new in zip(chunk, before, outcomes, new, strict=True)
             if is_new
         ]
@@ -108,13 +109,16 @@ def _marked(item: Spectrum | Refusal, outcome: Estimate | Refusal) -> Estimate |
     return outcome._replace(flags=(*outcome.flags, NO_POINTS)) if isinstance(outcome, Estimate) else outcome
 
 
-def _record(reading: Reading, outcome: Estimate | Refusal, estimator: Estimator) -> ReadingRecord:
+def _record(
+    db: sqlite3.Connection, reading: Reading, outcome: Estimate | Refusal, estimator: Estimator
+) -> ReadingRecord:
     bundle = estimator.bundle
     answer = StoredAnswer(outcome, StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range), now(), SOFTWARE)
     estimated = isinstance(outcome, Estimate)
-    return record_of_entry(
-        Entry(reading, (answer,) if estimated else (), () if estimated else (answer,), reading.session_id)
-    )
+    estimates, refusals = ((answer,), ()) if estimated else ((), (answer,))
+    # `reading` is as corrected already, and void ones are not estimated.
+    soil, history = soil_of(db, reading.id), history_of(db, reading.id)
+    return record_of_entry(Entry(reading, estimates, refusals, reading.session_id, soil=soil, history=history))
 
 
 def _latest(db: sqlite3.Connection, reading: Reading, element: str) -> EstimateRecord | None:

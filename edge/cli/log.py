@@ -34,7 +34,26 @@ _ENDINGS = (
 )
 
 
-@click.command(epilog="Example:  stibium log --since 2026-05-06 --export day.gpkg")
+class _Group(click.Group):
+    """What is listed and exported without a command; `edit` is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["edit"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "edit":
+            return None
+        from .log_edit import edit
+
+        return edit
+
+
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    subcommand_metavar="[edit READING WHAT...]",
+    epilog="Example:  stibium log --since 2026-05-06 --export day.gpkg",
+)
 @reading_options
 @click.option("--element", metavar="SYMBOL", default="", help="Only estimates of this element.")
 @click.option(
@@ -43,6 +62,7 @@ _ENDINGS = (
 @click.option("--refused", is_flag=True, help="Only what was refused.")
 @click.option("--all-estimates", is_flag=True, help="Every estimate of a reading, not only the latest.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of what else is chosen.")
+@click.option("--history", is_flag=True, help="What does not count too, and what was said of each reading.")
 @click.option("--sessions", is_flag=True, help="List measuring sessions instead of readings.")
 @click.option("--events", is_flag=True, help="List what happened instead of readings.")
 @click.option(
@@ -70,6 +90,7 @@ def log(
     refused: bool,
     all_estimates: bool,
     last: int | None,
+    history: bool,
     sessions: bool,
     events: bool,
     out: str | None,
@@ -80,9 +101,13 @@ def log(
 ) -> None:
     """List what is in the log, or export it.
 
-    Each reading comes with its latest estimate, or the reason why there is none. The same options choose what is
-    listed and what is exported. --since and --until go by this device's clock. Nothing in the log is changed.
+    Each reading comes with its latest estimate, or the reason why there is none, and as it was corrected with `edit`;
+    what does not count any more is left out. The same options choose what is listed and what is exported. --since and
+    --until go by this device's clock. Nothing in the log is changed.
     """
+    if ctx.invoked_subcommand is not None:
+        _only_the_log(ctx)
+        return
     from ..log.read import Chosen, open_for_reading
     from ..log.write import default_log_path
 
@@ -90,7 +115,7 @@ def log(
         raise click.UsageError("--sessions and --events exclude each other")
     if out is None and (as_format or force):
         raise click.UsageError("--as and --force belong to --export OUT")
-    chosen = replace(chosen, element=element, verdict=verdict or "", refused=refused)
+    chosen = replace(chosen, element=element, verdict=verdict or "", refused=refused, void=history)
     plain = Chosen(since=chosen.since, until=chosen.until, session=chosen.session)
     if (sessions or events) and (out is not None or chosen != plain):
         raise click.UsageError(
@@ -103,7 +128,9 @@ def log(
         check_out(out, as_format, force)
     with open_for_reading(log if log is not None else default_log_path()) as db:
         if out is not None and as_format is not None:
-            ctx.exit(_export(db, chosen, all_estimates, last, out, as_format))
+            code = _export(db, chosen, all_estimates, last, out, as_format)
+            _say_left_out(db, chosen)
+            ctx.exit(code)
         if sessions or events:
             from ..log.history import iter_events, iter_sessions
 
@@ -114,13 +141,36 @@ def log(
         else:
             from ..log.export import iter_records
 
-            Output(out_format, _layout(all_estimates)).write(iter_records(db, chosen, all_estimates, last))
+            layout = _layout(all_estimates, history)
+            Output(out_format, layout).write(iter_records(db, chosen, all_estimates, last))
+            _say_left_out(db, chosen)
 
 
-def _layout(models: bool) -> Layout[ReadingRecord]:
+def _only_the_log(ctx: click.Context) -> None:
+    sources = {one.opts[0]: ctx.get_parameter_source(one.name) for one in ctx.command.params if one.name != "log"}
+    if wrong := [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]:
+        raise click.UsageError(f"edit takes none of these: {', '.join(wrong)}")
+
+
+def _say_left_out(db: sqlite3.Connection, chosen: Chosen) -> None:
+    from ..log.corrections import COUNTS
+    from ..log.read import sql_where, where_reading
+
+    if chosen.void:
+        return
+    conditions, values = where_reading(replace(chosen, void=True))
+    where = sql_where([*conditions, f"NOT {COUNTS}"])
+    (count,) = db.execute(f"SELECT count(*) FROM readings r {where}", values).fetchone()
+    if count:
+        say(f"{count} readings that do not count left out: void, or measured again; --history shows them", err=True)
+
+
+def _layout(models: bool, history: bool = False) -> Layout[ReadingRecord]:
     """Lay readings out; `models` says by which model each estimate is, where a reading may have several."""
     titles = {"reading": "reading", "stored": "stored", "sample": "sample", "element": "", "estimate": "estimate"}
     titles |= {"interval": "interval", **({"model": "model"} if models else {}), "verdict": "verdict"}
+    if history:
+        titles["corrections"] = "corrections"
     return reading_layout(titles)
 
 

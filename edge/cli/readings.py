@@ -81,6 +81,7 @@ COLUMNS: dict[str, Column] = {
     "interval": lambda _, one: (one.interval_shown or "-") if one else "",
     "model": lambda record, one: one.model if one else record.refusals[-1].model,
     "verdict": lambda record, one: "; ".join(remarks(record, one)) if one else refused_reason(record),
+    "corrections": lambda record, _: "; ".join(one.text for one in record.corrections),
 }
 _RIGHT = ("reading", "estimate")
 

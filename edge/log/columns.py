@@ -312,17 +312,25 @@ class StoredEvent(NamedTuple):
 EVENTS = LogTable("events", columns_of(StoredEvent))
 
 
-CORRECTIONS = LogTable(
-    "corrections",
-    (
-        LogColumn("id", INTEGER, ID),
-        LogColumn("at", STAMP),
-        LogColumn("reading_id", INTEGER, "NOT NULL REFERENCES readings(id)"),
-        LogColumn("kind", TEXT),
-        LogColumn("value", OBJECT),
-        LogColumn("who", TEXT),
-    ),
-)
+class StoredCorrection(NamedTuple):
+    """A row of `corrections`: what somebody has said of a reading afterwards; `corrections` says what each kind means.
+
+    Attributes:
+        undone: a later row takes it back.
+        damaged: what of it cannot be read; "" for nothing.
+    """
+
+    id: int = column(INTEGER, ID)
+    at: str = column(STAMP)
+    reading_id: int = column(INTEGER, "NOT NULL REFERENCES readings(id)")
+    kind: str = column(TEXT)
+    value: dict[str, Any] = column(OBJECT)
+    who: str = column(TEXT)
+    undone: bool = False
+    damaged: str = ""
+
+
+CORRECTIONS = LogTable("corrections", columns_of(StoredCorrection))
 TIME_OFFSETS = LogTable(
     "time_offsets",
     (

@@ -43,7 +43,8 @@ def iter_records(
 def record_of_entry(entry: Entry) -> ReadingRecord:
     """Put down a reading of the log and what came of it."""
     answers = [(one.outcome, one.model, one.stored_at, one.software) for one in (*entry.estimates, *entry.refusals)]
-    return put_down(entry.reading._asdict() if entry.reading is not None else None, answers, entry.session_id)
+    said = entry.reading._asdict() if entry.reading is not None else None
+    return put_down(said, answers, entry.session_id, entry.soil, entry.void, entry.history)
 
 
 def write_geojson(path: str, records: Iterable[ReadingRecord]) -> Written:

@@ -64,5 +64,7 @@ def iter_scans(
 
 
 def _where(chosen: Chosen, session: str, time: str) -> tuple[list[str], list[object]]:
-    conditions, values = where_reading(Chosen(since=chosen.since, until=chosen.until, session=chosen.session))
+    conditions, values = where_reading(
+        Chosen(since=chosen.since, until=chosen.until, session=chosen.session, void=True)
+    )
     return [c.replace("r.session_id", session).replace("r.stored_at", time) for c in conditions], values

@@ -18,7 +18,8 @@ from typing import Any
 
 from ..errors import LogError
 from ..model.estimate import Estimate, Refusal
-from .columns import ANSWERS, CORRECTIONS, ESTIMATES, MODELS, REFUSALS, TOLD, Reading, StoredModel
+from .columns import ANSWERS, ESTIMATES, MODELS, REFUSALS, TOLD, Reading, StoredCorrection, StoredModel
+from .corrections import COUNTS, SAMPLE_ID, corrected, soil_key
 from .schema import BUSY_S, SCHEMA_VERSION, cannot, show_as_today, version_of
 from .table import DamagedRowError
 
@@ -28,13 +29,14 @@ class Chosen:
     """Which readings and outcomes are wanted; what is not given does not matter.
 
     Attributes:
-        sample: sample id with `*`, `?` and `[...]` as in file names; upper and lower case differ.
+        sample: sample id, as corrected, with `*`, `?` and `[...]` as in file names; upper and lower case differ.
         since, until: by this device's clock when it was stored, with a time zone; `until` itself is left out.
         element, verdict: estimates with these, no refusals.
         refused: refusals only.
         session: number of a session.
         simulated: whether the spectrum is simulated.
         reading: this one only.
+        void: those too that do not count: void, or measured again.
     """
 
     sample: str = ""
@@ -46,6 +48,7 @@ class Chosen:
     session: int | None = None
     simulated: bool | None = None
     reading: int | None = None
+    void: bool = False
 
 
 ALL = Chosen()
@@ -76,12 +79,18 @@ class Entry:
         estimates: in the order they were made.
         refusals: likewise; none of them are wanted where there is an estimate, unless all are.
         session_id: the session it belongs to, if any.
+        void: why the reading does not count; "" if it does.
+        soil: equal for all readings of one soil; see `corrections.Corrected`.
+        history: what was said of the reading afterwards.
     """
 
     reading: Reading | None
     estimates: tuple[StoredAnswer, ...]
     refusals: tuple[StoredAnswer, ...]
     session_id: int | None
+    void: str = ""
+    soil: str = ""
+    history: tuple[StoredCorrection, ...] = ()
 
     @property
     def stored_at(self) -> str:
@@ -147,8 +156,7 @@ def where_reading(chosen: Chosen, every: bool = False) -> tuple[list[str], list[
         every: any estimate of a reading counts for `element` and `verdict`, not only the latest of each element.
     """
     conditions, values = _conditions(
-        # The plus keeps SQLite from taking the index on samples and sorting everything afterwards.
-        ("+r.sample_id GLOB ?", chosen.sample or None),
+        (f"{SAMPLE_ID} GLOB ?", chosen.sample or None),
         ("r.stored_at >= ?", _utc(chosen.since)),
         ("r.stored_at < ?", _utc(chosen.until)),
         ("r.session_id = ?", chosen.session),
@@ -167,6 +175,8 @@ def where_reading(chosen: Chosen, every: bool = False) -> tuple[list[str], list[
         values += wanted
     if chosen.refused:
         conditions.append("EXISTS (SELECT 1 FROM refusals f WHERE f.reading_id = r.id)")
+    if not chosen.void:
+        conditions.append(COUNTS)
     return conditions, values
 
 
@@ -204,9 +214,10 @@ def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str
         f"SELECT {TOLD.select('r')} FROM readings r {sql_where(conditions)} ORDER BY r.id {order}", values
     )
     for row in rows:
-        reading = _corrected(db, reading_from(row))
+        about = corrected(db, reading_from(row))
+        reading, said = about.reading, (about.void, about.soil, about.history)
         if reading.damaged:
-            yield Entry(reading, (), (_damaged(reading, reading.damaged),), reading.session_id)
+            yield Entry(reading, (), (_damaged(reading, reading.damaged),), reading.session_id, *said)
             continue
         answers = [] if chosen.refused else _estimates(db, reading)
         estimates = [answer for answer in answers if isinstance(answer.outcome, Estimate)]
@@ -217,14 +228,7 @@ def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str
             refusals += _refusals(db, reading)
         estimates = [answer for answer in estimates if _wanted(answer.outcome, chosen)]
         if estimates or refusals:
-            yield Entry(reading, tuple(estimates), tuple(refusals), reading.session_id)
-
-
-def _corrected(db: sqlite3.Connection, reading: Reading) -> Reading:
-    """Add the notes that were made on a reading after it was stored; the reading's own row stays as it is."""
-    found = [CORRECTIONS.read_what_can_be(row)[0] for row in db.execute(_CORRECTIONS_OF_ONE, (reading.id,))]
-    notes = [str(said["value"].get("text", "")) for said in found if said["kind"] == "note"]
-    return reading._replace(notes="\n".join(filter(None, (reading.notes, *notes)))) if notes else reading
+            yield Entry(reading, tuple(estimates), tuple(refusals), reading.session_id, *said)
 
 
 def _element(answer: StoredAnswer) -> str:
@@ -262,15 +266,17 @@ def _refusals(db: sqlite3.Connection, reading: Reading) -> list[StoredAnswer]:
 
 
 def _without_reading(db: sqlite3.Connection, chosen: Chosen, order: str) -> Iterator[Entry]:
-    conditions, values = where_reading(replace(chosen, refused=False))
+    conditions, values = where_reading(replace(chosen, refused=False, sample="", void=True))
     here = [condition.replace("r.", "f.") for condition in conditions]
+    if chosen.sample:
+        here, values = [*here, "f.sample_id GLOB ?"], [*values, chosen.sample]
     rows = db.execute(
         f"{_REFUSALS} {sql_where(['f.reading_id IS NULL', *here])} ORDER BY f.id {order}",
         values,
     )
     for row in rows:
         answer, session_id = _refusal(row)
-        yield Entry(None, (), (answer,), session_id)
+        yield Entry(None, (), (answer,), session_id, soil=soil_key(answer.outcome.sample_id, session_id))
 
 
 def _refusal(row: Sequence[Any]) -> tuple[StoredAnswer, int | None]:
@@ -294,7 +300,6 @@ _ESTIMATES_OF_ONE = (
 _REFUSALS = (
     f"SELECT {REFUSALS.select('f')}, {MODELS.select('m')} FROM refusals f LEFT JOIN models m ON m.id = f.model_id"
 )
-_CORRECTIONS_OF_ONE = f"SELECT {CORRECTIONS.select('c')} FROM corrections c WHERE c.reading_id = ? ORDER BY c.id"
 _REFUSALS_OF_ONE = f"{_REFUSALS} WHERE f.reading_id = ? ORDER BY f.id"
 
 

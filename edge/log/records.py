@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..model.estimate import Estimate, Refusal
-from ..record import SOFTWARE, EstimateRecord, ReadingRecord, RefusalRecord, estimate_record, reading_flags
-from .columns import NOTHING_MORE, TOLD, Reading, StoredModel
+from ..record import (
+    SOFTWARE,
+    CorrectionRecord,
+    EstimateRecord,
+    ReadingRecord,
+    RefusalRecord,
+    distrusted,
+    estimate_record,
+    reading_flags,
+)
+from .columns import NOTHING_MORE, TOLD, Reading, StoredCorrection, StoredModel
+from .corrections import in_words, soil_key
 from .write import Result
 
 _SHARED = set(ReadingRecord._fields) & set(Reading._fields)
@@ -39,6 +49,9 @@ def put_down(
     said: Mapping[str, Any] | None,
     answers: Iterable[tuple[Estimate | Refusal, StoredModel | None, str, str]],
     session: int | None,
+    soil: str = "",
+    void: str = "",
+    history: Sequence[StoredCorrection] = (),
 ) -> ReadingRecord:
     """Make a record.
 
@@ -46,6 +59,9 @@ def put_down(
         said: values of `Reading` by name; None where nothing was read.
         answers: what came of it, whose say that was, when and by what program it was made.
         session: that it belongs to.
+        soil: see `ReadingRecord`; made of session and sample if it is not given.
+        void: why the reading does not count; "" if it does. Nothing of it is to be trusted then.
+        history: what was said of it afterwards.
     """
     estimates: list[EstimateRecord] = []
     refusals: list[RefusalRecord] = []
@@ -57,7 +73,8 @@ def put_down(
             unread = {"sample_id": outcome.sample_id, "source": outcome.source}
         else:
             calibrated_range = model.calibrated_range if model else None
-            estimates.append(estimate_record(outcome, calibrated_range, estimated_at=at, **made))
+            one = estimate_record(outcome, calibrated_range, estimated_at=at, **made)
+            estimates.append(distrusted(one, void) if void else one)
     about: dict[str, Any]
     if said is None:
         about = {**unread, "stored_at": refusals[0].refused_at or None}
@@ -68,6 +85,7 @@ def put_down(
         about["measured_at"] = said["measured_at"].isoformat() if said["measured_at"] else None
         about["condition"] = said["condition"] or ""
         about["flags"] = reading_flags(said["settings"], said["simulated"])
+    name, number = about["sample_id"], about.get("reading")
     return ReadingRecord(
         **about,
         status="estimated" if estimates else "refused",
@@ -75,4 +93,11 @@ def put_down(
         estimates=tuple(estimates),
         refusals=tuple(refusals),
         reason="" if estimates else "; ".join(dict.fromkeys(refusal.reason for refusal in refusals)),
+        soil=soil or soil_key(name, session, number),
+        void=void,
+        corrections=tuple(_correction(one) for one in history),
     )
+
+
+def _correction(one: StoredCorrection) -> CorrectionRecord:
+    return CorrectionRecord(one.id, one.at, one.kind, one.value, one.who, one.undone, in_words(one))

@@ -13,6 +13,7 @@ from ...converters.spectra.spectrum import Position, Spectrum
 from ..model.estimate import Refusal
 from ..model.replicates import MeanSpectrum
 from .columns import GRIDS, POINTS, READINGS, SPECTRUM_COLUMNS, TOLD, Reading, spectrum_sha256
+from .corrections import corrected
 from .read import ALL, Chosen, reading_from, sql_where, where_reading
 from .table import FLOATS_32, FLOATS_64, DamagedRowError, LogTable
 
@@ -77,7 +78,7 @@ def _spectra(
     )
     width, end = len(TOLD.columns), len(TOLD.columns) + len(_SPECTRUM.columns)
     for row in rows:
-        reading = reading_from(row[:width])
+        reading = corrected(db, reading_from(row[:width])).reading
         try:
             if reading.damaged:
                 raise DamagedRowError(reading.damaged)

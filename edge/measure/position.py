@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from ...converters.spectra.spectrum import Position
 from ..errors import PortError, PositionError
 from ..instruments.serial_port import BytePort
+from ..log.typed import is_place, parse_place
 from ..protocols import gpsd, nmea
 
 NMEA_BAUDRATE = 9600
@@ -28,7 +29,6 @@ OLDEST_S = 10.0
 _POLL_S = 0.25
 _AGAIN_S = 2.0
 _CONNECT_S = 5.0
-_FIXED = re.compile(r"\s*([+-]?[\d.]+)\s*,\s*([+-]?[\d.]+)\s*(?:,\s*([+-]?[\d.]+)\s*)?")
 _PORT = re.compile(r"(?P<name>/[^@]+|[a-z0-9]+://[^@]+)(?:@(?P<baud>\d+))?")
 
 
@@ -332,9 +332,8 @@ def open_position(text: str, oldest_s: float = OLDEST_S, patient: bool = False) 
         PositionError: nothing of these.
         PortError: it cannot be opened, and `patient` is False.
     """
-    fixed = _FIXED.fullmatch(text)
-    if fixed is not None:
-        return FixedPosition(_typed_in(text, *fixed.groups()))
+    if is_place(text):
+        return FixedPosition(parse_place(text))
     if text.startswith("gpsd://"):
         host, port = _address(text)
         return GpsdSource(host, port, oldest_s, patient)
@@ -351,16 +350,6 @@ def open_position(text: str, oldest_s: float = OLDEST_S, patient: bool = False) 
         return SerialPort(named["name"], int(named["baud"] or NMEA_BAUDRATE))
 
     return NmeaSource(open_port, named["name"], oldest_s, patient)
-
-
-def _typed_in(text: str, latitude: str, longitude: str, height: str | None) -> Position:
-    try:
-        position = Position(float(latitude), float(longitude), None if height is None else float(height))
-    except ValueError:
-        raise PositionError(f"{text!r}: not numbers; write degrees with a point, such as 47.21,15.62") from None
-    if abs(position.latitude_deg) > 90 or abs(position.longitude_deg) > 180:
-        raise PositionError(f"{text!r}: latitude is -90 to 90 and comes first, longitude -180 to 180")
-    return position
 
 
 def _address(text: str) -> tuple[str, int]:

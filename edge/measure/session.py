@@ -23,8 +23,9 @@ from ..gates.spectrum import wrong_range
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
 from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
-from ..log.columns import CORRECTIONS, ReadingFacts, StoredScanKind
-from ..log.write import Result, add_event, now
+from ..log.columns import ReadingFacts, StoredScanKind
+from ..log.corrections import correct
+from ..log.write import Result, add_event
 from ..model.estimate import Refusal
 from .plan import Planned, Run
 from .points import Point, judge, who
@@ -150,8 +151,7 @@ class Session:
                 "SELECT max(id) FROM readings WHERE session_id = ? AND sample_id = ?", place
             ).fetchone()
             if event.details["of"] == "last" and reading_id is not None:
-                said = {"value": {"text": event.details["text"]}, "who": self.settings.operator}
-                CORRECTIONS.insert(log.database, at=now(), reading_id=reading_id, kind="note", **said)
+                correct(log, reading_id, "note", {"text": event.details["text"]}, self.settings.operator)
             return self._store([event])
 
         log = self.engine.log

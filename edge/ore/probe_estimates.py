@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..log.corrections import COUNTS, SAMPLE_ID
 from ..log.read import open_for_reading
 
 _SOILS = ("sample", "duplicate")
 
+# As corrected: under the name that a reading has now, and only if it counts.
 _ESTIMATES = (
     "SELECT e.id, e.element, e.unit, e.value, e.bound, e.low, e.high, e.coverage, m.name, e.simulated,"
     " m.calibrated_low, m.calibrated_high, e.verdict, e.reason, r.sample_kind, r.id, r.stored_at"
     " FROM readings r JOIN estimates e ON e.reading_id = r.id JOIN models m ON m.id = e.model_id"
-    " WHERE r.sample_id = ? ORDER BY r.id DESC, e.id DESC"
+    f" WHERE {SAMPLE_ID} = ? AND {COUNTS} ORDER BY r.id DESC, e.id DESC"
 )
 _LAST_REFUSAL = (
-    "SELECT reason FROM refusals WHERE sample_id = ?"
-    " AND (reading_id > ? OR (reading_id IS NULL AND stored_at > ?)) ORDER BY id DESC LIMIT 1"
+    "SELECT f.reason FROM refusals f LEFT JOIN readings r ON r.id = f.reading_id"
+    f" WHERE CASE WHEN r.id IS NULL THEN f.sample_id ELSE {SAMPLE_ID} END = ? AND (r.id IS NULL OR {COUNTS})"
+    " AND (f.reading_id > ? OR (f.reading_id IS NULL AND f.stored_at > ?)) ORDER BY f.id DESC LIMIT 1"
 )
 
 
@@ -58,8 +61,8 @@ def latest_estimates(
 ) -> tuple[dict[str, ProbeEstimate], tuple[str, ...]]:
     """Give the latest usable estimate of each element for a sample, and remarks on what was not used.
 
-    The latest is that of the newest reading, and of that the one made last. An estimate outside its calibration, or
-    whose model cannot tell, is not used; an older one that is usable is. Nor is one of a blank or a reference soil.
+    The latest is that of the newest reading, and of that the one made last. Corrections are heeded. An estimate outside its
+    calibration, or whose model cannot tell, is not used; an older one that is usable is. Nor is one of a blank or a reference soil.
 
     Raises:
         LogError: the file is no log of readings, or cannot be read.

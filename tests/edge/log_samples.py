@@ -49,7 +49,7 @@ def a_scan(number: int, bands: int = 2151, kind: str = "target", **changes: obje
 
 def correct(db: sqlite3.Connection) -> None:
     """Write what somebody said of a reading afterwards, a comparison with another clock, and a call at the face."""
-    CORRECTIONS.insert(db, at=now(), reading_id=2, kind="rename", value={"sample_id": "T1b"}, who="Inês")
+    CORRECTIONS.insert(db, at=now(), reading_id=2, kind="photo", value={"file": "T1.jpg"}, who="Inês")
     TIME_OFFSETS.insert(db, at=now(), offset_s=86400.25, source="phone", host_boot="boot-1")
     texts = dict.fromkeys(("software", "model", "model_sha256", "scenario", "decision", "reason"), "x")
     numbers = {"probability": 0.8, "low": None, "high": None, "threshold": 0.5, "simulated": True}

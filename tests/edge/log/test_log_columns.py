@@ -121,7 +121,7 @@ def test_condition_and_corrections(full_log: Path, soils: list[Spectrum]) -> Non
             TIME_OFFSETS.read(row) for row in db.execute(f"SELECT {TIME_OFFSETS.select('o')} FROM time_offsets o")
         ]
     assert [(one["reading_id"], one["kind"], one["value"], one["who"]) for one in said] == [
-        (2, "rename", {"sample_id": "T1b"}, "Inês"),
+        (2, "photo", {"file": "T1.jpg"}, "Inês"),
         (2, "void", {"why": "slipped"}, "Inês"),
     ]
     assert [(one["offset_s"], one["source"], one["host_boot"]) for one in offsets] == [(86400.25, "phone", "boot-1")]

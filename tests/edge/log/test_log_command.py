@@ -111,6 +111,7 @@ def test_json_lines_and_csv_say_the_same(full_log: Path) -> None:
     assert [list(row) for row in table] == [list(FLAT_NAMES)] * 5
     for line, row in zip(lines, table, strict=True):
         said = {name: line[name] for name in FLAT_NAMES} | {"flags": "; ".join(line["flags"])}
+        said["corrections"] = "; ".join(one["text"] for one in line["corrections"])
         if not line["estimates"]:
             (by,) = line["refusals"]
             said |= {

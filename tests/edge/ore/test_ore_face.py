@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli import stibium
 from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.log.corrections import correct
 from stibium.edge.log.write import Log
 from stibium.edge.log.write import Result as Stored
 from stibium.edge.model.estimate import Estimate, Refusal
@@ -187,6 +188,18 @@ def test_a_newer_reading_counts_more_than_an_older_one_estimated_again(log: Path
         assert latest_estimates(log, "F12", ["As"])[0]["As"].value == 60.0
         assert opened.add_estimates([(2, estimate("As", 65.0))]) == [True]
     assert latest_estimates(log, "F12", ["As"])[0]["As"].value == 65.0
+
+
+def test_what_was_said_of_a_reading_afterwards_counts(log: Path) -> None:
+    put(log, estimate("As", 40.0), estimate("As", 60.0), Refusal("F12.asd", "saturated at 900 nm", "F12"))
+    with Log(log) as opened:
+        correct(opened, 2, "void", {"reason": "wrong face"})
+        correct(opened, 3, "void", {"reason": "lamp off"})
+        found, remarks = latest_estimates(log, "F12", ["As"])
+        assert (found["As"].value, remarks) == (40.0, ())
+        correct(opened, 1, "rename", {"sample_id": "F20"})
+    assert latest_estimates(log, "F12", ["As"])[0] == {}
+    assert latest_estimates(log, "F20", ["As"])[0]["As"].value == 40.0
 
 
 def test_an_interval_cut_off_at_the_calibrated_range_is_open(logistic_c3: OreBundle, log: Path) -> None:

@@ -1,0 +1,76 @@
+"""Which names the log has, and of which readings."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from .corrections import COUNTS, SAMPLE_ID
+
+
+class Known(NamedTuple):
+    """A reading that counts, by the name that it has after all corrections.
+
+    Attributes:
+        reading: its row.
+        sample_id: as written there, which may differ in case and spaces from what was asked for.
+        session: it belongs to, if any.
+        stored_at: as the log writes times.
+    """
+
+    reading: int
+    sample_id: str
+    session: int | None
+    stored_at: str
+
+
+def folded(name: str) -> str:
+    """Give a name without what is easily typed in another way: case and spaces."""
+    return "".join(name.casefold().split())
+
+
+def known_as(db: sqlite3.Connection, name: str) -> list[Known]:
+    """Give the readings that count of a name, or of one that differs in case or spaces only, oldest first."""
+    if not folded(name):
+        return []
+    db.create_function("folded", 1, folded, deterministic=True)
+    # The names alone are looked through: an index has them, and no spectrum is read.
+    rows = db.execute(
+        f"SELECT r.id, {SAMPLE_ID} AS name, r.session_id, r.stored_at FROM readings r WHERE (r.sample_id IN"
+        " (SELECT n.sample_id FROM (SELECT DISTINCT sample_id FROM readings) n WHERE folded(n.sample_id) = ?1)"
+        " OR r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename'))"
+        f" AND folded(name) = ?1 AND {COUNTS} ORDER BY r.id",
+        (folded(name),),
+    )
+    return [Known(*row) for row in rows]
+
+
+def all_names(db: sqlite3.Connection) -> set[str]:
+    """Give every name in the log, folded: as measured, and as corrected."""
+    names = {folded(name) for (name,) in db.execute("SELECT DISTINCT sample_id FROM readings")}
+    renamed = db.execute(
+        f"SELECT {SAMPLE_ID} FROM readings r WHERE r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename')"
+    )
+    return names | {folded(str(name)) for (name,) in renamed}
+
+
+def reading_of(db: sqlite3.Connection, text: str) -> Known:
+    """Find the one reading that a person means by its number, or by its sample: the last that counts.
+
+    Raises:
+        LookupError: there is none, or several sessions have the name; says so in one line.
+    """
+    if text.isdecimal():
+        row = db.execute(
+            f"SELECT r.id, {SAMPLE_ID}, r.session_id, r.stored_at FROM readings r WHERE r.id = ?", (int(text),)
+        ).fetchone()
+        if row is not None:
+            return Known(*row)
+    found = known_as(db, text)
+    found = [one for one in found if one.sample_id == text] or found
+    if not found:
+        raise LookupError(f"the log has no reading {text!r}; `stibium log` lists numbers and names")
+    if len({(one.session, one.sample_id) for one in found}) > 1:
+        listed = ", ".join(f"{one.reading} ({one.sample_id}, session {one.session or '-'})" for one in found[-5:])
+        raise LookupError(f"{text!r} may be one of several soils; give the number of a reading: {listed}")
+    return found[-1]
