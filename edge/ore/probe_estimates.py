@@ -61,8 +61,9 @@ def latest_estimates(
 ) -> tuple[dict[str, ProbeEstimate], tuple[str, ...]]:
     """Give the latest usable estimate of each element for a sample, and remarks on what was not used.
 
-    The latest is that of the newest reading, and of that the one made last. Corrections are heeded. An estimate outside its
-    calibration, or whose model cannot tell, is not used; an older one that is usable is. Nor is one of a blank or a reference soil.
+    The latest is that of the newest reading, and of that the one made last. Corrections are heeded. An estimate
+    outside its calibration, or whose model cannot tell, is not used; an older one that is usable is. Nor is one of a
+    blank or a reference soil.
 
     Raises:
         LogError: the file is no log of readings, or cannot be read.
