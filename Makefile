@@ -13,7 +13,7 @@ DEV := $(VENV)/.dev
 MINUTES ?= 60
 KILLS ?= 1000
 
-.PHONY: demo test soak pins lint typecheck bench bench-accuracy model ore-model clean
+.PHONY: demo test soak pins lint typecheck bench bench-accuracy model real-model ore-model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
@@ -61,6 +61,11 @@ bench-accuracy: $(DEV)
 # Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
 model: $(DEV)
 	$(BIN)/python -m stibium.train.ship
+
+# The demonstration's model of real soils, from the survey's table (SOILS=FILE); some minutes.
+SOILS ?=
+real-model: $(DEV)
+	$(BIN)/python -m stibium.train.ship_real $(SOILS)
 
 # The device's part on an emulated Raspberry Pi: needs root, Debian and a network. Its Debian is built once, in some
 # minutes, and kept in ~/.cache/stibium; `make test` uses it from then on.

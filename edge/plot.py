@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from .model.bundle import Bundle
 from .model.recipe import Blocks, Recipe
 from .model.runtime import Runtime
 from .record import EstimateRecord, ReadingRecord
+from .units import shown_unit
 
 COLOURS = (INK, VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY)
 MOST_NAMED = len(COLOURS)
@@ -82,9 +84,10 @@ def draw_estimate(estimate: EstimateRecord, calibrated_range: tuple[float, float
     low, high = (_either(estimate.low, estimate.untrusted_low), _either(estimate.high, estimate.untrusted_high))
     value = _either(estimate.value, estimate.untrusted_value, estimate.below_critical_value)
     kind = "log10" if transform == "log10" and calibrated_range[0] > 0 else "none"
-    label = f"{estimate.element} ({estimate.unit}), as far as the model is calibrated"
+    unit = shown_unit(estimate.unit)
+    label = f"{estimate.element} ({unit}), as far as the model is calibrated"
     axis = Axis(label, *calibrated_range, kind)  # type: ignore[arg-type]
-    said = f"{estimate.element} {estimate.shown} {estimate.unit}"
+    said = f"{estimate.element} {estimate.shown} {unit}"
     if estimate.interval_shown and estimate.coverage is not None:
         said += f", {100 * estimate.coverage:g} % interval {estimate.interval_shown}"
     chart = Chart(axis, Axis("", 0, 1), said, height=110, left=24, right=24, y_ticks=[])
@@ -103,6 +106,43 @@ def draw_estimate(estimate: EstimateRecord, calibrated_range: tuple[float, float
         chart.raw(f'<circle cx="{at:.1f}" cy="{y:.1f}" r="6" {hollow}/>')
     chart.text(WIDTH / 2, y - 16, said, anchor="middle", bold=True)
     return chart.svg(estimate.simulated)
+
+
+def draw_beside_laboratory(
+    samples: Sequence[tuple[str, float, Mapping[str, Any]]], calibrated_range: tuple[float, float]
+) -> str:
+    """Draw estimates with their intervals beside laboratory values; SVG.
+
+    Args:
+        samples: name, laboratory value in the estimate's unit, and the estimate as a record of JSON lines has it.
+        calibrated_range: of the model.
+    """
+    element, unit = samples[0][2]["element"], shown_unit(samples[0][2]["unit"])
+    ends = {name: [_either(one[name], one[f"untrusted_{name}"]) for _, _, one in samples] for name in ("low", "high")}
+    values = [_either(one["value"], one["untrusted_value"], one["below_critical_value"]) for _, _, one in samples]
+    known = [v for v in (*values, *ends["low"], *ends["high"]) if v is not None]
+    x = axis_over(f"{element} by the laboratory ({unit})", [value for _, value, _ in samples], calibrated_range)
+    y = axis_over(f"{element} by the probe ({unit})", known, calibrated_range)
+    chart = Chart(x, y, f"{element} by the probe beside the laboratory's value", height=380)
+    chart.line([x.low, x.high], [x.low, x.high], GREY, width=1, dash="4 3")
+    for trusted in (False, True):
+        rows = [i for i, (_, _, one) in enumerate(samples) if (one["value"] is not None) is trusted]
+        drawn = [(i, values[i]) for i in rows if values[i] is not None]
+        colour = BLUE if trusted else GREY
+        whole = [i for i in rows if ends["low"][i] is not None and ends["high"][i] is not None]
+        at = [samples[i][1] for i in whole]
+        chart.whiskers(at, [ends["low"][i] for i in whole], [ends["high"][i] for i in whole], colour, 6)  # type: ignore[arg-type]
+        titles = [f"{samples[i][0]}: {samples[i][2]['shown']}, laboratory {samples[i][1]:g} {unit}" for i, _ in drawn]
+        chart.points(
+            [samples[i][1] for i, _ in drawn],
+            [value for _, value in drawn],  # type: ignore[arg-type]
+            VERMILLION if trusted else GREY,
+            hollow=not trusted,
+            size=5,
+            titles=titles,
+        )
+    chart.legend([("inside the calibration, with its interval", VERMILLION, "circle"), ("outside it", GREY, "circle")])
+    return chart.svg(any(one["simulated"] for _, _, one in samples))
 
 
 def draw_unlike(spectrum: Spectrum, bundle: Bundle) -> str:

@@ -5,27 +5,35 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InstrumentError
-from .options import load_bundle
+from ..units import shown_unit
+
+if TYPE_CHECKING:
+    from ..model.bundle import Bundle
+
+SHIPPED = Path(__file__).parents[1] / "shipped"
 
 POINTS = 5
-NEXT = """
-What to type next:
-  stibium predict FILE_OR_FOLDER      estimates from your own spectra (.asd, .sed, .sig, tables, ENVI)
-  stibium watch FOLDER                the same for each file that is dropped into a folder
-  stibium probe --pty                 a virtual probe on a port of its own; then, in another terminal:
-  stibium listen PORT                 measure with a probe on that port, or on /dev/ttyUSB0
-  stibium info                        what the model is, where it comes from
-  stibium --help                      everything else"""
+NEXT = (
+    ("predict FILE_OR_FOLDER", "estimates from your own spectra (.asd, .sed, .sig, tables, ENVI)"),
+    ("plot FILE --out soils.html", "draws them; with --model what a model makes of them"),
+    ("watch FOLDER", "estimates from each file that is dropped into a folder"),
+    ("probe --pty", "a virtual probe on a port of its own; then, in another terminal:"),
+    ("listen PORT", "measure with a probe on that port, or on /dev/ttyUSB0"),
+    ("info", "what the model is, where it comes from"),
+    ("--help", "everything else"),
+)
+"""What to type after `stibium`, and what it does."""
 
 
 @click.command(epilog="Example:  stibium demo --speed full")
@@ -34,58 +42,135 @@ What to type next:
     type=click.Choice(["real", "full"]),
     default="real",
     show_default=True,
-    help="Let the virtual probe take as long as scanning takes, or no time.",
+    help="Let the virtual probe of the simulated part take as long as scanning takes, or no time.",
 )
 @click.option(
     "--log",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Log to use.  [default: demo.db beside the usual log]",
+    help="Log to use; the picture is written beside it.  [default: demo.db beside the usual log]",
 )
 def demo(speed: str, log: str | None) -> None:
-    """Measure recorded samples with a virtual probe and show estimates beside laboratory values.
+    """Measure recorded soils with virtual instruments and show estimates beside laboratory values.
 
-    Starts `stibium probe` on a pseudo-terminal with samples the shipped model was not trained on, and
-    `stibium listen` on the other end of it: the same two programs that a real instrument would need.
+    First real soils and clay, through a virtual ASD FieldSpec; then simulated soils and Sb, through a virtual probe on
+    a pseudo-terminal. Each time `stibium probe` plays the instrument and `stibium listen` measures with it: the same
+    two programs that a real instrument would need. The models saw none of these soils.
     """
     from ..log.write import default_log_path
+
+    path = log or str(default_log_path().with_name("demo.db"))
+    _real(path)
+    _simulated(path, speed)
+    program = _program()
+    click.echo("\nWhat to type next:")
+    width = max(len(arguments) for arguments, _ in NEXT)
+    for arguments, what in NEXT:
+        click.echo(f"  {program} {arguments:<{width}}  {what}")
+
+
+def _real(log: str) -> None:
+    """Real soils through a virtual FieldSpec, and a picture of them beside the laboratory's values."""
+    from ...converters.spectra.files import write_whole
+    from ..model.bundle import read_bundle
+    from ..plot import as_picture, draw_beside_laboratory
+
+    bundle = read_bundle(SHIPPED / "clay_geeves.tflite")
+    laboratory = _laboratory_values(SHIPPED / "real_assays.csv")
+    click.echo(
+        f"REAL GROUND: {len(laboratory)} Australian soils (Geeves et al. 1994), their spectra measured with a contact\n"
+        "probe, their clay by a laboratory; the model was calibrated on the survey's other soils. Only the FieldSpec\n"
+        "that measures them once more here is a program.\n"
+    )
+    records = []
+    _heading(bundle)
+    with _virtual_probe(SHIPPED / "real_soils.csv.gz", "--instrument", "fieldspec", "--tcp", "127.0.0.1:0") as port:
+        options = ("--profile", "fieldspec", "--points", "1", "--model", bundle.path)
+        for name, record in zip(laboratory, _listen(port, len(laboratory), log, *options), strict=True):
+            records.append((name, record))
+            click.echo(_row(name, record, laboratory[name]))
+    usable = [(record, float(laboratory[name])) for name, record in records if _trusted(record)]
+    inside = sum(_within(record, value) for record, value in usable)
+    said = f"\n{inside} of {len(usable)} laboratory values lie within the interval beside them."
+    if others := len(records) - len(usable):
+        said += (
+            f" {others} soil{' is' if others == 1 else 's are'} unlike the calibration: the number is in parentheses."
+        )
+    click.echo(said)
+    picture = Path(log).with_name("demo.svg")
+    title = f"{bundle.element} of real soils by the probe, beside the laboratory's value"
+    drawn = draw_beside_laboratory(
+        [(name, float(laboratory[name]), record["estimates"][0]) for name, record in records if record["estimates"]],
+        bundle.calibrated_range,
+    )
+    write_whole(picture, as_picture([(title, drawn)]).encode())
+    click.echo(f"A picture of it: {picture}\n")
+
+
+def _simulated(log: str, speed: str) -> None:
+    """Simulated soils and Sb through a virtual probe."""
+    from ..model.bundle import SHIPPED_BUNDLE, read_bundle
     from ..record import BOUNDS, in_figures
 
-    bundle = load_bundle(None)
-    samples = Path(__file__).parents[1] / "shipped" / "demo_samples.csv.gz"
-    laboratory = _laboratory_values(samples.with_name("demo_assays.csv"), f"{bundle.element}_{bundle.unit}")
-    log = log or str(default_log_path().with_name("demo.db"))
+    bundle = read_bundle(SHIPPED_BUNDLE)
+    laboratory = _laboratory_values(SHIPPED / "demo_assays.csv")
     click.echo(
-        f"Virtual probe: {len(laboratory)} soils, {POINTS} points each. The spectra are SIMULATED from published\n"
-        f"assays, the model {bundle.name} was calibrated on SIMULATED soils: the figures show that the\n"
-        "software works and say nothing about real ground.\n"
+        f"SIMULATED: {len(laboratory)} soils, {POINTS} points each. No public data pair soil spectra with antimony:\n"
+        f"these are simulated from published assays, and {bundle.name} was calibrated on SIMULATED soils. The\n"
+        "figures show that the software works and say nothing about real ground.\n"
     )
-    low_high = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
-    unit = f"{bundle.element} {bundle.unit}"
-    click.echo(f"{'sample':<10}{f'probe {unit}':>14}{low_high:>18}{f'laboratory {unit}':>20}   verdict")
-    shown = 0
-    with _virtual_probe(samples, speed) as port:
-        for record in _listen(port, len(laboratory), log):
-            click.echo(_row(record, laboratory.get(record["sample_id"], "?")))
-            shown += 1
+    _heading(bundle)
+    with _virtual_probe(SHIPPED / "demo_samples.csv.gz", "--pty", "--speed", speed, "--baud", "921600") as port:
+        for record in _listen(port, len(laboratory), log, "--points", str(POINTS), "--model", bundle.path):
+            name = record["sample_id"]
+            click.echo(_row(name, record, laboratory.get(name, "?")))
     if bundle.detection:
         critical = f"{in_figures(bundle.detection.critical)} {bundle.unit}"
         click.echo(f"\n< LOD: {BOUNDS['< LOD']}; with this model, estimates up to {critical}.")
-    click.echo(f"\n{shown} samples measured, estimated and stored in {log}")
-    click.echo(NEXT)
+    click.echo(f"\nAll samples were measured, estimated and stored in {log}")
 
 
-def _row(record: dict[str, Any], laboratory: str) -> str:
-    if record["status"] == "refused":
-        return f"{record['sample_id']:<10}{'refused':>14}{'':>18}{laboratory:>20}   {record['reason']}"
+def _program() -> str:
+    """Give the program's name as it can be typed here: with its path where the shell would not find it."""
+    beside = Path(sys.executable).with_name("stibium")
+    found = shutil.which("stibium")
+    if (found and Path(found).resolve() == beside.resolve()) or not beside.is_file():
+        return "stibium"
+    here = Path.cwd()
+    return os.fspath(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+
+
+def _heading(bundle: Bundle) -> None:
+    low_high = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
+    unit = f"{bundle.element} {shown_unit(bundle.unit)}"
+    click.echo(f"{'sample':<10}{f'probe {unit}':>14}{low_high:>18}{f'laboratory {unit}':>20}   verdict")
+
+
+def _trusted(record: dict[str, Any]) -> bool:
+    return bool(record["estimates"]) and record["estimates"][0]["verdict"] == "inside"
+
+
+def _within(record: dict[str, Any], value: float) -> bool:
     (one,) = record["estimates"]
-    verdict = f"{one['verdict']} calibration; simulated"
-    return f"{record['sample_id']:<10}{one['shown']:>14}{one['interval_shown']:>18}{laboratory:>20}   {verdict}"
+    low, high = (one[end] if one[end] is not None else one[f"untrusted_{end}"] for end in ("low", "high"))
+    return low is None or high is None or low <= value <= high
 
 
-def _laboratory_values(path: Path, column: str) -> dict[str, str]:
+def _row(name: str, record: dict[str, Any], laboratory: str) -> str:
+    if record["status"] == "refused":
+        return f"{name:<10}{'refused':>14}{'':>18}{laboratory:>20}   {record['reason']}"
+    (one,) = record["estimates"]
+    said = f"{one['verdict']} calibration"
+    verdict = f"{said}: {one['reason']}" if one["reason"] else said
+    simulated = "; simulated" if one["simulated"] else ""
+    return f"{name:<10}{one['shown']:>14}{one['interval_shown']:>18}{laboratory:>20}   {verdict}{simulated}"
+
+
+def _laboratory_values(path: Path) -> dict[str, str]:
+    """Read sample -> value of a table of two columns."""
     with path.open(newline="") as file:
-        return {row["sample"]: row[column] for row in csv.DictReader(file)}
+        _, *rows = csv.reader(file)
+    return dict(rows)
 
 
 def _command(*arguments: str) -> list[str]:
@@ -93,8 +178,8 @@ def _command(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def _virtual_probe(samples: Path, speed: str) -> Iterator[str]:
-    command = _command("probe", str(samples), "--pty", "--speed", speed, "--baud", "921600")
+def _virtual_probe(samples: Path, *options: str) -> Iterator[str]:
+    command = _command("probe", str(samples), *options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -106,10 +191,10 @@ def _virtual_probe(samples: Path, speed: str) -> Iterator[str]:
             process.terminate()
 
 
-def _listen(port: str, count: int, log: str) -> Iterator[dict[str, Any]]:
+def _listen(port: str, count: int, log: str, *options: str) -> Iterator[dict[str, Any]]:
     command = _command(
-        *("listen", port, "--count", str(count), "--points", str(POINTS), "--white", "now", "--no-ask"),
-        *("--format", "jsonl", "--log", log),
+        *("listen", port, "--count", str(count), "--white", "now", "--no-ask", "--format", "jsonl", "--log", log),
+        *options,
     )
     # What it says to a person stays on a side channel, shown only if it fails.
     with subprocess.Popen(

@@ -111,20 +111,20 @@ class Bundle:
     @property
     def is_known(self) -> bool:
         """True if it came with this package, or this device's owner has pinned it."""
-        return self.path == os.fspath(_SHIPPED) or self.sha256 in pins()
+        return self.path == os.fspath(SHIPPED_BUNDLE) or self.sha256 in pins()
 
 
 _ALWAYS = (
     *("format", "version", "model", "arrays_sha256", "element", "unit", "simulated", "quantisation", "transform"),
     *("calibrated_range", "recipe", "interval", "domain", "detection", "replicates", "golden", "provenance"),
 )
-_SHIPPED = Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
 
 
 def shipped_bundle_path() -> Path:
     """Path of the bundle that comes with the package, or of the one `STIBIUM_MODEL` names."""
     named = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
-    return Path(named) if named else _SHIPPED
+    return Path(named) if named else SHIPPED_BUNDLE
 
 
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:
