@@ -239,9 +239,13 @@ def _introduce(instrument: Instrument, bundle: Bundle, screen: Screen) -> None:
 def _unfinished(engine: Engine, instrument: Instrument, options: MeasureOptions, screen: Screen) -> Unfinished | None:
     """Give the session to go on with; one that is not wanted any more is ended."""
     unfinished = unfinished_sessions(engine.log.database, who(instrument.identity), unattended=False)
+    if not unfinished and options.resume:
+        # One that was ended goes on as well, for whoever asks for that.
+        ended = unfinished_sessions(engine.log.database, who(instrument.identity), unattended=False, ended=True)
+        unfinished = [one for one in ended if one.readable]
     if not unfinished:
         if options.resume:
-            screen.say("No unfinished session of this instrument; a new one begins.")
+            screen.say("No session of this instrument to go on with; a new one begins.")
         return None
     found = unfinished[-1]
     if not found.readable:

@@ -45,17 +45,38 @@ def known_as(db: sqlite3.Connection, name: str) -> list[Known]:
     return [Known(*row) for row in rows]
 
 
-def all_names(db: sqlite3.Connection) -> set[str]:
-    """Give every name in the log, folded: as measured, and as corrected."""
-    names = {folded(name) for (name,) in db.execute("SELECT DISTINCT sample_id FROM readings")}
-    renamed = db.execute(
-        f"SELECT {SAMPLE_ID} FROM readings r WHERE r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename')"
+def known_exactly(db: sqlite3.Connection, name: str) -> list[Known]:
+    """Give the readings that count of this name, oldest first; as fast in a large log as in a small one."""
+    rows = db.execute(
+        f"SELECT r.id, {SAMPLE_ID} AS name, r.session_id, r.stored_at FROM readings r WHERE (r.sample_id = ?1"
+        f" OR r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename')) AND name = ?1 AND {COUNTS}"
+        " ORDER BY r.id",
+        (name,),
     )
-    return names | {folded(str(name)) for (name,) in renamed}
+    return [Known(*row) for row in rows]
 
 
-def reading_of(db: sqlite3.Connection, text: str) -> Known:
+def names_before(db: sqlite3.Connection, session_id: int) -> frozenset[str]:
+    """Give the names, folded, that the log had before a session's first reading: as measured, and as corrected."""
+    (first,) = db.execute("SELECT min(id) FROM readings WHERE session_id = ?", (session_id,)).fetchone()
+    before, values = ("r.id < ?", (first,)) if first is not None else ("1", ())
+    measured = db.execute(f"SELECT DISTINCT r.sample_id FROM readings r WHERE {before}", values)
+    names = {folded(name) for (name,) in measured}
+    renamed = db.execute(
+        f"SELECT {SAMPLE_ID} FROM readings r WHERE {before} AND r.id IN"
+        " (SELECT reading_id FROM corrections WHERE kind = 'rename')",
+        values,
+    )
+    return frozenset(names | {folded(str(name)) for (name,) in renamed})
+
+
+def reading_of(db: sqlite3.Connection, text: str, session_id: int | None = None) -> Known:
     """Find the one reading that a person means by its number, or by its sample: the last that counts.
+
+    Args:
+        db: the log's connection.
+        text: number or name.
+        session_id: whose samples are meant rather than those of others.
 
     Raises:
         LookupError: there is none, or several sessions have the name; says so in one line.
@@ -68,6 +89,7 @@ def reading_of(db: sqlite3.Connection, text: str) -> Known:
             return Known(*row)
     found = known_as(db, text)
     found = [one for one in found if one.sample_id == text] or found
+    found = [one for one in found if session_id is not None and one.session == session_id] or found
     if not found:
         raise LookupError(f"the log has no reading {text!r}; `stibium log` lists numbers and names")
     if len({(one.session, one.sample_id) for one in found}) > 1:

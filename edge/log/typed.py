@@ -34,6 +34,11 @@ _MEANT = {
 assert set(_TYPED) <= set(KINDS)
 
 
+def is_kind(word: str) -> bool:
+    """Tell whether a word says what kind a correction is."""
+    return word.lower() in _TYPED or word.lower() in _MEANT
+
+
 def is_place(text: str) -> bool:
     """Tell whether a text is meant as latitude, longitude and perhaps height."""
     return _PLACE.fullmatch(text) is not None

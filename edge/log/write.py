@@ -235,6 +235,14 @@ class Log:
 
         self._store(work)
 
+    def reopen_session(self, session_id: int) -> None:
+        """Take a session's end away, as it goes on: cut off now, it has none.
+
+        Raises:
+            LogError: it cannot be written.
+        """
+        self._store(lambda: self._db.execute("UPDATE sessions SET ended_at = NULL WHERE id = ?", (session_id,)))
+
     def add_scan(
         self,
         scan: Scan,

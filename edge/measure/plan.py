@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..log.columns import SampleKind
+from ..log.names import Known
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Planned:
         duplicate_of: the soil that a duplicate is a second measurement of.
         again: it was measured before, and takes nobody's turn.
         by_label: the instrument named it; names that are counted up go on without it.
+        replaces: reading of the log in whose place this one counts, unless it is refused and that was not; 0 for none.
     """
 
     sample_id: str
@@ -27,6 +30,7 @@ class Planned:
     duplicate_of: str = ""
     again: bool = False
     by_label: bool = False
+    replaces: int = 0
 
     def as_details(self) -> dict[str, Any]:
         """Give it as plain values, for the log."""
@@ -34,8 +38,8 @@ class Planned:
 
     @classmethod
     def from_details(cls, details: dict[str, Any]) -> Planned:
-        """Make it of what `as_details` gave."""
-        return cls(**{field.name: details[field.name] for field in fields(cls)})
+        """Make it of what `as_details` gave, in this version or an earlier one."""
+        return cls(**{field.name: details[field.name] for field in fields(cls) if field.name in details})
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,47 @@ class Plan:
     reference_id: str = "reference"
 
 
+@dataclass(frozen=True)
+class NameAsked:
+    """A name that is asked about.
+
+    Attributes:
+        name: as it was typed or listed.
+        known: the last reading of that name, or of one that differs in case and spaces only; None if there is none.
+        listed: it stands in the plan, and whatever is measured now takes its turn.
+        once: Enter was pressed once.
+    """
+
+    name: str
+    known: Known | None = None
+    listed: bool = False
+    once: bool = False
+
+    @property
+    def prompt(self) -> str:
+        """What is asked; short enough for 40 columns unless the name is long."""
+        if self.once:
+            return f"Once more Enter: {'a second ' if self._same else ''}{self.name}"
+        return f"{self.name}? Enter twice{', or r' if self.known is not None else ''}"
+
+    @property
+    def _same(self) -> bool:
+        return self.known is not None and self.known.sample_id == self.name
+
+
 _COUNTED = re.compile(r"(.*?)(\d+)$")
 
 
 class Run:
-    """The samples of a run, one after the other. What it gives depends only on what was done before."""
+    """The samples of a run, one after the other. What it gives depends only on what was done before.
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    Args:
+        plan: how the run is made up.
+        taken: tells whether a name is that of another sample; names that are counted up pass it over.
+    """
+
+    def __init__(self, plan: Plan, taken: Callable[[str], bool] = lambda name: False) -> None:
+        self._plan, self._taken = plan, taken
         self._names = deque(plan.names)
         self._controls: deque[Planned] = deque()
         self._last = ""
@@ -78,7 +115,15 @@ class Run:
             return self._controls[0]
         if self._names:
             return Planned(self._names[0])
-        return Planned(_count_up(self._last, self._plan.prefix))
+        name = _count_up(self._last, self._plan.prefix)
+        while self._taken(name):
+            name = _count_up(name, self._plan.prefix)
+        return Planned(name)
+
+    @property
+    def listed(self) -> str:
+        """The name that was listed for what comes next; "" for a control and for one that is counted up."""
+        return self._names[0] if self._names and not self._controls else ""
 
     def named(self, sample_id: str) -> Planned:
         """Give what comes next under a name that a person typed; a control keeps being one."""

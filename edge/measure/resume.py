@@ -71,19 +71,22 @@ class Unfinished:
         return SessionSettings(**kept | {"plan": Plan(**plan), "stated": None if stated is None else Stated(**stated)})
 
 
-def unfinished_sessions(database: sqlite3.Connection, instrument: str, unattended: bool) -> list[Unfinished]:
+def unfinished_sessions(
+    database: sqlite3.Connection, instrument: str, unattended: bool, ended: bool = False
+) -> list[Unfinished]:
     """Give the sessions of an instrument that were never ended, oldest first; those of `listen` are the unattended.
 
     Args:
         database: the log's connection.
         instrument: as `points.who` names it.
         unattended: which ones.
+        ended: those too that have an end, and can go on after it all the same.
 
     Raises:
         LogError: the log cannot be read.
     """
     try:
-        found = [one for one in iter_sessions(database, unfinished=True) if one.instrument == instrument]
+        found = [one for one in iter_sessions(database, unfinished=not ended) if one.instrument == instrument]
     except sqlite3.Error as error:
         raise LogError(f"the log cannot be read to take a session up again: {error}") from error
     return [
@@ -150,6 +153,7 @@ def take_up(session: Session, unfinished: Unfinished) -> None:
         state.apply(event)
     state.references.forget_future(session.monotonic())
     restarted = details["host_boot"] != host_boot()
+    session.engine.log.reopen_session(session.session_id)
     facts = {"device_restarted": restarted, "optimises": session.instrument.identity.optimises}
     session.record(Event("resumed", "the session is taken up again", facts, None))
     session.introduce()

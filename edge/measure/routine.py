@@ -14,7 +14,10 @@ from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError
 from ..gates.finding import reason
 from ..gates.scans import Scan
 from ..gates.time import warming_up
+from ..log.names import known_exactly
 from .checks import check_panel, check_wavelengths, judge_reference, measure_reference, optimise
+from .editing import edit, undo
+from .naming import answer_name, ask_if_listed, name
 from .plan import Planned
 from .samples import finish, judge_point, measure_point
 from .session import Session
@@ -27,6 +30,11 @@ from .steps import Command, Fact, Prompt, Step
 def prompt(session: Session) -> Prompt:
     """Say what is wanted next; references that have become due are put down as wanted."""
     step = session.asked = _next_step(session)
+    if step is Step.POINT:
+        ask_if_listed(session)
+    if session.name_asked is not None and step is not Step.DONE:
+        session.asked = Step.NAME
+        return Prompt(Step.NAME, session.name_asked.prompt)
     if step in (Step.DARK, Step.WHITE) and not session.state.want:
         _want(session, _reference_steps(session))
         step = session.asked = session.state.want[0]
@@ -157,6 +165,8 @@ def take(session: Session, scan: Scan) -> None:
 
 def _do(session: Session, command: Command) -> None:
     letter, argument = command.letter, command.argument
+    if session.name_asked is not None and answer_name(session, letter):
+        return
     step = _next_step(session) if letter in ("", "s") else None
     if step is not None and step is not session.asked:
         # Time has passed since the question: a white taken now would be one of the soil under the probe.
@@ -168,10 +178,16 @@ def _do(session: Session, command: Command) -> None:
         _skip(session, step)
     elif letter == "n" and argument:
         note(session, argument)
+    elif letter == "n":
+        session.tell(Fact("warning", "no note; write: n wet, roots"))
     elif letter == "i":
-        _name(session, argument)
+        _name(session, argument, command.doubt)
     elif letter == "r":
         _repeat(session)
+    elif letter == "e":
+        edit(session, argument)
+    elif letter == "u":
+        undo(session)
     elif letter in _WANTED:
         _wish(session, _WANTED[letter])
 
@@ -231,14 +247,14 @@ def note(session: Session, text: str, for_next: bool = False) -> None:
     session.note(Event("note", f"note for {name}: {text}", {"text": text, "of": of, "sample_id": name}))
 
 
-def _name(session: Session, sample_id: str) -> None:
+def _name(session: Session, sample_id: str, doubt: str) -> None:
     state = session.state
     if not sample_id:
         session.tell(Fact("warning", "no name; write: i RS007"))
     elif state.sample is not None:
         session.tell(Fact("warning", f"{state.sample.planned.sample_id} is half measured; s leaves it"))
     else:
-        session.record(Event("named", sample_id, state.run.named(sample_id).as_details(), None))
+        name(session, sample_id, doubt)
 
 
 def _repeat(session: Session) -> None:
@@ -247,7 +263,9 @@ def _repeat(session: Session) -> None:
         number, point = len(state.sample.points), state.sample.points[-1]
         session.record(Event("point_replaced", f"point {number} again", {"scan_id": point.scan_id}))
     elif state.done:
-        planned = Planned(next(reversed(state.done)), again=True)
+        last = next(reversed(state.done))
+        known = [one for one in known_exactly(session.engine.log.database, last) if one.session == session.session_id]
+        planned = Planned(last, again=True, replaces=known[-1].reading if known else 0)
         session.record(Event("named", f"{planned.sample_id} again", planned.as_details()))
     else:
         session.tell(Fact("warning", "nothing to repeat yet"))

@@ -10,10 +10,12 @@ from ..engine import Measured
 from ..gates.finding import Finding, reason
 from ..gates.scans import Scan
 from ..log.columns import ReadingFacts, ScanRole
+from ..log.names import known_exactly
 from ..log.write import Result
 from ..model.estimate import Estimate, Refusal
 from .checks import OUTDATED
 from .controls import Judgement, SampleAnswer, judge_blank, judge_duplicate, judge_reference
+from .naming import when
 from .plan import Planned
 from .points import Place, Point, Sample, sample_spectrum, scattering
 from .session import Session
@@ -90,6 +92,13 @@ def _begin(session: Session, planned: Planned) -> list[Event]:
     if complaint != session.state.no_place:
         shown: FactKind | None = "warning" if complaint else None
         events.append(Event("no_position", f"no position: {complaint}", {"why": complaint}, shown))
+    if session.settings.unattended and not session.settings.again and planned.kind == "sample":
+        name, done = planned.sample_id, planned.sample_id in session.state.done
+        here = session.session_id
+        known = [one for one in known_exactly(session.engine.log.database, name) if done or one.session != here]
+        if known:
+            text = f"{name} was measured {when(known[-1])} too; this is a second one"
+            events.append(Event("known_name", text, {"reading": known[-1].reading}))
     details = {**planned.as_details(), "notes": session.state.notes}
     details["place"] = place.as_details() if place is not None else None
     return [*events, Event("sample_begun", planned.sample_id, details, None)]
@@ -123,7 +132,22 @@ def _done(
     details = {**sample.planned.as_details(), "answer": asdict(SampleAnswer.of(result.outcome))}
     shown: FactKind = "refused" if refused else "estimate"
     done = Event("sample_done", sample.planned.sample_id, details, shown, result=result)
-    return [done, *_control(session, sample.planned, result.outcome)]
+    return [done, *_again(session, sample.planned, refused), *_control(session, sample.planned, result.outcome)]
+
+
+def _again(session: Session, planned: Planned, refused: bool) -> list[Event]:
+    """Say which reading counts of a sample that was measured again; one that was refused makes none void."""
+    earlier, name = planned.replaces, planned.sample_id
+    if not earlier:
+        return []
+    (answered,) = session.engine.log.database.execute(
+        "SELECT EXISTS (SELECT 1 FROM estimates WHERE reading_id = ?)", (earlier,)
+    ).fetchone()
+    if refused and answered:
+        text = f"{name}: reading {earlier} counts still"
+        return [Event("again", text, {"replaces": earlier, "counts": False}, "warning")]
+    text = f"{name}: counts in place of reading {earlier}"
+    return [Event("again", text, {"replaces": earlier, "counts": True})]
 
 
 def _result(session: Session, sample: Sample, points: list[Point], found: list[Finding]) -> Result:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -24,10 +24,11 @@ from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
 from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
 from ..log.columns import ReadingFacts, StoredScanKind
-from ..log.corrections import correct
+from ..log.corrections import correct, soil_of
+from ..log.names import folded, names_before
 from ..log.write import Result, add_event
 from ..model.estimate import Refusal
-from .plan import Planned, Run
+from .plan import NameAsked, Planned, Run
 from .points import Point, judge, who
 from .references import References, read_panel
 from .state import Event, SessionSettings, State
@@ -77,17 +78,22 @@ class Session:
         panel = read_panel(self.rules.panel_reflectance_file, instrument.wavelengths_nm)
         on_for = settings.on_for_min
         self.state = State(
-            Run(settings.plan),
+            Run(settings.plan, self._is_taken),
             References(instrument, self.rules, panel),
             None if on_for is None else monotonic() - 60 * on_for,
         )
         self.session_id = 0
         self.asked: Step | None = None
         """What the last prompt asked for; Enter answers that, and nothing that has become due since."""
+        self.name_asked: NameAsked | None = None
+        """A name that is asked about before it is used."""
+        self.listed_asked = ""
+        """The listed name that was asked about last, or needed no question."""
         self.measured_points = 0
         """Since this process began."""
         self.watch = ClockWatch(datetime.now(timezone.utc), monotonic())
         self._low_disk_told = False
+        self._names_before: frozenset[str] | None = None
         (self._newest_scan,) = engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
 
     def begin(self, port: str, profile_name: str, profile_text: str) -> None:
@@ -102,6 +108,15 @@ class Session:
             settings={**asdict(self.settings), **details},
         )
         self.introduce()
+
+    def _is_taken(self, name: str) -> bool:
+        """Tell whether a name that is counted up is that of another sample, or of one that a recording repeats."""
+        if self.settings.again:
+            return False
+        if self._names_before is None:
+            self._names_before = names_before(self.engine.log.database, self.session_id)
+        wanted = folded(name)
+        return wanted in self._names_before or any(folded(done) == wanted for done in self.state.done)
 
     def introduce(self) -> None:
         """Say what is known before the first measurement."""
@@ -132,8 +147,22 @@ class Session:
             for event in events:
                 add_event(db, event.kind, event.text, {**event.details, **clock}, self.session_id)
 
-        stored = iter(self.engine.log.add([event.result for event in events if event.result is not None], write))
-        return [replace(event, at_s=now_s, result=event.result and next(stored)) for event in events]
+        def work() -> list[Event]:
+            stored = iter(self.engine.log.add([event.result for event in events if event.result is not None], write))
+            kept = [replace(event, at_s=now_s, result=event.result and next(stored)) for event in events]
+            reading_id = max((event.result.reading_id or 0 for event in kept if event.result), default=0)
+            for event in kept:
+                if event.kind == "again" and event.details["counts"] and reading_id:
+                    self._count_in_place_of(event.details["replaces"], reading_id)
+            return kept
+
+        return self.engine.log.together(work)
+
+    def _count_in_place_of(self, earlier: int, reading_id: int) -> None:
+        log, operator = self.engine.log, self.settings.operator
+        correct(log, earlier, "again", {"counts": reading_id}, operator)
+        if soil_of(log.database, earlier) != soil_of(log.database, reading_id):
+            correct(log, reading_id, "together", {"with": earlier}, operator)
 
     def _have_happened(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -144,18 +173,31 @@ class Session:
 
     def note(self, event: Event) -> None:
         """Record a note; one on a sample that is done is a correction of its reading, which stays as it is."""
+        reading_id = self.last_reading(event.details["sample_id"]) if event.details["of"] == "last" else None
+        if reading_id is None:
+            self.record(event)
+        else:
+            self.correct(event, reading_id, "note", {"text": event.details["text"]})
+
+    def correct(self, event: Event, reading_id: int, kind: str, value: Mapping[str, Any]) -> None:
+        """Correct a reading of the log, and record that it was done, in one transaction.
+
+        Raises:
+            CorrectionError: it cannot be corrected so.
+        """
 
         def work() -> list[Event]:
-            place = (self.session_id, event.details["sample_id"])
-            (reading_id,) = log.database.execute(
-                "SELECT max(id) FROM readings WHERE session_id = ? AND sample_id = ?", place
-            ).fetchone()
-            if event.details["of"] == "last" and reading_id is not None:
-                correct(log, reading_id, "note", {"text": event.details["text"]}, self.settings.operator)
+            correct(self.engine.log, reading_id, kind, value, self.settings.operator)
             return self._store([event])
 
-        log = self.engine.log
-        self._have_happened(log.together(work))
+        self._have_happened(self.engine.log.together(work))
+
+    def last_reading(self, sample_id: str = "") -> int | None:
+        """Give the row of this session's last reading: of a sample, or of any."""
+        (found,) = self.engine.log.database.execute(
+            "SELECT max(id) FROM readings WHERE session_id = ?1 AND ?2 IN ('', sample_id)", (self.session_id, sample_id)
+        ).fetchone()
+        return None if found is None else int(found)
 
     def refuse(self, kind: str, why: str, details: dict[str, Any], sample_id: str = "") -> None:
         """Record what failed: where nobody attends, as a refusal among the results."""

@@ -262,6 +262,12 @@ class State:
             case "sample_skipped":
                 self.sample = self.named = None
                 self.run.done(Planned.from_details(details), measured=False)
+            case "corrected" if details["sample_id"] in self.done:
+                answer = self.done.pop(details["sample_id"])
+                if details["kind"] == "rename":
+                    self.done[details["value"]["sample_id"]] = answer
+                elif details["kind"] != "void":
+                    self.done[details["sample_id"]] = answer
             case "control":
                 self.failed_controls += details["passed"] is False
 

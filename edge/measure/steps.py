@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +20,7 @@ class Step(Enum):
     WHITE = "white"
     PANEL = "panel check"
     WAVELENGTH = "wavelength check"
+    NAME = "name"
     POINT = "point"
     DONE = "done"
 
@@ -73,36 +73,77 @@ LETTERS = {
     "n": "note: n wet, roots",
     "r": "repeat the last point or sample",
     "s": "skip this step or sample",
+    "e": "edit: e rename RS007, e void, ...",
+    "u": "undo the last edit",
     "q": "quit; --resume goes on",
     "?": "this help",
 }
-"""Commands of one letter, Enter alone among them."""
+"""Commands of one letter, Enter alone among them; case does not matter."""
 
-_LETTER = re.compile(r"([a-z?])(?:\s+(.*))?", re.DOTALL)
+WORDS = {
+    "white": "w",
+    "dark": "d",
+    "optimise": "o",
+    "optimize": "o",
+    "panel": "p",
+    "wavelength": "v",
+    "wavelengths": "v",
+    "name": "i",
+    "note": "n",
+    "repeat": "r",
+    "again": "r",
+    "skip": "s",
+    "edit": "e",
+    "undo": "u",
+    "quit": "q",
+    "exit": "q",
+    "stop": "q",
+    "end": "q",
+    "help": "?",
+}
+"""The same commands as words."""
+
+_TAKE_MORE = ("i", "n", "e")
 LONGEST_NAME = 200
+_USUAL_NAME = 60
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a person typed: one of `LETTERS`, and what came after it."""
+    """What a person typed: one of `LETTERS`, and what came after it.
+
+    Attributes:
+        letter: of the command.
+        argument: what came after it.
+        doubt: why it is asked whether a name is meant; "" where that is clear.
+    """
 
     letter: str
     argument: str = ""
+    doubt: str = ""
 
 
 def parse_command(line: str) -> Command | None:
-    """Read a line; None if it begins like a command and is none.
+    """Read a line; None if it is a lone letter and no command.
 
-    A letter, alone or with something after a space, is a command. Anything else is a sample's name, as a scanner
-    types it; a name of one letter is given with `i`. Control characters are left out.
+    A letter or a word of the commands, alone or with what it takes after a space, is a command and never a name, in
+    upper or lower case. Anything else is a sample's name, as a scanner types it; without a digit in it, it is one in
+    doubt. A name that looks like a command is given with `i`. Control characters are left out.
     """
     text = "".join(c for c in line if c.isprintable() or c == "\t").strip()[:LONGEST_NAME]
-    match = _LETTER.fullmatch(text)
-    if not text:
-        return Command("")
-    if match is None:
-        return Command("i", text)
-    letter, argument = match.group(1), (match.group(2) or "").strip()
-    if letter not in LETTERS:
+    first, _, rest = text.replace("\t", " ").partition(" ")
+    word, rest = first.lower(), rest.strip()
+    letter = word if word in LETTERS else WORDS.get(word)
+    if letter is not None and (not rest or letter in _TAKE_MORE):
+        return Command(letter, rest)
+    if letter is not None:
+        return Command("i", text, f"{first} takes nothing after it")
+    if len(text) == 1 and not text.isdigit():
         return None
-    return Command(letter, argument)
+    return Command("i", text, _doubt(text))
+
+
+def _doubt(text: str) -> str:
+    if not any(letter.isdigit() for letter in text):
+        return "no command, and no number in it"
+    return "long for a name" if len(text) > _USUAL_NAME else ""

@@ -217,6 +217,16 @@ def test_the_totals_are_those_of_the_session_with_its_log_and_what_comes_next(po
     assert "stibium log --session 1 lists them" in second.err
 
 
+def test_a_session_that_was_ended_goes_on_for_whoever_asks_for_that(port: str, measurer: Measurer) -> None:
+    first = measurer.run(port, *THREE, script=4 * "\n" + "q\n")
+    assert "stibium log --session 1 lists them" in first.err
+    second = measurer.run(port, *THREE, "--resume", script=4 * "\n")
+    assert "Session 1 goes on: 1 samples done" in second.err
+    # Cut off now, it is unfinished again.
+    assert measurer.rows("SELECT id, ended_at FROM sessions") == [(1, None)]
+    assert measurer.rows("SELECT sample_id FROM readings ORDER BY id") == [("RS001",), ("RS002",)]
+
+
 def test_a_half_done_session_of_an_earlier_version_ends_with_one_line_and_loses_nothing(
     port: str, measurer: Measurer
 ) -> None:
