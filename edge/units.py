@@ -5,6 +5,7 @@ A new unit is one line of `UNITS`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -16,30 +17,41 @@ class ContentUnit:
         name: as the package writes it, and as a column's name may end.
         ppm: ppm (mg/kg) in one of it.
         shown: as people write it, which is understood as well.
+        also: other ways to write it, in lower case; for a unit with a slash those with a negative power follow from
+            `shown`.
     """
 
     name: str
     ppm: float
     shown: str
+    also: tuple[str, ...] = ()
 
 
 UNITS = [
     ContentUnit("ppm", 1.0, "ppm"),
     ContentUnit("ppb", 1e-3, "ppb"),
-    ContentUnit("pct", 1e4, "%"),
-    ContentUnit("permil", 1e3, "‰"),
-    ContentUnit("g_t", 1.0, "g/t"),
+    ContentUnit("pct", 1e4, "%", ("percent", "per cent", "wt%", "wt.%", "wt. %", "wt %", "mass %", "% w/w")),
+    ContentUnit("permil", 1e3, "‰", ("per mil", "per mille")),
+    ContentUnit("g_t", 1.0, "g/t", ("gpt",)),
     ContentUnit("g_kg", 1e3, "g/kg"),
     ContentUnit("mg_kg", 1.0, "mg/kg"),
-    ContentUnit("ug_g", 1.0, "ug/g"),
-    ContentUnit("ug_kg", 1e-3, "ug/kg"),
+    ContentUnit("ug_g", 1.0, "ug/g", ("mcg/g",)),
+    ContentUnit("ug_kg", 1e-3, "ug/kg", ("mcg/kg",)),
 ]
 
 
 def find_unit(name: str) -> ContentUnit | None:
-    """Find a unit by its name or by how it is shown, upper or lower case; None if there is none."""
-    lower = name.lower()
-    return next((unit for unit in UNITS if lower in (unit.name, unit.shown)), None)
+    """Find a unit by its name or by how people write it, such as mg/kg, µg g-1, wt%; None if there is none."""
+    return _SPELLINGS.get(_spelled(name))
+
+
+def _spelled(text: str) -> str:
+    """Bring a unit's different ways of writing together: case, the letter µ, powers in place of a slash."""
+    text = " ".join(re.sub("[µμ]", "u", text.lower()).replace("⁻¹", "-1").split())
+    return re.sub(r"([a-z])[ .·*]([a-z]+) ?\^?-1", r"\1/\2", text)
+
+
+_SPELLINGS = {_spelled(text): unit for unit in UNITS for text in (unit.name, unit.shown, *unit.also)}
 
 
 def unit_names() -> str:
@@ -74,10 +86,23 @@ def conversion(unit: str, to: str) -> float:
 
 
 def split_column(name: str) -> tuple[str, str] | None:
-    """Split a column's name such as total_carbon_pct into what is measured and its unit; None without a unit."""
-    lower = name.lower()
-    for unit in sorted(UNITS, key=lambda unit: -len(unit.name)):
-        for ending in (unit.name, unit.shown):
-            if lower.endswith(f"_{ending}") and len(name) > len(ending) + 1:
-                return name[: -len(ending) - 1], unit.name
-    return None
+    """Split a column's name into what is measured and its unit; None without a unit.
+
+    Such as total_carbon_pct, Sb (mg/kg), Clay (%), Sb [µg g-1], Sb, ppm: any unit that `find_unit` finds, behind a
+    separator or in brackets.
+    """
+    text = name.strip()
+    if found := _IN_BRACKETS(text):
+        unit = find_unit(found[2])
+        return (found[1], unit.name) if unit else None
+    for separator in _SEPARATOR.finditer(text):
+        # From the left, so that Sb_mg_kg is no element Sb_mg.
+        what, unit = text[: separator.start()].rstrip(" _,.:;-"), find_unit(text[separator.end() :])
+        if what and unit:
+            return what, unit.name
+    return (found[1], "pct" if found[2] == "%" else "permil") if (found := _SIGN_AT_END(text)) else None
+
+
+_IN_BRACKETS = re.compile(r"(.*[^\s_,.:;-])[\s_,.:;-]*[(\[]\s*([^()\[\]]+?)\s*[)\]]").fullmatch
+_SIGN_AT_END = re.compile(r"(.*[^\W_])[\s_,.:;-]*([%‰])").fullmatch
+_SEPARATOR = re.compile(r"[\s_,.:;-]")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.text import shortened
+from ..assay_values import parse_content
 from ..units import find_unit
 from .columns import Variable
 
@@ -19,14 +20,20 @@ BELOW, EXACT, ABOVE = -1, 0, 1
 Cell = tuple[float, int]
 ReadCell = Callable[[str], Cell]
 _PLAIN = re.compile(r"[0-9]{1,30}(?:\.[0-9]{0,30})?").fullmatch
+_WHOLE = re.compile(r"[0-9]{1,30}").fullmatch
 """Most assays; a match is cheaper than an exception for those that are not."""
 
 
-def field_reader(variable: Variable, missing: Sequence[str]) -> ReadCell:
+def field_reader(variable: Variable, missing: Sequence[str], decimal: str = "") -> ReadCell:
     """Give what reads one variable's field into (value, bound), and raises ValueError with what is wrong.
 
     A class takes its words, whatever their case, and the codes 1 to the number of words. Each distinct field of a
     class is parsed once.
+
+    Args:
+        variable: what the column is.
+        missing: fields that say "not known".
+        decimal: the decimal mark of an assay; "" where nothing tells what a comma would be, then none may be there.
     """
     absent = {m.strip().casefold() for m in missing}
     if variable.kind != "assay":
@@ -34,7 +41,7 @@ def field_reader(variable: Variable, missing: Sequence[str]) -> ReadCell:
         known |= {word.casefold(): (float(code), EXACT) for code, word in enumerate(variable.words, 1)}
         return lambda field: _class_cell(field, variable, known)
     most = most_of(variable.unit)
-    return lambda field: _assay_cell(field, absent, most, variable.unit)
+    return lambda field: _assay_cell(field, absent, most, variable.unit, decimal)
 
 
 def most_of(unit: str) -> float:
@@ -60,35 +67,34 @@ def _class_cell(field: str, variable: Variable, known: dict[str, Cell]) -> Cell:
     raise ValueError(f"{shortened(field)} is no class; known are {words} and the codes 1 to {len(variable.words)}")
 
 
-def _assay_cell(field: str, absent: set[str], most: float = math.inf, unit: str = "") -> Cell:
+def _assay_cell(field: str, absent: set[str], most: float, unit: str, decimal: str) -> Cell:
     text = field.strip()
     if text.casefold() in absent:
         return math.nan, EXACT
-    bound = {"<": BELOW, ">": ABOVE}.get(text[0], EXACT)
-    try:
-        value = float(text if bound == EXACT else text[1:])
-    except ValueError:
-        value = math.nan
-    # Python reads 1_000, nan and inf as numbers; no laboratory writes them.
-    if not math.isfinite(value) or "_" in text:
-        raise ValueError(f"{shortened(field)} is not a number")
-    if value < 0:
-        raise ValueError(
-            f"{shortened(field)} is negative; write a detection limit as <0.02, what is not known as empty"
-        )
-    if value > most:
+    if "," in text and not decimal:
+        raise ValueError(f"{shortened(field)} is no value; write 12.3, without a comma")
+    content = parse_content(text, decimal or ".")
+    if content is None:
+        return math.nan, EXACT
+    if content.without_limit:
+        raise ValueError(f"{shortened(field)} does not say below what; write the detection limit, such as <0.02")
+    if content.value > most:
         raise ValueError(f"{shortened(field)} is more than there can be; {most:g} {unit} would be all of the rock")
-    if value == 0 and bound == BELOW:
-        raise ValueError(f"{shortened(field)}: nothing is below zero")
-    return value, bound
+    return content.value, {"<": BELOW, ">": ABOVE, "": EXACT}[content.bound]
 
 
 def read_column(
-    fields: Sequence[str], variable: Variable, read: ReadCell, values: NDArray[np.float64], bounds: NDArray[np.int8]
+    fields: Sequence[str],
+    variable: Variable,
+    read: ReadCell,
+    values: NDArray[np.float64],
+    bounds: NDArray[np.int8],
+    dots: bool = True,
 ) -> dict[int, str]:
     """Fill one column's values and bounds; give what is wrong, by row.
 
-    Plain numbers and words as they stand in the columns file are read here, fast; all else by `read`.
+    Plain numbers (their dots decimal marks, or with `dots` false none) and words as they stand in the columns file are
+    read here, fast; all else by `read`.
     """
     quick: list[float | None]
     if variable.kind != "assay":
@@ -96,7 +102,8 @@ def read_column(
         quick = [codes.get(field) for field in fields]
     else:
         most = most_of(variable.unit)
-        quick = [float(field) if _PLAIN(field) and float(field) <= most else None for field in fields]
+        plain = _PLAIN if dots else _WHOLE
+        quick = [float(field) if plain(field) and float(field) <= most else None for field in fields]
     problems: dict[int, str] = {}
     for i, number in enumerate(quick):
         if number is None:

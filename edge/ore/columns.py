@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ..assay_values import MISSING
 from ..errors import ColumnFileError
 from ..limits import Within
 from ..toml_file import Key, Where, parse_toml, read_names, read_section, read_text
@@ -21,8 +22,6 @@ from ..toml_file import Key, Where, parse_toml, read_names, read_section, read_t
 Kind = Literal["assay", "class", "category"]
 _Names = Annotated[tuple[str, ...], read_names]
 COLUMNS_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_COLUMNS"
-MISSING = ("", "NA", "N/A", "n.a.", "NaN", "null", "none", "-", "--")
-"""Fields that say "not known", whatever their case; a columns file may name others."""
 
 
 @dataclass(frozen=True)

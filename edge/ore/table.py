@@ -14,6 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from ...converters.spectra.errors import SpectrumFileError
 from ...converters.spectra.files import unpacked
 from ...converters.spectra.spectrum import Floats
 from ...converters.spectra.text import says_simulated, shortened
+from ..assay_values import DECLARED_DELIMITER, SIGNS, DecimalMarks
 from ..errors import BlockTableError
 from .cells import ABOVE, BELOW, ReadCell, field_reader, read_column
 from .columns import Columns, Variable, did_you_mean
@@ -135,10 +137,11 @@ def iter_blocks(
     """
     source = os.fspath(path)
     try:
+        # Once through for the marks of its numbers, as no single one tells whether 1.250 is 1250.
         with unpacked(source) as file:
-            # newline="" leaves line ends inside quoted fields to the csv module.
-            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            yield from _pieces(text, source, columns, labelled, strict, chunk, needed)
+            decimals = _decimal_marks(_text_of(file), source, columns)
+        with unpacked(source) as file:
+            yield from _pieces(_text_of(file), source, columns, decimals, labelled, strict, chunk, needed)
     except SpectrumFileError as error:
         raise BlockTableError(str(error)) from None
     except UnicodeDecodeError:
@@ -167,11 +170,15 @@ def read_blocks(
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where in a row things stand; -1 for what is not there."""
+    """Where in a row things stand; -1 for what is not there. `commas`: columns whose decimal mark is one; `others`: no
+    variables.
+    """
 
     width: int
     at: tuple[int, ...]
     readers: tuple[ReadCell, ...]
+    commas: frozenset[str]
+    others: Mapping[int, str]
     label: int
     read_label: Callable[[str], int]
     group: int
@@ -184,15 +191,14 @@ def _pieces(
     text: io.TextIOWrapper,
     source: str,
     columns: Columns,
+    decimals: Mapping[str, str],
     labelled: bool,
     strict: bool,
     chunk: int,
     needed: Collection[str],
 ) -> Iterator[Blocks]:
-    comments, header_line, skipped = _top(text, source)
-    delimiter = max(DELIMITERS, key=header_line.count)
-    header = [name.strip() for name in next(csv.reader([header_line], delimiter=delimiter))]
-    layout = _layout(header, source, columns, labelled, needed)
+    comments, header, delimiter, skipped = _top(text, source)
+    layout = _layout(header, source, columns, decimals, labelled, needed)
     reader = csv.reader(text, delimiter=delimiter)
     simulated = any(says_simulated(line.lstrip("#")) for line in comments)
 
@@ -240,9 +246,17 @@ def _blocks(
     values = np.empty((len(rows), len(columns.variables)))
     bounds = np.zeros(values.shape, dtype=np.int8)
     for k, (at, read, variable) in enumerate(zip(layout.at, layout.readers, columns.variables, strict=True)):
-        problems = read_column(table[at], variable, read, values[:, k], bounds[:, k])
+        dots = variable.column not in layout.commas
+        problems = read_column(table[at], variable, read, values[:, k], bounds[:, k], dots)
         for i, problem in problems.items():
             wrong.setdefault(i, f"{variable.column}: {problem}")
+    for at, name in layout.others.items():
+        if SIGNS.isdisjoint(table[at]):
+            continue
+        for i in (i for i, text in enumerate(table[at]) if text in SIGNS):
+            wrong.setdefault(
+                i, f"{name}: the sign {table[at][i]} stands apart from its value; write it there, as <0.02"
+            )
     labels = np.zeros(len(rows), dtype=np.int8)
     if layout.label >= 0:
         for i, text in enumerate(table[layout.label]):
@@ -281,18 +295,65 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], str, int]:
+def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
+    # newline="" leaves line ends inside quoted fields to the csv module.
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+
+
+def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], list[str], str, int]:
+    """Read the comments and the header; give both, the delimiter and how many lines that was."""
     comments = []
     for number, line in enumerate(text, 1):
         line = line.rstrip("\r\n")
         if line.startswith("#"):
             comments.append(line)
-        elif line.strip():
-            return comments, line, number
+        elif line.strip() and not DECLARED_DELIMITER.fullmatch(line):
+            delimiter = max(DELIMITERS, key=line.count)
+            return comments, [name.strip() for name in next(csv.reader([line], delimiter=delimiter))], delimiter, number
     raise BlockTableError(f"{source}: empty; a header with the columns' names is needed")
 
 
-def _layout(header: list[str], source: str, columns: Columns, labelled: bool, needed: Collection[str]) -> _Layout:
+def _decimal_marks(text: io.TextIOWrapper, source: str, columns: Columns) -> dict[str, str]:
+    """Decide the decimal mark of each column of assays as a whole.
+
+    Returns:
+        By column; nothing for a table parted by commas, in whose numbers no comma is taken.
+
+    Raises:
+        BlockTableError: it cannot be told, or the file as for `iter_blocks`.
+    """
+    _, header, delimiter, skipped = _top(text, source)
+    if delimiter == ",":
+        return {}
+    assays = [v.column for v in columns.variables if v.kind == "assay"]
+    assays += [columns.label.column] if columns.label and columns.label.cut_off is not None else []
+    marks = {header.index(column): DecimalMarks() for column in assays if column in header}
+    reader = csv.reader(text, delimiter=delimiter)
+    try:
+        for fields in reader:
+            for at, own in marks.items():
+                if at < len(fields):
+                    own.see(fields[at])
+    except csv.Error as error:
+        raise BlockTableError(f"{source}:{skipped + reader.line_num}: damaged row ({error})") from None
+    together = DecimalMarks({mark: text for own in marks.values() for mark, text in own.shown.items()})
+    decimals = {}
+    for at, own in marks.items():
+        try:
+            decimals[header[at]] = own.decimal(together)
+        except ValueError as error:
+            raise BlockTableError(f"{source}: column {header[at]}: {error}") from None
+    return decimals
+
+
+def _layout(
+    header: list[str],
+    source: str,
+    columns: Columns,
+    decimals: Mapping[str, str],
+    labelled: bool,
+    needed: Collection[str],
+) -> _Layout:
     twice = [name for name, times in Counter(header).items() if name and times > 1]
     if twice:
         raise BlockTableError(f"{source}: column {twice[0]!r} is there twice; remove or rename one of them")
@@ -318,9 +379,11 @@ def _layout(header: list[str], source: str, columns: Columns, labelled: bool, ne
     return _Layout(
         width=len(header),
         at=tuple(header.index(v.column) for v in columns.variables),
-        readers=tuple(field_reader(v, columns.missing) for v in columns.variables),
+        readers=tuple(field_reader(v, columns.missing, decimals.get(v.column, "")) for v in columns.variables),
+        commas=frozenset(column for column, mark in decimals.items() if mark == ","),
+        others={i: n for i, n in enumerate(header) if n not in {v.column for v in columns.variables}},
         label=at(columns.label.column) if labelled and columns.label else -1,
-        read_label=label_reader(columns) if labelled else lambda _: UNLABELLED,
+        read_label=label_reader(columns, decimals) if labelled else lambda _: UNLABELLED,
         group=at(columns.group),
         id=at(columns.id),
         places={name: at(column) for name, column in columns.places.items() if at(column) >= 0},
@@ -332,13 +395,14 @@ def _shown(header: list[str], most: int = 8) -> str:
     return ", ".join(header[:most]) + (f", ... ({len(header)} in all)" if len(header) > most else "")
 
 
-def label_reader(columns: Columns) -> Callable[[str], int]:
+def label_reader(columns: Columns, decimals: Mapping[str, str] | None = None) -> Callable[[str], int]:
     """Return what reads a label's field into `ORE`, `GANGUE` or `UNLABELLED`; it raises ValueError for what is none."""
     label = columns.label
     assert label is not None  # `_layout` has refused it before
     cut_off, sign = label.cut_off, label.sign
     if cut_off is not None:
-        read = field_reader(Variable(label.column, label.column, "assay"), columns.missing)
+        decimal = (decimals or {}).get(label.column, "")
+        read = field_reader(Variable(label.column, label.column, "assay"), columns.missing, decimal)
         return lambda text: _side_of(*read(text), cut_off, sign)
     known = {word.casefold(): ORE for word in label.ore}
     known |= {word.casefold(): GANGUE for word in label.gangue}

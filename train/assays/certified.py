@@ -28,7 +28,9 @@ from typing import Any
 
 from ...edge.units import conversion, split_column, unit_names
 from ..errors import AssayFileError
-from .values import decoded, parse_csv, read_file
+from .columns import Column, ElementColumn, read_columns
+from .sheet import decoded, parse_sheet, read_file
+from .workbook import ZIP_MAGIC
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -90,9 +92,10 @@ def read_certificates(path: str | os.PathLike[str]) -> dict[str, Certificate]:
 
 def parse_certificates(data: bytes, source: str) -> dict[str, Certificate]:
     """Take the bytes of a file of certified values; see `read_certificates`."""
-    text = decoded(data, source)
+    text = "" if data.startswith(ZIP_MAGIC) else decoded(data, source)
     first = next((line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
-    found = _from_toml(text, source) if first.startswith("[") or "=" in first else _from_csv(data, source)
+    is_toml = first.startswith("[") or ("=" in first and not first.lower().startswith("sep="))
+    found = _from_toml(text, source) if is_toml else _from_sheet(data, source)
     certificates: dict[str, Certificate] = {}
     for certificate in found:
         key = material_key(certificate.material)
@@ -135,28 +138,30 @@ def _from_toml(text: str, source: str) -> list[Certificate]:
     return certificates
 
 
-def _from_csv(data: bytes, source: str) -> list[Certificate]:
-    file = parse_csv(data, source)
-    header = file.header
-    columns = [(i, split) for i, field in enumerate(header) if (split := split_column(field))]
-    if not columns:
-        raise AssayFileError(f"{source}: is neither TOML nor a CSV with columns such as name,Sb_ppm,Sb_ppm_sd")
-    sd_at = {field[:-3]: i for i, field in enumerate(header) if field.endswith("_sd")}
+def _from_sheet(data: bytes, source: str) -> list[Certificate]:
+    sheet = parse_sheet(data, source)
+    header = sheet.header
+    splits = [(at, split) for at, field in enumerate(header) if (split := split_column(field))]
+    if not splits:
+        raise AssayFileError(f"{source}: is neither TOML nor a table with columns such as name,Sb_ppm,Sb_ppm_sd")
+    sd_at = {at: header.index(f"{header[at]}_sd") for at, _ in splits if f"{header[at]}_sd" in header}
     name_at = header.index("name") if "name" in header else 0
+    wheres = [f"{source}: row {row} ({fields[name_at]})" for row, fields in sheet.rows]
+    wanted = [ElementColumn(Column(*split), at) for at, split in splits]
+    wanted += [ElementColumn(Column(*split), sd_at[at]) for at, split in splits if at in sd_at]
+    rows, _ = read_columns(sheet, wanted, wheres, [False] * len(wheres))
     certificates = []
-    for row, fields in file.rows:
-        values: dict[str, CertifiedValue] = {}
-        for i, split in columns:
-            where = f"{source}: row {row} ({fields[name_at]}), column {header[i]}"
-            value = file.value(fields[i], where)
+    for (_, fields), where, values in zip(sheet.rows, wheres, rows, strict=True):
+        read = {each.at: value for each, value in zip(wanted, values, strict=True)}
+        known: dict[str, CertifiedValue] = {}
+        for at, split in splits:
+            here, value, sd = f"{where}, column {header[at]}", read[at], read.get(sd_at.get(at, -1))
             if value is None:
                 continue
-            at = sd_at.get(header[i])
-            sd = None if at is None else file.value(fields[at], where.replace(header[i], header[at]))
             if value.censored or (sd is not None and sd.censored):
-                raise AssayFileError(f"{where}: a certified value is no bound")
-            _put(values, split, value.value, None if sd is None else sd.value, where)
-        certificates.append(Certificate(fields[name_at].strip(), values))
+                raise AssayFileError(f"{here}: a certified value is no bound")
+            _put(known, split, value.value, None if sd is None else sd.value, here)
+        certificates.append(Certificate(fields[name_at].strip(), known))
     return certificates
 
 

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...converters.spectra.spectrum import Floats
+from .columns import Column
 from .findings import DuplicatePair, Precision, QualityLimits, Stage, Verdict, worst
-from .table import AssayRow, AssayTable, Column
+from .table import AssayRow, AssayTable
 from .values import Assay
 
 PairedRows = tuple[Stage, AssayRow, AssayRow]

@@ -3,7 +3,7 @@
 A column `kind` (or `qc_type`) says it; see `KINDS`. Without one, or where it is empty, the name does, upper or lower
 case:
 
-- detection limits: MDL, LOD, DL, "detection limit";
+- detection limits: MDL, LOD, DL, LLD, LOR, detection, (lower) detection limit;
 - blanks: BLK, BLANK, alone or followed by digits or by a space, dash, dot or underscore and anything;
 - reference materials: OREAS, CDN, AMIS, GBM, GBMS, GBW, NIST, SRM, BCR, ERM, CRM, STD, STANDARD, followed likewise;
 - the same pulp analysed again: REP, RPT, REPEAT or PULP before or after the name of another row (`REP RS090`,
@@ -37,7 +37,10 @@ _TAIL = r"(?:[\d _.-].*)?"
 _PLAIN: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), cast(Kind, kind))
     for pattern, kind in (
-        (r"mdl|lod|dl|detection[ _]limits?", "mdl"),
+        (
+            r"mdl|lod|dl|lld|lor|(?:lower[ _])?(?:detection|reporting)[ _]limits?|detection|limits?[ _]of[ _]detection",
+            "mdl",
+        ),
         (rf"(?:(?:field|prep|coarse|pulp|method)[ _.-]?)?(?:blk|blanks?){_TAIL}", "blank"),
         (rf"(?:oreas|cdn|amis|gbms?|gbw|nist|srm|bcr|erm|crm|std|standard){_TAIL}", "crm"),
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from .certified import Certificate, CertifiedValue, material_key
+from .columns import Column
 from .duplicates import PairedRows, compare, judge_precision, pair_rows
 from .findings import (
     BlankResult,
@@ -25,7 +26,7 @@ from .findings import (
     Verdict,
     worst,
 )
-from .table import AssayRow, AssayTable, Column
+from .table import AssayRow, AssayTable
 
 MOST_TIMES = 1e9
 """More times the detection limit than this are not told apart."""

@@ -11,7 +11,7 @@
 What a row is, its column `kind` or its name says: see `kinds`. The first column, or the one named `sample`, is the
 sample's name. A column `<Element>_<unit>` holds an element (units: `edge.units`); all others are passed over. `<0.02`
 and `>4000` are censored: the laboratory gave a bound, and nothing here turns it into a number. An empty field is a
-missing value.
+missing value. How values may be written is in `edge.assay_values`, what a header may look like in `header`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from ...edge.units import conversion, same_unit, split_column, unit_names
+from ...edge.units import same_unit
 from ..errors import AssayFileError
+from .columns import Column, element_columns, read_columns
+from .header import is_name
 from .kinds import Kind, parse_kind, recognise
-from .values import Assay, CsvFile, parse_csv, read_csv
+from .sheet import Sheet, parse_sheet, read_sheet
+from .values import Assay
 
 
 @dataclass(frozen=True)
@@ -55,23 +58,6 @@ class Assays:
     def censored(self) -> dict[str, Assay]:
         """Sample name -> bound, of those that are."""
         return {name: assay for name, assay in self.values.items() if assay.censored}
-
-
-@dataclass(frozen=True)
-class Column:
-    """An element and the unit its values are in."""
-
-    element: str
-    unit: str
-
-    @property
-    def name(self) -> str:
-        """As a header has it, such as Sb_ppm."""
-        return f"{self.element}_{self.unit}"
-
-    def converted(self, assay: Assay, unit: str) -> Assay:
-        """Give a value of this column in another unit; a bound stays a bound."""
-        return replace(assay, value=assay.value * conversion(self.unit, unit))
 
 
 @dataclass(frozen=True)
@@ -183,8 +169,8 @@ def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
     """Read whole tables of assays and put them one under the other.
 
     Args:
-        paths: CSV (comma, semicolon or tab; UTF-8; gzip or not), each with its own columns; an element that the
-            files have in different units is converted to the first one's.
+        paths: CSV (comma, semicolon or tab; UTF-8; gzip or not) or .xlsx, each with its own columns; an element that
+            the files have in different units is converted to the first one's.
 
     Returns:
         All rows, with what each is. A row may repeat one of another file.
@@ -193,12 +179,12 @@ def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
         AssayFileError: no such file, no table, no element's column, one twice, or a field that is no value; the
             message names file and row.
     """
-    return _together([_part_of(read_csv(path)) for path in paths])
+    return _together([_part_of(read_sheet(path)) for path in paths])
 
 
 def parse_assay_tables(*tables: tuple[bytes, str]) -> AssayTable:
     """Take the bytes of tables, each with the name messages call it by; see `read_assay_table`."""
-    return _together([_part_of(parse_csv(data, source)) for data, source in tables])
+    return _together([_part_of(parse_sheet(data, source)) for data, source in tables])
 
 
 @dataclass(frozen=True)
@@ -217,31 +203,27 @@ class _Part:
     lines: tuple[_Line, ...]
     path: str
     sha256: str
+    notes: tuple[str, ...]
 
 
 def name_column(header: Sequence[str]) -> int:
     """Say which column of a table of assays names the sample: by its own name, or the first that is no kind."""
     first = 1 if _kind_column(header) == 0 and len(header) > 1 else 0
-    names = ("sample", "sample_id", "name")
-    return next((i for i, field in enumerate(header) if field.lower() in names), first)
+    return next((i for i, field in enumerate(header) if is_name(field)), first)
 
 
 def _kind_column(header: Sequence[str]) -> int | None:
     return next((i for i, field in enumerate(header) if field.lower() in ("kind", "qc_type")), None)
 
 
-def _part_of(file: CsvFile) -> _Part:
-    header, source = file.header, file.source
+def _part_of(sheet: Sheet) -> _Part:
+    header, source = sheet.header, sheet.source
     kind_at, name_at = _kind_column(header), name_column(header)
-    found = [(i, Column(*split)) for i, field in enumerate(header) if (split := split_column(field))]
-    if not found:
-        raise AssayFileError(f"{source}: no column is named <Element>_<unit>, such as Sb_ppm (units: {unit_names()})")
-    for i, column in found:
-        for j, other in found:
-            if i < j and column.element == other.element:
-                raise AssayFileError(f"{source}: {column.element} stands in {header[i]} and {header[j]}; keep one")
-    lines = []
-    for row, fields in file.rows:
+    columns = element_columns(sheet)
+    if not sheet.rows:
+        raise AssayFileError(f"{source}: has a header and no rows")
+    named: list[tuple[str, str, Kind | None]] = []
+    for row, fields in sheet.rows:
         where = f"{source}: row {row}"
         name = fields[name_at].strip()
         if not name:
@@ -250,19 +232,17 @@ def _part_of(file: CsvFile) -> _Part:
             kind = parse_kind(fields[kind_at]) if kind_at is not None else None
         except ValueError as error:
             raise AssayFileError(f"{where} ({name}): {error}") from None
-        values = tuple(file.value(fields[i], f"{where} ({name}), column {header[i]}") for i, _ in found)
-        for (i, _), value in zip(found, values, strict=True):
-            if value == Assay(0.0, "<"):
-                raise AssayFileError(f"{where} ({name}), column {header[i]}: <0 says nothing; give the detection limit")
-        lines.append(_Line(where, name, kind, values))
-    if not lines:
-        raise AssayFileError(f"{source}: has a header and no rows")
-    return _Part(tuple(column for _, column in found), tuple(lines), source, file.sha256)
+        named.append((where, name, kind))
+    wheres = [f"{where} ({name})" for where, name, _ in named]
+    limits = [recognise(name, kind, ())[0] == "mdl" for _, name, kind in named]
+    values, notes = read_columns(sheet, columns, wheres, limits)
+    lines = tuple(_Line(*line, of_row) for line, of_row in zip(named, values, strict=True))
+    return _Part(tuple(each.column for each in columns), lines, source, sheet.sha256, (*sheet.notes, *notes))
 
 
 def _together(parts: Sequence[_Part]) -> AssayTable:
     columns: dict[str, Column] = {}
-    notes = []
+    notes = [note for part in parts for note in part.notes]
     for part in parts:
         for column in part.columns:
             known = columns.setdefault(column.element, column)

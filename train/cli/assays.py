@@ -65,8 +65,8 @@ def assays(
 
     Descriptive statistics and correlations of the elements, bounds such as <0.02 and >4000 kept as bounds; precision
     of duplicates, recovery of reference materials, blanks against the detection limit, and how much of all that there
-    is. FILE is a CSV with columns such as Sb_ppm; blanks, reference materials and duplicates in it are known by a
-    column kind, or by their names (BLK, OREAS 45h, DUP, RS090-D, ...). Without FILE: the published table.
+    is. FILE is a CSV or .xlsx with columns such as Sb_ppm; blanks, reference materials and duplicates in it are known
+    by a column kind, or by their names (BLK, OREAS 45h, DUP, RS090-D, ...). Without FILE: the published table.
     """
     if published and (files or controls):
         raise click.UsageError("--published stands for its own files; leave FILE and --quality-control out")

@@ -157,7 +157,11 @@ def data_options(command: F) -> F:
             "several times.",
         ),
         click.option(
-            "--assays", required=True, type=click.Path(), metavar="CSV", help="Laboratory values, one row a sample."
+            "--assays",
+            required=True,
+            type=click.Path(),
+            metavar="FILE",
+            help="Laboratory values, CSV or .xlsx, one row a sample.",
         ),
         click.option(
             "--spectra",

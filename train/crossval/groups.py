@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 
+from ..assays.sheet import read_sheet
 from ..assays.table import name_column
-from ..assays.values import read_csv
 from ..errors import AssayFileError
 from .folds import grid_cells, square_cells
 
@@ -25,7 +25,7 @@ def read_groups(path: str, column: str) -> dict[str, Hashable]:
     Raises:
         AssayFileError: there is no such column, or two of them.
     """
-    file = read_csv(path)
+    file = read_sheet(path)
     header = file.header
     if column not in header:
         raise AssayFileError(f"{path}: no column {column}; there are {', '.join(header[:12])}")
@@ -37,7 +37,7 @@ def read_groups(path: str, column: str) -> dict[str, Hashable]:
 
 def columns_with(path: str, group: str) -> list[str]:
     """Name the columns of an assay table, other than the samples' names, that have a group in some row."""
-    file = read_csv(path)
+    file = read_sheet(path)
     header = file.header
     name_at = name_column(header)
     return [
@@ -58,7 +58,7 @@ def read_cells(path: str, size_m: float) -> dict[str, Hashable]:
         AssayFileError: there are no such columns, or a field is no number; a sample without a position gets no cell.
         TrainingDataError: a position that is none on Earth.
     """
-    file = read_csv(path)
+    file = read_sheet(path)
     header = file.header
     lower = [name.lower() for name in header]
     found = [(pair, pair in DEGREES) for pair in (*DEGREES, *METRES) if set(pair) <= set(lower)]

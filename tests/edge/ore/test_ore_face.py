@@ -410,7 +410,7 @@ def test_asked_one_by_one(logistic_c3: OreBundle, log: Path) -> None:
         (["--class", "Sulfetac"], "NAME=VALUE is needed"),
         (["--class", "Boudin=High"], "this model's are Sulfetac, Class_As"),
         (["--class", "As=3"], "this model's are Sulfetac"),
-        (["--assay", "As=much"], "is not a number"),
+        (["--assay", "As=much"], "is no value"),
         (["--assay", "As=-3"], "is negative"),
         (["--assay", "As=3", "--assay", "As=4"], "given twice"),
     ],

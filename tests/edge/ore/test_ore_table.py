@@ -94,16 +94,16 @@ def test_no_id_and_no_group(tmp_path: Path) -> None:
         (HEADER + "a,h,1,4,ore\n", "blocks.csv:2: Boud: '4' is no class"),
         (HEADER + "a,h,1,0,ore\n", "codes 1 to 3"),
         (HEADER + "a,h,1,1.5,ore\n", "is no class"),
-        (HEADER + "a,h,much,Low,ore\n", "blocks.csv:2: As_ppm: 'much' is not a number"),
-        (HEADER + 'a,h,"1,5",Low,ore\n', "is not a number"),
-        (HEADER + "a,h,1_000,Low,ore\n", "is not a number"),
-        (HEADER + "a,h,inf,Low,ore\n", "is not a number"),
-        (HEADER + "a,h," + "9" * 400 + ",Low,ore\n", "is not a number"),
-        (HEADER + "a,h,<,Low,ore\n", "is not a number"),
+        (HEADER + "a,h,much,Low,ore\n", "blocks.csv:2: As_ppm: 'much' is no value"),
+        (HEADER + 'a,h,"1,5",Low,ore\n', "is no value"),
+        (HEADER + "a,h,1_000,Low,ore\n", "is no value"),
+        (HEADER + "a,h,inf,Low,ore\n", "is no value"),
+        (HEADER + "a,h," + "9" * 400 + ",Low,ore\n", "is no value"),
+        (HEADER + "a,h,<,Low,ore\n", "is no value"),
         (HEADER + "a,h,1e300,Low,ore\n", "'1e300' is more than there can be; 1e+06 ppm would be all of the rock"),
         (HEADER + "a,h,1000001,Low,ore\n", "is more than there can be"),
         (HEADER + "a,h,-0.02,Low,ore\n", "is negative; write a detection limit as <0.02"),
-        (HEADER + "a,h,<0,Low,ore\n", "nothing is below zero"),
+        (HEADER + "a,h,<0,Low,ore\n", "<0 says nothing"),
         (HEADER + "a,h,1,Low,\n", "blocks.csv:2: label: the label is missing"),
         (HEADER + "a,h,1,Low,maybe\n", "'maybe' is no label; known are ore, gangue, waste"),
         (HEADER + "a,h,1,Low\n", "blocks.csv:2: 4 of 5 columns"),
@@ -248,3 +248,28 @@ def test_a_column_that_is_named_and_absent_is_an_error(tmp_path: Path, header: s
     path = table(tmp_path, f"{header}\n{','.join('1' * len(header.split(',')))}\n")
     with pytest.raises(BlockTableError, match=re.escape(said)):
         read_blocks(path, MINE, needed=("id", "group"))
+
+
+@pytest.mark.parametrize(("rows", "values"), [(("12.5", "1,250"), [12.5, 1250]), (("12,5", "1.250"), [12.5, 1250])])
+def test_thousands_are_told_from_decimals_by_the_whole_column(
+    tmp_path: Path, rows: tuple[str, ...], values: list[float]
+) -> None:
+    text = HEADER.replace(",", ";") + "".join(f"b;h;{value};Low;ore\n" for value in reversed(rows))
+    blocks = list(iter_blocks(table(tmp_path, "sep=;\n" + text), COLUMNS, chunk=1))
+    assert [piece.values[0, 0] for piece in reversed(blocks)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            HEADER.replace(",", ";") + "a;h;12;Low;ore\nb;h;1,250;Low;ore\n",
+            "column As_ppm: '1,250' may be 1.250 or 1250",
+        ),
+        (HEADER + "a,h,n.d.,Low,ore\n", "blocks.csv:2: As_ppm: 'n.d.' does not say below what"),
+        (HEADER[:-1] + ",As_qual\na,h,5,Low,ore,\nb,h,5,Low,ore,<\n", "blocks.csv:3: As_qual: the sign < stands apart"),
+    ],
+)
+def test_what_is_no_plain_value_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BlockTableError, match=re.escape(said)):
+        read_blocks(table(tmp_path, text), COLUMNS)

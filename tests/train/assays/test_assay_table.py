@@ -163,11 +163,17 @@ def test_the_published_table_is_whole() -> None:
     [
         ("", "t.csv: is empty; a header and one row a sample are needed"),
         ("sample,Sb_ppm\n", "t.csv: has a header and no rows"),
-        ("sample,Sb\nS1,5\n", "t.csv: no column is named <Element>_<unit>, such as Sb_ppm (units: "),
+        (
+            "sample,Sb\nS1,5\n",
+            "t.csv: no column is named <Element>_<unit>, such as Sb_ppm or Sb (mg/kg), and none has a unit",
+        ),
         ("sample,Sb_ppm,Sb_ppb\nS1,5,5000\n", "t.csv: Sb stands in Sb_ppm and Sb_ppb; keep one"),
         ("sample,Sb_ppm\nS1,5,6\n", "t.csv: row 2 has 3 fields, the header 2; decimal commas need semicolons"),
         ("sample,Sb_ppm\nS1,five\n", "t.csv: row 2 (S1), column Sb_ppm: 'five' is no value; write 12.3, <0.02, >4000"),
-        ("sample,Sb_ppm\nS1,-3\n", "t.csv: row 2 (S1), column Sb_ppm: '-3' is no value"),
+        (
+            "sample,Sb_ppm\nS1,-3\n",
+            "t.csv: row 2 (S1), column Sb_ppm: '-3' is negative; write a detection limit as <0.02",
+        ),
         ("sample,Sb_ppm\nS1,<0\n", "t.csv: row 2 (S1), column Sb_ppm: <0 says nothing; give the detection limit"),
         ("sample,Sb_ppm\n ,5\n", "t.csv: row 2 names no sample in column 'sample'"),
         ("kind,name,Sb_ppm\nspike,S1,5\n", "t.csv: row 2 (S1): kind 'spike' is none of sample, blank, crm, pulp"),

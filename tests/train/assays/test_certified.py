@@ -52,7 +52,7 @@ def test_spellings_of_a_material_are_one(name: str) -> None:
     ("text", "line"),
     [
         ("", "c: is empty; a header and one row"),
-        ("name,x\nA,1\n", "c: is neither TOML nor a CSV with columns such as name,Sb_ppm,Sb_ppm_sd"),
+        ("name,x\nA,1\n", "c: is neither TOML nor a table with columns such as name,Sb_ppm,Sb_ppm_sd"),
         ("[A\nSb_ppm = 1\n", "c: is no TOML ("),
         ("Sb_ppm = 1\n", 'c: Sb_ppm stands outside of a material; put it under ["NAME"]'),
         ("# nothing\n[[A]]\n", "c: A stands outside of a material"),
