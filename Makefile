@@ -1,4 +1,4 @@
-# make demo | test | soak | lint | bench | bench-accuracy | model | clean
+# make demo | test | soak | lint | docs | bench | bench-accuracy | model | clean
 #
 # One virtual environment in .venv, filled in two steps: the device's part (all that `make demo` needs), and on
 # top of it the training side and the developers' tools. Each step leaves a stamp and is done once.
@@ -13,7 +13,7 @@ DEV := $(VENV)/.dev
 MINUTES ?= 60
 KILLS ?= 1000
 
-.PHONY: demo test soak pins lint typecheck bench bench-accuracy model real-model ore-model clean
+.PHONY: demo test soak pins lint docs typecheck bench bench-accuracy model real-model ore-model clean
 
 demo: $(DEVICE)
 	$(BIN)/stibium demo
@@ -48,6 +48,11 @@ typecheck: $(DEV)
 	@ln -s "$(CURDIR)/edge/api/__init__.py" "$(CURDIR)/edge/api/py.typed" build/tree/types/stibium/
 	MYPYPATH=build/tree/types $(BIN)/mypy --config-file pyproject.toml -p stibium
 	PYTHONPATH=build/tree/imports $(BIN)/lint-imports --no-cache
+
+# The documentation as a site, in build/docs: strict, the tutorial run, every link within it checked; two minutes.
+docs: $(DEV)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 bench: $(DEV)
 	$(BIN)/python benchmarks/run.py
