@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..errors import OnBad, SpectrumFileError, TruncatedFileError, UnusableSpectrumError
 from ..files import unpacked
-from ..spectrum import Quantity, Spectrum
+from ..scale import to_fraction
+from ..spectrum import Quantity, Spectrum, with_remarks
 from ..text import (
     MAX_COLUMNS,
     MAX_LINE_BYTES,
@@ -92,6 +93,8 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
     others = set(columns.at.tolist()) | ({len(header) - 1} if checked else set())
     named = [(i, name.strip()) for i, name in enumerate(header) if i not in others]
     row, announced = 0, None
+    # One file has one scale, its first spectrum's.
+    scale: tuple[str, ...] | None = None
     for line in lines:
         if announced is not None:
             raise SpectrumFileError(f"{source}: goes on after the line that ends it; two tables in one file?")
@@ -106,7 +109,13 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
         if len(fields) != len(header):
             raise TruncatedFileError(f"{source}: row {row} has {len(fields)} of {len(header)} columns")
         try:
-            spectrum = _spectrum(fields, named, columns, source, row)
+            spectrum, told = _spectrum(fields, named, columns, source, row, stated=bool(version))
+            if scale not in (None, told):
+                raise UnusableSpectrumError(
+                    f"{source}: row {row} ({shortened(spectrum.sample_id, 60)[1:-1]}): it or the first row is in per "
+                    "cent, the other not; give each its own file"
+                )
+            scale = told
             if checked is not None and fields[-1]:
                 _check(line, checked, source, f"row {row} ({shortened(fields[header.index('sample_id')], 60)[1:-1]})")
         except SpectrumFileError as error:
@@ -187,14 +196,20 @@ def _header(lines: Iterator[str], source: str) -> tuple[list[str], str, bool, st
 
 
 def _spectrum(
-    fields: list[str], named: list[tuple[int, str]], columns: WavelengthColumns, source: str, row: int
-) -> Spectrum:
+    fields: list[str], named: list[tuple[int, str]], columns: WavelengthColumns, source: str, row: int, stated: bool
+) -> tuple[Spectrum, tuple[str, ...]]:
+    """Read a row; give its spectrum, and what its values tell of their scale where the file does not."""
     texts = {name: fields[i].strip() for i, name in named}
     where = f"row {row} ({shortened(texts['sample_id'], 60)[1:-1]})"
     if not texts["sample_id"]:
         raise UnusableSpectrumError(f"{source}: row {row}: sample_id is empty")
     values = to_floats(columns.values(fields), source, where)
-    return from_texts(texts, columns.wavelengths_nm, values, source, where)
+    told: list[str] = []
+    # Only the format's own first line promises fractions; others call a column sample_id too.
+    if not stated and texts.get("quantity", "") in ("", "reflectance"):
+        values, told = to_fraction(values, None, f"{source}: {where}")
+    spectrum = from_texts(texts, columns.wavelengths_nm, values, source, where)
+    return with_remarks(spectrum, told) if told else spectrum, tuple(told)
 
 
 def from_texts(

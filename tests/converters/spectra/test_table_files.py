@@ -23,6 +23,7 @@ from stibium.converters.spectra import (
     read_table,
     write_table,
 )
+from stibium.converters.spectra.read import iter_spectra
 from stibium.converters.spectra.table.layout import COLUMNS, looks_like_table
 from stibium.converters.spectra.table.read import iter_rows, parse_table
 from stibium.converters.spectra.text import MAX_NM, MIN_NM
@@ -377,3 +378,25 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path):
         return most
 
     assert peak(120) < peak(20) + 300_000  # 100 rows more are 1.7 MB of numbers
+
+
+@pytest.mark.parametrize("name", ["sample", "sample_id", "Sample"])
+def test_per_cent_is_told_by_the_values_whatever_the_column_of_names_is_called(tmp_path: Path, name: str):
+    nm = range(400, 2401, 10)
+    path = tmp_path / "soils.csv"
+
+    def write(*scales: float) -> None:
+        rows = [
+            f"S{i}," + ",".join(f"{k * (0.3 + 0.0001 * (nm - 400)):.4f}" for nm in nm) for i, k in enumerate(scales)
+        ]
+        path.write_text("\n".join([f"{name},{','.join(map(str, nm))}", *rows, ""]))
+
+    write(100.0, 90.0)
+    found = list(iter_spectra(path))
+    assert [s.values[0] for s in found] == pytest.approx([0.3, 0.27])
+    assert all("taken to be in per cent" in s.remarks[0] for s in found)
+    # One file has one scale.
+    write(100.0, 90.0, 1.0)
+    refused: list[Exception] = []
+    assert len(list(iter_spectra(path, refused.append))) == 2
+    assert len(refused) == 1
