@@ -277,7 +277,9 @@ def iter_envi(
     backwards = nm[0] > nm[-1]
     nm = nm[::-1] if backwards else nm
     kept, splices_nm = join_detectors(nm, source)
-    values = table[rows].astype(np.float64)
+    # A signalling not-a-number of single precision is told apart below.
+    with np.errstate(invalid="ignore"):
+        values = table[rows].astype(np.float64)
     values[:, header.bad] = np.nan
     values = (values[:, ::-1] if backwards else values)[:, kept]
     missing = ~np.isfinite(values)

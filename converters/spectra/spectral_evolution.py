@@ -206,9 +206,11 @@ def _check_three_ways(nm: Floats, columns: dict[str, Floats], reflectance: Float
     if both is None or reflectance.size < 4 * _SIDE:
         return
     target, reference = both
+    # Counts that are no number say nothing; the reflectance beside them is looked at elsewhere.
     usable = (reference > 0) & (reflectance > 0) & (target > 0)
+    usable &= np.isfinite(target) & np.isfinite(reference) & np.isfinite(reflectance)
     with np.errstate(all="ignore"):
-        ratio = np.where(usable, np.log(target / reference / reflectance), 0.0)
+        ratio = np.where(usable, np.log(target) - np.log(reference) - np.log(reflectance), 0.0)
     sides = sliding_window_view(ratio, _SIDE)
     medians = np.median(sides, axis=-1)
     left, right = medians[: -_SIDE - 1], medians[_SIDE + 1 :]
@@ -219,7 +221,8 @@ def _check_three_ways(nm: Floats, columns: dict[str, Floats], reflectance: Float
     # Counts may be whole (but where detectors overlap, and are averaged), and per cent have three decimals.
     rounding = 1e-5 / np.maximum(reflectance[inner], 1e-9)
     for counts in both:
-        rounding = rounding + (0.0 if np.mean(counts % 1 == 0) < 0.5 else 1 / np.maximum(counts[inner], 1e-9))
+        whole = np.mean(counts == np.round(counts)) >= 0.5
+        rounding = rounding + (1 / np.maximum(counts[inner], 1e-9) if whole else 0.0)
     scatter = 1.4826 * np.maximum(spread[: -_SIDE - 1], spread[_SIDE + 1 :])
     wrong = np.zeros(nm.size, dtype=np.bool_)
     with np.errstate(all="ignore"):

@@ -59,10 +59,12 @@ def find_step(wavelengths_nm: Floats, values: Floats, first_nm: float, last_nm: 
     within = np.flatnonzero((nm >= first_nm) & (nm <= last_nm))
     # Rounded values may not scatter at all; the least that they can differ by is noise too.
     least = np.abs(differences[differences != 0]).min(initial=np.inf)
-    ratios = {
-        int(i): float(size[i] / (1.4826 * max(np.median(size[max(i - _NEAR, 0) : i + _NEAR + 1]), least)))
-        for i in within[np.argsort(size[within])[-_CANDIDATES:]]
-    }
+    # Differences next to nothing make ratios without end, of which none stands out.
+    with np.errstate(over="ignore"):
+        ratios = {
+            int(i): float(size[i] / (1.4826 * max(np.median(size[max(i - _NEAR, 0) : i + _NEAR + 1]), least)))
+            for i in within[np.argsort(size[within])[-_CANDIDATES:]]
+        }
     largest, second = sorted(ratios, key=ratios.__getitem__, reverse=True)[:2]
     clear = ratios[largest] > _CLEAR and ratios[largest] > _CLEARER * ratios[second]
     return float(nm[largest]) if clear else None

@@ -29,7 +29,26 @@ from stibium.edge.model.estimate import Estimator, Refusal
 
 INPUTS = int(os.environ.get("STIBIUM_FUZZ", "4000"))
 LONGEST_S, MOST_MB = 10.0, 300
-INTERESTING = [b"\0", b"\xff", b"\n", b",", b"-", b"9" * 30, b"1e999", b"nan", b'"', b"'", b"\x1b[2J", b"{", b"\t"]
+# A warning of a library is no message to a user: here it is a defect.
+pytestmark = pytest.mark.filterwarnings("error")
+INTERESTING = [
+    b"inf",
+    b"1e308",
+    b"-1e300",
+    b"\0",
+    b"\xff",
+    b"\n",
+    b",",
+    b"-",
+    b"9" * 30,
+    b"1e999",
+    b"nan",
+    b'"',
+    b"'",
+    b"\x1b[2J",
+    b"{",
+    b"\t",
+]
 
 SED = """Comment: \nVersion: 1.2\nInstrument: PSR-3500\nMeasurement: REFLECTANCE\nDate: 05/16/2024,05/16/2024
 Time: 07:08:09,07:08:10\nUnits: None\nChannels: {count}\nColumns [4]:\nData:

@@ -324,3 +324,12 @@ def test_a_deviation_beside_its_mean_is_no_spectrum(tmp_path: Path):
         tmp_path / "a.hdr", [Spectrum(np.arange(350.0, 2501), np.full(2151, 0.3), "reflectance", n) for n in names]
     )
     assert [s.sample_id for s in read_envi(tmp_path / "a.hdr")] == ["Soil 1 mean", "Soil 2", "Pure std"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_not_a_number_warns_of_nothing(tmp_path: Path):
+    path = library(tmp_path)
+    data = path.with_suffix(".sli").read_bytes()
+    # The first number of the first spectrum: a band that it does not have.
+    path.with_suffix(".sli").write_bytes(b"\x00\x00\xa0\x7f" + data[4:])
+    assert [spectrum.values.size for spectrum in read_envi(path)] == [NM.size - 1, NM.size]

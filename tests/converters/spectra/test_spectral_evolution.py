@@ -287,3 +287,11 @@ def test_counts_of_other_integration_times_and_a_panels_calibration_are_no_damag
     steps = np.repeat([3.0, 1.0, 5.0], np.diff([0, NM.size // 3, 2 * NM.size // 3, NM.size]))
     columns = THREE_WAYS | {"Rad. (Target)": THREE_WAYS["Rad. (Target)"] * steps * (0.97 + NM / 1e5)}
     assert len(parse_spectral_evolution(sed(NM, columns), SOURCE)) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_counts_that_are_no_number_say_nothing_and_warn_of_nothing(value: float):
+    counts = {label: np.where(np.arange(NM.size) == 30, value, column) for label, column in COUNTS.items()}
+    (spectrum,) = parse_spectral_evolution(sed(NM, counts | PERCENT), SOURCE)
+    np.testing.assert_allclose(spectrum.values, REFLECTANCE, atol=6e-6)
