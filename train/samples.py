@@ -16,7 +16,7 @@ from ..converters.spectra.names import plain_name
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
-from ..edge.files import iter_spectra
+from ..edge.files import SAME_SPECTRUM, iter_spectra
 from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
 from ..edge.model.steps import Resample, SpliceCorrection
@@ -200,6 +200,15 @@ class Samples:
             lines.append(f"refused {len(self.refused) - shown} more")
         if self.narrowing:
             lines.append(self.narrowing)
+        same = [
+            f"{spectrum.source} ({spectrum.sample_id}): {remark}"
+            for spectrum in (*self.spectra, *self.bounded)
+            for remark in spectrum.remarks
+            if remark.startswith(SAME_SPECTRUM)
+        ]
+        lines += same[:shown]
+        if shown is not None and len(same) > shown:
+            lines.append(f"{len(same) - shown} more spectra are the same as another sample's")
         for names, what in (
             (self.without_assay, f"with spectra {_have(self.without_assay)} no assay"),
             (self.without_spectra, f"with an assay {_have(self.without_spectra)} no usable spectrum"),

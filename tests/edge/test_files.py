@@ -249,3 +249,13 @@ def test_very_deep_folders_and_links_in_circles_are_walked_once(tmp_path: Path) 
     (root / "out.asd").symlink_to(tmp_path / "outside.asd")
     assert names([root]) == ["refused out.asd", "y", "x"]
     subprocess.run(["rm", "-r", root], check=True)  # Python's own way would recurse
+
+
+def test_a_spectrum_of_two_samples_is_remarked_and_one_of_the_same_sample_is_not(tmp_path: Path) -> None:
+    for name, seed in (("A_00001.asd", 0), ("A_00002.asd", 0), ("B_00001.asd", 0), ("C_00001.asd", 1)):
+        (tmp_path / name).write_bytes(asd_bytes(seed))
+    found = {Path(item.source).name: item.remarks for item in iter_spectra([tmp_path]) if isinstance(item, Spectrum)}
+    assert {name for name, remarks in found.items() if any("the same spectrum as" in r for r in remarks)} == {
+        "B_00001.asd"
+    }
+    assert "the same spectrum as sample A, so one of the two names is wrong" in found["B_00001.asd"]

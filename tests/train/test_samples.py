@@ -197,3 +197,15 @@ def test_names_that_people_write_differently_are_asked_about(spectrum: str, assa
         joined([soil("RS001"), soil(spectrum)], f"RS001,3\n{assay},5\n")
     # Others that have no counterpart are only counted, and 10 is not 1.
     assert joined([soil("RS001"), soil("RS010")], "RS001,3\nRS1,5\n").without_assay == ("RS010",)
+
+
+def test_a_spectrum_under_two_names_is_said(tmp_path: Path) -> None:
+    write_table(tmp_path / "soils.csv", [soil("A"), soil("B"), replace(soil("A"), sample_id="C")])
+    result = load([str(tmp_path)], assays("sample,Sb_ppm\nA,1\nB,2\nC,3\n"), RECIPE.range_nm)
+    (said,) = [note for note in result.notes() if "same spectrum" in note]
+    assert "soils.csv (C): the same spectrum as sample A, so one of the two names is wrong" in said
+
+
+def test_two_spellings_of_one_sample_are_not_halved() -> None:
+    with pytest.raises(TrainingDataError, match="1 samples are written otherwise .* 'RS001' for 'rs1'"):
+        joined([soil("RS001"), soil("RS002"), soil("rs1")], "RS001,1\nRS002,2\n")
