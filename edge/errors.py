@@ -30,6 +30,7 @@ __all__ = [
     "RecipeError",
     "RecordingError",
     "ScenarioError",
+    "ServeError",
     "StibiumError",
     "UnsuitableSpectrumError",
     "WavelengthRangeError",
@@ -139,6 +140,10 @@ class LogError(StibiumError, OSError):
 
 class CorrectionError(StibiumError, ValueError):
     """Something said of a reading afterwards that cannot be: no such reading, an unknown kind, an impossible value."""
+
+
+class ServeError(StibiumError, OSError):
+    """The page or the lines of readings cannot be served: no such interface, a port that is taken, a damaged PIN."""
 
 
 class ColumnFileError(StibiumError, ValueError):

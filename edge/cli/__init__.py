@@ -20,6 +20,7 @@ DEVICE_COMMANDS = {
     "watch": "watch:watch",
     "listen": "listen:listen",
     "measure": "measure:measure",
+    "serve": "serve:serve",
     "ports": "ports:ports",
     "probe": "probe:probe",
     "log": "log:log",

@@ -45,8 +45,8 @@ def takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., Non
 
 
 @dataclass(frozen=True)
-class MeasuringOptions:
-    """What every command that measures has to be told."""
+class InstrumentOptions:
+    """What every command that has an instrument has to be told."""
 
     port: str = field(metadata={"decorate": click.argument})
     profile: str | None = option(
@@ -70,7 +70,6 @@ class MeasuringOptions:
     count: int | None = option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
     model: str | None = shared(model_option)
     log: str | None = shared(log_option)
-    out_format: str = shared(reading_format_option)
 
     @property
     def profile_name(self) -> str:
@@ -87,16 +86,25 @@ class MeasuringOptions:
         return profile if self.baud is None else replace(profile, serial=replace(profile.serial, baudrate=self.baud))
 
     def connect(self, stack: ExitStack, profile: Profile, say: Callable[[str], None]) -> Instrument:
-        """Open the port and find out who is there; closed with the stack.
+        """Open the port, for this program alone, and find out who is there; closed with the stack.
 
         Raises:
             PortError, InstrumentError, ProfileError, RecordingError: see `open_instrument` and its `connect`.
         """
         from ..instruments.opening import open_instrument
+        from ..instruments.owner import owning
         from ..instruments.recording import RecordingWriter
 
+        stack.enter_context(owning(self.port, self.wait_for_port, say))
         writer = stack.enter_context(RecordingWriter(self.record, f"port {self.port}")) if self.record else None
         instrument = open_instrument(self.port, profile, say, writer)
         stack.callback(instrument.close)
         instrument.connect(self.wait_for_port)
         return instrument
+
+
+@dataclass(frozen=True)
+class MeasuringOptions(InstrumentOptions):
+    """What every command that measures and shows results has to be told."""
+
+    out_format: str = shared(reading_format_option)

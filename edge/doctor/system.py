@@ -75,18 +75,22 @@ def clock(patient: Patient) -> Iterator[Diagnosis]:
     if newest is not None and host.now < newest - timedelta(minutes=1):
         yield Diagnosis("clock", "problem", f"{now} is before the newest reading, {newest:%Y-%m-%d %H:%M} UTC", advice)
         return
-    synchronised = (
-        host.read("/run/systemd/timesync/synchronized") is not None
-        or (host.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]) or "").strip() == "yes"
-    )
     has_clock = bool(host.listed("/sys/class/rtc/rtc*"))
-    if synchronised:
+    if synchronised(host):
         yield Diagnosis("clock", "ok", f"{now}, set by the network")
     elif has_clock:
         yield Diagnosis("clock", "ok", f"{now}, kept by the clock in the device; not compared with the network")
     else:
         found = f"{now}, neither set by the network nor kept by a clock with a battery: it stops with the power"
         yield Diagnosis("clock", "warning", found, f"look whether it is right; {advice}")
+
+
+def synchronised(host: Device) -> bool:
+    """Tell whether the network has set the device's clock since it was switched on."""
+    return (
+        host.read("/run/systemd/timesync/synchronized") is not None
+        or (host.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]) or "").strip() == "yes"
+    )
 
 
 def storage(patient: Patient) -> Iterator[Diagnosis]:

@@ -279,6 +279,20 @@ def _without_reading(db: sqlite3.Connection, chosen: Chosen, order: str) -> Iter
         yield Entry(None, (), (answer,), session_id, soil=soil_key(answer.outcome.sample_id, session_id))
 
 
+def refusals_alone(db: sqlite3.Connection, after: int, most: int) -> Iterator[Entry]:
+    """Give what was refused without a reading, such as a file that could not be read, in the order it was stored.
+
+    Args:
+        db: from `open_for_reading`.
+        after: row of `refusals` after which to begin.
+        most: how many at most.
+    """
+    conditions = sql_where(["f.reading_id IS NULL", "f.id > ?"])
+    for row in db.execute(f"{_REFUSALS} {conditions} ORDER BY f.id LIMIT ?", (after, most)):
+        answer, session_id = _refusal(row)
+        yield Entry(None, (), (answer,), session_id)
+
+
 def _refusal(row: Sequence[Any]) -> tuple[StoredAnswer, int | None]:
     width = len(REFUSALS.columns)
     said, damage = REFUSALS.read_what_can_be(row[:width])

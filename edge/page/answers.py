@@ -1,0 +1,191 @@
+"""What is answered to everybody who reaches the page: the page itself, news as they come, and JSON for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from ..errors import ExportError, LogError
+from .feed import MOST_READINGS, Cursor, News
+from .guard import COOKIE, refusal
+from .serving import Serving, serving_of
+
+HEARTBEAT_S = 10.0
+MOST_STREAMS, MOST_EXPORTS = 16, 2
+EXPORTS = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl; charset=utf-8",
+    "geojson": "application/geo+json",
+    "gpkg": "application/geopackage+sqlite3",
+}
+
+
+async def answer_page(request: Request) -> Response:
+    """Answer with the page, and all that it begins with inside: nothing else is fetched before it is painted."""
+    serving = serving_of(request)
+    template = serving.page
+    text = template.filled(serving.start(request)).encode("utf-8", "replace")
+    return Response(text, 200, {"Content-Security-Policy": template.policy}, "text/html; charset=utf-8")
+
+
+async def answer_state(request: Request) -> Response:
+    """Answer with what a page begins with, for one that has slept too long."""
+    return as_answer(serving_of(request).start(request))
+
+
+async def answer_readings(request: Request) -> Response:
+    """Answer with the readings after one, or the last ones."""
+    feed, asked = serving_of(request).feed, request.query_params
+    since, last = _number(asked.get("since")), _number(asked.get("last"))
+    if asked.keys() - {"since", "last"} or since is None or last is None:
+        return refusal(400, "write /api/readings?since=READING or /api/readings?last=N")
+    if "since" in asked:
+        found = feed.readings(since, MOST_READINGS)
+        return as_answer({"readings": found, "more": len(found) == MOST_READINGS})
+    return as_answer({"readings": feed.last(last or MOST_READINGS), "more": False})
+
+
+async def answer_spectrum(request: Request) -> Response:
+    """Answer with a reading's spectrum and its points."""
+    found = serving_of(request).feed.spectrum(request.path_params["reading"], "full" in request.query_params)
+    return refusal(404, "there is no such reading") if found is None else as_answer(found)
+
+
+async def answer_places(request: Request) -> Response:
+    """Answer with what a map of a day shows."""
+    try:
+        return as_answer(serving_of(request).feed.places(request.query_params.get("day", "")))
+    except ValueError:
+        return refusal(400, "write the day as in /api/places?day=2026-05-06")
+
+
+async def answer_points(request: Request) -> Response:
+    """Answer with the spectra of the sample that is half measured."""
+    desk = serving_of(request).desk
+    return as_answer(desk.points if desk is not None else {"sample_id": "", "points": []})
+
+
+async def answer_models(request: Request) -> Response:
+    """Answer with the models that may be chosen."""
+    return as_answer({"models": await asyncio.to_thread(serving_of(request).models)})
+
+
+async def answer_health(request: Request) -> Response:
+    """Answer with how the device is."""
+    return as_answer({"health": serving_of(request).health_now, "about": serving_of(request).about})
+
+
+async def answer_export(request: Request) -> Response:
+    """Answer with a file of readings, as `stibium log --export` writes it."""
+    serving, form = serving_of(request), request.path_params["form"]
+    session = _number(request.query_params.get("session"))
+    if form not in EXPORTS or session is None:
+        return refusal(404, f"write /export/readings.csv, or {', '.join(EXPORTS)}; ?session=N for one session")
+    if serving.exports >= MOST_EXPORTS:
+        return refusal(503, "two exports are being written; wait a moment", retry_s=2.0)
+    wanted = session or None
+    serving.exports += 1
+    try:
+        # The person's own file system may be full or slow; the name is that of nobody's file.
+        folder = tempfile.TemporaryDirectory(prefix="stibium-export-")
+        path = Path(folder.name, f"readings.{form}")
+        try:
+            await asyncio.to_thread(serving.export, str(path), form, wanted)
+        except (ExportError, LogError, OSError) as error:
+            folder.cleanup()
+            return refusal(409, _plain_reason(error, path))
+        if serving.door.knows(request.cookies.get(COOKIE, "")):
+            await asyncio.to_thread(serving.exported, form, wanted)
+    finally:
+        serving.exports -= 1
+    name = f"stibium-session-{wanted}.{form}" if wanted else f"stibium.{form}"
+    return _Temporary(folder, path, media_type=EXPORTS[form], filename=name)
+
+
+class _Temporary(FileResponse):
+    """A file that is gone when it has been sent."""
+
+    def __init__(self, folder: tempfile.TemporaryDirectory[str], path: Path, **said: Any) -> None:
+        super().__init__(path, **said)
+        self._folder = folder
+
+    async def __call__(self, *asgi: Any) -> None:
+        try:
+            await super().__call__(*asgi)
+        finally:
+            self._folder.cleanup()
+
+
+def _plain_reason(error: Exception, path: Path) -> str:
+    return str(error).replace(f"{path}: ", "")
+
+
+async def answer_events(request: Request) -> Response:
+    """Answer with news as server-sent events; `Last-Event-ID` or `after` says what is known already."""
+    serving = serving_of(request)
+    if serving.streams >= MOST_STREAMS:
+        return refusal(503, "too many pages are open", retry_s=5.0)
+    known = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(_stream(serving, Cursor.parse(known)), 200, headers, "text/event-stream")
+
+
+async def _stream(serving: Serving, cursor: Cursor | None) -> AsyncIterator[bytes]:
+    hub, feed = serving.hub, serving.feed
+    assert hub is not None
+    desk: dict[str, Any] | None = None
+    health: list[dict[str, Any]] | None = None
+    serving.streams += 1
+    try:
+        yield b"retry: 1000\n\n"
+        while not hub.stopping:
+            news = feed.since(cursor) if cursor is not None else None
+            if news is None:
+                cursor = feed.newest()
+                yield _event("again", {}, cursor)
+            elif news.cursor != cursor:
+                cursor = news.cursor
+                yield _event("log", {**_told(news), "session": feed.session()}, cursor)
+            if serving.desk is not None and serving.desk.snapshot is not desk:
+                desk = serving.desk.snapshot
+                yield _event("desk", desk)
+            if serving.health_now is not health:
+                health = serving.health_now
+                yield _event("health", {"health": health})
+            else:
+                yield b": \n\n"
+            await hub.wait(HEARTBEAT_S)
+    finally:
+        serving.streams -= 1
+
+
+def _told(news: News) -> dict[str, Any]:
+    return {"readings": news.readings, "events": news.events}
+
+
+def _event(kind: str, said: dict[str, Any], cursor: Cursor | None = None) -> bytes:
+    mark = "" if cursor is None else f"id: {cursor}\n"
+    return f"event: {kind}\n{mark}data: {json_text(said)}\n\n".encode("utf-8", "replace")
+
+
+def _number(text: str | None) -> int | None:
+    if not text:
+        return 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+def json_text(said: object) -> str:
+    """Write JSON in one line."""
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def as_answer(said: object) -> Response:
+    """Answer with JSON."""
+    return Response(json_text(said).encode("utf-8", "replace"), media_type="application/json")

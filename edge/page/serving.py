@@ -1,0 +1,108 @@
+"""What the application works with, and the page's one file with what it begins with put in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from starlette.requests import Request
+
+from .desk import Desk
+from .door import Door
+from .feed import Feed
+from .guard import COOKIE
+from .hub import Hub
+
+
+@dataclass
+class Serving:
+    """What the application works with.
+
+    Attributes:
+        feed: reads the log, in the event loop's thread.
+        door: compares PINs.
+        about: the device and its usual model, as plain values.
+        desk: leads a session; None where this program has no instrument.
+        health: looks at the device; may take seconds.
+        models: lists the models that may be chosen.
+        export: writes readings of a session, None for all, to a file of a format. Raises ExportError.
+        exported: called with the format and session of an export by somebody who has the PIN.
+        writes: what else may be changed: name in /api/NAME -> what is done with the parsed body, off the loop.
+        store_photo: called with reading, type and bytes of a photo. Raises StibiumError.
+    """
+
+    feed: Feed
+    door: Door
+    about: dict[str, Any]
+    desk: Desk | None
+    health: Callable[[], list[dict[str, Any]]]
+    models: Callable[[], list[dict[str, Any]]]
+    export: Callable[[str, str, int | None], None]
+    exported: Callable[[str, int | None], None]
+    writes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    store_photo: Callable[[int, str, bytes], dict[str, Any]] | None = None
+    health_now: list[dict[str, Any]] = field(default_factory=list)
+    streams: int = 0
+    exports: int = 0
+    hub: Hub | None = None
+
+    @cached_property
+    def page(self) -> Template:
+        """The page's file."""
+        return Template((files(__package__) / "page.html").read_text("utf-8"))
+
+    def start(self, request: Request) -> dict[str, Any]:
+        """Give what a page begins with."""
+        return {
+            **self.feed.start(),
+            "desk": self.desk.snapshot if self.desk is not None else {"mode": "none"},
+            "about": self.about,
+            "health": self.health_now,
+            "unfinished": self.feed.unfinished_on(self.about["port"]) if self.desk is not None else None,
+            "may_change": self.door.knows(request.cookies.get(COOKIE, "")),
+        }
+
+
+class Template:
+    """A page with its style and script inside, and a place for what it begins with.
+
+    Attributes:
+        policy: Content-Security-Policy under which nothing but this very style and script has an effect.
+    """
+
+    _PLACE = '<script type="application/json" id="start"></script>'
+
+    def __init__(self, text: str) -> None:
+        self._before, found, self._after = text.partition(self._PLACE)
+        assert found
+        style, script = _inside(text, "<style>", "</style>"), _inside(text, "<script>", "</script>")
+        self.policy = (
+            f"default-src 'none'; script-src '{_source(script)}'; style-src '{_source(style)}'; connect-src 'self'; "
+            "img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+        )
+
+    def filled(self, start: dict[str, Any]) -> str:
+        """Put in what the page begins with."""
+        text = json.dumps(start, ensure_ascii=False, separators=(",", ":"))
+        # Names may hold anything, "</script>" and "<!--" among it.
+        text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+        return f"{self._before}{self._PLACE.replace('></', f'>{text}</')}{self._after}"
+
+
+def _inside(text: str, begin: str, end: str) -> str:
+    return text.partition(begin)[2].partition(end)[0]
+
+
+def _source(text: str) -> str:
+    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def serving_of(request: Request) -> Serving:
+    """Give what the application works with that a request came to."""
+    return request.app.state.serving  # type: ignore[no-any-return]

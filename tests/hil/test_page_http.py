@@ -1,0 +1,370 @@
+"""The page's server as programs reach it: what it shows, what it lets through, a day led by it, two at once, kill -9."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from line_processes import STIBIUM
+from page_process import Page
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table.write import write_table
+from stibium.edge.simulators.ends import TcpEnd
+from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
+from stibium.edge.simulators.in_front import InFront, things_from
+from stibium.edge.simulators.serve import VirtualProbe
+
+pytest.importorskip("starlette", reason="the extra `web` is not installed")
+pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
+
+PROFILE = """
+protocol = "fieldspec"
+[patience]
+quiet_s = 0.05
+reply_s = 20.0
+replug_s = 30.0
+[rules]
+warm_up_min = 0.0
+warming_min = 0.0
+"""
+DAY = ("--points", "2", "--scans", "5", "--prefix", "RS")
+
+
+@pytest.fixture
+def page(tmp_path: Path, tiny_bundle: Path) -> Iterator[Page]:
+    with Page(tmp_path, tiny_bundle, PROFILE) as made:
+        yield made
+
+
+@contextmanager
+def fieldspec(soils: list[Spectrum]) -> Iterator[str]:
+    front = InFront(things_from(soils))
+    with VirtualProbe(VirtualFieldSpec(front), TcpEnd("127.0.0.1", 0)) as probe:
+        yield probe.name
+
+
+@pytest.fixture
+def measured(tmp_path: Path, tiny_bundle: Path, page: Page, soils: list[Spectrum]) -> Page:
+    """The page of a log with some readings from files."""
+    write_table(tmp_path / "soils.csv", soils[:3])
+    predict(page, tmp_path / "soils.csv")
+    return page.start()
+
+
+def predict(page: Page, *files: Path) -> None:
+    command = [STIBIUM, "predict", *map(str, files), "--model", str(page.bundle), "--log", str(page.log)]
+    subprocess.run(command, check=False, capture_output=True)
+
+
+# --- looking --------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_one_request_and_small(measured: Page) -> None:
+    status, text, headers = measured.ask("/")
+    assert status == 200
+    assert len(text) < 150_000
+    html = text.decode()
+    assert '"sample_id":"G2"' in html
+    for outside in (' src="', "@import", "url(", "http://", "https://"):
+        assert outside not in html.replace("http://www.w3.org/2000/svg", ""), outside
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert " on" + "click=" not in html
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_shown_is_what_the_log_gives(measured: Page, tiny_bundle: Path) -> None:
+    said = measured.get("/api/readings?since=0")
+    command = [STIBIUM, "log", "--log", str(measured.log), "--format", "jsonl"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said["readings"] == [json.loads(line) for line in listed.splitlines()]
+    assert [one["reading"] for one in measured.get("/api/readings?since=2")["readings"]] == [3]
+    assert [one["reading"] for one in measured.get("/api/readings?last=2")["readings"]] == [2, 3]
+    spectrum = measured.get("/api/spectra/2?full")
+    with closing(sqlite3.connect(measured.log)) as db:
+        (blob,) = db.execute("SELECT spectrum FROM readings WHERE id = 2").fetchone()
+    assert len(spectrum["values"]) == len(blob) / 4
+    assert len(measured.get("/api/spectra/2")["values"]) <= 500
+    (model,) = measured.get("/api/models")["models"]
+    assert model["element"] == "Sb"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_is_the_file_that_log_writes(measured: Page, tmp_path: Path, form: str) -> None:
+    out = tmp_path / f"out.{form}"
+    subprocess.run([STIBIUM, "log", "--log", str(measured.log), "--export", str(out)], check=True, capture_output=True)
+    status, content, headers = measured.ask(f"/export/readings.{form}")
+    assert status == 200
+    assert content == out.read_bytes()
+    assert "attachment" in headers["content-disposition"]
+    # Only somebody who has the PIN leaves a trace in the log.
+    exported = "SELECT count(*) FROM events WHERE kind = 'exported'"
+    assert measured.rows(exported) == [(0,)]
+    measured.log_in()
+    measured.ask(f"/export/readings.{form}")
+    assert measured.rows(exported) == [(1,)]
+    assert measured.get("/api/state")["exported_at"]
+
+
+def test_a_map_without_places_is_one_line(measured: Page) -> None:
+    status, said, _ = measured.ask("/export/readings.gpkg")
+    assert status == 409
+    assert said["error"].startswith("not written, for none of 3 readings has a position")
+    assert measured.get("/api/places") == {"day": measured.get("/api/places")["day"], "places": []}
+
+
+def test_news_of_another_program_come_by_the_rows_of_the_log(measured: Page, tmp_path: Path) -> None:
+    first = measured.get("/api/state")
+    with measured.events(first["cursor"]) as news:
+        predict(measured, tmp_path / "soils.csv", tmp_path / "not_there.asd")
+        came: list[Any] = []
+        while len(came) < 4:
+            one = news.get(timeout=30)
+            came += one["data"]["readings"] if one["event"] == "log" else []
+            cursor = one.get("id", first["cursor"])
+    assert [one["reading"] for one in came if one["reading"]] == [4, 5, 6]
+    assert next(one["why"] for one in came if not one["reading"]).endswith("No such file or directory")
+    # A phone that slept asks for the rest: once, and all of it.
+    predict(measured, tmp_path / "soils.csv")
+    with measured.events(cursor) as news:
+        while (one := news.get(timeout=30))["event"] != "log":
+            pass
+    assert [r["reading"] for r in one["data"]["readings"]] == [7, 8, 9]
+    with measured.events(one["id"]) as news:
+        kinds = [news.get(timeout=30)["event"]]
+    assert kinds == ["health"]
+
+
+def test_of_too_much_news_or_of_another_log_the_page_begins_anew(measured: Page) -> None:
+    for known in ("9.9.9.9.9.9", "nonsense", "", "1.2", "0.0.0.0.0.-1"):
+        with measured.events(known) as news:
+            assert news.get(timeout=30)["event"] == "again", known
+
+
+# --- who may do what ------------------------------------------------------------------------------------------
+
+
+def test_everything_that_changes_needs_the_pin(measured: Page) -> None:
+    order = {"kind": "end"}
+    assert measured.ask("/api/order", order)[0] == 401
+    assert measured.ask("/api/photo/1", b"\xff\xd8\xff", Content_Type="image/jpeg")[0] == 401
+    assert measured.ask("/api/time", {})[0] == 401
+    assert measured.ask("/api/order", order, X_Stibium_Pin="000000" if measured.pin != "000000" else "1")[0] == 401
+    status, said, _ = measured.ask("/api/order", order, X_Stibium_Pin=measured.pin)
+    assert (status, said["error"].split(";")[0]) == (409, "this device shows a log and has no instrument")
+    measured.log_in()
+    assert measured.ask("/api/order", order)[0] == 409
+    # The cookie outlives the program, and no address has the PIN in it.
+    measured.stop()
+    measured.start()
+    assert measured.ask("/api/order", order)[0] == 409
+    assert measured.ask(f"/api/state?pin={measured.pin}")[1]["may_change"] is True
+    measured.cookie = ""
+    assert measured.ask(f"/api/state?pin={measured.pin}")[1]["may_change"] is False
+
+
+def test_guessing_ends(measured: Page) -> None:
+    wrong = "111111" if measured.pin != "111111" else "222222"
+    answers = [measured.ask("/api/login", {"pin": wrong})[0] for _ in range(8)]
+    assert answers == [401] * 5 + [429] * 3 or answers == [401] * 4 + [429] * 4
+    status, said, headers = measured.ask("/api/login", {"pin": measured.pin})
+    assert status == 429
+    assert int(headers["retry-after"]) > 0
+    assert "wait" in said["error"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", "10.0.0.1:{port}", ""])
+def test_another_host_is_not_answered(measured: Page, host: str) -> None:
+    for path in ("/", "/api/state", "/api/readings?since=0", "/export/readings.csv"):
+        assert measured.ask(path, Host=host.format(port=measured.address[1]))[0] == 421
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_its_own_names_are(measured: Page, name: str) -> None:
+    assert measured.ask("/", Host=f"{name}:{measured.address[1]}")[0] == 200
+
+
+def test_pages_of_others_change_nothing(measured: Page) -> None:
+    measured.log_in()
+    for origin in ("http://evil.example", "null", f"https://127.0.0.1:{measured.address[1]}"):
+        assert measured.ask("/api/order", {"kind": "end"}, Origin=origin)[0] == 403
+    assert measured.ask("/api/order", {"kind": "end"}, Sec_Fetch_Site="cross-site")[0] == 403
+    own = f"http://127.0.0.1:{measured.address[1]}"
+    assert measured.ask("/api/order", {"kind": "end"}, Origin=own)[0] == 409
+    # What a form of another page can send without asking first.
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        assert measured.ask("/api/order", {"kind": "end"}, Content_Type=kind)[0] == 415
+
+
+def test_sizes_rates_and_ways_are_bounded(measured: Page) -> None:
+    measured.log_in()
+    assert measured.ask("/api/order", b"x" * 20_000, Content_Type="application/json")[0] == 413
+    assert measured.ask("/api/order", method="PUT")[0] == 405
+    assert measured.ask("/api/login", b"{", Content_Type="application/json")[0] == 400
+    assert measured.ask("/api/login", b"[" * 16_000, Content_Type="application/json")[0] == 400
+    for wrong in (
+        {"kind": "format"},
+        {"kind": "do", "letter": "q"},
+        {"kind": "do", "letter": "RESTORE,1"},
+        {"kind": "do", "letter": "i", "argument": "x" * 201},
+        {"kind": "begin", "begin": {"model": "../../etc/passwd"}},
+        {"kind": "begin", "begin": {"port": "/dev/ttyS0"}},
+        {"kind": "begin", "begin": {"on_for_min": True}},
+        {"kind": "begin", "begin": [1]},
+    ):
+        assert measured.ask("/api/order", wrong)[0] in (400, 409), wrong
+    assert 429 in [measured.ask("/api/nothing")[0] for _ in range(120)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/readings?since=x",
+        "/api/readings?since=-1",
+        "/api/readings?drop=1",
+        "/api/spectra/99",
+        "/api/places?day=5",
+        "/export/readings.exe",
+        "/etc/passwd",
+        "/../log.db",
+        "/export/readings.csv?session=x",
+    ],
+)
+def test_nonsense_is_refused_in_one_line(measured: Page, path: str) -> None:
+    status, said, _ = measured.ask(path)
+    assert status in (400, 404)
+    assert b"Traceback" not in (said if isinstance(said, bytes) else json.dumps(said).encode())
+    assert measured.said_wrong() == ""
+
+
+# --- a day ----------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_led_by_the_page(page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        assert page.get("/api/state")["desk"]["mode"] == "idle"
+        page.log_in()
+        status, said = page.order("begin", begin={"operator": "Ana", "prefix": "T"})
+        assert status == 200
+        assert said["desk"]["prompt"]["step"] == "optimise"
+        steps = []
+        desk = said["desk"]
+        while desk["prompt"]["step"] != "point":
+            steps.append(desk["prompt"]["step"])
+            desk = page.tap()
+        assert steps == ["optimise", "white"]
+        assert (desk["sample"]["id"], desk["white"]["age_min"]) == ("T001", 0)
+        desk = page.tap("i", "Rua do Alto 7\x1b[2J")
+        assert desk["sample"]["id"] == "Rua do Alto 7[2J"
+        page.tap("n", "wet, roots")
+        desk = page.tap()
+        assert desk["sample"]["points"] == 1
+        assert len(page.get("/api/points")["points"]) == 1
+        assert page.order("end")[0] == 409
+        page.measured(1)
+        (reading,) = page.get("/api/readings?since=0")["readings"]
+        assert (reading["sample_id"], reading["notes"]) == ("Rua do Alto 7[2J", "wet, roots")
+        page.tap("r")
+        page.measured(3)
+        assert page.order("end")[0] == 200
+        assert page.desk("idle")["mode"] == "idle"
+        state = page.get("/api/state")
+        assert state["session"]["operator"] == "Ana"
+        assert state["session"]["ended_at"]
+        assert state["unfinished"] is None
+        assert page.stop() == 0
+    assert page.said_wrong() == ""
+
+
+def test_of_two_phones_that_answer_one_question_one_counts(page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        page.log_in()
+        page.order("begin")
+        page.tap()
+        page.tap()
+        asked = page.get("/api/state")["desk"]["prompt"]["id"]
+        order = {"kind": "do", "tap": "first", "prompt": asked, "letter": ""}
+        first = page.ask("/api/order", order)
+        assert first[0] == 200
+        # The other phone, and the same tap once more as a network may send it.
+        second = page.ask("/api/order", order | {"tap": "second"})
+        assert second[0] == 409
+        assert page.ask("/api/order", order)[1] == first[1]
+        assert page.rows("SELECT count(*) FROM scans WHERE kind = 'target'") == [(1,)]
+
+
+def test_who_measures_elsewhere_is_named_and_what_it_stores_is_shown(page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        chosen = ["--model", str(page.bundle), "--log", str(page.log), "--profile", str(page.profile)]
+        other = subprocess.Popen(
+            [STIBIUM, "measure", port, *chosen, *DAY],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stdin is not None
+        sessions = "SELECT count(*) FROM sqlite_master WHERE name = 'sessions'"
+        page.wait(lambda: page.rows(sessions) == [(1,)] and page.rows("SELECT count(*) FROM sessions") == [(1,)])
+        page.start(port, *DAY)
+        page.log_in()
+        status, said = page.order("begin", begin={"new": True})
+        assert status == 500
+        assert f"stibium measure (process {other.pid}) measures with this instrument" in said["error"]
+        other.stdin.write("\n" * 12)
+        other.stdin.flush()
+        page.wait(lambda: page.get("/api/readings?since=0")["readings"])
+        assert page.get("/api/state")["session"]["white_at"]
+        other.communicate("q\n", timeout=60)
+        # Now it is free, and the day goes on here.
+        status, said = page.order("begin")
+        assert status == 200, said
+        assert said["desk"]["mode"] == "ready"
+
+
+def test_killed_at_any_moment_the_day_goes_on_and_each_sample_is_there_once(page: Page, soils: list[Spectrum]) -> None:
+    from page_kills import kill_a_day_on_the_page
+
+    with fieldspec(soils) as port:
+        said = kill_a_day_on_the_page(page, port, kills=20, seed=7)
+    assert "0 lost, 0 doubled" in said
+
+
+def test_a_port_that_is_taken_and_an_address_that_is_not_ours_are_one_line(page: Page, measured: Page) -> None:
+    for options, why in (
+        (["--http-port", str(measured.address[1])], "another program serves there"),
+        (["--on", "192.0.2.1"], "no address of this device"),
+        (["--on", "wlan9"], "no network interface with an address"),
+    ):
+        done = subprocess.run(
+            [STIBIUM, "serve", "--log", str(page.log), *options], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 1
+        assert why in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_news_come_at_once(page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, "--points", "1", "--scans", "5")
+        page.log_in()
+        page.order("begin")
+        page.tap()
+        page.tap()
+        with page.events(page.get("/api/state")["cursor"]) as news:
+            page.tap()
+            give_up_s = time.monotonic() + 30
+            seen = []
+            while "log" not in seen and time.monotonic() < give_up_s:
+                seen.append(news.get(timeout=30)["event"])
+    assert {"log", "desk"} <= set(seen)
