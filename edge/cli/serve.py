@@ -108,6 +108,7 @@ def serve(options: ServeOptions) -> None:
     from ..log.write import Log
     from ..page.door import Door, device_secret, own_names
     from ..page.feed import Feed
+    from ..page.writing import correct_reading, note_export, photo, store_photo
 
     bundle = load_bundle(options.model)
     path = Path(options.log) if options.log is not None else default_log_path()
@@ -128,7 +129,10 @@ def serve(options: ServeOptions) -> None:
             health=lambda: _health(path),
             models=lambda: _models(bundle),
             export=lambda out, form, session: _export(path, out, form, session),
-            exported=lambda form, session: _note_export(path, form, session),
+            exported=lambda form, session: note_export(path, form, session),
+            photo=lambda name: photo(path, name),
+            store_photo=lambda reading, content: store_photo(path, reading, content),
+            writes={"correct": lambda said: correct_reading(path, said)},
         )
         supervisor = Supervisor()
         url = f"http://{f'[{address}]' if ':' in address else address}:{listener.getsockname()[1]}/"
@@ -282,10 +286,3 @@ def _export(path: Path, out: str, form: str, session: int | None) -> None:
             if not Output(form, reading_layout({"sample": "sample"}), text).write(records):
                 raise ExportError("the log has nothing of what is chosen")
             text.flush()
-
-
-def _note_export(path: Path, form: str, session: int | None) -> None:
-    from ..log.write import Log
-
-    with Log(path) as log:
-        log.add_event("exported", f"exported as {form}", {"format": form}, session)

@@ -109,6 +109,12 @@ async def answer_export(request: Request) -> Response:
     return _Temporary(folder, path, media_type=EXPORTS[form], filename=name)
 
 
+async def answer_photo(request: Request) -> Response:
+    """Answer with a photo of a reading."""
+    found = serving_of(request).photo(request.path_params["name"])
+    return refusal(404, "there is no such photo") if found is None else FileResponse(found[0], media_type=found[1])
+
+
 class _Temporary(FileResponse):
     """A file that is gone when it has been sent."""
 

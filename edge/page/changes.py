@@ -111,13 +111,11 @@ async def do_photo(request: Request) -> Response:
     if refused is not None:
         return refused
     reading = request.path_params["reading"]
-    if serving.store_photo is None or not serving.feed.exists(reading):
+    if not serving.feed.exists(reading):
         return refusal(404, "there is no such reading")
     try:
         content = await request.body()
-        return as_answer(
-            await asyncio.to_thread(serving.store_photo, reading, request.headers["content-type"], content)
-        )
+        return as_answer(await asyncio.to_thread(serving.store_photo, reading, content))
     except (StibiumError, OSError) as error:
         return refusal(409, str(error))
 

@@ -37,6 +37,9 @@ MOST_READINGS = 500
 UNTOLD = frozenset({"wanted", "named", "sample_begun", "resumed"})
 """Kinds of events that say nothing to a person."""
 
+EVERY = Chosen(void=True)
+"""What does not count any more is shown too, with the reason."""
+
 Describe = Callable[[ReadingRecord], dict[str, Any]]
 """Says a record in words: `name`, `reason` of a refusal, and `words`, a list of remarks for each estimate."""
 
@@ -128,7 +131,7 @@ class Feed:
     def start(self) -> dict[str, Any]:
         """Give what a page begins with: the last readings and events, the session, and the cursor they stand for."""
         cursor = self.newest()
-        records = [self._shown(record) for record in iter_records(self._db, last=SHOWN)]
+        records = [self._shown(record) for record in iter_records(self._db, EVERY, last=SHOWN)]
         events = self._events("id > ? ORDER BY id DESC LIMIT ?", 0, SHOWN)[::-1]
         exported = self._one("SELECT max(at) FROM events WHERE kind = 'exported'")
         said = {"readings": records, "events": events, "session": self.session(), "exported_at": exported}
@@ -156,7 +159,7 @@ class Feed:
         alone = list(refusals_alone(self._db, cursor.refusals, MOST_NEWS + 1))
         if max(len(changed), len(events), len(alone)) > MOST_NEWS:
             return None
-        records = [record for (row,) in changed for record in iter_records(self._db, Chosen(reading=row))]
+        records = [record for (row,) in changed for record in iter_records(self._db, Chosen(reading=row, void=True))]
         records += [record_of_entry(entry) for entry in alone]
         return News(newest, [self._shown(record) for record in records], events)
 
@@ -196,11 +199,11 @@ class Feed:
         rows = self._db.execute(
             "SELECT id FROM readings WHERE id > ? ORDER BY id LIMIT ?", (since, min(most, MOST_READINGS))
         ).fetchall()
-        return [as_json(record) for (row,) in rows for record in iter_records(self._db, Chosen(reading=row))]
+        return [as_json(record) for (row,) in rows for record in iter_records(self._db, Chosen(reading=row, void=True))]
 
     def last(self, most: int) -> list[dict[str, Any]]:
         """Give the last readings, and what was refused without one, oldest first."""
-        return [as_json(record) for record in iter_records(self._db, last=min(most, MOST_READINGS))]
+        return [as_json(record) for record in iter_records(self._db, EVERY, last=min(most, MOST_READINGS))]
 
     def exists(self, reading: int) -> bool:
         """Tell whether a reading is in the log."""
@@ -213,7 +216,7 @@ class Feed:
             reading: its row.
             full: every band; otherwise no more than a screen shows.
         """
-        found = next(iter_spectra(self._db, Chosen(reading=reading)), None)
+        found = next(iter_spectra(self._db, Chosen(reading=reading, void=True)), None)
         if found is None:
             return None
         spectrum = found[1]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -34,7 +35,8 @@ class Serving:
         export: writes readings of a session, None for all, to a file of a format. Raises ExportError.
         exported: called with the format and session of an export by somebody who has the PIN.
         writes: what else may be changed: name in /api/NAME -> what is done with the parsed body, off the loop.
-        store_photo: called with reading, type and bytes of a photo. Raises StibiumError.
+        photo: gives path and type of a photo.
+        store_photo: called with reading and bytes of a photo. Raises StibiumError.
     """
 
     feed: Feed
@@ -45,8 +47,9 @@ class Serving:
     models: Callable[[], list[dict[str, Any]]]
     export: Callable[[str, str, int | None], None]
     exported: Callable[[str, int | None], None]
+    photo: Callable[[str], tuple[Path, str] | None]
+    store_photo: Callable[[int, bytes], dict[str, Any]]
     writes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
-    store_photo: Callable[[int, str, bytes], dict[str, Any]] | None = None
     health_now: list[dict[str, Any]] = field(default_factory=list)
     streams: int = 0
     exports: int = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..measure.naming import when
+from ..measure.plan import NameAsked
 from ..measure.points import who
 from ..measure.session import Session
 from ..measure.steps import Prompt, Step
@@ -11,12 +13,13 @@ from .feed import drawn_bands, plain
 
 
 class Asked(NamedTuple):
-    """The words of a step: what is wanted, what for, and what stands on the buttons; "" for no button."""
+    """The words of a step: what is wanted, what for, and what is on the buttons (go, skip, again); "" for none."""
 
     title: str
     text: str
     button: str
     skip: str = ""
+    again: str = ""
 
 
 _WHITE = "Put the probe on the white panel"
@@ -38,9 +41,12 @@ _WORDS = {
 
 def asked_words(session: Session, asked: Prompt) -> Asked:
     """Give the words of a question."""
-    if asked.step is not Step.POINT:
-        return _WORDS[asked.step]
     state = session.state
+    again = "Last sample again" if state.done else ""
+    if asked.step is Step.NAME and session.name_asked is not None:
+        return _name_words(session.name_asked)
+    if asked.step is not Step.POINT:
+        return _WORDS[asked.step]._replace(again=again)
     taken = len(state.sample.points) if state.sample is not None else 0
     what = "" if state.planned.kind == "sample" else f" ({state.planned.kind})"
     text = f"Point {taken + 1} of {session.settings.points}"
@@ -50,7 +56,20 @@ def asked_words(session: Session, asked: Prompt) -> Asked:
     else:
         text += ". Put the probe on another place of the same sample."
         skip = "Enough points" if taken else "Leave it out"
-    return Asked(f"{state.planned.sample_id}{what}", text, "Measure", skip)
+        again = "Last point again" if taken else again
+    return Asked(f"{state.planned.sample_id}{what}", text, "Measure", skip, again)
+
+
+def _name_words(asked: NameAsked) -> Asked:
+    known = asked.known
+    skip = "Leave it out" if asked.listed else "Another name"
+    if known is None:
+        title, text, button = f"Is {asked.name} the name of a sample?", "It is an unusual one.", "Yes, it is"
+    else:
+        text = f"{known.sample_id} was measured {when(known)}."
+        title, button = f"{asked.name}: the same sample again?", f"No, another sample: {asked.name}"
+    again = f"Yes, {known.sample_id} again" if known is not None else ""
+    return Asked(title, text, f"Really: {button[0].lower()}{button[1:]}" if asked.once else button, skip, again)
 
 
 def of_session(session: Session, asked: Prompt, prompt_id: str) -> dict[str, Any]:
@@ -68,6 +87,7 @@ def of_session(session: Session, asked: Prompt, prompt_id: str) -> dict[str, Any
             "text": words.text,
             "button": words.button,
             "skip": words.skip,
+            "again": words.again,
             # In whole steps, so that time that passes is no news.
             "wait_s": None if asked.wait_s is None else 10 * -(-asked.wait_s // 10),
         },

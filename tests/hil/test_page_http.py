@@ -368,3 +368,34 @@ def test_news_come_at_once(page: Page, soils: list[Spectrum]) -> None:
             while "log" not in seen and time.monotonic() < give_up_s:
                 seen.append(news.get(timeout=30)["event"])
     assert {"log", "desk"} <= set(seen)
+
+
+def test_corrections_and_photos_are_rows_of_their_own(measured: Page) -> None:
+    measured.log_in()
+    rename = {"reading": 2, "kind": "rename", "value": {"sample_id": "RS7"}, "who": "Ana"}
+    assert measured.ask("/api/correct", rename)[1] == {"correction": 1}
+    assert measured.get("/api/readings?last=2")["readings"][0]["sample_id"] == "RS7"
+    assert measured.ask("/api/correct", {"reading": 3, "kind": "void", "value": {"reason": "spilt"}})[0] == 200
+    assert [one["void"] for one in measured.get("/api/readings?since=1")["readings"]] == ["", "void: spilt"]
+    # What does not count is in no export, as with `stibium log --export`.
+    assert b"G2" not in measured.ask("/export/readings.csv")[1]
+    for wrong in (
+        {"reading": 99, "kind": "void"},
+        {"reading": 2, "kind": "drop table"},
+        {"reading": True, "kind": "void"},
+        {"reading": 2, "kind": "rename", "value": {"sample_id": ""}},
+        {"reading": 2, "kind": "photo", "value": {"file": "/etc/passwd"}},
+        {"reading": 2, "kind": "condition", "value": {"condition": "muddy"}},
+    ):
+        status, said, _ = measured.ask("/api/correct", wrong)
+        assert status == 409, wrong
+        assert said["error"]
+    picture = b"\xff\xd8\xff\xe0" + bytes(1000)
+    status, said, _ = measured.ask("/api/photo/1", picture, Content_Type="image/jpeg")
+    assert status == 200
+    status, content, headers = measured.ask(f"/photos/{said['file']}")
+    assert (status, content, headers["content-type"]) == (200, picture, "image/jpeg")
+    assert measured.ask("/api/photo/99", picture, Content_Type="image/jpeg")[0] == 404
+    assert measured.ask("/api/photo/1", b"<svg onload=alert(1)>", Content_Type="image/svg+xml")[0] == 409
+    for name in ("../log.db", "..%2Flog.db", "log.db", "reading-1-000000000000.jpg"):
+        assert measured.ask(f"/photos/{name}")[0] == 404, name

@@ -1,0 +1,86 @@
+"""Changes from the page that are not the session's: corrections of readings, photos, what was exported.
+
+Each opens the log for itself, off the event loop, and returns when it is on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ...converters.spectra.files import replacing
+from ..errors import CorrectionError
+from ..log.corrections import correct
+from ..log.write import Log
+
+_PHOTO_NAME = re.compile(r"reading-\d+-[0-9a-f]{12}\.(jpg|png|webp|heic)")
+_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "heic": "image/heic"}
+
+
+def correct_reading(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """Write a correction: `reading`, `kind`, `value`, and `who` says so.
+
+    Raises:
+        CorrectionError: it cannot be corrected so.
+        LogError: it was not stored.
+    """
+    reading, kind, value, who = (said.get(name) for name in ("reading", "kind", "value", "who"))
+    if isinstance(reading, bool) or not isinstance(reading, int) or kind == "photo":
+        raise CorrectionError('write {"reading": 12, "kind": "rename", "value": {"sample_id": "RS007"}, "who": "Ana"}')
+    plain = value if isinstance(value, dict) else {}
+    with Log(log_path) as log:
+        return {"correction": correct(log, reading, str(kind), plain, who if isinstance(who, str) else "")}
+
+
+def note_export(log_path: Path, form: str, session: int | None) -> None:
+    """Remember that somebody has fetched a file of what is stored."""
+    with Log(log_path) as log:
+        log.add_event("exported", f"exported as {form}", {"format": form}, session)
+
+
+def photos_of(log_path: Path) -> Path:
+    """Give the folder of the photos, beside the log."""
+    return log_path.with_name(log_path.name + "-photos")
+
+
+def store_photo(log_path: Path, reading: int, content: bytes) -> dict[str, Any]:
+    """Store a photo beside the log, then name it with its reading; a photo that is there already stays as it is.
+
+    Raises:
+        CorrectionError: it is no picture that a phone makes, or there is no room for it.
+        LogError, OSError: it was not stored.
+    """
+    ending = _ending(content)
+    if not ending:
+        raise CorrectionError("no photo that is known here: JPEG, PNG, WebP and HEIC are")
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"reading-{reading}-{digest[:12]}.{ending}"
+    with Log(log_path) as log:
+        if not log.room().enough:
+            raise CorrectionError("no room for a photo: make room on the device's disk")
+        folder = photos_of(log_path)
+        folder.mkdir(mode=0o750, exist_ok=True)
+        with replacing(os.fspath(folder / name)) as file:
+            file.write(content)
+        said = {"file": name, "sha256": digest, "bytes": len(content)}
+        return {"correction": correct(log, reading, "photo", said), "file": name}
+
+
+def photo(log_path: Path, name: str) -> tuple[Path, str] | None:
+    """Give the path and type of a photo; None if there is none of that name."""
+    found = _PHOTO_NAME.fullmatch(name)
+    path = photos_of(log_path) / name
+    return (path, _TYPES[found[1]]) if found is not None and path.is_file() else None
+
+
+def _ending(content: bytes) -> str:
+    if content.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "webp"
+    return "heic" if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"hevc") else ""

@@ -1,0 +1,173 @@
+"""The page in a real browser against a virtual FieldSpec: a day with faults, nothing from outside, two phones, kill -9."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Phone, browsing
+from page_process import Page
+from stibium.converters.spectra.spectrum import Spectrum
+from test_page_http import PROFILE, fieldspec
+
+pytest.importorskip("starlette", reason="the extra `web` is not installed")
+pytest.importorskip("playwright", reason="Playwright is not installed")
+# One browser at a time is enough for a machine.
+pytestmark = pytest.mark.xdist_group("browser")
+
+DAY = ("--points", "2", "--scans", "5", "--position", "41.05,-7.91,500")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browsing() as made:
+        yield made
+
+
+@pytest.fixture
+def page(tmp_path: Path, tiny_bundle: Path) -> Iterator[Page]:
+    with Page(tmp_path, tiny_bundle, PROFILE) as made:
+        yield made
+
+
+def measure(phone: Phone, page: Page, samples: int) -> None:
+    while page.rows("SELECT count(*) FROM readings")[0][0] < samples:
+        phone.tap()
+    phone.until(f"document.querySelectorAll('#list li').length >= {samples}")
+
+
+def test_a_day_with_corrections_and_nothing_from_outside(
+    browser: Any, page: Page, soils: list[Spectrum], tmp_path: Path
+) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        phone = Phone(browser, page.address).open()
+        assert phone.requests == [phone.base] or phone.requests[0] == phone.base
+        assert "No session" in phone.page.inner_text("#step")
+        phone.begin(page.pin)
+        assert "white panel" in phone.page.inner_text("#step")
+        measure(phone, page, 1)
+        assert phone.page.inner_text("#step") == "RS002"
+        # A scanner types a name and Enter; one that the log has is asked about.
+        phone.page.fill("#name", "RS001")
+        phone.page.press("#name", "Enter")
+        phone.until("document.getElementById('step').textContent.includes('the same sample again')")
+        phone.page.click("#skip")
+        phone.until("document.getElementById('step').textContent === 'RS002'")
+        phone.page.fill("#note", "<img src=x onerror=alert(1)> wet")
+        phone.page.press("#note", "Enter")
+        phone.until("document.getElementById('said').textContent.startsWith('Stored')")
+        measure(phone, page, 2)
+        # Reloaded in the middle of a sample, it is where it was.
+        phone.tap()
+        phone.page.reload()
+        phone.ready()
+        assert "Point 2 of 2" in phone.page.inner_text("#detail")
+        measure(phone, page, 3)
+        phone.page.click("summary:has-text('Correct')")
+        phone.page.select_option("#which", "1")
+        phone.page.fill("#text", "wrong pit")
+        phone.page.click("#correct button")
+        phone.until("document.getElementById('list').textContent.includes('does not count: void')")
+        photo = tmp_path / "photo.png"
+        phone.page.screenshot(path=str(photo))
+        phone.page.set_input_files("#photo", str(photo))
+        phone.until("document.getElementById('said').textContent === 'Stored: photo'")
+        assert page.rows("SELECT kind FROM corrections ORDER BY id")[-2:] == [("void",), ("photo",)]
+        (stored,) = (page.log.parent / "log.db-photos").iterdir()
+        assert stored.read_bytes() == photo.read_bytes()
+        assert phone.axe() == []
+        assert phone.outside == []
+        assert [text for text in phone.wrong if "401" not in text] == []
+        assert phone.page.locator("#map circle").count() == 3
+        assert "calibrated from" in phone.page.inner_text("#bar")
+        assert phone.page.locator("#spectrum polyline").count() >= 2
+
+
+def test_everything_is_large_and_inside_the_screen(browser: Any, page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        for width in (360, 768, 1280):
+            phone = Phone(browser, page.address, width).open()
+            if width == 360:
+                phone.begin(page.pin)
+                measure(phone, page, 1)
+            for summary in phone.page.locator("summary").all():
+                if summary.is_visible():
+                    summary.click()
+            assert phone.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            for control in phone.page.locator("button, input, select, summary, a.link:not(.skip)").all():
+                box = control.bounding_box()
+                if control.is_visible() and box is not None:
+                    assert box["height"] >= 48, control.evaluate("e => e.outerHTML")
+            assert phone.axe() == []
+
+
+def test_by_keyboard_alone(browser: Any, page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        phone = Phone(browser, page.address).open()
+        phone.begin(page.pin)
+        for _ in range(3):
+            phone.ready()
+            phone.page.locator("#go").focus()
+            with phone.page.expect_response(lambda answer: answer.url.endswith("/api/order")):
+                phone.page.keyboard.press("Enter")
+        phone.ready()
+        assert "Point 2 of 2" in phone.page.inner_text("#detail")
+
+
+def test_two_phones_see_the_same_and_one_tap_counts(browser: Any, page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        first, second = Phone(browser, page.address).open(), Phone(browser, page.address).open()
+        first.begin(page.pin)
+        measure(first, page, 2)
+        second.until("document.querySelectorAll('#list li').length === 2")
+        assert second.readings() == first.readings()
+        assert second.page.inner_text("#step") == first.page.inner_text("#step") == "RS003"
+        # Looking needs no PIN, tapping does, on each phone.
+        second.page.locator("#go").tap()
+        second.page.locator("#pin-dialog").wait_for(state="visible")
+
+
+def test_when_the_server_is_killed_the_page_says_so_and_goes_on(
+    browser: Any, page: Page, soils: list[Spectrum]
+) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        http_port = page.address[1]
+        phone = Phone(browser, page.address).open()
+        phone.begin(page.pin)
+        measure(phone, page, 1)
+        phone.tap()
+        page.kill()
+        phone.until("document.getElementById('line').textContent.startsWith('No connection')")
+        assert phone.page.locator("#go").is_disabled()
+        page.start(port, *DAY, http_port=http_port)
+        phone.until("!document.getElementById('line').textContent.startsWith('No connection')")
+        phone.ready()
+        measure(phone, page, 2)
+        assert [re.sub(r" .*", "", text.lstrip("\u25cb\u25cf\u2715 ")) for text in phone.readings()] == [
+            "RS002",
+            "RS001",
+        ]
+        assert page.rows("SELECT sample_id FROM readings ORDER BY id") == [("RS001",), ("RS002",)]
+
+
+def test_a_phone_that_slept_catches_up(browser: Any, page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        phone = Phone(browser, page.address).open()
+        phone.begin(page.pin)
+        measure(phone, page, 1)
+        # The system ends the connection of a page in the background without a word.
+        phone.page.evaluate("source.close()")
+        page.log_in()
+        page.measured(3)
+        assert len(phone.readings()) == 1
+        phone.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        phone.until("document.querySelectorAll('#list li').length === 3")
