@@ -117,8 +117,9 @@ def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average"
 
 
 def trained_on(bundle: Bundle) -> set[str]:
-    """Name the samples that a bundle says it was trained on, those that took part as bounds among them."""
-    return {name for of in ("training_samples", "training_bounds") for name in bundle.provenance.get(of, ())}
+    """Name the samples that a bundle says it was trained on or adapted by, those known as bounds among them."""
+    lists = ("training_samples", "training_bounds", "adaptation_samples")
+    return {name for of in lists for name in bundle.provenance.get(of, ())}
 
 
 def held_out_only(joined: Samples, bundle: Bundle) -> Samples:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..converters.models.errors import ConversionError
 from ..converters.models.parity import Parity, compare
-from ..converters.spectra.spectrum import Floats
+from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.bundle import Bundle, Golden
 from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.runtime import runtime_name
@@ -89,7 +89,7 @@ def finish(run: TrainingRun, bundle: Bundle, converted: ConvertedRun) -> Exporte
     """
     parity = compare(bundle, converted.prepared.rows, run.held_out_measured, converted.answers, run.validated)
     stability = bundle.stability._replace(sampling_most=fit_sampling(bundle, run.held_out))
-    golden = choose_golden(bundle, run)
+    golden = choose_golden(bundle, run.held_out, run.held_out_measured)
     return Exported(replace(bundle, stability=stability, golden=golden, provenance=_provenance(run, parity)), parity)
 
 
@@ -103,21 +103,27 @@ def export_run(run: TrainingRun, quantisations: Sequence[str]) -> dict[str, Expo
     return {name: finish(run, bundle_of(run, model, name), converted) for name, model in converted.models.items()}
 
 
-def choose_golden(bundle: Bundle, run: TrainingRun) -> Golden:
-    """Pick validation spectra from low to high, and have this machine's runtime say what they should give."""
+def choose_golden(bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats) -> Golden:
+    """Pick spectra from low to high, and have this machine's runtime say what they should give.
+
+    Args:
+        bundle: finished but for this.
+        spectra: n that it answers.
+        measured: (n,) what they are ranked by.
+    """
     grids: dict[tuple[object, ...], list[int]] = {}
-    for i, spectrum in enumerate(run.held_out):
+    for i, spectrum in enumerate(spectra):
         grids.setdefault((spectrum.wavelengths_nm.tobytes(), spectrum.splices_nm), []).append(i)
     members = max(grids.values(), key=len)
     estimator = Estimator(bundle)
-    answers = [a for a in estimator.estimate([run.held_out[i] for i in members]) if isinstance(a, Estimate)]
+    answers = [a for a in estimator.estimate([spectra[i] for i in members]) if isinstance(a, Estimate)]
     # An answer held at the end of the range would look the same whatever the network said.
     low, high = bundle.calibrated_range
     telling = [i for i, answer in zip(members, answers, strict=True) if low < answer.value < high] or members
-    ranked = sorted(telling, key=lambda i: (run.held_out_measured[i], i))
+    ranked = sorted(telling, key=lambda i: (measured[i], i))
     at = np.unique(np.linspace(0, len(ranked) - 1, min(GOLDEN_SPECTRA, len(ranked))).round().astype(int))
-    chosen = [run.held_out[ranked[i]] for i in at]
-    reflectance = np.stack([require_reflectance(s, run.bundle.recipe.range_nm) for s in chosen]).astype(np.float32)
+    chosen = [spectra[ranked[i]] for i in at]
+    reflectance = np.stack([require_reflectance(s, bundle.recipe.range_nm) for s in chosen]).astype(np.float32)
     golden = Golden(
         wavelengths_nm=chosen[0].wavelengths_nm,
         reflectance=reflectance.astype(np.float64),
@@ -126,11 +132,11 @@ def choose_golden(bundle: Bundle, run: TrainingRun) -> Golden:
         tolerance=0.0,
         runtime=runtime_name(),
     )
-    spectra = [
+    as_stored = [
         replace(spectrum, values=values, quantity="reflectance", saturated=())
         for spectrum, values in zip(chosen, golden.reflectance, strict=True)
     ]
-    expected = np.array([a.value for a in estimator.estimate(spectra) if isinstance(a, Estimate)])
+    expected = np.array([a.value for a in estimator.estimate(as_stored) if isinstance(a, Estimate)])
     tolerance = golden_tolerance(expected, bundle.transform, bundle.quantisation, estimator.runtime.output_step)
     return replace(golden, expected=expected, tolerance=tolerance)
 

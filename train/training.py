@@ -15,6 +15,7 @@ from ..edge.model.applicability import ApplicabilityDomain, assess
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Refusal
 from ..edge.model.interval import IntervalStats
+from ..edge.model.lineage import Lineage, instruments_of
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.replicates import ReplicateStats
 from ..edge.model.target import DetectionStats, Transform, forward, inverse
@@ -135,6 +136,7 @@ class Trained:
             domain=self.domain,
             detection=self.detection,
             replicates=self.replicates,
+            lineage=Lineage(instruments_of(self.samples.spectra)),
         )
 
     def answer(self, features: Floats) -> Floats:

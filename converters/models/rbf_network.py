@@ -99,7 +99,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
     # A power of four, so that its root is exact as well; float16 has no numbers above 65504.
     size = 4.0 ** np.ceil(np.log2(float(np.abs(arrays["range"]).max())) / 2)
     arrays = _in_units_of(size, arrays)
-    calibrated = arrays["range"] + BEYOND * np.array([-1.0, 1.0]) * np.abs(arrays["range"])
+    calibrated = _limits(arrays)
     blocks = sum(name.startswith("projection_") for name in arrays)
     largest = max(float(np.abs(arrays[f"kernel_weights_{i}"]).max()) for i in range(blocks))
     unit = 2.0 ** np.ceil(np.log2(max(largest, 1e-30) / LARGEST_WEIGHT))
@@ -175,6 +175,21 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
         return answer(added, one)
 
     return network
+
+
+def _limits(arrays: Arrays) -> Floats:
+    """Give the ends that answers are kept within, in the unit.
+
+    Where a single transform answers, the device keeps answers within the calibrated range, and a network that goes on
+    beyond can be shifted to another instrument. A mean over transforms is of answers that each were kept within.
+    """
+    ends, names = arrays["range"], list(arrays["transforms"])
+    if names == ["none"]:
+        return np.asarray(ends + np.array([-1.0, 1.0]) * (ends[1] - ends[0]))
+    if names == ["log10"]:
+        half = np.sqrt(ends[1] / ends[0])
+        return np.asarray(ends * np.array([1 / half, half]))
+    return np.asarray(ends + BEYOND * np.array([-1.0, 1.0]) * np.abs(ends))
 
 
 def _in_units_of(size: float, arrays: Arrays) -> dict[str, NDArray[Any]]:

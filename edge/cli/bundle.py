@@ -198,8 +198,31 @@ def describe(bundle: Bundle) -> dict[str, Any]:
             "tolerance": bundle.golden.tolerance,
             "runtime": bundle.golden.runtime,
         }
+    record |= _origin(bundle)
     record["provenance"] = bundle.provenance
     return record
+
+
+def _origin(bundle: Bundle) -> dict[str, Any]:
+    """Say what a model was made for, and what was done to it since it was trained."""
+    found: dict[str, Any] = {}
+    lineage, correction = bundle.lineage, bundle.correction
+    if lineage.instruments:
+        found["made_for_instruments"] = list(lineage.instruments)
+    if not correction.is_none:
+        spectra = correction.spectra.method if correction.spectra else "none"
+        found["correction"] = {"slope": correction.slope, "intercept": correction.intercept, "spectra": spectra}
+    for number, step in enumerate(lineage.adaptations, 1):
+        found["adaptation" if number == 1 else f"adaptation_{number}"] = {
+            "parent_sha256": step.parent_sha256,
+            "done": step.what,
+            "samples": step.samples,
+            "judged_by": step.judged,
+            "left_out_rmse_before": step.before,
+            "left_out_rmse_after": step.after,
+            "tried": "; ".join(f"{tried.what} {tried.rmse:.4g}" for tried in step.tried),
+        }
+    return found
 
 
 def _print_entry(key: str, value: Any, depth: int) -> None:

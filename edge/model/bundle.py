@@ -21,7 +21,9 @@ from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
 from .container import SPECTRA, pack, pins, read, unpack
+from .correction import NO_CORRECTION, Correction, fits_grid, pack_correction, unpack_correction
 from .interval import IntervalStats
+from .lineage import UNKNOWN_LINEAGE, Lineage, pack_lineage, unpack_lineage
 from .recipe import Blocks, Recipe, preprocessing_from_dict
 from .replicates import ReplicateStats
 from .scaling import Scaling
@@ -32,7 +34,7 @@ from .target import DetectionStats, Transform
 FORMAT = SPECTRA
 VERSION = 3
 READABLE = (1, 2, 3)
-SECTIONS = ("stability",)
+SECTIONS = ("stability", "correction", "lineage")
 """What a bundle may have or not, from version 3 on. Answers depend on each: one that is not known here is refused."""
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
 
@@ -73,6 +75,8 @@ class Bundle:
         simulated: True if the calibration spectra are simulated.
         interval, domain, detection, replicates, golden: see there; None where the training side gave none.
         stability: noise and steps that the model can bear.
+        correction: what is done to spectra and outputs for another site or instrument.
+        lineage: what the model was made for, and what was done to it since.
         provenance: data hashes, versions, seed, metrics, as JSON values.
         sha256: of the whole file; "" before it is written.
         path: where it was read from.
@@ -93,6 +97,8 @@ class Bundle:
     replicates: ReplicateStats | None = None
     golden: Golden | None = None
     stability: StabilityLimits = UNKNOWN_LIMITS
+    correction: Correction = NO_CORRECTION
+    lineage: Lineage = UNKNOWN_LINEAGE
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     path: str = ""
@@ -164,6 +170,11 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     }
     if bundle.stability != UNKNOWN_LIMITS:
         manifest["stability"] = bundle.stability._asdict()
+    if not bundle.correction.is_none:
+        manifest["correction"], correction_arrays = pack_correction(bundle.correction)
+        arrays |= correction_arrays
+    if bundle.lineage != UNKNOWN_LINEAGE:
+        manifest["lineage"] = pack_lineage(bundle.lineage)
     if bundle.domain is not None:
         manifest["domain"], domain_arrays = pack_domain(bundle.domain)
         arrays |= domain_arrays
@@ -212,6 +223,8 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
         require_sense(manifest, arrays, bundle.interval, bundle.domain)
         if bundle.recipe.wavelengths_nm.size < 2:
             raise BundleError("its preprocessing leaves no bands; export it again")
+        if not fits_grid(bundle.correction, bundle.recipe.grid_nm):
+            raise BundleError("its correction of spectra is for other bands than its preprocessing; adapt it again")
         return bundle
 
     return unpack(FORMAT, READABLE, content, build)
@@ -255,6 +268,8 @@ def from_record(
         if golden
         else None,
         stability=StabilityLimits(**(manifest.get("stability") or {})),
+        correction=unpack_correction(manifest["correction"], a) if manifest.get("correction") else NO_CORRECTION,
+        lineage=unpack_lineage(manifest["lineage"]) if manifest.get("lineage") else UNKNOWN_LINEAGE,
         provenance=manifest["provenance"],
         sha256=sha256,
         path=path,

@@ -14,6 +14,7 @@ from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
 from .applicability import Applicability, Verdict, assess
 from .bundle import Bundle
 from .interval import interval
+from .lineage import other_instrument
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
 from .suitability import (
@@ -24,7 +25,7 @@ from .suitability import (
     step_to_blame,
     with_joins,
 )
-from .target import Bound, bounds_of, within_range
+from .target import Bound, bounds_of, forward, within_range
 
 BATCH_BYTES = 16 << 20
 """More than all arrays of a batch take together."""
@@ -118,7 +119,7 @@ class Estimator:
         """
         self.bundle = bundle
         self.runtime = Runtime(bundle.model, known_good=bundle.is_known)
-        self._joins_nm = bundle.golden.splices_nm if bundle.golden and corrects_joins(bundle.recipe) else ()
+        self.joins_nm = bundle.golden.splices_nm if bundle.golden and corrects_joins(bundle.recipe) else ()
         _check_domain(bundle)
         # glibc keeps freed memory for the next batch only up to twice the largest block that was ever given back.
         np.empty(BATCH_BYTES, dtype=np.uint8)
@@ -129,8 +130,8 @@ class Estimator:
         The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean.
         """
         flat: list[Spectrum] = []
-        if self._joins_nm:
-            spectra = [with_joins(spectrum, self._joins_nm) for spectrum in spectra]
+        if self.joins_nm:
+            spectra = [with_joins(spectrum, self.joins_nm) for spectrum in spectra]
         for spectrum in spectra:
             flat += [spectrum, *_points(spectrum)]
         readings = iter(self._read(flat))
@@ -140,6 +141,14 @@ class Estimator:
             points = [next(readings) for _ in _points(spectrum)]
             answers.append(reading if isinstance(reading, Refusal) else self._answer(spectrum, reading, points))
         return answers
+
+    def outputs(self, spectra: Sequence[Spectrum]) -> list[float | Refusal]:
+        """Give what the network answers to each spectrum, in the transform's space and beyond the calibrated range too.
+
+        The points of a `MeanSpectrum` are not looked at.
+        """
+        joined = [with_joins(spectrum, self.joins_nm) if self.joins_nm else spectrum for spectrum in spectra]
+        return [reading if isinstance(reading, Refusal) else reading.output for reading in self._read(joined)]
 
     def _read(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
         readings: list[_Reading | Refusal] = []
@@ -171,7 +180,7 @@ class Estimator:
                 remarks = check_sampling(
                     nm, recipe.range_nm, golden.wavelengths_nm, self.bundle.stability.sampling_most
                 )
-            preprocessed = recipe.preprocess(values, nm, splices_nm)
+            preprocessed = self.bundle.correction.preprocess(recipe, values, nm, splices_nm)
         except UnsuitableSpectrumError as error:
             return [Refusal(spectrum.source, str(error), spectrum.sample_id) for spectrum in spectra]
         except PreprocessError as error:
@@ -180,9 +189,9 @@ class Estimator:
                 return [Refusal(spectra[0].source, why, spectra[0].sample_id)]
             # One of them is at fault: find it without losing the rest.
             return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
-        outputs = self.runtime.run(self.bundle.scaling.apply(preprocessed.features))
+        outputs = self.bundle.correction.of_outputs(self.runtime.run(self.bundle.scaling.apply(preprocessed.features)))
         readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain))
-        if golden is not None and splices_nm and not self._joins_nm:
+        if golden is not None and splices_nm and not self.joins_nm:
             steps = remarks_on_steps(nm, values, splices_nm)
             readings = [
                 reading._replace(remarks=(*remarks, *more)) for reading, more in zip(readings, steps, strict=True)
@@ -210,7 +219,9 @@ class Estimator:
             if bundle.domain is not None:
                 t2 = np.array([a.t2_over_limit for a in applicability], dtype=np.float64)
                 q = np.array([a.q_over_limit for a in applicability], dtype=np.float64)
-            ends = interval(outputs, bundle.interval, t2, q, extra_sd)
+            # As in the calibration, whose answers were kept within the range when their errors were taken.
+            within = np.clip(outputs, *forward(np.array(bundle.calibrated_range), bundle.transform))
+            ends = interval(within, bundle.interval, t2, q, extra_sd)
             lows, highs = (within_range(end, *to_unit) for end in ends)
         return [
             _Reading(*of_one)
@@ -221,6 +232,8 @@ class Estimator:
         bundle, belongs = self.bundle, reading.applicability
         usable = [point for point in points if isinstance(point, _Reading)]
         remarks = [*spectrum.remarks, *reading.remarks]
+        if other := other_instrument(bundle.lineage, spectrum.instrument):
+            remarks.append(other)
         scattered = None
         if len(usable) > 1:
             scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)

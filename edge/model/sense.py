@@ -60,6 +60,10 @@ def require_sense(
         if limit is not None:
             least, most = (1.0, 1e3) if name == "sampling_most" else (1e-9, 1.0)
             _numbers(f"stability {name}", [limit], least, most, 1)
+    if correction := manifest.get("correction"):
+        _correction(correction, arrays)
+    if lineage := manifest.get("lineage"):
+        _lineage(lineage)
     if golden := manifest["golden"]:
         _golden(
             golden, *(np.asarray(arrays[f"golden_{name}"]) for name in ("wavelengths_nm", "reflectance", "expected"))
@@ -101,6 +105,39 @@ def _domain(domain: ApplicabilityDomain) -> None:
         _require(bool((np.abs(array) < MOST).all()), f"domain_{name}", "no finite numbers")
     for name, array in (("score_variance", domain.score_variance), ("residual_scale", scale)):
         _require(bool(((array > 0) & (array < MOST)).all()), f"domain_{name}", "numbers that are not above zero")
+
+
+def _correction(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    # No adaptation turns a model round.
+    _numbers("correction slope", [said["slope"]], 1e-6, 1e6, 1)
+    _numbers("correction intercept", [said["intercept"]], -MOST, MOST, 1)
+    if said["spectra"] is None:
+        return
+    _text("correction method", said["spectra"]["method"])
+    offset, weights, left, right = (
+        np.asarray(arrays[f"correction_{name}"]) for name in ("offset", "weights", "left", "right")
+    )
+    bands, rank = offset.size, left.shape[-1]
+    for name, array, shape in (
+        ("offset", offset, (bands,)),
+        ("weights", weights, (bands, weights.shape[-1])),
+        ("left", left, (bands, rank)),
+        ("right", right, (rank, bands)),
+    ):
+        _require(array.shape == shape, f"correction_{name}", array.shape)
+        _require(bool((np.abs(array) < MOST).all()), f"correction_{name}", "no finite numbers")
+    _require(weights.shape[1] % 2 == 1, "correction_weights", weights.shape)
+
+
+def _lineage(said: Mapping[str, Any]) -> None:
+    for instrument in said["instruments"]:
+        _text("lineage instruments", instrument)
+    for step in said["adaptations"]:
+        for name in ("parent_sha256", "what", "judged"):
+            _text(f"lineage {name}", step[name])
+        _numbers("lineage samples", [step["samples"]], 1, MOST, 1)
+        for rmse in (step["before"], step["after"], *(tried["rmse"] for tried in step["tried"])):
+            _numbers("lineage rmse", [rmse], 0.0, MOST, 1)
 
 
 def _golden(said: Mapping[str, Any], nm: NDArray[Any], reflectance: NDArray[Any], expected: NDArray[Any]) -> None:

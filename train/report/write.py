@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ...edge.model.bundle import Bundle
+from ..adaptation.adapted import Adapted
 from ..assays.files import AssayFiles
 from ..crossval.validation import Validation
 from ..evaluate import Evaluation
@@ -15,6 +16,7 @@ from ..samples import Replicates, Samples
 from ..terminal import ProgressLine
 from ..training import Trained
 from . import figures, tables
+from .adaptation import render_adaptation
 from .contents import ReportContents
 from .gather import evaluation_contents, training_contents
 from .gather_validation import validation_contents
@@ -90,3 +92,12 @@ def write_validation_report(
     """
     with ProgressLine("report") as shown:
         write_report(path, validation_contents(validation, joined, assays, shown.count))
+
+
+def write_adaptation_report(path: str | os.PathLike[str], parent: Bundle, adapted: Adapted) -> None:
+    """Write the page of an adaptation.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
+    write_page(path, render_adaptation(parent, adapted))

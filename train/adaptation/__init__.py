@@ -1,0 +1,1 @@
+"""A model made to hold at another site or on another instrument."""

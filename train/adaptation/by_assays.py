@@ -1,0 +1,90 @@
+"""A model adapted by a few assayed samples of another site or instrument."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...edge.model.bundle import Bundle
+from ...edge.model.correction import Correction
+from ...edge.model.lineage import Adaptation
+from ...edge.model.target import forward, inverse, within_range
+from ..errors import TrainingDataError
+from ..samples import Samples
+from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, reach_of, require_room, usable
+from .follow import following_domain, own_detection, own_interval, own_range
+from .output import FEWEST, fit_output, rms
+
+JUDGED = "leave-one-out, around the choice"
+
+
+def adapt_by_assays(parent: Bundle, samples: Samples) -> Adapted:
+    """Choose nothing, bias, or slope and bias by leave-one-out, and let interval, range, detection and domain follow.
+
+    Args:
+        parent: of the element and unit that the samples have.
+        samples: a few, with laboratory values; each counts once, by the mean of its measurements.
+
+    Raises:
+        TrainingDataError: another element or unit, too few samples, or a value that has no place in the model's space.
+    """
+    if (parent.element, parent.unit) != (samples.element, samples.unit):
+        raise TrainingDataError(
+            f"{parent.name} answers {parent.element} in {parent.unit}; "
+            f"the assays have {samples.element} in {samples.unit}: write them in {parent.unit}"
+        )
+    samples.check_target(FEWEST, parent.transform)
+    estimator, joins_nm = estimator_of(parent)
+    spectra = as_on_device(samples.rows("average").spectra, joins_nm)
+    kept, outputs, refused = usable(estimator, spectra, "--spectra", FEWEST)
+    values = [samples.target[spectrum.sample_id] for spectrum in kept]
+    measured = forward(np.array(values), parent.transform)
+    reach = reach_of(estimator, kept)
+    require_room(outputs, reach, parent.name)
+    fitted = fit_output(outputs, measured)
+
+    known = parent.correction
+    correction = Correction(
+        slope=fitted.slope * known.slope,
+        intercept=fitted.intercept + fitted.slope * known.intercept,
+        spectra=known.spectra,
+    )
+    n = len(kept)
+    freedom = max(n - fitted.fitted, 1)
+    stats = own_interval(parent, fitted.rmse, freedom, n)
+    ends = inverse(fitted.intercept + fitted.slope * np.array(reach), parent.transform)
+    stretched = fitted.kind == "slope and bias"
+    calibrated_range = own_range(parent, values, stretched, (float(ends[0]), float(ends[1])))
+    on_grid, _ = on_grid_of(parent, kept)
+    domain, words = following_domain(parent, on_grid, "assayed samples")
+    did = Adaptation(
+        parent_sha256=parent.sha256,
+        what=fitted.kind,
+        samples=n,
+        judged=JUDGED,
+        before=rms(measured - outputs),
+        after=fitted.rmse,
+        tried=fitted.tried,
+    )
+    scatter = parent.replicates
+    adapted = replace(
+        parent,
+        calibrated_range=calibrated_range,
+        interval=stats,
+        detection=own_detection(parent, stats, freedom, calibrated_range[1]),
+        domain=domain,
+        replicates=scatter
+        and scatter._replace(typical=scatter.typical * fitted.slope, limit=scatter.limit * fitted.slope),
+    )
+    to_unit = parent.transform, (-np.inf, np.inf)
+    return Adapted(
+        bundle=finish(parent, adapted, correction, did, kept),
+        did=did,
+        domain=words,
+        samples=tuple(spectrum.sample_id for spectrum in kept),
+        wanted=np.array(values),
+        before=np.array(within_range(outputs, *to_unit)),
+        after=np.array(within_range(measured - fitted.errors, *to_unit)),
+        refused=(*samples.refused, *refused),
+    )
