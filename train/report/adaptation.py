@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.chart import BLUE, INK, VERMILLION, Axis, Chart, axis_over, number
 from ...edge.model.bundle import Bundle
 from ..adaptation.adapted import Adapted
 from ..adaptation.output import rms
-from ...edge.chart import BLUE, INK, VERMILLION, Axis, Chart, axis_over, number
 from .page import Table, render
 
 

@@ -45,7 +45,9 @@ def test_it_comes_back_from_the_file_as_it_was(adapted: Bundle, tmp_path: Path) 
     assert again.correction.spectra is not None
     assert adapted.correction.spectra is not None
     for name in ("offset", "weights", "left", "right"):
-        np.testing.assert_array_equal(getattr(again.correction.spectra, name), getattr(adapted.correction.spectra, name))
+        np.testing.assert_array_equal(
+            getattr(again.correction.spectra, name), getattr(adapted.correction.spectra, name)
+        )
 
 
 def test_spectra_are_corrected_before_recipe_and_domain(
@@ -55,7 +57,9 @@ def test_spectra_are_corrected_before_recipe_and_domain(
     plain = Estimator(shipped_bundle).outputs(soils)
     np.testing.assert_allclose(Estimator(adapted).outputs(other), 1.5 * np.array(plain) - 0.25, atol=2e-3)
     at_home = Estimator(shipped_bundle).estimate(soils)
-    abroad = Estimator(replace(adapted, correction=replace(adapted.correction, slope=1.0, intercept=0.0))).estimate(other)
+    abroad = Estimator(replace(adapted, correction=replace(adapted.correction, slope=1.0, intercept=0.0))).estimate(
+        other
+    )
     for before, after in zip(at_home, abroad, strict=True):
         assert isinstance(before, Estimate)
         assert isinstance(after, Estimate)
@@ -133,7 +137,9 @@ def test_another_instrument_is_remarked(shipped_bundle: Bundle, soils: list[Spec
 def test_a_grid_of_its_own_is_brought_to_the_models(adapted: Bundle, soils: list[Spectrum]) -> None:
     thinned = replace(soils[0], wavelengths_nm=soils[0].wavelengths_nm[::2], values=soils[0].values[::2])
     on_grid = Recipe(adapted.recipe.beginning).preprocess(thinned.values, thinned.wavelengths_nm, thinned.splices_nm)
-    found = adapted.correction.preprocess(adapted.recipe, thinned.values[None], thinned.wavelengths_nm, thinned.splices_nm)
+    found = adapted.correction.preprocess(
+        adapted.recipe, thinned.values[None], thinned.wavelengths_nm, thinned.splices_nm
+    )
     assert found.reflectance.shape[1] == adapted.recipe.reflectance_nm.size
     np.testing.assert_allclose(
         found.reflectance[0], 10**0.125 * on_grid.features[: found.reflectance.shape[1]], rtol=1e-4

@@ -48,7 +48,9 @@ def test_piecewise_is_a_regression_of_each_band_on_its_window() -> None:
     x = child[:, band - 1 : band + 2]
     solved, *_ = np.linalg.lstsq(np.column_stack([x, np.ones(len(x))]), parent[:, band], rcond=None)
     np.testing.assert_allclose(correction.weights[band], solved[:3], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(correction.apply(child)[:, band], np.column_stack([x, np.ones(len(x))]) @ solved, atol=1e-5)
+    np.testing.assert_allclose(
+        correction.apply(child)[:, band], np.column_stack([x, np.ones(len(x))]) @ solved, atol=1e-5
+    )
 
 
 def test_no_more_is_tried_than_the_pairs_can_carry() -> None:

@@ -24,7 +24,11 @@ def as_child_sees(spectrum: Spectrum) -> Spectrum:
     nm = np.arange(351.0, 2499.0, 3.0)
     values = np.interp(nm + 1.5, spectrum.wavelengths_nm, spectrum.values)
     return replace(
-        spectrum, wavelengths_nm=nm, values=0.8 * values**1.1 * (1 + 5e-5 * (nm - 1400)), splices_nm=(), instrument="X 4711"
+        spectrum,
+        wavelengths_nm=nm,
+        values=0.8 * values**1.1 * (1 + 5e-5 * (nm - 1400)),
+        splices_nm=(),
+        instrument="X 4711",
     )
 
 
@@ -42,7 +46,10 @@ def made(small_soils: Soils, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("child", child[:20]),
         ("two_parent", parent[:2]),
         ("two_child", child[:2]),
-        ("mixed_up", [replace(s, sample_id=o.sample_id) for s, o in zip(child[:20], child[7:20] + child[:7], strict=True)]),
+        (
+            "mixed_up",
+            [replace(s, sample_id=o.sample_id) for s, o in zip(child[:20], child[7:20] + child[:7], strict=True)],
+        ),
         ("others", [replace(s, sample_id=f"other {s.sample_id}") for s in child[20:26]]),
         ("rest", child[20:]),
         ("site", parent[:6]),
@@ -83,7 +90,9 @@ def test_pairs_bring_readings_of_the_child_to_the_parents(made: Path, shipped_bu
     assert "Readings before and after" in text
 
 
-def test_a_child_is_read_as_the_parent_is(made: Path, small_soils: Soils, shipped_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_child_is_read_as_the_parent_is(
+    made: Path, small_soils: Soils, shipped_bundle: Bundle, tmp_path: Path
+) -> None:
     new = tmp_path / "new.tflite"
     succeed("adapt", shipped_bundle.path, "--pairs", made / "parent.csv", made / "child.csv", "--out", new)
     child = list(read_spectra(made / "rest.csv"))
