@@ -19,7 +19,7 @@ from ...edge.model.correction import SpectraCorrection
 Kind = Literal["offset", "SST", "DS", "PDS"]
 Decomposition = tuple[Floats, ...]
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16)
-HALF_WINDOWS_NM = (0.0, 2.0, 6.0, 16.0)
+HALF_WINDOWS_NM = (0.0, 6.0, 16.0)
 PIECE_RANKS = (1, 2, 3)
 LEAST_SINGULAR = 1e-6
 """Of the largest singular value: what is below is rounding."""

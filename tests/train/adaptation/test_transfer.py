@@ -73,8 +73,9 @@ def test_as_chemotools_does_it() -> None:
     ds = adaptation.DirectStandardization().fit(child - means[1], X_source=parent - means[0])
     (ours,) = fit_ways([Way("DS", 19)], parent, child)
     np.testing.assert_allclose(ours.apply(child), ds.transform(child - means[1]) + means[0], atol=1e-4)
-    pds = adaptation.PiecewiseDirectStandardization(window_length=1, n_components=3, scale=False)
+    # Theirs is by PLS in each window and ours by principal components, so they agree in what comes of it only.
+    pds = adaptation.PiecewiseDirectStandardization(window_length=3, n_components=2, scale=False)
     pds.fit(child, X_source=parent)
-    (ours,) = fit_ways([Way("PDS", 3, 1)], parent, child)
-    # Of all components a window has there is one answer, by PLS or by singular values; the ends differ.
-    np.testing.assert_allclose(ours.apply(child)[:, 1:-1], pds.transform(child)[:, 1:-1], atol=1e-4)
+    (ours,) = fit_ways([Way("PDS", 2, 3)], parent, child)
+    apart = np.abs(ours.apply(child) - pds.transform(child))[:, 3:-3]
+    assert np.sqrt(np.mean(apart**2)) < 0.05 * np.sqrt(np.mean((child - parent) ** 2))
