@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_each_is_the_farthest_from_those_before(seed: int, count: int) -> None:
     distances = [one.distance for one in found[1:]]
     assert all(d is not None for d in distances)
     # Maximin distances never grow as more are chosen.
-    assert all(a >= b - 1e-9 for a, b in zip(distances, distances[1:], strict=False))  # type: ignore[operator]
+    assert all(a >= b - 1e-9 for a, b in pairwise(distances))  # type: ignore[operator]
 
 
 def test_what_the_device_measured_comes_first() -> None:
