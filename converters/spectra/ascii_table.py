@@ -35,6 +35,7 @@ from .errors import (
     UnknownFormatError,
     UnusableSpectrumError,
 )
+from .facts import TITLE, facts_in, with_facts
 from .files import read_bytes
 from .names import file_name, split_name
 from .scale import Scaled, scale_in, to_fractions
@@ -273,7 +274,9 @@ def _read_down(
         )
     unclear = _unclear_columns(names, at, table)
     lower = {name.lower() for name in names}
-    joins = _joins_of_columns(preamble, columns, delimiter) or [said.joins_nm] * columns
+    told = _told_of_columns(preamble, columns, delimiter, "join")
+    joins = [joins_in([f"join {cell}"]) for cell in told] or [said.joins_nm] * columns
+    facts = _told_of_columns(preamble, columns, delimiter, TITLE) or [""] * columns
     nm, values, splices_nm = _put_in_order(table[:, axis], table[:, at].T, said.unit, source)
     scaled = _scaled(values, said, source)
     for i, column_values, wrong in zip(at, scaled.values, scaled.wrong, strict=True):
@@ -301,7 +304,7 @@ def _read_down(
                 raise located from None
             on_bad(located)
             continue
-        yield with_remarks(spectrum, scaled.remarks)
+        yield with_remarks(with_facts(spectrum, facts_in(facts[i])), scaled.remarks)
 
 
 def _unclear_columns(names: Sequence[str], at: Sequence[int], table: Floats) -> dict[int, str]:
@@ -316,12 +319,12 @@ def _unclear_columns(names: Sequence[str], at: Sequence[int], table: Floats) -> 
     return dict.fromkeys(at, why)
 
 
-def _joins_of_columns(preamble: list[str], columns: int, delimiter: str | None) -> list[tuple[float, ...]]:
-    """Read a line of detector joins that has a cell for each column, as we write it."""
+def _told_of_columns(preamble: list[str], columns: int, delimiter: str | None, what: str) -> list[str]:
+    """Read a line above the table that has a cell for each column, as we write it; nothing if there is none."""
     for line in preamble:
         cells = line.split(delimiter)
-        if len(cells) == columns > 1 and "join" in cells[0].lower():
-            return [joins_in([f"join {cell}"]) for cell in cells]
+        if len(cells) == columns > 1 and what in cells[0].lower():
+            return cells
     return []
 
 

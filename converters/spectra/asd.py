@@ -18,7 +18,7 @@ from .ends import remarks_on_ends, usable_between
 from .errors import SpectrumFileError, UnknownFormatError, UnusableSpectrumError
 from .files import read_bytes
 from .names import sample_and_measurement
-from .spectrum import SIMULATED, Floats, Position, Quantity, Spectrum, with_remarks
+from .spectrum import SIMULATED, Floats, Position, Quantity, Spectrum, as_doubles, with_remarks
 
 MAX_CHANNELS = 10_000
 MAX_OLE_DAY = 1e6
@@ -172,7 +172,7 @@ def _content(data: bytes, source: str) -> _Content:
     spectrum_bytes = header.channels * dtype.itemsize
     cursor.block = "the spectrum"
     start = cursor.take(spectrum_bytes)
-    target = np.frombuffer(data, dtype, header.channels, start).astype(np.float64)
+    target = as_doubles(np.frombuffer(data, dtype, header.channels, start))
     if revision == 1:
         return _Content(header, wavelengths_nm, target, None)
     cursor.block = "the header of the white reference"
@@ -185,7 +185,7 @@ def _content(data: bytes, source: str) -> _Content:
     cursor.block = "the white reference"
     start = cursor.take(spectrum_bytes)
     layout.check_blocks(data, source, cursor.at, revision, spectrum_bytes, flag)
-    white = np.frombuffer(data, dtype, header.channels, start).astype(np.float64) if flag else None
+    white = as_doubles(np.frombuffer(data, dtype, header.channels, start)) if flag else None
     told = white is not None and all(1 < at < MAX_OLE_DAY for at in (white_day, day))
     return _Content(header, wavelengths_nm, target, white, round((day - white_day) * 1440, 3) if told else None)
 

@@ -18,10 +18,11 @@ from .errors import (
     UnknownFormatError,
     UnusableSpectrumError,
 )
+from .facts import TITLE, facts_in, with_facts
 from .files import ENVI_DATA, opened, read_bytes
 from .names import split_name
 from .scale import FRACTION, Scaled, scale_in, to_fractions
-from .spectrum import Floats, Quantity, Spectrum, with_remarks
+from .spectrum import Floats, Quantity, Spectrum, as_doubles, with_remarks
 from .text import (
     as_float,
     decode_text,
@@ -59,6 +60,7 @@ class Header:
         description: free text.
         titles: of the plot's axes, where many libraries say what the values are.
         joins_nm: where detectors join, of each spectrum, or one for all.
+        facts: of each spectrum, see `facts.facts_text`; () for none.
         bad: (bands,) True for the bands that the bad band list leaves out.
     """
 
@@ -74,6 +76,7 @@ class Header:
     description: str
     titles: str
     joins_nm: tuple[tuple[float, ...], ...]
+    facts: tuple[str, ...]
     bad: NDArray[np.bool_]
 
 
@@ -211,6 +214,7 @@ def parse_header(data: bytes, source: str) -> Header:
         description=fields.get("description", ""),
         titles=titles,
         joins_nm=_joins(fields, spectra),
+        facts=tuple(facts) if len(facts := _listed(fields.get(TITLE, ""))) == spectra else (),
         bad=_bad_bands(fields.get("bbl", ""), bands, source),
     )
 
@@ -277,9 +281,7 @@ def iter_envi(
     backwards = nm[0] > nm[-1]
     nm = nm[::-1] if backwards else nm
     kept, splices_nm = join_detectors(nm, source)
-    # A signalling not-a-number of single precision is told apart below.
-    with np.errstate(invalid="ignore"):
-        values = table[rows].astype(np.float64)
+    values = as_doubles(table[rows])
     values[:, header.bad] = np.nan
     values = (values[:, ::-1] if backwards else values)[:, kept]
     missing = ~np.isfinite(values)
@@ -304,7 +306,8 @@ def iter_envi(
                 header,
                 source,
             )
-            yield with_remarks(spectrum, scaled.remarks)
+            facts = facts_in(header.facts[i]) if header.facts else {}
+            yield with_remarks(with_facts(spectrum, facts), scaled.remarks)
         except UnusableSpectrumError as error:
             reason = str(error).removeprefix(f"{source}: ")
             located = UnusableSpectrumError(f"{source}: spectrum {i + 1} ({shortened(names[i], 60)[1:-1]}): {reason}")

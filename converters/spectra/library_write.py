@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from .errors import SpectrumFileError, UnusableSpectrumError
+from .facts import TITLE, facts_text
 from .files import replacing
 from .names import spectrum_name
 from .spectrum import SIMULATED, Floats, Spectrum
@@ -33,8 +34,9 @@ def write_envi(path: str | os.PathLike[str], spectra: Iterable[Spectrum]) -> int
     Args:
         path: `x.hdr` or `x.sli`; both are written.
         spectra: any number. Sample and measurement, joined by "_", make the name; simulated ones get
-            " simulated" after it. Commas and braces, which the header cannot hold, become spaces. Detector joins
-            are a line of the header that ENVI passes over. What else a spectrum carries has no place in the format.
+            " simulated" after it. Commas and braces, which the header cannot hold, become spaces. Detector joins and
+            what the gates judge by (`facts.FACTS`) are lines of the header that ENVI passes over. What else a spectrum
+            carries has no place in the format.
 
     Returns:
         How many spectra were written.
@@ -47,12 +49,14 @@ def write_envi(path: str | os.PathLike[str], spectra: Iterable[Spectrum]) -> int
     stem = os.path.splitext(os.fspath(path))[0]
     names: list[str] = []
     joins: list[str] = []
+    facts: list[str] = []
     first: Spectrum | None = None
     with replacing(f"{stem}.hdr") as header, replacing(f"{stem}.sli") as values:
         for spectrum in _alike(spectra):
             first = first or spectrum
             names.append(re.sub(r"[\s,{}=]+", " ", spectrum_name(spectrum)).strip() or "-")
             joins.append(joins_text(spectrum))
+            facts.append(facts_text(spectrum))
             values.write(spectrum.values.astype("<f4").tobytes())
         if first is None:
             raise SpectrumFileError(f"{stem}.hdr: not written, there are no spectra for it")
@@ -72,6 +76,7 @@ def write_envi(path: str | os.PathLike[str], spectra: Iterable[Spectrum]) -> int
             *(["reflectance scale factor = 1.0"] if first.quantity == "reflectance" else []),
             f"z plot titles = {{Wavelength (nm), {_TITLES[first.quantity]}}}",
             *([f"detector joins = {{{', '.join(joins)}}}"] if any(join != "-" for join in joins) else []),
+            *([f"{TITLE} = {{{', '.join(facts)}}}"] if any(fact != "-" for fact in facts) else []),
             f"wavelength = {{{', '.join(map(name_nm, first.wavelengths_nm))}}}",
             "spectra names = {\n " + ",\n ".join(names) + "}",
         ]
@@ -83,8 +88,8 @@ def write_ascii_table(path: str | os.PathLike[str], spectra: Iterable[Spectrum])
     """Write spectra of one grid and quantity as text: wavelengths in nm down, a tab and a column for each spectrum.
 
     The first column's name says unit and quantity, the others' are sample and measurement joined by "_", with
-    " simulated" after those that are; a line before it tells where detectors join. Values have nine significant
-    digits. Since a line holds all spectra, so does memory.
+    " simulated" after those that are; lines before it tell where detectors join and what the gates judge by. Values
+    have nine significant digits. Since a line holds all spectra, so does memory.
 
     Args:
         path: the file; it appears under its name when it is whole.
@@ -102,20 +107,23 @@ def write_ascii_table(path: str | os.PathLike[str], spectra: Iterable[Spectrum])
     columns: list[Floats] = []
     names: list[str] = []
     joins: list[str] = []
+    facts: list[str] = []
     first: Spectrum | None = None
     for spectrum in _alike(spectra):
         first = first or spectrum
         columns.append(spectrum.values)
         joins.append(joins_text(spectrum))
+        facts.append(facts_text(spectrum))
         names.append(re.sub(r'[\s"]+', " ", spectrum_name(spectrum)).strip() or "-")
     if first is None:
         raise SpectrumFileError(f"{target}: not written, there are no spectra for it")
     row = "\t".join(["%s", *["%.9g"] * len(columns)]) + "\n"
     with replacing(target) as file:
-        if any(join != "-" for join in joins):
-            file.write(("\t".join(["# detector joins (nm)", *joins]) + "\n").encode())
-        title = f"Wavelength (nm) {_TITLES[first.quantity]}"
-        file.write(("\t".join([title, *names]) + "\n").encode("utf-8", "replace"))
+        for title, told in (("# detector joins (nm)", joins), (f"# {TITLE}", facts)):
+            if any(one != "-" for one in told):
+                file.write(("\t".join([title, *told]) + "\n").encode("utf-8", "replace"))
+        head = f"Wavelength (nm) {_TITLES[first.quantity]}"
+        file.write(("\t".join([head, *names]) + "\n").encode("utf-8", "replace"))
         for nm, values in zip(first.wavelengths_nm, np.stack(columns, axis=1), strict=True):
             file.write((row % (name_nm(nm), *values.tolist())).encode("ascii"))
     return len(names)

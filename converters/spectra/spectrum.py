@@ -111,6 +111,12 @@ class Spectrum:
         return float(self.wavelengths_nm[0]), float(self.wavelengths_nm[-1])
 
 
+def as_doubles(values: NDArray[Any]) -> Floats:
+    """Convert numbers of a file to double precision; a signalling not-a-number becomes one without a warning."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
+
+
 AnySpectrum = TypeVar("AnySpectrum", bound=Spectrum)
 
 
