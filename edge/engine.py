@@ -15,9 +15,9 @@ from .gates.header import from_header
 from .gates.lone_band import lone_band
 from .gates.rules import DEFAULT_RULES, Rules, stricter
 from .gates.spectrum import replicate_scatter, spectrum_gates
-from .log.columns import NOTHING_MORE, ReadingFacts
+from .log.columns import NOTHING_MORE, ReadingFacts, StoredModel
 from .log.write import Log, Result
-from .model.estimate import Estimate, Estimator, Refusal
+from .model.estimate import Estimate, Estimator, Refusal, Shared
 from .model.replicates import MeanSpectrum, mean_spectrum
 
 CHUNK = 64
@@ -41,19 +41,27 @@ class Measured(NamedTuple):
 
 
 class Engine:
-    """Gates, an estimator, and a log behind them.
+    """Gates, estimators, and a log behind them.
 
     Args:
         estimator: loaded.
         log: open; None for an engine that only answers.
-        rules: limits of the gates, a profile's or the default ones, made stricter by the model's; None applies none,
+        rules: limits of the gates, a profile's or the default ones, made stricter by each model's; None applies none,
             and every answer says so.
+        others: of further elements, which answer for the same spectra, each as it would alone.
     """
 
-    def __init__(self, estimator: Estimator, log: Log | None, rules: Rules | None = DEFAULT_RULES) -> None:
-        self.estimator = estimator
+    def __init__(
+        self,
+        estimator: Estimator,
+        log: Log | None,
+        rules: Rules | None = DEFAULT_RULES,
+        others: Sequence[Estimator] = (),
+    ) -> None:
+        self.estimator, self.estimators = estimator, (estimator, *others)
         self._log = log
-        self.rules = None if rules is None else stricter(rules, estimator.bundle.stability)
+        self._rules = [None if rules is None else stricter(rules, one.bundle.stability) for one in self.estimators]
+        self.rules = self._rules[0]
 
     @property
     def log(self) -> Log:
@@ -61,6 +69,12 @@ class Engine:
         if self._log is None:
             raise ValueError("this engine has no log")
         return self._log
+
+    @property
+    def range_nm(self) -> tuple[float, float]:
+        """What the models need, all together."""
+        lows, highs = zip(*(one.bundle.recipe.range_nm for one in self.estimators), strict=True)
+        return min(lows), max(highs)
 
     def take(
         self,
@@ -82,21 +96,27 @@ class Engine:
         """Estimate what the gates let pass, and say why there is no estimate of the rest; nothing is stored."""
         taken = [item if isinstance(item, Measured) else Measured(item) for item in items]
         spectra = [one.item for one in taken if isinstance(one.item, Spectrum) and not reason(one.findings)]
-        outcomes = iter(self._estimate(spectra))
+        shared = Shared()
+        outcomes = [iter(self._estimate(one, spectra, shared)) for one in self.estimators]
         return [self._result(one, outcomes) for one in taken]
 
-    def _estimate(self, spectra: list[Spectrum]) -> list[Estimate | Refusal]:
+    def _estimate(self, by: Estimator, spectra: list[Spectrum], shared: Shared) -> list[Estimate | Refusal]:
         """Estimate; what fails in a way that nobody thought of is refused alone."""
         try:
-            return self.estimator.estimate(spectra)
+            return by.estimate(spectra, shared)
         except Exception as error:  # noqa: BLE001 - the other spectra must have their turn
             if len(spectra) > 1:
-                return [outcome for spectrum in spectra for outcome in self._estimate([spectrum])]
+                return [outcome for spectrum in spectra for outcome in self._estimate(by, [spectrum], Shared())]
             return [Refusal(one.source, why_refused(error), one.sample_id) for one in spectra]
 
-    def gates(self, spectrum: Spectrum) -> list[Finding]:
-        """Hold one spectrum against the rules: its range, noise and steps, and the scatter of its points."""
-        rules, range_nm = self.rules, self.estimator.bundle.recipe.range_nm
+    def gates(self, spectrum: Spectrum, number: int = 0) -> list[Finding]:
+        """Hold one spectrum against the rules: its range, noise and steps, and the scatter of its points.
+
+        Args:
+            spectrum: as measured.
+            number: of the model, for it may need more or less of the range and be more or less strict.
+        """
+        rules, range_nm = self._rules[number], self.estimators[number].bundle.recipe.range_nm
         if rules is None:
             return [NO_GATES]
         found = spectrum_gates(spectrum, rules, range_nm)
@@ -111,33 +131,51 @@ class Engine:
             *replicate_scatter([p.values for p in spectrum.points], rules),
         ]
 
-    def _result(self, one: Measured, outcomes: Iterator[Estimate | Refusal]) -> Result:
+    def _result(self, one: Measured, outcomes: Sequence[Iterator[Estimate | Refusal]]) -> Result:
         if isinstance(one.item, Refusal):
             why = reason(one.findings) or one.item.reason
-            return Result(None, one.item._replace(reason=why), _with_findings(one.about, one.findings))
-        spectrum, found = one.item, one.findings
-        why = reason(found)
-        outcome = Refusal(spectrum.source, why, spectrum.sample_id) if why else next(outcomes)
-        if isinstance(outcome, Estimate):
-            # What the session has found need not be said twice.
-            known = {finding.code for finding in found}
-            try:
-                found = (*found, *(finding for finding in self.gates(spectrum) if finding.code not in known))
-            except Exception as error:  # noqa: BLE001 - as above
-                outcome = Refusal(spectrum.source, why_refused(error), spectrum.sample_id)
-            if why := reason(found):
-                outcome = Refusal(spectrum.source, why, spectrum.sample_id)
-            elif found and isinstance(outcome, Estimate):
-                outcome = outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found)))
-        return Result(spectrum, outcome, _with_findings(one.about, found))
+            about = _with_findings(one.about, one.findings, _barring(one.findings))
+            return Result(None, one.item._replace(reason=why), about)
+        spectrum = one.item
+        if why := reason(one.findings):
+            # No model has a say in that.
+            refusal = Refusal(spectrum.source, why, spectrum.sample_id)
+            return Result(spectrum, refusal, _with_findings(one.about, one.findings, _barring(one.findings)))
+        held = [self._held(spectrum, one.findings, next(of), number) for number, of in enumerate(outcomes)]
+        answers = [outcome for outcome, _ in held]
+        together = tuple(dict.fromkeys(finding for _, found in held for finding in found))
+        # What one model is too strict or too demanding for, another may answer all the same.
+        barred = _barring(held[0][1]) if all(_barring(found) for _, found in held) else ""
+        about = _with_findings(one.about, together, barred)
+        models = [StoredModel(by.bundle.sha256, by.bundle.name, *by.bundle.calibrated_range) for by in self.estimators]
+        return Result(spectrum, answers[0], about, others=tuple(zip(models[1:], answers[1:], strict=True)))
+
+    def _held(
+        self, spectrum: Spectrum, found: tuple[Finding, ...], outcome: Estimate | Refusal, number: int
+    ) -> tuple[Estimate | Refusal, tuple[Finding, ...]]:
+        """Hold what a model has answered against its gates; give what stands then, and all that was found."""
+        if isinstance(outcome, Refusal):
+            return outcome, found
+        # What the session has found need not be said twice.
+        known = {finding.code for finding in found}
+        try:
+            found = (*found, *(finding for finding in self.gates(spectrum, number) if finding.code not in known))
+        except Exception as error:  # noqa: BLE001 - as above
+            return Refusal(spectrum.source, why_refused(error), spectrum.sample_id), found
+        if why := reason(found):
+            return Refusal(spectrum.source, why, spectrum.sample_id), found
+        return outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found))), found
 
 
-def _with_findings(about: ReadingFacts, found: Sequence[Finding]) -> ReadingFacts:
+def _barring(found: Sequence[Finding]) -> str:
+    """Say why no model may answer; another one may need no more than this instrument sees."""
+    return reason(finding for finding in found if finding.code != "range")
+
+
+def _with_findings(about: ReadingFacts, found: Sequence[Finding], barred: str) -> ReadingFacts:
     if not found:
         return about
     plain = [[finding.code, finding.severity, finding.text] for finding in found]
-    # Another model may need no more than this instrument sees.
-    barred = reason(finding for finding in found if finding.code != "range")
     return replace(about, settings={**about.settings, "findings": plain}, rule_broken=barred)
 
 

@@ -235,13 +235,23 @@ def as_rows(record: ReadingRecord) -> list[dict[str, Any]]:
             "simulated": one.simulated or record.simulated,
         }
         rows.append({**_EMPTY_ROW, **shared, **one._asdict(), **together})
-    if not rows:
-        row = {**_EMPTY_ROW, **shared, "flags": "; ".join(record.flags), "trusted": False}
-        for refusal in record.refusals[-1:]:
-            by = {name: getattr(refusal, name) for name in ("software", "model", "model_sha256")}
-            row |= {"estimated_at": refusal.refused_at, **by}
-        rows.append(row)
+    if not record.estimates:
+        return [_refusal_row(record, shared, refusal) for refusal in record.refusals[-1:]]
+    beside = refused_beside(record)
+    rows += [_refusal_row(record, shared | {"status": "refused", "reason": one.reason}, one) for one in beside]
     return rows
+
+
+def refused_beside(record: ReadingRecord) -> list[RefusalRecord]:
+    """Give the refusals of models where others, asked at the same time, gave an estimate."""
+    asked_at = {one.estimated_at for one in record.estimates}
+    return [one for one in record.refusals if one.refused_at in asked_at]
+
+
+def _refusal_row(record: ReadingRecord, shared: dict[str, Any], refusal: RefusalRecord) -> dict[str, Any]:
+    by = {name: getattr(refusal, name) for name in ("software", "model", "model_sha256")}
+    said = {"flags": "; ".join(record.flags), "trusted": False, "estimated_at": refusal.refused_at, **by}
+    return {**_EMPTY_ROW, **shared, **said}
 
 
 _NESTED = ("estimates", "refusals")

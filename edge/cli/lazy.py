@@ -32,9 +32,39 @@ class LazyGroup(click.Group):
         target = self._device.get(cmd_name)
         if target is not None:
             module, name = target.split(":")
-            return getattr(import_module(f"{__package__}.{module}"), name)  # type: ignore[no-any-return]
+            return says_what_is_given_twice(getattr(import_module(f"{__package__}.{module}"), name))
         from importlib.metadata import entry_points
 
         for point in entry_points(group=self._entry_points, name=cmd_name):
-            return point.load()  # type: ignore[no-any-return]
+            return says_what_is_given_twice(point.load())
         return None
+
+
+def says_what_is_given_twice(command: click.Command) -> click.Command:
+    """Let a command say so where an option that takes one value is given several: the last one counts."""
+    if isinstance(command, click.Group) or hasattr(command, "says_twice"):
+        return command
+    parse = command.parse_args
+
+    def parse_args(ctx: click.Context, args: list[str]) -> list[str]:
+        given: dict[str, list[str]] = {}
+        one_value = {
+            name: one.opts[-1]
+            for one in command.params
+            if isinstance(one, click.Option) and not (one.is_flag or one.multiple or one.count or one.nargs != 1)
+            for name in one.opts
+        }
+        for before, after in zip(args, [*args[1:], ""], strict=True):
+            name, equals, value = before.partition("=")
+            if name in one_value:
+                given.setdefault(one_value[name], []).append(value if equals else after)
+        for name, values in given.items():
+            if len(set(values)) > 1:
+                from .output import notice
+
+                notice(f"{name} is given {len(values)} times: {values[-1]} counts, not {', '.join(values[:-1])}")
+        return parse(ctx, args)
+
+    command.parse_args = parse_args  # type: ignore[method-assign]
+    command.says_twice = True  # type: ignore[attr-defined]
+    return command

@@ -21,7 +21,7 @@ from ..measure.session import Session
 from ..measure.state import SessionSettings
 from ..measure.steps import Command, Fact, Prompt, Step
 from ..supervise import Supervisor
-from .options import load_bundle, open_engine
+from .options import load_bundles, open_engine
 from .output import notice, printable, say
 from .progress import clear_line, show_line
 from .readings import Readings
@@ -102,14 +102,14 @@ def listen(options: ListenOptions) -> None:
     profile = options.read_profile()
     options.check_button(profile)
     settings = options.session_settings(profile)
-    bundle = load_bundle(options.model)
-    report = Readings(options.out_format, bundle)
+    bundles = load_bundles(options.models)
+    report = Readings(options.out_format, bundles)
     voice = _Voice(report, Supervisor())
     session: Session | None = None
     instrument: Instrument | None = None
     stopped = False
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(bundle, options.log, profile.rules))
+        engine = stack.enter_context(open_engine(bundles, options.log, profile.rules))
         stop = stack.enter_context(Stop())
         try:
             instrument = options.connect(stack, profile, notice)

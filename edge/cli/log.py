@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -78,6 +78,7 @@ class _Group(click.Group):
     type=click.Choice(FORMATS),
     help="Format of OUT; asd and table are spectra.  [default: by its ending]",
 )
+@click.option("--wide", is_flag=True, help="In CSV one row for each sample, with columns for each element.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @log_option
 @format_option
@@ -95,6 +96,7 @@ def log(
     events: bool,
     out: str | None,
     as_format: str | None,
+    wide: bool,
     force: bool,
     log: str | None,
     out_format: str,
@@ -124,11 +126,13 @@ def log(
     if refused and (element or verdict):
         raise click.UsageError("what is refused has no element and no verdict; leave --element and --verdict out")
     as_format = as_format or (format_of(out, _FORMAT_OF, _ENDINGS) if out is not None else None)
+    if wide and as_format != "csv":
+        raise click.UsageError("--wide is a form of CSV: --export OUT.csv --wide")
     if out is not None and as_format is not None:
         check_out(out, as_format, force)
     with open_for_reading(log if log is not None else default_log_path()) as db:
         if out is not None and as_format is not None:
-            code = _export(db, chosen, all_estimates, last, out, as_format)
+            code = _export(db, chosen, all_estimates, last, out, as_format, wide)
             _say_left_out(db, chosen)
             ctx.exit(code)
         if sessions or events:
@@ -202,7 +206,9 @@ class _Export(Tally):
     left_out: int = 0
 
 
-def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str) -> int:
+def _export(
+    db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str, wide: bool
+) -> int:
     from ..log.export import iter_records
     from ..log.spectra import iter_spectra
 
@@ -215,8 +221,10 @@ def _export(db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | Non
         records = iter_records(db, chosen, every, last)
         first = next(records, None)
         if first is not None:
-            _export_records(_counted(chain([first], records)), out, as_format, tally)
-    line = f"{tally.written} {what}: {out}"
+            from ..log.wide import elements_of
+
+            _export_records(_counted(chain([first], records)), out, as_format, tally, elements_of(db, chosen), wide)
+    line = f"{tally.written} {'samples' if wide else what}: {out}"
     if not tally.written:
         line = "nothing written" if tally.refused else "nothing written: the log has nothing of what is chosen"
     if tally.left_out:
@@ -241,11 +249,13 @@ def _counted(items: Iterable[T]) -> Iterator[T]:
             yield item
 
 
-def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Export) -> None:
+def _export_records(
+    records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Export, elements: Sequence[str], wide: bool
+) -> None:
     if as_format in ("geojson", "gpkg"):
         from ..log.export import write_geojson, write_geopackage
 
-        written = (write_geojson if as_format == "geojson" else write_geopackage)(out, records)
+        written = (write_geojson if as_format == "geojson" else write_geopackage)(out, records, elements)
         tally.written, tally.left_out = written.placed, written.left_out
         return
     import io
@@ -254,7 +264,13 @@ def _export_records(records: Iterator[ReadingRecord], out: str, as_format: str, 
 
     with replacing(out) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
-        tally.written = Output(as_format, _layout(False), text).write(records)
+        if wide:
+            from ..log.wide import wide_names, wide_rows
+
+            rows = Layout[dict[str, Any]](dict, wide_names(elements))
+            tally.written = Output(as_format, rows, text).write(wide_rows(records, elements))
+        else:
+            tally.written = Output(as_format, _layout(False), text).write(records)
         text.detach()
 
 

@@ -19,12 +19,14 @@ from ..measure.session import Session
 from ..measure.state import SessionSettings
 from ..measure.steps import Command, Step, parse_command
 from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
-from .options import load_bundle, open_engine
+from .options import load_bundles, open_engine
 from .readings import Readings
 from .session_options import MeasuringOptions, option, takes
 from .stopping import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..engine import Engine
     from ..instruments.driver import Instrument
     from ..instruments.profile import Profile
@@ -124,16 +126,16 @@ def measure(options: MeasureOptions) -> None:
     """
     options.check()
     profile = options.read_profile()
-    bundle = load_bundle(options.model)
-    report = None if options.out_format == "table" else Readings(options.out_format, bundle)
-    screen = Screen(report, bundle)
+    bundles = load_bundles(options.models)
+    report = None if options.out_format == "table" else Readings(options.out_format, bundles)
+    screen = Screen(report, bundles[0])
     with ExitStack() as stack:
         place = _open_position(stack, options.position)
-        engine = stack.enter_context(open_engine(bundle, options.log, profile.rules))
+        engine = stack.enter_context(open_engine(bundles, options.log, profile.rules))
         code, ended = 0, False
         stop = stack.enter_context(Stop(second_breaks=True))
         instrument = options.connect(stack, profile, screen.say)
-        _introduce(instrument, bundle, screen)
+        _introduce(instrument, bundles, screen)
         unfinished = _unfinished(engine, instrument, options, screen)
         settings = options.session_settings(profile)
         if unfinished is not None:
@@ -226,14 +228,15 @@ def _open_position(stack: ExitStack, position: str | None) -> PositionSource | N
     return source
 
 
-def _introduce(instrument: Instrument, bundle: Bundle, screen: Screen) -> None:
+def _introduce(instrument: Instrument, bundles: Sequence[Bundle], screen: Screen) -> None:
     who, nm = instrument.identity, instrument.wavelengths_nm
     screen.say(f"{who}, {nm[0]:g}-{nm[-1]:g} nm, on {instrument.name}")
     if who.virtual:
         screen.say("A program plays it, no instrument.")
     if who.simulated:
         screen.say("All its spectra are SIMULATED.")
-    screen.say(bundle.heading)
+    for bundle in bundles:
+        screen.say(bundle.heading)
 
 
 def _unfinished(engine: Engine, instrument: Instrument, options: MeasureOptions, screen: Screen) -> Unfinished | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import click
 from ..engine import Engine
 from ..gates.rules import DEFAULT_RULES, Rules
 from ..log.write import LOG_ENVIRONMENT_VARIABLE, default_log_path
-from ..model.bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, read_bundle, shipped_bundle_path
+from ..model.bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, bundle_paths, read_bundle, shipped_bundle_path
 from .output import notice as show_notice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,6 +25,19 @@ def model_option(command: F) -> F:
         type=click.Path(),
         metavar="BUNDLE",
         help=f"Model file.  [default: ${MODEL_ENVIRONMENT_VARIABLE}, or the shipped model, which is simulated]",
+    )(command)
+
+
+def models_option(command: F) -> F:
+    """`--model`, once for each element."""
+    return click.option(
+        "--model",
+        "models",
+        type=click.Path(),
+        multiple=True,
+        metavar="BUNDLE",
+        help="Model file, or a folder of them; may be repeated, for several elements from one spectrum.  [default: "
+        f"${MODEL_ENVIRONMENT_VARIABLE}, or the shipped model, which is simulated]",
     )(command)
 
 
@@ -43,21 +56,39 @@ def load_bundle(model: str | None) -> Bundle:
     return read_bundle(model if model is not None else shipped_bundle_path())
 
 
+def load_bundles(models: Sequence[str]) -> list[Bundle]:
+    """Read the bundles that `--model` names, each for an element of its own, or the default ones.
+
+    Raises:
+        BundleError: one cannot be read.
+        UsageError: two of them are of one element.
+    """
+    bundles = [read_bundle(path) for path in bundle_paths(models)]
+    for number, bundle in enumerate(bundles):
+        for before in bundles[:number]:
+            if before.element == bundle.element:
+                raise click.UsageError(
+                    f"two models of {bundle.element}: {before.path} and {bundle.path}; name one for each element"
+                )
+    return bundles
+
+
 @contextmanager
 def open_engine(
-    bundle: Bundle, log: str | os.PathLike[str] | None, rules: Rules | None = DEFAULT_RULES
+    bundles: Sequence[Bundle], log: str | os.PathLike[str] | None, rules: Rules | None = DEFAULT_RULES
 ) -> Iterator[Engine]:
-    """Load the model, open the log, say if its disk is nearly full, and close it again at the end.
+    """Load the models, open the log, say if its disk is nearly full, and close it again at the end.
 
     `rules` are the limits of the gates; see `Engine`.
     """
     from ..log.write import Log
     from ..model.estimate import Estimator
 
-    estimator = Estimator(bundle)
+    estimator, *others = map(Estimator, bundles)
+    bundle = bundles[0]
     path = log if log is not None else default_log_path()
     with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
         notice = opened.room().notice
         if notice:
             show_notice(notice)
-        yield Engine(estimator, opened, rules)
+        yield Engine(estimator, opened, rules, others)

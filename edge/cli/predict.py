@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import load_bundle, log_option, model_option, open_engine
+from .options import load_bundles, log_option, models_option, open_engine
 from .output import reading_format_option
 from .progress import Progress
 
@@ -13,7 +13,7 @@ from .progress import Progress
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
-@model_option
+@models_option
 @log_option
 @reading_format_option
 @click.pass_context
@@ -22,7 +22,7 @@ def predict(
     paths: tuple[str, ...],
     average: bool,
     no_gates: bool,
-    model: str | None,
+    models: tuple[str, ...],
     log: str | None,
     out_format: str,
 ) -> None:
@@ -37,10 +37,10 @@ def predict(
     from ..gates.rules import DEFAULT_RULES
     from .readings import Readings
 
-    bundle = load_bundle(model)
-    shown = Readings(out_format, bundle)
+    bundles = load_bundles(models)
+    shown = Readings(out_format, bundles)
     with (
-        open_engine(bundle, log, None if no_gates else DEFAULT_RULES) as engine,
+        open_engine(bundles, log, None if no_gates else DEFAULT_RULES) as engine,
         Progress("spectra", beside=True) as progress,
     ):
         items = iter_spectra(paths)

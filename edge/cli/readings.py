@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from ..errors import OutputError
 from ..log.columns import StoredModel
 from ..log.records import record_of
-from ..record import BOUNDS, FLAT_NAMES, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures
+from ..record import BOUNDS, FLAT_NAMES, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures, refused_beside
 from .output import Layout, Output
 
 if TYPE_CHECKING:
@@ -21,19 +21,23 @@ VERDICTS = {"inside": "inside calibration", "outside": "outside calibration", "u
 
 
 class Readings:
-    """Writes results of one model, and counts them.
+    """Writes results, and counts them.
 
     Args:
         out_format: see `Output`.
-        bundle: the model.
+        bundles: the models, that of the log first.
         out: where to; standard output if it is not said.
     """
 
-    def __init__(self, out_format: str, bundle: Bundle, out: TextIO | None = None) -> None:
+    def __init__(self, out_format: str, bundles: Sequence[Bundle], out: TextIO | None = None) -> None:
+        bundle, *more = bundles
         self._model = StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range)
         cover = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
         titles = {"sample": "sample", "estimate": f"{bundle.element} {bundle.unit}", "interval": cover}
-        layout = reading_layout({**titles, "verdict": "verdict"}, bundle.heading)
+        if more:
+            titles = {"sample": "sample", "element": "", "estimate": "estimate", "interval": "interval"}
+        heading = " ".join(one.heading for one in bundles)
+        layout = reading_layout({**titles, "verdict": "verdict"}, heading)
         self._output = Output(out_format, layout, out)
         self.estimated = self.refused = self.remarked = 0
 
@@ -93,6 +97,9 @@ def reading_layout(titles: Mapping[str, str], note: str = "") -> Layout[ReadingR
     def cells(record: ReadingRecord) -> Iterator[list[str]]:
         for one in record.estimates or (None,):
             yield [column(record, one) for column in columns]
+        for refusal in refused_beside(record):
+            alone = record._replace(estimates=(), refusals=(refusal,), reason=f"{refusal.model}: {refusal.reason}")
+            yield [column(alone, None) for column in columns]
 
     right = [number for number, name in enumerate(titles) if name in _RIGHT]
     return Layout(as_json, list(FLAT_NAMES), as_rows, list(titles.values()), cells, right, note=note, line=one_line)
@@ -138,6 +145,9 @@ def short_lines(record: ReadingRecord) -> Iterator[str]:
         if one.interval_shown and one.coverage is not None:
             yield f"{100 * one.coverage:g} %: {one.interval_shown} {one.unit}"
         yield from remarks(record, one)
+    for refusal in refused_beside(record):
+        yield f"{sample_name(record)} {refusal.model} REFUSED"
+        yield refusal.reason
 
 
 def one_line(record: ReadingRecord) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..record import FLAT_NAMES, as_json, as_rows
 from .log_options import reading_options
-from .options import load_bundle, log_option, model_option
+from .options import load_bundles, log_option, models_option
 from .output import Layout, Output, format_option
 from .progress import Progress
 from .readings import refused_reason, remarks
@@ -38,7 +39,7 @@ _BEFORE = (
 @reading_options
 @click.option("--dry-run", is_flag=True, help="Show what would come out and store nothing.")
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
-@model_option
+@models_option
 @log_option
 @format_option
 @click.pass_context
@@ -47,7 +48,7 @@ def reprocess(
     chosen: Chosen,
     dry_run: bool,
     no_gates: bool,
-    model: str | None,
+    models: tuple[str, ...],
     log: str | None,
     out_format: str,
 ) -> None:
@@ -63,21 +64,21 @@ def reprocess(
     from ..model.estimate import Estimator
     from ..reprocess import left_out, redo
 
-    bundle = load_bundle(model)
+    bundles = load_bundles(models)
     path = log if log is not None else default_log_path()
-    show = _Comparison(bundle, out_format, stored=not dry_run)
+    show = _Comparison(bundles, out_format, stored=not dry_run)
     with ExitStack() as stack:
         # First, for a log that is not there must not be made.
         db = stack.enter_context(open_for_reading(path))
-        writing = None
-        if not dry_run:
-            writing = stack.enter_context(Log(path, bundle.name, bundle.sha256, bundle.calibrated_range))
         show.left_out = left_out(db, chosen)
         progress = stack.enter_context(Progress("readings", beside=True))
         try:
-            for redone in redo(db, Estimator(bundle), writing, chosen, gates=not no_gates):
-                show.show(redone)
-                progress.at(show.estimated + show.refused)
+            for bundle in bundles:
+                named = (bundle.name, bundle.sha256, bundle.calibrated_range)
+                with nullcontext() if dry_run else Log(path, *named) as writing:
+                    for redone in redo(db, Estimator(bundle), writing, chosen, gates=not no_gates):
+                        show.show(redone)
+                        progress.at(show.estimated + show.refused)
         except LogError:
             click.echo(show.summary(), err=True)
             raise
@@ -88,17 +89,18 @@ def reprocess(
 class _Comparison:
     """Writes old and new side by side and counts."""
 
-    def __init__(self, bundle: Bundle, out_format: str, stored: bool) -> None:
-        self._bundle, self._stored = bundle, stored
-        now = f"{bundle.element} {bundle.unit} now"
+    def __init__(self, bundles: Sequence[Bundle], out_format: str, stored: bool) -> None:
+        bundle, *more = bundles
+        self._names, self._stored = ", ".join(one.name for one in bundles), stored
+        now = "now" if more else f"{bundle.element} {bundle.unit} now"
         layout = Layout(
             self._as_json,
             (*FLAT_NAMES, *(f"before_{name}" for name in _BEFORE), "stored"),
             self._as_rows,
-            ("reading", "sample", "before", "by", now, "interval", f"verdict of {bundle.name}"),
-            _cells,
+            ("reading", "sample", "before", "by", now, "interval", f"verdict of {self._names}"),
+            partial(_cells, elements=bool(more)),
             right=(0, 2, 4),
-            note=bundle.heading,
+            note=" ".join(one.heading for one in bundles),
         )
         self._output = Output(out_format, layout)
         self.estimated = self.refused = self.left_out = 0
@@ -111,9 +113,10 @@ class _Comparison:
 
     def summary(self) -> str:
         """One line for the end."""
+        has = "have" if "," in self._names else "has"
         line = f"{self.estimated} estimated again, {self.refused} refused"
         if not self.estimated and not self.refused:
-            line = f"nothing to do: {self._bundle.name} has answered or refused every reading chosen"
+            line = f"nothing to do: {self._names} {has} answered or refused every reading chosen"
         if self.left_out:
             line += f"; {self.left_out} left out, since they broke a rule when they were measured"
         return line if self._stored or line.startswith("nothing") else f"{line}; nothing stored (--dry-run)"
@@ -126,9 +129,17 @@ class _Comparison:
         return [row | before | {"stored": self._stored} for row in as_rows(one.record)]
 
 
-def _cells(one: Redone) -> list[tuple[str, ...]]:
+def _cells(one: Redone, elements: bool) -> list[tuple[str, ...]]:
     record, before = one.record, one.before
     head = (str(record.reading), record.sample_id, before.shown if before else "-", before.model if before else "-")
     if not record.estimates:
         return [(*head, "refused", "-", refused_reason(record))]
-    return [(*head, now.shown, now.interval_shown or "-", "; ".join(remarks(record, now))) for now in record.estimates]
+    return [
+        (
+            *head,
+            f"{now.element} {now.shown} {now.unit}" if elements else now.shown,
+            now.interval_shown or "-",
+            "; ".join(remarks(record, now)),
+        )
+        for now in record.estimates
+    ]

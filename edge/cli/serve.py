@@ -16,7 +16,7 @@ from ..log.write import default_log_path
 from ..measure.plan import Plan
 from ..measure.state import SessionSettings
 from ..supervise import Supervisor
-from .options import load_bundle, open_engine
+from .options import load_bundles, open_engine
 from .output import notice, say
 from .session_options import InstrumentOptions, option, shared, takes
 
@@ -110,7 +110,7 @@ def serve(options: ServeOptions) -> None:
     from ..page.feed import Feed
     from ..page.writing import correct_reading, note_export, photo, store_photo
 
-    bundle = load_bundle(options.model)
+    bundles = load_bundles(options.models)
     path = Path(options.log) if options.log is not None else default_log_path()
     secret_path = path.with_name(path.name + "-page")
     with ExitStack() as stack:
@@ -124,10 +124,10 @@ def serve(options: ServeOptions) -> None:
         serving = Serving(
             feed=feed,
             door=Door(secret),
-            about=_about(bundle, options),
+            about=_about(bundles[0], options),
             desk=None,
             health=lambda: _health(path),
-            models=lambda: _models(bundle),
+            models=lambda: _models(bundles),
             export=lambda out, form, session: _export(path, out, form, session),
             exported=lambda form, session: note_export(path, form, session),
             photo=lambda name: photo(path, name),
@@ -139,7 +139,7 @@ def serve(options: ServeOptions) -> None:
 
         def started() -> None:
             if options.port:
-                serving.desk = _desk(options, bundle, path, serving)
+                serving.desk = _desk(options, bundles, path, serving)
             _introduce(url, secret.pin, secret_path, options.qr)
             supervisor.ready(f"the page is at {url}")
 
@@ -171,7 +171,7 @@ def _show_qr(url: str) -> None:
     segno.make(url, error="m").terminal(compact=True)
 
 
-def _desk(options: ServeOptions, bundle: Bundle, path: Path, serving: Any) -> Desk:
+def _desk(options: ServeOptions, bundles: Sequence[Bundle], path: Path, serving: Any) -> Desk:
     from ..instruments.profile import profile_text
     from ..page.desk import Desk, Equipment, Order
 
@@ -182,7 +182,7 @@ def _desk(options: ServeOptions, bundle: Bundle, path: Path, serving: Any) -> De
 
     @contextmanager
     def engine(model: str) -> Iterator[Engine]:
-        with open_engine(load_bundle(model) if model else bundle, path, profile.rules) as opened:
+        with open_engine(load_bundles([model]) if model else bundles, path, profile.rules) as opened:
             yield opened
 
     def position(stack: ExitStack) -> PositionSource | None:
@@ -251,14 +251,14 @@ def _health(path: Path) -> list[dict[str, Any]]:
     return [{"check": one.check, "level": one.level, "found": one.found, "advice": one.advice} for one in found]
 
 
-def _models(bundle: Bundle) -> list[dict[str, Any]]:
-    """List the model that is used if nothing is said, and those that lie beside it."""
+def _models(bundles: Sequence[Bundle]) -> list[dict[str, Any]]:
+    """List the models that are used if nothing is said, and those that lie beside the first."""
     from ..model.bundle import read_bundle
 
-    beside = sorted(Path(bundle.path).absolute().parent.glob("*.tflite"))
-    found = [bundle]
+    beside = sorted(Path(bundles[0].path).absolute().parent.glob("*.tflite"))
+    found, used = list(bundles), {Path(one.path).absolute() for one in bundles}
     for path in beside:
-        if path != Path(bundle.path).absolute():
+        if path not in used:
             try:
                 found.append(read_bundle(path))
             except (StibiumError, OSError) as error:
@@ -273,13 +273,15 @@ def _export(path: Path, out: str, form: str, session: int | None) -> None:
     from ..errors import ExportError
     from ..log.export import iter_records, write_geojson, write_geopackage
     from ..log.read import Chosen, open_for_reading
+    from ..log.wide import elements_of
     from .output import Output
     from .readings import reading_layout
 
     with open_for_reading(path) as db:
         records = iter_records(db, Chosen(session=session))
         if form in ("geojson", "gpkg"):
-            (write_geojson if form == "geojson" else write_geopackage)(out, records)
+            elements = elements_of(db, Chosen(session=session))
+            (write_geojson if form == "geojson" else write_geopackage)(out, records, elements)
             return
         with open(out, "wb") as file:
             text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")

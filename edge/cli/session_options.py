@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import log_option, model_option
+from .options import log_option, models_option
 from .output import reading_format_option
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class InstrumentOptions:
         "--scans", type=click.IntRange(1, 0x7FFF), metavar="N", help="Scans of a point, instead of the profile's."
     )
     count: int | None = option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
-    model: str | None = shared(model_option)
+    models: tuple[str, ...] = shared(models_option)
     log: str | None = shared(log_option)
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import load_bundle, log_option, model_option, open_engine
+from .options import load_bundles, log_option, models_option, open_engine
 from .output import notice, reading_format_option
 from .stopping import Stop
 
@@ -45,7 +45,7 @@ LISTING_SHARE = 5
     metavar="SECONDS",
     help="How long a file must not have changed before it is taken.",
 )
-@model_option
+@models_option
 @log_option
 @reading_format_option
 @click.pass_context
@@ -55,7 +55,7 @@ def watch(
     once: bool,
     interval_s: float,
     settle_s: float,
-    model: str | None,
+    models: tuple[str, ...],
     log: str | None,
     out_format: str,
 ) -> None:
@@ -70,10 +70,10 @@ def watch(
     from ..supervise import Supervisor
     from .readings import Readings
 
-    bundle = load_bundle(model)
-    report = Readings(out_format, bundle)
+    bundles = load_bundles(models)
+    report = Readings(out_format, bundles)
     left = True
-    with open_engine(bundle, log) as engine, Stop(second_breaks=True) as stop:
+    with open_engine(bundles, log) as engine, Stop(second_breaks=True) as stop:
         log_path = os.fspath(engine.log.path)
         watched = DropFolder(
             os.path.realpath(folder),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from ...converters.spectra.errors import StibiumError
 from .. import __version__
-from ..model.bundle import read_bundle, shipped_bundle_path
+from ..model.bundle import bundle_paths, read_bundle
 from ..model.check import recompute_golden
 from ..model.runtime import _interpreter_class, runtime_name
 from .diagnosis import Check, Diagnosis, Patient
@@ -44,7 +45,17 @@ def runtime(patient: Patient) -> Iterator[Diagnosis]:
 def model(patient: Patient) -> Iterator[Diagnosis]:
     """The model, and whether this device computes with it what it should."""
     try:
-        bundle = read_bundle(patient.model if patient.model is not None else shipped_bundle_path())
+        paths = bundle_paths([patient.model] if patient.model is not None else ())
+    except StibiumError as error:
+        yield Diagnosis("model", "problem", str(error), "copy the model file again, or name another with --model")
+        return
+    for path in paths:
+        yield from _model(path)
+
+
+def _model(path: Path) -> Iterator[Diagnosis]:
+    try:
+        bundle = read_bundle(path)
         results = recompute_golden(bundle)
     except StibiumError as error:
         yield Diagnosis("model", "problem", str(error), "copy the model file again, or name another with --model")

@@ -9,7 +9,7 @@ import json
 import math
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
@@ -19,6 +19,7 @@ from ..errors import ExportError
 from ..record import FLAT_NAMES, EstimateRecord, ReadingRecord, as_rows
 from .read import ALL, Chosen, Entry, iter_entries
 from .records import put_down
+from .wide import wide_names, wide_row
 
 GEOPACKAGE_ID = 0x47504B47  # "GPKG"
 GEOPACKAGE_VERSION = 10300
@@ -47,14 +48,20 @@ def record_of_entry(entry: Entry) -> ReadingRecord:
     return put_down(said, answers, entry.session_id, entry.soil, entry.void, entry.history)
 
 
-def write_geojson(path: str, records: Iterable[ReadingRecord]) -> Written:
+def write_geojson(path: str, records: Iterable[ReadingRecord], elements: Sequence[str] = ()) -> Written:
     """Write a FeatureCollection of points; the file appears when it is whole. Memory is that of one reading.
+
+    Args:
+        path: of the file.
+        records: of readings.
+        elements: of which there are estimates. Of several, a reading is one point with columns for each; else it is
+            one with the columns of CSV.
 
     Raises:
         ExportError: no reading has a position.
         OSError: the file cannot be written.
     """
-    placed = _Placed(records, path)
+    placed = _Placed(records, path, elements)
     with replacing(path) as file:
         file.write(b'{"type": "FeatureCollection", "features": [')
         for number, (position, row) in enumerate(placed):
@@ -69,22 +76,24 @@ def write_geojson(path: str, records: Iterable[ReadingRecord]) -> Written:
     return placed.written
 
 
-def write_geopackage(path: str, records: Iterable[ReadingRecord]) -> Written:
+def write_geopackage(path: str, records: Iterable[ReadingRecord], elements: Sequence[str] = ()) -> Written:
     """Write a GeoPackage with one layer of points, `readings`; the file appears when it is whole.
+
+    `elements` as for `write_geojson`.
 
     Raises:
         ExportError: no reading has a position, or the file cannot be written.
     """
-    placed = _Placed(records, path)
+    placed = _Placed(records, path, elements)
     try:
         with _replacing_database(path) as db:
             for statement in _GEOPACKAGE:
                 db.execute(statement)
             db.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)", _REFERENCE_SYSTEMS)
-            names = list(FLAT_NAMES)
+            names = placed.names
             db.execute(
                 "CREATE TABLE readings (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POINT,"
-                f" {', '.join(f'{name} {_column_type(name)}' for name in names)})"
+                f" {', '.join(f'{name} {_column_type(name, elements)}' for name in names)})"
             )
             statement = f"INSERT INTO readings(geom, {', '.join(names)}) VALUES ({', '.join('?' * (len(names) + 1))})"
             bounds = _Bounds()
@@ -113,8 +122,10 @@ def geometry(longitude_deg: float, latitude_deg: float) -> bytes:
 class _Placed:
     """Rows of readings that have a position on the Earth, with [longitude, latitude, height if known]."""
 
-    def __init__(self, records: Iterable[ReadingRecord], path: str) -> None:
+    def __init__(self, records: Iterable[ReadingRecord], path: str, elements: Sequence[str]) -> None:
         self._records, self._path = records, path
+        self._elements = elements if len(elements) > 1 else ()
+        self.names = wide_names(elements) if self._elements else list(FLAT_NAMES)
         self.written = Written(0, 0)
 
     def __iter__(self) -> Iterator[tuple[list[float], dict[str, Any]]]:
@@ -125,7 +136,7 @@ class _Placed:
                 left_out += 1
                 continue
             height = [altitude] if altitude is not None and math.isfinite(altitude) else []
-            for row in as_rows(record):
+            for row in [wide_row(record, self._elements)] if self._elements else as_rows(record):
                 placed += 1
                 yield [longitude, latitude, *height], row | {"altitude_m": height[0] if height else None}
         if not placed:
@@ -144,7 +155,9 @@ class _Bounds:
         self.ends = (min(low_x, x), min(low_y, y), max(high_x, x), max(high_y, y))
 
 
-def _column_type(name: str) -> str:
+def _column_type(name: str, elements: Sequence[str]) -> str:
+    for element in elements:
+        name = name.removeprefix(f"{element}_")
     # stored_at has a time zone and so is a DATETIME; the instrument's clock may have none and stays a text.
     if name in _UTC:
         return "DATETIME"

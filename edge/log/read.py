@@ -77,7 +77,8 @@ class Entry:
     Attributes:
         reading: None for what was refused without a spectrum.
         estimates: in the order they were made.
-        refusals: likewise; none of them are wanted where there is an estimate, unless all are.
+        refusals: likewise; where there is an estimate only those of models that were asked at the same time, unless
+            all are wanted.
         session_id: the session it belongs to, if any.
         void: why the reading does not count; "" if it does.
         soil: equal for all readings of one soil; see `corrections.Corrected`.
@@ -189,7 +190,7 @@ def iter_entries(
         db: from `open_for_reading`.
         chosen: which. With `element` or `verdict` no refusals come, with `refused` no estimates.
         every: all estimates and refusals of each reading. Otherwise the latest estimate for each element, and a
-            reading's refusals only if it has no estimate.
+            reading's refusals only if it has no estimate, or of models that were asked at the same time.
         last: only so many, the last ones; what is read does not grow with the log then.
     """
     order = "DESC" if last is not None else "ASC"
@@ -224,8 +225,11 @@ def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str
         if not every:
             estimates = list({_element(answer): answer for answer in estimates}.values())
         refusals = [answer for answer in answers if isinstance(answer.outcome, Refusal)]
-        if not (chosen.element or chosen.verdict) and (every or not estimates):
-            refusals += _refusals(db, reading)
+        if not (chosen.element or chosen.verdict):
+            # Where there is an estimate, only those of models that were asked together with the one that gave it.
+            asked_at = {answer.stored_at for answer in estimates}
+            found = _refusals(db, reading)
+            refusals += [one for one in found if every or not estimates or one.stored_at in asked_at]
         estimates = [answer for answer in estimates if _wanted(answer.outcome, chosen)]
         if estimates or refusals:
             yield Entry(reading, tuple(estimates), tuple(refusals), reading.session_id, *said)

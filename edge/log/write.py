@@ -68,6 +68,18 @@ class Result(NamedTuple):
     stored_at: str = ""
     others: tuple[tuple[StoredModel, Estimate | Refusal], ...] = ()
 
+    @property
+    def outcomes(self) -> tuple[Estimate | Refusal, ...]:
+        """What each model makes of it, the log's first."""
+        return (self.outcome, *(outcome for _, outcome in self.others))
+
+    @property
+    def refused(self) -> str:
+        """Why no model gives an estimate; "" if one does."""
+        if any(isinstance(outcome, Estimate) for outcome in self.outcomes):
+            return ""
+        return "; ".join(dict.fromkeys(one.reason for one in self.outcomes if isinstance(one, Refusal)))
+
 
 def default_log_path() -> Path:
     """`STIBIUM_LOG`, or `stibium/readings.db` in the user's state folder (XDG base directory specification)."""

@@ -12,7 +12,7 @@ from ..gates.scans import Scan
 from ..log.columns import ReadingFacts, ScanRole
 from ..log.names import known_exactly
 from ..log.write import Result
-from ..model.estimate import Estimate, Refusal
+from ..model.estimate import Refusal
 from .checks import OUTDATED
 from .controls import Judgement, SampleAnswer, judge_blank, judge_duplicate, judge_reference
 from .naming import when
@@ -128,11 +128,11 @@ def _done(
         few = Finding("points_missing", f"{len(good)} of {settings.points} points")
         found.append(replace(few, severity="remark") if settings.unattended and good else few)
     result = _result(session, sample, points, _once(found) + state.clock_remarks)
-    refused = isinstance(result.outcome, Refusal)
+    refused = bool(result.refused)
     details = {**sample.planned.as_details(), "answer": asdict(SampleAnswer.of(result.outcome))}
     shown: FactKind = "refused" if refused else "estimate"
     done = Event("sample_done", sample.planned.sample_id, details, shown, result=result)
-    return [done, *_again(session, sample.planned, refused), *_control(session, sample.planned, result.outcome)]
+    return [done, *_again(session, sample.planned, refused), *_control(session, sample.planned, result)]
 
 
 def _again(session: Session, planned: Planned, refused: bool) -> list[Event]:
@@ -175,11 +175,15 @@ def _result(session: Session, sample: Sample, points: list[Point], found: list[F
     return result
 
 
-def _control(session: Session, planned: Planned, outcome: Estimate | Refusal) -> list[Event]:
-    """Judge a control; give the event that says so, none for a soil."""
+def _control(session: Session, planned: Planned, result: Result) -> list[Event]:
+    """Judge a control; give the events that say so, none for a soil.
+
+    A blank is judged for each element; a reference soil and a duplicate for the first, whose content was stated.
+    """
     judgement: Judgement
+    outcome = result.outcome
     if planned.kind == "blank":
-        judgement = judge_blank(planned.sample_id, outcome)
+        return [_judged(judge_blank(planned.sample_id, one)) for one in result.outcomes]
     elif planned.kind == "reference":
         judgement = judge_reference(planned.sample_id, outcome, session.settings.stated)
     elif planned.kind == "duplicate":
@@ -187,10 +191,15 @@ def _control(session: Session, planned: Planned, outcome: Estimate | Refusal) ->
         judgement = judge_duplicate(planned.sample_id, outcome, first, session.engine.estimator.bundle)
     else:
         return []
+    return [_judged(judgement)]
+
+
+def _judged(judgement: Judgement) -> Event:
     words = {True: "passed", False: "FAILED", None: "open"}[judgement.passed]
     text = f"{judgement.kind} {judgement.sample_id} {words}: {judgement.text}"
     details = {"kind": judgement.kind, "sample_id": judgement.sample_id, "passed": judgement.passed}
-    return [Event("control", text, details, "failed control" if judgement.passed is False else "control")]
+    details["text"] = judgement.text
+    return Event("control", text, details, "failed control" if judgement.passed is False else "control")
 
 
 def _scan_ids(points: list[Point]) -> tuple[tuple[int, ScanRole], ...]:

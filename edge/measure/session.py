@@ -74,7 +74,7 @@ class Session:
         self.instrument, self.engine, self.profile, self.settings = instrument, engine, profile, settings
         self.tell, self.position, self.monotonic, self.hold = tell, position, monotonic, hold
         self.rules = profile.rules
-        self.range_nm = engine.estimator.bundle.recipe.range_nm
+        self.range_nm = engine.range_nm
         panel = read_panel(self.rules.panel_reflectance_file, instrument.wavelengths_nm)
         on_for = settings.on_for_min
         self.state = State(
@@ -121,9 +121,16 @@ class Session:
     def introduce(self) -> None:
         """Say what is known before the first measurement."""
         nm = self.instrument.wavelengths_nm
-        for finding in wrong_range((float(nm[0]), float(nm[-1])), self.range_nm):
+        bundles = [one.bundle for one in self.engine.estimators]
+        wrong = {one.element: wrong_range((float(nm[0]), float(nm[-1])), one.recipe.range_nm) for one in bundles}
+        if all(wrong.values()):
+            finding = wrong[bundles[0].element][0]
             text = f"No estimates: the instrument {finding.text}"
             self.record(Event("range", text, {"why": finding.text}, "warning"))
+            return
+        for element, found in wrong.items():
+            for finding in found:
+                self.tell(Fact("warning", f"No {element}: the instrument {finding.text}"))
 
     def close(self) -> bool:
         """End the session, unless a sample is half measured; False if it can be taken up again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -128,9 +128,40 @@ SHIPPED_BUNDLE = Path(__file__).parents[1] / "shipped" / "sb_simulated.tflite"
 
 
 def shipped_bundle_path() -> Path:
-    """Path of the bundle that comes with the package, or of the one `STIBIUM_MODEL` names."""
-    named = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
-    return Path(named) if named else SHIPPED_BUNDLE
+    """Path of the bundle that comes with the package, or of the one `STIBIUM_MODEL` names.
+
+    Raises:
+        BundleError: it names several, where one is wanted.
+    """
+    first, *more = bundle_paths()
+    if more:
+        raise BundleError(f"{MODEL_ENVIRONMENT_VARIABLE} names {1 + len(more)} models; name the one that is meant")
+    return first
+
+
+def bundle_paths(named: Sequence[str | os.PathLike[str]] = ()) -> list[Path]:
+    """Give the bundles that are named, or those of `STIBIUM_MODEL`, or the one that comes with the package.
+
+    Args:
+        named: files, folders of `.tflite` files, or lists of them separated by ":".
+
+    Raises:
+        BundleError: a folder without a model.
+    """
+    variable = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
+    texts = [os.fspath(one) for one in named] or ([variable] if variable else [])
+    paths = []
+    for text in texts:
+        # A name with a colon in it that is there is a name.
+        for part in [text] if os.path.exists(text) else filter(None, text.split(":")):
+            path = Path(part)
+            if not path.is_dir():
+                paths.append(path)
+            elif found := sorted(one for one in path.glob("*.tflite") if not one.name.startswith(".")):
+                paths += found
+            else:
+                raise BundleError(f"{path}: no model in this folder; a model is a .tflite file")
+    return paths or [SHIPPED_BUNDLE]
 
 
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> str:

@@ -13,8 +13,10 @@ from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
 from .applicability import Applicability, Verdict, assess
 from .bundle import Bundle
+from .correction import Correction
 from .interval import interval
 from .lineage import other_instrument
+from .recipe import Blocks, Preprocessed, Recipe
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
 from .suitability import (
@@ -107,6 +109,32 @@ class _Reading(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+class Shared:
+    """What models that prepare spectra in the same way need to compute once; for one batch of spectra."""
+
+    def __init__(self) -> None:
+        self._joined: dict[object, Sequence[Spectrum]] = {}
+        self._prepared: dict[object, tuple[Sequence[Spectrum], Preprocessed]] = {}
+
+    def joined(self, spectra: Sequence[Spectrum], joins_nm: tuple[float, ...]) -> Sequence[Spectrum]:
+        """Give spectra with detector joins, the same objects to each model that asks for the same joins."""
+        if joins_nm not in self._joined:
+            self._joined[joins_nm] = [with_joins(spectrum, joins_nm) for spectrum in spectra]
+        return self._joined[joins_nm]
+
+    def preprocess(
+        self, recipe: Recipe | Blocks, correction: Correction, spectra: Sequence[Spectrum], values: Floats
+    ) -> Preprocessed:
+        """Correct and preprocess (spectra, bands) `values` of spectra on one grid, once for models that do the same."""
+        key = (recipe, correction.spectra, tuple(map(id, spectra)))
+        if key not in self._prepared:
+            first = spectra[0]
+            prepared = correction.preprocess(recipe, values, first.wavelengths_nm, first.splices_nm)
+            # The spectra are kept with it, so that no other can come to have their identity.
+            self._prepared[key] = spectra, prepared
+        return self._prepared[key][1]
+
+
 class Estimator:
     """A loaded bundle, ready to answer. Not for use from several threads at once."""
 
@@ -124,17 +152,19 @@ class Estimator:
         # glibc keeps freed memory for the next batch only up to twice the largest block that was ever given back.
         np.empty(BATCH_BYTES, dtype=np.uint8)
 
-    def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
+    def estimate(self, spectra: Sequence[Spectrum], shared: Shared | None = None) -> list[Estimate | Refusal]:
         """Answer for each spectrum, in order; one that cannot be used never stops the others.
 
-        The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean.
+        The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean. `shared` is
+        what other models have computed of the same spectra.
         """
         flat: list[Spectrum] = []
+        shared = shared or Shared()
         if self.joins_nm:
-            spectra = [with_joins(spectrum, self.joins_nm) for spectrum in spectra]
+            spectra = shared.joined(spectra, self.joins_nm)
         for spectrum in spectra:
             flat += [spectrum, *_points(spectrum)]
-        readings = iter(self._read(flat))
+        readings = iter(self._read(flat, shared))
         answers: list[Estimate | Refusal] = []
         for spectrum in spectra:
             reading = next(readings)
@@ -148,15 +178,16 @@ class Estimator:
         The points of a `MeanSpectrum` are not looked at.
         """
         joined = [with_joins(spectrum, self.joins_nm) if self.joins_nm else spectrum for spectrum in spectra]
-        return [reading if isinstance(reading, Refusal) else reading.output for reading in self._read(joined)]
+        readings = self._read(joined, Shared())
+        return [reading if isinstance(reading, Refusal) else reading.output for reading in readings]
 
-    def _read(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
+    def _read(self, spectra: list[Spectrum], shared: Shared) -> list[_Reading | Refusal]:
         readings: list[_Reading | Refusal] = []
         for _, group in groupby(spectra, key=_grid_key):
-            readings.extend(self._read_one_grid(list(group)))
+            readings.extend(self._read_one_grid(list(group), shared))
         return readings
 
-    def _read_one_grid(self, spectra: list[Spectrum]) -> list[_Reading | Refusal]:
+    def _read_one_grid(self, spectra: list[Spectrum], shared: Shared) -> list[_Reading | Refusal]:
         readings: dict[int, _Reading | Refusal] = {}
         usable: list[int] = []
         rows: list[Floats] = []
@@ -168,10 +199,10 @@ class Estimator:
                 readings[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
         if usable:
             of_grid = [spectra[i] for i in usable]
-            readings |= zip(usable, self._run(of_grid, np.stack(rows)), strict=True)
+            readings |= zip(usable, self._run(of_grid, np.stack(rows), shared), strict=True)
         return [readings[i] for i in range(len(spectra))]
 
-    def _run(self, spectra: list[Spectrum], values: Floats) -> list[_Reading | Refusal]:
+    def _run(self, spectra: list[Spectrum], values: Floats, shared: Shared) -> list[_Reading | Refusal]:
         recipe, golden = self.bundle.recipe, self.bundle.golden
         nm, splices_nm = spectra[0].wavelengths_nm, spectra[0].splices_nm
         remarks: list[str] = []
@@ -180,7 +211,7 @@ class Estimator:
                 remarks = check_sampling(
                     nm, recipe.range_nm, golden.wavelengths_nm, self.bundle.stability.sampling_most
                 )
-            preprocessed = self.bundle.correction.preprocess(recipe, values, nm, splices_nm)
+            preprocessed = shared.preprocess(recipe, self.bundle.correction, spectra, values)
         except UnsuitableSpectrumError as error:
             return [Refusal(spectrum.source, str(error), spectrum.sample_id) for spectrum in spectra]
         except PreprocessError as error:
@@ -188,7 +219,7 @@ class Estimator:
                 why = step_to_blame(spectra[0], values[0], recipe) or str(error)
                 return [Refusal(spectra[0].source, why, spectra[0].sample_id)]
             # One of them is at fault: find it without losing the rest.
-            return [self._run([s], values[i : i + 1])[0] for i, s in enumerate(spectra)]
+            return [self._run([s], values[i : i + 1], shared)[0] for i, s in enumerate(spectra)]
         outputs = self.bundle.correction.of_outputs(self.runtime.run(self.bundle.scaling.apply(preprocessed.features)))
         readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain))
         if golden is not None and splices_nm and not self.joins_nm:

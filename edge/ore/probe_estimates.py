@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..log.corrections import COUNTS, SAMPLE_ID
+from ..log.corrections import COUNTS, SAMPLE_ID, soil_of
 from ..log.read import open_for_reading
 
 _SOILS = ("sample", "duplicate")
@@ -72,10 +72,16 @@ def latest_estimates(
         return {}, (f"no log at {log}: nothing from the probe",)
     with open_for_reading(log) as db:
         rows = db.execute(_ESTIMATES, (sample,)).fetchall()
+        soils = {number: soil_of(db, number) for number in {row[15] for row in rows}}
         newest = (rows[0][15], rows[0][16]) if rows else (0, "")
         refusal = db.execute(_LAST_REFUSAL, (sample, *newest)).fetchone()
     found: dict[str, ProbeEstimate] = {}
     remarks = []
+    # Equal names of two sessions are two soils, and no block is made of both.
+    here = [row for row in rows if soils[row[15]] == soils[newest[0]]]
+    if len(here) < len(rows):
+        remarks.append(f"{sample} is in several sessions: the last one counts, as they may be of different soils")
+    rows = here
     for element in sorted(set(elements) & {row[1] for row in rows}):
         for row in (row for row in rows if row[1] == element):
             why = _why_not(*row[12:15])

@@ -39,7 +39,7 @@ def results(shipped_bundle: Bundle, soils: list[Spectrum]) -> list[Result]:
 
 def shown(bundle: Bundle, results: list[Result], out_format: str) -> str:
     out = io.StringIO()
-    readings = Readings(out_format, bundle, out)
+    readings = Readings(out_format, [bundle], out)
     readings.show(results[:2])
     readings.show(results[2:])
     assert (readings.estimated, readings.refused, readings.remarked) == (4, 1, 2)

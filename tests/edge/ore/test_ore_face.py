@@ -202,6 +202,18 @@ def test_what_was_said_of_a_reading_afterwards_counts(log: Path) -> None:
     assert latest_estimates(log, "F20", ["As"])[0]["As"].value == 40.0
 
 
+def test_soils_of_one_name_in_two_sessions_are_not_put_together(log: Path) -> None:
+    with Log(log, "probe.tflite", "abc") as opened:
+        for number, one in enumerate((estimate("As", 40.0), estimate("Pb", 7.0))):
+            session = opened.begin_session(port=f"/dev/ttyUSB{number}")
+            opened.add([Stored(SPECTRUM, one, ReadingFacts(session_id=session))])
+        found, remarks = latest_estimates(log, "F12", ["As", "Pb"])
+        assert set(found) == {"Pb"}
+        assert remarks == ("F12 is in several sessions: the last one counts, as they may be of different soils",)
+        correct(opened, 2, "together", {"with": 1})
+    assert set(latest_estimates(log, "F12", ["As", "Pb"])[0]) == {"As", "Pb"}
+
+
 def test_an_interval_cut_off_at_the_calibrated_range_is_open(logistic_c3: OreBundle, log: Path) -> None:
     with Log(log, "probe.tflite", "abc", (10.0, 90.0)) as opened:
         opened.add([Stored(SPECTRUM, estimate("As", 40.0, low=10.0, high=90.0))])
