@@ -21,7 +21,7 @@ from .output import notice, say
 from .session_options import InstrumentOptions, option, shared, takes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..engine import Engine
     from ..instruments.driver import Instrument
