@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...edge.ore.bundle import QUANTILES, Costs, GoldenBlocks, OreBundle, Training, Worth
 from ...edge.ore.columns import Columns
+from ...edge.ore.domain import OreDomain
 from ...edge.ore.model import Calibration, Kind, Linear, OreModel, Space
 from ...edge.ore.scenarios import Scenario
 from ...edge.ore.steps import FUNCTIONS, Step, apply_steps
@@ -40,6 +41,7 @@ def convert(
     costs: Costs,
     simulated: bool,
     worth: Worth | None = None,
+    domain: OreDomain | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> OreBundle:
     """Make a bundle of a fitted pipeline, and make sure that it answers as the pipeline does.
@@ -54,6 +56,7 @@ def convert(
         costs: what the threshold was chosen for.
         simulated: True if the blocks are simulated.
         worth: what its calls cost on blocks it had not seen.
+        domain: which values belong together.
         provenance: data hashes, versions, seed, metrics, as JSON values.
 
     Raises:
@@ -90,7 +93,7 @@ def convert(
             lowest=np.nanmin(blocks, axis=0),
             highest=np.nanmax(blocks, axis=0),
             quantiles=np.nanquantile(blocks, QUANTILES, axis=0).T,
-            most_missing=int(np.quantile(absent.sum(axis=1), RARELY)),
+            most_missing=most_missing(blocks),
         ),
         golden=GoldenBlocks(
             values=golden,
@@ -101,8 +104,19 @@ def convert(
         ),
         simulated=simulated,
         worth=worth,
+        domain=domain,
         provenance=provenance or {},
     )
+
+
+def most_missing(blocks: Floats) -> int:
+    """Return the most variables that all but a few of (n, variables) training blocks lack."""
+    return int(np.quantile(np.isnan(blocks).sum(axis=1), RARELY))
+
+
+def trees_of(classifier: Any, columns: int) -> Trees:
+    """Convert the trees of a fitted XGBClassifier of so many columns alone. Raises ConversionError."""
+    return _xgboost(classifier, columns)
 
 
 def convert_model(pipeline: Any, blocks: Floats) -> OreModel:

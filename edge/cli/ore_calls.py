@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ore.answer import Answer, in_words
 from ..ore.bundle import OreBundle
-from ..ore.report import FIELDS, heading, ore_record
+from ..ore.report import FIELDS, heading, ore_record, with_interval
 from ..ore.table import RefusedRow
 from .output import Layout, Output
 
@@ -64,4 +64,4 @@ def _cells(call: Answer | RefusedRow) -> list[tuple[str, ...]]:
     if isinstance(call, RefusedRow):
         return [(call.id, "", "refused", call.reason)]
     why = filter(None, (in_words(call.contributions), call.reason, *call.flags))
-    return [(call.id, f"{call.probability:.3f}", call.decision, "; ".join(why))]
+    return [(call.id, with_interval(call), call.decision, "; ".join(why))]

@@ -15,7 +15,7 @@ from ..ore.cells import field_reader
 from ..ore.columns import Variable
 from ..ore.face import Known, answer_at_face, from_field, from_probe, unknown
 from ..ore.probe_estimates import latest_estimates
-from ..ore.report import heading
+from ..ore.report import heading, with_interval
 from ..ore.store import store_call
 from ..units import same_unit
 from .ore_calls import OreCalls
@@ -129,11 +129,10 @@ def _help(variable: Variable) -> str:
 
 def _show(bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Sequence[str]) -> None:
     click.echo(_wrapped(_heading(bundle, answer.simulated)) + "\n")
-    spread = ""
-    if answer.low is not None and answer.high is not None and answer.low != answer.high:
-        spread = f" ({answer.low:.2f} - {answer.high:.2f})"
     click.echo(_wrapped(f"{answer.id}: {answer.decision.upper()}"))
-    click.echo(_wrapped(f"P(ore) {answer.probability:.2f}{spread}, ore from {bundle.threshold:.2f}"))
+    click.echo(_wrapped(f"P(ore) {with_interval(answer, 2)}, ore from {bundle.threshold:.2f}"))
+    if answer.low is not None and answer.high is not None and answer.low != answer.high:
+        click.echo(_wrapped(f"{answer.low:.2f} - {answer.high:.2f} over what the inputs may be"))
     if answer.reason:
         click.echo(_wrapped(answer.reason))
     click.echo(f"\nfor (+) and against (-) ore, {bundle.model.space}:")

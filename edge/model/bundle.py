@@ -20,7 +20,7 @@ from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
-from .container import SPECTRA, pack, pins, read, unpack
+from .container import SPECTRA, pack, pins, read, require_known, unpack
 from .correction import NO_CORRECTION, Correction, fits_grid, pack_correction, unpack_correction
 from .interval import IntervalStats
 from .lineage import UNKNOWN_LINEAGE, Lineage, pack_lineage, unpack_lineage
@@ -243,10 +243,7 @@ def unpack_bundle(content: bytes, path: str = "") -> Bundle:
     """Take a bundle file's bytes apart; see `read_bundle`."""
 
     def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], model: bytes, sha256: str) -> Bundle:
-        if unknown := sorted(set(manifest) - {*_ALWAYS, *SECTIONS}):
-            raise BundleError(
-                f"its section {unknown[0]!r} is unknown to this program, and its answers depend on it; update stibium"
-            )
+        require_known(manifest, _ALWAYS, SECTIONS)
         try:
             bundle = from_record(manifest, arrays, model, sha256, path)
         except RecipeError as error:

@@ -151,6 +151,14 @@ def unpack(kind: str, versions: Sequence[int], content: bytes, build: Build[T]) 
         raise BundleError(f"the manifest is not as this program knows it ({error!r}); export again") from error
 
 
+def require_known(manifest: Mapping[str, Any], always: Sequence[str], sections: Sequence[str]) -> None:
+    """Refuse a manifest with a key that is neither always there nor a section that may be; raises BundleError."""
+    if unknown := sorted(set(manifest) - {*always, *sections}):
+        raise BundleError(
+            f"its section {unknown[0]!r} is unknown to this program, and its answers depend on it; update stibium"
+        )
+
+
 def _members(kind: str, content: bytes) -> tuple[bytes, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -14,6 +14,7 @@ from ..record import in_figures
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW
 from .columns import Variable
+from .domain import beyond, odd_pairs
 from .table import Blocks, plain_values
 
 Decision = Literal["ore", "gangue", "cannot tell"]
@@ -39,6 +40,8 @@ class Answer:
         probability: of ore.
         low, high: lowest and highest probability that agrees with what is known, where something is known as a range
             only; None where all was a single number.
+        interval: of the probability, 90 %: how far it would have moved had other holes been drilled; None if the model
+            has none.
         decision: "cannot tell" is one.
         reason: why it cannot be told; "" otherwise.
         flags: further remarks, such as what was missing.
@@ -59,6 +62,7 @@ class Answer:
     contributions: tuple[Contribution, ...]
     simulated: bool
     place: Mapping[str, str | float | None] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
 
 
 def decide(probability: float, threshold: float) -> Decision:
@@ -70,7 +74,8 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
     """Answer for some rows of a table.
 
     A detection limit is replaced as it was in training (see `table.plain_values`) and named in the flags. A block that
-    lacks more than the training blocks did, or lies outside what they spanned, gets "cannot tell".
+    lacks more than the training blocks did, lies outside what they spanned, or holds values that do not belong together
+    as theirs do, gets "cannot tell".
 
     Args:
         bundle: the model.
@@ -78,19 +83,23 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
         explain: work out the contributions, too.
     """
     features = blocks.features
-    probabilities = bundle.model.probabilities(features)
+    sums = bundle.model.sums(features)
+    probabilities = bundle.model.from_sums(sums)
+    intervals = bundle.model.interval(sums)
     absent = np.isnan(features)
     lacking = absent.sum(axis=1)
-    beyond = outside(bundle, blocks.values)
-    odd = (lacking > 0) | beyond.any(axis=1) | blocks.bounds.any(axis=1)
+    out = outside(bundle, blocks.values)
+    odd = (lacking > 0) | out.any(axis=1) | blocks.bounds.any(axis=1)
+    apart = together_reasons(bundle, features, blocks.bounds)
     answers = []
     for i, probability in enumerate(probabilities.tolist()):
         decision: Decision = decide(probability, bundle.threshold)
         reason = ""
         flags: tuple[str, ...] = ()
         if odd[i]:
-            reason = too_little(bundle, int(lacking[i])) or outside_reason(bundle, blocks.values[i], beyond[i])
+            reason = too_little(bundle, int(lacking[i])) or outside_reason(bundle, blocks.values[i], out[i])
             flags = _flags(blocks.variables, blocks.values[i], blocks.bounds[i])
+        reason = reason or apart.get(i, "")
         base, contributions = contributions_of(bundle, blocks, i) if explain else (None, ())
         answers.append(
             Answer(
@@ -105,6 +114,7 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
                 contributions=contributions,
                 simulated=bundle.simulated or blocks.simulated,
                 place=_place(blocks, i),
+                interval=None if intervals is None else (float(intervals[0][i]), float(intervals[1][i])),
             )
         )
     return answers
@@ -117,8 +127,39 @@ def _place(blocks: Blocks, row: int) -> dict[str, str | float | None]:
 
 
 def outside(bundle: OreBundle, values: Floats) -> NDArray[np.bool_]:
-    """Say which values (rows, variables) lie outside what the training blocks spanned; a missing one does not."""
-    return np.asarray((values < bundle.training.lowest) | (values > bundle.training.highest))
+    """Say which values (rows, variables) lie outside what the training blocks spanned; a missing one does not.
+
+    A bundle with a domain allows the room beyond that blocks of left-out holes needed.
+    """
+    allowed = bundle.domain if bundle.domain is not None else bundle.training
+    return np.asarray((values < allowed.lowest) | (values > allowed.highest))
+
+
+def together_reasons(bundle: OreBundle, features: Floats, bounds: NDArray[np.int8]) -> dict[int, str]:
+    """Say in words of which rows, and why, the values do not belong together; none if the bundle has no domain."""
+    if bundle.domain is None:
+        return {}
+    rows = np.flatnonzero(beyond(bundle.domain, features))
+    if not rows.size:
+        return {}
+    odd = odd_pairs(bundle.domain, features[rows])
+    return {
+        int(row): _together_reason(bundle.columns.variables, features[row], bounds[row], bool(far), pair)
+        for row, far, pair in zip(rows, odd.far, odd.pairs, strict=True)
+    }
+
+
+def _together_reason(
+    variables: Sequence[Variable], values: Floats, bounds: NDArray[np.int8], far: bool, pair: NDArray[np.intp]
+) -> str:
+    # Of a detection limit the model takes half.
+    first, second = (
+        f"{variables[k].name} {shown(variables[k], values[k] * (2 if bounds[k] == BELOW else 1), int(bounds[k]))}"
+        for k in pair
+    )
+    if far:
+        return f"taken together further out than the training blocks, most in {first} and {second}"
+    return f"values that do not belong together in the training blocks, most of all {first} and {second}"
 
 
 def too_little(bundle: OreBundle, lacking: int) -> str:
@@ -129,10 +170,10 @@ def too_little(bundle: OreBundle, lacking: int) -> str:
     return f"{lacking} of {len(bundle.columns.variables)} variables missing; the training blocks lacked at most {most}"
 
 
-def outside_reason(bundle: OreBundle, values: Floats, beyond: NDArray[np.bool_]) -> str:
+def outside_reason(bundle: OreBundle, values: Floats, out: NDArray[np.bool_]) -> str:
     """Say which values lie outside the training blocks, or ""."""
     parts = []
-    for k in np.flatnonzero(beyond):
+    for k in np.flatnonzero(out):
         variable = bundle.columns.variables[k]
         low, high = bundle.training.lowest[k], bundle.training.highest[k]
         side, end = ("below", low) if values[k] < low else ("above", high)

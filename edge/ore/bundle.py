@@ -19,14 +19,21 @@ from numpy.typing import NDArray
 from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
-from ..model.container import ORE, is_of_kind, pack, read, unpack
+from ..model.container import ORE, is_of_kind, pack, read, require_known, unpack
 from .columns import Columns, columns_from_dict
+from .domain import OreDomain, domain_from_arrays, domain_to_arrays
 from .model import OreModel, model_from_arrays, model_to_arrays
 from .scenarios import Scenario
 
 FORMAT = ORE
-VERSION = 2
-READABLE = (1, 2)
+VERSION = 3
+READABLE = (1, 2, 3)
+SECTIONS = ("worth", "domain")
+"""What a bundle may have or not. Answers depend on each: one that is not known here is refused."""
+_ALWAYS = (
+    *("format", "version", "arrays_sha256", "simulated", "columns", "scenario", "model", "threshold", "costs"),
+    *("training", "golden", "provenance"),
+)
 ORE_MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_ORE_MODEL"
 SHIPPED = "ore_simulated.ore"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -127,6 +134,7 @@ class OreBundle:
         golden: blocks with known answers.
         simulated: True if the training blocks are simulated.
         worth: what its calls cost on blocks it had not seen; None of a bundle of version 1.
+        domain: which values belong together; None of bundles before version 3, and where there were too few blocks.
         provenance: data hashes, versions, seed, metrics, as JSON values.
         sha256: of the whole file; "" before it is written.
         path: where it was read from.
@@ -141,6 +149,7 @@ class OreBundle:
     golden: GoldenBlocks
     simulated: bool
     worth: Worth | None = None
+    domain: OreDomain | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     path: str = ""
@@ -188,6 +197,10 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
         "golden_expected": golden.expected,
         "golden_contributions": golden.contributions,
     }
+    domain = None
+    if bundle.domain is not None:
+        domain, more = domain_to_arrays(bundle.domain)
+        arrays |= more
     manifest = {
         "simulated": bundle.simulated,
         "columns": bundle.columns.to_dict(),
@@ -203,6 +216,7 @@ def pack_ore_bundle(bundle: OreBundle) -> bytes:
         },
         "golden": {"tolerance": golden.tolerance, "runtime": golden.runtime},
         "worth": asdict(bundle.worth) if bundle.worth else None,
+        "domain": domain,
         "provenance": bundle.provenance,
     }
     return pack(FORMAT, VERSION, manifest, arrays)
@@ -226,6 +240,7 @@ def unpack_ore_bundle(content: bytes, path: str = "") -> OreBundle:
     """Take a bundle file's bytes apart; see `read_ore_bundle`."""
 
     def build(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], _: bytes, sha256: str) -> OreBundle:
+        require_known(manifest, _ALWAYS, SECTIONS)
         return _bundle(manifest, arrays, sha256, path)
 
     return unpack(FORMAT, READABLE, content, build)
@@ -266,6 +281,7 @@ def _bundle(manifest: Mapping[str, Any], arrays: dict[str, Any], sha256: str, pa
         simulated=bool(manifest["simulated"]),
         # Version 1 had none.
         worth=Worth(**manifest["worth"]) if manifest.get("worth") else None,
+        domain=domain_from_arrays(manifest["domain"], arrays, columns.variables) if manifest.get("domain") else None,
         provenance=manifest["provenance"],
         sha256=sha256,
         path=path,

@@ -47,6 +47,17 @@ def recompute_blocks(bundle: OreBundle) -> list[GoldenBlock]:
     return results
 
 
+def _domain(bundle: OreBundle) -> dict[str, Any] | str:
+    domain = bundle.domain
+    if domain is None:
+        return "none: values that do not belong together go unnoticed"
+    return {
+        "method": domain.method,
+        "left_out_share": domain.left_out_share,
+        "shuffled_share": domain.shuffled_share,
+    }
+
+
 def describe_ore(path: str) -> dict[str, Any]:
     """Give what `stibium info` prints of an ore bundle, as plain values. Raises BundleError."""
     bundle = read_ore_bundle(path)
@@ -67,6 +78,7 @@ def describe_ore(path: str) -> dict[str, Any]:
         "threshold": bundle.threshold,
         "costs": asdict(bundle.costs),
         "worth": asdict(bundle.worth) | {"nothing": bundle.worth.nothing} if bundle.worth else None,
+        "domain": _domain(bundle),
         "training_blocks": training.blocks,
         "ore_share": training.ore_share,
         "most_missing": training.most_missing,

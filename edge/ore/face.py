@@ -15,12 +15,15 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ..record import in_figures
-from .answer import Answer, Contribution, Decision, decide, outside, outside_reason, shown
+from .answer import Answer, Contribution, Decision, decide, outside, outside_reason, shown, together_reasons
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW, EXACT
 from .columns import Variable
+from .domain import beyond
 from .probe_estimates import ProbeEstimate
 
+MOST_TRIED = 512
+"""Combinations of which one must belong together, where the values in the middle do not."""
 MOST_ROWS = 20_000
 """Combinations that are tried; where there are more, too much is unknown."""
 FEWEST_POINTS, MOST_POINTS = 5, 129
@@ -36,6 +39,7 @@ class Known:
         low, high: what it may be; both the value where that is exact, not-a-number if nothing is known.
         limit: 0, or -1 and 1 where all that is known is that it lies below `high` or above `low`.
         source: who says so, for the log.
+        text: how it is written, where not by its number.
     """
 
     variable: Variable
@@ -44,12 +48,15 @@ class Known:
     high: float
     limit: int = EXACT
     source: str = "not known"
+    text: str = ""
 
     @property
     def words(self) -> str:
         """The value as people write it, with its range."""
         if isnan(self.value):
             return "not known"
+        if self.text:
+            return self.text
         if self.limit:
             return shown(self.variable, self.high if self.limit == BELOW else self.low, self.limit)
         plain = shown(self.variable, self.value)
@@ -84,9 +91,9 @@ def from_field(variable: Variable, value: float, bound: int, highest: float, sou
 def from_probe(variable: Variable, estimate: ProbeEstimate, highest: float) -> Known:
     """Take the probe's estimate as the range that its interval is.
 
-    `< LOD` and `<` may be anything from zero to the interval's upper end; `>` anything from its lower end to the
-    highest value in the training. An end that was cut off at the probe's calibrated range is no end: it may be
-    anything beyond.
+    `< LOD` (not detected) and `<` may be anything from zero to the interval's upper end; `>` anything from its lower
+    end to the highest value in the training. An end that was cut off at the probe's calibrated range is no end: it may
+    be anything beyond.
     """
     low = estimate.value if estimate.low is None else estimate.low
     high = estimate.value if estimate.high is None else estimate.high
@@ -95,7 +102,9 @@ def from_probe(variable: Variable, estimate: ProbeEstimate, highest: float) -> K
     if estimate.bound == ">" or estimate.open_above:
         high = max(high, highest)
     if estimate.bound in ("<", "< LOD"):
-        return Known(variable, high / 2, 0.0, high, BELOW, source)
+        limit = f"{in_figures(high)} {variable.unit}"
+        text = f"not detected (0 - {limit})" if estimate.bound == "< LOD" else f"< {limit}"
+        return Known(variable, high / 2, 0.0, high, BELOW, source, text)
     return Known(variable, estimate.value, 0.0 if estimate.open_below else low, high, EXACT, source)
 
 
@@ -112,13 +121,16 @@ def answer_at_face(bundle: OreBundle, sample: str, known: Sequence[Known], simul
     sums = bundle.model.sums(values)
     probability = float(bundle.model.from_sums(sums)[0])
     found = bundle.model.contributions(values[0])
-    low, high = _range(bundle, known, probability)
+    grid = grid_of(bundle, known)
+    low, high = _range(bundle, grid, probability)
+    interval = bundle.model.interval(sums)
     decision: Decision = decide(probability, bundle.threshold)
     lacking = [k.variable.name for k in known if isnan(k.value)]
     reason = outside_reason(bundle, values[0], outside(bundle, values)[0])
     if not reason and low is None:
         reason = f"too much is not known: {', '.join(lacking)}"
-    elif not reason and low is not None and high is not None and low < bundle.threshold <= high:
+    reason = reason or _apart(bundle, known, values, grid)
+    if not reason and low is not None and high is not None and low < bundle.threshold <= high:
         reason = f"{low:.2f} to {high:.2f} holds the threshold {bundle.threshold:.2f}"
     order = np.argsort(-np.abs(found.values), kind="stable")
     return Answer(
@@ -134,11 +146,24 @@ def answer_at_face(bundle: OreBundle, sample: str, known: Sequence[Known], simul
             Contribution(known[k].variable.name, known[k].words, float(found.values[k])) for k in order
         ),
         simulated=bundle.simulated or simulated,
+        interval=None if interval is None else (float(interval[0][0]), float(interval[1][0])),
     )
 
 
-def _range(bundle: OreBundle, known: Sequence[Known], probability: float) -> tuple[float | None, float | None]:
-    grid = grid_of(bundle, known)
+def _apart(bundle: OreBundle, known: Sequence[Known], values: Floats, grid: Floats | None) -> str:
+    """Say why the values do not belong together, if no combination of what they may be does; else ""."""
+    bounds = np.array([[k.limit for k in known]], dtype=np.int8)
+    reason = together_reasons(bundle, values, bounds).get(0, "")
+    if reason and bundle.domain is not None and grid is not None and len(grid) > 1:
+        some = grid[np.linspace(0, len(grid) - 1, min(len(grid), MOST_TRIED)).round().astype(int)]
+        # What is not known is no evidence against a block: it stays missing.
+        some = np.where(np.isnan(values), np.nan, some)
+        if not beyond(bundle.domain, some).all():
+            return ""
+    return reason
+
+
+def _range(bundle: OreBundle, grid: Floats | None, probability: float) -> tuple[float | None, float | None]:
     if grid is None:
         return None, None
     found = bundle.model.probabilities(grid)

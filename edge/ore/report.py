@@ -14,6 +14,8 @@ FIELDS = (
     "id",
     *PLACE,
     "probability",
+    "interval_low",
+    "interval_high",
     "low",
     "high",
     "threshold",
@@ -42,6 +44,8 @@ def ore_record(call: Answer | RefusedRow, bundle: OreBundle) -> dict[str, Any]:
         "status": "answer",
         **{name: call.place.get(name) for name in PLACE},
         "probability": round(call.probability, 6),
+        "interval_low": None if call.interval is None else round(call.interval[0], 6),
+        "interval_high": None if call.interval is None else round(call.interval[1], 6),
         "low": None if call.low is None else round(call.low, 6),
         "high": None if call.high is None else round(call.high, 6),
         "threshold": round(bundle.threshold, 6),
@@ -54,9 +58,19 @@ def ore_record(call: Answer | RefusedRow, bundle: OreBundle) -> dict[str, Any]:
     }
 
 
+def with_interval(call: Answer, decimals: int = 3) -> str:
+    """Write P(ore) with its interval, as far as there is one: 0.62 (0.55 - 0.70)."""
+    stated = f"{call.probability:.{decimals}f}"
+    if call.interval is None:
+        return stated
+    return f"{stated} ({call.interval[0]:.{decimals}f} - {call.interval[1]:.{decimals}f})"
+
+
 def heading(bundle: OreBundle, simulated: bool = False) -> str:
     """Say which model answers, what is known of it, and if nothing is said about real ground."""
     line = f"Model {bundle.name}, SHA-256 {bundle.sha256[:16]}, unsigned."
+    if bundle.domain is None:
+        line += " It has no joint domain: values that do not belong together go unnoticed."
     if bundle.simulated:
         return f"{line} Trained on SIMULATED blocks: it says nothing about real ground."
     return f"{line} These blocks are SIMULATED." if simulated else line

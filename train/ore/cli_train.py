@@ -148,6 +148,7 @@ def train(
             jobs,
             fits,
             lambda done, of: line.count("explained models", done, of),
+            lambda done, of: line.count("joint domains", done, of),
         )
         line.show("writing")
         files = save_bundles(folder, result.bundles)

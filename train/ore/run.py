@@ -26,6 +26,7 @@ from ...converters.spectra.text import for_spreadsheet
 from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, Worth, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
+from ...edge.ore.domain import OreDomain
 from ...edge.ore.report import FIELDS, ore_record
 from ..errors import RunError
 from .comparison import Cell, Comparison
@@ -62,6 +63,7 @@ def make_bundle(
     costs: Costs,
     threshold: Threshold,
     worth: Worth,
+    domain: OreDomain | None = None,
 ) -> OreBundle:
     """Convert a cell's final model; raises ConversionError or ParityError if the device would answer differently."""
     scenario = next(s for s in comparison.settings.scenarios if s.name == cell.scenario)
@@ -76,6 +78,7 @@ def make_bundle(
         costs=costs,
         simulated=data.simulated,
         worth=worth,
+        domain=domain,
         provenance={
             "table_sha256": data.sha256,
             "seed": comparison.settings.seed,

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from ...edge.ore.bundle import Costs, OreBundle, Worth
 from ...edge.ore.columns import Columns
+from ...edge.ore.domain import OreDomain
 from .comparison import Cell, Comparison, Settings, compare
 from .data import OreData
+from .domain import fit_ore_domain
 from .explain import Summary, Waterfall, summarise, telling_rows, waterfall
 from .explore import Exploration, explore
 from .run import make_bundle
@@ -53,6 +55,7 @@ def train_ore(
     jobs: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     explaining: Callable[[int, int], None] | None = None,
+    domain_done: Callable[[int, int], None] | None = None,
 ) -> OreResult:
     """Explore, compare, convert, explain.
 
@@ -65,6 +68,7 @@ def train_ore(
         jobs: processes.
         progress: called after each fit.
         explaining: called after each model that is explained, with how many of how many are.
+        domain_done: the same of scenarios whose domain is fitted.
 
     Raises:
         TrainingDataError: the table has too few rows, holes or blocks of a class.
@@ -75,11 +79,13 @@ def train_ore(
     training_ore = data.ore[comparison.split.training]
     thresholds = {(c.scenario, c.model): choose_threshold(c.unseen, training_ore, costs) for c in comparison.cells}
     test_ore = data.ore[comparison.split.test]
+    domains = fit_domains(data.take(comparison.split.training), settings, domain_done)
     bundles, summaries, waterfalls = {}, {}, {}
     for done, cell in enumerate(comparison.cells, start=1):
         key = cell.scenario, cell.model
         worth = judge_worth(cell, thresholds[key], training_ore, test_ore, costs)
-        bundles[key] = make_bundle(cell, comparison, data, columns, costs, thresholds[key], worth)
+        domain = domains[cell.scenario]
+        bundles[key] = make_bundle(cell, comparison, data, columns, costs, thresholds[key], worth, domain)
         summaries[key], waterfalls[key] = _explain(cell, comparison, data, bundles[key], thresholds)
         if explaining is not None:
             explaining(done, len(comparison.cells))
@@ -92,6 +98,22 @@ def train_ore(
     return OreResult(
         data, columns, costs, exploration, comparison, thresholds, bundles, summaries, waterfalls, tuple(beside)
     )
+
+
+def fit_domains(
+    training: OreData, settings: Settings, done: Callable[[int, int], None] | None = None
+) -> dict[str, OreDomain | None]:
+    """Fit the joint domain of each scenario's variables to the training rows; see `fit_ore_domain`."""
+    domains: dict[str, OreDomain | None] = {}
+    for scenario in settings.scenarios:
+        at = training.columns_of(scenario.variables)
+        variables = [training.variables[i] for i in at]
+        domains[scenario.name] = fit_ore_domain(
+            variables, training.features[:, at], training.holes, settings.seed, settings.fast
+        )
+        if done is not None:
+            done(len(domains), len(settings.scenarios))
+    return domains
 
 
 def judge_worth(

@@ -93,7 +93,8 @@ def changed(bundle: OreBundle, change: Any) -> bytes:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: m.update(version=3), "version 3; this program reads up to version 2"),
+        (lambda m: m.update(version=4), "version 4; this program reads up to version 3"),
+        (lambda m: m.update(moisture={}), "section 'moisture' is unknown to this program"),
         (lambda m: m.update(format="something"), "no ore bundle"),
         (lambda m: m.update(arrays_sha256="0"), "arrays do not match"),
         (lambda m: m["model"].update(kind="oracle"), "'oracle' is unknown to this program"),

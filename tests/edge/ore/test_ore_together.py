@@ -1,0 +1,127 @@
+"""Values that do not belong together: what the device answers, and what it says of bundles that cannot tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from ore_tables import table_of
+from stibium.edge.cli import stibium
+from stibium.edge.ore.answer import answer_blocks
+from stibium.edge.ore.bundle import OreBundle, pack_ore_bundle, read_ore_bundle, write_ore_bundle
+from stibium.edge.ore.face import Known, answer_at_face, unknown
+from stibium.edge.ore.table import iter_blocks
+from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
+
+
+def blocks_with_levels(bundle: OreBundle, rows: int, seed: int) -> np.ndarray:
+    """Blocks of the bundle's variables, all of which follow one hidden level closely."""
+    r = np.random.default_rng(seed)
+    level = r.normal(size=rows)
+    columns = [
+        np.exp(3 + level + 0.4 * r.normal(size=rows))
+        if v.kind == "assay"
+        else np.clip(np.round(2 + 0.8 * level + 0.3 * r.normal(size=rows)), 1, 3)
+        for v in bundle.columns.variables
+    ]
+    return np.stack(columns, axis=1)
+
+
+@pytest.fixture(scope="module")
+def together(forest_c4: OreBundle, tmp_path_factory: pytest.TempPathFactory) -> OreBundle:
+    values = blocks_with_levels(forest_c4, 900, 1)
+    domain = fit_ore_domain(forest_c4.columns.variables, values, np.repeat(np.arange(30), 30), 0, fast=True)
+    path = tmp_path_factory.mktemp("ore") / "together.ore"
+    training = replace(forest_c4.training, lowest=np.nanmin(values, axis=0), highest=np.nanmax(values, axis=0))
+    write_ore_bundle(path, replace(forest_c4, domain=domain, training=training))
+    return read_ore_bundle(path)
+
+
+def answers_to(bundle: OreBundle, values: np.ndarray, folder: Path) -> list:
+    table = table_of(bundle, values, folder)
+    return [a for blocks in iter_blocks(table, bundle.columns) for a in answer_blocks(bundle, blocks)]
+
+
+def test_rock_that_does_not_exist_cannot_be_told_and_a_pair_is_named(together: OreBundle, tmp_path: Path) -> None:
+    values = blocks_with_levels(together, 500, 2)
+    own = answers_to(together, values, tmp_path)
+    shuffled = answers_to(together, shuffle_columns(values, np.random.default_rng(0)), tmp_path)
+    assert np.mean([a.decision == "cannot tell" for a in own]) <= 0.06
+    unlike = [a for a in shuffled if a.decision == "cannot tell"]
+    assert len(unlike) >= 0.8 * len(shuffled)
+    paired = [a.reason for a in unlike if "do not belong together" in a.reason]
+    assert len(paired) > 0.8 * len(unlike)
+    names = together.columns.names
+    for reason in paired:
+        first, second = reason.split("most of all ")[1].split(" and ")
+        assert {first.split()[0], second.split()[0]} <= set(names)
+        assert first != second
+
+
+def test_a_bundle_without_a_domain_answers_and_says_so(
+    forest_c4: OreBundle, together: OreBundle, tmp_path: Path
+) -> None:
+    bundle = replace(together, domain=None)
+    (tmp_path / "old.ore").write_bytes(pack_ore_bundle(bundle))
+    values = shuffle_columns(blocks_with_levels(together, 100, 3), np.random.default_rng(1))
+    values = np.clip(values, together.training.lowest, together.training.highest)
+    assert {a.decision for a in answers_to(bundle, values, tmp_path)} == {"ore", "gangue"}
+    for path, said in ((tmp_path / "old.ore", True), (Path(together.path), False)):
+        shown = CliRunner().invoke(
+            stibium, ["ore", "predict", str(tmp_path / "blocks.csv"), "--model", str(path)], catch_exceptions=False
+        )
+        assert ("no joint domain" in shown.stdout) is said
+        info = CliRunner().invoke(stibium, ["info", str(path), "--format", "jsonl"], catch_exceptions=False)
+        assert ("values that do not belong together go unnoticed" in info.stdout) is said
+
+
+def test_the_face_refuses_what_no_value_of_a_range_would_make_belong(together: OreBundle) -> None:
+    variables = together.columns.variables
+    high = np.array([np.exp(5.0) if v.kind == "assay" else 3.0 for v in variables])
+    known = [Known(v, x, x, x) for v, x in zip(variables, high.tolist(), strict=True)]
+    assert answer_at_face(together, "F", known).decision != "cannot tell"
+    low = float(np.exp(1.2))
+    odd = [replace(k, value=low, low=low, high=low) if k.variable.name == "Pb" else k for k in known]
+    answer = answer_at_face(together, "F", odd)
+    assert answer.decision == "cannot tell"
+    assert "do not belong together" in answer.reason
+    assert "Pb 3.32 ppm" in answer.reason
+    # The same number in the middle of a range whose upper end belongs: only the range of P(ore) decides.
+    wide = [
+        replace(k, value=low, low=low, high=float(high[i])) if k.variable.name == "Pb" else k for i, k in enumerate(odd)
+    ]
+    assert "do not belong" not in answer_at_face(together, "F", wide).reason
+    missing = [unknown(k.variable) if k.variable.name == "Pb" else k for k in odd]
+    assert "do not belong" not in answer_at_face(together, "F", missing).reason
+
+
+def test_a_table_is_answered_as_one_block_is(together: OreBundle, tmp_path: Path) -> None:
+    values = shuffle_columns(blocks_with_levels(together, 40, 4), np.random.default_rng(2))
+    at_once = answers_to(together, values, tmp_path)
+    assert [answers_to(together, row[None], tmp_path)[0].reason for row in values] == [a.reason for a in at_once]
+
+
+def test_the_interval_of_the_probability_is_in_every_format(tmp_path: Path) -> None:
+    from stibium.edge.ore.bundle import default_ore_bundle_path
+    from stibium.edge.ore.model import Band, Calibration
+
+    shipped = read_ore_bundle(default_ore_bundle_path())
+    at = np.linspace(0, 1, 5)
+    curve = Calibration("isotonic", "probability", at, at, Band(at, at * 0.9, np.minimum(at * 1.1, 1.0)))
+    bundle = replace(shipped, model=replace(shipped.model, calibration=curve))
+    path = tmp_path / "banded.ore"
+    path.write_bytes(pack_ore_bundle(bundle))
+    table = table_of(bundle, bundle.golden.values[:3], tmp_path)
+    command = ["ore", "predict", str(table), "--model", str(path), "--format"]
+    lines = CliRunner().invoke(stibium, [*command, "jsonl"], catch_exceptions=False).stdout.splitlines()
+    first = json.loads(lines[0])
+    assert first["interval_low"] == pytest.approx(0.9 * first["probability"], abs=1e-5)
+    assert first["interval_high"] == pytest.approx(min(1.1 * first["probability"], 1), abs=1e-5)
+    shown = CliRunner().invoke(stibium, [*command, "table"], catch_exceptions=False).stdout
+    assert f"{first['probability']:.3f} ({first['interval_low']:.3f} - {first['interval_high']:.3f})" in shown
+    header = CliRunner().invoke(stibium, [*command, "csv"], catch_exceptions=False).stdout.splitlines()[0].split(",")
+    assert {"interval_low", "interval_high"} <= set(header)
