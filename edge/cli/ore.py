@@ -9,12 +9,16 @@ import click
 from ..units import same_unit
 from .lazy import LazyGroup
 from .options import log_option
-from .output import format_option
+from .output import format_option, say
 from .progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..ore.answer import Answer
     from ..ore.bundle import OreBundle
     from ..ore.columns import Columns
+    from ..ore.table import RefusedRow
 
 DEVICE_ORE_COMMANDS = {"predict": "ore:ore_predict"}
 """Command -> module under this package and name of the click command in it."""
@@ -51,6 +55,14 @@ def ore() -> None:
     "--assay", "assays", multiple=True, metavar="NAME=VALUE", help="At the face: a value, also '<0.02' or '>900'."
 )
 @click.option("--no-ask", is_flag=True, help="At the face: what is not given is not known; nothing is asked.")
+@click.option(
+    "--export",
+    "out",
+    metavar="OUT",
+    type=click.Path(),
+    help="Write the answers to this file instead: .csv, .jsonl, or .gpkg for a GIS.",
+)
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @log_option
 @format_option
 @click.pass_context
@@ -65,6 +77,8 @@ def ore_predict(
     classes: tuple[str, ...],
     assays: tuple[str, ...],
     no_ask: bool,
+    out: str | None,
+    force: bool,
     log: str | None,
     out_format: str,
 ) -> None:
@@ -78,8 +92,8 @@ def ore_predict(
     from ..ore.bundle import default_ore_bundle_path, read_ore_bundle
 
     if at_face:
-        if table is not None or columns is not None:
-            raise click.UsageError("--at-face takes no table and no --columns")
+        if table is not None or columns is not None or out is not None:
+            raise click.UsageError("--at-face takes no table, no --columns and no --export")
         if sample is None or not sample.strip():
             raise click.UsageError("--at-face needs --sample ID")
         from .ore_face import predict_at_face
@@ -95,16 +109,35 @@ def ore_predict(
     from ..ore.columns import read_columns
     from ..ore.table import iter_blocks
     from .ore_calls import OreCalls
+    from .spectra_out import check_out, format_of
 
+    if force and out is None:
+        raise click.UsageError("--force belongs to --export OUT")
+    if out is not None:
+        out_format = format_of(
+            out, {".csv": "csv", ".jsonl": "jsonl", ".gpkg": "gpkg"}, "end it in .csv, .jsonl or .gpkg"
+        )
+        check_out(out, out_format, force)
     bundle = read_ore_bundle(model if model is not None else default_ore_bundle_path())
     named = _named(bundle.columns if columns is None else read_columns(columns), bundle)
-    done, calls = 0, OreCalls(out_format, bundle, explain)
-    with Progress("blocks", beside=True) as progress:
+    calls = OreCalls(out_format, bundle, explain)
+
+    def pieces(progress: Progress) -> Iterator[tuple[list[Answer], Sequence[RefusedRow]]]:
+        done = 0
         for blocks in iter_blocks(table, named):
-            calls.show(answer_blocks(bundle, blocks, explain), blocks.refused)
+            yield answer_blocks(bundle, blocks, explain), blocks.refused
             done += len(blocks.ids) + len(blocks.refused)
             progress.at(done)
-    click.echo(calls.summary(), err=True)
+
+    with Progress("blocks", beside=out is None) as progress:
+        if out is not None:
+            written = calls.export(out, pieces(progress), named.epsg)
+        else:
+            for answers, refused in pieces(progress):
+                calls.show(answers, refused)
+    if out is not None:
+        say(written, err=True)
+    say(calls.summary(), err=True)
     ctx.exit(1 if calls.refused else 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..ore.answer import Answer, in_words
@@ -30,11 +30,44 @@ class OreCalls:
 
     def show(self, answers: Sequence[Answer], refused: Sequence[RefusedRow] = ()) -> None:
         """Write some answers, and the rows that none could be given for."""
-        self.decisions.update(answer.decision for answer in answers)
-        self.refused += len(refused)
+        self._count(answers, refused)
         simulated = self._bundle.simulated or any(answer.simulated for answer in answers)
         self._output = self._output or Output(self._format, self._layout(simulated))
         self._output.write([*answers, *refused])
+
+    def export(
+        self, out: str, pieces: Iterable[tuple[Sequence[Answer], Sequence[RefusedRow]]], epsg: int | None
+    ) -> str:
+        """Write all answers and refused rows to a file, .csv, .jsonl or .gpkg, and return a line on it.
+
+        Raises:
+            ExportError: nothing of it has a place on a map, or the file cannot be written.
+        """
+
+        def calls() -> Iterator[Answer | RefusedRow]:
+            for answers, refused in pieces:
+                self._count(answers, refused)
+                yield from (*answers, *refused)
+
+        if self._format == "gpkg":
+            from ..ore.export import write_blocks
+
+            placed, left_out = write_blocks(out, calls(), self._bundle, epsg)
+            more = f"; {left_out} left out, since they have no x and y (a .csv has them all)" if left_out else ""
+            return f"{placed} blocks: {out}{more}"
+        import io
+
+        from ...converters.spectra.files import replacing
+
+        with replacing(out) as file:
+            text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
+            written = Output(self._format, self._layout(False), text).write(calls())
+            text.detach()
+        return f"{written} blocks: {out}"
+
+    def _count(self, answers: Sequence[Answer], refused: Sequence[RefusedRow]) -> None:
+        self.decisions.update(answer.decision for answer in answers)
+        self.refused += len(refused)
 
     def summary(self) -> str:
         """One line on what was shown."""

@@ -8,22 +8,17 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
-from ...converters.spectra.files import appearing, replacing
+from ...converters.spectra.files import replacing
 from ..errors import ExportError
 from ..record import FLAT_NAMES, EstimateRecord, ReadingRecord, as_rows
+from .geopackage import write_layer
 from .read import ALL, Chosen, Entry, iter_entries
 from .records import put_down
 from .wide import wide_names, wide_row
-
-GEOPACKAGE_ID = 0x47504B47  # "GPKG"
-GEOPACKAGE_VERSION = 10300
-WGS_84 = 4326
 
 
 @dataclass(frozen=True)
@@ -85,38 +80,10 @@ def write_geopackage(path: str, records: Iterable[ReadingRecord], elements: Sequ
         ExportError: no reading has a position, or the file cannot be written.
     """
     placed = _Placed(records, path, elements)
-    try:
-        with _replacing_database(path) as db:
-            for statement in _GEOPACKAGE:
-                db.execute(statement)
-            db.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,?,?,?,?)", _REFERENCE_SYSTEMS)
-            names = placed.names
-            db.execute(
-                "CREATE TABLE readings (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POINT,"
-                f" {', '.join(f'{name} {_column_type(name, elements)}' for name in names)})"
-            )
-            statement = f"INSERT INTO readings(geom, {', '.join(names)}) VALUES ({', '.join('?' * (len(names) + 1))})"
-            bounds = _Bounds()
-            for position, row in placed:
-                bounds.take(position[0], position[1])
-                values = [_cell(name, row[name]) for name in names]
-                db.execute(statement, [geometry(position[0], position[1]), *values])
-            db.execute(
-                "INSERT INTO gpkg_contents(table_name, data_type, identifier, description, min_x, min_y, max_x, max_y,"
-                " srs_id) VALUES ('readings', 'features', 'readings', ?, ?, ?, ?, ?, ?)",
-                ("estimates from soil reflectance; see trusted, verdict and simulated", *bounds.ends, WGS_84),
-            )
-            db.execute("INSERT INTO gpkg_geometry_columns VALUES ('readings', 'geom', 'POINT', ?, 0, 0)", (WGS_84,))
-    except sqlite3.Error as error:
-        raise ExportError(f"{path}: cannot be written: {error}") from error
+    rows = ((position, [_cell(name, row[name]) for name in placed.names]) for position, row in placed)
+    about = "estimates from soil reflectance; see trusted, verdict and simulated"
+    write_layer(path, "readings", about, {name: _column_type(name, elements) for name in placed.names}, rows)
     return placed.written
-
-
-def geometry(longitude_deg: float, latitude_deg: float) -> bytes:
-    """Encode a point as a GeoPackage does (12-128r19, 2.1.3): header with envelope, then well-known binary."""
-    flags = 0b0000_0011  # little-endian, envelope of minx, maxx, miny, maxy, not empty
-    header = struct.pack("<2sBBi4d", b"GP", 0, flags, WGS_84, *(longitude_deg,) * 2, *(latitude_deg,) * 2)
-    return header + struct.pack("<BI2d", 1, 1, longitude_deg, latitude_deg)
 
 
 class _Placed:
@@ -146,15 +113,6 @@ class _Placed:
         self.written = Written(placed, left_out)
 
 
-class _Bounds:
-    def __init__(self) -> None:
-        self.ends: tuple[float | None, ...] = (None,) * 4
-
-    def take(self, x: float, y: float) -> None:
-        low_x, low_y, high_x, high_y = (end if end is not None else (x, y)[i % 2] for i, end in enumerate(self.ends))
-        self.ends = (min(low_x, x), min(low_y, y), max(high_x, x), max(high_y, y))
-
-
 def _column_type(name: str, elements: Sequence[str]) -> str:
     for element in elements:
         name = name.removeprefix(f"{element}_")
@@ -173,69 +131,4 @@ _KINDS = [get_type_hints(part) for part in (ReadingRecord, EstimateRecord)]
 def _cell(name: str, value: object) -> object:
     if name in _UTC and isinstance(value, str):
         return value.replace("+00:00", "Z")
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
-
-
-@contextmanager
-def _replacing_database(path: str) -> Iterator[sqlite3.Connection]:
-    """Write a database that appears under its name only when it is complete and on the disk."""
-    # Closing rolls back what was not committed, and takes the journal away.
-    with appearing(path) as temporary, closing(sqlite3.connect(temporary, isolation_level=None)) as db:
-        db.execute(f"PRAGMA application_id={GEOPACKAGE_ID}")
-        db.execute(f"PRAGMA user_version={GEOPACKAGE_VERSION}")
-        db.execute("BEGIN")
-        yield db
-        db.execute("COMMIT")
-
-
-_GEOPACKAGE = (
-    """CREATE TABLE gpkg_spatial_ref_sys (
-    srs_name TEXT NOT NULL,
-    srs_id INTEGER NOT NULL PRIMARY KEY,
-    organization TEXT NOT NULL,
-    organization_coordsys_id INTEGER NOT NULL,
-    definition TEXT NOT NULL,
-    description TEXT
-)""",
-    """CREATE TABLE gpkg_contents (
-    table_name TEXT NOT NULL PRIMARY KEY,
-    data_type TEXT NOT NULL,
-    identifier TEXT UNIQUE,
-    description TEXT DEFAULT '',
-    last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-    min_x DOUBLE,
-    min_y DOUBLE,
-    max_x DOUBLE,
-    max_y DOUBLE,
-    srs_id INTEGER,
-    CONSTRAINT fk_gc_r_srs_id FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id)
-)""",
-    """CREATE TABLE gpkg_geometry_columns (
-    table_name TEXT NOT NULL,
-    column_name TEXT NOT NULL,
-    geometry_type_name TEXT NOT NULL,
-    srs_id INTEGER NOT NULL,
-    z TINYINT NOT NULL,
-    m TINYINT NOT NULL,
-    CONSTRAINT pk_geom_cols PRIMARY KEY (table_name, column_name),
-    CONSTRAINT uk_gc_table_name UNIQUE (table_name),
-    CONSTRAINT fk_gc_tn FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
-    CONSTRAINT fk_gc_srs FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys (srs_id)
-)""",
-)
-
-_REFERENCE_SYSTEMS = (
-    ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined", "Cartesian coordinates of no named system"),
-    ("Undefined geographic SRS", 0, "NONE", 0, "undefined", "geographic coordinates of no named system"),
-    (
-        "WGS 84 geodetic",
-        WGS_84,
-        "EPSG",
-        WGS_84,
-        'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'
-        'AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],'
-        'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AXIS["Latitude",NORTH],AXIS["Longitude",EAST],'
-        'AUTHORITY["EPSG","4326"]]',
-        "longitude and latitude in decimal degrees on the WGS 84 ellipsoid",
-    ),
-)
+    return value

@@ -26,7 +26,7 @@ from stibium.converters.spectra.table.write import write_table
 from stibium.edge.cli import main
 from stibium.edge.engine import Engine, Measured
 from stibium.edge.log.columns import ReadingFacts
-from stibium.edge.log.export import geometry
+from stibium.edge.log.geopackage import geometry
 from stibium.edge.log.read import iter_entries, open_for_reading
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle

@@ -75,7 +75,7 @@ def test_a_bundle_without_a_domain_answers_and_says_so(
             stibium, ["ore", "predict", str(tmp_path / "blocks.csv"), "--model", str(path)], catch_exceptions=False
         )
         assert ("no joint domain" in shown.stdout) is said
-        info = CliRunner().invoke(stibium, ["info", str(path), "--format", "jsonl"], catch_exceptions=False)
+        info = CliRunner().invoke(stibium, ["info", str(path)], catch_exceptions=False)
         assert ("values that do not belong together go unnoticed" in info.stdout) is said
 
 
