@@ -184,6 +184,9 @@ def _transformer(transformer: Any) -> list[Step]:
         return _transformer(transformer.estimator)
     if name == "Pipeline":
         return [step for _, inner in transformer.steps for step in _transformer(inner)]
+    if name == "Encode":
+        # Of the training side: done by the device's own steps.
+        return list(transformer.steps_)
     if name == "SimpleImputer":
         return [_imputer(transformer)]
     if name in ("StandardScaler", "RobustScaler"):

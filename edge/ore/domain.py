@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from ..model.applicability import ApplicabilityDomain, distances
 from .columns import Variable
+from .steps import log10_above, one_hot
 from .trees import Trees, trees_from_arrays, trees_to_arrays
 
 _LINEAR = ("mean", "loadings", "score_variance", "residual_scale")
@@ -113,16 +114,7 @@ def normal_scores(columns: Floats, knots: Floats) -> Floats:
 
 def unscaled(values: Floats, words: Sequence[int], floor: Floats) -> Floats:
     """Take values (rows, variables) to (rows, columns): logarithms of assays, categories as one column a word."""
-    logged = np.where(floor > 0, np.log10(np.maximum(values, np.where(floor > 0, floor, 1.0))), values)
-    if not any(words):
-        return np.asarray(logged)
-    parts = [
-        np.where(np.isnan(column)[:, None], np.nan, column[:, None] == np.arange(1, count + 1))
-        if count
-        else column[:, None]
-        for column, count in zip(logged.T, words, strict=True)
-    ]
-    return np.concatenate(parts, axis=1)
+    return one_hot(log10_above(values, floor), words)
 
 
 def tree_inputs(columns: Floats, precision: Floats) -> Floats:
@@ -269,6 +261,12 @@ def _require_fit(domain: OreDomain, variables: Sequence[Variable]) -> None:
         raise ValueError("its domain has a spread or a limit that is not above zero")
     if not np.isfinite(domain.least_sum) or (domain.lowest > domain.highest).any():
         raise ValueError("its domain has limits that no block keeps")
+
+
+def least_of(variable: Variable, column: Floats) -> float:
+    """Return what an assay is taken for at least before its logarithm: half the least above zero; 0 of others."""
+    positive = column[column > 0]
+    return float(positive.min() / 2) if variable.kind == "assay" and positive.size else 0.0
 
 
 def words_of(variables: Sequence[Variable]) -> tuple[int, ...]:

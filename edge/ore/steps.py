@@ -52,6 +52,11 @@ def _origins(steps: Sequence[Step], source: NDArray[np.intp]) -> NDArray[np.intp
             _require(len(step["offset"]) == len(source) == len(step["divisor"]), kind)
         elif kind == "multiply":
             _require(len(step["factor"]) == len(source) == len(step["offset"]), kind)
+        elif kind in ("log10", "power"):
+            _require(len(step["floor" if kind == "log10" else "exponent"]) == len(source), kind)
+        elif kind == "one-hot":
+            _require(len(step["words"]) == len(source) and all(words >= 0 for words in step["words"]), kind)
+            source = np.repeat(source, [max(1, words) for words in step["words"]])
         elif kind == "function":
             _require(step["name"] in FUNCTIONS, f"function {step['name']}")
         elif kind == "columns":
@@ -85,6 +90,35 @@ def _multiply(step: Step, x: Floats) -> Floats:
     return x * np.array(step["factor"], dtype=np.float64) + np.array(step["offset"], dtype=np.float64)
 
 
+def log10_above(values: Floats, floor: Floats) -> Floats:
+    """Take logarithms of columns, (rows, columns), no lower than their floors; those whose floor is 0 stay."""
+    logged = floor > 0
+    return np.where(logged, np.log10(np.maximum(values, np.where(logged, floor, 1.0))), values)
+
+
+def power(values: Floats, exponent: Floats) -> Floats:
+    """Straighten columns as Yeo & Johnson 2000 (Biometrika 87:954); an exponent of 1 leaves one as it is."""
+    size = np.log1p(np.abs(values))
+    # Of a negative value 2 - exponent takes the exponent's part, with the sign turned round.
+    of = np.where(values < 0, 2 - exponent, exponent)
+    safe = np.where(of == 0, 1.0, of)
+    curved = np.where(of == 0, size, np.expm1(safe * size) / safe)
+    return np.where(exponent == 1, values, np.where(values < 0, -curved, curved))
+
+
+def one_hot(values: Floats, words: Sequence[int]) -> Floats:
+    """Give each column of codes from 1 as one column a word, not-a-number where it is missing; 0 words leave it."""
+    if not any(words):
+        return values
+    parts = [
+        np.where(np.isnan(column)[:, None], np.nan, column[:, None] == np.arange(1, count + 1))
+        if count
+        else column[:, None]
+        for column, count in zip(values.T, words, strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
 def _columns(step: Step, x: Floats) -> Floats:
     parts = [apply_steps(branch["steps"], x[:, np.array(branch["of"], np.intp)]) for branch in step["branches"]]
     return np.concatenate(parts, axis=1)
@@ -94,6 +128,9 @@ _APPLY: dict[str, Callable[[Step, Floats], Floats]] = {
     "impute": _impute,
     "scale": _scale,
     "multiply": _multiply,
+    "log10": lambda step, x: log10_above(x, np.array(step["floor"], dtype=np.float64)),
+    "power": lambda step, x: power(x, np.array(step["exponent"], dtype=np.float64)),
+    "one-hot": lambda step, x: one_hot(x, step["words"]),
     "function": lambda step, x: FUNCTIONS[step["name"]](x),
     "columns": _columns,
 }

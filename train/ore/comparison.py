@@ -40,7 +40,7 @@ from .tasks import FINAL, Clock, Kept, Outcome, Progress, Task
 
 Rows = NDArray[np.intp]
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,7 @@ class _Work:
         started = time.process_time()
         training, unseen = self.rows(task)
         columns = self.columns[task.scenario]
+        variables = tuple(training.variables[i] for i in columns)
         chosen = choose_and_fit(
             MODELS[task.model],
             training.features[:, columns],
@@ -220,6 +221,7 @@ class _Work:
             self.settings.seed,
             self.settings.fast,
             interval=task.part == FINAL,
+            variables=variables,
         )
         raw = chosen.model.plain(unseen.features[:, columns])
         leakage = None
@@ -232,6 +234,7 @@ class _Work:
                 training.groups,
                 self.settings.folds,
                 self.settings.seed,
+                variables,
             )
         return Outcome(
             along(chosen.model.curve, raw),

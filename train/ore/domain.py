@@ -23,6 +23,7 @@ from ...edge.ore.columns import Variable
 from ...edge.ore.domain import (
     LEVELS,
     OreDomain,
+    least_of,
     measure,
     normal_scores,
     standardise,
@@ -182,7 +183,7 @@ def shuffle_columns(values: Floats, chance: np.random.Generator) -> Floats:
 def _fit(variables: Sequence[Variable], features: Floats, ensemble: Ensemble, seed: int) -> OreDomain:
     """Fit everything but the limits, which are 1 and none."""
     words = words_of(variables)
-    floor = np.array([_floor(v, column) for v, column in zip(variables, features.T, strict=True)])
+    floor = np.array([least_of(v, column) for v, column in zip(variables, features.T, strict=True)])
     columns = unscaled(features, words, floor)
     of_assay = np.repeat(floor > 0, [max(1, count) for count in words])
     centre, scale = _centre_and_scale(columns, of_assay)
@@ -210,12 +211,6 @@ def _fit(variables: Sequence[Variable], features: Floats, ensemble: Ensemble, se
         0.0,
         "",
     )
-
-
-def _floor(variable: Variable, column: Floats) -> float:
-    """Return half the least value above zero of an assay, 0 for other variables."""
-    positive = column[column > 0]
-    return float(positive.min() / 2) if variable.kind == "assay" and positive.size else 0.0
 
 
 def _centre_and_scale(columns: Floats, robust: Bools) -> tuple[Floats, Floats]:

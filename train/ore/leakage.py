@@ -6,11 +6,13 @@ that nothing differs but the folds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.ore.columns import Variable
 from .models import Model, Parameters
 from .scores import SCORES, Spread, score, spread
 from .splits import Bools, Rows, folds
@@ -30,7 +32,14 @@ class Leakage:
 
 
 def measure_leakage(
-    model: Model, parameters: Parameters, features: Floats, ore: Bools, groups: Rows, parts: int, seed: int
+    model: Model,
+    parameters: Parameters,
+    features: Floats,
+    ore: Bools,
+    groups: Rows,
+    parts: int,
+    seed: int,
+    variables: Sequence[Variable] = (),
 ) -> Leakage:
     """Fit a model to the same rows in both kinds of folds.
 
@@ -42,12 +51,13 @@ def measure_leakage(
         groups: (n,) holes.
         parts: folds.
         seed: of folds and models.
+        variables: what the features are; none if all are numbers.
     """
 
     def left_out(holes: Rows | None) -> dict[str, Spread]:
         found = []
         for training, rows in folds(ore, holes, parts, seed):
-            fitted = model.pipeline(parameters, seed).fit(features[training], ore[training])
+            fitted = model.pipeline(parameters, seed, variables).fit(features[training], ore[training])
             found.append(score(np.asarray(fitted.predict_proba(features[rows])[:, 1]), ore[rows]))
         return spread(found)
 

@@ -1,14 +1,15 @@
 """The five models, each a pipeline that fits its own preprocessing, and what a search may choose of each.
 
 Missing values become the median of the training rows and a column that says so (`SimpleImputer` with its indicator);
-all inputs are standardised, as in the study. What is searched lies around what the study names: about 100 trees,
+all inputs are standardised, as in the study; before that, logistic regression may straighten skewed assays, and words
+without an order become a column each. What is searched lies around what the study names: about 100 trees,
 learning rates around 0.1 and up to 1 for AdaBoost, depths of 5 to 10.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
+
+from ...edge.ore.columns import Variable
+from .encode import CURVES, Encode, needs_encoding
 
 Parameters = Mapping[str, Any]
 FAST_TREES = 25
@@ -62,13 +66,23 @@ class Model:
         chosen = np.random.default_rng(seed).choice(len(every), budget, replace=False)
         return tuple(every[i] for i in sorted(chosen))
 
-    def pipeline(self, parameters: Parameters, seed: int) -> Pipeline:
-        """Build the unfitted pipeline: imputer with indicator, scaler, classifier; one thread each."""
+    def pipeline(self, parameters: Parameters, seed: int, variables: Sequence[Variable] = ()) -> Pipeline:
+        """Build the unfitted pipeline: encoder where one is needed, imputer with indicator, scaler, classifier.
+
+        Args:
+            parameters: of the classifier, and `curve` of its encoder.
+            seed: of the classifier.
+            variables: what the columns are; none if all are numbers.
+        """
+        parameters = dict(parameters)
+        curve = parameters.pop("curve", "none")
+        encoder = [("encoder", Encode(tuple(variables), curve))] if needs_encoding(variables, curve) else []
         steps = [
+            *encoder,
             # A column that is empty in a fold's training rows must not vanish from its model.
             ("imputer", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
             ("scaler", StandardScaler()),
-            ("classifier", _classifier(self.name, dict(parameters), seed)),
+            ("classifier", _classifier(self.name, parameters, seed)),
         ]
         return Pipeline(steps)
 
@@ -89,7 +103,7 @@ def _classifier(name: str, parameters: dict[str, Any], seed: int) -> Any:
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
-        Model("logistic", "logistic regression", {"C": (0.01, 0.1, 1.0, 10.0)}, 4, 0.3),
+        Model("logistic", "logistic regression", {"C": (0.01, 0.1, 1.0, 10.0), "curve": CURVES}, 12, 0.5),
         Model("tree", "decision tree", {"max_depth": (5, 7, 10), "min_samples_leaf": (5, 20)}, 6, 0.4),
         Model(
             "forest",

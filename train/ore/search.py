@@ -7,12 +7,14 @@ the Brier score, which rewards honest probabilities (Gneiting & Raftery 2007).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.ore.columns import Variable
 from .calibration import Calibrated, choose_calibration, with_band
 from .models import Model, Parameters
 from .splits import folds, some_rows
@@ -61,6 +63,7 @@ def choose_and_fit(
     seed: int,
     fast: bool = False,
     interval: bool = False,
+    variables: Sequence[Variable] = (),
 ) -> Chosen:
     """Search, calibrate and fit, seeing these rows only.
 
@@ -72,6 +75,7 @@ def choose_and_fit(
         seed: of folds, draws and models.
         fast: half the combinations, smaller ensembles.
         interval: give the probabilities an interval as well.
+        variables: what the features are; none if all are numbers.
 
     Raises:
         TrainingDataError: too few rows or holes for the inner folds.
@@ -90,7 +94,7 @@ def choose_and_fit(
                 fewer = training[some_rows(holes, share, seed + part)]
                 # A part that happens to lack a class cannot be learned from.
                 rows = fewer if ore[fewer].any() and not ore[fewer].all() else training
-            fitted = model.pipeline(parameters, seed).fit(features[rows], ore[rows])
+            fitted = model.pipeline(parameters, seed, variables).fit(features[rows], ore[rows])
             out[left_out] = Calibrated(fitted, None).plain(features[left_out])
         return out
 
@@ -108,5 +112,5 @@ def choose_and_fit(
     if interval:
         holes = groups if groups is not None else np.arange(len(ore))
         curve = with_band(curve, known[best], ore, holes, seed)
-    pipeline = model.pipeline(candidates[best], seed).fit(features, ore)
+    pipeline = model.pipeline(candidates[best], seed, variables).fit(features, ore)
     return Chosen(Calibrated(pipeline, curve), candidates[best], len(candidates), curve.kind, scores)

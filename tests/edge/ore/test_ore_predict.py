@@ -73,7 +73,8 @@ def test_the_table_says_simulated_and_why(forest_c4: OreBundle, tmp_path: Path) 
     table = table_of(forest_c4, forest_c4.golden.values[known(forest_c4)], tmp_path)
     done = run(str(table), "--model", forest_c4.path, "--explain")
     assert done.stdout.startswith("Model forest_c4.ore, SHA-256 ")
-    assert "unsigned. Trained on SIMULATED blocks" in done.stdout
+    assert "unsigned. It has no joint domain: " in done.stdout
+    assert "Trained on SIMULATED blocks" in done.stdout
     lines = done.stdout.splitlines()[3:]
     assert any("for ore: " in line for line in lines)
     assert any("against: " in line for line in lines)
