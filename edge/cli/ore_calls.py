@@ -47,7 +47,8 @@ class OreCalls:
         def calls() -> Iterator[Answer | RefusedRow]:
             for answers, refused in pieces:
                 self._count(answers, refused)
-                yield from (*answers, *refused)
+                yield from answers
+                yield from refused
 
         if self._format == "gpkg":
             from ..ore.export import write_blocks

@@ -216,7 +216,10 @@ def domain_from_arrays(
     found = {name.removeprefix("domain_"): array for name, array in arrays.items() if name.startswith("domain_")}
     a = {name: np.asarray(found[name], dtype=np.float64) for name in (*_OWN, *_LINEAR)}
     linear = ApplicabilityDomain(
-        **{name: a[name] for name in _LINEAR},
+        mean=a["mean"],
+        loadings=a["loadings"],
+        score_variance=a["score_variance"],
+        residual_scale=a["residual_scale"],
         t2_limit=float(values["t2_limit"]),
         q_limit=float(values["q_limit"]),
         method=values["method"],
@@ -253,11 +256,9 @@ def _require_fit(domain: OreDomain, variables: Sequence[Variable]) -> None:
     )
     if not fits:
         raise ValueError("its domain does not fit the variables")
-    numbers = [
-        np.diag(domain.precision), domain.scale, linear.score_variance, linear.residual_scale, [linear.t2_limit],
-        [linear.q_limit],
-    ]  # fmt: skip
-    if not all(np.all(np.asarray(n) > 0) and np.isfinite(n).all() for n in numbers):
+    spreads = (np.diag(domain.precision), domain.scale, linear.score_variance, np.asarray(linear.residual_scale))
+    limits = np.array([linear.t2_limit, linear.q_limit])
+    if not all(bool(np.all(n > 0) and np.isfinite(n).all()) for n in (*spreads, limits)):
         raise ValueError("its domain has a spread or a limit that is not above zero")
     if not np.isfinite(domain.least_sum) or (domain.lowest > domain.highest).any():
         raise ValueError("its domain has limits that no block keeps")

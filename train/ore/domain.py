@@ -157,7 +157,12 @@ def _leave_out(
         shuffled[:, rows] = _distances(domain, shuffle_columns(features[rows], chance))
     real, shuffled, lacking = real[:, which], shuffled[:, which], np.isnan(features[which]).sum(axis=1)
     loss = float(np.logaddexp(0, -real[3]).mean() + np.logaddexp(0, shuffled[3]).mean())
-    return _LeftOut(_Found(*real, lacking), _Found(*shuffled, lacking), loss)
+    return _LeftOut(_found(real, lacking), _found(shuffled, lacking), loss)
+
+
+def _found(distances: Floats, lacking: Rows) -> _Found:
+    excess, t2, q, sums = distances
+    return _Found(excess, t2, q, sums, lacking)
 
 
 def _distances(domain: OreDomain, values: Floats) -> Floats:
@@ -182,6 +187,8 @@ def shuffle_columns(values: Floats, chance: np.random.Generator) -> Floats:
 
 def _fit(variables: Sequence[Variable], features: Floats, ensemble: Ensemble, seed: int) -> OreDomain:
     """Fit everything but the limits, which are 1 and none."""
+    # Of a column that only left-out holes have nothing is known.
+    features = np.where(np.isnan(features).all(axis=0), 0.0, features)
     words = words_of(variables)
     floor = np.array([least_of(v, column) for v, column in zip(variables, features.T, strict=True)])
     columns = unscaled(features, words, floor)
@@ -230,7 +237,7 @@ def _knots(standard: Floats) -> Floats:
         if len(np.unique(column[~np.isnan(column)])) > FEW_VALUES:
             knots[k] = np.nanquantile(column, levels)
     # What many blocks share, such as a detection limit, is one value with several levels.
-    return np.maximum.accumulate(knots, axis=1) + LEAST_STEP * np.arange(len(LEVELS))
+    return np.asarray(np.maximum.accumulate(knots, axis=1) + LEAST_STEP * np.arange(len(LEVELS)))
 
 
 def _components(known: Floats, covariance: Floats) -> ApplicabilityDomain:
@@ -296,7 +303,7 @@ class _Allowed:
             of_holes = counts + np.bincount(hole[order[:more]], minlength=len(rows))
             share = float(of_holes.sum() / rows.sum())
             apart = of_holes - share * rows
-            error = math.sqrt(float(apart @ apart) * len(rows) / (len(rows) - 1)) / rows.sum()
+            error = math.sqrt(float(apart @ apart) * len(rows) / (len(rows) - 1)) / float(rows.sum())
             return share + error
 
         low, high = 0, len(order) - 1
