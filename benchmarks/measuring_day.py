@@ -203,7 +203,9 @@ def _page(probe: subprocess.Popen[str], folder: Path, profile: Path) -> str:
     assert probe.stdin is not None
     assert probe.stdout is not None
     port = probe.stdout.readline().strip()
-    screen = Screen([STIBIUM, "measure", port, "--profile", str(profile), "--log", str(folder / "day.db")])
+    screen = Screen(
+        [STIBIUM, "measure", port, "--profile", str(profile), "--log", str(folder / "day.db"), "--no-ask-condition"]
+    )
     page, start, shown = HEAD + "\n```console\n$ stibium measure socket://169.254.1.11:8080 --profile day.toml", 0, 0
     for action, *rest in DAY:
         argument = rest[0]

@@ -141,12 +141,13 @@ class Engine:
             # No model has a say in that.
             refusal = Refusal(spectrum.source, why, spectrum.sample_id)
             return Result(spectrum, refusal, _with_findings(one.about, one.findings, _barring(one.findings)))
-        held = [self._held(spectrum, one.findings, next(of), number) for number, of in enumerate(outcomes)]
+        said = [next(of) for of in outcomes]
+        held = [self._held(spectrum, one.findings, outcome, number) for number, outcome in enumerate(said)]
         answers = [outcome for outcome, _ in held]
         together = tuple(dict.fromkeys(finding for _, found in held for finding in found))
         # What one model is too strict or too demanding for, another may answer all the same.
         barred = _barring(held[0][1]) if all(_barring(found) for _, found in held) else ""
-        about = _with_findings(one.about, together, barred)
+        about = _with_findings(_with_water(one.about, said), together, barred)
         models = [StoredModel(by.bundle.sha256, by.bundle.name, *by.bundle.calibrated_range) for by in self.estimators]
         return Result(spectrum, answers[0], about, others=tuple(zip(models[1:], answers[1:], strict=True)))
 
@@ -165,6 +166,13 @@ class Engine:
         if why := reason(found):
             return Refusal(spectrum.source, why, spectrum.sample_id), found
         return outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found))), found
+
+
+def _with_water(about: ReadingFacts, said: Sequence[Estimate | Refusal]) -> ReadingFacts:
+    """Put down how wet the ground is, by the first model that says; refused by a gate, it is as wet as ever."""
+    indices = (outcome.water_index for outcome in said if isinstance(outcome, Estimate))
+    index = next((index for index in indices if index is not None), None)
+    return about if index is None else replace(about, water_index=index)
 
 
 def _barring(found: Sequence[Finding]) -> str:
@@ -196,8 +204,8 @@ def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | 
 
     The mean keeps its measurements, so that their scatter can be told. Only neighbours are joined, so a stream of any
     length passes through; files of a folder come sorted by name, which puts a sample's measurements side by side.
-    Measurements on different wavelength grids, or of different quantities, are not joined. A saturated measurement is
-    kept out of the mean and comes as it is.
+    Measurements on different wavelength grids, of different quantities, or of ground in different conditions, are not
+    joined. A saturated measurement is kept out of the mean and comes as it is.
     """
     for key, group in groupby(items, key=_sample_key):
         members = list(group)
@@ -210,4 +218,4 @@ def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | 
 def _sample_key(item: Spectrum | Refusal) -> object:
     if isinstance(item, Refusal) or item.saturated:
         return None
-    return item.sample_id, item.quantity, item.splices_nm, item.wavelengths_nm.tobytes(), item.simulated
+    return item.sample_id, item.condition, item.quantity, item.splices_nm, item.wavelengths_nm.tobytes(), item.simulated

@@ -10,15 +10,17 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from ..converters.spectra import read
 from ..converters.spectra.errors import StibiumError
 from ..converters.spectra.files import ENVI_DATA, GZIP_MAGIC, HEAD_BYTES
-from ..converters.spectra.spectrum import Spectrum, with_remarks
+from ..converters.spectra.spectrum import CONDITIONS, Condition, Spectrum, with_remarks
 from .errors import why_refused
 from .file_bounds import RefusedRows, reading_time
 from .model.estimate import Refusal
 
+Item = TypeVar("Item", Spectrum, Spectrum | Refusal)
 SINGLE_BYTES = 16 << 20
 TEXT_BYTES = 64 << 20
 MANY_BYTES = 256 << 20
@@ -222,6 +224,7 @@ def iter_file(path: str) -> Iterator[Spectrum | Refusal]:
 
 def _iter_good_and_bad(path: str, size: int) -> Iterator[Spectrum | Refusal]:
     bad = RefusedRows()
+    condition = condition_of_folder(path)
     spectra = read.iter_spectra(path, on_bad=bad.add)
     with reading_time(size) as bounded:
         while True:
@@ -234,7 +237,26 @@ def _iter_good_and_bad(path: str, size: int) -> Iterator[Spectrum | Refusal]:
             if spectrum is None:
                 yield from (_refusal(path, reason) for reason in bad.others())
                 return
-            yield _printable(spectrum)
+            yield _printable(spectrum if condition is None else in_condition(spectrum, condition))
+
+
+def in_condition(item: Item, condition: Condition) -> Item:
+    """Give a spectrum that does not say its condition of the ground this one; a refusal stays as it is."""
+    if isinstance(item, Refusal) or item.condition:
+        return item
+    return replace(item, condition=condition)
+
+
+def condition_of_folder(path: str) -> Condition | None:
+    """Give the condition of the ground that a file's folder, or the one above it, is named after; None if neither is.
+
+    So `soils/wet/RS001.asd` is of wet ground, and `soils/wet/RS001/00000.asd` too.
+    """
+    inner, folder = os.path.split(os.path.dirname(path))
+    for name in (folder, os.path.basename(inner)):
+        if (lower := name.lower()) in CONDITIONS:
+            return lower
+    return None
 
 
 def _is_table(path: str, head: bytes, packed: bool) -> bool:

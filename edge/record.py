@@ -109,6 +109,7 @@ class ReadingRecord(NamedTuple):
         status: "refused" if nothing was estimated.
         reading, session: rows in the log; None for a file that could not be read, or without a session.
         condition: of the ground, such as "damp".
+        water_index: depth of the water band at 1930 nm over the calibration's spread.
         simulated: the spectrum is.
         reason: why it was refused; "" otherwise.
         flags: remarks on the measurement itself; those on an estimate stand there.
@@ -137,6 +138,7 @@ class ReadingRecord(NamedTuple):
     position_source: str = ""
     position_at: str | None = None
     condition: str = ""
+    water_index: float | None = None
     notes: str = ""
     comment: str = ""
     instrument: str = ""
@@ -163,14 +165,14 @@ def estimate_record(estimate: Estimate, calibrated_range: tuple[float, float] | 
     """
     trusted = estimate.trusted and not estimate.simulated
     detected = estimate.bound != "< LOD"
-    value, low, high = _rounded(estimate.value), _rounded(estimate.low), _rounded(estimate.high)
+    value, low, high = rounded(estimate.value), rounded(estimate.low), rounded(estimate.high)
     sound = estimate.verdict == "inside" and not estimate.simulated
     # An end on the edge of the calibrated range was cut off there.
     lowest, highest = calibrated_range or (inf, -inf)
     low_sound = sound and estimate.low is not None and estimate.low > lowest
     high_sound = sound and estimate.high is not None and estimate.high < highest
     same: dict[str, Any] = {name: getattr(estimate, name) for name in _COPIED}
-    same |= {name: _rounded(getattr(estimate, name)) for name in _ROUNDED}
+    same |= {name: rounded(getattr(estimate, name)) for name in _ROUNDED}
     return EstimateRecord(
         **same,
         shown=shown_estimate(estimate),
@@ -316,5 +318,6 @@ def in_figures(value: float) -> str:
     return (f"{value:.4f}" if "e" in text else text).rstrip(".")
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Keep six digits: no more of a figure means anything."""
     return None if value is None else float(f"{value:.6g}")

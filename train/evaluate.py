@@ -14,6 +14,7 @@ from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator, Refusal
 from ..edge.model.target import forward
 from .censored_check import CensoredCheck, check_estimates
+from .conditions import ConditionScore, score_conditions
 from .crossval.metrics import FIGURES, Metrics, coverage, measure
 from .errors import TrainingDataError
 from .samples import Replicates, Samples, replicate_rows
@@ -38,6 +39,7 @@ class Evaluation:
         all: metrics of all estimates; `inside` of those inside the calibration; None if there are none.
         transformed: metrics of all estimates in the space of `transform`; None if there is none, or a value has no
             place in it.
+        by_condition: figures of each condition of the ground; () where nobody said any.
         bounds: censored samples that the model was not trained on, and how many are estimated as their bounds say.
     """
 
@@ -58,6 +60,7 @@ class Evaluation:
     transform: str
     transformed: Metrics | None
     bounds: CensoredCheck
+    by_condition: tuple[ConditionScore, ...] = ()
 
 
 def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average") -> Evaluation:
@@ -86,10 +89,11 @@ def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average"
     predicted = np.array([a.value for _, a in pairs])
     trusted = np.array([a.trusted for _, a in pairs])
     intervals = [(a.low, a.high) for _, a in pairs if a.low is not None and a.high is not None]
-    covered = None
+    covered = low = high = None
     if len(intervals) == len(pairs):
         low, high = np.array(intervals).T
         covered = coverage(low, high, measured)
+    said = [row.condition for row, _ in pairs]
     has_transform = bundle.transform != "none" and (bundle.transform == "sqrt" or measured.min() > 0)
     known = trained_on(bundle)
     bounded = Estimator(bundle).estimate(replicate_rows(joined.bounded, replicates))
@@ -113,6 +117,9 @@ def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average"
         if has_transform
         else None,
         bounds=check_estimates(bounded, joined.bounds, bundle.calibrated_range, known),
+        by_condition=score_conditions(said, predicted, measured, low, high, [row.sample_id for row, _ in pairs])
+        if any(said)
+        else (),
     )
 
 
@@ -139,13 +146,19 @@ def held_out_only(joined: Samples, bundle: Bundle) -> Samples:
 
 def as_record(evaluation: Evaluation) -> dict[str, Any]:
     """Give an evaluation as flat JSON values: plain names for all estimates, then `inside_...` and `log10_...`."""
-    record = {k: v for k, v in vars(evaluation).items() if k not in ("all", "inside", "transformed", "bounds")}
+    record = {k: v for k, v in vars(evaluation).items() if k not in _PARTS}
     record |= {f"bounds_{k}": v for k, v in vars(evaluation.bounds).items()}
     record |= evaluation.all.to_dict()
     for prefix, part in (("inside", evaluation.inside), (evaluation.transform, evaluation.transformed)):
         if part is not None:
             record |= {f"{prefix}_{k}": v for k, v in part.to_dict().items()}
+    for score in evaluation.by_condition:
+        name = score.condition or "unsaid"
+        record |= {f"{name}_{k}": v for k, v in {**score.metrics.to_dict(), "coverage": score.coverage}.items()}
     return record
+
+
+_PARTS = ("all", "inside", "transformed", "bounds", "by_condition")
 
 
 def write(evaluation: Evaluation, out_format: Format, out: TextIO) -> None:
@@ -182,6 +195,8 @@ def table(evaluation: Evaluation) -> str:
     if e.transformed is not None:
         parts.append((f"all, {e.transform}", "", e.transformed))
     lines += ["", metrics_table(parts)]
+    if e.by_condition:
+        lines += ["", conditions_table(e.by_condition, e.unit)]
     if e.coverage is not None and e.stated_coverage is not None:
         lines += ["", f"{100 * e.coverage:.1f} % of the values lie in their {100 * e.stated_coverage:g} % interval"]
     if e.bounds.total or e.bounds.trained_on:
@@ -210,3 +225,23 @@ def metrics_table(parts: Sequence[tuple[str, str, Metrics]]) -> str:
         for label, name, digits in (("n", "n", 0), *FIGURES)
     ]
     return columns(("", *(heading for heading, _, _ in parts)), rows, between=3, widths_from=17)
+
+
+def conditions_table(scores: Sequence[ConditionScore], unit: str) -> str:
+    """Lay scores out, a condition a line."""
+
+    def cell(value: float | None, digits: str) -> str:
+        return "-" if value is None else f"{value:{digits}}"
+
+    rows = [
+        (
+            score.name,
+            str(score.metrics.n),
+            cell(score.metrics.r2, ".3f"),
+            f"{score.metrics.rmse:.4g} {unit}".strip(),
+            f"{score.metrics.bias:.4g} {unit}".strip(),
+            "-" if score.coverage is None else f"{100 * score.coverage:.0f} %",
+        )
+        for score in scores
+    ]
+    return columns(("ground", "samples", "R2", "RMSE", "bias", "in interval"), rows, between=3)

@@ -33,6 +33,11 @@ class Prepared(Preprocessed):
         """Names of the rows' samples."""
         return [row.sample_id for row in self.rows]
 
+    @property
+    def conditions(self) -> list[str]:
+        """Conditions of the ground, of the rows; "" where nobody said."""
+        return [row.condition for row in self.rows]
+
 
 def prepare(rows: Sequence[Spectrum], recipe: Recipe | Blocks) -> Prepared:
     """Preprocess rows, whatever grids they are on, keeping their order.

@@ -181,6 +181,7 @@ def _record(trained: Trained) -> dict[str, Any]:
         },
         "metrics": {name: metrics.to_dict() for name, metrics in trained.metrics.items()},
         "comparison": _comparison(trained),
+        "by_condition": [asdict(score) for score in trained.by_condition],
         "bounds": asdict(trained.censored) if trained.censored else None,
         "weights_sha256": trained.model.weights_sha256(),
         "versions": {

@@ -274,7 +274,9 @@ def join(
             bounded.append(item)
     # Spectra on one grid together, so that they can be averaged and preprocessed in one piece.
     for spectra in (kept, bounded):
-        spectra.sort(key=lambda s: (order[s.sample_id], s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity))
+        spectra.sort(
+            key=lambda s: (order[s.sample_id], s.condition, s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity)
+        )
     used = {spectrum.sample_id for spectrum in kept}
     joined = Samples(
         spectra=tuple(kept),
@@ -376,6 +378,8 @@ def _few(names: Iterable[str], shown: int = 3) -> str:
 def _sha256(spectra: Sequence[Spectrum], target: Mapping[str, object]) -> str:
     digest = hashlib.sha256()
     for s in spectra:
+        if s.condition:
+            digest.update(s.condition.encode())
         digest.update(f"{s.sample_id}\0{s.measurement}\0{s.quantity}\0{target[s.sample_id]!r}\0{s.splices_nm}".encode())
         digest.update(s.wavelengths_nm.tobytes())
         digest.update(s.values.tobytes())

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.applicability import ApplicabilityDomain, assess
 from ..edge.model.bundle import Bundle
+from ..edge.model.conditions import Conditions
 from ..edge.model.estimate import Refusal
-from ..edge.model.interval import IntervalStats
+from ..edge.model.interval import IntervalStats, interval
 from ..edge.model.lineage import Lineage, instruments_of
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.replicates import ReplicateStats
-from ..edge.model.target import DetectionStats, Transform, forward, inverse
+from ..edge.model.target import DetectionStats, Transform, forward, inverse, within_range
 from .applicability import Domain, fit_domain, fit_interval, fit_replicates
 from .censored_check import CensoredCheck, check_held_back
+from .conditions import ConditionScore, fit_conditions, score_conditions, what_is_missing
 from .crossval.cache import KeptFits, cross_validate_kept
 from .crossval.folds import Fold, Folds
 from .crossval.learning_curve import learning_curve
@@ -74,6 +76,8 @@ class Trained:
         calibration_features: up to 500 scaled rows, float32, that stand for all.
         held_out: rows that an export is held against: the validation rows, or calibration rows where there are none.
         held_out_measured, held_out_predicted: (rows,) in the unit.
+        conditions: of the ground, that the calibration holds.
+        by_condition: how well each is predicted, of samples that the model had not seen.
         refused: rows that the recipe could not take.
         out_of_fold: (repeats, n) predictions of samples that had been left out, in the unit; not a number where
             a repeat left one in.
@@ -100,6 +104,8 @@ class Trained:
     held_out: tuple[Spectrum, ...]
     held_out_measured: Floats
     held_out_predicted: Floats
+    conditions: Conditions
+    by_condition: tuple[ConditionScore, ...]
     refused: tuple[Refusal, ...]
     out_of_fold: Floats
     out_of_fold_measured: Floats
@@ -137,6 +143,7 @@ class Trained:
             detection=self.detection,
             replicates=self.replicates,
             lineage=Lineage(instruments_of(self.samples.spectra)),
+            conditions=self.conditions,
         )
 
     def answer(self, features: Floats) -> Floats:
@@ -146,7 +153,11 @@ class Trained:
     def warnings(self) -> list[str]:
         """Say in lines what makes this model of little use; nothing if it is of use."""
         highest, unit = self.calibrated_range[1], self.samples.unit
-        found = (no_better_than_the_mean(self.metrics), tells_no_grade(self.detection, highest, unit))
+        found = (
+            no_better_than_the_mean(self.metrics),
+            tells_no_grade(self.detection, highest, unit),
+            "" if self.samples.simulated else what_is_missing(self.conditions),
+        )
         return [line for line in found if line]
 
 
@@ -239,6 +250,7 @@ class _OutOfFold:
     Attributes:
         outputs: (m,) in the transform's space, of single measurements.
         samples: m names.
+        conditions: m, of the ground.
         difficulty: (m, 2) T2 and Q over their limits.
         values, measured: (n,) answers and laboratory values in the unit, one a row, for the detection limit.
         what: these are, in words.
@@ -246,6 +258,7 @@ class _OutOfFold:
 
     outputs: Floats
     samples: Sequence[str]
+    conditions: Sequence[str]
     difficulty: Floats
     values: Floats
     measured: Floats
@@ -258,6 +271,7 @@ def _of_held_back(samples: Samples, model: DeviceModel, held: Prepared, single: 
     return _OutOfFold(
         outputs=model.answer(single.features),
         samples=single.samples,
+        conditions=single.conditions,
         difficulty=np.array([(j.t2_over_limit, j.q_over_limit) for j in judged], dtype=np.float64),
         values=inverse(model.answer(held.features), model.transform),
         measured=_measured(samples, held),
@@ -274,26 +288,29 @@ def _of_folds(
     A device is often given single measurements, which scatter more than their mean: each is taken to be as far off as
     its sample's mean was, plus how far the final model's answer for it lies from that for the mean.
     """
-    of_sample: dict[str, list[float]] = {}
+    of_state: dict[tuple[str, str], list[float]] = {}
     for repeat in left_out:
-        for name, value in zip(rows.names, repeat, strict=True):
+        for row, value in zip(rows.spectra, repeat, strict=True):
             if np.isfinite(value):
-                of_sample.setdefault(name, []).append(value)
-    in_space = {name: forward(np.array(values), model.transform) for name, values in of_sample.items()}
-    of_mean: dict[str, list[float]] = {}
-    for name, output in zip(mean.samples, model.answer(mean.features), strict=True):
-        of_mean.setdefault(name, []).append(float(output))
-    outputs, samples, difficulty = [], [], []
-    for name, output, far in zip(single.samples, model.answer(single.features), domain.difficulty, strict=True):
-        apart = float(output) - float(np.mean(of_mean[name])) if name in of_mean else 0.0
-        for value in in_space.get(name, ()):
+                of_state.setdefault((row.sample_id, row.condition), []).append(value)
+    in_space = {state: forward(np.array(values), model.transform) for state, values in of_state.items()}
+    of_mean: dict[tuple[str, str], list[float]] = {}
+    for row, output in zip(mean.rows, model.answer(mean.features), strict=True):
+        of_mean.setdefault((row.sample_id, row.condition), []).append(float(output))
+    outputs, samples, conditions, difficulty = [], [], [], []
+    for row, output, far in zip(single.rows, model.answer(single.features), domain.difficulty, strict=True):
+        state = row.sample_id, row.condition
+        apart = float(output) - float(np.mean(of_mean[state])) if state in of_mean else 0.0
+        for value in in_space.get(state, ()):
             outputs.append(value + apart)
-            samples.append(name)
+            samples.append(row.sample_id)
+            conditions.append(row.condition)
             difficulty.append(far)
     tested = np.isfinite(left_out).any(axis=0)
     return _OutOfFold(
         outputs=np.array(outputs),
         samples=samples,
+        conditions=conditions,
         difficulty=np.array(difficulty),
         values=np.nanmean(left_out[:, tested], axis=0),
         measured=rows.measured[tested],
@@ -345,19 +362,23 @@ def _calibrate(
     ends = float(measured.min()), float(measured.max())
     fitted = np.clip(inverse(model.answer(fitting.features), transform), *ends)
     detection = fit_detection(found.values, found.measured)
+    unseen = np.array([samples.target[name] for name in found.samples])
+    intervals = fit_interval(
+        found.outputs, forward(unseen, transform), found.difficulty, found.samples, residuals_of=found.what
+    )
+    low, high = (
+        within_range(interval(found.outputs, intervals, *found.difficulty.T)[end], transform, ends)
+        if intervals is not None
+        else None
+        for end in (0, 1)
+    )
     return Trained(
         model=model,
         method=method,
         options=options,
         samples=samples,
         calibrated_range=ends,
-        interval=fit_interval(
-            found.outputs,
-            forward(np.array([samples.target[name] for name in found.samples]), transform),
-            found.difficulty,
-            found.samples,
-            residuals_of=found.what,
-        ),
+        interval=intervals,
         domain=domain.stats,
         detection=detection,
         replicates=fit_replicates(model.answer(of_device.features), of_device.samples),
@@ -371,6 +392,10 @@ def _calibrate(
         held_out=held.rows,
         held_out_measured=_measured(samples, held),
         held_out_predicted=np.clip(inverse(model.answer(held.features), transform), *ends),
+        conditions=fit_conditions(seen.rows, seen.reflectance, seen.reflectance_nm),
+        by_condition=score_conditions(
+            found.conditions, within_range(found.outputs, transform, ends), unseen, low, high, found.samples
+        ),
         refused=refused + (bounded.refused if bounded else ()),
         out_of_fold=left_out[:, tested],
         out_of_fold_measured=rows.measured[tested],

@@ -15,6 +15,9 @@ from .errors import UnusableSpectrumError
 Floats = NDArray[np.float64]
 Quantity = Literal["reflectance", "absorbance", "transmittance", "raw_dn", "radiance", "irradiance"]
 QUANTITIES: tuple[str, ...] = get_args(Quantity)
+Condition = Literal["dry", "damp", "wet"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+"""Of the ground, as a person sees it: air-dried, moist, or soaked."""
 
 SIMULATED = "simulated"
 """The word that marks a made-up spectrum, wherever a format has room for it."""
@@ -51,13 +54,15 @@ class Spectrum:
         position: if the file has one.
         splices_nm: where detectors join, in nm; () if unknown or a single detector.
         saturated: names of the detectors that were saturated.
+        condition: of the ground when it was measured: dry, damp or wet; "" if nobody said. Spectra of one sample in two
+            conditions are never averaged.
         comment: free text from the file.
         simulated: True if no instrument ever saw it.
         extra: further fields of the file, by the file's own names.
 
     Raises:
-        UnusableSpectrumError: shapes differ, fewer than two bands, wavelengths not ascending, or any value not
-            finite. The message names `source`.
+        UnusableSpectrumError: shapes differ, fewer than two bands, wavelengths not ascending, any value not
+            finite, or a condition that is none. The message names `source`.
     """
 
     wavelengths_nm: Floats
@@ -71,6 +76,7 @@ class Spectrum:
     position: Position | None = None
     splices_nm: tuple[float, ...] = ()
     saturated: tuple[str, ...] = ()
+    condition: Condition | Literal[""] = ""
     comment: str = ""
     simulated: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
@@ -81,6 +87,8 @@ class Spectrum:
         name = self.source or self.sample_id
         if self.quantity not in QUANTITIES:
             raise UnusableSpectrumError(f"{name}: unknown quantity {self.quantity!r}")
+        if self.condition and self.condition not in CONDITIONS:
+            raise UnusableSpectrumError(f"{name}: {no_condition(self.condition)}")
         if wavelengths_nm.ndim != 1 or values.shape != wavelengths_nm.shape:
             raise UnusableSpectrumError(
                 f"{name}: {values.shape} values for {wavelengths_nm.shape} wavelengths; one each is needed"
@@ -115,6 +123,11 @@ def as_doubles(values: NDArray[Any]) -> Floats:
     """Convert numbers of a file to double precision; a signalling not-a-number becomes one without a warning."""
     with np.errstate(invalid="ignore"):
         return values.astype(np.float64)
+
+
+def no_condition(text: str) -> str:
+    """Say that a text names no condition of the ground."""
+    return f"condition {text[:40]!r} is no state of the ground: write dry, damp or wet, or leave it empty"
 
 
 AnySpectrum = TypeVar("AnySpectrum", bound=Spectrum)

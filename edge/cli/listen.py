@@ -85,6 +85,7 @@ class ListenOptions(MeasuringOptions):
             on_for_min=None,
             unattended=True,
             by_label=not self.sample_id and not self.prefix,
+            condition=self.condition or "",
             again=self.replays,
         )
 

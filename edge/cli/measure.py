@@ -53,6 +53,11 @@ class MeasureOptions(MeasuringOptions):
         default=True,
         help="Optimise at the start, where the instrument can.  [default: yes]",
     )
+    ask_condition: bool | None = option(
+        "--ask-condition/--no-ask-condition",
+        default=None,
+        help="Ask once a soil whether it is dry, damp or wet.  [default: yes on a terminal, without --condition]",
+    )
     samples: tuple[str, ...] = option(
         "--sample", multiple=True, metavar="ID", help="Name of a sample to measure; may be repeated."
     )
@@ -88,13 +93,24 @@ class MeasureOptions(MeasuringOptions):
     )
     yes: bool = option("--yes", is_flag=True, help="Ask nobody: panel and samples are in place, in that order.")
 
+    @property
+    def asks(self) -> bool:
+        """True if a person sits at a terminal and can be asked how wet the ground is."""
+        return self.ask_condition if self.ask_condition is not None else self._typed and sys.stdin.isatty()
+
+    @property
+    def _typed(self) -> bool:
+        return self.script is None and not self.yes
+
     def check(self) -> None:
         """Refuse what contradicts itself, and a run that nobody leads. Raises UsageError."""
         if self.script is not None and self.yes:
             raise click.UsageError("either --script or --yes")
         if self.resume and self.new:
             raise click.UsageError("either --resume or --new")
-        if self.script is None and not self.yes and nobody_there():
+        if self.condition and self.ask_condition:
+            raise click.UsageError("either --condition or --ask-condition")
+        if self._typed and nobody_there():
             raise click.UsageError("nobody to ask on standard input; give --script FILE, or --yes with all in place")
 
     def session_settings(self, profile: Profile) -> SessionSettings:
@@ -111,6 +127,7 @@ class MeasureOptions(MeasuringOptions):
             on_for_min=self.on_for_min,
             stated=None if stated is None else Stated(stated, self.reference_uncertainty),
             operator=self.operator,
+            condition=self.condition or ("ask" if self.asks else ""),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ...converters.spectra.spectrum import CONDITIONS, Condition
 from .options import load_bundles, log_option, models_option, open_engine
 from .output import reading_format_option
 from .progress import Progress
@@ -13,6 +14,11 @@ from .progress import Progress
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
+@click.option(
+    "--condition",
+    type=click.Choice(CONDITIONS),
+    help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp ones.",
+)
 @models_option
 @log_option
 @reading_format_option
@@ -22,6 +28,7 @@ def predict(
     paths: tuple[str, ...],
     average: bool,
     no_gates: bool,
+    condition: Condition | None,
     models: tuple[str, ...],
     log: str | None,
     out_format: str,
@@ -33,7 +40,7 @@ def predict(
     Each result is in the log before it is shown.
     """
     from ..engine import average_samples, in_chunks
-    from ..files import iter_spectra
+    from ..files import in_condition, iter_spectra
     from ..gates.rules import DEFAULT_RULES
     from .readings import Readings
 
@@ -44,6 +51,8 @@ def predict(
         Progress("spectra", beside=True) as progress,
     ):
         items = iter_spectra(paths)
+        if condition is not None:
+            items = (in_condition(item, condition) for item in items)
         for chunk in in_chunks(average_samples(items) if average else items):
             shown.show(engine.take(chunk))
             progress.at(shown.estimated + shown.refused)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ...converters.spectra.spectrum import CONDITIONS, Condition
 from .options import log_option, models_option
 from .output import reading_format_option
 
@@ -66,6 +67,11 @@ class InstrumentOptions:
     )
     scans: int | None = option(
         "--scans", type=click.IntRange(1, 0x7FFF), metavar="N", help="Scans of a point, instead of the profile's."
+    )
+    condition: Condition | None = option(  # noqa: RUF009 - as the others, whose types the rule takes for plain
+        "--condition",
+        type=click.Choice(CONDITIONS),
+        help="Of the ground, for every soil: a model that knows dry soils only says so of damp or wet ground.",
     )
     count: int | None = option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
     models: tuple[str, ...] = shared(models_option)

@@ -41,10 +41,10 @@ ScanRole = Literal["target", "dark", "white"]
 SampleKind = Literal["sample", "blank", "reference", "duplicate"]
 StoredScanKind = Literal["target", "dark", "white", "wavelength_check", "panel_check"]
 """What was in front of the probe; the last two are for checking the wavelengths and the white panel."""
-Condition = Literal["dry", "damp", "wet"]
 
 EMPTY = "NOT NULL DEFAULT ''"
 _SESSION = "REFERENCES sessions(id)"
+_ONE_CONDITION = "CHECK (condition IN ('dry', 'damp', 'wet'))"
 _SPECTRUM, _FACTS = 0, 1
 
 
@@ -62,7 +62,6 @@ class ReadingFacts:
         position_source: "gpsd", "nmea", "typed", ...; "" if there is no position.
         position_at: when that position was valid.
         rule_broken: why no estimate may be made from this reading, by any model; "" if one may.
-        condition: of the ground, as the person says; None if nobody said.
         water_index: depth of the water band at 1930 nm over the calibration's spread, no unit; None if not computed.
     """
 
@@ -75,7 +74,6 @@ class ReadingFacts:
     position_source: str = ""
     position_at: datetime | None = None
     rule_broken: str = ""
-    condition: Condition | None = None
     water_index: float | None = None
 
 
@@ -108,7 +106,7 @@ class Reading(NamedTuple):
     position_at: str | None = column(TEXT, NULLABLE, _FACTS, lambda f: f.position_at and f.position_at.isoformat())
     rule_broken: str = column(TEXT, EMPTY, _FACTS)
     spectrum_sha256: str | None = column(TEXT, NULLABLE)
-    condition: str | None = column(TEXT, "CHECK (condition IN ('dry', 'damp', 'wet'))", _FACTS)
+    condition: str | None = column(TEXT, _ONE_CONDITION, _SPECTRUM, lambda s: s.condition or None)
     water_index: float | None = column(REAL, NULLABLE, _FACTS)
     damaged: str = ""
 

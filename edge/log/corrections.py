@@ -21,10 +21,11 @@ import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
+from ...converters.spectra.spectrum import CONDITIONS
 from ..errors import CorrectionError
-from .columns import CORRECTIONS, Condition, Reading, StoredCorrection
+from .columns import CORRECTIONS, Reading, StoredCorrection
 from .write import Log, now
 
 KINDS = ("void", "again", "rename", "note", "place", "together", "condition", "photo", "undo")
@@ -299,8 +300,8 @@ def _other(db: sqlite3.Connection, reading_id: int, other: object) -> int:
 
 
 def _condition(said: object) -> str:
-    if said not in get_args(Condition):
-        raise ValueError(f"{said!r}; the ground is {', '.join(get_args(Condition))}")
+    if said not in CONDITIONS:
+        raise ValueError(f"{said!r}; the ground is {', '.join(CONDITIONS)}")
     return str(said)
 
 

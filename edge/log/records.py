@@ -15,6 +15,7 @@ from ..record import (
     distrusted,
     estimate_record,
     reading_flags,
+    rounded,
 )
 from .columns import NOTHING_MORE, TOLD, Reading, StoredCorrection, StoredModel
 from .corrections import in_words, soil_key
@@ -84,6 +85,7 @@ def put_down(
         about["stored_at"] = said["stored_at"] or None
         about["measured_at"] = said["measured_at"].isoformat() if said["measured_at"] else None
         about["condition"] = said["condition"] or ""
+        about["water_index"] = rounded(said["water_index"])
         about["flags"] = reading_flags(said["settings"], said["simulated"])
     name, number = about["sample_id"], about.get("reading")
     return ReadingRecord(

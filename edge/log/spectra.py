@@ -119,6 +119,7 @@ def _spectrum(reading: Reading, stored: dict[str, Any]) -> Spectrum:
         position=position,
         splices_nm=stored["splices_nm"],
         saturated=stored["saturated"],
+        condition=reading.condition or "",  # type: ignore[arg-type]
         comment=reading.comment,
         simulated=reading.simulated,
         extra=dict(reading.settings),

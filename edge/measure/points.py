@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ...converters.spectra.errors import SpectrumFileError
-from ...converters.spectra.spectrum import Floats, Position, Spectrum
+from ...converters.spectra.spectrum import Condition, Floats, Position, Spectrum
 from ..errors import MeasurementError
 from ..gates.finding import Finding, refusing
 from ..gates.reflectance import low_signal
@@ -19,7 +19,7 @@ from ..gates.scan import flags, numbers
 from ..gates.scans import Identity, Scan
 from ..gates.spectrum import farthest, replicate_scatter, spectrum_gates
 from ..instruments.driver import Instrument
-from ..model.replicates import mean_spectrum
+from ..model.replicates import MeanSpectrum, mean_spectrum
 from ..model.suitability import HIGHEST_REFLECTANCE
 from .plan import Planned
 from .references import References
@@ -99,6 +99,7 @@ class Sample:
         repeated: points that were measured again.
         spoiled: bad points, newest last; kept for when no good one comes.
         place: where it is; None if nobody knows.
+        condition: of the ground; "" if nobody knows.
     """
 
     planned: Planned
@@ -107,6 +108,7 @@ class Sample:
     repeated: int = 0
     spoiled: list[Point] = field(default_factory=list)
     place: Place | None = None
+    condition: Condition | Literal[""] = ""
 
 
 def judge(
@@ -181,6 +183,14 @@ def sample_spectrum(points: Sequence[Point], sample_id: str) -> Spectrum | None:
     if len(spectra) < 2:
         return spectra[0] if spectra else None
     return mean_spectrum(spectra)
+
+
+def with_condition(spectrum: Spectrum, condition: Condition) -> Spectrum:
+    """Put down the condition of the ground in a spectrum, and in the points of a mean."""
+    if isinstance(spectrum, MeanSpectrum):
+        points = tuple(replace(point, condition=condition) for point in spectrum.points)
+        return replace(spectrum, condition=condition, points=points)
+    return replace(spectrum, condition=condition)
 
 
 def on_common_bands(spectra: Sequence[Spectrum]) -> list[Spectrum]:

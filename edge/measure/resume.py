@@ -65,7 +65,7 @@ class Unfinished:
     @property
     def settings(self) -> SessionSettings:
         """How it was begun."""
-        kept = {field.name: self.details[field.name] for field in fields(SessionSettings)}
+        kept = {field.name: self.details[field.name] for field in fields(SessionSettings) if field.name in self.details}
         plan, stated = dict(kept["plan"]), kept["stated"]
         plan["names"] = tuple(plan["names"])
         return SessionSettings(**kept | {"plan": Plan(**plan), "stated": None if stated is None else Stated(**stated)})

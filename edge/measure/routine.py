@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from ...converters.spectra.spectrum import CONDITIONS
 from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import reason
 from ..gates.scans import Scan
@@ -43,6 +44,9 @@ def prompt(session: Session) -> Prompt:
         taken = len(state.sample.points) if state.sample is not None else 0
         what = {"sample": "", "duplicate": " (again)"}.get(state.planned.kind, f" ({state.planned.kind})")
         return Prompt(step, f"{state.planned.sample_id}{what} {taken + 1}/{points}, Enter")
+    if step is Step.GROUND:
+        known = session.state.condition
+        return Prompt(step, f"{session.state.planned.sample_id} dry, damp, wet? Enter: {known or 'none'}")
     if step is Step.WARM_UP:
         left_s = 60 * (session.rules.warm_up_min - session.state.on_for_min(session.monotonic()))
         return Prompt(step, f"Warming up, {_minutes(left_s)} left", max(left_s, 0.0))
@@ -83,6 +87,9 @@ def _next_step(session: Session) -> Step:
             return Step.WAVELENGTH
     if state.sample is None and 0 < settings.count <= state.run.soils and state.run.next().kind == "sample":
         return Step.DONE
+    soil = state.planned.kind in ("sample", "duplicate")
+    if settings.condition == "ask" and soil and state.sample is None and not state.condition_known:
+        return Step.GROUND
     return Step.POINT
 
 
@@ -176,6 +183,8 @@ def _do(session: Session, command: Command) -> None:
         _go(session, step)
     elif letter == "s" and step is not None:
         _skip(session, step)
+    elif letter == "g":
+        _say_condition(session, argument)
     elif letter == "n" and argument:
         note(session, argument)
     elif letter == "n":
@@ -208,6 +217,8 @@ def _go(session: Session, step: Step) -> None:
         check_panel(session)
     elif step is Step.WAVELENGTH:
         check_wavelengths(session)
+    elif step is Step.GROUND:
+        _say_condition(session, session.state.condition or "unknown")
     elif step is Step.POINT:
         measure_point(session)
 
@@ -257,6 +268,16 @@ def _name(session: Session, sample_id: str, doubt: str) -> None:
         name(session, sample_id, doubt)
 
 
+def _say_condition(session: Session, text: str) -> None:
+    """Put down the condition of the ground of the sample that is measured, or comes next."""
+    said = text.strip().lower()
+    if said not in (*CONDITIONS, "unknown"):
+        session.tell(Fact("warning", f"{said[:40] or 'nothing'} is no state of the ground: g dry, g damp or g wet"))
+        return
+    details = {"condition": "" if said == "unknown" else said, "sample_id": session.state.planned.sample_id}
+    session.record(Event("condition", f"{details['sample_id']}: ground {said}", details, None))
+
+
 def _repeat(session: Session) -> None:
     state = session.state
     if state.sample is not None and state.sample.points:
@@ -276,6 +297,8 @@ def _skip(session: Session, step: Step) -> None:
     if step is Step.WARM_UP:
         text = f"warm-up cut short after {state.on_for_min(session.monotonic()):.0f} min"
         session.record(Event("warm_up_skipped", text, shown="warning"))
+    elif step is Step.GROUND:
+        _say_condition(session, "unknown")
     elif step is Step.POINT and state.sample is not None and (state.sample.points or state.sample.spoiled):
         finish(session)
     elif step is Step.POINT:

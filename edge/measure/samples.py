@@ -17,7 +17,7 @@ from .checks import OUTDATED
 from .controls import Judgement, SampleAnswer, judge_blank, judge_duplicate, judge_reference
 from .naming import when
 from .plan import Planned
-from .points import Place, Point, Sample, sample_spectrum, scattering
+from .points import Place, Point, Sample, sample_spectrum, scattering, with_condition
 from .session import Session
 from .state import Event, begun_sample
 from .steps import FactKind
@@ -100,6 +100,9 @@ def _begin(session: Session, planned: Planned) -> list[Event]:
             text = f"{name} was measured {when(known[-1])} too; this is a second one"
             events.append(Event("known_name", text, {"reading": known[-1].reading}))
     details = {**planned.as_details(), "notes": session.state.notes}
+    state, said = session.state, session.settings.condition
+    if planned.kind in ("sample", "duplicate"):
+        details["condition"] = state.condition if state.condition_known else "" if said == "ask" else said
     details["place"] = place.as_details() if place is not None else None
     return [*events, Event("sample_begun", planned.sample_id, details, None)]
 
@@ -156,6 +159,8 @@ def _result(session: Session, sample: Sample, points: list[Point], found: list[F
     place = sample.place
     if spectrum is not None and place is not None:
         spectrum = replace(spectrum, position=place.position)
+    if spectrum is not None and sample.condition:
+        spectrum = with_condition(spectrum, sample.condition)
     about = ReadingFacts(
         session_id=session.session_id,
         scan_ids=_scan_ids(points),

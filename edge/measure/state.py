@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from ...converters.spectra.spectrum import Condition
 from ..gates.finding import Finding
 from ..gates.scans import Scan
 from ..log.write import Result
@@ -37,6 +38,7 @@ class SessionSettings:
         unattended: nobody answers prompts. What cannot be used is refused at once, each measurement by itself, and
             a sample counts with the points it has.
         by_label: the instrument's labels name the samples, where it gives any.
+        condition: of the ground, for every soil; "ask" asks once a soil, "" leaves it unknown where nobody says it.
         again: scans that are in the log are measured again, as from a recording.
     """
 
@@ -50,6 +52,7 @@ class SessionSettings:
     operator: str = ""
     unattended: bool = False
     by_label: bool = False
+    condition: Condition | Literal["", "ask"] = ""
     again: bool = False
 
 
@@ -88,6 +91,8 @@ class State:
         on_since_s: when the instrument was switched on; None if it is taken as warm.
         sample: the one that is half measured.
         named: the next one, where a person has named it.
+        condition: of the ground, as last said; "" if nobody knows.
+        condition_known: that was said of the next soil already.
         notes: typed for the next sample.
         want: steps that were asked for, or are due.
         waived: the sample is measured with the references there are.
@@ -108,6 +113,8 @@ class State:
     on_since_s: float | None
     sample: Sample | None = None
     named: Planned | None = None
+    condition: Condition | Literal[""] = ""
+    condition_known: bool = False
     notes: list[str] = field(default_factory=list)
     want: deque[Step] = field(default_factory=deque)
     waived: bool = False
@@ -234,6 +241,12 @@ class State:
         match event.kind:
             case "named":
                 self.named = Planned.from_details(details)
+            case "condition":
+                self.condition = details["condition"]
+                if sample is not None:
+                    sample.condition = self.condition
+                else:
+                    self.condition_known = True
             case "note" if details["of"] == "next":
                 self.notes.append(details["text"])
             case "note" if details["of"] == "sample" and sample is not None:
@@ -242,6 +255,7 @@ class State:
                 self.no_place = details["why"]
             case "sample_begun":
                 self.sample, self.named, self.notes = begun_sample(event), None, []
+                self.condition_known = False
             case "point" if event.point is not None and sample is not None:
                 sample.points.append(event.point)
                 self.before, self.useless = event.point.scan, 0
@@ -296,4 +310,9 @@ class State:
 def begun_sample(event: Event) -> Sample:
     """Make the sample that a `sample_begun` begins."""
     place = Place.from_details(event.details["place"]) if event.details["place"] else None
-    return Sample(Planned.from_details(event.details), notes=list(event.details["notes"]), place=place)
+    return Sample(
+        Planned.from_details(event.details),
+        notes=list(event.details["notes"]),
+        place=place,
+        condition=event.details.get("condition", ""),  # sessions of earlier versions do not say
+    )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
+from ...converters.spectra.spectrum import CONDITIONS
+
 if TYPE_CHECKING:
     from ..log.write import Result
 
@@ -21,6 +23,7 @@ class Step(Enum):
     PANEL = "panel check"
     WAVELENGTH = "wavelength check"
     NAME = "name"
+    GROUND = "ground"
     POINT = "point"
     DONE = "done"
 
@@ -70,7 +73,8 @@ LETTERS = {
     "p": "check the white panel",
     "v": "check the wavelengths",
     "i": "name the sample: i RS007",
-    "n": "note: n wet, roots",
+    "g": "ground: g dry, g damp or g wet",
+    "n": "note: n roots, near the vein",
     "r": "repeat the last point or sample",
     "s": "skip this step or sample",
     "e": "edit: e rename RS007, e void, ...",
@@ -89,6 +93,7 @@ WORDS = {
     "wavelength": "v",
     "wavelengths": "v",
     "name": "i",
+    "ground": "g",
     "note": "n",
     "repeat": "r",
     "again": "r",
@@ -103,7 +108,7 @@ WORDS = {
 }
 """The same commands as words."""
 
-_TAKE_MORE = ("i", "n", "e")
+_TAKE_MORE = ("i", "g", "n", "e")
 LONGEST_NAME = 200
 _USUAL_NAME = 60
 
@@ -127,12 +132,15 @@ def parse_command(line: str) -> Command | None:
     """Read a line; None if it is a lone letter and no command.
 
     A letter or a word of the commands, alone or with what it takes after a space, is a command and never a name, in
-    upper or lower case. Anything else is a sample's name, as a scanner types it; without a digit in it, it is one in
-    doubt. A name that looks like a command is given with `i`. Control characters are left out.
+    upper or lower case; dry, damp or wet alone says the condition of the ground. Anything else is a sample's name, as a
+    scanner types it; without a digit in it, it is one in doubt. A name that looks like a command is given with `i`.
+    Control characters are left out.
     """
     text = "".join(c for c in line if c.isprintable() or c == "\t").strip()[:LONGEST_NAME]
     first, _, rest = text.replace("\t", " ").partition(" ")
     word, rest = first.lower(), rest.strip()
+    if text.lower() in CONDITIONS:
+        return Command("g", text.lower())
     letter = word if word in LETTERS else WORDS.get(word)
     if letter is not None and (not rest or letter in _TAKE_MORE):
         return Command(letter, rest)

@@ -6,6 +6,7 @@ docs/applicability.md says why these and not others, with what was measured.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -166,19 +167,23 @@ def distances(spectra: Floats, domain: ApplicabilityDomain) -> Distances:
     return Distances(t2, q, centred, scores)
 
 
-def assess(preprocessed: Preprocessed, domain: ApplicabilityDomain | None) -> list[Applicability]:
+def assess(
+    preprocessed: Preprocessed, domain: ApplicabilityDomain | None, unfit: Sequence[str] = ()
+) -> list[Applicability]:
     """Compare each spectrum with the limits of the applicability domain.
 
     Args:
         preprocessed: n spectra on the model's grid.
         domain: the bundle's statistics; None gives the verdict "unknown".
+        unfit: n reasons for which the ground is none that the model is for, "" for none; () for none at all.
 
     Returns:
         (n,) verdicts, with the reason for each that is not "inside".
     """
     if domain is None:
         unknown = Applicability("unknown", "the bundle has no statistics of its calibration")
-        return [unknown] * len(preprocessed.spectra)
+        why = unfit or [""] * len(preprocessed.spectra)
+        return [Applicability("outside", one) if one else unknown for one in why]
     shapes = None
     spectra, nm = preprocessed.spectra, preprocessed.wavelengths_nm
     if domain.space == "absorbance shape":
@@ -189,9 +194,12 @@ def assess(preprocessed: Preprocessed, domain: ApplicabilityDomain | None) -> li
     if shapes is not None:
         outside |= _beyond(shapes.brightness, domain.brightness_range)
         outside |= _beyond(shapes.contrast, domain.contrast_range)
+    ground = unfit or [""] * len(outside)
+    outside |= np.array([bool(why) for why in ground])
+    reasons = [_reason(i, far, shapes, nm, domain, ground[i]) if out else "" for i, out in enumerate(outside)]
     return [
-        Applicability("outside" if out else "inside", _reason(i, far, shapes, nm, domain) if out else "", t2, q)
-        for i, (out, t2, q) in enumerate(zip(outside.tolist(), far.t2.tolist(), far.q.tolist(), strict=True))
+        Applicability("outside" if why else "inside", why, t2, q)
+        for why, t2, q in zip(reasons, far.t2.tolist(), far.q.tolist(), strict=True)
     ]
 
 
@@ -201,8 +209,9 @@ def _beyond(values: Floats, allowed: tuple[float, float] | None) -> NDArray[np.b
     return (values < allowed[0]) | (values > allowed[1])
 
 
-def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: ApplicabilityDomain) -> str:
-    """Say in words what is most unlike the calibration soils."""
+def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: ApplicabilityDomain, ground: str) -> str:
+    """Say in words what is most unlike the calibration soils; of ground that the model is not for, only that."""
+    contrast = brightness = 0.0
     if shapes is not None:
         contrast, brightness = float(shapes.contrast[i]), float(shapes.brightness[i])
         if domain.contrast_range and contrast < domain.contrast_range[0]:
@@ -210,11 +219,13 @@ def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: A
         depth = chlorophyll_depth(shapes)
         if depth is not None and domain.most_chlorophyll is not None and depth[i] > domain.most_chlorophyll:
             return "a band at 675 nm that no calibration soil has: chlorophyll of a plant?"
-        if far.t2[i] <= 1 and far.q[i] <= 1:
-            if domain.contrast_range and contrast > domain.contrast_range[1]:
-                return "stronger contrast than any calibration soil"
-            level = "darker" if domain.brightness_range and brightness > domain.brightness_range[1] else "brighter"
-            return f"{level} than any calibration soil, {100 * 10**-brightness:.0f} % on average"
+    if ground:
+        return ground
+    if shapes is not None and far.t2[i] <= 1 and far.q[i] <= 1:
+        if domain.contrast_range and contrast > domain.contrast_range[1]:
+            return "stronger contrast than any calibration soil"
+        level = "darker" if domain.brightness_range and brightness > domain.brightness_range[1] else "brighter"
+        return f"{level} than any calibration soil, {100 * 10**-brightness:.0f} % on average"
     t2, q = float(far.t2[i]), float(far.q[i])
     if q > 1:
         at_nm = nm[int(np.argmax(far.deviation[i] ** 2))]

@@ -20,6 +20,7 @@ from ...converters.spectra.files import write_whole
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
+from .conditions import Conditions, conditions_from_dict, conditions_to_dict
 from .container import SPECTRA, pack, pins, read, require_known, unpack
 from .correction import NO_CORRECTION, Correction, fits_grid, pack_correction, unpack_correction
 from .interval import IntervalStats
@@ -34,7 +35,7 @@ from .target import DetectionStats, Transform
 FORMAT = SPECTRA
 VERSION = 3
 READABLE = (1, 2, 3)
-SECTIONS = ("stability", "correction", "lineage")
+SECTIONS = ("stability", "conditions", "correction", "lineage")
 """What a bundle may have or not, from version 3 on. Answers depend on each: one that is not known here is refused."""
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
 
@@ -77,6 +78,7 @@ class Bundle:
         stability: noise and steps that the model can bear.
         correction: what is done to spectra and outputs for another site or instrument.
         lineage: what the model was made for, and what was done to it since.
+        conditions: of the ground that it was calibrated for; None where nobody has found out.
         provenance: data hashes, versions, seed, metrics, as JSON values.
         sha256: of the whole file; "" before it is written.
         path: where it was read from.
@@ -99,6 +101,7 @@ class Bundle:
     stability: StabilityLimits = UNKNOWN_LIMITS
     correction: Correction = NO_CORRECTION
     lineage: Lineage = UNKNOWN_LINEAGE
+    conditions: Conditions | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     path: str = ""
@@ -206,6 +209,8 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         arrays |= correction_arrays
     if bundle.lineage != UNKNOWN_LINEAGE:
         manifest["lineage"] = pack_lineage(bundle.lineage)
+    if bundle.conditions is not None:
+        manifest["conditions"] = conditions_to_dict(bundle.conditions)
     if bundle.domain is not None:
         manifest["domain"], domain_arrays = pack_domain(bundle.domain)
         arrays |= domain_arrays
@@ -298,6 +303,7 @@ def from_record(
         stability=StabilityLimits(**(manifest.get("stability") or {})),
         correction=unpack_correction(manifest["correction"], a) if manifest.get("correction") else NO_CORRECTION,
         lineage=unpack_lineage(manifest["lineage"]) if manifest.get("lineage") else UNKNOWN_LINEAGE,
+        conditions=conditions_from_dict(manifest["conditions"]) if manifest.get("conditions") else None,
         provenance=manifest["provenance"],
         sha256=sha256,
         path=path,

@@ -13,6 +13,7 @@ from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
 from .applicability import Applicability, Verdict, assess
 from .bundle import Bundle
+from .conditions import depths, remarks_on_ground, sees_water, why_not
 from .correction import Correction
 from .interval import interval
 from .lineage import other_instrument
@@ -64,6 +65,8 @@ class Estimate(NamedTuple):
             calibration's samples show; above 1 the interval is widened and a flag says so.
         detection_limit: the model's limit of detection; None if all that it was calibrated on is above it.
         critical_level: the estimate up to which a sample cannot be told from one that holds nothing; None as above.
+        water_index: depth of the water band at 1930 nm over the calibration's spread, 0 being its mean; None if the
+            bundle does not say.
     """
 
     sample_id: str
@@ -89,6 +92,7 @@ class Estimate(NamedTuple):
     scatter_over_limit: float | None = None
     detection_limit: float | None = None
     critical_level: float | None = None
+    water_index: float | None = None
 
     @property
     def trusted(self) -> bool:
@@ -107,6 +111,7 @@ class _Reading(NamedTuple):
     low: float | None
     high: float | None
     remarks: tuple[str, ...] = ()
+    water_index: float | None = None
 
 
 class Shared:
@@ -221,7 +226,10 @@ class Estimator:
             # One of them is at fault: find it without losing the rest.
             return [self._run([s], values[i : i + 1], shared)[0] for i, s in enumerate(spectra)]
         outputs = self.bundle.correction.of_outputs(self.runtime.run(self.bundle.scaling.apply(preprocessed.features)))
-        readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain))
+        unfit, water = self._ground(spectra, preprocessed)
+        readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain, unfit))
+        if water:
+            readings = [reading._replace(water_index=index) for reading, index in zip(readings, water, strict=True)]
         if golden is not None and splices_nm and not self.joins_nm:
             steps = remarks_on_steps(nm, values, splices_nm)
             readings = [
@@ -235,6 +243,16 @@ class Estimator:
             else Refusal(spectrum.source, "the model gives no number for this spectrum", spectrum.sample_id)
             for spectrum, reading in zip(spectra, readings, strict=True)
         ]
+
+    def _ground(self, spectra: list[Spectrum], preprocessed: Preprocessed) -> tuple[list[str], list[float | None]]:
+        """Say of each spectrum why its ground is none that the model is for, and how wet it is; nothing if unknown."""
+        stats = self.bundle.conditions
+        if stats is None:
+            return [], []
+        water = clay = None
+        if stats.water is not None:
+            water, clay = depths(preprocessed.reflectance, preprocessed.reflectance_nm)
+        return why_not([spectrum.condition for spectrum in spectra], water, clay, stats)
 
     def _to_unit(
         self, outputs: Floats, applicability: Sequence[Applicability], extra_sd: float = 0.0
@@ -265,11 +283,14 @@ class Estimator:
         remarks = [*spectrum.remarks, *reading.remarks]
         if other := other_instrument(bundle.lineage, spectrum.instrument):
             remarks.append(other)
+        if bundle.conditions is not None and belongs.verdict != "outside":
+            remarks += remarks_on_ground(spectrum.condition, bundle.conditions)
         scattered = None
         if len(usable) > 1:
             scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)
             if scattered.extra_sd:
-                (reading,) = self._to_unit(np.array([reading.output]), [belongs], scattered.extra_sd)
+                (wider,) = self._to_unit(np.array([reading.output]), [belongs], scattered.extra_sd)
+                reading = wider._replace(water_index=reading.water_index)
         flags = [*_replicate_flags(points, usable, scattered, belongs), *remarks]
         if bundle.simulated:
             flags.append("simulated model")
@@ -299,11 +320,17 @@ class Estimator:
             scatter_over_limit=scattered.over_limit if scattered else None,
             detection_limit=bundle.detection.limit if bundle.detection else None,
             critical_level=bundle.detection.critical if bundle.detection else None,
+            water_index=reading.water_index,
         )
 
 
 def _check_domain(bundle: Bundle) -> None:
-    domain = bundle.domain
+    domain, conditions = bundle.domain, bundle.conditions
+    if conditions is not None and conditions.water is not None and not sees_water(bundle.recipe.reflectance_nm):
+        raise BundleError(
+            f"{bundle.path or bundle.name}: it tells water by bands that its preprocessing cuts away; train and export "
+            "it again"
+        )
     if domain is None:
         return
     bins = bundle.recipe.wavelengths_nm.size

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.spectra.spectrum import CONDITIONS
 from ..errors import BundleError
 from .applicability import ApplicabilityDomain
 from .interval import IntervalStats
@@ -64,6 +65,8 @@ def require_sense(
         _correction(correction, arrays)
     if lineage := manifest.get("lineage"):
         _lineage(lineage)
+    if said := manifest.get("conditions"):
+        _conditions(said)
     if golden := manifest["golden"]:
         _golden(
             golden, *(np.asarray(arrays[f"golden_{name}"]) for name in ("wavelengths_nm", "reflectance", "expected"))
@@ -138,6 +141,18 @@ def _lineage(said: Mapping[str, Any]) -> None:
         _numbers("lineage samples", [step["samples"]], 1, MOST, 1)
         for rmse in (step["before"], step["after"], *(tried["rmse"] for tried in step["tried"])):
             _numbers("lineage rmse", [rmse], 0.0, MOST, 1)
+
+
+def _conditions(said: Mapping[str, Any]) -> None:
+    counts, water = said["counts"], said["water"]
+    _require(isinstance(counts, dict) and set(counts) <= {"", *CONDITIONS}, "conditions counts", counts)
+    for count in counts.values():
+        _require(isinstance(count, int), "conditions counts", count)
+    _numbers("conditions counts", list(counts.values()), 0, MOST, len(counts))
+    _require(set(said["corrected"]) <= set(CONDITIONS), "conditions corrected", said["corrected"])
+    _text("conditions method", said["method"])
+    for name, value in (water or {}).items():
+        _numbers(f"conditions water {name}", [value], 1e-9 if name == "spread" else -MOST, MOST, 1)
 
 
 def _golden(said: Mapping[str, Any], nm: NDArray[Any], reflectance: NDArray[Any], expected: NDArray[Any]) -> None:

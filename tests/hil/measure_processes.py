@@ -45,7 +45,7 @@ class Measurer:
     def command(self, port: str, *options: str) -> list[str]:
         """The command line."""
         chosen = ["--model", str(self.bundle), "--log", str(self.log), "--profile", str(self.profile)]
-        return [STIBIUM, "measure", port, *chosen, *options]
+        return [STIBIUM, "measure", port, *chosen, "--no-ask-condition", *options]
 
     def run(self, port: str, *options: str, script: str | None = None) -> Outcome:
         """Run to the end, with a script if there is one, else unattended."""

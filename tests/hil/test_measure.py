@@ -190,6 +190,22 @@ def test_a_day_on_a_screen_of_forty_columns(port: str, measurer: Measurer) -> No
     assert "estimated" in terminal.text
 
 
+def test_on_a_terminal_the_ground_is_asked_once_a_soil(port: str, measurer: Measurer) -> None:
+    command = [word for word in measurer.command(port, *THREE) if word != "--no-ask-condition"]
+    terminal = Terminal(command)
+    terminal.expect("white, Enter: $")
+    terminal.type()
+    terminal.expect("RS001 dry, damp, wet[?] Enter: none: $")
+    terminal.type("damp")
+    for number in (1, 2, 3):
+        terminal.expect(f"RS001 {number}/3, Enter: $")
+        terminal.type()
+    terminal.expect("RS002 dry, damp, wet[?] Enter: damp: $")
+    terminal.type("q")
+    terminal.finish()
+    assert measurer.rows("SELECT sample_id, condition FROM readings") == [("RS001", "damp")]
+
+
 def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> None:
     assert "1 estimated" in measurer.run(port, *THREE, script=6 * "\n").err
     terminal = Terminal(measurer.command(port, *THREE))

@@ -180,7 +180,7 @@ def train(
 
 def _summary(trained: Trained) -> str:
     from ..crossval.table import comparison_table
-    from ..evaluate import metrics_table
+    from ..evaluate import conditions_table, metrics_table
 
     element, unit = trained.samples.element, trained.samples.unit
     if trained.validation:
@@ -198,6 +198,7 @@ def _summary(trained: Trained) -> str:
     parts = [
         head,
         metrics_table([(name, "" if name.endswith(")") else unit, m) for name, m in trained.metrics.items()]),
+        *([conditions_table(trained.by_condition, unit)] if len(trained.by_condition) > 1 else []),
         *([comparison_table(trained.comparison)] if len(trained.comparison.scores) > 1 else []),
         *trained.warnings(),
         *([trained.censored.line()] if trained.censored is not None else []),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from typing import TextIO
 
+from ...converters.spectra.spectrum import CONDITIONS
 from ..terminal import columns
-from .metrics import FIGURES
+from .metrics import FIGURES, Metrics
 from .validation import R2_LOG10, Spread, Validation
 
 ROWS = (*FIGURES, ("R2 of log10", R2_LOG10, 3))
@@ -32,6 +33,11 @@ def validation_table(validation: Validation) -> str:
         for i, of_class in enumerate(scores[0].by_class):
             cells = (_cell(getattr(score.by_class[i], key), 0) for score in scores)
             rows.append((f"{label} {of_class.words()} (n {of_class.n})", *cells))
+    for condition in (one for one in (*CONDITIONS, "") if one in validation.conditions):
+        name = condition or "ground not said"
+        found = [validation.of_condition(condition, score.method) for score in scores]
+        rows.append((f"R2 {name} (n {validation.conditions.count(condition)})", *(_one(m, "r2", ".3f") for m in found)))
+        rows.append((f"bias {name}", *(_one(m, "bias", ".3g") for m in found)))
     unit = f" ({validation.unit})" if validation.unit else ""
     counted = f"{len(validation.measured)} rows"
     tested = sum(of_class.n for of_class in scores[0].by_class)
@@ -39,6 +45,11 @@ def validation_table(validation: Validation) -> str:
         counted += f", {tested} of them predicted"
     table = columns(("", *(score.method for score in scores)), rows, between=3)
     return f"{validation.name}{unit}, {counted}: {validation.folds}\n\n{table}"
+
+
+def _one(metrics: Metrics | None, key: str, digits: str) -> str:
+    value = None if metrics is None else getattr(metrics, key)
+    return "-" if value is None else f"{value:{digits}}"
 
 
 def write_csv(validation: Validation, simulated: bool, out: TextIO, header: bool = True) -> None:

@@ -203,6 +203,7 @@ class Validation:
         groups: n labels as text, or None.
         measured: n laboratory values.
         scores: one a method, in the order given.
+        conditions: n, of the ground; () where nobody said any.
     """
 
     folds: str
@@ -212,6 +213,7 @@ class Validation:
     groups: tuple[str, ...] | None
     measured: tuple[float, ...]
     scores: tuple[MethodScore, ...]
+    conditions: tuple[str, ...] = ()
 
     def __getitem__(self, method: str) -> MethodScore:
         for score in self.scores:
@@ -227,6 +229,17 @@ class Validation:
         if None not in logarithms:
             return candidates[int(np.argmax(np.array(logarithms, dtype=np.float64)))]
         return min(candidates, key=lambda s: s.metrics["rmse"].mean if s.metrics["rmse"].mean is not None else np.inf)
+
+    def of_condition(self, condition: str, method: str) -> Metrics | None:
+        """Measure a method on the rows of ground in one condition, all repeats together; None if there are none."""
+        here = np.array([said == condition for said in self.conditions], dtype=bool)
+        if not here.any():
+            return None
+        rows = [[np.nan if v is None else v for v in repeat] for repeat in self[method].predicted]
+        predicted = np.array(rows)[:, here]
+        known = np.broadcast_to(np.array(self.measured)[here], predicted.shape)
+        tested = np.isfinite(predicted)
+        return measure(predicted[tested], known[tested]) if tested.any() else None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the result as JSON values."""
@@ -286,6 +299,7 @@ def cross_validate(
         groups=None if data.row_groups is None else tuple(map(str, data.row_groups)),
         measured=tuple(data.measured.tolist()),
         scores=tuple(_score(name, done, data, folds, limits) for name in names),
+        conditions=tuple(s.condition for s in data.spectra) if any(s.condition for s in data.spectra) else (),
     )
 
 

@@ -30,6 +30,7 @@ COLUMNS = (
     "altitude_m",
     "splices_nm",
     "saturated",
+    "condition",
     "comment",
     "simulated",
 )

@@ -259,6 +259,7 @@ def from_texts(
             f"{source}: {where}: splices_nm {shortened(texts['splices_nm'])} are not wavelengths in nm"
         )
     comment = texts.get("comment", "")
+    condition = texts.get("condition", "").lower()
     try:
         return Spectrum(
             wavelengths_nm=wavelengths_nm,
@@ -272,6 +273,7 @@ def from_texts(
             position=position_of(number("latitude_deg"), number("longitude_deg"), number("altitude_m")),
             splices_nm=tuple(sorted(splice for splice in splices_nm if splice is not None)),
             saturated=tuple(part.strip() for part in texts.get("saturated", "").split(";") if part.strip()),
+            condition=condition,  # type: ignore[arg-type]
             comment=comment,
             simulated=simulated in _TRUE or says_simulated(comment),
             extra={name: _typed(text) for name, text in texts.items() if name not in COLUMNS and name and text},

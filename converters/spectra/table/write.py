@@ -165,6 +165,7 @@ def _texts(spectrum: Spectrum) -> list[str]:
         repr(float(position.altitude_m)) if position and position.altitude_m is not None else "",
         ";".join(name_nm(splice) for splice in spectrum.splices_nm),
         ";".join(_one_line(detector) for detector in spectrum.saturated),
+        spectrum.condition,
         _one_line(spectrum.comment),
         "true" if spectrum.simulated else "false",
     ]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,11 @@ def test_several_models_answer_in_one_transaction(tmp_path: Path, soils: list[Sp
 
 def test_condition_and_corrections(full_log: Path, soils: list[Spectrum]) -> None:
     with Log(full_log) as log:
-        log.add([Result(soils[0], Refusal("x", "y"), ReadingFacts(condition="damp", water_index=1.75))])
+        damp, moist = replace(soils[0], condition="damp"), replace(soils[0])
+        object.__setattr__(moist, "condition", "moist")
+        log.add([Result(damp, Refusal("x", "y"), ReadingFacts(water_index=1.75))])
         with pytest.raises(LogError, match="CHECK"):
-            log.add([Result(soils[0], Refusal("x", "y"), ReadingFacts(condition="moist"))])  # type: ignore[arg-type]
+            log.add([Result(moist, Refusal("x", "y"))])
         void = {"at": now(), "kind": "void", "value": {"why": "slipped"}, "who": "Inês"}
         with pytest.raises(LogError, match="FOREIGN KEY"):
             log.add([], also=lambda db: CORRECTIONS.insert(db, reading_id=99, **void))
