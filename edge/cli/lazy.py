@@ -54,7 +54,7 @@ def says_what_is_given_twice(command: click.Command) -> click.Command:
             if isinstance(one, click.Option) and not (one.is_flag or one.multiple or one.count or one.nargs != 1)
             for name in one.opts
         }
-        for before, after in zip(args, [*args[1:], ""], strict=True):
+        for before, after in zip(args, [*args[1:], ""], strict=False):
             name, equals, value = before.partition("=")
             if name in one_value:
                 given.setdefault(one_value[name], []).append(value if equals else after)

@@ -151,6 +151,13 @@ def test_an_option_that_is_given_twice_says_which_counts(folder: Path, tmp_path:
     assert (first.exists(), second.exists()) == (False, True)
 
 
+def test_a_command_without_anything_after_it_starts(tmp_path: Path) -> None:
+    done = stibium("predict", env={"STIBIUM_LOG": str(tmp_path / "l.db")})
+    assert done.returncode == 2
+    assert "Missing argument" in done.stderr
+    assert "unexpected" not in stibium("ports").stderr
+
+
 def test_a_folder_without_a_model_is_named(folder: Path, tmp_path: Path) -> None:
     done = stibium("predict", folder, "--model", folder, "--log", tmp_path / "l.db")
     assert done.returncode == 1
