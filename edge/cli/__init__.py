@@ -24,6 +24,7 @@ DEVICE_COMMANDS = {
     "ports": "ports:ports",
     "probe": "probe:probe",
     "log": "log:log",
+    "day": "day:day",
     "reprocess": "reprocess:reprocess",
     "convert": "convert:convert",
     "plot": "plot:plot",

@@ -12,13 +12,14 @@ import click
 
 from .log_options import reading_options
 from .options import log_option
-from .output import Layout, Output, format_option, say
+from .output import Layout, Output, format_option, notice, say
 from .progress import Progress
 from .readings import local, reading_layout
 from .spectra_out import Fit, Tally, check_out, format_of, write_spectra
 
 if TYPE_CHECKING:
     import sqlite3
+    from os import PathLike
 
     from ...converters.spectra.spectrum import Spectrum
     from ..log.columns import Reading, StoredEvent, StoredSession
@@ -130,9 +131,10 @@ def log(
         raise click.UsageError("--wide is a form of CSV: --export OUT.csv --wide")
     if out is not None and as_format is not None:
         check_out(out, as_format, force)
-    with open_for_reading(log if log is not None else default_log_path()) as db:
+    path = log if log is not None else default_log_path()
+    with open_for_reading(path) as db:
         if out is not None and as_format is not None:
-            code = _export(db, chosen, all_estimates, last, out, as_format, wide)
+            code = _export(db, path, chosen, all_estimates, last, out, as_format, wide)
             _say_left_out(db, chosen)
             ctx.exit(code)
         if sessions or events:
@@ -207,7 +209,14 @@ class _Export(Tally):
 
 
 def _export(
-    db: sqlite3.Connection, chosen: Chosen, every: bool, last: int | None, out: str, as_format: str, wide: bool
+    db: sqlite3.Connection,
+    path: str | PathLike[str],
+    chosen: Chosen,
+    every: bool,
+    last: int | None,
+    out: str,
+    as_format: str,
+    wide: bool,
 ) -> int:
     from ..log.export import iter_records
     from ..log.spectra import iter_spectra
@@ -221,9 +230,14 @@ def _export(
         records = iter_records(db, chosen, every, last)
         first = next(records, None)
         if first is not None:
+            from ..log.exports import Noted
             from ..log.wide import elements_of
 
-            _export_records(_counted(chain([first], records)), out, as_format, tally, elements_of(db, chosen), wide)
+            noted = Noted()
+            every_one = noted.look(_counted(chain([first], records)))
+            _export_records(every_one, out, as_format, tally, elements_of(db, chosen), wide)
+            if why := noted.note(path, as_format, out):
+                notice(f"that it was exported cannot be kept: {why}")
     line = f"{tally.written} {'samples' if wide else what}: {out}"
     if not tally.written:
         line = "nothing written" if tally.refused else "nothing written: the log has nothing of what is chosen"

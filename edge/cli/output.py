@@ -74,16 +74,25 @@ class Output(Generic[T]):
         out_format: "table", "jsonl", "csv" or "line".
         layout: of the things.
         out: where to; standard output if it is not said.
+        separator, decimal: of CSV: between cells, and in numbers.
     """
 
-    def __init__(self, out_format: str, layout: Layout[T], out: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        out_format: str,
+        layout: Layout[T],
+        out: TextIO | None = None,
+        separator: str = ",",
+        decimal: str = ".",
+    ) -> None:
         self._format, self._layout = out_format, layout
         self._out = out if out is not None else sys.stdout
         self._widths: list[int] | None = None
         if out_format == "csv":
             import csv
 
-            self._csv = csv.writer(self._out, lineterminator="\n")
+            self._csv = csv.writer(self._out, delimiter=separator, lineterminator="\n")
+        self._decimal = decimal
         self._names: Sequence[str] = ()
         self._headed = False
 
@@ -114,7 +123,10 @@ class Output(Generic[T]):
             for row in rows_of(thing):
                 if not self._names:
                     self._head(self._layout.names or list(row))
-                self._csv.writerow([_cell(row[name]) for name in self._names])
+                self._csv.writerow([self._number(_cell(row[name])) for name in self._names])
+
+    def _number(self, cell: object) -> object:
+        return str(cell).replace(".", ",") if self._decimal == "," and isinstance(cell, float) else cell
 
     def _head(self, names: Sequence[str]) -> None:
         self._names = names

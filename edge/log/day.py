@@ -1,0 +1,183 @@
+"""A day of measuring, put together from the log: what was measured, what became of it, and what has been exported."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from ..record import ReadingRecord, as_json
+from .columns import StoredEvent, StoredSession
+from .export import iter_records
+from .exports import exported_readings
+from .history import iter_events, iter_sessions
+from .read import Chosen
+
+_REFERENCES = ("reference_taken", "reference_refused", "panel_check", "wavelength_check", "optimised")
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the log holds of a day, in this device's time zone.
+
+    Attributes:
+        date: of the day.
+        sessions: that anything of the day belongs to.
+        readings: that count, in the order they were stored; refusals without a spectrum among them.
+        void: readings that do not count.
+        controls: what became of blanks, reference soils and duplicates.
+        references: dark, white, checks of panel and wavelengths, optimising.
+        exported: rows of the readings that a file holds as they are now.
+    """
+
+    date: date
+    sessions: tuple[StoredSession, ...]
+    readings: tuple[ReadingRecord, ...]
+    void: tuple[ReadingRecord, ...]
+    controls: tuple[StoredEvent, ...]
+    references: tuple[StoredEvent, ...]
+    exported: frozenset[int]
+
+    @property
+    def estimated(self) -> list[ReadingRecord]:
+        """Readings that count, with an estimate."""
+        return [one for one in self.readings if one.estimates]
+
+    @property
+    def refused(self) -> list[ReadingRecord]:
+        """Readings and files without one, and why is their `reason`."""
+        return [one for one in self.readings if not one.estimates]
+
+    @property
+    def elements(self) -> list[str]:
+        """What was estimated, sorted."""
+        return sorted({one.element for record in (*self.readings, *self.void) for one in record.estimates})
+
+    @property
+    def placed(self) -> list[ReadingRecord]:
+        """Readings with a position."""
+        return [one for one in self.readings if one.latitude_deg is not None and one.longitude_deg is not None]
+
+    @property
+    def not_exported(self) -> list[ReadingRecord]:
+        """Readings that count and are in no file as they are now."""
+        return [one for one in self.readings if one.reading is not None and one.reading not in self.exported]
+
+    @property
+    def whites(self) -> list[StoredEvent]:
+        """White references that were taken."""
+        return [one for one in self.references if one.kind == "reference_taken" and one.details.get("kind") == "white"]
+
+    @property
+    def simulated(self) -> bool:
+        """True if a spectrum or a model of the day is simulated."""
+        return any(one.simulated or any(e.simulated for e in one.estimates) for one in (*self.readings, *self.void))
+
+    def judged(self, passed: bool | None) -> list[StoredEvent]:
+        """Controls that passed, failed (False), or could not be judged (None)."""
+        return [one for one in self.controls if one.details.get("passed") is passed]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as plain values."""
+        return {
+            "schema": "stibium.day/1",
+            "date": self.date.isoformat(),
+            "elements": self.elements,
+            "simulated": self.simulated,
+            "sessions": [_session(one) for one in self.sessions],
+            "readings": [as_json(one) for one in self.readings],
+            "void": [as_json(one) for one in self.void],
+            "controls": [_event(one) for one in self.controls],
+            "references": [_event(one) for one in self.references],
+            "exported": sorted(self.exported),
+            "not_exported": [one.reading for one in self.not_exported],
+        }
+
+
+def day_of(db: sqlite3.Connection, day: date) -> Day:
+    """Put a day together, from midnight to midnight of this device's time zone.
+
+    Args:
+        db: from `read.open_for_reading`.
+        day: the date.
+    """
+    chosen = _whole_day(day)
+    records = list(iter_records(db, chosen))
+    counting = tuple(one for one in records if not one.void)
+    events = list(iter_events(db, chosen))
+    numbers = {one.session for one in records} | {one.session_id for one in events}
+    return Day(
+        date=day,
+        sessions=tuple(one for one in iter_sessions(db) if one.id in numbers),
+        readings=counting,
+        void=tuple(one for one in records if one.void),
+        controls=tuple(one for one in events if one.kind == "control"),
+        references=tuple(one for one in events if one.kind in _REFERENCES),
+        exported=frozenset(exported_readings(db, counting)),
+    )
+
+
+def last_day(db: sqlite3.Connection) -> date | None:
+    """Give the day of the log's last reading; None if it has none."""
+    (stored_at,) = db.execute("SELECT max(stored_at) FROM readings").fetchone()
+    return None if stored_at is None else datetime.fromisoformat(stored_at).astimezone().date()
+
+
+def day_lines(day: Day) -> Iterator[str]:
+    """Say what a day came to, in lines for a person; those that belong to the line before begin with two spaces."""
+    yield f"{day.date:%A, %d %B %Y}{' SIMULATED' if day.simulated else ''}"
+    for session in day.sessions:
+        until = clock(session.ended_at) if session.ended_at else "not ended"
+        yield f"session {session.id}: {clock(session.started_at)} to {until}, {session.instrument or session.port}"
+    yield f"{len(day.estimated)} estimated, {len(day.refused)} refused, {len(day.void)} do not count"
+    for one in day.estimated:
+        yield f"  {one.sample_id}: {'; '.join(f'{e.element} {e.shown} {e.unit}' for e in one.estimates)}"
+    passed, failed, open_ = (len(day.judged(said)) for said in (True, False, None))
+    yield f"controls: {passed} passed, {failed} FAILED, {open_} open"
+    for event in day.controls:
+        yield f"  {event.text}"
+    yield from _listed("refused", [f"{one.sample_id or one.source}: {one.reason}" for one in day.refused])
+    yield from _listed("do not count", [f"{one.sample_id}: {one.void}" for one in day.void])
+    times = ", ".join(clock(one.at) for one in day.whites)
+    yield f"white references: {len(day.whites)}{': ' if times else ''}{times}"
+    for event in day.references:
+        if event.kind == "reference_refused" or event.details.get("ok") is False:
+            yield f"  {clock(event.at)} {event.text}"
+    yield f"positions: {len(day.placed)} of {len(day.readings)}"
+    missing = day.not_exported
+    yield f"exported: {len(day.exported)} of {len(day.exported) + len(missing)}"
+    yield from _listed("not exported", [one.sample_id or one.source for one in missing])
+
+
+def clock(stored_at: str) -> str:
+    """Write a time of the log in this device's time zone, such as 14:05."""
+    return datetime.fromisoformat(stored_at).astimezone().strftime("%H:%M")
+
+
+def _listed(title: str, texts: list[str]) -> Iterator[str]:
+    if texts:
+        yield f"{title}:"
+        yield from (f"  {text}" for text in texts)
+
+
+def _whole_day(day: date) -> Chosen:
+    begins = datetime.combine(day, time()).astimezone()
+    ends = datetime.combine(day + timedelta(days=1), time()).astimezone()
+    return Chosen(since=begins, until=ends, void=True)
+
+
+def _session(one: StoredSession) -> dict[str, Any]:
+    names = ("id", "started_at", "ended_at", "instrument", "port", "profile_name", "operator", "model", "software")
+    return {name: getattr(one, name) for name in names}
+
+
+def _event(one: StoredEvent) -> dict[str, Any]:
+    return {"at": one.at, "session": one.session_id, "kind": one.kind, "text": one.text, **_said(one.details)}
+
+
+def _said(details: dict[str, Any]) -> dict[str, Any]:
+    return {name: details[name] for name in ("passed", "sample_id", "ok") if name in details} | (
+        {"what": details["kind"]} if "kind" in details else {}
+    )
