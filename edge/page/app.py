@@ -22,6 +22,7 @@ from .answers import (
     answer_state,
 )
 from .changes import do_login, do_order, do_photo, do_write
+from .portal import STAY, WELCOME
 from .serving import Serving
 
 
@@ -50,6 +51,8 @@ def application(serving: Serving) -> Starlette:
         Route("/api/photo/{reading:int}", do_photo, methods=post),
         Route("/api/{name}", do_write, methods=post),
     ]
+    if serving.portal is not None:
+        routes += [Route(WELCOME, serving.portal.welcome, methods=get), Route(STAY, serving.portal.stay, methods=get)]
     app = Starlette(routes=routes, exception_handlers={LogError: _failed})
     app.state.serving = serving
     return app

@@ -164,7 +164,17 @@ class Feed:
         return News(newest, [self._shown(record) for record in records], events)
 
     def _shown(self, record: ReadingRecord) -> dict[str, Any]:
-        return {**as_json(record), **self._describe(record)}
+        said = {**as_json(record), **self._describe(record)}
+        for one in said["estimates"]:
+            # Of the model that said it: another one may be in use by now.
+            one["calibrated_range"] = self._range_of(one["model_sha256"])
+        return said
+
+    def _range_of(self, model_sha256: str) -> list[float] | None:
+        row = self._db.execute(
+            "SELECT calibrated_low, calibrated_high FROM models WHERE sha256 = ?", (model_sha256,)
+        ).fetchone()
+        return None if row is None or None in row else list(row)
 
     def _events(self, condition: str, *values: object) -> list[dict[str, Any]]:
         hidden = ", ".join(f"'{kind}'" for kind in sorted(UNTOLD))

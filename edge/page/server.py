@@ -1,73 +1,23 @@
-"""Runs the page on one address: a socket that says at once what is wrong with it, and an event loop around the rest."""
+"""Runs the page on a socket: an event loop around it, and what has to be done now and then."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
-import ipaddress
 import signal
 import socket
-import struct
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
-from starlette.requests import Request
-from starlette.responses import Response
 
-from ..errors import ServeError
+from .address import MOST_CONNECTIONS
 from .app import application
 from .guard import Guard
 from .hub import Hub
 from .serving import Serving
 
 HEALTH_S = 30.0
-_MOST_CONNECTIONS = 64
-_SIOCGIFADDR = 0x8915
-
-
-def address_of(interface: str) -> str:
-    """Give the address to serve on: one that is given, or that of a network interface such as wlan0.
-
-    Raises:
-        ServeError: there is no such interface, or it has no address.
-    """
-    with suppress(ValueError):
-        return str(ipaddress.ip_address(interface))
-    if interface == "localhost":
-        return "127.0.0.1"
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-            request = struct.pack("256s", interface.encode()[:15])
-            return socket.inet_ntoa(fcntl.ioctl(asked, _SIOCGIFADDR, request)[20:24])
-    except OSError:
-        there = ", ".join(name for _, name in socket.if_nameindex())
-        raise ServeError(f"{interface}: no network interface with an address; there are {there}") from None
-
-
-def listening(address: str, port: int) -> socket.socket:
-    """Give a socket that listens; port 0 for any free one.
-
-    Raises:
-        ServeError: the address is not this device's, or the port is taken or not permitted.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((address, port))
-        made.listen(_MOST_CONNECTIONS)
-    except OSError as error:
-        made.close()
-        what = {
-            errno.EADDRINUSE: "another program serves there; choose another --port",
-            errno.EADDRNOTAVAIL: "that is no address of this device; `ip addr` lists them",
-            errno.EACCES: "ports below 1024 need permission; choose one above with --port",
-        }.get(error.errno or 0, error.strerror or str(error))
-        raise ServeError(f"{address}:{port}: {what}") from None
-    return made
 
 
 @dataclass
@@ -77,15 +27,12 @@ class Page:
     Attributes:
         serving: what it works with.
         names: under which this device may be asked for.
-        stranger: see `Guard`.
-        changed: set to what wakes the pages; the desk calls it.
-        alive: called again and again while the loop goes round.
+        alive: called again and again while the loop goes round; raises what ends the serving.
         started: called once pages are answered.
     """
 
     serving: Serving
     names: frozenset[str]
-    stranger: Callable[[Request], Response] | None
     alive: Callable[[], None] = lambda: None
     started: Callable[[], None] = lambda: None
 
@@ -93,7 +40,9 @@ class Page:
         """Serve until SIGINT or SIGTERM."""
         serving = self.serving
         hub = serving.hub = Hub()
-        guard = Guard(application(serving), serving.door, self.names, self.stranger)
+        guard = Guard(
+            application(serving), serving.door, self.names, serving.portal.stranger if serving.portal else None
+        )
         config = uvicorn.Config(
             guard,
             log_config=None,
@@ -105,7 +54,7 @@ class Page:
             http="h11",
             loop="asyncio",
             proxy_headers=False,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=MOST_CONNECTIONS,
             h11_max_incomplete_event_size=16_384,
             timeout_keep_alive=20,
             timeout_graceful_shutdown=3,
@@ -117,11 +66,13 @@ class Page:
             if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, setattr, server, "should_exit", True)
         async with AsyncExitStack() as stack:
-            for work in (hub.watch(serving.feed.changed), self._look_after(), self._beat()):
-                task = asyncio.create_task(work)
+            beat = asyncio.create_task(self._beat(server))
+            for task in (beat, *map(asyncio.create_task, (hub.watch(serving.feed.changed), self._look_after()))):
                 stack.callback(task.cancel)
             self.started()
             await server.serve([listener])
+            if beat.done():
+                beat.result()
 
     async def _look_after(self) -> None:
         serving = self.serving
@@ -133,10 +84,13 @@ class Page:
                 serving.hub.poke()
             await asyncio.sleep(HEALTH_S)
 
-    async def _beat(self) -> None:
-        while True:
-            self.alive()
-            await asyncio.sleep(1.0)
+    async def _beat(self, server: uvicorn.Server) -> None:
+        try:
+            while True:
+                self.alive()
+                await asyncio.sleep(1.0)
+        finally:
+            server.should_exit = True
 
 
 class _Server(uvicorn.Server):

@@ -19,6 +19,7 @@ from .door import Door
 from .feed import Feed
 from .guard import COOKIE
 from .hub import Hub
+from .portal import Portal
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Serving:
         export: writes readings of a session, None for all, to a file of a format. Raises ExportError.
         exported: called with the format and session of an export by somebody who has the PIN.
         writes: what else may be changed: name in /api/NAME -> what is done with the parsed body, off the loop.
+        portal: answers for every other host on a network of the device's own.
         photo: gives path and type of a photo.
         store_photo: called with reading and bytes of a photo. Raises StibiumError.
     """
@@ -50,6 +52,7 @@ class Serving:
     photo: Callable[[str], tuple[Path, str] | None]
     store_photo: Callable[[int, bytes], dict[str, Any]]
     writes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    portal: Portal | None = None
     health_now: list[dict[str, Any]] = field(default_factory=list)
     streams: int = 0
     exports: int = 0

@@ -12,6 +12,8 @@ Installs stibium into /opt/stibium, its services, device names, and settings tha
 
   --watch        start stibium-watch at every boot: estimates from spectra in a folder
   --listen       start stibium-listen when a probe is plugged in (one with a button)
+  --page         start stibium-serve at every boot: a page for a phone, on a network of the device's own where no known
+                 one is in reach (NetworkManager)
   --uart         settings for a probe on the header's pins 8 and 10: takes the serial console away from them,
                  and Bluetooth off a Pi before the 5
   --from WHAT    what pip installs: a folder or a wheel        [default: the checkout this script is in]
@@ -23,7 +25,7 @@ TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-root='' from=$here/../.. python=yes watch=no listen=no uart=no uninstall=no changed=0
+root='' from=$here/../.. python=yes watch=no listen=no page=no uart=no uninstall=no changed=0
 
 refuse() {
     echo "install.sh: $1" >&2
@@ -34,6 +36,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --watch) watch=yes ;;
         --listen) listen=yes ;;
+        --page) page=yes ;;
         --uart) uart=yes ;;
         --no-python) python=no ;;
         --uninstall) uninstall=yes ;;
@@ -105,10 +108,12 @@ install_python() {
     [ -e "$from" ] || refuse "$from: no such file or folder; --from names a checkout or a wheel" 1
     [ -x /opt/stibium/bin/python ] || python3 -m venv /opt/stibium ||
         refuse "no virtual environment can be made; run: apt install python3-venv" 1
+    extra=''
+    [ "$page" = no ] || extra='[web]'
     case $(uname -m)-$(/opt/stibium/bin/python -c 'import sys; print(*sys.version_info[:2], sep=".")') in
         aarch64-3.11 | x86_64-3.11)
             /opt/stibium/bin/python -m pip install --quiet --require-hashes --only-binary :all: \
-                --requirement "$here/requirements.txt" ||
+                --requirement "$here/requirements.txt" ${extra:+--requirement "$here/requirements-web.txt"} ||
                 refuse "pip could not install what requirements.txt names; is there a network?" 1
             only=--no-deps
             ;;
@@ -117,7 +122,7 @@ install_python() {
             only=--quiet
             ;;
     esac
-    /opt/stibium/bin/python -m pip install --quiet --upgrade $only "$from" ||
+    /opt/stibium/bin/python -m pip install --quiet --upgrade $only "$from$extra" ||
         refuse "pip could not install $from; is there a network?" 1
     /opt/stibium/bin/python -m pip check >/dev/null ||
         refuse "$from needs something else than requirements.txt has; run make pins where it was made" 1
@@ -130,6 +135,7 @@ install_python() {
 each_file() {
     "$1" stibium-watch.service /etc/systemd/system/stibium-watch.service
     "$1" stibium-listen@.service /etc/systemd/system/stibium-listen@.service
+    "$1" stibium-serve.service /etc/systemd/system/stibium-serve.service
     "$1" tmp.mount /etc/systemd/system/tmp.mount
     "$1" journald.conf /etc/systemd/journald.conf.d/stibium.conf
     "$1" system.conf /etc/systemd/system.conf.d/stibium.conf
@@ -145,6 +151,20 @@ each_file() {
 install_files() {
     each_file put
     put_once stibium.env /etc/stibium/stibium.env
+}
+
+hotspot=/etc/NetworkManager/system-connections/stibium-hotspot.nmconnection
+hotspot_dns=/etc/NetworkManager/dnsmasq-shared.d/stibium.conf
+
+# A password of this device's own, made once; NetworkManager takes no profile that others may read.
+install_page() {
+    put hotspot-dns.conf "$hotspot_dns"
+    [ ! -e "$root$hotspot" ] || return 0
+    password=$(tr -dc 'a-hjkmnp-z2-9' </dev/urandom | head -c 12)
+    mkdir -p "$(dirname "$root$hotspot")"
+    (umask 077 && sed "s/^psk=PASSWORD\$/psk=$password/" "$here/stibium-hotspot.nmconnection" >"$root$hotspot.new")
+    mv "$root$hotspot.new" "$root$hotspot"
+    note "wrote $hotspot; the password of the network stibium is $password"
 }
 
 find_boot() {
@@ -182,6 +202,9 @@ enable_units() {
     if [ "$watch" = yes ]; then
         units enable stibium-watch.service
     fi
+    if [ "$page" = yes ]; then
+        units enable stibium-serve.service
+    fi
     if [ "$listen" = yes ] && [ ! -e "$root/etc/stibium/listen" ]; then
         # The udev rule looks for this file.
         : >"$root/etc/stibium/listen"
@@ -203,8 +226,12 @@ apply_now() {
     if [ "$watch" = yes ]; then
         systemctl restart stibium-watch.service
     fi
+    if [ "$page" = yes ]; then
+        nmcli connection reload || echo "NetworkManager is not there: the hotspot has to be made in another way"
+        systemctl restart stibium-serve.service
+    fi
     # What runs already goes on with the new program and the new settings.
-    systemctl try-restart stibium-watch.service 'stibium-listen@*.service'
+    systemctl try-restart stibium-watch.service stibium-serve.service 'stibium-listen@*.service'
 }
 
 # take_away NAME TARGET: what put has put there.
@@ -244,12 +271,17 @@ uninstall_uart() {
 
 uninstall() {
     if [ -z "$root" ]; then
-        systemctl stop stibium-watch.service 'stibium-listen@*.service'
+        systemctl stop stibium-watch.service stibium-serve.service 'stibium-listen@*.service'
     fi
     if [ -e "$root/etc/systemd/system/stibium-watch.service" ]; then
         units disable stibium-watch.service tmp.mount
     fi
+    if [ -e "$root/etc/systemd/system/stibium-serve.service" ]; then
+        units disable stibium-serve.service
+    fi
     each_file take_away
+    take_away - "$hotspot"
+    take_away - "$hotspot_dns"
     take_away - /etc/stibium/listen
     take_away - /usr/local/bin/stibium
     take_away - /opt/stibium
@@ -267,6 +299,7 @@ if [ "$uninstall" = yes ]; then
 fi
 [ "$python" = no ] || install_python
 install_files
+[ "$page" = no ] || install_page
 [ "$uart" = no ] || install_uart
 enable_units
 if [ -n "$root" ]; then

@@ -42,6 +42,10 @@ class Page:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
+        self.lines = ("127.0.0.1", 0)
+        if said.startswith("Lines: "):
+            self.lines = ("127.0.0.1", int(said.strip().rpartition(":")[2]))
+            said = self.process.stdout.readline()
         assert said.startswith("Page: http://"), said + self.said_wrong()
         self.address = ("127.0.0.1", int(said.strip().rstrip("/").rpartition(":")[2]))
         self.pin = self.process.stdout.readline().strip().rpartition(" ")[2]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,6 +27,7 @@ from stibium.edge.simulators.serve import VirtualProbe
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
+segno = pytest.importorskip("segno", reason="the extra `web` is not installed")
 
 PROFILE = """
 protocol = "fieldspec"
@@ -399,3 +404,131 @@ def test_corrections_and_photos_are_rows_of_their_own(measured: Page) -> None:
     assert measured.ask("/api/photo/1", b"<svg onload=alert(1)>", Content_Type="image/svg+xml")[0] == 409
     for name in ("../log.db", "..%2Flog.db", "log.db", "reading-1-000000000000.jpg"):
         assert measured.ask(f"/photos/{name}")[0] == 404, name
+
+
+# --- to the office, and on a network of one's own -------------------------------------------------------------
+
+
+def test_each_new_reading_is_one_line_on_a_tcp_port(page: Page, soils: list[Spectrum], tmp_path: Path) -> None:
+    write_table(tmp_path / "soils.csv", soils[:2])
+    predict(page, tmp_path / "soils.csv")
+    page.start("", "--lines", "127.0.0.1:0")
+    with socket.create_connection(page.lines, 30) as client, client.makefile("r", encoding="utf-8") as lines:
+        time.sleep(0.5)
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        predict(page, tmp_path / "soils.csv", tmp_path / "not\tthere.asd")
+        came = [lines.readline().rstrip("\n").split("\t") for _ in range(3)]
+        page.log_in()
+        measured = page.get("/api/readings?since=2")["readings"]
+        page.ask("/api/correct", {"reading": 3, "kind": "void", "value": {"reason": "spilt"}})
+        page.ask("/api/correct", {"reading": 4, "kind": "note", "value": {"text": "wet"}})
+        page.ask("/api/correct", {"reading": 4, "kind": "void"})
+        came += [lines.readline().rstrip("\n").split("\t") for _ in range(2)]
+    assert [fields[1:4] for fields in came[:2]] == [["3", "G0", "remark"], ["4", "G1", "remark"]]
+    for fields, reading in zip(came[:2], measured, strict=True):
+        (one,) = reading["estimates"]
+        assert fields[5:] == [one["element"], one["shown"], one["unit"], one["interval_shown"]]
+    assert came[2][1:4] == ["", str(tmp_path / "not there.asd"), "refused"]
+    assert len(came[2]) == 5
+    assert [(fields[1], fields[3]) for fields in came[3:]] == [("3", "void"), ("4", "void")]
+    assert came[3][4].startswith("void: spilt; ")
+
+
+def test_lines_need_no_web_extra(page: Page, soils: list[Spectrum], tmp_path: Path) -> None:
+    # As on a device without it: Python finds no such module.
+    (tmp_path / "without" / "starlette").mkdir(parents=True)
+    (tmp_path / "without" / "starlette" / "__init__.py").write_text("raise ModuleNotFoundError(name='starlette')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "without")}
+    command = [STIBIUM, "serve", "--log", str(page.log), "--model", str(page.bundle)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "stibium: starlette is not installed, so there is no page; run: pip install 'stibium[web]'\n"
+    write_table(tmp_path / "soils.csv", soils[:1])
+    with subprocess.Popen(
+        [*command, "--lines", "127.0.0.1:0"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = ("127.0.0.1", int(process.stdout.readline().strip().rpartition(":")[2]))
+        assert "no page" in process.stderr.readline()
+        with socket.create_connection(address, 30) as client, client.makefile("r") as lines:
+            time.sleep(0.5)
+            predict(page, tmp_path / "soils.csv")
+            assert lines.readline().split("\t")[2] == "G0"
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("text", ["4001", ":4001", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:4x"])
+def test_an_address_for_lines_that_is_none_is_a_usage_error(text: str, page: Page) -> None:
+    done = subprocess.run([STIBIUM, "serve", "--lines", text, "--log", str(page.log)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "write HOST:PORT" in done.stderr
+
+
+def test_a_phone_that_looks_for_an_internet_finds_the_page(page: Page) -> None:
+    page.start("", "--captive")
+    url = f"http://127.0.0.1:{page.address[1]}/"
+    probes = {
+        "connectivitycheck.gstatic.com": "/generate_204",
+        "captive.apple.com": "/hotspot-detect.html",
+        "www.msftconnecttest.com": "/connecttest.txt",
+    }
+    for host, path in probes.items():
+        status, _, headers = page.ask(path, Host=host)
+        assert (status, headers["location"]) == (302, f"{url}welcome")
+    status, text, _ = page.ask("/welcome")
+    assert status == 200
+    assert url.encode() in text
+    assert b"<script" not in text
+    # Only after the person has chosen to stay; and another host's pages are never this device's.
+    assert page.ask("/stay")[0] == 200
+    assert [page.ask(path, Host=host)[0] for host, path in probes.items()] == [204, 200, 200]
+    assert page.ask("/", Host="bank.example")[0] == 302
+    assert page.ask("/api/state", Host="bank.example")[0] == 302
+    assert page.ask("/api/login", {"pin": page.pin}, Host="bank.example")[0] == 302
+
+
+def test_without_a_network_of_its_own_it_answers_for_nobody_else(measured: Page) -> None:
+    assert measured.ask("/generate_204", Host="connectivitycheck.gstatic.com")[0] == 421
+    assert measured.ask("/welcome")[0] == 404
+
+
+def test_the_address_is_a_code_for_the_camera_and_the_pin_is_not(page: Page) -> None:
+    command = [STIBIUM, "serve", "--log", str(page.log), "--qr", "--http-port", "0"]
+    environment = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        shown = []
+        while not (shown and shown[-1].startswith("PIN")):
+            shown.append(process.stdout.readline())
+        process.terminate()
+        assert process.wait(30) == 0
+    url = shown[-2].removeprefix("Page: ").strip()
+    drawn = io.StringIO()
+    segno.make(url, error="m").terminal(out=drawn, compact=True)
+    assert "".join(shown[:-2]) == drawn.getvalue()
+
+
+def test_in_a_journal_stands_where_the_pin_is_and_not_the_pin(page: Page) -> None:
+    command = [STIBIUM, "serve", "--log", str(page.log), "--http-port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "JOURNAL_STREAM": "8:1"}
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        said = process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
+    path = Path(said.rpartition(" ")[2].strip())
+    assert json.loads(path.read_text())["pin"] not in said
+
+
+def test_other_commands_pay_nothing_for_it() -> None:
+    code = (
+        "import importlib, pkgutil, sys\nimport stibium.edge.cli as cli\n"
+        "for one in pkgutil.iter_modules(cli.__path__):\n"
+        "    if one.name != 'serve_page': importlib.import_module(f'stibium.edge.cli.{one.name}')\n"
+        "print(sorted({'starlette', 'uvicorn', 'anyio', 'asyncio', 'segno'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -21,7 +21,7 @@ from stibium.firmware_configs.raspberrypi import pin
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "firmware_configs" / "raspberrypi"
 INSTALL = FILES / "install.sh"
-SERVICES = ["stibium-watch.service", "stibium-listen@.service"]
+SERVICES = ["stibium-watch.service", "stibium-listen@.service", "stibium-serve.service"]
 CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=12345678-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 CONFIG = "dtparam=audio=on\n[cm4]\notg_mode=1\n"
 
@@ -52,7 +52,7 @@ def scratch(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def installed(scratch: Path) -> Path:
-    run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--uart")
+    run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--page", "--uart")
     return scratch
 
 
@@ -68,12 +68,12 @@ def contents(root: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_installing_twice_changes_nothing(scratch: Path) -> None:
-    first = run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--uart")
+    first = run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--page", "--uart")
     before = contents(scratch)
     assert "wrote /etc/systemd/system/stibium-watch.service" in first.stdout
     assert "etc/systemd/system/multi-user.target.wants/stibium-watch.service" in before
     assert "etc/stibium/listen" in before
-    second = run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--uart")
+    second = run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--page", "--uart")
     assert contents(scratch) == before
     assert second.stdout.startswith("0 changes")
 
@@ -90,14 +90,16 @@ def test_what_root_keeps_from_others_is_not_kept_from_the_services(scratch: Path
 
 def test_all_that_a_device_needs_is_pinned_with_hashes() -> None:
     run(sys.executable, FILES / "pin.py", "--check")
-    blocks = (FILES / "requirements.txt").read_text().replace(" \\\n", " ").splitlines()
-    for block in blocks[1:]:
+    files = [(FILES / name).read_text() for name in ("requirements.txt", "requirements-web.txt")]
+    blocks = [block for text in files for block in text.replace(" \\\n", " ").splitlines()[1:]]
+    assert len({block.partition("==")[0] for block in blocks}) == len(blocks)
+    for block in blocks:
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+ ; python_version == '3\.\d+'( +--hash=sha256:[0-9a-f]{64})+", block)
 
 
 def test_a_requirement_without_a_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pin, "needed", lambda python: ["numpy>=1.26", "something-new>=1"])
-    assert pin.missing((FILES / "requirements.txt").read_text()) == ["something-new for Python 3.11"]
+    monkeypatch.setattr(pin, "needed", lambda python, extra: ["numpy>=1.26", "something-new>=1"])
+    assert pin.missing((FILES / "requirements.txt").read_text(), "") == ["something-new for Python 3.11"]
 
 
 @pytest.mark.parametrize("unit", SERVICES)
@@ -108,9 +110,32 @@ def test_a_service_may_take_so_much_memory(unit: str) -> None:
 def test_every_file_is_installed_somewhere(installed: Path) -> None:
     there = {data for _, data in contents(installed).values()}
     for path in FILES.iterdir():
-        if path.is_file() and path.name not in ("install.sh", "pin.py", "requirements.txt", "__init__.py"):
+        if path.is_file() and path.name not in (
+            "install.sh",
+            "pin.py",
+            "requirements.txt",
+            "requirements-web.txt",
+            "__init__.py",
+        ):
+            if path.suffix == ".nmconnection":
+                continue  # with a password of its own: see below
             assert path.read_bytes() in there, path.name
     assert not list(installed.rglob("*.new"))
+
+
+def test_the_hotspot_has_a_password_of_its_own_that_only_root_reads_and_that_stays(scratch: Path) -> None:
+    first = run("sh", INSTALL, "--root", scratch, "--page")
+    profile = scratch / "etc/NetworkManager/system-connections/stibium-hotspot.nmconnection"
+    assert stat.S_IMODE(profile.stat().st_mode) == 0o600
+    before = (FILES / profile.name).read_text().splitlines()
+    changed = [line for line in profile.read_text().splitlines() if line not in before]
+    (password,) = [line.removeprefix("psk=") for line in changed]
+    assert re.fullmatch(r"[a-hjkmnp-z2-9]{12}", password)
+    assert f"the password of the network stibium is {password}" in first.stdout
+    assert "etc/systemd/system/multi-user.target.wants/stibium-serve.service" in contents(scratch)
+    assert run("sh", INSTALL, "--root", scratch, "--page").stdout.startswith("0 changes")
+    run("sh", INSTALL, "--root", scratch, "--uninstall")
+    assert not profile.exists()
 
 
 def test_nothing_is_started_or_taken_that_was_not_asked_for(scratch: Path) -> None:
@@ -134,7 +159,7 @@ def test_settings_of_a_person_are_kept(installed: Path) -> None:
 
 def test_uninstalling_leaves_what_was_there_before(scratch: Path) -> None:
     before = contents(scratch)
-    run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--uart")
+    run("sh", INSTALL, "--root", scratch, "--watch", "--listen", "--page", "--uart")
     settings = scratch / "etc/stibium/stibium.env"
     settings.write_text("STIBIUM_LOG=/mnt/log.db\n")
     done = run("sh", INSTALL, "--root", scratch, "--uninstall")
