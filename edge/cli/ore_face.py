@@ -97,7 +97,7 @@ def _ask(bundle: OreBundle, known: dict[str, Known]) -> None:
     # What is logged by eye first; an assay that no probe gave is seldom at hand.
     open_ones.sort(key=lambda item: item[1].kind != "class")
     for number, (k, variable) in enumerate(open_ones, 1):
-        say(f"{number}/{len(open_ones)} {variable.title}", err=True)
+        click.echo(_wrapped(f"{number}/{len(open_ones)} {_asked(variable)}"), err=True)
         click.echo(_wrapped(_choices(variable)), err=True)
         read = field_reader(variable, bundle.columns.missing)
         while True:
@@ -112,6 +112,10 @@ def _ask(bundle: OreBundle, known: dict[str, Known]) -> None:
                 continue
             known[variable.name] = _field(bundle, k, value, bound)
             break
+
+
+def _asked(variable: Variable) -> str:
+    return f"{variable.about} ({variable.title})" if variable.about else variable.title
 
 
 def _choices(variable: Variable) -> str:

@@ -118,7 +118,7 @@ def train(
     from ...edge.ore.bundle import Costs
     from .comparison import Settings, forget_parts
     from .models import MODELS
-    from .report import worthless, write_ore_report
+    from .report import domains_in_words, worthless, write_ore_report
     from .report_tables import as_tables
     from .run import save_bundles, save_record, write_table, write_unlabelled
     from .splits import TEST_ROWS, TRAINING_ROWS
@@ -160,6 +160,7 @@ def train(
         save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside, result.bundles)
         forget_parts(folder)
     _print_scores(result, out_format)
+    say(domains_in_words(result))
     say(worthless(result))
     say([f"{len(files)} models, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"])
     if unlabelled:

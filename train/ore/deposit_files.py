@@ -115,7 +115,8 @@ def report(element: str, value: float) -> str:
 
 def _columns() -> str:
     text = resources.files(edge_ore).joinpath("default_columns.toml").read_text("utf-8")
-    return f"# Columns of the simulated table {TABLE}.\n{text}"
+    places = 'x = "east_m"\ny = "north_m"\nz = "depth_m"\n'
+    return f"# Columns of the simulated table {TABLE}.\n{places}{text}"
 
 
 def _readme(deposit: Deposit) -> str:

@@ -13,6 +13,22 @@ from .study import CITATION
 from .training import OreResult
 
 
+def domains_in_words(result: OreResult) -> list[str]:
+    """Say of each scenario what its joint domain refuses, or that it has none."""
+    lines = []
+    for scenario in result.comparison.settings.scenarios:
+        domain = result.bundles[scenario.name, result.comparison.best(scenario.name).model].domain
+        if domain is None:
+            what = "no joint domain, for want of holes or blocks: values that do not belong together go unnoticed"
+        else:
+            what = (
+                f"cannot tell {100 * domain.left_out_share:.1f} % of the blocks of left-out holes, and "
+                f"{100 * domain.shuffled_share:.0f} % of blocks whose columns were shuffled each by itself"
+            )
+        lines.append(f"{scenario.name}: {what}")
+    return lines
+
+
 def worthless(result: OreResult) -> list[str]:
     """Say of each model that is worth nothing why, in one sentence each."""
     lines = []
@@ -41,6 +57,7 @@ def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> Non
     page = render(
         "ore.html",
         title="Ore or gangue",
+        domains=domains_in_words(result),
         kind="training",
         simulated=result.data.simulated,
         facts=facts,

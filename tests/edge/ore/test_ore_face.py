@@ -397,7 +397,7 @@ def test_asked_one_by_one(logistic_c3: OreBundle, log: Path) -> None:
     done = face(logistic_c3, log, answers="High\n?\n2\nhuge\nlow\n\n3\n1\n<20\n")
     assert done.exit_code == 0, done.output
     screen = " ".join(done.output.split())
-    assert "1/7 Sulfetac 1 Low, 2 Medium, 3 High, Enter, ?" in screen
+    assert "1/7 clusters of arsenopyrite and pyrite (Sulfetac) 1 Low, 2 Medium, 3 High, Enter, ?" in screen
     assert "arsenopyrite seen by eye. A word or its number" in screen
     assert "'huge' is no class; known are Low, Medium, High" in screen
     assert "7/7 Zn ppm" in screen

@@ -1,0 +1,129 @@
+"""How far calls of ore and gangue can be trusted: what the joint domain refuses, and how true probabilities are.
+
+Tables are made up, and SIMULATED deposits drawn. Beside the share of shuffled blocks that are refused stands that of the
+best test there is (Neyman & Pearson: the ratio of the known densities) at the same share of own blocks refused.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import multivariate_normal, norm
+from stibium.edge.ore.columns import Variable
+from stibium.edge.ore.domain import OreDomain, beyond
+from stibium.edge.ore.scenarios import Scenario
+from stibium.train.ore.comparison import Settings, compare
+from stibium.train.ore.data import OreData
+from stibium.train.ore.deposit import ASSAYS, LOGGED, simulate_deposit
+from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
+
+Values = NDArray[np.float64]
+OWN_BOUND, SHUFFLED_BOUND, OTHER_BOUND, CHANCE_BOUND = 0.05, 0.8, 0.9, 1.5
+NEW_BLOCKS = 10_000
+DRAWS = 5
+
+
+def equal_correlation(count: int, r2: float) -> float:
+    """Return the correlation of all pairs of columns at which each has this multiple R2 on the others."""
+
+    def left(r: float) -> float:
+        matrix = np.full((count, count), r) + (1 - r) * np.eye(count)
+        return float(1 - 1 / np.linalg.inv(matrix)[0, 0] - r2)
+
+    return float(brentq(left, 1e-6, 1 - 1e-9))
+
+
+def correlated(n: int, count: int, r: float, chance: np.random.Generator) -> Values:
+    return np.sqrt(r) * chance.standard_normal((n, 1)) + np.sqrt(1 - r) * chance.standard_normal((n, count))
+
+
+def best_there_is(count: int, r: float, own: float, chance: np.random.Generator) -> float:
+    """Return the share of shuffled blocks that the ratio of densities refuses."""
+    together = multivariate_normal(cov=np.full((count, count), r) + (1 - r) * np.eye(count))
+    x = correlated(NEW_BLOCKS, count, r, chance)
+    ratio, shuffled = (together.logpdf(v) - norm.logpdf(v).sum(axis=1) for v in (x, shuffle_columns(x, chance)))
+    return float((shuffled < np.quantile(ratio, own)).mean())
+
+
+def refused(domain: OreDomain, values: Values) -> float:
+    outside = (values < domain.lowest) | (values > domain.highest)
+    return float((beyond(domain, values) | outside.any(axis=1)).mean())
+
+
+def joint_domain() -> bool:
+    print("joint domain, made tables of skewed assays whose logarithms depend along straight lines")
+    print("  columns  R2    blocks holes   own holes  shuffled (best there is)  another deposit  fit")
+    within = True
+    for count, r2, rows, holes in (
+        (8, 0.5, 3000, 30), (12, 0.5, 3000, 30), (16, 0.5, 3000, 30), (24, 0.5, 3000, 30),
+        (8, 0.7, 3000, 30), (12, 0.7, 3000, 30), (12, 0.7, 300, 10),
+    ):  # fmt: skip
+        chance = np.random.default_rng(count)
+        r = equal_correlation(count, r2)
+        variables = [Variable(f"v{i}", f"v{i}", "assay", "ppm") for i in range(count)]
+        x = np.exp(correlated(rows, count, r, chance))
+        started = perf_counter()
+        domain = fit_ore_domain(variables, x, np.repeat(np.arange(holes), rows // holes), 0)
+        took = perf_counter() - started
+        assert domain is not None
+        new = np.exp(correlated(NEW_BLOCKS, count, r, chance))
+        own, shuffled = refused(domain, new), refused(domain, shuffle_columns(new, chance))
+        other = refused(domain, new * np.exp(1.5 * chance.choice([-1, 1], count)))
+        best = best_there_is(count, r, own, chance)
+        met = own <= OWN_BOUND and shuffled >= SHUFFLED_BOUND and other >= OTHER_BOUND
+        within = within and met
+        print(
+            f"  {count:7} {r2:3.1f} {rows:8} {holes:5} {100 * own:9.1f} % {100 * shuffled:9.1f} % ({100 * best:.1f} %)"
+            f" {100 * other:16.1f} % {took:5.1f} s{'' if met else '   out of bounds'}",
+            flush=True,
+        )
+    print(f"  bounds: own at most {OWN_BOUND:.0%}, shuffled at least {SHUFFLED_BOUND:.0%}, other {OTHER_BOUND:.0%}")
+    return within
+
+
+def deposit(blocks: int, seed: int, ore_share: float | None) -> OreData:
+    """A simulated deposit; with `ore_share` its cut-off is set so that so many blocks are ore."""
+    made = simulate_deposit(blocks, seed)
+    ore = made.ore if ore_share is None else made.grade_g_t > np.quantile(made.grade_g_t, 1 - ore_share)
+    variables = (
+        *(Variable(name, name, "assay", "ppm") for name in ASSAYS),
+        *(Variable(name, name, "class", words=("Low", "Medium", "High")) for name in LOGGED),
+    )
+    values = np.where(made.missing, np.nan, np.hstack([made.assays, made.classes + 1.0]))
+    names = tuple(f"H{i}" for i in range(int(made.hole.max()) + 1))
+    bounds = np.zeros(values.shape, dtype=np.int8)
+    return OreData(variables, values, bounds, ore, made.hole, names, True, "simulated", f"{blocks} {seed} {ore_share}")
+
+
+def calibration() -> bool:
+    print("\nECE of left-out holes over its level by chance, best model of C4's variables, SIMULATED deposits")
+    names = ("Pb", "Zn", *LOGGED)
+    within = True
+    for what, blocks, ore_share, folds in (
+        ("10 holes, 7 % ore", 1000, 0.07, 4), ("10 holes", 1000, None, 4), ("60 holes, 7 % ore", 6000, 0.07, 5),
+        ("60 holes", 6000, None, 5),
+    ):  # fmt: skip
+        ratios = []
+        for seed in range(DRAWS):
+            data = deposit(blocks, seed, ore_share)
+            settings = Settings(
+                (Scenario("C4", names),), ("logistic", "forest"), blocks * 4 // 5, blocks // 5, folds, seed, fast=True
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                cell = compare(data, settings, Path(folder), jobs=1).best("C4")
+            ratios.append(cell.cross_validated["ece"].mean / cell.chance_error)
+        mean = float(np.mean(ratios))
+        within = within and mean <= CHANCE_BOUND
+        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"  {what:20} {mean:.2f} on average of {DRAWS} (bound {CHANCE_BOUND}): {each}", flush=True)
+    return within
+
+
+if __name__ == "__main__":
+    sys.exit(0 if all([joint_domain(), calibration()]) else 1)
