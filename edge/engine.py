@@ -207,7 +207,7 @@ def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | 
     Measurements on different wavelength grids, of different quantities, or of ground in different conditions, are not
     joined. A saturated measurement is kept out of the mean and comes as it is.
     """
-    for key, group in groupby(items, key=_sample_key):
+    for key, group in groupby(items, key=sample_key):
         members = list(group)
         if key is None or len(members) == 1:
             yield from members
@@ -215,7 +215,8 @@ def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | 
         yield mean_spectrum([m for m in members if isinstance(m, Spectrum)])
 
 
-def _sample_key(item: Spectrum | Refusal) -> object:
+def sample_key(item: Spectrum | Refusal) -> object:
+    """Give what neighbouring measurements share that are averaged; None for one that stands alone."""
     if isinstance(item, Refusal) or item.saturated:
         return None
     return item.sample_id, item.condition, item.quantity, item.splices_nm, item.wavelengths_nm.tobytes(), item.simulated

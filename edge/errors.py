@@ -58,6 +58,10 @@ class RecipeError(StibiumError, ValueError):
     """A preprocessing recipe that cannot be: unknown step, impossible parameter, wrong order."""
 
 
+class JobsError(StibiumError, RuntimeError):
+    """One of several processes has died."""
+
+
 class PreprocessError(StibiumError, ValueError):
     """Input that a preprocessing step cannot take, such as reflectance of zero where a logarithm is due."""
 

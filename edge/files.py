@@ -75,10 +75,10 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
             yield found
             continue
         for item in iter_file(found):
-            yield item if isinstance(item, Refusal) else _told_from(item, seen)
+            yield item if isinstance(item, Refusal) else told_from(item, seen)
 
 
-def _told_from(spectrum: Spectrum, seen: dict[int, str]) -> Spectrum:
+def told_from(spectrum: Spectrum, seen: dict[int, str]) -> Spectrum:
     """Mark a spectrum that an earlier one of another sample is the same as; remember it otherwise."""
     first = seen.setdefault(hash(spectrum.values.tobytes()), spectrum.sample_id)
     if first != spectrum.sample_id:

@@ -27,6 +27,10 @@ class ReportError(StibiumError, OSError):
     """A report that cannot be written."""
 
 
+class ArchiveError(StibiumError, ValueError):
+    """A folder that is no place for an archive, or a cluster that cannot be had."""
+
+
 NEEDS_TRAIN = (
     "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
     "cloned"

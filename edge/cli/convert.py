@@ -15,7 +15,7 @@ from .spectra_out import Fit, Tally, check_out, format_of, paths_of, write_spect
 if TYPE_CHECKING:
     from ...converters.spectra.spectrum import Floats, Spectrum
 
-FORMATS = ("table", "asd", "ascii", "envi")
+FORMATS = ("table", "asd", "ascii", "envi", "parquet")
 _FORMAT_OF = {
     ".csv": "table",
     ".gz": "table",
@@ -25,6 +25,7 @@ _FORMAT_OF = {
     ".asc": "ascii",
     ".hdr": "envi",
     ".sli": "envi",
+    ".parquet": "parquet",
 }
 _ENDINGS = "end it in .csv, .csv.gz, .asd, .txt or .hdr, or in / for a folder of .asd files, or give --to"
 _ONE_GRID = "--resample brings them to one grid"
@@ -63,7 +64,8 @@ def _grid(ctx: click.Context, param: click.Parameter, text: str | None) -> Float
     "--to",
     "to",
     type=click.Choice(FORMATS),
-    help="Format of OUT.  [default: by its ending: .csv or .csv.gz, .asd, .txt, .hdr, / for a folder of .asd]",
+    help="Format of OUT.  [default: by its ending: .csv or .csv.gz, .asd, .txt, .hdr, .parquet for a folder of parts, "
+    "/ for a folder of .asd]",
 )
 @click.option(
     "--splices",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
 import click
 
 from ...converters.spectra.spectrum import CONDITIONS, Condition
 from .options import load_bundles, log_option, models_option, open_engine
 from .output import reading_format_option
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..jobs import Task
+    from ..log.write import Result
 
 
 @click.command(epilog="Example:  stibium predict soils/ --average --format csv > estimates.csv")
@@ -20,6 +29,13 @@ from .progress import Progress
     help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp ones.",
 )
 @models_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes that read and estimate; worth it from some thousand files on.",
+)
 @log_option
 @reading_format_option
 @click.pass_context
@@ -30,6 +46,7 @@ def predict(
     no_gates: bool,
     condition: Condition | None,
     models: tuple[str, ...],
+    jobs: int,
     log: str | None,
     out_format: str,
 ) -> None:
@@ -39,9 +56,8 @@ def predict(
     refused with a reason and does not stop the rest, and so is a spectrum that breaks a rule (docs/measuring.md).
     Each result is in the log before it is shown.
     """
-    from ..engine import average_samples, in_chunks
-    from ..files import in_condition, iter_spectra
     from ..gates.rules import DEFAULT_RULES
+    from ..jobs import Task
     from .readings import Readings
 
     bundles = load_bundles(models)
@@ -50,13 +66,33 @@ def predict(
         open_engine(bundles, log, None if no_gates else DEFAULT_RULES) as engine,
         Progress("spectra", beside=True) as progress,
     ):
-        items = iter_spectra(paths)
-        if condition is not None:
-            items = (in_condition(item, condition) for item in items)
-        for chunk in in_chunks(average_samples(items) if average else items):
-            shown.show(engine.take(chunk))
+        task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition)
+        over = _over_processes(engine, paths, task, jobs)
+        for results in over if jobs > 1 else _here(engine, paths, task):
+            shown.show(results)
             progress.at(shown.estimated + shown.refused)
     if not shown.estimated and not shown.refused:
         raise click.UsageError(f"no files in {', '.join(paths)}")
     click.echo(shown.summary(), err=True)
     ctx.exit(1 if shown.refused else 0)
+
+
+def _here(engine: Engine, paths: Sequence[str], task: Task) -> Iterator[list[Result]]:
+    """Read, estimate and store in this process."""
+    from ..engine import average_samples, in_chunks
+    from ..files import in_condition, iter_spectra
+
+    items = iter_spectra(paths)
+    if task.condition is not None:
+        items = (in_condition(item, task.condition) for item in items)
+    for chunk in in_chunks(average_samples(items) if task.average else items):
+        yield engine.take(chunk)
+
+
+def _over_processes(engine: Engine, paths: Sequence[str], task: Task, jobs: int) -> Iterator[list[Result]]:
+    """Read and estimate in other processes; what they give is stored by this one, in the same order."""
+    from ..jobs import answer, batches, map_batches, told_from_others
+
+    seen: dict[int, str] = {}
+    for results in map_batches(partial(answer, task), batches(paths, task.average), jobs):
+        yield engine.log.add([told_from_others(result, seen) for result in results])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ def check_out(out: str, to: str, force: bool) -> None:
 
 
 def _is_folder(out: str, to: str) -> bool:
-    return to == "asd" and (not out.lower().endswith(".asd") or os.path.isdir(out))
+    return to == "parquet" or (to == "asd" and (not out.lower().endswith(".asd") or os.path.isdir(out)))
 
 
 def paths_of(out: str, to: str) -> list[str]:
@@ -130,6 +130,8 @@ def write_spectra(spectra: Iterator[Spectrum], out: str, to: str, tally: Tally) 
     spectra = _counted(chain([first], spectra), tally)
     if to == "asd":
         (_write_asd_files if _is_folder(out, to) else _write_one_asd)(spectra, out, tally)
+    elif to == "parquet":
+        _desk_writer(to)(out, spectra)
     elif to == "table":
         from ...converters.spectra.table.write import write_table
 
@@ -138,6 +140,24 @@ def write_spectra(spectra: Iterator[Spectrum], out: str, to: str, tally: Tally) 
         from ...converters.spectra.library_write import write_ascii_table, write_envi
 
         (write_envi if to == "envi" else write_ascii_table)(out, spectra)
+
+
+def _desk_writer(to: str) -> Callable[[str, Iterator[Spectrum]], int]:
+    """Find who writes a format that only a desk has.
+
+    Raises:
+        OutputError: the training side is not installed.
+    """
+    from importlib.metadata import entry_points
+
+    from ..errors import OutputError
+
+    for point in entry_points(group="stibium.spectra_writers", name=to):
+        try:
+            return point.load()  # type: ignore[no-any-return]
+        except ImportError:
+            break
+    raise OutputError(f"--to {to} needs the training side, which is not installed here: pip install 'stibium[train]'")
 
 
 def _counted(spectra: Iterator[Spectrum], tally: Tally) -> Iterator[Spectrum]:

@@ -280,7 +280,7 @@ class Estimator:
     def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
         bundle, belongs = self.bundle, reading.applicability
         usable = [point for point in points if isinstance(point, _Reading)]
-        remarks = [*spectrum.remarks, *reading.remarks]
+        remarks = list(reading.remarks)
         if other := other_instrument(bundle.lineage, spectrum.instrument):
             remarks.append(other)
         if bundle.conditions is not None and belongs.verdict != "outside":
@@ -291,7 +291,8 @@ class Estimator:
             if scattered.extra_sd:
                 (wider,) = self._to_unit(np.array([reading.output]), [belongs], scattered.extra_sd)
                 reading = wider._replace(water_index=reading.water_index)
-        flags = [*_replicate_flags(points, usable, scattered, belongs), *remarks]
+        # What the file leaves in doubt comes first: `jobs.told_from_others` adds to it afterwards.
+        flags = [*spectrum.remarks, *_replicate_flags(points, usable, scattered, belongs), *remarks]
         if bundle.simulated:
             flags.append("simulated model")
         if spectrum.simulated:

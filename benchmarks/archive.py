@@ -1,0 +1,101 @@
+"""What a second process, or a second Dask worker, is worth on an archive; simulated soils, all in one run on one machine.
+
+`python benchmarks/archive.py --spectra 200000` takes an hour and 7 GB; the default is what `make bench` can bear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import stibium.edge
+from stibium.converters.spectra import read_spectra, write_asd
+
+SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
+WANTED = 1.7
+PER_FOLDER = 1000
+
+
+def make(folder: Path, count: int) -> None:
+    """Write .asd files, the shipped samples again and again."""
+    files = []
+    for i, spectrum in enumerate(read_spectra(SHIPPED / "demo_samples.csv.gz")):
+        files.append(folder / f"sample{i:03d}.asd")
+        write_asd(files[-1], spectrum)
+    for number in range(count):
+        part = folder / "spectra" / f"{number // PER_FOLDER:04d}"
+        part.mkdir(parents=True, exist_ok=True)
+        # A hard link costs no disk, and is read like any other file.
+        os.link(files[number % len(files)], part / f"soil{number:07d}.asd")
+
+
+def timed(folder: Path, name: str, *options: str) -> float:
+    """Run `stibium archive`, and give its seconds without those of starting."""
+    out = folder / name
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "stibium.edge", "archive", str(folder / "spectra"), "--out", str(out), *options]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    shutil.rmtree(out)
+    return seconds
+
+
+def workers(folder: Path, count: int) -> tuple[str, list[subprocess.Popen[bytes]]]:
+    """Start a Dask scheduler and workers, each of one thread."""
+    file = folder / f"scheduler{count}.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    main = "from distributed.cli.dask_{0} import main; main()"
+    begin = [sys.executable, "-c", main.format("scheduler"), "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    processes = [subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet)]
+    while not file.is_file():
+        time.sleep(0.1)
+    address = json.loads(file.read_text())["address"]
+    one = [sys.executable, "-c", main.format("worker"), address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    processes += [subprocess.Popen(one, **quiet) for _ in range(count)]
+    time.sleep(5)
+    return address, processes
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spectra", type=int, default=5000)
+    parser.add_argument("--no-dask", action="store_true")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="stibium-archive-") as name:
+        folder = Path(name)
+        make(folder, chosen.spectra)
+        one = timed(folder, "one")
+        two = timed(folder, "two", "--jobs", "2")
+        rows = [("1 process", one), ("2 processes", two)]
+        if not chosen.no_dask:
+            for count in (1, 2):
+                address, processes = workers(folder, count)
+                try:
+                    rows.append(
+                        (
+                            f"{count} Dask worker{'s' * (count > 1)}",
+                            timed(folder, f"dask{count}", "--scheduler", address),
+                        )
+                    )
+                finally:
+                    for process in processes:
+                        process.kill()
+                        process.wait()
+    print(f"{chosen.spectra} spectra (.asd, simulated), {os.cpu_count()} processors, starting included")
+    for what, seconds in rows:
+        print(f"{what:<16}{seconds:8.1f} s{chosen.spectra / seconds:10.0f} spectra/s")
+    print(f"2 processes {one / two:.2f} times 1 (wanted {WANTED})")
+    if not chosen.no_dask:
+        print(f"2 Dask workers {rows[2][1] / rows[3][1]:.2f} times 1 worker (wanted {WANTED})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Many files over several processes: divided into batches, answered apart, given back in their order.
+
+What comes out is what one process gives, in the same order, whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
+from multiprocessing import get_context
+from typing import NamedTuple, TypeVar
+
+from ..converters.spectra.spectrum import Condition, Spectrum, with_remarks
+from .engine import Engine, average_samples, in_chunks, sample_key
+from .errors import JobsError
+from .files import in_condition, iter_file, iter_paths, told_from
+from .gates.rules import DEFAULT_RULES
+from .log.write import Result
+from .model.bundle import read_bundle
+from .model.estimate import Estimate, Estimator, Refusal
+from .model.replicates import MeanSpectrum
+
+FILES = 64
+BYTES = 4 << 20
+"""A batch is full with so many files, or so many bytes of them: a task of about a second."""
+T = TypeVar("T")
+AHEAD = 4
+"""Batches per process that wait or are done; memory does not grow with the archive."""
+
+
+class Batch(NamedTuple):
+    """Files that are answered together; a Refusal stands for what cannot be listed."""
+
+    number: int
+    files: tuple[str | Refusal, ...]
+
+
+class Task(NamedTuple):
+    """How batches are answered; small, and the same for all of them.
+
+    Attributes:
+        models: paths of bundles, one an element.
+        average: see `average_samples`.
+        gates: hold spectra against the default rules.
+        condition: of the ground, for spectra whose file does not say; see `files.in_condition`. None to leave it.
+    """
+
+    models: tuple[str, ...]
+    average: bool
+    gates: bool
+    condition: Condition | None = None
+
+
+def batches(paths: Iterable[str | os.PathLike[str]], average: bool) -> Iterator[Batch]:
+    """Divide files and folders into batches, in the order of `iter_paths`.
+
+    Where samples are averaged a batch ends between two samples: the files on both sides are read to see that.
+    """
+    found = list(iter_paths(paths))
+    first, number = 0, 0
+    while first < len(found):
+        end, size = first, 0
+        while end < len(found) and end - first < FILES and size < BYTES:
+            path = found[end]
+            size += os.path.getsize(path) if isinstance(path, str) and os.path.isfile(path) else 0
+            end += 1
+        while average and end < len(found) and _go_on(found[end - 1], found[end]):
+            end += 1
+        yield Batch(number, tuple(found[first:end]))
+        first, number = end, number + 1
+
+
+def _go_on(before: str | Refusal, after: str | Refusal) -> bool:
+    """Say whether the last sample of a file goes on in the next one."""
+    if isinstance(before, Refusal) or isinstance(after, Refusal):
+        return False
+    last = deque(iter_file(before), maxlen=1)
+    first = next(iter(iter_file(after)), None)
+    if not last or first is None:
+        # Nothing in one of them: what lies beyond it may belong together.
+        return True
+    key = sample_key(last[0])
+    return key is not None and key == sample_key(first)
+
+
+def answer(task: Task, batch: Batch) -> list[Result]:
+    """Answer one batch; nothing is stored."""
+    engine = _engine(task)
+    items: Iterator[Spectrum | Refusal] = chain.from_iterable(
+        (path,) if isinstance(path, Refusal) else iter_file(path) for path in batch.files
+    )
+    if task.condition is not None:
+        items = (in_condition(item, task.condition) for item in items)
+    if task.average:
+        items = average_samples(items)
+    return [result for chunk in in_chunks(items) for result in engine.answer(chunk)]
+
+
+def map_batches(work: Callable[[Batch], T], all_batches: Iterable[Batch], jobs: int) -> Iterator[T]:
+    """Do work on batches in `jobs` processes, and give what it returns in their order.
+
+    Args:
+        work: can be pickled.
+        all_batches: taken as they are needed.
+        jobs: processes; 1 works in this one.
+
+    Raises:
+        JobsError: a process was killed, as for want of memory.
+    """
+    if jobs == 1:
+        yield from map(work, all_batches)
+        return
+    # A fork would take threads of the runtime with it that do not survive one.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for batch in all_batches:
+                waiting.append(pool.submit(work, batch))
+                if len(waiting) >= AHEAD * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise JobsError(
+                "a process of --jobs was killed, perhaps for want of memory; what is stored is kept: run the same "
+                "command again, with fewer jobs"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def told_from_others(result: Result, seen: dict[int, str]) -> Result:
+    """Remark a spectrum that an earlier one of another sample is the same as, though another process has read it.
+
+    Args:
+        result: in the order of the files.
+        seen: what came before it; see `files.told_from`.
+
+    Returns:
+        The result as one process would have given it.
+    """
+    spectrum = result.spectrum
+    if spectrum is None:
+        return result
+    if isinstance(spectrum, MeanSpectrum):
+        points = tuple(told_from(point, seen) for point in spectrum.points)
+        told: Spectrum = with_remarks(replace(spectrum, points=points), (r for point in points for r in point.remarks))
+    else:
+        told = told_from(spectrum, seen)
+    added = told.remarks[len(spectrum.remarks) :]
+    if not added:
+        return result
+
+    def answered(outcome: Estimate | Refusal) -> Estimate | Refusal:
+        if isinstance(outcome, Refusal):
+            return outcome
+        before = len(spectrum.remarks)
+        return outcome._replace(flags=(*outcome.flags[:before], *added, *outcome.flags[before:]))
+
+    others = tuple((by, answered(outcome)) for by, outcome in result.others)
+    return result._replace(spectrum=told, outcome=answered(result.outcome), others=others)
+
+
+@lru_cache(maxsize=1)
+def _engine(task: Task) -> Engine:
+    first, *others = [Estimator(read_bundle(path)) for path in task.models]
+    return Engine(first, None, DEFAULT_RULES if task.gates else None, others)

@@ -1,0 +1,226 @@
+"""Archives: the same answers on one process, several, and a cluster whose worker dies; nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stibium.edge
+from small_runs import stibium as run
+from stibium.converters.spectra import read_spectra as read_file
+from stibium.edge.jobs import Task, batches
+from stibium.train import archive as archives
+
+pq = pytest.importorskip("pyarrow.parquet")
+SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
+MODEL = SHIPPED / "sb_simulated.tflite"
+
+
+@pytest.fixture(scope="module")
+def spectra(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """160 files, one of them cut, one empty: three batches."""
+    folder = tmp_path_factory.mktemp("archive") / "spectra"
+    folder.mkdir()
+    made = folder.parent / "asd"
+    done = run("convert", SHIPPED / "demo_samples.csv.gz", f"{made}/")
+    assert done.returncode == 0, done.stderr
+    for copy in range(4):
+        for path in sorted(made.iterdir()):
+            shutil.copy(path, folder / f"c{copy}_{path.name}")
+    (folder / "c1_cut.asd").write_bytes((folder / "c1_TP091_00001.asd").read_bytes()[:3000])
+    (folder / "c2_empty.asd").write_bytes(b"")
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return pq.read_table(folder).to_pylist() if (folder / "_archive.json").is_file() else []
+
+
+@pytest.fixture(scope="module")
+def expected(spectra: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What `predict` says, one process, row by row."""
+    log = tmp_path_factory.mktemp("log") / "log.db"
+    done = run("predict", spectra, "--model", MODEL, "--format", "jsonl", "--log", log)
+    assert done.returncode == 1
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def same(found: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
+    assert len(found) == len(said) == 162
+    for row, record in zip(found, said, strict=True):
+        one = record["estimates"][0] if record["estimates"] else {"shown": None, "low": None}
+        keys = (row["status"], row["sample_id"], row["source"], row["shown"], row["low"])
+        assert keys == (record["status"], record["sample_id"], record["source"], one["shown"], one["low"])
+        if row["status"] == "refused":
+            assert row["reason"] == record["reason"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_archive_says_what_predict_says(
+    spectra: Path, expected: list[dict[str, Any]], tmp_path: Path, jobs: int
+) -> None:
+    out = tmp_path / "out"
+    done = run("archive", spectra, "--model", MODEL, "--out", out, "--jobs", jobs)
+    assert done.returncode == 1, done.stderr
+    assert "160 estimated, 2 refused" in done.stderr
+    same(rows(out), expected)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_predict_over_processes_stores_and_says_the_same(spectra: Path, tmp_path: Path, average: bool) -> None:
+    options = ["--average"] * average
+    said = []
+    for jobs in (1, 2):
+        log = tmp_path / f"{jobs}.db"
+        done = run("predict", spectra, "--model", MODEL, "--format", "csv", "--log", log, "--jobs", jobs, *options)
+        assert done.returncode == 1, done.stderr
+        stored = run("log", "--log", log, "--format", "jsonl").stdout.splitlines()
+        told = [
+            {name: value for name, value in row.items() if name not in ("stored_at", "estimated_at")}
+            for row in csv.DictReader(io.StringIO(done.stdout))
+        ]
+        said.append((told, len(stored)))
+    assert said[0] == said[1]
+
+
+def test_a_batch_never_parts_a_sample_that_is_averaged(tmp_path: Path) -> None:
+    made = tmp_path / "asd"
+    assert run("convert", SHIPPED / "demo_samples.csv.gz", f"{made}/").returncode == 0
+    points = sorted(made.iterdir())
+    for number in range(70):  # one sample over more than a batch of 64 files
+        shutil.copy(points[0], made / f"LONG_{number:05d}.asd")
+    for average in (False, True):
+        parts = list(batches([made], average))
+        files = [path for batch in parts for path in batch.files]
+        assert files == sorted(map(str, made.iterdir()))
+        assert [batch.number for batch in parts] == list(range(len(parts)))
+        if average:
+            names = [{read_file(path)[0].sample_id for path in batch.files} for batch in parts]
+            assert not set.intersection(*names) if len(names) > 1 else True
+
+
+def test_a_run_that_was_stopped_does_only_what_is_missing(
+    spectra: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run("archive", spectra, "--model", MODEL, "--out", out).returncode == 1
+    whole = {path.name: path.read_bytes() for path in out.glob("part-*")}
+    gone = out / "part-000001.parquet"
+    gone.unlink()
+    times = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    done = run("archive", spectra, "--model", MODEL, "--out", out)
+    assert f"({len(whole)} parts, {len(whole) - 1} of them were there)" in done.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("part-*") if path != gone} == times
+    assert {path.name: path.read_bytes() for path in out.glob("part-*")} == whole
+    same(rows(out), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [(["--average"], "average"), (["--no-gates"], "gates")], ids=["average", "gates"]
+)
+def test_two_runs_are_never_mixed(spectra: Path, tmp_path: Path, options: list[str], said: str) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "few").mkdir()
+    shutil.copy(sorted(spectra.iterdir())[0], tmp_path / "few")
+    assert run("archive", tmp_path / "few", "--model", MODEL, "--out", out).returncode == 0
+    done = run("archive", tmp_path / "few", "--model", MODEL, "--out", out, *options)
+    assert done.returncode == 1
+    assert f"holds an archive of another run ({said})" in done.stderr
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    done = run("archive", tmp_path / "few", "--out", tmp_path / "notes")
+    assert (done.returncode, (tmp_path / "notes" / "a.txt").read_text()) == (1, "mine")
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two workers, each a process of its own."""
+    folder.mkdir()
+    address_file = folder / "scheduler.json"
+    started = [
+        subprocess.Popen(
+            [
+                sys.executable, "-c", "from distributed.cli.dask_scheduler import main; main()",
+                "--port", "0", "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(address_file),
+            ],
+            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder,
+        )
+    ]  # fmt: skip
+    workers: list[subprocess.Popen[bytes]] = []
+    try:
+        until = time.monotonic() + 60
+        while not address_file.is_file() and time.monotonic() < until:
+            time.sleep(0.1)
+        address = json.loads(address_file.read_text())["address"]
+        one = "from distributed.cli.dask_worker import main; main()"
+        command = [sys.executable, "-c", one, address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "cwd": folder}
+        workers += [subprocess.Popen(command, **quiet) for _ in range(2)]
+        yield address, workers
+    finally:
+        for process in (*workers, *started):
+            process.kill()
+            process.wait()
+
+
+def test_a_cluster_gives_the_same_and_a_worker_may_die(
+    spectra: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    out = tmp_path / "out"
+    with cluster(tmp_path / "dask") as (address, workers):
+        command = [str(Path(sys.executable).parent / "stibium"), "archive", str(spectra), "--model", str(MODEL)]
+        process = subprocess.Popen(
+            [*command, "--out", str(out), "--scheduler", address], stderr=subprocess.PIPE, text=True
+        )
+        until = time.monotonic() + 120
+        while not list(out.glob("part-*")) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        workers[0].send_signal(signal.SIGKILL)
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 1, said
+    assert "160 estimated, 2 refused" in said
+    same(rows(out), expected)
+
+
+def test_a_cluster_that_is_not_there_is_one_line(spectra: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    done = run("archive", spectra, "--out", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "no Dask scheduler answers there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_spectra_survive_parquet(tmp_path: Path) -> None:
+    out = tmp_path / "soils.parquet"
+    done = run("convert", SHIPPED / "demo_samples.csv.gz", out)
+    assert done.returncode == 0, done.stderr
+    before, after = read_file(SHIPPED / "demo_samples.csv.gz"), list(archives.read_spectra(out))
+    assert len(before) == len(after) == 40
+    for a, b in zip(before, after, strict=True):
+        assert (a.values == b.values).all()
+        assert (a.wavelengths_nm == b.wavelengths_nm).all()
+        for name in vars(a):
+            if name not in ("values", "wavelengths_nm"):
+                assert getattr(a, name) == getattr(b, name), name
+    assert run("convert", SHIPPED / "demo_samples.csv.gz", out).returncode == 2
+    with pytest.raises(archives.ArchiveError, match="holds no part"):
+        list(archives.read_spectra(tmp_path / "nowhere"))
+
+
+def test_a_task_travels_small() -> None:
+    import pickle
+
+    assert len(pickle.dumps(archives.Part(Task((os.fspath(MODEL),), True, True), "/out"))) < 500

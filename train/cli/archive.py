@@ -1,0 +1,57 @@
+"""`stibium archive`."""
+
+from __future__ import annotations
+
+import click
+
+from ...edge.cli.options import load_bundles, models_option
+from ..errors import require_training_side
+from ..terminal import ProgressLine
+from .common import say
+
+
+@click.command(epilog="Example:  stibium archive spectra/ --model clay.tflite --out estimates/ --jobs 4")
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@click.option("--out", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder of the archive.")
+@click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
+@click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
+@models_option
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes on this machine.")
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Of a Dask cluster whose workers see the same files under the same names, such as tcp://10.0.0.1:8786.",
+)
+@click.pass_context
+def archive(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    out: str,
+    average: bool,
+    no_gates: bool,
+    models: tuple[str, ...],
+    jobs: int,
+    scheduler: str,
+) -> None:
+    """Estimate an archive of spectra into partitioned Parquet, on many processors.
+
+    The answers are those of `stibium predict`, one row an estimate; what is refused has a row with its reason. DuckDB,
+    pandas, Polars and Dask read the folder as one table. Stopped, the same command does only what is missing. Exits
+    with 1 if any spectrum was refused.
+    """
+    require_training_side("pyarrow")
+    from ...edge.jobs import Task
+    from ..archive import archive as run
+
+    bundles = load_bundles(models)
+    task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates)
+    with ProgressLine("archive") as line:
+        found = run(
+            paths, out, task, jobs=jobs, scheduler=scheduler, show=lambda done, of: line.show(f"{done} of {of} parts")
+        )
+    if not found.parts:
+        raise click.UsageError(f"no files in {', '.join(paths)}")
+    before = f", {found.done_before} of them were there" if found.done_before else ""
+    say([f"{found.estimated} estimated, {found.refused} refused: {out} ({found.parts} parts{before})"])
+    ctx.exit(1 if found.refused else 0)
