@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEVICE := $(VENV)/.device
+WEB := $(VENV)/.web
 DEV := $(VENV)/.dev
 
 MINUTES ?= 60
@@ -15,8 +16,11 @@ KILLS ?= 1000
 
 .PHONY: demo test soak pins lint docs typecheck bench bench-accuracy model real-model ore-model clean
 
-demo: $(DEVICE)
-	$(BIN)/stibium demo
+# `make demo PAGE=1` ends with the address of a page for a phone, and serves it until Ctrl-C.
+PAGE ?=
+
+demo: $(DEVICE) $(if $(PAGE),$(WEB))
+	$(BIN)/stibium demo $(if $(PAGE),--page)
 
 # Four at a time on two cores: most tests wait for a port or a process. `make test TESTS=tests/edge/gates JOBS=1` for a part.
 JOBS ?= 4
@@ -87,6 +91,10 @@ $(DEVICE): pyproject.toml
 	@echo "Installing the device's part into $(VENV) (NumPy, a TFLite runtime, pyserial, click); half a minute."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --editable .
+	@touch $@
+
+$(WEB): $(DEVICE)
+	$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --editable '.[web]'
 	@touch $@
 
 $(DEV): $(DEVICE)

@@ -50,7 +50,8 @@ NEXT = (
     metavar="FILE",
     help="Log to use; the picture is written beside it.  [default: demo.db beside the usual log]",
 )
-def demo(speed: str, log: str | None) -> None:
+@click.option("--page", is_flag=True, help="Then serve a page for a phone with a virtual instrument, until Ctrl-C.")
+def demo(speed: str, log: str | None, page: bool) -> None:
     """Measure recorded soils with virtual instruments and show estimates beside laboratory values.
 
     First real soils and clay, through a virtual ASD FieldSpec; then simulated soils and Sb, through a virtual probe on
@@ -67,6 +68,20 @@ def demo(speed: str, log: str | None) -> None:
     width = max(len(arguments) for arguments, _ in NEXT)
     for arguments, what in NEXT:
         click.echo(f"  {program} {arguments:<{width}}  {what}")
+    if page:
+        _page(path)
+
+
+def _page(log: str) -> None:
+    """The page, with a virtual FieldSpec that has the real soils in front of it; its address is printed last."""
+    probe = ("--instrument", "fieldspec", "--tcp", "127.0.0.1:0", "--loop")
+    click.echo("\nA day led from a page; the FieldSpec is a program, the soils are real. Ctrl-C ends it.")
+    with _virtual_probe(SHIPPED / "real_soils.csv.gz", *probe) as port:
+        model = str(SHIPPED / "clay_geeves.tflite")
+        options = ("--profile", "fieldspec", "--on-for", "90", "--points", "1", "--model", model, "--log", log)
+        served = subprocess.run(_command("serve", port, *options, "--http-port", "0"), check=False)
+    if served.returncode:
+        raise click.exceptions.Exit(served.returncode)
 
 
 def _real(log: str) -> None:

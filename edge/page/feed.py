@@ -25,6 +25,7 @@ from ..log.spectra import iter_spectra
 from ..log.write import now
 from ..model.replicates import MeanSpectrum
 from ..record import ReadingRecord, as_json
+from ..units import shown_unit
 
 SHOWN = 20
 """Readings and events that a page begins with."""
@@ -168,6 +169,7 @@ class Feed:
         for one in said["estimates"]:
             # Of the model that said it: another one may be in use by now.
             one["calibrated_range"] = self._range_of(one["model_sha256"])
+            one["shown_unit"] = shown_unit(one["unit"])
         return said
 
     def _range_of(self, model_sha256: str) -> list[float] | None:

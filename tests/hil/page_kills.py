@@ -7,10 +7,37 @@ import random
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from page_process import Page
+from shots import shipped_bundle, shipped_soils
+from stibium.edge.simulators.ends import TcpEnd
+from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
+from stibium.edge.simulators.in_front import InFront, things_from
+from stibium.edge.simulators.serve import VirtualProbe
 from truth import assert_sound
+
+PROFILE = """
+protocol = "fieldspec"
+[patience]
+quiet_s = 0.05
+reply_s = 20.0
+replug_s = 30.0
+[rules]
+warm_up_min = 0.0
+warming_min = 0.0
+"""
+
+
+def kill_the_page(folder: Path, kills: int, seed: int) -> str:
+    """Kill a server of its own, with a virtual FieldSpec."""
+    front = InFront(things_from(shipped_soils()), loop=True)
+    with (
+        VirtualProbe(VirtualFieldSpec(front), TcpEnd("127.0.0.1", 0)) as probe,
+        Page(folder, shipped_bundle(), PROFILE) as page,
+    ):
+        return kill_a_day_on_the_page(page, probe.name, kills, seed)
 
 
 def kill_a_day_on_the_page(page: Page, port: str, kills: int, seed: int) -> str:

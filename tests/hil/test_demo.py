@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -95,3 +99,27 @@ def test_a_log_that_cannot_be_opened_ends_the_demo_in_one_line(tmp_path: Path) -
     assert done.stderr.count("\n") == 1
     assert "What to type next" not in done.stdout
     assert diary.read_text() == "no log of ours\n"
+
+
+def test_demo_ends_with_the_address_of_a_page(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
+    command = [str(Path(sys.executable).parent / "stibium"), "demo", "--speed", "full", "--page"]
+    environment = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
+    with subprocess.Popen(
+        [*command, "--log", str(tmp_path / "demo.db")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if line.startswith("Page: ")).removeprefix("Page: ").strip()
+        with urllib.request.urlopen(f"{url}api/state", timeout=60) as answer:
+            state = json.load(answer)
+        # Ctrl-C on a terminal reaches all of them.
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert state["desk"]["mode"] == "idle"
+    assert len(state["readings"]) > 5
+    assert "Traceback" not in said

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from line_processes import STIBIUM
+from page_kills import PROFILE, kill_a_day_on_the_page
 from page_process import Page
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
@@ -29,16 +30,6 @@ pytest.importorskip("starlette", reason="the extra `web` is not installed")
 pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
 segno = pytest.importorskip("segno", reason="the extra `web` is not installed")
 
-PROFILE = """
-protocol = "fieldspec"
-[patience]
-quiet_s = 0.05
-reply_s = 20.0
-replug_s = 30.0
-[rules]
-warm_up_min = 0.0
-warming_min = 0.0
-"""
 DAY = ("--points", "2", "--scans", "5", "--prefix", "RS")
 
 
@@ -338,8 +329,6 @@ def test_who_measures_elsewhere_is_named_and_what_it_stores_is_shown(page: Page,
 
 
 def test_killed_at_any_moment_the_day_goes_on_and_each_sample_is_there_once(page: Page, soils: list[Spectrum]) -> None:
-    from page_kills import kill_a_day_on_the_page
-
     with fieldspec(soils) as port:
         said = kill_a_day_on_the_page(page, port, kills=20, seed=7)
     assert "0 lost, 0 doubled" in said
