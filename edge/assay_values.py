@@ -33,6 +33,8 @@ _OVER = "over overrange aboverange >uloq >udl >ul >max >range"
 _NUMBER = r"[-\u2212]?[\d.,'\u2019 \u00a0\u2009\u202f]*\d[\d.,'\u2019 \u00a0\u2009\u202f]*(?:[eE][-+]?\d+)?"
 _VALUE = re.compile(rf"(?P<bound>[<>\u2264\u2265]?)=?\s*(?P<number>{_NUMBER})", re.ASCII)
 _SPACES = r"['\u2019 \u00a0\u2009\u202f]"
+_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
+"""Most values; a match is cheaper than all that follows."""
 LONGEST = 60
 """Characters of a value; a longer field is text."""
 
@@ -94,8 +96,11 @@ class DecimalMarks:
 
     def see(self, text: str) -> None:
         """Take one more field into account."""
-        if ("," not in text and "." not in text) or isinstance(text, ExactNumber):
+        commas, dots = text.count(","), text.count(".")
+        if commas + dots == 0 or isinstance(text, ExactNumber):
             return
+        if commas + dots == 1 and ("," if commas else ".") in self.shown:
+            return  # A single mark tells at most that, again.
         found = _VALUE.fullmatch(text.strip()) if len(text) <= LONGEST else None
         if found is None:
             return
@@ -151,6 +156,8 @@ def parse_content(text: str, decimal: str = ".", percent: bool = False) -> Conte
         ValueError: it is none; what is wrong, and what to do.
     """
     text = text.strip()
+    if decimal == "." and _PLAIN(text):
+        return Content(float(text))
     shown = f"{text[:40]!r}"
     word = plain_word(text)
     if text.casefold() in _MISSING_WORDS or word in _WITHHELD_WORDS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ UNITS = [
 
 def find_unit(name: str) -> ContentUnit | None:
     """Find a unit by its name or by how people write it, such as mg/kg, µg g-1, wt%; None if there is none."""
-    return _SPELLINGS.get(_spelled(name))
+    return _spellings(tuple(UNITS)).get(_spelled(name))
 
 
 def _spelled(text: str) -> str:
@@ -51,7 +52,9 @@ def _spelled(text: str) -> str:
     return re.sub(r"([a-z])[ .·*]([a-z]+) ?\^?-1", r"\1/\2", text)
 
 
-_SPELLINGS = {_spelled(text): unit for unit in UNITS for text in (unit.name, unit.shown, *unit.also)}
+@lru_cache(maxsize=4)
+def _spellings(units: tuple[ContentUnit, ...]) -> dict[str, ContentUnit]:
+    return {_spelled(text): unit for unit in units for text in (unit.name, unit.shown, *unit.also)}
 
 
 def unit_names() -> str:

@@ -46,6 +46,8 @@ class Column:
 
     def converted(self, assay: Assay, unit: str) -> Assay:
         """Give a value of this column in another unit; a bound stays a bound."""
+        if unit == self.unit:
+            return assay
         return replace(assay, value=assay.value * conversion(self.unit, unit))
 
 
@@ -151,7 +153,10 @@ def read_columns(
         parted = [field for field in parted if not isinstance(field, ExactNumber)]
         for met, what in (
             ([fields[i] for i in unsaid], limit and f"taken as {as_reported(limit)}, the detection limit of the table"),
-            ([field for field in fields if is_withheld(field)], "say that there is no value"),
+            (
+                [f for f, c in zip(fields, contents, strict=True) if c is None and is_withheld(f)],
+                "say that there is no value",
+            ),
             (parted, f"read with {decimal!r} as the decimal mark"),
         ):
             if met and what:

@@ -71,7 +71,8 @@ def find_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: that are not empty, with their numbers; at least one.
     """
-    top = [fields for _, fields in rows[:FARTHEST]]
+    # Spreadsheets break long names into lines.
+    top = [[" ".join(field.split()) for field in fields] for _, fields in rows[:FARTHEST]]
     alone = max(range(len(top)), key=lambda at: (len(_named_with_units(top[at])), len(top[at]) > 1))
     units = max(range(len(top)), key=lambda at: len(_units(top[at])))
     # What each column of elements is in.
@@ -83,12 +84,12 @@ def find_table(rows: Sequence[Row]) -> Table:
     unnamed = elements is not None and not any(map(is_name, [*top[first], *top[last]]))
     # Units, methods and limits may stand below as well.
     end = next((at for at in range(last + 1, len(rows)) if not _is_header(rows[at][1], columns, unnamed)), len(rows))
-    header = [field.strip() for field in top[alone]]
+    header = top[alone]
     if elements is not None:
-        block = [fields for _, fields in rows[max(0, first - BLOCK) : end]]
-        header = [_name_of([row[at].strip() for row in block if at < len(row)]) for at in range(len(top[units]))]
+        block = top[max(0, first - BLOCK) : end]
+        header = [_name_of([row[at] for row in block if at < len(row)]) for at in range(len(top[units]))]
         for at, unit in columns.items():
-            header[at] = f"{top[elements][at].strip()}_{unit}"
+            header[at] = f"{top[elements][at]}_{unit}"
     name_at = next((at for at, name in enumerate(header) if is_name(name)), 0)
     limits = [
         (

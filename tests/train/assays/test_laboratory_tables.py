@@ -111,6 +111,7 @@ LABORATORIES = {
     "title above one row": "Soils of May\nMore of it\nSample ID;Sb (mg/kg);As (mg/kg)\nA;13,38;25\nB;<0,05;18,1\n",
     "declared delimiter": "sep=;\nsample;Sb_ppm;As_ppm\nA;13,38;25\nB;<0,05;18,1\n",
     "empty cells": "sample,Sb_ppm,As_ppm,,\nA,13.38,25,,\nB,<0.05,18.1,,,\n,,,,\n",
+    "broken names": '"Sample\nID","Sb\n(ppm)","As\nppm"\nA,13.38,25\nB,<0.05,18.1\n',
     "hole first": "Hole,Sample No.,Sb ppm,As ppm\nH1,A,13.38,25\nH1,B,<0.05,18.1\n",
 }
 
@@ -135,6 +136,10 @@ def test_units_and_elements_of_several_rows() -> None:
     assert [(row.name, row.kind) for row in found.rows] == [("DETECTION", "mdl"), ("A", "sample"), ("B", "sample")]
     with pytest.raises(AssayFileError, match="Sb stands in Sb_ppm and Sb_ppm; keep one"):
         table(",MS,FA\nSample,Sb,Sb\n,ppm,ppm\nA,1,2\n")
+
+
+def test_names_that_a_spreadsheet_broke_into_lines_are_one() -> None:
+    assert [column.name for column in table('sample,"Sb\ntotal (ppm)"\nA,5\n').columns] == ["Sb total_ppm"]
 
 
 def test_groups_come_from_the_same_header(tmp_path: Path) -> None:
