@@ -235,7 +235,7 @@ def _check_three_ways(nm: Floats, columns: dict[str, Floats], reflectance: Float
         )
 
 
-_SAME, _SIDE = 0.01, 9
+_SAME, _SIDE = 0.001, 9
 
 
 def _measured_at(header: dict[str, str]) -> datetime | None:

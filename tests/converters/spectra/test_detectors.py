@@ -68,3 +68,39 @@ def test_equal_wavelengths_are_averaged(pairs):
     for i, wavelength in enumerate(merged_nm):
         mean = np.mean([v for n, v in pairs if 350.0 + n == wavelength])
         np.testing.assert_allclose(merged[:, i], [mean, 2 * mean], atol=1e-12)
+
+
+@given(
+    st.sampled_from([(350.0, 1.0, 2151, 0), (344.6, 2.0, 400, 1), (400.0, 10.0, 206, 0)]),
+    st.data(),
+)
+def test_one_damaged_digit_of_an_even_axis_is_refused_or_moves_no_band_between_others(axis, data):
+    first, step, count, decimals = axis
+    whole = first + step * np.arange(count)
+    texts = [f"{nm:.{decimals}f}" for nm in whole]
+    # The two ends have no neighbours on either side that could tell.
+    band = data.draw(st.integers(1, count - 2))
+    at = data.draw(st.sampled_from([i for i, c in enumerate(texts[band]) if c.isdigit()]))
+    digit = data.draw(st.sampled_from([d for d in "0123456789" if d != texts[band][at]]))
+    texts[band] = texts[band][:at] + digit + texts[band][at + 1 :]
+    nm = np.array([float(text) for text in texts])
+    with pytest.raises(UnusableSpectrumError):
+        join_detectors(nm, "x.txt")
+    assert join_detectors(whole, "x.txt")[1] == ()
+
+
+@pytest.mark.parametrize(
+    "nm",
+    [
+        # A hole, two distances, rounded wavelengths, one band of a detector in another's overlap.
+        [*range(350, 1350, 1), *range(1450, 2501, 1)],
+        [*range(350, 1000, 1), *range(1000, 2501, 2)],
+        np.round(350 + 1.37 * np.arange(800), 1),
+        [*range(350, 1000, 3), *range(995, 1900, 9)],
+        # Detectors on one grid that share several bands.
+        [*range(350, 1006), *range(995, 1806), *range(1796, 2501)],
+    ],
+)
+def test_axes_of_good_files_are_taken(nm):
+    kept, _ = join_detectors(np.array(nm, dtype=float), "x")
+    assert (np.diff(np.array(nm, dtype=float)[kept]) >= 0).all()
