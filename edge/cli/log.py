@@ -36,23 +36,27 @@ _ENDINGS = (
 
 
 class _Group(click.Group):
-    """What is listed and exported without a command; `edit` is imported when it is used."""
+    """What is listed and exported without a command; the commands are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["edit"]
+        return ["checks", "edit"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "edit":
-            return None
-        from .log_edit import edit
+        if cmd_name == "edit":
+            from .log_edit import edit
 
-        return edit
+            return edit
+        if cmd_name == "checks":
+            from .log_checks import checks
+
+            return checks
+        return None
 
 
 @click.group(
     cls=_Group,
     invoke_without_command=True,
-    subcommand_metavar="[edit READING WHAT...]",
+    subcommand_metavar="[checks | edit READING WHAT...]",
     epilog="Example:  stibium log --since 2026-05-06 --export day.gpkg",
 )
 @reading_options

@@ -9,6 +9,7 @@ from functools import partial
 from ..engine import Measured
 from ..gates.finding import Finding, reason
 from ..gates.scans import Scan
+from ..log.check_soils import drift_of, soil_of
 from ..log.columns import ReadingFacts, ScanRole
 from ..log.names import known_exactly
 from ..log.write import Result
@@ -191,6 +192,7 @@ def _control(session: Session, planned: Planned, result: Result) -> list[Event]:
         return [_judged(judge_blank(planned.sample_id, one)) for one in result.outcomes]
     elif planned.kind == "reference":
         judgement = judge_reference(planned.sample_id, outcome, session.settings.stated)
+        return [_judged(judgement), *_drifts(session, planned, result)]
     elif planned.kind == "duplicate":
         first = session.state.done.get(planned.duplicate_of)
         judgement = judge_duplicate(planned.sample_id, outcome, first, session.engine.estimator.bundle)
@@ -205,6 +207,19 @@ def _judged(judgement: Judgement) -> Event:
     details = {"kind": judgement.kind, "sample_id": judgement.sample_id, "passed": judgement.passed}
     details["text"] = judgement.text
     return Event("control", text, details, "failed control" if judgement.passed is False else "control")
+
+
+def _drifts(session: Session, planned: Planned, result: Result) -> list[Event]:
+    """Put a check soil's readings on their control charts, one a model; say what they break."""
+    bundle = session.engine.estimator.bundle
+    answers = [(bundle.sha256, result.outcome), *((model.sha256, outcome) for model, outcome in result.others)]
+    said = []
+    for sha256, outcome in answers:
+        if isinstance(outcome, Refusal) or outcome.bound:
+            continue
+        before = soil_of(session.engine.log.database, planned.sample_id, outcome.element, sha256)
+        said.append(drift_of((*before, outcome.value), planned.sample_id))
+    return [Event("remark", text, {"code": "control_chart"}, "warning") for text in said if text]
 
 
 def _scan_ids(points: list[Point]) -> tuple[tuple[int, ScanRole], ...]:

@@ -118,7 +118,7 @@ class AssayData:
         return replace(samples, groups=groups)
 
 
-def data_options(command: F) -> F:
+def data_options(command: F, spectra_required: bool = True) -> F:
     """Give a command the options of `DataOptions`, and it these as its argument `data`."""
 
     @wraps(command)
@@ -165,7 +165,7 @@ def data_options(command: F) -> F:
         ),
         click.option(
             "--spectra",
-            required=True,
+            required=spectra_required,
             multiple=True,
             type=click.Path(),
             metavar="PATH",

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import MissingTrainingSideError
 from .common import DataOptions, check_folder_of, data_options, say
 
+if TYPE_CHECKING:
+    from ...edge.cli.output import Layout
+    from ..watched import Watched
+
 
 @click.command(epilog="Example:  stibium evaluate sb.tflite --spectra soils/ --assays assays.csv --held-out")
-@click.argument("bundle", type=click.Path())
-@data_options
+@click.argument("bundle", required=False, type=click.Path())
+@partial(data_options, spectra_required=False)
+@click.option(
+    "--from-log",
+    type=click.Path(),
+    metavar="LOG",
+    help="In place of BUNDLE and --spectra: what a device answered at the time, beside assays that came later.",
+)
+@click.option("--element", metavar="SYMBOL", help="With --from-log: which one, where the assays have several.")
 @click.option("--held-out", is_flag=True, help="Only samples that the model was not trained on, by their names.")
 @click.option(
     "--format",
@@ -32,17 +45,28 @@ from .common import DataOptions, check_folder_of, data_options, say
 @click.pass_context
 def evaluate(
     ctx: click.Context,
-    bundle: str,
+    bundle: str | None,
     data: DataOptions,
+    from_log: str | None,
+    element: str | None,
     held_out: bool,
     out_format: str,
     report: str | None,
 ) -> None:
     """Hold a bundle's answers against laboratory values: R2, RMSE, bias, SEP, RPD, RPIQ, coverage.
 
-    The answers come from the device's own estimator. Censored values are left out. Exits with 1 if any spectrum
-    was refused.
+    The answers come from the device's own estimator; with --from-log they are those that a device gave at the time, and
+    a test says whether to calibrate again. Censored values are left out. Exits with 1 if any spectrum was refused.
     """
+    if from_log is not None:
+        if bundle is not None or data.spectra or held_out or report is not None:
+            raise click.UsageError("--from-log takes --assays and --element only: the log knows models and spectra")
+        _from_log(from_log, data, element, out_format)
+        return
+    if bundle is None or not data.spectra:
+        raise click.UsageError("name a BUNDLE and --spectra, or a log with --from-log")
+    if element is not None:
+        raise click.UsageError("--element belongs to --from-log: a bundle answers one element")
     from ...edge.model.bundle import read_bundle
     from ..evaluate import evaluate as hold_against
     from ..evaluate import held_out_only, write
@@ -64,3 +88,44 @@ def evaluate(
         write_evaluation_report(report, loaded, samples, evaluation, data.replicates, known.files)
         say([f"report: {report}"])
     ctx.exit(1 if evaluation.refused else 0)
+
+
+def _from_log(path: str, data: DataOptions, element: str | None, out_format: str) -> None:
+    from ...edge.cli.output import Output
+    from ...edge.log.read import iter_entries, open_for_reading
+    from ..watched import evaluate_log
+
+    table = data.read().table
+    with open_for_reading(path) as db:
+        entries = list(iter_entries(db, every=True))
+    if element is None:
+        answered = {a.outcome.element for e in entries for a in e.estimates if hasattr(a.outcome, "element")}
+        found = [column.element for column in table.columns if column.element in answered]
+        if len(found) > 1:
+            raise click.UsageError(f"assays and log have {', '.join(found)}: choose one with --element")
+        # Where there is none, the first one says why.
+        element = found[0] if found else table.columns[0].element
+    Output("jsonl" if out_format == "json" else out_format, _layout()).write(
+        evaluate_log(entries, table.assays(element))
+    )
+
+
+def _layout() -> Layout[Watched]:
+    from ...edge.cli.output import Layout
+    from ..watched import as_record
+
+    return Layout(as_record, lines=_lines)
+
+
+def _lines(found: Watched) -> list[str]:
+    bias = f"{100 * found.bias:+.3g} %" if found.logarithmic else f"{found.bias:+.3g} {found.unit}".rstrip()
+    r2 = "-" if found.metrics.r2 is None else f"{found.metrics.r2:.3f}"
+    lines = [
+        f"{found.element} by {found.model} (SHA-256 {found.model_sha256[:16]}), as the device answered: "
+        f"{found.samples} samples, {found.without_value} without a plain value",
+        f"  bias {bias}, RMSE {found.metrics.rmse:.4g} {found.unit}, R2 {r2}",
+    ]
+    if found.covered is not None and found.stated_coverage is not None:
+        stated = f"{100 * found.stated_coverage:g} %"
+        lines.append(f"  {100 * found.covered:.1f} % of the values lie in their {stated} interval")
+    return [*lines, f"  {found.advice}"]

@@ -1,0 +1,59 @@
+"""`stibium log checks`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import log_option
+from .output import Layout, Output, format_option
+
+if TYPE_CHECKING:
+    from ..log.check_soils import CheckSoil
+
+
+@click.command(epilog="Example:  stibium log checks")
+@log_option
+@format_option
+@click.pass_context
+def checks(ctx: click.Context, log: str | None, out_format: str) -> None:
+    """Put each check soil on its control chart, and say whether it drifts.
+
+    A check soil is a sample that was measured as a reference: a jar that is measured each morning. Its limits come from
+    its first ten readings by a model, three standard deviations on either side (Shewhart); from the eleventh on the
+    Western Electric rules are held against it. Exits with 1 if the last reading of any breaks one.
+    """
+    from ..log.check_soils import check_soils
+    from ..log.read import open_for_reading
+    from ..log.write import default_log_path
+    from .output import say
+
+    given = log if log is not None else (ctx.parent.params.get("log") if ctx.parent is not None else None)
+    with open_for_reading(given if given is not None else default_log_path()) as db:
+        soils = check_soils(db)
+    if not soils:
+        say("no check soil is in the log: measure one as a reference (stibium measure --reference-every N)", err=True)
+    Output(out_format, LAYOUT).write(soils)
+    ctx.exit(1 if any(soil.chart is not None and soil.chart.drifts for soil in soils) else 0)
+
+
+def _record(soil: CheckSoil) -> dict[str, Any]:
+    from ..log.check_soils import chart_data
+
+    return chart_data(soil)
+
+
+def _cells(soil: CheckSoil) -> list[tuple[str, ...]]:
+    chart = soil.chart
+    limits = f"{chart.limits[0]:.4g} - {chart.limits[1]:.4g} {soil.unit}" if chart else "-"
+    score = f"{chart.scores[-1]:+.1f}" if chart else "-"
+    return [(soil.sample_id, soil.element, soil.model, str(len(soil.values)), limits, score, soil.said)]
+
+
+LAYOUT: Layout[CheckSoil] = Layout(
+    _record,
+    titles=("check soil", "element", "model", "readings", "limits", "last, in sd", "control chart"),
+    cells=_cells,
+    right=(3, 5),
+)
