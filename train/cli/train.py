@@ -19,6 +19,7 @@ from ..terminal import ProgressLine
 from .common import DataOptions, F, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
+    from ..samples import Samples
     from ..training import Trained
 
 
@@ -105,6 +106,13 @@ def method_options(command: F) -> F:
 @click.option("--out", required=True, type=click.Path(), metavar="RUN", help="Folder for the run.")
 @method_options
 @group_options
+@click.option(
+    "--library",
+    type=click.Path(),
+    metavar="FILE",
+    help="mobilenetv2: a table of other people's soils with spectra and values of the same element. How much of it "
+    "helps is chosen on your own soils, nothing at all included; intervals and domain stay those of your own.",
+)
 @click.option("--no-baselines", is_flag=True, help="Do not hold PLSR, SVR and random forest against the same folds.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of folds, weights and batches."
@@ -119,6 +127,7 @@ def train(
     method: DeviceMethod,
     group_by: str | None,
     group_cell: float | None,
+    library: str | None,
     no_baselines: bool,
     seed: int,
     force: bool,
@@ -147,6 +156,8 @@ def train(
     known = data.read()
     groups = groups_of(data.assays, group_by, group_cell)
     samples = known.load(element, method.range_nm, groups)
+    if library is not None:
+        method, samples = _with_library(method, samples, library)
     options = TrainingOptions(
         replicates=data.replicates,
         baselines=not no_baselines,
@@ -176,6 +187,22 @@ def train(
         say([f"report: {write_training_report(out, trained, known.files, compare_formats_apart(out))}"])
     click.echo(f"\nNext: stibium export {out} --out {samples.element.lower()}.tflite")
     ctx.exit(1 if samples.refused or trained.refused else 0)
+
+
+def _with_library(method: DeviceMethod, samples: Samples, path: str) -> tuple[DeviceMethod, Samples]:
+    """Give the method a library, and the samples a hash that says so: fits that are kept are of both."""
+    import hashlib
+    from dataclasses import replace
+
+    from ..library import read_library
+    from ..methods.mobilenetv2 import MobileNetV2
+
+    if not isinstance(method, MobileNetV2):
+        raise click.UsageError(f"--library is for --method {MobileNetV2.key}")
+    library = read_library(path, samples)
+    say([f"library {path}: {len(library.target)} soils with {library.element}", *library.notes()])
+    both = hashlib.sha256(f"{samples.sha256} {library.sha256}".encode()).hexdigest()
+    return replace(method, library=library), replace(samples, sha256=both)
 
 
 def _summary(trained: Trained) -> str:

@@ -22,8 +22,10 @@ from ...edge.model.recipe import Blocks
 from ...edge.model.runtime import Runtime
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward, inverse
+from ..samples import Samples
 from .blocks import block_scaling, blocks_on
 from .common import check_training
+from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
 from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
 from .stack import Stack, StackModel
@@ -120,6 +122,7 @@ class MobileNetV2(CrossValidated):
         teacher: name of a method, or `package.module:Class` of a scikit-learn regressor.
         copies, copied_with: of each training row, for the teacher.
         student, synthesis: see there; None for the usual ones.
+        library: other people's soils that may help the teacher; see `library`.
     """
 
     teacher: str = field(
@@ -130,6 +133,7 @@ class MobileNetV2(CrossValidated):
     copied_with: Disturbance = COPIED_WITH
     student: StudentConfig | None = None
     synthesis: Synthesis | None = None
+    library: Samples | None = None
     key: ClassVar[str] = "mobilenetv2"
     name: ClassVar[str] = "MobileNetV2"
     about: ClassVar[str] = "a light MobileNetV2, taught by another model and quantised"
@@ -219,14 +223,16 @@ class MobileNetV2(CrossValidated):
         absorbance, joins = absorbance_of(reflectance), splices_nm or ASD_JOINS_NM
         copies = [disturb(absorbance, wavelengths_nm, joins, self.copied_with, rng) for _ in range(self.copies)]
         keys = tuple(range(target.size)) if groups is None else tuple(groups)
-        return find_teacher(self.teacher, self.fast).fit(
-            np.concatenate([reflectance, *copies]),
-            wavelengths_nm,
-            np.tile(target, self.copies + 1),
-            splices_nm=splices_nm,
-            groups=keys * (self.copies + 1),
-            seed=seed,
-        )
+
+        def fit(reflectance: Floats, target: Floats, keys: Sequence[Hashable]) -> TeachingPredictor:
+            return find_teacher(self.teacher, self.fast).fit(
+                reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=tuple(keys), seed=seed
+            )
+
+        rows = np.concatenate([reflectance, *copies]), np.tile(target, self.copies + 1), keys * (self.copies + 1)
+        if self.library is None:
+            return fit(*rows)
+        return helped(fit, rows[0], wavelengths_nm, rows[1], rows[2], target.size, self.library)
 
 
 def scaled(scaling: Scaling, features: Floats) -> Rows:

@@ -1,0 +1,152 @@
+"""Other people's soils that help a teacher of a few: two models, and how much of each is chosen on the local soils.
+
+One model is of the local soils alone, the other of these and of the library's soils that are most like them. Their
+answers are mixed. The share of the second is fitted by least squares to what both said of local soils left out,
+drawn towards a half as strongly as one would be sure of it beforehand; where the mix is no better than the local model
+on these, the share is 0.
+
+References:
+    Ramirez-Lopez et al. 2013, Geoderma 195-196:268 (local selection from a library of soil spectra).
+    Breiman 1996, Machine Learning 24(1):49 (stacked regressions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats
+from ...edge.model.applicability import absorbance_shapes
+from ...edge.model.target import Transform, forward, inverse
+from ..crossval.metrics import over_decades
+from ..errors import TrainingDataError
+from ..samples import FIRST_NM, LAST_NM, Samples
+from .teachers import TeachingPredictor
+
+NEAREST = 150
+COMPONENTS = 10
+BIN_NM = 10.0
+EXPECTED_SHARE, SURE_WITHIN = 0.5, 0.25
+"""Of the second model, before any soil is seen; as a mean and a standard deviation."""
+
+Fit = Callable[[Floats, Floats, Sequence[Hashable]], TeachingPredictor]
+"""Fits a teacher to reflectance (n, bands), values (n,) and keys that keep rows together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Helped:
+    """A teacher that a library helps; see `TeachingPredictor`.
+
+    Attributes:
+        local, pooled: the two models.
+        share: of the second in the answer.
+        space: in which they are mixed.
+        out_of_fold: (1, n) of the local rows, in the unit.
+        chosen: in words.
+    """
+
+    local: TeachingPredictor
+    pooled: TeachingPredictor
+    share: float
+    space: Transform
+    out_of_fold: Floats
+    chosen: str
+
+    @property
+    def transform(self) -> Transform:
+        """Of the target, in whose space residuals of the local model are the most even."""
+        return self.local.transform
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the unit from (n, bands) reflectance."""
+        local = self.local.predict(reflectance)
+        return _mixed(local, self.pooled.predict(reflectance), self.share, self.space) if self.share else local
+
+
+def helped(
+    fit: Fit,
+    reflectance: Floats,
+    wavelengths_nm: Floats,
+    target: Floats,
+    keys: Sequence[Hashable],
+    own: int,
+    library: Samples,
+) -> TeachingPredictor:
+    """Fit a teacher with the help of a library.
+
+    Args:
+        fit: fits a teacher.
+        reflectance, target, keys: of the local rows; the first `own` are as measured, the others copies of them, so
+            that a library row weighs one over the number of copies and the row itself.
+        wavelengths_nm: (bands,).
+        own: number of rows as measured.
+        library: other people's soils, of the same target and unit.
+    """
+    local = fit(reflectance, target, keys)
+    soils, values = _nearest(library, reflectance[:own], wavelengths_nm)
+    foreign = [("library", i) for i in range(len(values))]
+    pooled = fit(np.concatenate([reflectance, soils]), np.concatenate([target, values]), [*keys, *foreign])
+    space: Transform = "log10" if over_decades(target) else "none"
+    left_out = [np.mean(model.out_of_fold[:, : target.size], axis=0) for model in (local, pooled)]
+    if space == "log10":
+        # A library may hold nothing at all; what is above zero here stays so.
+        left_out = [np.maximum(said, float(target.min())) for said in left_out]
+    share = share_of(*(forward(said[:own], space) for said in left_out), forward(target[:own], space))
+    return Helped(
+        local=local,
+        pooled=pooled,
+        share=share,
+        space=space,
+        out_of_fold=_mixed(*left_out, share, space)[None],
+        chosen=f"{local.chosen}; library: {len(values)} of {len(library.target)} soils, share {share:.2f}",
+    )
+
+
+def share_of(local: Floats, pooled: Floats, target: Floats) -> float:
+    """Say how much of the second model's answers is to be taken.
+
+    Args:
+        local, pooled: (n,) answers of both for soils left out, in the space in which they are mixed.
+        target: (n,) what the laboratory says, in that space.
+
+    Returns:
+        0 to 1; 0 where the mix is no better on these soils than the local model.
+    """
+    error, apart = local - target, pooled - local
+    noise = float(np.mean(error**2))
+    if noise <= 0:
+        return 0.0
+    precision = 1 / SURE_WITHIN**2
+    share = (-float(error @ apart) / noise + precision * EXPECTED_SHARE) / (float(apart @ apart) / noise + precision)
+    share = min(max(share, 0.0), 1.0)
+    return share if float(np.mean((error + share * apart) ** 2)) < noise else 0.0
+
+
+def _mixed(local: Floats, pooled: Floats, share: float, space: Transform) -> Floats:
+    if space == "log10":
+        local, pooled = (np.maximum(values, 1e-12) for values in (local, pooled))
+    return inverse((1 - share) * forward(local, space) + share * forward(pooled, space), space)
+
+
+def _nearest(library: Samples, local: Floats, wavelengths_nm: Floats) -> tuple[Floats, Floats]:
+    """Give reflectance on the local grid, and values, of the library's rows that are nearest to any local one."""
+    first_nm, last_nm = max(wavelengths_nm[0], FIRST_NM), min(wavelengths_nm[-1], LAST_NM)
+    nm = library.wavelengths_nm
+    if nm[0] > first_nm + 1e-6 or nm[-1] < last_nm - 1e-6:
+        raise TrainingDataError(
+            f"the library covers {nm[0]:g}-{nm[-1]:g} nm and your soils {first_nm:g}-{last_nm:g} nm, which it has to "
+            "cover: use another one, or leave --library out"
+        )
+    soils = np.stack([np.interp(wavelengths_nm, nm, row) for row in library.reflectance])
+    used = (wavelengths_nm >= first_nm) & (wavelengths_nm <= last_nm)
+    per_bin = max(1, round(BIN_NM / float(np.median(np.diff(wavelengths_nm)))))
+    shapes = absorbance_shapes(np.concatenate([local, soils])[:, used], wavelengths_nm[used], per_bin).shapes
+    u, _, _ = np.linalg.svd(shapes - shapes.mean(axis=0), full_matrices=False)
+    # Every component counts as much.
+    scores = u[:, :COMPONENTS]
+    here, there = scores[: len(local)], scores[len(local) :]
+    squares = ((there[:, None, :] - here[None]) ** 2).sum(axis=2).min(axis=1)
+    taken = np.sort(np.argsort(squares, kind="stable")[:NEAREST])
+    return soils[taken], library.measured[taken]
