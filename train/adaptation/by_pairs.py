@@ -18,11 +18,13 @@ from ...edge.model.target import within_range
 from ..errors import TrainingDataError
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of
 from .follow import following_domain, own_detection, t_quantile, wider_interval
-from .output import KINDS, WORTH, fit_kind, rms
-from .transfer import Way, fit_ways, ways
+from .output import KINDS, WORTH, Kind, fit_kind, rms
+from .transfer import Way, fit_ways, mean_of, ways
 
 FEWEST = 5
 FOLDS = 10
+TOGETHER = 5
+"""Corrections of spectra of which the mean is taken."""
 NO_RELATION = 0.05
 """Chance by which readings of unlike samples would go together as well as those of the pairs do."""
 JUDGED = "pairs left out from fit and choice, against the parent's readings of the other instrument"
@@ -36,13 +38,15 @@ class Candidate:
         name: in words.
         outputs: (n,) of the model in the transform's space, each pair left out from the fit.
         corrected: (n, bands) reflectance on the model's grid that these came from.
-        way: of correcting spectra, or kind of correcting outputs.
+        ways: of correcting spectra, whose mean is taken; () for none.
+        kind: of correcting outputs.
     """
 
     name: str
     outputs: Floats
     corrected: Floats
-    way: Way | str
+    ways: tuple[Way, ...] = ()
+    kind: Kind = "nothing"
 
 
 def adapt_by_pairs(
@@ -89,10 +93,13 @@ def adapt_by_pairs(
     folds = np.arange(len(names)) % min(FOLDS, len(names))
     candidates = _candidates(absorbance(on_parent), absorbance(on_child), wanted, folds, parent, read)
     errors = np.stack([wanted - candidate.outputs for candidate in candidates])
-    best = _best(errors)
-    by_fold = {fold: _best(errors[:, folds != fold]) for fold in range(int(folds.max()) + 1)}
-    honest = np.array([errors[by_fold[fold], i] for i, fold in enumerate(folds)])
-    found = candidates[best]
+    found = _together(_best(candidates, errors), read)
+    honest = np.empty(len(names))
+    for fold in set(folds.tolist()):
+        # The choice may not see what it is judged by either.
+        out = folds == fold
+        chosen = _together(_best(candidates, errors[:, ~out]), read)
+        honest[out] = wanted[out] - chosen.outputs[out]
     _require_relation(wanted, found.outputs, len(names))
 
     correction = _fit_all(found, parent, absorbance(on_parent), absorbance(on_child), wanted, candidates[0].outputs)
@@ -202,7 +209,7 @@ def _candidates(
     """
     raw = np.power(10.0, -child)
     plain = read(raw)
-    found = [Candidate(KINDS[0], plain, raw, KINDS[0])]
+    found = [Candidate(KINDS[0], plain, raw)]
     of_output = {kind: np.full(plain.size, np.nan) for kind in KINDS[1:]}
     grid_nm = bundle.recipe.grid_nm
     fewest = int(min(np.count_nonzero(folds != fold) for fold in set(folds.tolist())))
@@ -216,28 +223,46 @@ def _candidates(
                 outputs[out] = line[0] + line[1] * plain[out]
         for number, correction in enumerate(fit_ways(tried, parent[kept], child[kept])):
             corrected[number, out] = np.power(10.0, -np.clip(correction.apply(child[out]), -1.0, 6.0))
-    found += [Candidate(f"{k} of the readings", o, raw, k) for k, o in of_output.items() if np.isfinite(o).all()]
+    found += [Candidate(f"{k} of the readings", o, raw, kind=k) for k, o in of_output.items() if np.isfinite(o).all()]
     for way, reflectance in zip(tried, corrected, strict=True):
         outputs = read(reflectance)
         if np.isfinite(outputs).all():
-            found.append(Candidate(str(way), outputs, reflectance, way))
+            found.append(Candidate(str(way), outputs, reflectance, (way,)))
     return found
 
 
-def _best(errors: Floats) -> int:
-    """Choose among (ways, n) errors, of which the first is that of doing nothing: it must be beaten by enough."""
-    squares = np.sqrt(np.mean(errors**2, axis=1))
-    best = int(squares.argmin())
-    return best if squares[best] <= WORTH * squares[0] else 0
+def _best(candidates: Sequence[Candidate], errors: Floats) -> list[Candidate]:
+    """Choose by (ways, n) errors, of which the first is that of doing nothing: it must be beaten by enough.
+
+    Of corrections of spectra several are nearly as good, and which of them is the best is chance: so the best few are
+    taken together.
+    """
+    rmse = np.sqrt(np.mean(errors**2, axis=1))
+    best = int(rmse.argmin())
+    if rmse[best] > WORTH * rmse[0]:
+        return [candidates[0]]
+    if not candidates[best].ways:
+        return [candidates[best]]
+    order = [candidates[i] for i in np.argsort(rmse, kind="stable")]
+    return [candidate for candidate in order if candidate.ways][:TOGETHER]
+
+
+def _together(chosen: Sequence[Candidate], read: Callable[[Floats], Floats]) -> Candidate:
+    """Take the mean of what several ways make of the left-out spectra, in absorbance."""
+    if len(chosen) == 1:
+        return chosen[0]
+    mean = np.power(10.0, -np.mean([absorbance(candidate.corrected) for candidate in chosen], axis=0))
+    name = f"mean of {'; '.join(candidate.name for candidate in chosen)}"
+    return Candidate(name, read(mean), mean, tuple(way for candidate in chosen for way in candidate.ways))
 
 
 def _fit_all(
     found: Candidate, bundle: Bundle, parent: Floats, child: Floats, wanted: Floats, plain: Floats
 ) -> Correction:
     known = bundle.correction
-    if isinstance(found.way, Way):
-        return replace(known, spectra=fit_ways([found.way], parent, child)[0])
-    intercept, slope = fit_kind(plain, wanted, found.way) or (0.0, 1.0)
+    if found.ways:
+        return replace(known, spectra=mean_of(fit_ways(found.ways, parent, child), found.name))
+    intercept, slope = fit_kind(plain, wanted, found.kind) or (0.0, 1.0)
     return Correction(slope * known.slope, intercept + slope * known.intercept)
 
 

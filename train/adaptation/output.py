@@ -100,7 +100,7 @@ def _left_out(outputs: Floats, measured: Floats, kind: Kind) -> Floats | None:
     return errors
 
 
-def fit_kind(outputs: Floats, measured: Floats, kind: str) -> tuple[float, float] | None:
+def fit_kind(outputs: Floats, measured: Floats, kind: Kind) -> tuple[float, float] | None:
     """Give intercept and slope by least squares; None if there is no slope above zero."""
     if kind == "nothing":
         return 0.0, 1.0

@@ -96,6 +96,25 @@ def fit_ways(ways: Sequence[Way], parent: Floats, child: Floats) -> list[Spectra
     return corrections
 
 
+def mean_of(corrections: Sequence[SpectraCorrection], method: str) -> SpectraCorrection:
+    """Put the mean of several corrections into one, with no more components than it needs."""
+    if len(corrections) == 1:
+        return corrections[0]
+    count = len(corrections)
+    window = max(c.weights.shape[1] for c in corrections)
+    weights = np.zeros((corrections[0].offset.size, window))
+    for c in corrections:
+        beside = (window - c.weights.shape[1]) // 2
+        weights[:, beside : window - beside] += c.weights / count
+    # All of them see the child through the spectra of the same pairs.
+    basis, inner = np.linalg.qr(np.hstack([c.left for c in corrections]))
+    u, s, vt = np.linalg.svd(inner @ np.vstack([c.right for c in corrections]) / count, full_matrices=False)
+    rank = int(np.count_nonzero(s > LEAST_SINGULAR * max(float(s.max(initial=0.0)), 1e-300)))
+    left, right = basis @ (u[:, :rank] * s[:rank]), vt[:rank]
+    offset = np.mean([c.offset for c in corrections], axis=0)
+    return SpectraCorrection(_as_stored(offset), _as_stored(weights), _as_stored(left), _as_stored(right), method)
+
+
 def _decompose(way: Way, x: Floats, y: Floats) -> Decomposition:
     if way.kind == "offset":
         return ()

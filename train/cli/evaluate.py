@@ -93,13 +93,14 @@ def evaluate(
 def _from_log(path: str, data: DataOptions, element: str | None, out_format: str) -> None:
     from ...edge.cli.output import Output
     from ...edge.log.read import iter_entries, open_for_reading
+    from ...edge.model.estimate import Estimate
     from ..watched import evaluate_log
 
     table = data.read().table
     with open_for_reading(path) as db:
         entries = list(iter_entries(db, every=True))
     if element is None:
-        answered = {a.outcome.element for e in entries for a in e.estimates if hasattr(a.outcome, "element")}
+        answered = {a.outcome.element for e in entries for a in e.estimates if isinstance(a.outcome, Estimate)}
         found = [column.element for column in table.columns if column.element in answered]
         if len(found) > 1:
             raise click.UsageError(f"assays and log have {', '.join(found)}: choose one with --element")

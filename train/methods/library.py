@@ -2,8 +2,8 @@
 
 One model is of the local soils alone, the other of these and of the library's soils that are most like them. Their
 answers are mixed. The share of the second is fitted by least squares to what both said of local soils left out,
-drawn towards a half as strongly as one would be sure of it beforehand; where the mix is no better than the local model
-on these, the share is 0.
+drawn towards a half as strongly as one would be sure of it beforehand; where the mix is clearly worse than the local
+model on these, the share is 0.
 
 References:
     Ramirez-Lopez et al. 2013, Geoderma 195-196:268 (local selection from a library of soil spectra).
@@ -30,6 +30,10 @@ COMPONENTS = 10
 BIN_NM = 10.0
 EXPECTED_SHARE, SURE_WITHIN = 0.5, 0.25
 """Of the second model, before any soil is seen; as a mean and a standard deviation."""
+FLATTERS = 1.5
+"""Times the left-out squared errors of the local model, by which its settings were chosen, that it really has."""
+WORST = 1.3
+"""Times these errors that a mix may have before the library is left out."""
 
 Fit = Callable[[Floats, Floats, Sequence[Hashable]], TeachingPredictor]
 """Fits a teacher to reflectance (n, bands), values (n,) and keys that keep rows together."""
@@ -89,17 +93,18 @@ def helped(
     foreign = [("library", i) for i in range(len(values))]
     pooled = fit(np.concatenate([reflectance, soils]), np.concatenate([target, values]), [*keys, *foreign])
     space: Transform = "log10" if over_decades(target) else "none"
-    left_out = [np.mean(model.out_of_fold[:, : target.size], axis=0) for model in (local, pooled)]
+    said_local, said_pooled = (np.mean(model.out_of_fold[:, : target.size], axis=0) for model in (local, pooled))
     if space == "log10":
         # A library may hold nothing at all; what is above zero here stays so.
-        left_out = [np.maximum(said, float(target.min())) for said in left_out]
-    share = share_of(*(forward(said[:own], space) for said in left_out), forward(target[:own], space))
+        said_local, said_pooled = (np.maximum(said, float(target.min())) for said in (said_local, said_pooled))
+    own_said = forward(said_local[:own], space), forward(said_pooled[:own], space)
+    share = share_of(own_said[0], own_said[1], forward(target[:own], space))
     return Helped(
         local=local,
         pooled=pooled,
         share=share,
         space=space,
-        out_of_fold=_mixed(*left_out, share, space)[None],
+        out_of_fold=_mixed(said_local, said_pooled, share, space)[None],
         chosen=f"{local.chosen}; library: {len(values)} of {len(library.target)} soils, share {share:.2f}",
     )
 
@@ -112,16 +117,16 @@ def share_of(local: Floats, pooled: Floats, target: Floats) -> float:
         target: (n,) what the laboratory says, in that space.
 
     Returns:
-        0 to 1; 0 where the mix is no better on these soils than the local model.
+        0 to 1; 0 where the mix is clearly worse on these soils than the local model.
     """
     error, apart = local - target, pooled - local
     noise = float(np.mean(error**2))
     if noise <= 0:
         return 0.0
-    precision = 1 / SURE_WITHIN**2
-    share = (-float(error @ apart) / noise + precision * EXPECTED_SHARE) / (float(apart @ apart) / noise + precision)
+    likely, precision = FLATTERS * noise, 1 / SURE_WITHIN**2
+    share = (-float(error @ apart) / likely + precision * EXPECTED_SHARE) / (float(apart @ apart) / likely + precision)
     share = min(max(share, 0.0), 1.0)
-    return share if float(np.mean((error + share * apart) ** 2)) < noise else 0.0
+    return share if float(np.mean((error + share * apart) ** 2)) < WORST * noise else 0.0
 
 
 def _mixed(local: Floats, pooled: Floats, share: float, space: Transform) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stibium.train.adaptation.transfer import Way, fit_ways, ways
+from stibium.train.adaptation.transfer import Way, fit_ways, mean_of, ways
 
 
 def two_instruments(n: int = 20, bands: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +50,19 @@ def test_piecewise_is_a_regression_of_each_band_on_its_window() -> None:
     np.testing.assert_allclose(correction.weights[band], solved[:3], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(
         correction.apply(child)[:, band], np.column_stack([x, np.ones(len(x))]) @ solved, atol=1e-5
+    )
+
+
+def test_the_mean_of_several_is_one_correction() -> None:
+    parent, child = two_instruments()
+    several = fit_ways([Way("DS", 4), Way("SST", 6), Way("PDS", 2, 3), Way("PDS", 1, 1), Way("offset")], parent, child)
+    one = mean_of(several, "mean")
+    np.testing.assert_allclose(one.apply(child), np.mean([c.apply(child) for c in several], axis=0), atol=1e-5)
+    assert one.left.shape[1] <= len(child)
+    assert mean_of(several[:1], "alone") is several[0]
+    windows_only = mean_of(several[2:], "mean")
+    np.testing.assert_allclose(
+        windows_only.apply(child), np.mean([c.apply(child) for c in several[2:]], axis=0), atol=1e-5
     )
 
 
