@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,10 +11,12 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.applicability import ApplicabilityDomain, absorbance_shapes, distances
 from ...edge.model.bundle import Bundle
+from ...edge.model.conditions import Conditions, depths, sees_water
 from ...edge.model.interval import IntervalStats, normal_quantile
 from ...edge.model.target import DetectionStats, Transform, forward, inverse
 from ..applicability import CONTRAST_ROOM, COVERAGE, LEVEL_ROOM
 from ..errors import TrainingDataError
+from .output import FEWEST
 
 FALSE_SHARE = 0.05
 
@@ -138,6 +141,32 @@ def following_domain(parent: Bundle, on_grid: Floats, what: str) -> tuple[Applic
         found = replace(found, brightness_range=brightness, contrast_range=contrast)
     words = "; ".join(done)
     return (replace(found, method=f"{found.method}; {words}"), words) if words else (domain, "")
+
+
+def following_conditions(parent: Bundle, said: Sequence[str], on_grid: Floats) -> Conditions | None:
+    """Add the ground that an adaptation was judged on to what a model is for.
+
+    Args:
+        parent: the model.
+        said: n conditions of the assayed samples, "" where nobody said.
+        on_grid: (n, bands) corrected reflectance on the model's grid.
+    """
+    stats, recipe = parent.conditions, parent.recipe
+    if stats is None:
+        return None
+    counts = dict(stats.counts)
+    for condition, samples in Counter(said).items():
+        # Fewer say nothing of how the model does there.
+        if samples >= FEWEST:
+            counts[condition] = counts.get(condition, 0) + samples
+    water = stats.water
+    if water is not None and sees_water(recipe.reflectance_nm):
+        deep, clay = depths(recipe.preprocess(on_grid, recipe.grid_nm, ()).reflectance, recipe.reflectance_nm)
+        beyond = deep - (water.offset + water.slope * clay)
+        water = water._replace(most=max(water.most, float(beyond.max())))
+    return stats._replace(
+        counts=counts, water=water, method=f"{stats.method}; and {len(said)} samples of an adaptation"
+    )
 
 
 def _reaching(
