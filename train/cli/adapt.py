@@ -9,6 +9,7 @@ import click
 
 from ...edge.cli.output import Layout, Output, format_option
 from ...edge.cli.output import say as say_safely
+from ...edge.units import shown_unit
 from ..assays.table import as_unit, read_assay_table
 from ..errors import require_training_side
 from .common import check_folder_of, say, simulated_note
@@ -110,7 +111,7 @@ def _by_pairs(parent: Bundle, pairs: tuple[str, str]) -> Adapted:
 
 def _words(parent: Bundle, adapted: Adapted, by_pairs: bool) -> list[str]:
     did, bundle = adapted.did, adapted.bundle
-    space = parent.unit if parent.transform == "none" else parent.transform
+    space = shown_unit(parent.unit) if parent.transform == "none" else parent.transform
     of = f"{did.samples} {'pairs' if by_pairs else 'assayed samples'}"
     lines = [
         simulated_note(bundle.simulated).rstrip(),
@@ -135,7 +136,7 @@ def _layout(parent: Bundle) -> Layout[dict[str, Any]]:
     return Layout(
         lambda row: row,
         names=("sample", "wanted", "before", "after"),
-        titles=("sample", f"wanted {parent.unit}".strip(), "before", "after"),
+        titles=("sample", f"wanted {shown_unit(parent.unit)}".strip(), "before", "after"),
         cells=lambda row: [(row["sample"], *(f"{row[name]:.4g}" for name in ("wanted", "before", "after")))],
         right=(1, 2, 3),
     )

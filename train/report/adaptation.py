@@ -7,6 +7,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ...edge.chart import BLUE, INK, VERMILLION, Axis, Chart, axis_over, number
 from ...edge.model.bundle import Bundle
+from ...edge.units import shown_unit
 from ..adaptation.adapted import Adapted
 from ..adaptation.output import rms
 from .page import Table, render
@@ -21,29 +22,29 @@ def render_adaptation(parent: Bundle, adapted: Adapted) -> str:
     """
     bundle, did = adapted.bundle, adapted.did
     by_pairs = bundle.correction.spectra is not parent.correction.spectra or "pairs" in did.judged
-    wanted = f"{parent.element} read by the parent's instrument" if by_pairs else f"{parent.element} of the laboratory"
+    wanted = f"{parent.element} by the parent's instrument" if by_pairs else f"{parent.element} of the laboratory"
+    unit = shown_unit(parent.unit)
     facts = [
         ("model", parent.name),
         ("parent", did.parent_sha256[:16]),
         ("pairs" if by_pairs else "assayed samples", str(did.samples)),
         ("done", did.what),
         ("instrument", ", ".join(bundle.lineage.instruments) or "not said by the files"),
-        ("calibrated range", f"{bundle.calibrated_range[0]:.4g} to {bundle.calibrated_range[1]:.4g} {parent.unit}"),
+        ("calibrated range", f"{bundle.calibrated_range[0]:.4g} to {bundle.calibrated_range[1]:.4g} {unit}".rstrip()),
         ("applicability domain", adapted.domain or "as before"),
     ]
     if bundle.interval:
         facts.append(("interval", f"{100 * bundle.interval.coverage:g} %: {bundle.interval.method}"))
-    space = f" {parent.unit}" if parent.transform == "none" else f" ({parent.transform})"
+    space = f", {unit}" if parent.transform == "none" else f" ({parent.transform})"
     tried = Table(
         ("way", f"left-out RMSE{space}"),
         [(t.what, f"{t.rmse:.4g}") for t in did.tried],
-        strong=[i for i, t in enumerate(did.tried) if t.what == did.what],
-        caption="What was tried",
+        strong=[i for i, t in enumerate(did.tried) if t.what in did.what.removeprefix("mean of ").split("; ")],
     )
     drawn = []
     axis = _axis(wanted, parent, adapted)
     for name, values, colour in (("before", adapted.before, VERMILLION), ("after", adapted.after, BLUE)):
-        drawn.append((name, _draw(axis, f"{parent.element} read {name}", adapted, values, colour, parent.unit)))
+        drawn.append((name, _draw(axis, f"{parent.element} read {name}", adapted, values, colour, unit)))
     return render(
         "adaptation.html",
         title=f"{parent.element}: {parent.name} adapted",
@@ -61,7 +62,7 @@ def _axis(wanted: str, parent: Bundle, adapted: Adapted) -> Axis:
     shown = [adapted.wanted, adapted.before, adapted.after]
     positive = all(np.min(values) > 0 for values in shown)
     kind = "log10" if parent.transform == "log10" and positive else "none"
-    return axis_over(f"{wanted}, {parent.unit}" if parent.unit else wanted, *shown, kind=kind)  # type: ignore[arg-type]
+    return axis_over(f"{wanted}, {shown_unit(parent.unit)}" if parent.unit else wanted, *shown, kind=kind)  # type: ignore[arg-type]
 
 
 def _draw(x: Axis, label: str, adapted: Adapted, values: Floats, colour: str, unit: str) -> str:
