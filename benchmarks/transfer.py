@@ -153,10 +153,11 @@ def draw(parent: Samples, child: Samples, seed: int, training: int) -> dict[str,
 @click.command()
 @click.option("--draws", default=20, show_default=True)
 @click.option("--sets", default="moisture,oil,clay", show_default=True)
+@click.option("--forth", is_flag=True, help="Corn from m5 to mp5 only, not back.")
 @click.option(
     "--keep", type=click.Path(dir_okay=False), help="File where draws are kept, and from which they are taken."
 )
-def main(draws: int, sets: str, keep: str | None) -> None:
+def main(draws: int, sets: str, forth: bool, keep: str | None) -> None:
     """Print RMSE, coverage and share outside the domain, pooled over draws."""
     kept = json.loads(Path(keep).read_text()) if keep and Path(keep).exists() else {}
     missed = []
@@ -169,7 +170,9 @@ def main(draws: int, sets: str, keep: str | None) -> None:
                 todo.append((target, "ASD to a SIMULATED detector", clay, other_detector(clay), 150))
                 continue
             m5, mp5 = corn("m5", target), corn("mp5", target)
-            todo += [(target, "m5 to mp5", m5, mp5, TRAINING), (target, "mp5 to m5", mp5, m5, TRAINING)]
+            todo.append((target, "m5 to mp5", m5, mp5, TRAINING))
+            if not forth:
+                todo.append((target, "mp5 to m5", mp5, m5, TRAINING))
     except SetUnavailableError as error:
         raise click.ClickException(str(error)) from error
     for target, way, parent, child, training in todo:
