@@ -19,13 +19,16 @@ from sklearn.pipeline import make_pipeline
 from stibium.converters.models.ore import convert
 from stibium.edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
 from stibium.edge.ore.columns import Columns, read_columns
+from stibium.edge.ore.domain import beyond
 from stibium.edge.ore.scenarios import read_scenario
+from stibium.train.ore.domain import fit_ore_domain
 
 BLOCK_MS = 5
 TABLE_S = 10
 MEMORY_LIMIT = 1.2
 TRAINING_BLOCKS = 60_000
 TABLE_BLOCKS = 100_000
+DOMAIN_BLOCKS = 3_000
 SINGLE_BLOCKS = 200
 DIFFERENCE_BOUND = 1e-6
 SCENARIO = "C1"
@@ -69,11 +72,14 @@ def write_table(path: Path, columns: Columns, values: NDArray[np.float64]) -> No
 
 def one_block_ms(bundle: OreBundle, values: NDArray[np.float64]) -> float:
     bundle.model.prepare()
+    assert bundle.domain is not None
+    beyond(bundle.domain, values[:1])
     taken = []
     for block in values:
         start = perf_counter()
         bundle.model.probabilities(block[None])
         bundle.model.contributions(block)
+        beyond(bundle.domain, block[None])
         taken.append(1e3 * (perf_counter() - start))
     return median(taken[10:])
 
@@ -90,11 +96,15 @@ def main() -> bool:
         folder = Path(name)
         write_table(folder / "long.csv", columns, fresh)
         write_table(folder / "short.csv", columns, fresh[: TABLE_BLOCKS // 10])
+        some = slice(0, DOMAIN_BLOCKS)
+        domain = fit_ore_domain(
+            columns.variables, x[some], np.repeat(np.arange(DOMAIN_BLOCKS // 100), 100), 0, fast=True
+        )
         for what, classifier in classifiers().items():
             fitted = classifier.fit(x, y)
             made = convert(
                 fitted, columns=columns, scenario=scenario, blocks=x, labels=y, threshold=0.4, costs=Costs(3, 2),
-                simulated=True,
+                simulated=True, domain=domain,
             )  # fmt: skip
             path = folder / "model.ore"
             write_ore_bundle(path, made)
@@ -107,7 +117,7 @@ def main() -> bool:
             memory = long.peak_mb / short.peak_mb
             print(f"  {what} ({path.stat().st_size / 1e6:.1f} MB)")
             print(
-                f"    one block with its contributions, median of {SINGLE_BLOCKS}: {block_ms:.2f} ms (bound {BLOCK_MS})"
+                f"    one block with its contributions and joint domain, median of {SINGLE_BLOCKS}: {block_ms:.2f} ms (bound {BLOCK_MS})"
             )
             print(
                 f"    {TABLE_BLOCKS:,} blocks, whole process: {long.wall_s:.1f} s (bound {TABLE_S}); memory"

@@ -119,6 +119,14 @@ def test_bounds_are_what_they_say(
     assert ("has no interval: taken as exact" in done.stderr) == (changes["low"] is None)
 
 
+def test_what_the_probe_does_not_detect_is_called_so(logistic_c3: OreBundle, log: Path) -> None:
+    put(log, estimate("As", 17.123456, bound="< LOD", low=0.0, high=34.246912))
+    arguments = (*all_classes(logistic_c3, "Low"), "--assay", "Pb=20", "--assay", "Zn=20")
+    screen = " ".join(face(logistic_c3, log, *arguments).output.split())
+    assert "As not detected (0 - 34.2 ppm)" in screen
+    assert "34.24" not in screen
+
+
 def test_typed_bounds_are_what_they_say(logistic_c3: OreBundle, log: Path) -> None:
     arguments = [*all_classes(logistic_c3, "Low"), "--assay", "Pb=<8", "--assay", "Zn=20", "--assay", "As=>30"]
     record = record_of(face(logistic_c3, log, *arguments, "--format", "jsonl"))
