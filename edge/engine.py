@@ -64,6 +64,11 @@ class Engine:
         self.rules = self._rules[0]
 
     @property
+    def has_log(self) -> bool:
+        """False for an engine that only answers."""
+        return self._log is not None
+
+    @property
     def log(self) -> Log:
         """The log; an engine that only answers has none."""
         if self._log is None:

@@ -75,17 +75,23 @@ def load_bundles(models: Sequence[str]) -> list[Bundle]:
 
 @contextmanager
 def open_engine(
-    bundles: Sequence[Bundle], log: str | os.PathLike[str] | None, rules: Rules | None = DEFAULT_RULES
+    bundles: Sequence[Bundle],
+    log: str | os.PathLike[str] | None,
+    rules: Rules | None = DEFAULT_RULES,
+    no_log: bool = False,
 ) -> Iterator[Engine]:
     """Load the models, open the log, say if its disk is nearly full, and close it again at the end.
 
-    `rules` are the limits of the gates; see `Engine`.
+    `rules` are the limits of the gates; see `Engine`. With `no_log` the engine only answers.
     """
     from ..log.write import Log
     from ..model.estimate import Estimator
 
     estimator, *others = map(Estimator, bundles)
     bundle = bundles[0]
+    if no_log:
+        yield Engine(estimator, None, rules, others)
+        return
     path = log if log is not None else default_log_path()
     with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
         notice = opened.room().notice

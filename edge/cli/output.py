@@ -6,7 +6,9 @@ A command says in a `Layout` what its things are; how they come out is decided h
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +21,8 @@ from .progress import clear_line
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+_LEAST_ROOM = 24
+"""Columns for a table's last cell; with less, a row is written in lines of its own."""
 PAGE = 200
 """Rows that a table's widths are made for; later rows that are wider push their line to the right."""
 
@@ -88,6 +92,8 @@ class Output(Generic[T]):
         self._format, self._layout = out_format, layout
         self._out = out if out is not None else sys.stdout
         self._widths: list[int] | None = None
+        # What goes into a file or to a program stays one line a row.
+        self._columns = shutil.get_terminal_size().columns if self._out.isatty() else None
         if out_format == "csv":
             import csv
 
@@ -142,15 +148,42 @@ class Output(Generic[T]):
     def _table(self, page: Sequence[T]) -> None:
         layout = self._layout
         if layout.lines is not None:
-            self._out.writelines(f"{printable(line)}\n" for thing in page for line in layout.lines(thing))
+            for thing in page:
+                for line in layout.lines(thing):
+                    self._write_wrapped(printable(line), " " * (len(line) - len(line.lstrip()) + 2))
             return
         assert layout.cells is not None
         rows = [[printable(cell) for cell in row] for thing in page for row in layout.cells(thing)]
         if self._widths is None and rows:
             self._widths = [max(map(len, column)) for column in zip(layout.titles, *rows, strict=True)][:-1]
-            self._out.write(f"{printable(layout.note)}\n\n" if layout.note else "")
+            if layout.note:
+                self._write_wrapped(printable(layout.note), "  ")
+                self._out.write("\n")
             rows.insert(0, list(layout.titles))
-        self._out.writelines(self._line(row) for row in rows)
+        room = None if self._columns is None else self._columns - sum(self._widths or ()) - 2 * len(self._widths or ())
+        if room is None:
+            self._out.writelines(self._line(row) for row in rows)
+        elif room < _LEAST_ROOM:
+            for row in rows:
+                self._write_wrapped("  ".join(filter(None, (cell.strip() for cell in row[:-1]))), "  ")
+                self._write_wrapped(f"  {row[-1]}".rstrip(), "  ")
+        else:
+            for row in rows:
+                first, *rest = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+                self._out.write(self._line([*row[:-1], first]))
+                before = " " * (sum(self._widths or ()) + 2 * len(self._widths or ()))
+                self._out.writelines(f"{before}{line}\n" for line in rest)
+
+    def _write_wrapped(self, line: str, indent: str) -> None:
+        """Write a line, on a terminal in as many as it takes; what follows is indented."""
+        if self._columns is None or len(line) <= self._columns:
+            self._out.write(f"{line}\n" if line else "")
+            return
+        begins = line[: len(line) - len(line.lstrip())]
+        wrapped = textwrap.wrap(
+            line.strip(), self._columns, initial_indent=begins, subsequent_indent=indent, break_on_hyphens=False
+        )
+        self._out.writelines(f"{one}\n" for one in wrapped)
 
     def _line(self, row: Sequence[str]) -> str:
         cells = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(CONDITIONS),
     help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp ones.",
 )
+@click.option("--no-log", is_flag=True, help="Keep nothing: for trying things out at the desk.")
 @models_option
 @click.option(
     "--jobs",
@@ -45,6 +47,7 @@ def predict(
     average: bool,
     no_gates: bool,
     condition: Condition | None,
+    no_log: bool,
     models: tuple[str, ...],
     jobs: int,
     log: str | None,
@@ -54,21 +57,33 @@ def predict(
 
     Every format that `stibium convert` reads is taken; the content decides. A file that cannot be used is
     refused with a reason and does not stop the rest, and so is a spectrum that breaks a rule (docs/measuring.md).
-    Each result is in the log before it is shown.
+    Each result is in the log before it is shown, unless --no-log is given; a path that is not there is refused and
+    leaves nothing in the log.
     """
+    if no_log and log is not None:
+        raise click.UsageError("--no-log and --log exclude each other")
+    from ..files import iter_spectra
     from ..gates.rules import DEFAULT_RULES
     from ..jobs import Task
+    from ..log.write import Result
+    from ..model.estimate import Refusal
     from .readings import Readings
 
     bundles = load_bundles(models)
     shown = Readings(out_format, bundles)
-    with (
-        open_engine(bundles, log, None if no_gates else DEFAULT_RULES) as engine,
-        Progress("spectra", beside=True) as progress,
-    ):
+    # A slip of the pen is nothing that was measured.
+    there = [path for path in paths if os.path.lexists(path)]
+    if len(there) < len(paths):
+        mistyped = [path for path in paths if path not in there]
+        shown.show([Result(None, item) for item in iter_spectra(mistyped) if isinstance(item, Refusal)])
+    if not there:
+        click.echo(shown.summary(), err=True)
+        ctx.exit(1)
+    rules = None if no_gates else DEFAULT_RULES
+    with open_engine(bundles, log, rules, no_log) as engine, Progress("spectra", beside=True) as progress:
         task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition)
-        over = _over_processes(engine, paths, task, jobs)
-        for results in over if jobs > 1 else _here(engine, paths, task):
+        over = _over_processes(engine, there, task, jobs)
+        for results in over if jobs > 1 else _here(engine, there, task):
             shown.show(results)
             progress.at(shown.estimated + shown.refused)
     if not shown.estimated and not shown.refused:
@@ -86,7 +101,7 @@ def _here(engine: Engine, paths: Sequence[str], task: Task) -> Iterator[list[Res
     if task.condition is not None:
         items = (in_condition(item, task.condition) for item in items)
     for chunk in in_chunks(average_samples(items) if task.average else items):
-        yield engine.take(chunk)
+        yield engine.take(chunk) if engine.has_log else engine.answer(chunk)
 
 
 def _over_processes(engine: Engine, paths: Sequence[str], task: Task, jobs: int) -> Iterator[list[Result]]:
@@ -95,4 +110,5 @@ def _over_processes(engine: Engine, paths: Sequence[str], task: Task, jobs: int)
 
     seen: dict[int, str] = {}
     for results in map_batches(partial(answer, task), batches(paths, task.average), jobs):
-        yield engine.log.add([told_from_others(result, seen) for result in results])
+        told = [told_from_others(result, seen) for result in results]
+        yield engine.log.add(told) if engine.has_log else told

@@ -52,6 +52,29 @@ def folder(tmp_path: Path, soils: list[Spectrum]) -> Path:
     return path
 
 
+def test_a_path_that_is_not_there_is_refused_and_leaves_the_log_alone(folder: Path, log: Path) -> None:
+    done = predict(folder / "good0_00001.asd", folder / "god1.asd", "--format", "jsonl", log=log)
+    assert done.returncode == 1
+    assert [record["status"] for record in read_records(done.stdout)] == ["refused", "estimated"]
+    with sqlite3.connect(log) as db:
+        assert db.execute("SELECT count(*) FROM refusals").fetchone() == (0,)
+    alone = predict(folder / "god1.asd", log=folder / "none.db")
+    assert alone.returncode == 1
+    assert "god1.asd" in alone.stdout
+    assert not (folder / "none.db").exists()
+
+
+def test_at_the_desk_nothing_is_kept(folder: Path, tmp_path: Path) -> None:
+    home = {"STIBIUM_LOG": str(tmp_path / "never.db")}
+    command = [PROGRAM, "predict", str(folder / "good0_00001.asd"), "--format", "jsonl", "--no-log"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **home})
+    assert done.returncode == 0, done.stderr
+    (record,) = read_records(done.stdout)
+    assert (record["status"], record["reading"]) == ("estimated", None)
+    assert not (tmp_path / "never.db").exists()
+    assert predict(folder, "--no-log", log=tmp_path / "x.db").returncode == 2
+
+
 def test_good_files_are_answered_and_bad_ones_refused_each_with_its_reason(
     folder: Path, log: Path, shipped_bundle: Bundle
 ) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from drop_files import asd_bytes, table_lines
+from stibium.converters.spectra.asd_write import write_asd
+from stibium.converters.spectra.spectrum import Spectrum
 
 STIBIUM = str(Path(sys.executable).parent / "stibium")
 NASTY = "\x1b[2J\u202etxt\r\nG9 Sb 1"
@@ -68,3 +76,27 @@ def test_a_name_does_nothing(tmp_path: Path, tiny_bundle: Path, command: list[st
     assert text
     assert [letter for letter in text if not letter.isprintable() and letter != "\n"] == []
     assert not any(line.startswith("G9") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("columns", [40, 60, 120, 200])
+def test_a_list_fits_the_terminal_and_loses_nothing(tmp_path: Path, soils: list[Spectrum], columns: int) -> None:
+    log = tmp_path / "log.db"
+    write_asd(tmp_path / "soil.asd", replace(soils[0], sample_id="RS001"))
+    subprocess.run([STIBIUM, "predict", str(tmp_path / "soil.asd"), "--log", str(log)], check=True, capture_output=True)
+    plain = subprocess.run([STIBIUM, "log", "--log", str(log)], check=True, capture_output=True, text=True).stdout
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [STIBIUM, "log", "--log", str(log)], stdout=theirs, stdin=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    text = ""
+    with contextlib.suppress(OSError):
+        while data := os.read(ours, 65536):
+            text += data.decode()
+    process.wait()
+    os.close(ours)
+    lines = text.replace("\r\n", "\n").splitlines()
+    assert max(map(len, lines)) <= columns
+    assert text.split() == plain.split()
