@@ -123,12 +123,12 @@ DAY: list[tuple[str, ...]] = [
     ("expect", "TP092 1/3, Enter: $"),
     (
         "say",
-        "The field book says that RS045 came from pit RS054, and TP109 from another adit. That was right, after "
+        "The field book says that RS045 came from pit RS054, and TP109 from adit 2. That was right, after "
         "all: u takes the last correction back.",
     ),
     ("type", "e RS045 rename RS054"),
     ("expect", "TP092 1/3, Enter: $"),
-    ("type", "e TP109 void adit"),
+    ("type", "e TP109 void adit 2"),
     ("expect", "TP092 1/3, Enter: $"),
     ("type", "u"),
     ("expect", "TP092 1/3, Enter: $"),
