@@ -22,7 +22,8 @@ from .prepared import Prepared, prepare
 from .run import TrainingRun
 from .stability import fit_sampling
 
-GOLDEN_SPECTRA = 5
+GOLDEN_SPECTRA = 2
+"""One low and one high: what a device computes otherwise shows in either, and each is a tenth of the file."""
 GOLDEN_STEPS = 5
 """Another runtime's kernels round activations in other places, which can move a quantised output by a few steps."""
 FLOAT_TOLERANCE = 1e-3

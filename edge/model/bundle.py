@@ -23,6 +23,7 @@ from .applicability import ApplicabilityDomain, Space
 from .conditions import Conditions, conditions_from_dict, conditions_to_dict
 from .container import SPECTRA, pack, pins, read, require_known, unpack
 from .correction import NO_CORRECTION, Correction, fits_grid, pack_correction, unpack_correction
+from .golden_grid import pack_grid, unpack_grid
 from .interval import IntervalStats
 from .lineage import UNKNOWN_LINEAGE, Lineage, pack_lineage, unpack_lineage
 from .recipe import Blocks, Recipe, preprocessing_from_dict
@@ -227,7 +228,7 @@ def pack_bundle(bundle: Bundle) -> bytes:
             "runtime": golden.runtime,
         }
         arrays |= {
-            "golden_wavelengths_nm": golden.wavelengths_nm,
+            **pack_grid(golden.wavelengths_nm),
             "golden_reflectance": golden.reflectance,
             "golden_expected": golden.expected,
         }
@@ -291,7 +292,7 @@ def from_record(
         detection=DetectionStats(**detection) if detection else None,
         replicates=ReplicateStats(**replicates) if replicates else None,
         golden=Golden(
-            wavelengths_nm=a["golden_wavelengths_nm"],
+            wavelengths_nm=unpack_grid(a),
             reflectance=a["golden_reflectance"],
             expected=a["golden_expected"],
             splices_nm=tuple(golden["splices_nm"]),
@@ -336,5 +337,5 @@ def unpack_interval(values: Mapping[str, Any]) -> IntervalStats:
 
 
 def _compact(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    keep = np.float64 if name in ("golden_expected", "golden_wavelengths_nm") else np.float32
+    keep = np.float64 if name in ("golden_expected", "golden_grid", "golden_wavelengths_nm") else np.float32
     return np.asarray(array, dtype=keep)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import CONDITIONS
 from ..errors import BundleError
 from .applicability import ApplicabilityDomain
+from .golden_grid import unpack_grid
 from .interval import IntervalStats
 
 MOST = 1e12
@@ -69,7 +70,7 @@ def require_sense(
         _conditions(said)
     if golden := manifest["golden"]:
         _golden(
-            golden, *(np.asarray(arrays[f"golden_{name}"]) for name in ("wavelengths_nm", "reflectance", "expected"))
+            golden, unpack_grid(arrays), *(np.asarray(arrays[f"golden_{name}"]) for name in ("reflectance", "expected"))
         )
 
 

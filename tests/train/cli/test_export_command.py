@@ -17,7 +17,7 @@ from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.check import recompute_golden
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.sense import MOST_TOLERANCE
-from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_STEPS, export_run, golden_tolerance
+from stibium.train.export import FLOAT_TOLERANCE, GOLDEN_SPECTRA, GOLDEN_STEPS, export_run, golden_tolerance
 from stibium.train.methods.rounding import GRADES, MOST_ADDED
 from stibium.train.run import load_run
 
@@ -44,7 +44,7 @@ def test_bundle_carries_what_the_run_knows(small_bundle: Path, small_run: Path) 
 def test_golden_answers_come_from_this_runtime(small_bundle: Path, small_run: Path) -> None:
     bundle, run = read_bundle(small_bundle), load_run(small_run)
     results = recompute_golden(bundle)
-    assert len(results) == 5
+    assert len(results) == GOLDEN_SPECTRA
     assert all(r.answer == r.expected for r in results)
     assert bundle.golden is not None
     known = {s.values.astype(np.float32).tobytes() for s in run.held_out}
