@@ -64,7 +64,7 @@ def train_model(
     kept = KeptFits(run / FITS)
     save_run(run, train(samples, chosen, TrainingOptions(seed=seed), kept, checkpoint=run / CHECKPOINT))
     formats, exported = export_smallest(load_run(run))
-    check_parity(exported.parity, formats.chosen)
+    check_parity(exported.parity, formats.chosen, chosen.formats)
     write_bundle(out, exported.bundle)
     return load_model(out)
 

@@ -131,18 +131,26 @@ def compare(
     )
 
 
-def check_parity(parity: Parity, quantisation: str) -> None:
+def check_parity(parity: Parity, quantisation: str, formats: Sequence[str]) -> None:
     """Refuse an export that is broken.
+
+    Args:
+        parity: of the export.
+        quantisation: its format.
+        formats: that the network has, from small to large.
 
     Raises:
         ParityError: `LIMIT` or `DIFFERENCE_LIMIT` is passed; the line says by how much and what to do.
     """
     if parity.added <= LIMIT and parity.difference_share <= DIFFERENCE_LIMIT:
         return
+    # Floats round next to nothing: what is wrong then is wrong before the export.
+    rounding = quantisation not in ("float32", "float16")
+    finer = list(formats[formats.index(quantisation) + 1 :]) if rounding and quantisation in formats else []
     advice = (
-        "train longer (the network's batch statistics may not have settled)"
-        if quantisation in ("float32", "float16")
-        else "export as float16 or int16x8, or train longer"
+        f"export as {' or '.join(finer)}, or train longer"
+        if finer
+        else "train longer (the network's batch statistics may not have settled)"
     )
     raise ParityError(
         f"{quantisation} adds {100 * parity.added:.1f} % to the model's RMSE (at most {100 * LIMIT:g} %) and differs "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import re
 import resource
 import signal
 import sys
@@ -152,10 +153,13 @@ def _try_and_exit(interpreter: Any, model: bytes, threads: int) -> NoReturn:
 
 
 def _why_not(error: Exception) -> str:
+    """Say in one line what the runtime writes over several."""
+    if missing := re.search(r"Didn't find op for builtin opcode '(\w+)'", str(error)):
+        return f"the TFLite runtime here has no {missing[1]} in this format; export the model in another one"
     # Seen with tflite-runtime 2.14: the two share symbols, and the one loaded first wins.
     if "tensorflow" in sys.modules:
         return f"the TFLite runtime cannot load the model in a process that has TensorFlow loaded already: {error}"
-    return f"the TFLite runtime cannot load the model: {error}"
+    return f"the TFLite runtime cannot load the model: {' '.join(str(error).split())}"
 
 
 @contextmanager

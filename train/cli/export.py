@@ -9,6 +9,7 @@ import click
 
 from ...converters.models.quantise import QUANTISATIONS
 from ..errors import require_training_side
+from ..methods.registry import DEVICE_METHODS
 from .common import check_folder_of, say, simulated_note
 
 
@@ -63,7 +64,7 @@ def export(run: str, quantise: str, out: str, out_format: str) -> None:
         if formats is not None:
             click.echo(formats.table() + "\n")
         click.echo(exported.parity.table())
-    check_parity(exported.parity, quantise)
+    check_parity(exported.parity, quantise, DEVICE_METHODS[loaded.method].formats)
     write_bundle(out, exported.bundle)
     size = Path(out).stat().st_size
     say([f"{out}: {quantise}, {size / 1024:.0f} KB ({len(exported.bundle.model) / 1024:.0f} KB of it the network)"])
