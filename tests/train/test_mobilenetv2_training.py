@@ -76,3 +76,19 @@ def test_a_teacher_that_is_none_is_refused_before_anything_is_fitted(small_soils
     done = stibium(*options(small_soils, tmp_path / "run", "--method", "stack", "--teacher", "PLSR"))
     assert done.returncode == 2
     assert "--teacher PLSR is for --method mobilenetv2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"), [("plsr", "PLSR"), ("random-forest", "random forest"), ("Cubist", "Cubist")]
+)
+def test_a_method_without_a_network_says_how_it_is_carried_to_a_device(
+    small_soils: Soils, tmp_path: Path, asked: str, name: str
+) -> None:
+    done = stibium(*options(small_soils, tmp_path / "run", "--method", asked))
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert (
+        f'{name} has no network of its own that a device could run; distil it: --method mobilenetv2 --teacher "{name}"'
+        in said
+    )
+    assert not (tmp_path / "run").exists()

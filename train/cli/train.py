@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from ..errors import require_training_side
 from ..methods.method import DeviceMethod
 from ..methods.registry import DEVICE_METHODS, FORMER_NAMES
+from ..methods.teachers import TEACHERS
 from ..terminal import ProgressLine
 from .common import DataOptions, F, data_options, group_options, groups_of, say, simulated_note
 
@@ -48,7 +49,15 @@ class _MethodName(click.Choice):  # type: ignore[type-arg,unused-ignore]
     """The name of a method, or one that it had in earlier versions."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Take a former name for what it was, and say so."""
+        """Take a former name for what it was, and say so; say of a method without a network how it is carried over."""
+        spelt = str(value).lower().replace("-", " ").replace("_", " ")
+        if taught := next((name for name in TEACHERS if name.lower() == spelt and name not in DEVICE_METHODS), None):
+            self.fail(
+                f"{taught} has no network of its own that a device could run; distil it: "
+                f'--method {next(iter(DEVICE_METHODS))} --teacher "{taught}"',
+                param,
+                ctx,
+            )
         if value in FORMER_NAMES:
             say([f"--method {value} is called {FORMER_NAMES[value]} now; left out, it is {next(iter(DEVICE_METHODS))}"])
         return super().convert(FORMER_NAMES.get(value, value), param, ctx)
@@ -113,7 +122,7 @@ def method_options(command: F) -> F:
     help="mobilenetv2: a table of other people's soils with spectra and values of the same element. How much of it "
     "helps is chosen on your own soils, nothing at all included; intervals and domain stay those of your own.",
 )
-@click.option("--no-baselines", is_flag=True, help="Do not hold PLSR, SVR and random forest against the same folds.")
+@click.option("--no-baselines", is_flag=True, help="Hold no other methods against the same folds.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of folds, weights and batches."
 )
@@ -136,8 +145,9 @@ def train(
     """Train one element's model on spectra and assays, joined by the sample's name.
 
     The MobileNetV2 is taught by the model that --teacher names, on all samples; a repeated cross-validation, every
-    choice inside its folds, says how good it is as quantised for a device, beside tuned PLSR, SVR and random forest,
-    and gives its answers their intervals. Censored samples
+    choice inside its folds, says how good it is as quantised for a device, beside other tuned methods (PLSR, SVR,
+    random forest; without --fast ridge, a Gaussian process, local PLSR and, where it is installed, Cubist too), and
+    gives its answers their intervals. Censored samples
     (<0.02, >4000) are never taken for values: the model is held against what they say, and the published one learns
     from it (--bounds). Interrupted, the same command goes on where it stopped. The same data and seed give the same
     model. RUN/report.html shows how it went: one file, to be opened in any browser. Exits with 1 if any spectrum was

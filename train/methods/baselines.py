@@ -118,7 +118,7 @@ class Regression:
 
 
 @dataclass(frozen=True, eq=False)
-class _Training:
+class BaselineTraining:
     """What a baseline has to choose by."""
 
     spectra: dict[Variant, Floats]
@@ -140,7 +140,8 @@ class _Training:
         groups: Sequence[Hashable] | None,
         seed: int,
         fast: bool,
-    ) -> _Training:
+    ) -> BaselineTraining:
+        """Preprocess by each variant, and divide the rows for the choices."""
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
         check_training(reflectance, nm, target)
         grid = common_range(nm)
@@ -158,6 +159,11 @@ class _Training:
             nm,
             splices_nm,
         )
+
+    def scaled(self, variant: Variant) -> Floats:
+        """Give (n, bands) of a preprocessing, as a `Regression` scales them."""
+        spectra = self.spectra[variant]
+        return BandScaling.learn(spectra, variant.autoscale)(spectra)
 
     def regression(
         self, variant: Variant, transform: Transform, predicted: Floats, answer: Callable[[Floats], Floats], words: str
@@ -203,7 +209,9 @@ class PartialLeastSquares:
     ) -> Regression:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS if self.fast else PLSR_VARIANTS
-        data = _Training.prepare(variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast)
+        data = BaselineTraining.prepare(
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+        )
         fewest = min(fold.training.size for repeat in data.folds for fold in repeat)
         most = max(1, min(15 if self.fast else 25, fewest - 1, data.spectra[variants[0]].shape[1]))
         best: tuple[float, Variant, Transform, int, Floats] | None = None
@@ -258,7 +266,9 @@ class SupportVectors:
     ) -> Regression:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS if self.fast else SVR_VARIANTS
-        data = _Training.prepare(variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast)
+        data = BaselineTraining.prepare(
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+        )
         costs, gammas = ((10, 100, 1000), (0.03, 0.1, 0.3)) if self.fast else (COSTS, GAMMAS)
         epsilons, kept = ((0.1,), 1) if self.fast else (EPSILONS, 2)
         first = data.folds[:1]
@@ -341,7 +351,9 @@ class RandomForest:
     ) -> Regression:
         """Fit; see `Method.fit`."""
         variants = FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS
-        data = _Training.prepare(variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast)
+        data = BaselineTraining.prepare(
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+        )
         # Averages over trees vary little from one division to the next, and forests are slow.
         rounds, trees = data.folds[:1], 30 if self.fast else 60
         found: dict[tuple[Variant, _Forest, Transform], tuple[float, Floats]] = {}

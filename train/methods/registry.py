@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..crossval.validation import Method
 from .baselines import BASELINE_METHODS
+from .further_baselines import FURTHER_BASELINES, has_cubist
 from .method import DeviceMethod
 from .mobilenetv2 import MobileNetV2
 from .published import PublishedNetwork
@@ -17,8 +18,12 @@ _FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, PublishedNet
 BASELINES = tuple(BASELINE_METHODS)
 """What another method must be at least as good as."""
 
+ALL_BASELINES = (*BASELINES, *(name for name in FURTHER_BASELINES if name != "Cubist" or has_cubist()))
+"""What reports and `validate` show, as far as it is installed here."""
+
 METHODS: dict[str, Callable[[bool], Method]] = {
     **BASELINE_METHODS,
+    **FURTHER_BASELINES,
     **{method.name: method for method in _FOR_DEVICES},
 }
 """Name in tables -> what makes the method; its argument says whether it is to be fast (fewer settings and epochs)."""
@@ -39,5 +44,5 @@ def find_method(name: str) -> str | None:
 
 
 def baselines(fast: bool) -> list[Method]:
-    """Make the methods that another one is held against."""
-    return [METHODS[name](fast) for name in BASELINES]
+    """Make the methods that another one is held against; for a first look the best known of them."""
+    return [METHODS[name](fast) for name in (BASELINES if fast else ALL_BASELINES)]

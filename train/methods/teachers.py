@@ -19,6 +19,7 @@ from ..errors import TrainingDataError
 from .baselines import BASELINE_METHODS
 from .blocks import block_scaling, blocks_on
 from .common import BackTransformation, check_training, inner_rmse, repeats_for, transforms_for
+from .further_baselines import FURTHER_BASELINES
 from .stack import Stack
 
 
@@ -178,5 +179,5 @@ def _import_regressor(name: str) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-TEACHERS: dict[str, Callable[[bool], Teacher]] = {Stack.key: Stack, **BASELINE_METHODS}
+TEACHERS: dict[str, Callable[[bool], Teacher]] = {Stack.key: Stack, **BASELINE_METHODS, **FURTHER_BASELINES}
 """Name -> what makes the teacher; its argument says whether it is to be fast."""

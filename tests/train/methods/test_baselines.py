@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
@@ -7,13 +9,28 @@ from soil_like import soil_like
 from stibium.edge.model.target import forward, inverse
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.validation import Method
-from stibium.train.errors import TrainingDataError
+from stibium.train.errors import MissingTrainingSideError, TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares, RandomForest, SupportVectors, Variant
 from stibium.train.methods.common import BackTransformation, common_range, inner_rmse, transforms_for
+from stibium.train.methods.further_baselines import (
+    Cubist,
+    GaussianProcess,
+    LocalPartialLeastSquares,
+    Ridge,
+    has_cubist,
+    locally,
+)
 from stibium.train.methods.regressions import BandScaling, pls_coefficients
 from stibium.train.samples import Samples
 
-FAST = [(PartialLeastSquares(fast=True), 0.95), (SupportVectors(fast=True), 0.9), (RandomForest(fast=True), 0.5)]
+FAST = [
+    (PartialLeastSquares(fast=True), 0.95),
+    (SupportVectors(fast=True), 0.9),
+    (RandomForest(fast=True), 0.5),
+    (Ridge(fast=True), 0.95),
+    (GaussianProcess(fast=True), 0.95),
+    (LocalPartialLeastSquares(fast=True), 0.9),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +55,33 @@ def test_recovers_a_signal_within_the_calibrated_range(method: Method, least: fl
     # One spectrum is answered as it is among others.
     one = predictor.predict(data.reflectance[60:61])  # type: ignore[attr-defined]
     np.testing.assert_allclose(one, predicted[:1], rtol=1e-9)
+
+
+@pytest.mark.skipif(not has_cubist(), reason="the package cubist is not installed")
+def test_cubist_recovers_a_signal(data: Samples) -> None:
+    predicted, measured, predictor = split_fit(Cubist(fast=True), data)
+    assert measure(predicted, measured).r2 > 0.5
+    assert "1 committee, 0 neighbours" in predictor.chosen  # type: ignore[attr-defined]
+
+
+def test_without_its_package_cubist_is_refused_in_one_line(data: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cubist", None)
+    with pytest.raises(MissingTrainingSideError, match="pip install cubist") as caught:
+        split_fit(Cubist(fast=True), data)
+    assert "\n" not in str(caught.value)
+
+
+def test_neighbours_answer_for_what_differs_from_place_to_place() -> None:
+    # Two places where the same band means the opposite: no line fits both, the neighbours' lines do.
+    place, band = np.repeat([0.0, 10.0], 60), np.tile(np.linspace(-1, 1, 60), 2)
+    rows, content = np.stack([band, place], axis=1), np.where(place == 0, band, -band)
+    test = np.arange(120) % 3 == 0
+    found = locally(rows[~test], content[~test], rows[test], 20, 2)
+    assert found.shape == (40, 2)
+    inside = np.abs(content[test]) < 0.9
+    np.testing.assert_allclose(found[inside, 1], content[test][inside], atol=1e-6)
+    line = np.linalg.lstsq(np.column_stack([rows[~test], np.ones(80)]), content[~test], rcond=None)[0]
+    assert measure(np.column_stack([rows[test], np.ones(40)]) @ line, content[test]).r2 < 0.1
 
 
 def test_extrapolates_nothing(data: Samples) -> None:

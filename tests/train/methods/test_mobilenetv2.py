@@ -88,7 +88,10 @@ def test_any_regressor_teaches(data: Samples) -> None:
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [
-        ("nobody", "no teacher nobody; there are stack, PLSR, SVR, random forest, and any package.module:Class"),
+        (
+            "nobody",
+            "no teacher nobody; there are stack, PLSR, SVR, random forest, ridge, Gaussian process, local PLSR, Cubist, and any package.module:Class",
+        ),
         ("no_such_package:Thing", "the teacher no_such_package:Thing cannot be imported"),
         ("sklearn.linear_model:Nothing", "the teacher sklearn.linear_model:Nothing cannot be imported"),
         ("os:getcwd", "the teacher os:getcwd is no regressor"),
