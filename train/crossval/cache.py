@@ -93,6 +93,7 @@ def cross_validate_kept(
     kept: KeptFits,
     progress: Callable[[FitProgress], None] = lambda progress: None,
     known: Sequence[FoldResult] = (),
+    of_training: bool = False,
 ) -> Validation:
     """Cross-validate, taking the fits that are kept as they are, and keeping each further one as soon as it is done.
 
@@ -102,6 +103,7 @@ def cross_validate_kept(
         fast: whether the methods are.
         kept: where the fits are.
         known: further results.
+        of_training: see `cross_validate`.
     """
     key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}", data, fast)
 
@@ -110,4 +112,4 @@ def cross_validate_kept(
         progress(done)
 
     earlier = kept.known(key, tuple(range(len(plan.repeats))))
-    return cross_validate(methods, data, plan, progress=keep, known=[*known, *earlier])
+    return cross_validate(methods, data, plan, progress=keep, known=[*known, *earlier], of_training=of_training)

@@ -44,7 +44,17 @@ def validation_table(validation: Validation) -> str:
     if tested < len(validation.measured):
         counted += f", {tested} of them predicted"
     table = columns(("", *(score.method for score in scores)), rows, between=3)
-    return f"{validation.name}{unit}, {counted}: {validation.folds}\n\n{table}"
+    return f"{validation.name}{unit}, {counted}: {validation.folds}\n\n{table}{best_three(validation)}"
+
+
+def best_three(validation: Validation) -> str:
+    """Name the three best of more methods, in a line of its own; "" where there are no more."""
+    left = [score.method for score in validation.scores]
+    best: list[str] = []
+    while left and len(best) < 3:
+        best.append(validation.best(left).method)
+        left.remove(best[-1])
+    return f"\n\nThe best three: {', '.join(best)}" if left else ""
 
 
 def _one(metrics: Metrics | None, key: str, digits: str) -> str:
@@ -88,7 +98,7 @@ def comparison_table(validation: Validation) -> str:
         for score in validation.scores
     ]
     table = columns(("", *(label for label, _, _ in figures)), rows, between=3)
-    return f"On the same folds ({validation.folds}):\n{table}"
+    return f"On the same folds ({validation.folds}):\n{table}{best_three(validation)}"
 
 
 def _cell(spread: Spread, digits: int) -> str:

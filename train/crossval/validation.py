@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,6 +77,7 @@ class FoldResult:
         predicted: of the fold's test rows, in their order and in the target's unit.
         chosen: the choices the method made, in words; "" if it does not say.
         seconds: that fit and prediction took.
+        training_r2, training_rmse: on the rows fitted to; None where nobody asked.
     """
 
     method: str
@@ -85,6 +86,8 @@ class FoldResult:
     predicted: tuple[float, ...]
     chosen: str
     seconds: float
+    training_r2: float | None = None
+    training_rmse: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the result as JSON values."""
@@ -182,6 +185,7 @@ class MethodScore:
         by_class: error by class of grade, ascending.
         chosen: choices of every fit, repeat by repeat.
         seconds: spent on all fits.
+        training: R2 and RMSE on the rows fitted to, over all fits; None where nobody asked.
     """
 
     method: str
@@ -190,6 +194,7 @@ class MethodScore:
     by_class: tuple[ClassError, ...]
     chosen: tuple[tuple[str, ...], ...]
     seconds: float
+    training: tuple[Spread, Spread] | None = None
 
 
 @dataclass(frozen=True)
@@ -253,6 +258,7 @@ def cross_validate(
     *,
     progress: Callable[[FitProgress], None] = lambda progress: None,
     known: Iterable[FoldResult] = (),
+    of_training: bool = False,
 ) -> Validation:
     """Predict what is left out, with every method, from what is not.
 
@@ -265,6 +271,7 @@ def cross_validate(
         folds: made for these rows.
         progress: called after each fit.
         known: results of earlier fits on the same data and folds, which are taken as they are.
+        of_training: whether the error on the rows fitted to is wanted too.
 
     Raises:
         TrainingDataError: training rows that no model can be made from.
@@ -280,14 +287,18 @@ def cross_validate(
     plan = [(r, i, fold) for r, repeat in enumerate(folds.repeats) for i, fold in enumerate(repeat)]
     for r, i, fold in plan:
         _check_fold(data, fold, f"repeat {r + 1}, fold {i + 1}")
-    done = {(result.method, result.repeat, result.fold): result for result in known if result.method in names}
+    done = {
+        (result.method, result.repeat, result.fold): result
+        for result in known
+        if result.method in names and not (of_training and result.training_r2 is None)
+    }
     total, start = len(plan) * len(methods), time.monotonic()
     # Fold by fold rather than method by method: the time that remains is known early.
     for r, i, fold in plan:
         for method in methods:
             if (method.name, r, i) in done:
                 continue
-            result = _fit(method, data, fold, folds, r, i)
+            result = _fit(method, data, fold, folds, r, i, of_training)
             done[method.name, r, i] = result
             remaining = _remaining_s(done.values(), names, len(plan))
             progress(FitProgress(len(done), total, result, time.monotonic() - start, remaining))
@@ -314,7 +325,9 @@ def _check_fold(data: Samples, fold: Fold, where: str) -> None:
         )
 
 
-def _fit(method: Method, data: Samples, fold: Fold, folds: Folds, repeat: int, number: int) -> FoldResult:
+def _fit(
+    method: Method, data: Samples, fold: Fold, folds: Folds, repeat: int, number: int, of_training: bool
+) -> FoldResult:
     inside = [folds.keys[row] for row in fold.training]
     if len(set(inside)) < 2:
         inside = [data.names[row] for row in fold.training]
@@ -334,7 +347,11 @@ def _fit(method: Method, data: Samples, fold: Fold, folds: Folds, repeat: int, n
     if predicted.shape != fold.test.shape or not np.isfinite(predicted).all():
         raise ValueError(f"{method.name} gave no finite number for each of {fold.test.size} rows")
     chosen = str(getattr(predictor, "chosen", ""))
-    return FoldResult(method.name, repeat, number, tuple(predicted.tolist()), chosen, time.monotonic() - start)
+    result = FoldResult(method.name, repeat, number, tuple(predicted.tolist()), chosen, time.monotonic() - start)
+    if not of_training:
+        return result
+    seen = measure(predictor.predict(data.reflectance[fold.training]), data.measured[fold.training])
+    return replace(result, training_r2=seen.r2, training_rmse=seen.rmse)
 
 
 def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int) -> float:
@@ -357,7 +374,7 @@ def _score(
     name: str, done: dict[tuple[str, int, int], FoldResult], data: Samples, folds: Folds, limits: Floats
 ) -> MethodScore:
     predicted = np.full((len(folds.repeats), len(data)), np.nan)
-    chosen, seconds = [], 0.0
+    chosen, seconds, fits = [], 0.0, []
     for r, repeat in enumerate(folds.repeats):
         results = [done[name, r, i] for i in range(len(repeat))]
         for fold, result in zip(repeat, results, strict=True):
@@ -366,6 +383,7 @@ def _score(
             predicted[r, fold.test] = result.predicted
         chosen.append(tuple(result.chosen for result in results))
         seconds += sum(result.seconds for result in results)
+        fits += results
     figures = [_measure(row, data.measured, np.ones(len(data), dtype=bool)) for row in predicted]
     classes = []
     tested = ~np.isnan(predicted).all(axis=0)
@@ -389,6 +407,9 @@ def _score(
         by_class=tuple(classes),
         chosen=tuple(chosen),
         seconds=seconds,
+        training=(Spread.of(fit.training_r2 for fit in fits), Spread.of(fit.training_rmse for fit in fits))
+        if any(fit.training_rmse is not None for fit in fits)
+        else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -126,6 +126,7 @@ class PublishedNetwork(DeviceMethod):
     Attributes:
         fast: at most 60 epochs and a patience of 15.
         recipe, transform, censored: of `make`.
+        projection: linear or relu6; see `NetworkConfig.linear_projection`, which relu6 overrules.
         epochs, patience, batch_size, learning_rate: see `fit.TrainingProtocol`.
         network: see there.
         transforms: of the target that `fit` tries; the one with the lowest error on the fifth is taken. The paper names
@@ -154,6 +155,14 @@ class PublishedNetwork(DeviceMethod):
             elsewhere="check",
         ),
     )
+    projection: str = field(
+        default="linear",
+        metadata=asked(
+            "what follows the projection that ends an inverted residual block: nothing, as in MobileNetV2, or ReLU6 as "
+            "after every other convolution, as the paper's sentence on its layers reads",
+            choices=("linear", "relu6"),
+        ),
+    )
     batch_size: int = field(default=64, metadata=asked("rows a step", least=2))
     learning_rate: float = field(default=3e-3, metadata=asked("of Adam", above=0))
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -174,6 +183,11 @@ class PublishedNetwork(DeviceMethod):
     def target_transform(self) -> Transform:
         """Space that the target is learned in."""
         return self.transform
+
+    @property
+    def config(self) -> NetworkConfig:
+        """What is built: `network`, with the projection that is asked for."""
+        return replace(self.network, linear_projection=False) if self.projection == "relu6" else self.network
 
     def protocol(self, seed: int) -> TrainingProtocol:
         """Give the protocol of one training."""
@@ -230,7 +244,7 @@ class PublishedNetwork(DeviceMethod):
             forward(target, transform),
             scaled(holding.features),
             forward(held_out_target, transform),
-            self.network,
+            self.config,
             protocol,
             _in_words(task.say, protocol.epochs),
             task.checkpoint,
@@ -240,7 +254,7 @@ class PublishedNetwork(DeviceMethod):
                 scaled(bounded.features), observe([samples.bounds[name] for name in bounded.samples], transform)
             ),
         )
-        return PublishedDeviceModel(fitted, recipe, transform, scaling, self.network, protocol)
+        return PublishedDeviceModel(fitted, recipe, transform, scaling, self.config, protocol)
 
     def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored network; see `DeviceMethod.to_tflite`."""
@@ -283,7 +297,7 @@ class PublishedNetwork(DeviceMethod):
                 z[inner.training],
                 scaled[inner.test],
                 z[inner.test],
-                self.network,
+                self.config,
                 protocol,
             )
             chosen = f"epoch {fitted.best_epoch} of {len(fitted.history)}; target's transform {transform}"

@@ -189,6 +189,10 @@ def test_the_papers_comparison_has_their_network_and_their_outlier_rule(survey: 
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout)
     assert [score["method"] for score in line["scores"]] == ["published network", "PLSR", "SVR", "random forest"]
+    beside, (network, *_) = line["table_3"], line["scores"]
+    assert (beside["printed"]["r2"], round(beside["printed"]["implied_r2"], 2)) == (0.78, 0.39)
+    assert beside["here"]["r2"] == pytest.approx(network["metrics"]["r2"]["mean"])
+    assert beside["here"]["training_rmse"] == pytest.approx(network["training"][1]["mean"])
     assert len(line["samples"]) == 40 - len(rich)
     assert not rich & set(line["samples"])
     noun = "sample" if len(rich) == 1 else "samples"

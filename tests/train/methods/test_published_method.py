@@ -33,6 +33,15 @@ def test_takes_the_better_transform_of_those_allowed() -> None:
         PublishedNetwork(transforms=("log10",)).fit(data.reflectance, data.wavelengths_nm, zero)
 
 
+def test_relu6_after_the_projection_can_be_asked_for() -> None:
+    assert PublishedNetwork().config.linear_projection
+    asked = PublishedNetwork(projection="relu6")
+    assert not asked.config.linear_projection
+    assert asked.settings()["projection"] == "relu6"
+    # What a network says of itself is what was built.
+    assert asked.config.to_dict() | {"linear_projection": True} == PublishedNetwork().config.to_dict()
+
+
 def test_every_registered_method_has_its_name_and_a_fast_setting() -> None:
     for name, make in METHODS.items():
         assert make(True).name == make(False).name == name
