@@ -34,8 +34,8 @@ from .synthetic import ASD_JOINS_NM, Disturbance, Synthesis, absorbance_of, dist
 from .teachers import TeachingPredictor, find_teacher
 from .tensorflow_setup import quiet
 
-COPIES = 2
-COPIED_WITH = Disturbance(noise=2e-4, gain=0.0, step=0.002, slope=0.0, scale=0.0, shift_nm=0.3)
+COPIES = 1
+COPIED_WITH = Disturbance(noise=1.5e-4, gain=0.0, step=0.002, slope=0.0, scale=0.0, shift_nm=0.2)
 """What the copies that the teacher is fitted to beside the rows differ by from them: noise above all, which else moves
 the answers of support vectors most."""
 REPRESENTATIVE_ROWS = 400

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,47 @@ def teach(
         weights, _ = ridge(rows[taught], standard[taught], (1e-3,))[0]
         model.get_layer(SHORTCUT).set_weights([weights.reshape(blocks, bands, 1, 1)])
 
+    trainer = _trainer(config, blocks, bands)
+    trainer.begin_with(model)
+    wanted = standard.astype(np.float32)[:, None]
+    for number in range(config.steps):
+        chosen = taught[rng.integers(0, len(taught), config.batch)]
+        trainer.step(tf.constant(rows[chosen]), tf.constant(wanted[chosen]))
+        progress(number + 1)
+    model.set_weights(trainer.model.get_weights())
+    penalty, error = _solve_last_layers(model, rows, standard, taught, held, config)
+    _to_labels(model, mean, deviation)
+    return Taught(model, penalty, error)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trainer:
+    """A network with its training step as a graph: a cross-validation needs the same one for each fold.
+
+    Attributes:
+        model: a keras.Model.
+        optimiser: of its weights.
+        step: takes rows and labels of a batch.
+    """
+
+    model: Any
+    optimiser: Any
+    step: Callable[[Any, Any], None]
+
+    def begin_with(self, model: Any) -> None:
+        """Take over a network's weights, and forget the steps done before."""
+        self.model.set_weights(model.get_weights())
+        for variable in self.optimiser.variables:
+            variable.assign(np.zeros(variable.shape))
+
+
+@lru_cache(maxsize=2)
+def _trainer(config: StudentConfig, blocks: int, bands: int) -> _Trainer:
+    """Build a network and the graph of its training, which takes some seconds, once for each shape."""
+    import keras
+    import tensorflow as tf
+
+    model = build_student(config, blocks, bands)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
     optimiser = keras.optimizers.Adam(schedule)
     optimiser.build(model.trainable_variables)
@@ -160,14 +202,7 @@ def teach(
             loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
         optimiser.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
 
-    wanted = standard.astype(np.float32)[:, None]
-    for number in range(config.steps):
-        chosen = taught[rng.integers(0, len(taught), config.batch)]
-        step(tf.constant(rows[chosen]), tf.constant(wanted[chosen]))
-        progress(number + 1)
-    penalty, error = _solve_last_layers(model, rows, standard, taught, held, config)
-    _to_labels(model, mean, deviation)
-    return Taught(model, penalty, error)
+    return _Trainer(model, optimiser, step)
 
 
 def answers(model: Any, rows: Rows) -> Floats:
