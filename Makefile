@@ -66,6 +66,7 @@ bench: $(DEV)
 bench-accuracy: $(DEV)
 	-$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/accuracy.py $(OPTIONS)
+	$(BIN)/python benchmarks/published_folds.py $(FOLDS_OPTIONS)
 
 # Makes the shipped bundle and demo samples again from nothing: simulate, train, export.
 model: $(DEV)

@@ -64,6 +64,15 @@ def limesoda(name: str) -> list[Samples]:
     return sets
 
 
+def limesoda_folds(name: str) -> np.ndarray:
+    """Give the number (n,) of the outer fold of each soil of a set, as published with it."""
+    try:
+        from LimeSoDa import load_dataset
+    except ImportError:
+        raise SetUnavailableError("the package limesoda is not installed: pip install 'stibium[bench]'") from None
+    return np.asarray(load_dataset(name)["Folds"])
+
+
 def as_samples(
     reflectance: np.ndarray, nm: np.ndarray, values: np.ndarray, names: tuple[str, ...], target: str, unit: str
 ) -> Samples:
