@@ -116,6 +116,8 @@ class ReadingRecord(NamedTuple):
         soil: equal for readings of one soil, which alone may be averaged: equal names of two sessions are two soils.
         void: why the reading does not count; "" if it does.
         corrections: what somebody said of it afterwards; the other keys say what holds after that.
+        corrected_at: when it was measured, UTC, where another clock has said that the device's was wrong.
+        time_offset_s: what that adds to the device's time, seconds.
     """
 
     status: Literal["estimated", "refused"]
@@ -146,6 +148,8 @@ class ReadingRecord(NamedTuple):
     soil: str = ""
     void: str = ""
     corrections: tuple[CorrectionRecord, ...] = ()
+    corrected_at: str | None = None
+    time_offset_s: float | None = None
 
 
 _COPIED = ("element", "unit", "coverage", "bound", "verdict", "simulated", "reason", "flags", "points")

@@ -78,7 +78,7 @@ Column = Callable[[ReadingRecord, EstimateRecord | None], str]
 
 COLUMNS: dict[str, Column] = {
     "reading": lambda record, _: str(record.reading or "-"),
-    "stored": lambda record, _: local(record.stored_at) if record.stored_at else "",
+    "stored": lambda record, _: local(record.corrected_at or record.stored_at) if record.stored_at else "",
     "sample": lambda record, _: sample_name(record),
     "element": lambda _, one: f"{one.element} {one.unit}" if one else "",
     "estimate": lambda _, one: one.shown if one else "refused",

@@ -24,7 +24,7 @@ from ..page.feed import Feed
 from ..page.portal import Portal
 from ..page.server import Page
 from ..page.serving import Serving
-from ..page.writing import correct_reading, note_export, photo, store_photo
+from ..page.writing import compare_clocks, correct_reading, note_export, photo, store_photo
 from ..record import SOFTWARE
 from ..supervise import Supervisor
 from .options import load_bundles, open_engine
@@ -71,7 +71,10 @@ def serve_page(options: ServeOptions, bundles: Sequence[Bundle], path: Path) -> 
             exported=lambda form, session: note_export(path, form, session),
             photo=lambda name: photo(path, name),
             store_photo=lambda reading, content: store_photo(path, reading, content),
-            writes={"correct": lambda said: correct_reading(path, said)},
+            writes={
+                "correct": lambda said: correct_reading(path, said),
+                "time": lambda said: compare_clocks(path, said),
+            },
             portal=Portal(url) if options.captive else None,
         )
         supervisor = Supervisor()

@@ -18,6 +18,7 @@ from ..record import FLAT_NAMES, EstimateRecord, ReadingRecord, as_rows
 from .geopackage import write_layer
 from .read import ALL, Chosen, Entry, iter_entries
 from .records import put_down
+from .true_time import TrueTimes
 from .wide import wide_names, wide_row
 
 
@@ -33,7 +34,8 @@ def iter_records(
     db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = False, last: int | None = None
 ) -> Iterator[ReadingRecord]:
     """Give records in the order in which their readings were stored; for the arguments see `iter_entries`."""
-    return map(record_of_entry, iter_entries(db, chosen, every, last))
+    times = TrueTimes(db)
+    return (times.on(record_of_entry(entry)) for entry in iter_entries(db, chosen, every, last))
 
 
 def record_of_entry(entry: Entry) -> ReadingRecord:
@@ -124,7 +126,7 @@ def _column_type(name: str, elements: Sequence[str]) -> str:
     return {int: "INTEGER", float: "DOUBLE", bool: "BOOLEAN"}.get(held, "TEXT")
 
 
-_UTC = ("stored_at", "estimated_at")
+_UTC = ("stored_at", "estimated_at", "corrected_at")
 _KINDS = [get_type_hints(part) for part in (ReadingRecord, EstimateRecord)]
 
 

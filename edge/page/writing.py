@@ -8,13 +8,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 from ...converters.spectra.files import replacing
+from ..doctor.diagnosis import Device
+from ..doctor.system import EARLIEST, synchronised
 from ..errors import CorrectionError
 from ..log.corrections import correct
+from ..log.true_time import LEAST_S, add_time_offset
 from ..log.write import Log
+from ..measure.session import host_boot
+
+EARLIEST_MS, LATEST_MS = 1000 * EARLIEST.timestamp(), 4e12
+"""Between them lies every time that a phone may rightly show."""
 
 _PHOTO_NAME = re.compile(r"reading-\d+-[0-9a-f]{12}\.(jpg|png|webp|heic)")
 _TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "heic": "image/heic"}
@@ -33,6 +41,27 @@ def correct_reading(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
     plain = value if isinstance(value, dict) else {}
     with Log(log_path) as log:
         return {"correction": correct(log, reading, str(kind), plain, who if isinstance(who, str) else "")}
+
+
+def compare_clocks(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """Write down how far a phone's clock, `phone_ms` since 1970, is from this device's, unless the network sets that.
+
+    The device's clock stays as it is in any case.
+
+    Raises:
+        CorrectionError: that is no time.
+        LogError: it was not stored.
+    """
+    device_s, monotonic_s = time.time(), time.monotonic()
+    phone_ms = said.get("phone_ms")
+    if isinstance(phone_ms, bool) or not isinstance(phone_ms, (int, float)) or not EARLIEST_MS < phone_ms < LATEST_MS:
+        raise CorrectionError('write {"phone_ms": milliseconds since 1970, UTC}')
+    offset_s = round(phone_ms / 1000 - device_s, 3)
+    stored = abs(offset_s) >= LEAST_S and not synchronised(Device())
+    if stored:
+        with Log(log_path) as log:
+            add_time_offset(log, offset_s, "phone", host_boot(), monotonic_s)
+    return {"offset_s": offset_s, "stored": stored}
 
 
 def note_export(log_path: Path, form: str, session: int | None) -> None:

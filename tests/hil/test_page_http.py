@@ -521,3 +521,26 @@ def test_other_commands_pay_nothing_for_it() -> None:
         "print(sorted({'starlette', 'uvicorn', 'anyio', 'asyncio', 'segno'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_phones_time_is_put_beside_what_was_stored(page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, "--points", "1", "--scans", "5")
+        page.log_in()
+        page.order("begin")
+        page.measured(1)
+        ahead_s = 3 * 86400
+        status, said, _ = page.ask("/api/time", {"phone_ms": 1000 * (time.time() + ahead_s)})
+        assert status == 200
+        if not said["stored"]:
+            pytest.skip("the network sets this machine's clock")
+        page.measured(2)
+        for one in page.get("/api/readings?since=0")["readings"]:
+            assert one["time_offset_s"] == pytest.approx(ahead_s, abs=5)
+            assert one["corrected_at"] > one["stored_at"]
+        assert b"time corrected by +3 days, 0:00:0" in page.ask("/export/readings.csv")[1]
+        assert page.rows("SELECT count(*) FROM time_offsets") == [(1,)]
+        # The right time is no news.
+        assert page.ask("/api/time", {"phone_ms": 1000 * time.time()})[1]["stored"] is False
+        for wrong in ("now", None, True, -1, 1e300, [1]):
+            assert page.ask("/api/time", {"phone_ms": wrong})[0] == 409
