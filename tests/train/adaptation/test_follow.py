@@ -43,8 +43,8 @@ def test_pairs_add_to_the_parents_interval() -> None:
     stats = IntervalStats(0.9, -0.3, 0.3, "by hand", (0.1, 0.1, 0.0))
     wider = wider_interval(stats, 0.4 / 1.729, 19, 20)
     assert wider is not None
-    assert wider.high_offset == pytest.approx(0.7, rel=1e-3)
-    assert wider.low_offset == pytest.approx(-0.7, rel=1e-3)
+    assert wider.high_offset == pytest.approx(0.9, rel=1e-3)
+    assert wider.low_offset == pytest.approx(-0.9, rel=1e-3)
     assert wider.slopes == stats.slopes
     assert wider_interval(None, 0.4, 19, 20) is None
 

@@ -13,6 +13,7 @@ from soil_like import NM, as_samples, soil_like, with_values
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.library import Helped, helped, share_of
+from stibium.train.methods.mobilenetv2 import MobileNetV2
 from stibium.train.methods.teachers import TeachingPredictor
 from stibium.train.samples import Samples
 
@@ -50,6 +51,17 @@ def test_a_library_with_other_values_is_left_alone() -> None:
     test = soil_like(80, seed=3)
     harm = r2(alone.predict(test.reflectance), test.measured) - r2(found.predict(test.reflectance), test.measured)
     assert harm < 0.01
+
+
+def test_the_networks_teacher_is_helped() -> None:
+    local, library = soil_like(12, seed=1), soil_like(60, seed=2)
+    rows = local.reflectance, NM, local.measured
+    alone = MobileNetV2(fast=True, teacher="PLSR").teacher_of(*rows, groups=local.names)
+    with_library = MobileNetV2(fast=True, teacher="PLSR", library=library).teacher_of(*rows, groups=local.names)
+    assert not isinstance(alone, Helped)
+    assert isinstance(with_library, Helped)
+    assert with_library.transform == alone.transform
+    assert with_library.out_of_fold.shape[1] >= len(local)
 
 
 def test_only_the_nearest_are_taken() -> None:
