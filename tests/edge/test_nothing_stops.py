@@ -17,7 +17,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.engine import Engine
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator, Refusal
+from stibium.edge.model.estimate import Estimate, Estimator, Refusal, Shared
 
 STIBIUM = str(Path(sys.executable).parent / "stibium")
 
@@ -54,10 +54,10 @@ def test_a_spectrum_without_a_band_inside_the_range_stops_nothing(tmp_path: Path
 
 
 class _Failing(Estimator):
-    def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
+    def estimate(self, spectra: Sequence[Spectrum], shared: Shared | None = None) -> list[Estimate | Refusal]:
         if any(spectrum.sample_id == "bad" for spectrum in spectra):
             raise ZeroDivisionError("of this test")
-        return super().estimate(spectra)
+        return super().estimate(spectra, shared)
 
 
 def test_what_nobody_thought_of_is_refused_alone(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
