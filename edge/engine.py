@@ -62,6 +62,8 @@ class Engine:
         self._log = log
         self._rules = [None if rules is None else stricter(rules, one.bundle.stability) for one in self.estimators]
         self.rules = self._rules[0]
+        bundles = [one.bundle for one in others]
+        self._others = [StoredModel(one.sha256, one.name, *one.calibrated_range) for one in bundles]
 
     @property
     def has_log(self) -> bool:
@@ -146,15 +148,14 @@ class Engine:
             # No model has a say in that.
             refusal = Refusal(spectrum.source, why, spectrum.sample_id)
             return Result(spectrum, refusal, _with_findings(one.about, one.findings, _barring(one.findings)))
-        said = [next(of) for of in outcomes]
+        said, others = [next(of) for of in outcomes], self._others
         held = [self._held(spectrum, one.findings, outcome, number) for number, outcome in enumerate(said)]
         answers = [outcome for outcome, _ in held]
-        together = tuple(dict.fromkeys(finding for _, found in held for finding in found))
+        together = tuple(dict.fromkeys(finding for _, found in held for finding in found)) if others else held[0][1]
         # What one model is too strict or too demanding for, another may answer all the same.
         barred = _barring(held[0][1]) if all(_barring(found) for _, found in held) else ""
         about = _with_findings(_with_water(one.about, said), together, barred)
-        models = [StoredModel(by.bundle.sha256, by.bundle.name, *by.bundle.calibrated_range) for by in self.estimators]
-        return Result(spectrum, answers[0], about, others=tuple(zip(models[1:], answers[1:], strict=True)))
+        return Result(spectrum, answers[0], about, others=tuple(zip(others, answers[1:], strict=True)))
 
     def _held(
         self, spectrum: Spectrum, found: tuple[Finding, ...], outcome: Estimate | Refusal, number: int
@@ -170,7 +171,9 @@ class Engine:
             return Refusal(spectrum.source, why_refused(error), spectrum.sample_id), found
         if why := reason(found):
             return Refusal(spectrum.source, why, spectrum.sample_id), found
-        return outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found))), found
+        if found:
+            outcome = outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found)))
+        return outcome, found
 
 
 def _with_water(about: ReadingFacts, said: Sequence[Estimate | Refusal]) -> ReadingFacts:
