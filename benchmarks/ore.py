@@ -18,6 +18,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from stibium.converters.models.ore import convert
 from stibium.edge.ore.bundle import Costs, OreBundle, read_ore_bundle, write_ore_bundle
+from stibium.edge.ore.cells import most_of
 from stibium.edge.ore.columns import Columns, read_columns
 from stibium.edge.ore.domain import beyond
 from stibium.edge.ore.scenarios import read_scenario
@@ -40,7 +41,7 @@ def simulated_blocks(columns: Columns, rows: int, seed: int) -> tuple[NDArray[np
     grade = r.normal(size=rows)
     x = np.stack(
         [
-            np.exp(3 + 0.7 * grade + r.normal(size=rows))
+            np.minimum(np.exp(3 + 0.7 * grade + r.normal(size=rows)), most_of(v.unit))
             if v.kind == "assay"
             else np.clip(np.round(2 + 0.6 * grade + 0.6 * r.normal(size=rows)), 1, 3)
             for v in columns.variables

@@ -14,7 +14,7 @@ from ..record import in_figures
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW
 from .columns import Variable
-from .domain import beyond, odd_pairs
+from .domain import measure, odd_pairs
 from .table import Blocks, plain_values
 
 Decision = Literal["ore", "gangue", "cannot tell"]
@@ -139,10 +139,11 @@ def together_reasons(bundle: OreBundle, features: Floats, bounds: NDArray[np.int
     """Say in words of which rows, and why, the values do not belong together; none if the bundle has no domain."""
     if bundle.domain is None:
         return {}
-    rows = np.flatnonzero(beyond(bundle.domain, features))
+    found = measure(bundle.domain, features)
+    rows = np.flatnonzero(found.beyond(bundle.domain))
     if not rows.size:
         return {}
-    odd = odd_pairs(bundle.domain, features[rows])
+    odd = odd_pairs(bundle.domain, features[rows], found.sums[rows])
     return {
         int(row): _together_reason(bundle.columns.variables, features[row], bounds[row], bool(far), pair)
         for row, far, pair in zip(rows, odd.far, odd.pairs, strict=True)

@@ -145,6 +145,10 @@ class Measures:
     q: Floats
     sums: Floats
 
+    def beyond(self, domain: OreDomain) -> NDArray[np.bool_]:
+        """Say which of the blocks do not belong."""
+        return np.asarray((self.t2 > 1) | (self.q > 1) | (self.sums < domain.least_sum))
+
 
 def measure(domain: OreDomain, values: Floats) -> Measures:
     """Measure blocks, (rows, variables) as models take them."""
@@ -155,8 +159,7 @@ def measure(domain: OreDomain, values: Floats) -> Measures:
 
 def beyond(domain: OreDomain, values: Floats) -> NDArray[np.bool_]:
     """Say of which blocks, (rows, variables), the values do not belong together."""
-    found = measure(domain, values)
-    return np.asarray((found.t2 > 1) | (found.q > 1) | (found.sums < domain.least_sum))
+    return measure(domain, values).beyond(domain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,11 +173,10 @@ class Odd:
     pairs: NDArray[np.intp]
 
 
-def odd_pairs(domain: OreDomain, values: Floats) -> Odd:
-    """Find the two variables of each block that belong together least, or stand furthest out."""
+def odd_pairs(domain: OreDomain, values: Floats, sums: Floats) -> Odd:
+    """Find the two variables of each block that belong together least, or stand furthest out; `sums` of the trees."""
     columns = normal_scores(standardise(domain, values), domain.knots)
     known = np.nan_to_num(columns)
-    found = measure(domain, values)
     count = known.shape[1]
     inputs = tree_inputs(columns, domain.precision)
     moved = -domain.blame(inputs)
@@ -182,7 +184,7 @@ def odd_pairs(domain: OreDomain, values: Floats) -> Odd:
     shares = np.maximum(known * (known @ domain.precision), 0)
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), _LEAST)
     apart = moved[:, :count] + moved[:, count : 2 * count] + moved[:, 2 * count :].sum(axis=1, keepdims=True) * shares
-    far = found.sums >= domain.least_sum
+    far = sums >= domain.least_sum
     apart[far] = shares[far]
     of_variables = np.zeros((len(values), len(domain.words)))
     np.add.at(of_variables.T, domain.variable_of, apart.T)
