@@ -105,8 +105,7 @@ def main(sets: str, splits: int) -> None:
             cells = ""
             for name, make, wide in (("default", of_default, 20), ("PLSR", of_plsr, 22)):
                 found = [
-                    make(data, repeat[0].training, repeat[0].test)
-                    for repeat in paper_split(data.samples, seeds).repeats
+                    make(data, repeat[0].training, repeat[0].test) for repeat in paper_split(data.names, seeds).repeats
                 ]
                 covered, width = (np.concatenate(part) for part in zip(*found, strict=True))
                 inside[name].append(covered)

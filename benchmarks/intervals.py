@@ -20,7 +20,7 @@ from stibium.edge.model.interval import IntervalStats, interval
 from stibium.edge.model.recipe import Preprocessed
 from stibium.edge.model.target import Transform, forward, inverse
 from stibium.train.applicability import fit_domain, fit_interval
-from stibium.train.detection import fit_detection
+from stibium.train.detection import fit_error_model
 
 TRANSFORMS: tuple[Transform, ...] = ("none", "sqrt", "log10")
 SETTINGS = [(components, cost) for components in (4, 8, 12) for cost in (3.0, 30.0)]
@@ -120,8 +120,8 @@ def intervals(survey: Survey, soils: Floats, target: str, split: Split, seed: in
         outputs = model.fit(features[training], known[training]).predict(features[left_out])
         found[name] = _hold(outputs, stats, t2, q, transform, values[training], values[left_out])
         if difficulty is not None:
-            detection = fit_detection(inverse(held_back, transform), values[training])
-            if detection is not None:
+            detection = fit_error_model(inverse(held_back, transform), values[training])
+            if detection is not None and detection.limit is not None and detection.critical is not None:
                 above = values[left_out] >= detection.limit
                 seen = inverse(outputs, transform) > detection.critical
                 detected = Detected(detection.limit, int(above.sum()), int((above & seen).sum()))

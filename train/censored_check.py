@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..edge.model.estimate import Estimate, Refusal
-from ..edge.model.target import DetectionStats, inverse
+from ..edge.model.target import inverse
 from .assays.values import Assay
 from .errors import TrainingDataError
 from .methods.method import DeviceModel
@@ -93,7 +93,7 @@ def check_held_back(
     replicates: Replicates,
     model: DeviceModel,
     calibrated: tuple[float, float],
-    detection: DetectionStats | None,
+    critical: float | None,
 ) -> CensoredCheck | None:
     """Hold a trained model against the censored samples that it was not trained on; None if there are no censored ones.
 
@@ -105,7 +105,7 @@ def check_held_back(
         replicates: what the model takes.
         model: the model.
         calibrated: lowest and highest value that it answers.
-        detection: its limits; answers up to the critical one are "< LOD".
+        critical: its critical level; answers up to it are "< LOD".
     """
     if not samples.bounded:
         return None
@@ -119,10 +119,7 @@ def check_held_back(
         return replace(count((), (), len(trained_on)), unusable=len(bounded), why=str(error))
     values = [float(v) for v in inverse(model.answer(rows.features), model.transform)]
     bounds = [samples.bounds[name] for name in rows.samples]
-    kept = [
-        keeps(value, bound, calibrated, detection.critical if detection else None)
-        for value, bound in zip(values, bounds, strict=True)
-    ]
+    kept = [keeps(value, bound, calibrated, critical) for value, bound in zip(values, bounds, strict=True)]
     return with_refused(count(bounds, kept, len(trained_on)), rows.refused)
 
 

@@ -14,12 +14,13 @@ from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.applicability import ApplicabilityDomain, assess
 from ..edge.model.bundle import Bundle
 from ..edge.model.conditions import Conditions
+from ..edge.model.error_model import ErrorModel, check_in_words, levels_in_words
 from ..edge.model.estimate import Refusal
 from ..edge.model.interval import IntervalStats, interval
 from ..edge.model.lineage import Lineage, instruments_of
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.replicates import ReplicateStats
-from ..edge.model.target import DetectionStats, Transform, forward, inverse, within_range
+from ..edge.model.target import Transform, forward, inverse, within_range
 from .applicability import Domain, fit_domain, fit_interval, fit_replicates
 from .censored_check import CensoredCheck, check_held_back
 from .conditions import ConditionScore, fit_conditions, score_conditions, what_is_missing
@@ -28,7 +29,7 @@ from .crossval.folds import Fold, Folds
 from .crossval.learning_curve import learning_curve
 from .crossval.metrics import Metrics, measure, no_better_than_the_mean
 from .crossval.validation import FoldResult, Validation
-from .detection import fit_detection, tells_no_grade
+from .detection import fit_error_model, tells_no_grade
 from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
 from .methods.registry import baselines
 from .prepared import Prepared, prepare, prepare_censored
@@ -67,7 +68,7 @@ class Trained:
         method, options, samples: what it came from.
         calibrated_range: lowest and highest training value, in the element's unit.
         domain: of the training samples' single measurements, which scatter more than their means.
-        interval, detection, replicates: from predictions of samples that the model had not seen.
+        interval, error_model, replicates: from predictions of samples that the model had not seen.
         training: names of the samples.
         validation: names of those that were held back from it; () where all are trained on and a cross-validation
             says how good it is.
@@ -95,7 +96,7 @@ class Trained:
     calibrated_range: tuple[float, float]
     interval: IntervalStats | None
     domain: ApplicabilityDomain
-    detection: DetectionStats | None
+    error_model: ErrorModel | None
     replicates: ReplicateStats | None
     training: tuple[str, ...]
     validation: tuple[str, ...]
@@ -140,7 +141,7 @@ class Trained:
             simulated=self.samples.simulated,
             interval=self.interval,
             domain=self.domain,
-            detection=self.detection,
+            error_model=self.error_model,
             replicates=self.replicates,
             lineage=Lineage(instruments_of(self.samples.spectra)),
             conditions=self.conditions,
@@ -150,12 +151,23 @@ class Trained:
         """Answer (n,) in the transform's space, for features as the recipe gives them."""
         return self.model.answer(features)
 
+    def detection_lines(self) -> list[str]:
+        """Say from which content on a sample is told from one that holds nothing, and what a check of that found."""
+        model = self.error_model
+        if model is None:
+            return []
+        check = (
+            [f"Detection, checked: {check_in_words(model.check)}."]
+            if model.check and model.critical is not None
+            else []
+        )
+        return [f"Detection: {levels_in_words(model, self.samples.unit)}.", *check]
+
     def warnings(self) -> list[str]:
         """Say in lines what makes this model of little use; nothing if it is of use."""
-        highest, unit = self.calibrated_range[1], self.samples.unit
         found = (
             no_better_than_the_mean(self.metrics),
-            tells_no_grade(self.detection, highest, unit),
+            tells_no_grade(self.error_model, self.samples.unit),
             "" if self.samples.simulated else what_is_missing(self.conditions),
         )
         return [line for line in found if line]
@@ -252,7 +264,7 @@ class _OutOfFold:
         samples: m names.
         conditions: m, of the ground.
         difficulty: (m, 2) T2 and Q over their limits.
-        values, measured: (n,) answers and laboratory values in the unit, one a row, for the detection limit.
+        values, measured: (n,) answers and laboratory values in the unit, one a row, for the error model.
         what: these are, in words.
     """
 
@@ -361,7 +373,8 @@ def _calibrate(
         refused = fitting.refused
     ends = float(measured.min()), float(measured.max())
     fitted = np.clip(inverse(model.answer(fitting.features), transform), *ends)
-    detection = fit_detection(found.values, found.measured)
+    error_model = fit_error_model(found.values, found.measured)
+    critical = error_model.critical if error_model else None
     unseen = np.array([samples.target[name] for name in found.samples])
     intervals = fit_interval(
         found.outputs, forward(unseen, transform), found.difficulty, found.samples, residuals_of=found.what
@@ -380,7 +393,7 @@ def _calibrate(
         calibrated_range=ends,
         interval=intervals,
         domain=domain.stats,
-        detection=detection,
+        error_model=error_model,
         replicates=fit_replicates(model.answer(of_device.features), of_device.samples),
         training=task.training,
         validation=task.held_out,
@@ -402,7 +415,7 @@ def _calibrate(
         out_of_fold_samples=tuple(name for name, has in zip(rows.names, tested, strict=True) if has),
         comparison=comparison,
         censored_trained_on=task.censored,
-        censored=check_held_back(samples, in_bounds, options.replicates, model, ends, detection),
+        censored=check_held_back(samples, in_bounds, options.replicates, model, ends, critical),
         record={"chosen": model.chosen, **asdict(options), **method.settings(), **model.record, "learning": learning},
     )
 

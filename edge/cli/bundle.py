@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..model.bundle import Bundle
+from ..model.error_model import check_in_words
 from ..ore.bundle import is_ore_bundle
 from .options import load_bundle, model_option
 from .output import Layout, Output, format_option, json_text, say
@@ -161,6 +162,29 @@ def _in_one_line(values: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in shown.items())
 
 
+def _detection(bundle: Bundle) -> dict[str, Any]:
+    """Give critical level and detection limit as `info` prints them; {} if the bundle says nothing of them."""
+    model, levels = bundle.error_model, bundle.levels
+    if model is None:
+        if bundle.detection is None:
+            return {}
+        return {
+            "critical_level": levels.critical,
+            "detection_limit": levels.limit,
+            "method": bundle.detection.method,
+        }
+    found: dict[str, Any] = {"remark": model.remark} if model.remark else {}
+    found |= {"critical_level": model.critical, "detection_limit": model.limit}
+    for name, ends in (("critical_level", model.critical_range), ("detection_limit", model.limit_range)):
+        if ends is not None:
+            found[f"{name}_90_percent_interval"] = list(ends)
+    if model.quantification is not None:
+        found["quantification_limit"] = model.quantification
+    if model.check is not None:
+        found["check"] = check_in_words(model.check)
+    return {**found, "method": model.method}
+
+
 def describe(bundle: Bundle) -> dict[str, Any]:
     """Give what `info` prints, as plain values."""
     low, high = bundle.calibrated_range
@@ -183,13 +207,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         record["interval"] = {"coverage": bundle.interval.coverage, "method": bundle.interval.method}
     if bundle.domain:
         record["domain"] = {"components": len(bundle.domain.loadings), "method": bundle.domain.method}
-    if bundle.detection:
-        found = bundle.detection
-        record["limit_of_detection"] = {
-            "limit": found.limit,
-            "critical": found.critical,
-            "method": found.method,
-        }
+    if detection := _detection(bundle):
+        record["detection"] = detection
     if bundle.replicates:
         record["replicates"] = {"method": bundle.replicates.method}
     if bundle.golden:

@@ -139,9 +139,9 @@ def _simulated(log: str, speed: str) -> None:
         for record in _listen(port, len(laboratory), log, "--points", str(POINTS), "--model", bundle.path):
             name = record["sample_id"]
             click.echo(_row(name, record, laboratory.get(name, "?")))
-    if bundle.detection:
-        critical = f"{in_figures(bundle.detection.critical)} {bundle.unit}"
-        click.echo(f"\n< LOD: {BOUNDS['< LOD']}; with this model, estimates up to {critical}.")
+    if (level := bundle.levels.critical) is not None:
+        critical = f"{in_figures(level)} {bundle.unit}"
+        click.echo(f"\n< LOD: {BOUNDS['< LOD']}; with this model, estimates up to the critical level, {critical}.")
     click.echo(f"\nAll samples were measured, estimated and stored in {log}")
 
 

@@ -74,11 +74,11 @@ def judge_blank(sample_id: str, outcome: Estimate | Refusal) -> Judgement:
     if isinstance(outcome, Refusal):
         return _not_judged("blank", sample_id, outcome.reason)
     shown = f"{shown_value(outcome.value, outcome.bound, outcome.verdict)} {outcome.unit}"
-    if outcome.detection_limit is None:
-        return _not_judged("blank", sample_id, f"{shown}; the model has no limit of detection")
+    if outcome.critical_level is None:
+        return _not_judged("blank", sample_id, f"{shown}; the model has no critical level")
     passed = outcome.bound == "< LOD"
-    limit = f"LOD {in_figures(outcome.detection_limit)} {outcome.unit}"
-    return Judgement("blank", sample_id, passed, f"{shown}, {limit}" if passed else f"{shown} is not below {limit}")
+    level = f"critical level {in_figures(outcome.critical_level)} {outcome.unit}"
+    return Judgement("blank", sample_id, passed, f"{shown}, {level}" if passed else f"{shown} is detected, {level}")
 
 
 def judge_reference(sample_id: str, outcome: Estimate | Refusal, stated: Stated | None) -> Judgement:

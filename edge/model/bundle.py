@@ -23,6 +23,8 @@ from .applicability import ApplicabilityDomain, Space
 from .conditions import Conditions, conditions_from_dict, conditions_to_dict
 from .container import SPECTRA, pack, pins, read, require_known, unpack
 from .correction import NO_CORRECTION, Correction, fits_grid, pack_correction, unpack_correction
+from .error_model import SECTION as ERROR_MODEL
+from .error_model import ErrorModel, pack_error_model, unpack_error_model
 from .golden_grid import pack_grid, unpack_grid
 from .interval import IntervalStats
 from .lineage import UNKNOWN_LINEAGE, Lineage, pack_lineage, unpack_lineage
@@ -31,12 +33,12 @@ from .replicates import ReplicateStats
 from .scaling import Scaling
 from .sense import require_sense
 from .stability import UNKNOWN_LIMITS, StabilityLimits
-from .target import DetectionStats, Transform
+from .target import DetectionLevels, DetectionStats, Transform
 
 FORMAT = SPECTRA
 VERSION = 3
 READABLE = (1, 2, 3)
-SECTIONS = ("stability", "conditions", "correction", "lineage")
+SECTIONS = ("stability", "conditions", "correction", "lineage", ERROR_MODEL)
 """What a bundle may have or not, from version 3 on. Answers depend on each: one that is not known here is refused."""
 MODEL_ENVIRONMENT_VARIABLE = "STIBIUM_MODEL"
 
@@ -75,7 +77,9 @@ class Bundle:
         calibrated_range: lowest and highest value in the calibration, in `unit`; answers are kept within.
         quantisation: int8, int16x8, dynamic, float16 or float32.
         simulated: True if the calibration spectra are simulated.
-        interval, domain, detection, replicates, golden: see there; None where the training side gave none.
+        interval, domain, replicates, golden: see there; None where the training side gave none.
+        error_model: how far answers near zero are off, with critical level and detection limit; older bundles have
+            `detection` in its place, or neither.
         stability: noise and steps that the model can bear.
         correction: what is done to spectra and outputs for another site or instrument.
         lineage: what the model was made for, and what was done to it since.
@@ -103,6 +107,7 @@ class Bundle:
     correction: Correction = NO_CORRECTION
     lineage: Lineage = UNKNOWN_LINEAGE
     conditions: Conditions | None = None
+    error_model: ErrorModel | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     path: str = ""
@@ -111,6 +116,17 @@ class Bundle:
     def name(self) -> str:
         """File name, for people."""
         return Path(self.path).name if self.path else f"{self.element} model"
+
+    @property
+    def levels(self) -> DetectionLevels:
+        """What "not detected" goes by."""
+        lowest = self.calibrated_range[0]
+        if self.error_model is not None:
+            found = self.error_model
+            return DetectionLevels(found.critical, found.limit, max(found.blank or 0.0, lowest))
+        if self.detection is not None:
+            return DetectionLevels(self.detection.critical, self.detection.limit, lowest)
+        return DetectionLevels(None, None, lowest)
 
     @property
     def heading(self) -> str:
@@ -212,6 +228,9 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         manifest["lineage"] = pack_lineage(bundle.lineage)
     if bundle.conditions is not None:
         manifest["conditions"] = conditions_to_dict(bundle.conditions)
+    if bundle.error_model is not None:
+        manifest[ERROR_MODEL], error_arrays = pack_error_model(bundle.error_model)
+        arrays |= error_arrays
     if bundle.domain is not None:
         manifest["domain"], domain_arrays = pack_domain(bundle.domain)
         arrays |= domain_arrays
@@ -305,6 +324,7 @@ def from_record(
         correction=unpack_correction(manifest["correction"], a) if manifest.get("correction") else NO_CORRECTION,
         lineage=unpack_lineage(manifest["lineage"]) if manifest.get("lineage") else UNKNOWN_LINEAGE,
         conditions=conditions_from_dict(manifest["conditions"]) if manifest.get("conditions") else None,
+        error_model=unpack_error_model(manifest[ERROR_MODEL], a) if manifest.get(ERROR_MODEL) else None,
         provenance=manifest["provenance"],
         sha256=sha256,
         path=path,

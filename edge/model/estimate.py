@@ -28,7 +28,7 @@ from .suitability import (
     step_to_blame,
     with_joins,
 )
-from .target import Bound, bounds_of, forward, within_range
+from .target import Bound, bounds_of, forward, not_detected, within_range
 
 BATCH_BYTES = 16 << 20
 """More than all arrays of a batch take together."""
@@ -50,7 +50,7 @@ class Estimate(NamedTuple):
         element, unit: what `value`, `low` and `high` are, such as Sb in ppm.
         value: what the model says, kept within the calibrated range.
         bound: "" for a plain value, ">" or "<" where the model points beyond the calibrated range, "< LOD" where the
-            sample cannot be told from one that holds nothing; no value is shown then.
+            sample cannot be told from one that holds nothing; no value is shown then, and the interval is open below.
         low, high: prediction interval, within the calibrated range; None if the bundle has no statistics for it. It
             is wider the farther the spectrum lies from the calibration, and if its points scatter too much.
         coverage: stated share of true values inside the interval, such as 0.9.
@@ -63,8 +63,9 @@ class Estimate(NamedTuple):
         points_low, points_high: lowest and highest estimate from a single point, within the calibrated range.
         scatter_over_limit: standard deviation of the points' estimates, in the transform's space, over what the
             calibration's samples show; above 1 the interval is widened and a flag says so.
-        detection_limit: the model's limit of detection; None if all that it was calibrated on is above it.
-        critical_level: the estimate up to which a sample cannot be told from one that holds nothing; None as above.
+        detection_limit: of the model; None if it has none.
+        critical_level: the estimate up to which a sample cannot be told from one that holds nothing; None if nothing in
+            the calibration shows it.
         water_index: depth of the water band at 1930 nm over the calibration's spread, 0 being its mean; None if the
             bundle does not say.
     """
@@ -151,6 +152,7 @@ class Estimator:
                 preprocessing gives, as in a file of a development version.
         """
         self.bundle = bundle
+        self._levels = bundle.levels
         self.runtime = Runtime(bundle.model, known_good=bundle.is_known)
         self.joins_nm = bundle.golden.splices_nm if bundle.golden and corrects_joins(bundle.recipe) else ()
         _check_domain(bundle)
@@ -260,7 +262,7 @@ class Estimator:
         """Take (n,) outputs to the element's unit; all at once, since each call of NumPy costs as much as for many."""
         bundle = self.bundle
         to_unit = bundle.transform, bundle.calibrated_range
-        values, bounds = within_range(outputs, *to_unit), bounds_of(outputs, *to_unit, bundle.detection)
+        values = within_range(outputs, *to_unit)
         lows: Sequence[float | None] = [None] * len(outputs)
         highs = lows
         if bundle.interval is not None:
@@ -272,6 +274,12 @@ class Estimator:
             within = np.clip(outputs, *forward(np.array(bundle.calibrated_range), bundle.transform))
             ends = interval(within, bundle.interval, t2, q, extra_sd)
             lows, highs = (within_range(end, *to_unit) for end in ends)
+        undetected = not_detected(values, lows, self._levels)
+        bounds = bounds_of(outputs, *to_unit, undetected)
+        if bundle.interval is not None and any(undetected):
+            # What cannot be told from nothing may be nothing.
+            lowest = bundle.calibrated_range[0]
+            lows = [lowest if nothing else low for nothing, low in zip(undetected, lows, strict=True)]
         return [
             _Reading(*of_one)
             for of_one in zip(outputs.tolist(), applicability, values, bounds, lows, highs, strict=True)
@@ -319,8 +327,8 @@ class Estimator:
             points_low=min((point.value for point in usable), default=None),
             points_high=max((point.value for point in usable), default=None),
             scatter_over_limit=scattered.over_limit if scattered else None,
-            detection_limit=bundle.detection.limit if bundle.detection else None,
-            critical_level=bundle.detection.critical if bundle.detection else None,
+            detection_limit=self._levels.limit,
+            critical_level=self._levels.critical,
             water_index=reading.water_index,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,17 +15,31 @@ Bound = Literal["", ">", "<", "< LOD"]
 
 
 class DetectionStats(NamedTuple):
-    """What can be told from nothing, in the element's unit.
+    """What can be told from nothing, in the element's unit, as bundles without an error model say it.
 
     Attributes:
-        critical: estimates up to this also come from samples that hold none.
-        limit: the limit of detection: contents from this on are estimated above `critical`.
+        critical: critical level: estimates up to this also come from samples that hold none.
+        limit: detection limit: contents from this on are estimated above `critical`.
         method: how they were found.
     """
 
     critical: float
     limit: float
     method: str
+
+
+class DetectionLevels(NamedTuple):
+    """What "not detected" goes by, in the element's unit, whichever section of a bundle says it.
+
+    Attributes:
+        critical: critical level; None if nothing shows what blanks read.
+        limit: detection limit; None if there is none.
+        blank: the most that a blank may be taken to hold.
+    """
+
+    critical: float | None
+    limit: float | None
+    blank: float
 
 
 def forward(values: Floats, transform: Transform) -> Floats:
@@ -52,8 +67,25 @@ def within_range(outputs: ArrayLike, transform: Transform, calibrated_range: tup
     return values
 
 
+def not_detected(values: Sequence[float], lows: Sequence[float | None], levels: DetectionLevels) -> list[bool]:
+    """Say which samples cannot be told from one that holds nothing: the one place where this is decided.
+
+    An estimate up to the critical level comes from blanks too. But where the interval begins above what blanks hold,
+    more than nothing is in the sample, and the verdict is not to say otherwise.
+
+    Args:
+        values: (n,) in the element's unit.
+        lows: (n,) where their intervals begin; None where there is none.
+        levels: of the bundle.
+    """
+    critical = levels.critical
+    if critical is None:
+        return [False] * len(values)
+    return [value <= critical and (low is None or low <= levels.blank) for value, low in zip(values, lows, strict=True)]
+
+
 def bounds_of(
-    outputs: Floats, transform: Transform, calibrated_range: tuple[float, float], detection: DetectionStats | None
+    outputs: Floats, transform: Transform, calibrated_range: tuple[float, float], undetected: Sequence[bool]
 ) -> list[Bound]:
     """Say of (n,) outputs of the network which may stand as plain values.
 
@@ -61,14 +93,13 @@ def bounds_of(
         outputs: in the transform's space.
         transform: of the target.
         calibrated_range: lowest and highest value in the calibration.
-        detection: of the bundle; None if all that the model was calibrated on can be told from nothing.
+        undetected: (n,) from `not_detected`.
 
     Returns:
-        (n,) "< LOD" for what is not above the critical value, ">" or "<" beyond the calibrated range, else "".
+        (n,) "< LOD" for what was not detected, ">" or "<" beyond the calibrated range, else "".
     """
     lowest, highest = calibrated_range
-    critical = -np.inf if detection is None else detection.critical
     return [
-        "< LOD" if value <= critical else ">" if value > highest else "<" if value < lowest else ""
-        for value in inverse(outputs, transform).tolist()
+        "< LOD" if nothing else ">" if value > highest else "<" if value < lowest else ""
+        for value, nothing in zip(inverse(outputs, transform).tolist(), undetected, strict=True)
     ]

@@ -180,7 +180,7 @@ def test_killed_it_goes_on_and_ends_the_same(stack_run: tuple[Path, str], small_
     assert not (folder / "run.json").exists()
     succeed(*options(small_soils, folder, "--no-report"))
     first, second = record_of(stack_run[0]), record_of(folder)
-    for key in ("weights_sha256", "metrics", "interval", "detection", "training"):
+    for key in ("weights_sha256", "metrics", "interval", "error_model", "training"):
         assert first[key] == second[key], key
     assert {m: f["r2"] for m, f in first["comparison"]["methods"].items()} == {
         m: f["r2"] for m, f in second["comparison"]["methods"].items()

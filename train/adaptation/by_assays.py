@@ -13,7 +13,7 @@ from ...edge.model.target import forward, inverse, within_range
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, reach_of, require_room, usable
-from .follow import following_conditions, following_domain, own_detection, own_interval, own_range
+from .follow import following_conditions, following_domain, own_interval, own_range, with_own_detection
 from .output import FEWEST, fit_output, rms
 
 JUDGED = "leave-one-out, around the choice"
@@ -72,12 +72,12 @@ def adapt_by_assays(parent: Bundle, samples: Samples) -> Adapted:
         parent,
         calibrated_range=calibrated_range,
         interval=stats,
-        detection=own_detection(parent, stats, freedom, calibrated_range[1]),
         domain=domain,
         conditions=following_conditions(parent, [spectrum.condition for spectrum in kept], on_grid),
         replicates=scatter
         and scatter._replace(typical=scatter.typical * fitted.slope, limit=scatter.limit * fitted.slope),
     )
+    adapted = with_own_detection(parent, adapted, freedom)
     to_unit = parent.transform, (-np.inf, np.inf)
     return Adapted(
         bundle=finish(parent, adapted, correction, did, kept),

@@ -17,7 +17,7 @@ from ...edge.model.lineage import Adaptation, Tried
 from ...edge.model.target import within_range
 from ..errors import TrainingDataError
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of
-from .follow import following_domain, own_detection, t_quantile, wider_interval
+from .follow import following_domain, t_quantile, wider_interval, with_own_detection
 from .output import KINDS, WORTH, Kind, fit_kind, rms
 from .transfer import Way, fit_ways, mean_of, ways
 
@@ -118,9 +118,9 @@ def adapt_by_pairs(
     adapted = replace(
         parent,
         interval=stats,
-        detection=parent.detection if stats is None else own_detection(parent, stats, 0, parent.calibrated_range[1]),
         domain=domain,
     )
+    adapted = with_own_detection(parent, adapted, 0)
     to_unit = parent.transform, (-np.inf, np.inf)
     return Adapted(
         bundle=finish(parent, adapted, correction, did, child),

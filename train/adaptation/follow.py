@@ -58,8 +58,21 @@ def wider_interval(stats: IntervalStats | None, rmse: float, freedom: int, pairs
     )
 
 
+def with_own_detection(parent: Bundle, adapted: Bundle, freedom: int) -> Bundle:
+    """Give an adapted model its critical level and detection limit, see `own_detection`.
+
+    The parent's error model stays where errors are no larger than the parent's: it says more.
+    """
+    if adapted.interval is None:
+        return adapted
+    found = own_detection(parent, adapted.interval, freedom, adapted.calibrated_range[1])
+    if found == _known(parent):
+        return adapted
+    return replace(adapted, detection=found, error_model=None)
+
+
 def own_detection(bundle: Bundle, interval: IntervalStats, freedom: int, highest: float) -> DetectionStats | None:
-    """Move critical estimate and limit of detection by as much as errors are larger than the parent's.
+    """Move critical level and detection limit by as much as errors are larger than the parent's.
 
     Where the parent can tell all that it was calibrated on from nothing, and errors are now so large that its lowest
     contents cannot be, there is a limit now. Errors that are smaller by the few samples at hand lower nothing.
@@ -74,7 +87,7 @@ def own_detection(bundle: Bundle, interval: IntervalStats, freedom: int, highest
     two_sided = t_quantile(0.5 + interval.coverage / 2, freedom) if freedom else normal_quantile(interval.coverage)
     one_sided = t_quantile(1 - FALSE_SHARE, freedom) if freedom else normal_quantile(1 - 2 * FALSE_SHARE)
     error = interval.high_offset * one_sided / two_sided
-    known = bundle.detection
+    known = _known(bundle)
     if known is not None:
         before = 0.0
         if bundle.interval is not None:
@@ -94,8 +107,19 @@ def own_detection(bundle: Bundle, interval: IntervalStats, freedom: int, highest
     return DetectionStats(min(critical, highest), min(limit, highest), "errors of an adaptation, from a content of 0")
 
 
+def _known(bundle: Bundle) -> DetectionStats | None:
+    model = bundle.error_model
+    if model is None:
+        return bundle.detection
+    if model.critical is None:
+        return None
+    # Even the richest are missed too often: so they are with larger errors.
+    limit = bundle.calibrated_range[1] if model.limit is None else model.limit
+    return DetectionStats(model.critical, max(limit, model.critical), model.method)
+
+
 def _moved(value: float, by: float, transform: Transform) -> float:
-    # A critical estimate of zero has no logarithm.
+    # A critical level of zero has no logarithm.
     at = forward(np.array(max(value, 1e-9)), transform)
     return float(inverse(at + by, transform))
 

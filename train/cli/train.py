@@ -237,7 +237,8 @@ def _summary(trained: Trained) -> str:
         metrics_table([(name, "" if name.endswith(")") else unit, m) for name, m in trained.metrics.items()]),
         *([conditions_table(trained.by_condition, unit)] if len(trained.by_condition) > 1 else []),
         *([comparison_table(trained.comparison)] if len(trained.comparison.scores) > 1 else []),
+        "\n".join(trained.detection_lines()),
         *trained.warnings(),
         *([trained.censored.line()] if trained.censored is not None else []),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)

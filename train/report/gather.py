@@ -152,6 +152,10 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
             "calibrated range",
             f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {shown_unit(joined.unit)}",
         ),
+        *(
+            (name.lower(), line.rstrip("."))
+            for name, _, line in (said.partition(": ") for said in trained.detection_lines())
+        ),
         *([("censored", checked.line().removeprefix("Censored samples: "))] if checked is not None else []),
         ("seed", str(trained.record["seed"])),
         ("weights", f"SHA-256 {trained.model.weights_sha256()[:12]}…"),

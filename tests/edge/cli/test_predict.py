@@ -86,9 +86,12 @@ def test_good_files_are_answered_and_bad_ones_refused_each_with_its_reason(
     assert golden is not None
     for i in range(3):
         record = records.pop(f"good{i}_00001.asd")
-        assert shipped_bundle.detection is not None
-        if golden.expected[i] <= shipped_bundle.detection.critical:
-            assert (record["bound"], record["said"]) == ("< LOD", None)
+        critical = shipped_bundle.levels.critical
+        assert critical is not None
+        if record["bound"] == "< LOD":
+            assert record["said"] is None
+            assert record["below_critical_value"] == pytest.approx(golden.expected[i], rel=golden.tolerance)
+            assert golden.expected[i] <= critical
         else:
             assert record["said"] == pytest.approx(golden.expected[i], rel=golden.tolerance)
         assert (record["sample_id"], record["measurement"]) == (f"good{i}", "00001")

@@ -95,7 +95,7 @@ def test_wrong_range_names_both_ranges(soils: list[Spectrum]) -> None:
 
 
 def test_beyond_the_calibrated_range_is_a_bound_not_a_number(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
-    shipped_bundle = replace(shipped_bundle, detection=None)
+    shipped_bundle = replace(shipped_bundle, detection=None, error_model=None)
     value = only(Estimator(shipped_bundle).estimate(soils[:1])).value
     low = only(Estimator(replace(shipped_bundle, calibrated_range=(value * 2, value * 4))).estimate(soils[:1]))
     assert (low.bound, low.value, low.trusted) == ("<", value * 2, False)

@@ -17,6 +17,7 @@ from stibium.edge.engine import Engine, average_samples
 from stibium.edge.log.write import Log, Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.interval import IntervalStats
 from stibium.edge.model.replicates import MeanSpectrum, ReplicateStats, mean_spectrum
 from stibium.edge.model.target import DetectionStats, forward
 from stibium.edge.record import in_figures
@@ -126,17 +127,24 @@ def test_order_is_kept_among_means_and_single_spectra(shipped_bundle: Bundle, so
 def test_below_the_limit_of_detection(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     value = only(Estimator(shipped_bundle).estimate(soils[:1])).value
     detection = DetectionStats(critical=value * 1.01, limit=value * 3, method="by hand")
-    bundle = replace(shipped_bundle, detection=detection, calibrated_range=(value / 10, value * 10))
+    wide = IntervalStats(0.9, -1.5, 0.5, "by hand")
+    bundle = replace(
+        shipped_bundle,
+        detection=detection,
+        error_model=None,
+        interval=wide,
+        calibrated_range=(value / 10, value * 10),
+    )
     below = only(Estimator(bundle).estimate(soils[:1]))
     assert (below.bound, below.trusted) == ("< LOD", False)
     assert below.value == pytest.approx(value)
-    assert below.detection_limit == detection.limit
+    assert (below.detection_limit, below.critical_level) == (detection.limit, detection.critical)
     above = only(Estimator(replace(bundle, detection=detection._replace(critical=value * 0.99))).estimate(soils[:1]))
     assert above.bound == ""
     out = io.StringIO()
     report = Readings("table", [bundle], out)
     report.show([Result(soils[0], below)])
-    assert re.search(rf"  < LOD +{in_figures(below.low)} - ", out.getvalue())
+    assert re.search(rf"  < LOD +< {in_figures(value / 10)} - ", out.getvalue())
     assert "not detected" in out.getvalue()
     out = io.StringIO()
     Readings("jsonl", [bundle], out).show([Result(soils[0], below)])
@@ -144,6 +152,8 @@ def test_below_the_limit_of_detection(shipped_bundle: Bundle, soils: list[Spectr
     assert (record["bound"], record["said"]) == ("< LOD", None)
     assert record["below_critical_value"] == pytest.approx(value, rel=1e-5)
     assert record["detection_limit"] == pytest.approx(detection.limit, rel=1e-5)
+    assert (record["low"], record["untrusted_low"]) == (None, pytest.approx(value / 10, rel=1e-5))
+    assert record["untrusted_high"] == pytest.approx(below.high, rel=1e-5)
 
 
 def test_the_log_keeps_the_points_estimates(shipped_bundle: Bundle, soils: list[Spectrum], tmp_path: Path) -> None:
