@@ -139,7 +139,7 @@ def compare(
         covered = width = None
         if all(one.low is not None and one.high is not None for one in usable):
             low, high = np.array([(one.low, one.high) for one in usable], dtype=np.float64).T
-            covered, width = coverage(low, high, measured), float(np.median(high - low))
+            covered, width = coverage(low, high, measured, bundle.calibrated_range), float(np.median(high - low))
         sides.append(
             Side(
                 model=bundle.name,

@@ -32,11 +32,12 @@ class Evaluation:
         samples: with a value and a usable spectrum.
         rows: estimates; more than `samples` if each measurement counts.
         refused: files and spectra refused.
-        outside: estimates that are no plain value: outside the calibration, beyond its range, below the limit of
-            detection, or of points that scatter.
+        outside: estimates that are no plain value: outside the calibration, beyond its range, not detected, or of
+            points that scatter.
         trained_on: samples with values whose names the model was trained on; figures on these flatter.
         coverage: share of values inside their interval, and `stated_coverage` what was promised; None without one.
-        all: metrics of all estimates; `inside` of those inside the calibration; None if there are none.
+        all: metrics of all estimates; `inside` of those whose spectra are inside the calibration, detected or
+            not; None if there are none.
         transformed: metrics of all estimates in the space of `transform`; None if there is none, or a value has no
             place in it.
         by_condition: figures of each condition of the ground; () where nobody said any.
@@ -88,11 +89,12 @@ def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average"
     measured = np.array([joined.target[row.sample_id] for row, _ in pairs])
     predicted = np.array([a.value for _, a in pairs])
     trusted = np.array([a.trusted for _, a in pairs])
+    inside = np.array([a.verdict == "inside" for _, a in pairs])
     intervals = [(a.low, a.high) for _, a in pairs if a.low is not None and a.high is not None]
     covered = low = high = None
     if len(intervals) == len(pairs):
         low, high = np.array(intervals).T
-        covered = coverage(low, high, measured)
+        covered = coverage(low, high, measured, bundle.calibrated_range)
     said = [row.condition for row, _ in pairs]
     has_transform = bundle.transform != "none" and (bundle.transform == "sqrt" or measured.min() > 0)
     known = trained_on(bundle)
@@ -111,7 +113,7 @@ def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average"
         stated_coverage=bundle.interval.coverage if bundle.interval else None,
         coverage=covered,
         all=measure(predicted, measured),
-        inside=measure(predicted[trusted], measured[trusted]) if trusted.any() else None,
+        inside=measure(predicted[inside], measured[inside]) if inside.any() else None,
         transform=bundle.transform,
         transformed=measure(forward(predicted, bundle.transform), forward(measured, bundle.transform))
         if has_transform
@@ -190,7 +192,7 @@ def table(evaluation: Evaluation) -> str:
             f"{e.trained_on} of the samples have names the model was trained on: the figures flatter (see --held-out)"
         )
     parts = [("all", e.unit, e.all)]
-    if e.inside is not None and e.outside:
+    if e.inside is not None and e.inside.n < e.all.n:
         parts.append(("inside only", e.unit, e.inside))
     if e.transformed is not None:
         parts.append((f"all, {e.transform}", "", e.transformed))

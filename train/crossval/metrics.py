@@ -135,11 +135,19 @@ def no_better_than_the_mean(metrics: Mapping[str, Metrics]) -> str:
     return ""
 
 
-def coverage(low: ArrayLike, high: ArrayLike, measured: ArrayLike) -> float:
+NOWHERE_OPEN = (-np.inf, np.inf)
+
+
+def coverage(
+    low: ArrayLike, high: ArrayLike, measured: ArrayLike, calibrated_range: tuple[float, float] = NOWHERE_OPEN
+) -> float:
     """Share of laboratory values inside their intervals, ends included.
 
     Args:
         low, high, measured: (n,), n at least 1.
+        calibrated_range: at whose ends intervals were cut off: such an end is open, as `> 895` is shown.
     """
-    lows, highs, y = (np.asarray(a, dtype=np.float64) for a in (low, high, measured))
+    lows, highs = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    # A value beyond the range is inside an interval that reaches to its end.
+    y = np.clip(np.asarray(measured, dtype=np.float64), *calibrated_range)
     return float(np.mean((lows <= y) & (y <= highs)))

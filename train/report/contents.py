@@ -12,7 +12,7 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.target import Transform
 from ..assays.findings import QualityControl
 from ..assays.statistics import Correlations, ElementDescription
-from ..crossval.metrics import Metrics, coverage
+from ..crossval.metrics import NOWHERE_OPEN, Metrics, coverage
 from ..crossval.validation import Validation
 from ..formats import QuantisationFormats
 
@@ -96,6 +96,7 @@ class PredictedSet:
         low, high: ends of the prediction intervals, or None.
         outside: (n,) True where the spectrum does not belong to the calibration, or None where nothing is known.
         note: said below the figure.
+        calibrated_range: at whose ends intervals are open.
     """
 
     name: str
@@ -106,11 +107,14 @@ class PredictedSet:
     high: Floats | None = None
     outside: NDArray[np.bool_] | None = None
     note: str = ""
+    calibrated_range: tuple[float, float] = NOWHERE_OPEN
 
     @property
     def covered_percent(self) -> float | None:
         """How many of the measured values lie in their intervals; None without intervals."""
-        return None if self.low is None or self.high is None else 100 * coverage(self.low, self.high, self.measured)
+        if self.low is None or self.high is None:
+            return None
+        return 100 * coverage(self.low, self.high, self.measured, self.calibrated_range)
 
     @property
     def n_outside(self) -> int:

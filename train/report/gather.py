@@ -285,7 +285,10 @@ def evaluation_contents(
     for row, estimate in pairs:
         name = "seen in training" if row.sample_id in known else "new to the model"
         named.setdefault(name, []).append((row, estimate))
-    sets = tuple(_evaluated_set(name, named[name], joined.target) for name in sorted(named, reverse=True))
+    sets = tuple(
+        _evaluated_set(name, named[name], joined.target, bundle.calibrated_range)
+        for name in sorted(named, reverse=True)
+    )
     prepared = prepare([row for row, _ in pairs], bundle.recipe)
     notes = joined.notes(None)
     if evaluation.trained_on:
@@ -358,7 +361,12 @@ def evaluation_contents(
     )
 
 
-def _evaluated_set(name: str, pairs: Sequence[tuple[Spectrum, Estimate]], target: Mapping[str, float]) -> PredictedSet:
+def _evaluated_set(
+    name: str,
+    pairs: Sequence[tuple[Spectrum, Estimate]],
+    target: Mapping[str, float],
+    calibrated_range: tuple[float, float],
+) -> PredictedSet:
     intervals = [(e.low, e.high) for _, e in pairs if e.low is not None and e.high is not None]
     low = high = None
     if len(intervals) == len(pairs):
@@ -371,6 +379,7 @@ def _evaluated_set(name: str, pairs: Sequence[tuple[Spectrum, Estimate]], target
         low=low,
         high=high,
         outside=np.array([e.verdict == "outside" for _, e in pairs]),
+        calibrated_range=calibrated_range,
     )
 
 

@@ -100,7 +100,7 @@ def grade_table(part: PredictedSet, every: Sequence[PredictedSet], look: Look) -
         m = measure(p, y)
         inside = ""
         if part.low is not None and part.high is not None:
-            inside = f"{100 * coverage(part.low[members], part.high[members], y):.0f} %"
+            inside = f"{100 * coverage(part.low[members], part.high[members], y, part.calibrated_range):.0f} %"
         relative = f"{number(float(np.median(np.abs(p - y) / y)) * 100, 2)} %" if y.min() > 0 else ""
         rows.append((label, str(m.n), number(m.bias, 3), number(m.rmse, 3), relative, inside))
     header = ("measured", "n", "bias", "RMSE", "median |err|", "covered")

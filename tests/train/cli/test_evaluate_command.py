@@ -49,8 +49,8 @@ def test_figures_are_those_of_the_devices_answers(
         assert report[f"log10_{name}"] == pytest.approx(value), name
     assert report["coverage"] == coverage([a.low for a in answers], [a.high for a in answers], measured)
     assert report["stated_coverage"] == 0.9
-    inside = np.array([a.trusted for a in answers])
-    assert report["outside"] == np.count_nonzero(~inside)
+    assert report["outside"] == sum(not a.trusted for a in answers)
+    inside = np.array([a.verdict == "inside" for a in answers])
     assert report["inside_n"] == np.count_nonzero(inside)
     assert report["simulated"] is True
     assert report["refused"] == 0

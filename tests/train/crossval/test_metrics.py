@@ -54,5 +54,13 @@ def test_nothing_to_compare_is_an_error(p: list[float], y: list[float]) -> None:
         measure(p, y)
 
 
+def test_an_end_that_was_cut_off_at_the_calibrated_range_is_open() -> None:
+    """`> 8.65` says that there may be any more; 9 is no miss of it."""
+    low, high = [1.0, 8.65, 0.1, 1.0, 0.2], [8.65, 8.65, 2.0, 8.0, 2.0]
+    measured = [9.0, 9.0, 0.01, 9.0, 0.01]
+    assert coverage(low, high, measured) == 0
+    assert coverage(low, high, measured, (0.1, 8.65)) == 0.6
+
+
 def test_coverage_counts_the_ends() -> None:
     assert coverage([0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 1.01, -0.01]) == 0.5
