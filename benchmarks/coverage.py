@@ -1,6 +1,6 @@
-"""Intervals of the default model on real soils it has not seen, as `stibium train --fast` makes them, beside PLSR's.
+"""Intervals around the stack on real soils, as `stibium train --method stack --fast` makes them, beside PLSR's.
 
-Two thirds of a set go through what `stibium train --fast` does: a cross-validation, the model on all of them, intervals
+Two thirds of a set go through what `stibium train --method stack --fast` does: a cross-validation, the model on all of them, intervals
 from what was said of left-out samples, wider with T2, Q and level. The others are held against their intervals. Beside it
 a split-conformal PLSR, equally wide everywhere.
 """
@@ -14,13 +14,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import click
 import numpy as np
 from soil_sets import SETS, SetUnavailableError, load
 from stibium.edge.model.applicability import assess
 from stibium.edge.model.interval import IntervalStats, interval
-from stibium.edge.model.target import inverse
+from stibium.edge.model.target import forward, inverse
 from stibium.train.applicability import fit_interval
 from stibium.train.crossval.folds import paper_split, repeated_folds
 from stibium.train.crossval.validation import cross_validate
@@ -42,14 +43,30 @@ def some(data: Samples, rows: np.ndarray) -> Samples:
     )
 
 
-def held(low: np.ndarray, high: np.ndarray, true: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each value is inside, and each width over the standard deviation of the known values."""
+class Held(NamedTuple):
+    """Whether each value is inside, each width over the standard deviation of the known values, and in which tenth of
+    the estimates and of the true values each is.
+    """
+
+    inside: np.ndarray
+    width: np.ndarray
+    of_estimates: np.ndarray
+    of_values: np.ndarray
+
+
+def held(low: np.ndarray, high: np.ndarray, true: np.ndarray, known: np.ndarray, answers: np.ndarray) -> Held:
     # Beyond the calibrated range an answer is a bound, and a true value there is what it says.
     value = np.clip(true, known.min(), known.max())
-    return (low <= value) & (value <= high), (high - low) / known.std()
+    inside = (low <= value) & (value <= high)
+    return Held(inside, (high - low) / known.std(), tenths(answers), tenths(true))
 
 
-def of_default(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tenths(values: np.ndarray) -> np.ndarray:
+    """Which tenth of them each is in, from 0 up."""
+    return np.argsort(np.argsort(values, kind="stable")) * 10 // values.size
+
+
+def of_default(data: Samples, training: np.ndarray, test: np.ndarray) -> Held:
     trained = train(some(data, training), Stack(fast=True), TrainingOptions(baselines=False), curve=False)
     assert trained.interval is not None
     rows = prepare(some(data, test).spectra, trained.recipe)
@@ -58,7 +75,7 @@ def of_default(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[n
     return ends(trained.answer(rows.features), trained.interval, trained.transform, t2, q, data, training, test)
 
 
-def of_plsr(data: Samples, training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def of_plsr(data: Samples, training: np.ndarray, test: np.ndarray) -> Held:
     known = some(data, training)
     method = PartialLeastSquares(True)
     folds = repeated_folds(known.names, repeats=1)
@@ -79,10 +96,12 @@ def ends(
     data: Samples,
     training: np.ndarray,
     test: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Held:
     known = data.measured[training]
-    low, high = (np.clip(inverse(end, transform), known.min(), known.max()) for end in interval(answers, stats, t2, q))
-    return held(low, high, data.measured[test], known)
+    # As on the device.
+    within = np.clip(answers, *forward(np.array([known.min(), known.max()]), transform))
+    low, high = (np.clip(inverse(end, transform), known.min(), known.max()) for end in interval(within, stats, t2, q))
+    return held(low, high, data.measured[test], known, answers)
 
 
 @click.command(epilog="Example:  python benchmarks/coverage.py --sets CV.98 --splits 2")
@@ -92,9 +111,9 @@ def main(sets: str, splits: int) -> None:
     """Print coverage and mean width of 90 % intervals on the third of each set that was left out."""
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + splits))
     print(f"{COVERAGE:g} % intervals, left-out soils: coverage in per cent, mean width over the standard deviation")
-    print(f"{'set':<8} {'target':<13}{'default, fast':>20}{'PLSR, equally wide':>22}", flush=True)
-    inside: dict[str, list[np.ndarray]] = {"default": [], "PLSR": []}
-    widths: dict[str, list[float]] = {"default": [], "PLSR": []}
+    print(f"{'set':<8} {'target':<13}{'stack, fast':>20}{'PLSR, equally wide':>22}", flush=True)
+    all_held: dict[str, list[Held]] = {"stack": [], "PLSR": []}
+    widths: dict[str, list[float]] = {"stack": [], "PLSR": []}
     for set_name in sets.split(","):
         try:
             data_sets = load(set_name)
@@ -103,23 +122,28 @@ def main(sets: str, splits: int) -> None:
             continue
         for data in data_sets:
             cells = ""
-            for name, make, wide in (("default", of_default, 20), ("PLSR", of_plsr, 22)):
+            for name, make, wide in (("stack", of_default, 20), ("PLSR", of_plsr, 22)):
                 found = [
                     make(data, repeat[0].training, repeat[0].test) for repeat in paper_split(data.names, seeds).repeats
                 ]
-                covered, width = (np.concatenate(part) for part in zip(*found, strict=True))
-                inside[name].append(covered)
+                covered, width = (np.concatenate([getattr(one, part) for one in found]) for part in ("inside", "width"))
+                all_held[name] += found
                 widths[name].append(float(width.mean()))
                 cells += f"{100 * covered.mean():>{wide - 7}.1f}{width.mean():>7.2f}"
             print(f"{set_name:<8} {data.element:<13}{cells}", flush=True)
-    if not widths["default"]:
+    if not widths["stack"]:
         sys.exit(1)
-    overall = {name: 100 * float(np.concatenate(parts).mean()) for name, parts in inside.items()}
+    overall = {name: 100 * float(np.concatenate([p.inside for p in parts]).mean()) for name, parts in all_held.items()}
     cells = "".join(
-        f"{overall[name]:>{wide - 7}.1f}{np.mean(widths[name]):>7.2f}" for name, wide in (("default", 20), ("PLSR", 22))
+        f"{overall[name]:>{wide - 7}.1f}{np.mean(widths[name]):>7.2f}" for name, wide in (("stack", 20), ("PLSR", 22))
     )
     print(f"{'all':<22}{cells}")
-    sys.exit(0 if abs(overall["default"] - COVERAGE) <= BOUND else 1)
+    for name, parts in all_held.items():
+        for what, part in (("of the estimates", "of_estimates"), ("of the true values", "of_values")):
+            inside, tenth = (np.concatenate([getattr(one, key) for one in parts]) for key in ("inside", part))
+            shares = " ".join(f"{100 * inside[tenth == k].mean():.1f}" for k in range(10))
+            print(f"{name}, tenths {what}: {shares}")
+    sys.exit(0 if abs(overall["stack"] - COVERAGE) <= BOUND else 1)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ class IntervalStats(NamedTuple):
         low_offset, high_offset: below and above zero.
         method: how they were found.
         slopes, centres, spreads: of log T2, log Q and the output; slopes of the first two are never below zero.
+        high_lift: how much farther up the interval reaches, as a part of it, for each spread that the output is above
+            its centre: a model that pulls towards the mean says too little of the richest.
     """
 
     coverage: float
@@ -38,6 +40,7 @@ class IntervalStats(NamedTuple):
     slopes: tuple[float, float, float] = (0.0, 0.0, 0.0)
     centres: tuple[float, float, float] = (0.0, 0.0, 0.0)
     spreads: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    high_lift: float = 0.0
 
 
 def widening(
@@ -59,6 +62,12 @@ def widening(
         if what is not None and slope:
             exponent += slope * np.clip((what - centre) / spread, -FARTHEST, FARTHEST)
     return np.asarray(np.exp(exponent))
+
+
+def lifting(stats: IntervalStats, outputs: Floats) -> Floats:
+    """Say how much farther up than down intervals reach, (n,): more for what is estimated high."""
+    above = np.clip((outputs - stats.centres[2]) / stats.spreads[2], 0.0, FARTHEST)
+    return np.asarray(1 + stats.high_lift * above)
 
 
 def interval(
@@ -83,7 +92,7 @@ def interval(
     outputs = np.asarray(outputs, dtype=np.float64)
     wider = widening(stats, t2_over_limit, q_over_limit, outputs)
     extra = normal_quantile(stats.coverage) * np.asarray(extra_sd, dtype=np.float64)
-    below, above = wider * stats.low_offset, wider * stats.high_offset
+    below, above = wider * stats.low_offset, wider * lifting(stats, outputs) * stats.high_offset
     return outputs + below - _added(below, extra), outputs + above + _added(above, extra)
 
 

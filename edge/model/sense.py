@@ -81,6 +81,7 @@ def _interval(stats: IntervalStats) -> None:
     _numbers("interval slopes", stats.slopes, -WIDEST, WIDEST, 3)
     _numbers("interval centres", stats.centres, -MOST, MOST, 3)
     _numbers("interval spreads", stats.spreads, 1e-12, MOST, 3)
+    _numbers("interval high_lift", (stats.high_lift,), 0.0, WIDEST, 1)
     _text("interval method", stats.method)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stibium.converters.spectra.read import read_spectra
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.applicability import ApplicabilityDomain, absorbance_shapes, assess
-from stibium.edge.model.interval import interval, widening
+from stibium.edge.model.interval import FARTHEST, IntervalStats, interval, widening
 from stibium.edge.model.recipe import Preprocessed, Recipe
 from stibium.edge.model.steps import Resample
 from stibium.edge.model.suitability import require_reflectance
@@ -173,6 +173,45 @@ def test_slopes_with_distance_are_never_negative(n: int, seed: int) -> None:
 @pytest.mark.parametrize("n", [0, 1, 8])
 def test_too_few_samples_give_no_interval(n: int) -> None:
     assert fit_interval(np.zeros(n), np.arange(n, dtype=float), None, range(n)) is None
+
+
+def test_the_richest_are_covered_though_the_model_pulls_to_the_mean() -> None:
+    covered, rich_covered, plain_rich, high_tenth = [], [], [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+
+        def draw(n: int, rng: np.random.Generator = rng) -> tuple[np.ndarray, np.ndarray]:
+            true = rng.normal(size=n)
+            return 0.6 * true + rng.normal(0, 0.45, n), true
+
+        distance = np.ones((150, 2))
+        predicted, measured = draw(150)
+        stats = fit_interval(predicted, measured, distance, range(150))
+        assert stats is not None
+        assert stats.high_lift > 0
+        new, true = draw(2000)
+        low, high = interval(new, stats, np.ones(2000), np.ones(2000))
+        inside, rich = (low <= true) & (true <= high), true >= np.quantile(true, 0.9)
+        covered.append(inside.mean())
+        rich_covered.append(inside[rich].mean())
+        high_tenth.append(inside[new >= np.quantile(new, 0.9)].mean())
+        plain = fit_interval(predicted, measured, None, range(150))
+        assert plain is not None
+        plain_rich.append((true[rich] <= new[rich] + plain.high_offset).mean())
+    assert 0.87 <= np.mean(covered) <= 0.93
+    assert np.mean(plain_rich) < np.mean(rich_covered) - 0.05
+    assert np.mean(rich_covered) >= 0.85
+    assert np.mean(high_tenth) >= 0.85
+
+
+def test_only_above_high_estimates_an_interval_reaches_farther_up() -> None:
+    plain = IntervalStats(0.9, -1.0, 1.0, "by hand", (0.1, 0.0, 0.0), (0.0, 0.0, 5.0), (1.0, 1.0, 2.0))
+    lifted = plain._replace(high_lift=0.5)
+    outputs = np.array([1.0, 5.0, 7.0, 9.0, 1000.0])
+    low, high = interval(outputs, lifted)
+    np.testing.assert_allclose(low, outputs - 1)
+    np.testing.assert_allclose(high - outputs, [1.0, 1.0, 1.5, 2.0, 1 + 0.5 * FARTHEST])
+    np.testing.assert_allclose(interval(outputs, plain)[1], outputs + 1)
 
 
 def test_nine_samples_give_their_extreme() -> None:

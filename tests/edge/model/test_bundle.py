@@ -77,7 +77,7 @@ def fitted(bundle: Bundle) -> Bundle:
     return replace(
         bundle,
         domain=domain,
-        interval=IntervalStats(0.9, -0.25, 0.25, "by hand", (0.1, 0.2, -0.3), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0)),
+        interval=IntervalStats(0.9, -0.25, 0.25, "by hand", (0.1, 0.2, -0.3), (0.0, 1.0, 2.0), (1.0, 2.0, 3.0), 0.4),
         detection=DetectionStats(12.5, 20.0, "by hand"),
         replicates=ReplicateStats(0.05, 0.11, "by hand"),
     )
