@@ -27,7 +27,7 @@ from .conditions import ConditionScore, fit_conditions, score_conditions, what_i
 from .crossval.cache import KeptFits, cross_validate_kept
 from .crossval.folds import Fold, Folds
 from .crossval.learning_curve import learning_curve
-from .crossval.metrics import Metrics, measure, no_better_than_the_mean
+from .crossval.metrics import Metrics, measure, most_influential, no_better_than_the_mean, worse_in_the_unit
 from .crossval.validation import FoldResult, Validation
 from .detection import fit_error_model, tells_no_grade
 from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
@@ -151,6 +151,11 @@ class Trained:
         """Answer (n,) in the transform's space, for features as the recipe gives them."""
         return self.model.answer(features)
 
+    def influence(self) -> str:
+        """Name the sample that R2 of unseen samples rests on most; "" if none moves it much."""
+        said = np.nanmean(self.out_of_fold, axis=0)
+        return most_influential(said, self.out_of_fold_measured, self.out_of_fold_samples)
+
     def detection_lines(self) -> list[str]:
         """Say from which content on a sample is told from one that holds nothing, and what a check of that found."""
         model = self.error_model
@@ -167,6 +172,7 @@ class Trained:
         """Say in lines what makes this model of little use; nothing if it is of use."""
         found = (
             no_better_than_the_mean(self.metrics),
+            worse_in_the_unit(self.metrics, self.samples.unit),
             tells_no_grade(self.error_model, self.samples.unit),
             "" if self.samples.simulated else what_is_missing(self.conditions),
         )

@@ -238,6 +238,7 @@ def _summary(trained: Trained) -> str:
         *([conditions_table(trained.by_condition, unit)] if len(trained.by_condition) > 1 else []),
         *([comparison_table(trained.comparison)] if len(trained.comparison.scores) > 1 else []),
         "\n".join(trained.detection_lines()),
+        trained.influence(),
         *trained.warnings(),
         *([trained.censored.line()] if trained.censored is not None else []),
     ]

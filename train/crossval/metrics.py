@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -133,6 +133,53 @@ def no_better_than_the_mean(metrics: Mapping[str, Metrics]) -> str:
                 "method may help."
             )
     return ""
+
+
+def worse_in_the_unit(metrics: Mapping[str, Metrics], unit: str) -> str:
+    """Say so where logarithms are told and contents are not: R2 in the unit is not above zero, as the mean's; else "".
+
+    Args:
+        metrics: by name, as a training has them; what is not of `UNSEEN` is passed over.
+        unit: of contents.
+    """
+    for name in UNSEEN:
+        plain, log = metrics.get(name), metrics.get(f"{name} (log10)")
+        if plain is None or log is None or plain.r2 is None or log.r2 is None:
+            continue
+        if plain.r2 <= 0 < log.r2:
+            return (
+                f"In {unit} this model is no better than the mean of the samples (R2 {plain.r2:.2f} in {name}): a few "
+                f"rich samples decide that. It tells orders of magnitude (R2 of log10 {log.r2:.2f}): use it for "
+                "classes of grade, not for tonnage."
+            )
+    return ""
+
+
+MUCH = 0.1
+"""Change of R2 from which on a single sample is named."""
+
+
+def most_influential(predicted: ArrayLike, measured: ArrayLike, names: Sequence[str]) -> str:
+    """Name the sample that R2 rests on most, with the R2 that there would be without it; "" if none moves it much.
+
+    Args:
+        predicted, measured: (n,) of unseen samples, in the unit.
+        names: n samples.
+    """
+    p, y = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    whole = measure(p, y).r2 if y.size > 2 else None
+    if whole is None:
+        return ""
+    squares, n = (p - y) ** 2, y.size
+    left = squares.sum() - squares
+    # The sum of squares about the mean of the others.
+    about = np.sum((y - y.mean()) ** 2) - (y - y.mean()) ** 2 * n / (n - 1)
+    without = np.where(about > 0, 1 - left / np.where(about > 0, about, 1.0), whole)
+    most = int(np.argmax(np.abs(without - whole)))
+    if abs(without[most] - whole) < MUCH:
+        return ""
+    sample = f"{names[most]} ({y[most]:.4g}, estimated {p[most]:.4g})"
+    return f"Without {sample} R2 would be {without[most]:.2f} instead of {whole:.2f}."
 
 
 NOWHERE_OPEN = (-np.inf, np.inf)

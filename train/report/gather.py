@@ -152,6 +152,7 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
             "calibrated range",
             f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {shown_unit(joined.unit)}",
         ),
+        *([("influence", influence)] if (influence := trained.influence()) else []),
         *(
             (name.lower(), line.rstrip("."))
             for name, _, line in (said.partition(": ") for said in trained.detection_lines())

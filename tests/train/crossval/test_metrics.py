@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import mean_squared_error, r2_score
-from stibium.train.crossval.metrics import coverage, measure
+from stibium.train.crossval.metrics import coverage, measure, most_influential, worse_in_the_unit
 
 values = hnp.arrays(np.float64, st.integers(2, 50), elements=st.floats(1.0, 1e4, width=32))
 
@@ -60,6 +60,35 @@ def test_an_end_that_was_cut_off_at_the_calibrated_range_is_open() -> None:
     measured = [9.0, 9.0, 0.01, 9.0, 0.01]
     assert coverage(low, high, measured) == 0
     assert coverage(low, high, measured, (0.1, 8.65)) == 0.6
+
+
+def test_the_sample_that_r2_rests_on_is_named() -> None:
+    rng = np.random.default_rng(0)
+    measured = np.append(rng.lognormal(5, 0.5, 40), 4059.0)
+    predicted = measured * rng.lognormal(0, 0.05, 41)
+    predicted[-1] = 400.0
+    names = [f"s{i}" for i in range(40)] + ["ipo43"]
+    whole, without = measure(predicted, measured).r2, measure(predicted[:-1], measured[:-1]).r2
+    assert most_influential(predicted, measured, names) == (
+        f"Without ipo43 (4059, estimated 400) R2 would be {without:.2f} instead of {whole:.2f}."
+    )
+    assert most_influential(predicted[:-1], measured[:-1], names[:-1]) == ""
+    assert most_influential([1.0, 2.0], [1.0, 2.0], ["a", "b"]) == ""
+    assert most_influential([1.0, 2.0, 3.0], [1.0, 1.0, 1.0], ["a", "b", "c"]) == ""
+
+
+def test_contents_that_are_no_better_than_the_mean_are_said_though_logarithms_are() -> None:
+    measured = np.array([5.0, 10.0, 20.0, 40.0, 4000.0])
+    predicted = np.array([6.0, 9.0, 25.0, 3500.0, 300.0])
+    plain, log = measure(predicted, measured), measure(np.log10(predicted), np.log10(measured))
+    assert plain.r2 is not None
+    assert log.r2 is not None
+    assert plain.r2 < 0 < log.r2
+    said = worse_in_the_unit({"cross-validation": plain, "cross-validation (log10)": log}, "ppm")
+    assert said.startswith(f"In ppm this model is no better than the mean of the samples (R2 {plain.r2:.2f} in")
+    assert worse_in_the_unit({"training": plain, "training (log10)": log}, "ppm") == ""
+    assert worse_in_the_unit({"validation": log, "validation (log10)": log}, "ppm") == ""
+    assert worse_in_the_unit({"validation": plain}, "ppm") == ""
 
 
 def test_coverage_counts_the_ends() -> None:
