@@ -7,12 +7,13 @@ from collections.abc import Callable
 from ..crossval.validation import Method
 from .baselines import BASELINE_METHODS
 from .further_baselines import FURTHER_BASELINES, has_cubist
+from .linear import Plsr
 from .method import DeviceMethod
 from .mobilenetv2 import MobileNetV2
 from .published import PublishedNetwork
 from .stack import Stack
 
-_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, PublishedNetwork)
+_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, Plsr, PublishedNetwork)
 """The first one is what `stibium train` takes where it is not told otherwise."""
 
 BASELINES = tuple(BASELINE_METHODS)

@@ -1,0 +1,88 @@
+"""A scikit-learn pipeline on a device: the same answers, with an interval; what a device has not is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import stibium
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from stibium.train.errors import TrainingDataError
+from stibium.train.estimators import (
+    PLSR,
+    SVR,
+    Absorbance,
+    RidgeRegressor,
+    SavitzkyGolay,
+    SavitzkyGolayDerivative,
+    StandardNormalVariate,
+)
+from stibium.train.pipelines import export_pipeline
+
+NM = np.arange(500.0, 1001.0)
+AT = {"wavelengths_nm": NM}
+
+
+def soils(rows: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    level, band = rng.uniform(0.3, 0.5, (rows, 1)), rng.uniform(0.05, 0.5, (rows, 1))
+    x = level * (1 - band * np.exp(-(((NM - 760) / 60) ** 2))) + rng.normal(0, 2e-4, (rows, NM.size))
+    return x, 5 + 60 * band[:, 0] + rng.normal(0, 0.3, rows)
+
+
+@pytest.mark.parametrize("regressor", [PLSR(6), RidgeRegressor(), PLSRegression(4), Ridge(1e-3)], ids=repr)
+def test_a_device_answers_as_the_pipeline_does(regressor: Any, tmp_path: Path) -> None:
+    x, y = soils()
+    pipeline = make_pipeline(Absorbance(**AT), SavitzkyGolay(31, wavelengths_nm=NM), regressor)
+    out = tmp_path / "sb.tflite"
+    model = export_pipeline(pipeline, x, y, out, wavelengths_nm=NM, element="Sb", unit="ppm")
+    spectra = [stibium.Spectrum(NM, row, "reflectance", f"S{i}") for i, row in enumerate(x)]
+    readings = model.estimate(spectra)
+    fitted = np.clip(np.ravel(pipeline.fit(x, y).predict(x)), y.min(), y.max())
+    answers = np.array([_said(reading) for reading in readings])
+    # float32 within the network: 1.2e-5 was the farthest apart on these.
+    np.testing.assert_allclose(answers, fitted, rtol=3e-5)
+    inside = [r.estimates[0] for r in readings if r.estimates[0].verdict == "inside"]
+    assert len(inside) > 30
+    assert all(one.coverage == 0.9 and one.interval_shown for one in inside)
+    assert model.bundle.domain is not None
+
+
+def _said(reading: stibium.ReadingRecord) -> float:
+    (one,) = reading.estimates
+    return next(v for v in (one.value, one.untrusted_value, one.below_critical_value) if v is not None)
+
+
+def test_bands_that_a_step_leaves_out_are_followed(tmp_path: Path) -> None:
+    x, y = soils()
+    pipeline = make_pipeline(
+        Absorbance(**AT), StandardNormalVariate(**AT), SavitzkyGolayDerivative(31, keep_nm=5, **AT), PLSR(4)
+    )
+    out = tmp_path / "sb.tflite"
+    model = export_pipeline(pipeline, x, y, out, wavelengths_nm=NM, element="Sb", unit="ppm")
+    (reading,) = model.estimate(stibium.Spectrum(NM, x[0], "reflectance", "S0"))
+    assert _said(reading) == pytest.approx(float(np.ravel(pipeline.fit(x, y).predict(x[:1]))[0]), rel=3e-5)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "said"),
+    [
+        (make_pipeline(Absorbance(**AT), StandardScaler(), PLSR()), "StandardScaler.*is no step that a device has"),
+        (make_pipeline(Absorbance(**AT), RandomForestRegressor(5)), "RandomForestRegressor is not linear.*distil it"),
+        (make_pipeline(Absorbance(**AT), SVR()), "SVR is not linear.*distil it"),
+        (make_pipeline(Absorbance(), PLSR()), "was given other wavelengths"),
+        (make_pipeline(Absorbance(least=1e-3, **AT), PLSR()), "a device refuses what is not above zero"),
+    ],
+    ids=["scaler", "forest", "svr", "wavelengths", "least"],
+)
+def test_what_a_device_does_not_have_is_refused_by_name(pipeline: Any, said: str, tmp_path: Path) -> None:
+    x, y = soils()
+    with pytest.raises(TrainingDataError, match=said):
+        export_pipeline(pipeline, x, y, tmp_path / "m.tflite", wavelengths_nm=NM, element="Sb", unit="ppm")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,116 @@
+"""Linear models for devices: a weight a band, as PLSR and ridge regression are once they are fitted.
+
+They are carried as the stack is (`radial_network`), with its radial units silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats
+from ...edge.model.recipe import Blocks, Recipe
+from .baselines import BAND_STEP, PartialLeastSquares
+from .blocks import block_scaling
+from .common import BackTransformation
+from .kernel_members import Projection
+from .radial_network import Branch, RadialNetwork
+from .stack import Stack, StackModel
+
+FAR = 1e3
+"""Where the one silent unit stands: exp(-FAR**2) is nothing."""
+
+
+def linear_model(
+    recipe: Recipe,
+    wavelengths_nm: Floats,
+    splices_nm: tuple[float, ...],
+    reflectance: Floats,
+    weights: Floats,
+    intercept: float,
+    back: BackTransformation,
+    out_of_fold: Floats,
+    chosen: str,
+) -> StackModel:
+    """Give a linear model as one that a device can carry.
+
+    Args:
+        recipe: preprocessing, of `bands` features.
+        wavelengths_nm, splices_nm: of the spectra that `StackModel.predict` takes.
+        reflectance: (n, bands') of the training.
+        weights: (bands,) of the features, in the transform's space.
+        intercept: likewise.
+        back: from there to the unit.
+        out_of_fold: (repeats, n) in the unit.
+        chosen: in words.
+    """
+    blocks = Blocks((recipe,))
+    features = blocks.preprocess(reflectance, wavelengths_nm, splices_nm).features
+    nowhere = Projection(np.zeros((weights.size, 1)), np.zeros(1), np.ones((1, 1)))
+    silent = np.full((1, 1, 1, 1), float(np.abs(weights).max()) or 1.0)
+    network = RadialNetwork(
+        branches=(Branch(nowhere, np.full((1, 1), FAR), silent, weights[:, None]),),
+        gammas=(1.0,),
+        bias=np.array([intercept]),
+        backs=(back,),
+        shares=np.ones(1),
+    )
+    return StackModel(
+        recipe=blocks,
+        wavelengths_nm=wavelengths_nm,
+        splices_nm=splices_nm,
+        network=network,
+        scaling=block_scaling(features, blocks),
+        out_of_fold=out_of_fold,
+        transform=back.transform,
+        chosen=chosen,
+    )
+
+
+@dataclass(frozen=True)
+class Plsr(Stack):
+    """Partial least squares regression as the baseline fits it, for a device."""
+
+    key: ClassVar[str] = "plsr"
+    name: ClassVar[str] = "PLSR for devices"
+    about: ClassVar[str] = "partial least squares regression, tuned as the baseline is"
+
+    def for_learning_curve(self) -> Plsr:
+        """Give the method with its fast settings."""
+        return Plsr(fast=True)
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> StackModel:
+        """Fit; see `Method.fit`."""
+        found = PartialLeastSquares(self.fast).fit(
+            reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
+        )
+        kept = slice(None, None, BAND_STEP)
+        nothing = np.zeros((1, found.scaling.offset.size))
+        intercept = float(found.answer(nothing)[0])
+        # Linear, so that what it says of one band alone is that band's weight.
+        scaled = found.answer(np.eye(nothing.size)) - intercept
+        weights = np.zeros(found.recipe.wavelengths_nm.size)
+        weights[kept] = scaled / found.scaling.scale
+        return linear_model(
+            found.recipe,
+            found.wavelengths_nm,
+            found.splices_nm,
+            np.asarray(reflectance, dtype=np.float64),
+            weights,
+            intercept - float(found.scaling.offset @ weights[kept]),
+            found.back,
+            found.out_of_fold,
+            found.chosen,
+        )
