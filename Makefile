@@ -14,7 +14,7 @@ DEV := $(VENV)/.dev
 MINUTES ?= 60
 KILLS ?= 1000
 
-.PHONY: demo test soak pins lint docs typecheck bench bench-accuracy model real-model ore-model clean
+.PHONY: demo test soak pins lint docs typecheck bench bench-accuracy model real-model moisture ore-model clean
 
 # `make demo PAGE=1` ends with the address of a page for a phone, and serves it until Ctrl-C.
 PAGE ?=
@@ -82,6 +82,10 @@ real-model: $(DEV)
 .PHONY: test-pi
 test-pi: $(DEV)
 	STIBIUM_PI=build $(BIN)/python -m pytest tests/pi
+
+# Makes the shipped differences of wet and dry soils again, from the table of soils that SOILS names.
+moisture: $(DEV)
+	$(BIN)/python -m stibium.train.ship_moisture $(SOILS)
 
 # The same for the shipped model of ore or gangue; a quarter of an hour.
 ore-model: $(DEV)

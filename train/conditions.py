@@ -14,6 +14,8 @@ from ..converters.spectra.spectrum import CONDITIONS, Floats, Spectrum
 from ..edge.model.conditions import Conditions, Water, depths, sees_water
 from .crossval.metrics import Metrics, coverage, measure
 
+BY_PAIRS = " (dry soils with water added)"
+"""Stands after the condition of soils that nobody scanned so."""
 WETTER_SHARE = 0.02
 """Share of the calibration's own soils that may be called wetter than the calibration."""
 
@@ -96,7 +98,7 @@ def what_is_missing(conditions: Conditions) -> str:
     other = "wet and one day later" if only == "dry" else "air-dried too"
     return (
         f"The calibration holds {only} soils only, and the model is for no other: scan 20 of your soils {other}, "
-        "and train with these scans too (docs/in_situ.md)."
+        "and train with --moisture-pairs; pairs need no assays (docs/in_situ.md)."
     )
 
 
@@ -119,7 +121,8 @@ def score_conditions(
     said, p, y = np.array(conditions), np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
     names = np.array(samples if samples is not None else range(len(y)))
     scores = []
-    for one in (*CONDITIONS, ""):
+    made = [f"{one}{BY_PAIRS}" for one in CONDITIONS]
+    for one in (*CONDITIONS, "", *made):
         here = said == one
         if here.any():
             found = measure(p[here], y[here])

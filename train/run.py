@@ -262,9 +262,8 @@ def load_run(folder: str | os.PathLike[str]) -> TrainingRun:
 
 def _run(path: Path, record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TrainingRun:
     beside = {"replicates": record["replicate_scatter"], "quantisation": "", "golden": None, "provenance": {}}
-    of_bundle = {
-        name: array for name, array in arrays.items() if name.startswith(("scaling_", "domain_", "error_model_"))
-    }
+    kept = ("scaling_", "domain_", "error_model_", "moisture_")
+    of_bundle = {name: array for name, array in arrays.items() if name.startswith(kept)}
     return TrainingRun(
         folder=path,
         record=record,

@@ -23,15 +23,18 @@ from ..edge.model.replicates import ReplicateStats
 from ..edge.model.target import Transform, forward, inverse, within_range
 from .applicability import Domain, fit_domain, fit_interval, fit_replicates
 from .censored_check import CensoredCheck, check_held_back
-from .conditions import ConditionScore, fit_conditions, score_conditions, what_is_missing
+from .conditions import BY_PAIRS, ConditionScore, fit_conditions, score_conditions, what_is_missing
+from .corrected import Corrected, CorrectedModel, make_corrected
 from .crossval.cache import KeptFits, cross_validate_kept
 from .crossval.folds import Fold, Folds
 from .crossval.learning_curve import learning_curve
 from .crossval.metrics import Metrics, measure, most_influential, no_better_than_the_mean, worse_in_the_unit
-from .crossval.validation import FoldResult, Validation
+from .crossval.validation import FoldResult, Method, Validation
 from .detection import fit_error_model, tells_no_grade
+from .errors import TrainingDataError
 from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
 from .methods.registry import baselines
+from .moisture import MoisturePairs
 from .prepared import Prepared, prepare, prepare_censored
 from .samples import FEWEST_SAMPLES, Replicates, Samples
 
@@ -187,6 +190,7 @@ def train(
     say: Say = lambda line: None,
     checkpoint: Path | None = None,
     curve: bool = True,
+    pairs: MoisturePairs | None = None,
 ) -> Trained:
     """Validate a method, make the model that a device is to have, and set its statistics.
 
@@ -198,6 +202,7 @@ def train(
         say: shows progress.
         checkpoint: file from which an interrupted training of the model goes on.
         curve: whether there is to be a learning curve; it takes some twenty fits.
+        pairs: soils scanned dry and wet; corrections learned from them are held against doing nothing.
 
     Raises:
         TrainingDataError: data that cannot be divided so, or that no model can be made from; the line says why.
@@ -206,6 +211,12 @@ def train(
     kept = kept or KeptFits(None)
     rows = samples.rows(options.replicates)
     plan = method.plan(rows, options.seed)
+    if pairs is not None:
+        if method.holds_out:
+            raise TrainingDataError(f"the {method.key} method has no correction for water: leave --moisture-pairs away")
+        # Kept fits are of these pairs.
+        rows = replace(rows, sha256=rows.sha256 + pairs.sha256)
+    learner: Method = method if pairs is None else Corrected(method, pairs)
     censored = method.learn_from(samples, options.exclude_above)
     fold = plan.repeats[0][0] if method.holds_out else None
     training = _names(rows, fold.training) if fold is not None else tuple(samples.target)
@@ -221,7 +232,7 @@ def train(
         known = [result]
     others = baselines(method.fast) if options.baselines else []
     comparison = cross_validate_kept(
-        [method, *others],
+        [learner, *others],
         rows,
         plan,
         method.fast,
@@ -232,7 +243,7 @@ def train(
     learning = _learning(method, rows, plan, say) if curve else None
     if model is None:
         say("the model itself, on all samples")
-        model = method.make(task)
+        model = method.make(task) if pairs is None else make_corrected(method, pairs, task)
     return _calibrate(task, model, method, options, rows, comparison, learning)
 
 
@@ -315,8 +326,10 @@ def _of_folds(
     of_mean: dict[tuple[str, str], list[float]] = {}
     for row, output in zip(mean.rows, model.answer(mean.features), strict=True):
         of_mean.setdefault((row.sample_id, row.condition), []).append(float(output))
+    # Censored and wetted soils are behind them.
+    difficulties = domain.difficulty[: len(single.rows)]
     outputs, samples, conditions, difficulty = [], [], [], []
-    for row, output, far in zip(single.rows, model.answer(single.features), domain.difficulty, strict=True):
+    for row, output, far in zip(single.rows, model.answer(single.features), difficulties, strict=True):
         state = row.sample_id, row.condition
         apart = float(output) - float(np.mean(of_mean[state])) if state in of_mean else 0.0
         for value in in_space.get(state, ()):
@@ -333,6 +346,72 @@ def _of_folds(
         values=np.nanmean(left_out[:, tested], axis=0),
         measured=rows.measured[tested],
         what="cross-validated predictions",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Wetted:
+    """Dry soils of the calibration with water added by pairs.
+
+    Attributes:
+        reflectance: (m, bands).
+        moved: (m,) how far the model's answer moves by the water, as if it had not learned from that pair.
+        rows: m, of the soils that they are made from.
+        conditions: m.
+    """
+
+    reflectance: Floats
+    moved: Floats
+    rows: Sequence[int]
+    conditions: Sequence[str]
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The conditions that there are."""
+        return tuple(dict.fromkeys(self.conditions))
+
+
+def _wetted(model: DeviceModel, seen: Prepared, seed: int) -> _Wetted:
+    if not isinstance(model, CorrectedModel) or not model.states:
+        return _Wetted(np.empty((0, seen.reflectance_nm.size)), np.empty(0), (), ())
+    dry = [i for i, row in enumerate(seen.rows) if row.condition in ("", "dry")]
+    absorbance, moved, of_dry, conditions = model.wetted(-np.log10(seen.reflectance[dry]), seed)
+    return _Wetted(10.0**-absorbance, moved, [dry[i] for i in of_dry], conditions)
+
+
+def _with_wetted(
+    found: _OutOfFold,
+    wetted: _Wetted,
+    seen: Prepared,
+    difficulty: Floats,
+    rows: Samples,
+    left_out: Floats,
+    transform: Transform,
+) -> _OutOfFold:
+    """Add wetted soils to the out-of-fold answers, each as far off as its soil was when dry, and moved by the water.
+
+    Soils that were assayed in a condition say more of it than these: their condition is left to them.
+    """
+    of_sample: dict[str, float] = {}
+    for number, row in enumerate(rows.spectra):
+        if row.condition in ("", "dry") and np.isfinite(left_out[:, number]).any():
+            of_sample[row.sample_id] = float(np.nanmean(forward(left_out[:, number], transform)))
+    assayed = {row.condition for row in rows.spectra}
+    kept = [
+        i
+        for i, (row, condition) in enumerate(zip(wetted.rows, wetted.conditions, strict=True))
+        if condition not in assayed and seen.samples[row] in of_sample
+    ]
+    if not kept:
+        return found
+    names = [seen.samples[wetted.rows[i]] for i in kept]
+    return replace(
+        found,
+        outputs=np.concatenate([found.outputs, np.array([of_sample[name] for name in names]) + wetted.moved[kept]]),
+        samples=[*found.samples, *names],
+        conditions=[*found.conditions, *(f"{wetted.conditions[i]}{BY_PAIRS}" for i in kept)],
+        difficulty=np.concatenate([found.difficulty, difficulty[kept]]),
+        what=f"{found.what} and these with water added",
     )
 
 
@@ -361,7 +440,13 @@ def _calibrate(
     # What a soil looks like is known whether or not its value is.
     also = [s for s in samples.bounded if s.sample_id in in_bounds]
     seen = prepare([*single.rows, *also], recipe) if also else single
-    domain = fit_domain(seen.reflectance, seen.reflectance_nm, seen.samples, options.seed)
+    wetted = _wetted(model, seen, options.seed)
+    domain = fit_domain(
+        np.concatenate([seen.reflectance, wetted.reflectance]),
+        seen.reflectance_nm,
+        [*seen.samples, *(seen.samples[row] for row in wetted.rows)],
+        options.seed,
+    )
     left_out = np.array([[np.nan if v is None else v for v in repeat] for repeat in comparison[method.name].predicted])
     tested = np.isfinite(left_out).any(axis=0)
     measured = _measured(samples, fitting)
@@ -376,6 +461,7 @@ def _calibrate(
     else:
         held, of_device = _some(fitting, evenly_by_grade(measured, CALIBRATION_ROWS)), single
         found = _of_folds(rows, left_out, model, fitting, single, domain)
+        found = _with_wetted(found, wetted, seen, domain.difficulty[len(seen.rows) :], rows, left_out, transform)
         refused = fitting.refused
     ends = float(measured.min()), float(measured.max())
     fitted = np.clip(inverse(model.answer(fitting.features), transform), *ends)
@@ -411,7 +497,7 @@ def _calibrate(
         held_out=held.rows,
         held_out_measured=_measured(samples, held),
         held_out_predicted=np.clip(inverse(model.answer(held.features), transform), *ends),
-        conditions=fit_conditions(seen.rows, seen.reflectance, seen.reflectance_nm),
+        conditions=fit_conditions(seen.rows, seen.reflectance, seen.reflectance_nm, wetted.states, wetted.reflectance),
         by_condition=score_conditions(
             found.conditions, within_range(found.outputs, transform, ends), unseen, low, high, found.samples
         ),

@@ -29,6 +29,7 @@ from .golden_grid import pack_grid, unpack_grid
 from .interval import IntervalStats
 from .lineage import UNKNOWN_LINEAGE, Lineage, pack_lineage, unpack_lineage
 from .recipe import Blocks, Recipe, preprocessing_from_dict
+from .recipe_arrays import arrays_apart, arrays_back
 from .replicates import ReplicateStats
 from .scaling import Scaling
 from .sense import require_sense
@@ -204,6 +205,8 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "scaling_offset": bundle.scaling.offset,
         "scaling_scale": bundle.scaling.scale,
     }
+    recipe, of_recipe = arrays_apart(bundle.recipe.to_dict())
+    arrays |= of_recipe
     manifest: dict[str, Any] = {
         "element": bundle.element,
         "unit": bundle.unit,
@@ -211,7 +214,7 @@ def to_record(bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "quantisation": bundle.quantisation,
         "transform": bundle.transform,
         "calibrated_range": list(bundle.calibrated_range),
-        "recipe": bundle.recipe.to_dict(),
+        "recipe": recipe,
         "interval": bundle.interval._asdict() if bundle.interval else None,
         "domain": None,
         "detection": bundle.detection._asdict() if bundle.detection else None,
@@ -300,7 +303,7 @@ def from_record(
         model=model,
         element=manifest["element"],
         unit=manifest["unit"],
-        recipe=preprocessing_from_dict(manifest["recipe"]),
+        recipe=preprocessing_from_dict(arrays_back(manifest["recipe"], arrays)),
         scaling=Scaling(offset=a["scaling_offset"], scale=a["scaling_scale"]),
         transform=manifest["transform"],
         calibrated_range=(low + 0.0, high + 0.0),  # which texts are not taken for

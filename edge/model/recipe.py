@@ -22,6 +22,7 @@ from .steps import (
     ContinuumRemoval,
     Cut,
     Derivative,
+    ExternalParameterOrthogonalisation,
     HullSide,
     Resample,
     SavitzkyGolay,
@@ -32,6 +33,7 @@ from .steps import (
     Step,
 )
 
+EPO = ExternalParameterOrthogonalisation.step
 CHUNK = 8
 """Spectra that go through the steps together, so that what lies between two steps stays in the processor's cache."""
 
@@ -291,6 +293,8 @@ def _check_order(steps: tuple[Step, ...]) -> None:
         raise RecipeError("resample must come first, or right after splice_correction")
     if "spectrogram" in names[:-1]:
         raise RecipeError("spectrogram must come last")
+    if EPO in names and (names.index(EPO) == 0 or names[names.index(EPO) - 1] != "absorbance"):
+        raise RecipeError(f"{EPO} must come right after absorbance")
     for i, step in enumerate(steps):
         if not isinstance(step, (Absorbance, ContinuumRemoval)):
             continue

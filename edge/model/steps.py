@@ -351,6 +351,78 @@ class StandardNormalVariate(Step):
 
 
 @dataclass(frozen=True)
+class ExternalParameterOrthogonalisation(Step):
+    """Take out of absorbance what an external parameter, such as water, makes of it (Roger et al. 2003).
+
+    Each spectrum gets the calibration's mean level and contrast (a standard normal variate, scaled back), and then
+    loses what lies along the directions. With duals that are the directions this is the orthogonal projection of Roger,
+    Chauchard and Bellon-Maurel (Chemometrics and Intelligent Laboratory Systems 66:191), for moisture that of Minasny
+    et al. 2011 (Geoderma 167-168:118); other duals make it orthogonal in another metric, such as that of derivatives.
+
+    Attributes:
+        level, spread: mean absorbance and its standard deviation over the spectrum, of the calibration's mean soil.
+        centre: (knots,) a spectrum that stays as it is, of mean 0 and standard deviation 1; knots lie evenly from the
+            grid's first to its last wavelength, straight lines between them.
+        directions: (k, knots) that are taken out.
+        duals: (k, knots) which say how much of each is in a spectrum.
+    """
+
+    step: ClassVar[str] = "external_parameter_orthogonalisation"
+    level: float
+    spread: float
+    centre: tuple[float, ...]
+    directions: tuple[tuple[float, ...], ...]
+    duals: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        self._check_real("spread")
+        shapes = []
+        for name in ("centre", "directions", "duals"):
+            try:
+                values = np.array(getattr(self, name), dtype=np.float64)
+            except (TypeError, ValueError):
+                raise RecipeError(f"{self.step}: {name} are no numbers") from None
+            if not np.isfinite(values).all() or not values.size:
+                raise RecipeError(f"{self.step}: {name} are no numbers")
+            shapes.append(values.shape)
+            of_rows = tuple(tuple(row) for row in values.tolist()) if values.ndim == 2 else tuple(values.tolist())
+            object.__setattr__(self, name, of_rows)
+        (knots,) = shapes[0] if len(shapes[0]) == 1 else (0,)
+        if not 2 <= knots <= MOST_BANDS or shapes[1] != shapes[2] or shapes[1][1:] != (knots,):
+            raise RecipeError(f"{self.step}: centre, directions and duals of shapes {shapes} do not fit together")
+        if not math.isfinite(self.level):
+            raise RecipeError(f"{self.step}: level is {self.level!r}; a number is needed")
+        object.__setattr__(self, "_hash", hash((self.level, self.spread, self.centre, self.directions, self.duals)))
+
+    def __hash__(self) -> int:
+        # Recipes are looked up by their steps, and there are thousands of numbers in this one.
+        return int(self._hash)  # type: ignore[attr-defined]
+
+    def prepare(self, grid: Grid) -> tuple[Operator, Grid]:
+        nm = grid.wavelengths_nm
+        knots_nm = np.linspace(nm[0], nm[-1], len(self.centre))
+
+        def on_grid(rows: tuple[tuple[float, ...], ...]) -> Floats:
+            return np.stack([np.interp(nm, knots_nm, row) for row in rows])
+
+        centre, directions, duals = on_grid((self.centre,))[0], on_grid(self.directions), on_grid(self.duals)
+        overlap = directions @ duals.T
+        if np.linalg.cond(overlap) > 1e9:
+            raise PreprocessError(f"{self.step}: its directions cannot be told apart on this grid")
+        to_parts = np.linalg.solve(overlap.T, duals).T
+        normalise, _ = StandardNormalVariate().prepare(grid)
+
+        def take_out(absorbance: Floats) -> Floats:
+            values = normalise(absorbance)
+            values -= ((values - centre) @ to_parts) @ directions
+            values *= self.spread
+            values += self.level
+            return values
+
+        return take_out, grid
+
+
+@dataclass(frozen=True)
 class Spectrogram(Step):
     """Take the magnitude of the short-time Fourier transform along the bands: (frames, bins, 1), lengths in bands.
 
@@ -400,6 +472,7 @@ STEPS: dict[str, type[Step]] = {
         SavitzkyGolayDerivative,
         Derivative,
         StandardNormalVariate,
+        ExternalParameterOrthogonalisation,
         Spectrogram,
     )
 }

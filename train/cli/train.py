@@ -20,6 +20,7 @@ from ..terminal import ProgressLine
 from .common import DataOptions, F, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
+    from ..moisture import MoisturePairs
     from ..samples import Samples
     from ..training import Trained
 
@@ -122,6 +123,14 @@ def method_options(command: F) -> F:
     help="mobilenetv2: a table of other people's soils with spectra and values of the same element. How much of it "
     "helps is chosen on your own soils, nothing at all included; intervals and domain stay those of your own.",
 )
+@click.option(
+    "--moisture-pairs",
+    "moisture_pairs",
+    type=click.Path(),
+    metavar="TABLE",
+    help="Soils scanned dry, and damp or wet (column condition, or folders); they need no assays and need not be the "
+    "calibration's. 'shipped' takes differences of other people's soils.",
+)
 @click.option("--no-baselines", is_flag=True, help="Hold no other methods against the same folds.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of folds, weights and batches."
@@ -137,6 +146,7 @@ def train(
     group_by: str | None,
     group_cell: float | None,
     library: str | None,
+    moisture_pairs: str | None,
     no_baselines: bool,
     seed: int,
     force: bool,
@@ -162,7 +172,13 @@ def train(
     if method.holds_out and (group_by is not None or group_cell is not None):
         others = " or ".join(key for key, other in DEVICE_METHODS.items() if not other.holds_out)
         raise click.UsageError(f"--group-by and --group-cell are for --method {others}")
+    if method.holds_out and moisture_pairs is not None:
+        others = " or ".join(key for key, other in DEVICE_METHODS.items() if not other.holds_out)
+        raise click.UsageError(f"--moisture-pairs is for --method {others}")
+    if library is not None and moisture_pairs is not None:
+        raise click.UsageError("--library and --moisture-pairs exclude each other: a library's soils are not corrected")
     check_run_folder(out, force)
+    pairs = _pairs(moisture_pairs)
     known = data.read()
     groups = groups_of(data.assays, group_by, group_cell)
     samples = known.load(element, method.range_nm, groups)
@@ -182,7 +198,7 @@ def train(
     say([f"{len(samples.spectra)} {kind} of {count} with {samples.element}"])
     with _going_on(out), ProgressLine(samples.element) as line:
         kept, checkpoint = KeptFits(Path(out) / FITS), Path(out) / CHECKPOINT
-        trained = train_model(samples, method, options, kept, line.show, checkpoint)
+        trained = train_model(samples, method, options, kept, line.show, checkpoint, pairs=pairs)
     save_run(out, trained)
 
     say([f"refused {r.source}: {r.reason}" for r in trained.refused])
@@ -213,6 +229,17 @@ def _with_library(method: DeviceMethod, samples: Samples, path: str) -> tuple[De
     say([f"library {path}: {len(library.target)} soils with {library.element}", *library.notes()])
     both = hashlib.sha256(f"{samples.sha256} {library.sha256}".encode()).hexdigest()
     return replace(method, library=library), replace(samples, sha256=both)
+
+
+def _pairs(path: str | None) -> MoisturePairs | None:
+    if path is None:
+        return None
+    from ..moisture import read_pairs
+
+    pairs = read_pairs(path)
+    counts = ", ".join(f"{pairs.conditions.count(state)} {state}" for state in pairs.states)
+    say([*pairs.notes, f"water by {pairs.source}: {counts}"])
+    return pairs
 
 
 def _summary(trained: Trained) -> str:

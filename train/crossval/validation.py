@@ -340,6 +340,7 @@ def _fit(
             splices_nm=data.splices_nm,
             groups=inside,
             seed=folds.seed + 1000 * repeat + number,
+            **_with_conditions(method, data, fold),
         )
         predicted = np.asarray(predictor.predict(data.reflectance[fold.test]), dtype=np.float64)
     except TrainingDataError as error:
@@ -352,6 +353,13 @@ def _fit(
         return result
     seen = measure(predictor.predict(data.reflectance[fold.training]), data.measured[fold.training])
     return replace(result, training_r2=seen.r2, training_rmse=seen.rmse)
+
+
+def _with_conditions(method: Method, data: Samples, fold: Fold) -> dict[str, Any]:
+    """Give the conditions of the ground to a method that asks for them (`corrected.Corrected`)."""
+    if not getattr(method, "takes_conditions", False):
+        return {}
+    return {"conditions": [data.spectra[row].condition for row in fold.training]}
 
 
 def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int) -> float:

@@ -1,0 +1,165 @@
+"""Pairs of dry and wet scans: how they are matched, what is learned from them, and that it helps on wet ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import stibium
+from soil_like import soil_like
+from stibium.converters.spectra.spectrum import Condition, Spectrum
+from stibium.converters.spectra.table.write import write_table
+from stibium.edge.model.recipe import Blocks
+from stibium.edge.model.steps import ExternalParameterOrthogonalisation
+from stibium.train.corrected import Corrected, CorrectedModel
+from stibium.train.correction import NOTHING, Correction, Setting, choose
+from stibium.train.crossval.metrics import measure
+from stibium.train.errors import TrainingDataError
+from stibium.train.methods.baselines import PartialLeastSquares
+from stibium.train.methods.stack import Stack
+from stibium.train.moisture import MoisturePairs, pairs_of, read_pairs, shipped_pairs, write_differences
+from stibium.train.samples import Samples
+from stibium.train.training import TrainingOptions, train
+
+NM = np.arange(400.0, 2451.0, 5.0)
+
+
+def watered(data: Samples, condition: Condition, seed: int = 5) -> list[Spectrum]:
+    """The soils with water: darker, with bands at 1450 and 1930 nm that lie over that of the target, unlike in each."""
+    random = np.random.default_rng(seed)
+    share = {"dry": 0.0, "damp": 0.35, "wet": 1.0}[condition]
+    found = []
+    for spectrum in data.spectra:
+        nm, strength = spectrum.wavelengths_nm, share * random.uniform(0.7, 1.3)
+        slope = random.uniform(0.05, 0.25)
+        water = 0.15 + slope * (nm - 400) / 2000
+        for centre, width, depth in ((1450, 60, 0.35), (1930, 80, 0.6), (2240, 90, 0.3)):
+            water = water + depth * np.exp(-0.5 * ((nm - centre) / width) ** 2)
+        found.append(replace(spectrum, values=spectrum.values * 10 ** -(strength * water), condition=condition))
+    return found
+
+
+def named(spectra: Sequence[Spectrum], prefix: str) -> list[Spectrum]:
+    return [replace(s, sample_id=f"{prefix}{s.sample_id}", source=f"{prefix}{s.sample_id}") for s in spectra]
+
+
+@pytest.fixture(scope="module")
+def pairs() -> MoisturePairs:
+    others = soil_like(6, seed=9, nm=NM)
+    return pairs_of(named([s for c in ("dry", "damp", "wet") for s in watered(others, c)], "P"), "pairs.csv")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def dry() -> Samples:
+    data = soil_like(45, seed=2, nm=NM)
+    return replace(data, spectra=tuple(watered(data, "dry")))
+
+
+def test_pairs_are_matched_by_name_and_condition(pairs: MoisturePairs) -> None:
+    assert pairs.states == ("damp", "wet")
+    assert len(set(pairs.soils)) == 6
+    assert pairs.differences.shape == (12, 2051)
+    wet = pairs.differences[[c == "wet" for c in pairs.conditions]]
+    assert wet[:, np.argmin(np.abs(pairs.wavelengths_nm - 1930))].min() > 0.3
+
+
+def test_what_is_no_pair_is_said_and_two_soils_are_too_few() -> None:
+    soils = soil_like(4, nm=NM)
+    scans = [*watered(soils, "dry"), *watered(soils, "wet")[:3]]
+    assert pairs_of(scans, "p.csv").notes == ("1 of 4 soils has no dry scan beside a damp or wet one: S003",)
+    with pytest.raises(TrainingDataError, match=r"^p.csv: 2 soils scanned dry and again damp or wet .* no pair: S002"):
+        pairs_of(scans[:6], "p.csv")
+    with pytest.raises(TrainingDataError, match="nobody says whether S000 was dry, damp or wet"):
+        pairs_of([replace(s, condition="") for s in scans], "p.csv")
+
+
+def test_pairs_of_another_range_are_refused(pairs: MoisturePairs) -> None:
+    with pytest.raises(TrainingDataError, match="cover 400-2450 nm, and the model stands on 350-2500 nm"):
+        pairs.on(np.arange(350.0, 2501.0))
+
+
+def test_shipped_pairs_say_what_they_are_and_are_written_as_they_were(tmp_path: Path) -> None:
+    found = shipped_pairs()
+    assert "other people's soils" in found.source
+    assert found.states == ("damp", "wet")
+    assert read_pairs("shipped").sha256 == found.sha256
+    write_differences(str(tmp_path / "d.npz"), found, ["source"])
+    with np.load(tmp_path / "d.npz") as again:
+        np.testing.assert_allclose(again["differences"], found.differences, atol=1e-3)
+
+
+def test_doing_nothing_is_chosen_where_water_does_nothing(dry: Samples) -> None:
+    still = pairs_of(
+        named([s for c in ("dry", "wet") for s in (replace(d, condition=c) for d in dry.spectra[:6])], "P"), "p"
+    )  # type: ignore[arg-type]
+    absorbance = np.stack([np.interp(still.wavelengths_nm, NM, -np.log10(s.values)) for s in dry.spectra])
+    assert choose(absorbance, dry.measured, dry.names, still, 1).setting == NOTHING
+
+
+def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: MoisturePairs) -> None:
+    training, test = slice(0, 30), slice(30, None)
+    wet = np.stack([s.values for s in watered(dry, "wet")])[test]
+    given = {"groups": dry.names[training], "seed": 1}
+    rows = dry.reflectance[training], dry.wavelengths_nm, dry.measured[training]
+    method = PartialLeastSquares(fast=True)
+    plain, corrected = method.fit(*rows, **given), Corrected(method, pairs).fit(*rows, **given)
+    assert corrected.choice.setting != NOTHING
+    known = dry.measured[test]
+    without, found = measure(plain.predict(wet), known), measure(corrected.predict(wet), known)
+    assert found.rmse < 0.5 * without.rmse
+    assert abs(found.bias) < abs(without.bias)
+
+
+def test_a_model_of_dry_soils_and_pairs_is_for_wet_ground(dry: Samples, pairs: MoisturePairs) -> None:
+    options = TrainingOptions(baselines=False, seed=3)
+    trained = train(dry, Stack(fast=True, folds=3), options, curve=False, pairs=pairs)
+    assert isinstance(trained.model, CorrectedModel)
+    assert trained.conditions.corrected == ("damp", "wet")
+    assert trained.record["moisture"]["pairs"] == "6 soils of pairs.csv"
+    assert [score.condition for score in trained.by_condition] == [
+        "dry",
+        "damp (dry soils with water added)",
+        "wet (dry soils with water added)",
+    ]
+    assert not any("scan 20" in line for line in trained.warnings())
+    # What a device computes is what training computed.
+    features = trained.recipe.preprocess(dry.reflectance, dry.wavelengths_nm).features
+    fit = trained.model.fit
+    answers = trained.model.answer(features)
+    assert isinstance(trained.recipe, Blocks)
+    steps = [type(step) for step in trained.recipe.recipes[0].steps]
+    assert (ExternalParameterOrthogonalisation in steps) == bool(fit.choice.setting.directions)
+    np.testing.assert_allclose(fit.predict(dry.reflectance), trained.model.model.network.predict(features), rtol=1e-6)  # type: ignore[attr-defined]
+    assert np.isfinite(answers).all()
+
+
+def test_rows_are_those_of_the_setting(dry: Samples, pairs: MoisturePairs) -> None:
+    absorbance = np.stack([np.interp(pairs.wavelengths_nm, NM, -np.log10(s.values)) for s in dry.spectra])
+    copied = Correction.of(Setting(0, 2), absorbance, pairs, 1)
+    assert copied.step is None
+    assert copied.rows(absorbance).shape == (3 * 45, 2051)
+    np.testing.assert_array_equal(copied.rows(absorbance)[:45], absorbance)
+    projected = Correction.of(Setting(4, 0), absorbance, pairs, 1)
+    assert projected.step is not None
+    moved = projected.rows(absorbance + pairs.differences[0]) - projected.rows(absorbance)
+    assert np.abs(moved).mean() < 0.5 * np.abs(pairs.differences[0]).mean()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--moisture-pairs", "none.csv"], "none.csv: 0 soils scanned dry"),
+        (["--moisture-pairs", "shipped", "--method", "published"], "--moisture-pairs is for --method"),
+    ],
+)
+def test_bad_pairs_are_one_line(tmp_path: Path, dry: Samples, more: list[str], said: str) -> None:
+    write_table(tmp_path / "soils.csv", dry.spectra)
+    (tmp_path / "assays.csv").write_text("sample_id,C_%\n" + "".join(f"{n},{v}\n" for n, v in dry.target.items()))
+    data = ["--spectra", tmp_path / "soils.csv", "--assays", tmp_path / "assays.csv", "--element", "C"]
+    done = stibium("train", *data, "--out", tmp_path / "run", *more)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,231 @@
+"""A method that learns from corrected spectra: the correction is chosen inside every fit, and part of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..converters.spectra.spectrum import Floats
+from ..edge.model.recipe import Blocks, Recipe
+from ..edge.model.scaling import Scaling
+from ..edge.model.steps import Absorbance
+from ..edge.model.target import Transform
+from .correction import Choice, Correction, choose, groups_of_copies, take_out
+from .crossval.validation import Method, Predictor
+from .errors import TrainingDataError
+from .methods.common import check_training, common_range, recipe_on
+from .methods.method import DeviceMethod, DeviceModel, TrainingTask, rows_of
+from .moisture import MoisturePairs
+
+STRENGTH = 0.6, 1.5
+"""Times a pair's difference that is added to a soil, for what the domain, the limit of water and the interval learn."""
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedFit:
+    """A model of corrected spectra, with the correction.
+
+    Attributes:
+        model: takes corrected spectra.
+        correction: what is done to them.
+        choice: why that.
+        to_absorbance: from the spectra's wavelengths to absorbance on the model's grid.
+        wavelengths_nm, splices_nm: of the spectra.
+    """
+
+    model: Predictor
+    correction: Correction
+    choice: Choice
+    to_absorbance: Recipe
+    wavelengths_nm: Floats
+    splices_nm: tuple[float, ...]
+
+    @property
+    def chosen(self) -> str:
+        """The choices in words."""
+        return "; ".join(filter(None, (str(getattr(self.model, "chosen", "")), f"against water {self.choice}")))
+
+    def predict(self, reflectance: Floats) -> Floats:
+        """Predict (n,) values in the target's unit from (n, bands) reflectance as it was measured."""
+        absorbance = self.to_absorbance.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).spectra
+        return self.model.predict(10.0 ** -take_out(self.correction.step, absorbance, self.to_absorbance.grid_nm))
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedModel:
+    """A device's model of corrected spectra; see `method.DeviceModel`.
+
+    Attributes:
+        model: takes corrected spectra.
+        fit: how it was made.
+        pairs: what the correction was learned from.
+    """
+
+    model: DeviceModel
+    fit: CorrectedFit
+    pairs: MoisturePairs
+
+    @property
+    def recipe(self) -> Recipe | Blocks:
+        """Preprocessing, the correction in it."""
+        return self.fit.correction.in_recipe(self.model.recipe)
+
+    @property
+    def transform(self) -> Transform:
+        """Space of the target."""
+        return self.model.transform
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the features."""
+        return self.model.scaling
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the network holds."""
+        return self.model.parameters
+
+    @property
+    def chosen(self) -> str:
+        """What was chosen, in words."""
+        return self.fit.chosen
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run says of the way it was made."""
+        return {
+            **self.model.record,
+            "moisture": {
+                "pairs": self.pairs.source,
+                "pairs_sha256": self.pairs.sha256,
+                "correction": str(self.fit.choice.setting),
+                "errors": self.fit.choice.errors,
+            },
+        }
+
+    @property
+    def representative(self) -> NDArray[np.float32] | None:
+        """Rows that quantised formats take their ranges from."""
+        return self.model.representative
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Conditions that it is corrected for; none where nothing helped."""
+        setting = self.fit.choice.setting
+        return self.pairs.states if setting.directions or setting.copies else ()
+
+    def answer(self, features: Floats) -> Floats:
+        """Answer (n,) in the transform's space."""
+        return self.model.answer(features)
+
+    def save(self, path: Path) -> None:
+        """Write the network down."""
+        self.model.save(path)
+
+    def weights_sha256(self) -> str:
+        """Hash of its weights."""
+        return self.model.weights_sha256()
+
+    def wetted(self, absorbance: Floats, seed: int) -> tuple[Floats, Floats, list[int], list[str]]:
+        """Add to each dry soil the difference of a pair, one for each condition, and answer.
+
+        Args:
+            absorbance: (n, bands) on the model's grid.
+            seed: of the pairs.
+
+        Returns:
+            (m, bands) absorbance, (m,) how far the model's answer moves by the water, m rows, and m conditions.
+        """
+        nm, correction = self.fit.to_absorbance.grid_nm, self.fit.correction
+        rng, pairs = np.random.default_rng((seed, 9)), correction.pairs
+        states = np.array(pairs.conditions)
+        drawn = [rng.choice(np.flatnonzero(states == state), len(absorbance)) for state in pairs.states]
+        # Soils may take up less or more water than those of the pairs.
+        strengths = [rng.uniform(*STRENGTH, (len(absorbance), 1)) for _ in drawn]
+        added = [absorbance + s * pairs.differences[of] for s, of in zip(strengths, drawn, strict=True)]
+        dry = self._outputs(take_out(correction.step, absorbance, nm))
+        moved = [self._outputs(take_out(correction.step, wet, nm)) - dry for wet in added]
+        said = [state for state in pairs.states for _ in absorbance]
+        return np.concatenate(added), np.concatenate(moved), [*range(len(absorbance))] * len(added), said
+
+    def _outputs(self, corrected: Floats) -> Floats:
+        features = self.model.recipe.preprocess(10.0**-corrected, self.fit.to_absorbance.grid_nm, ()).features
+        return self.model.answer(features)
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """A method that corrects for water before it learns.
+
+    Attributes:
+        method: that learns.
+        pairs: what water does to spectra.
+    """
+
+    method: Method
+    pairs: MoisturePairs
+    takes_conditions: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return self.method.name
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+        conditions: Sequence[str] = (),
+    ) -> CorrectedFit:
+        """Choose a correction by folds of these rows, and fit the method to corrected ones; see `Method.fit`.
+
+        Args:
+            reflectance, wavelengths_nm, target, splices_nm, groups, seed: see there.
+            conditions: n, of the ground; soils of which nobody said are taken for dry.
+        """
+        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
+        check_training(reflectance, nm, target)
+        to_absorbance = recipe_on(common_range(nm), Absorbance())
+        absorbance = to_absorbance.preprocess(reflectance, nm, splices_nm).spectra
+        grid_nm = to_absorbance.grid_nm
+        keys = tuple(range(target.size)) if groups is None else tuple(groups)
+        dry = np.array([one in ("", "dry") for one in conditions]) if conditions else np.ones(target.size, dtype=bool)
+        if dry.sum() < 5:
+            raise TrainingDataError(
+                f"{int(dry.sum())} dry training soils; a correction for water needs 5: leave --moisture-pairs away"
+            )
+        of_dry = [key for key, is_dry in zip(keys, dry, strict=True) if is_dry]
+        pairs = self.pairs.on(grid_nm)
+        choice = choose(absorbance[dry], target[dry], of_dry, pairs, seed)
+        correction = Correction.of(choice.setting, absorbance[dry], pairs, seed)
+        copies = choice.setting.copies
+        others = take_out(correction.step, absorbance[~dry], grid_nm)
+        model = self.method.fit(
+            10.0 ** -np.concatenate([correction.rows(absorbance[dry]), others]),
+            grid_nm,
+            np.concatenate([np.tile(target[dry], 1 + copies), target[~dry]]),
+            groups=(
+                *groups_of_copies(of_dry, copies),
+                *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry),
+            ),
+            seed=seed,
+        )
+        return CorrectedFit(model, correction, choice, to_absorbance, nm, splices_nm)
+
+
+def make_corrected(method: DeviceMethod, pairs: MoisturePairs, task: TrainingTask) -> CorrectedModel:
+    """Make the model that a device is to have, of corrected spectra; see `DeviceMethod.make`."""
+    rows = task.samples.rows(task.replicates)
+    fitted = Corrected(method, pairs).fit(**rows_of(task), conditions=[row.condition for row in rows.spectra])
+    model: Any = fitted.model
+    return CorrectedModel(model, fitted, pairs)

@@ -1,0 +1,213 @@
+"""Soils scanned dry and wet: what water makes of a spectrum, learned from pairs that need no laboratory values."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..converters.spectra.files import write_whole
+from ..converters.spectra.spectrum import Floats, Spectrum
+from ..edge.engine import average_samples
+from ..edge.errors import UnsuitableSpectrumError
+from ..edge.files import iter_spectra
+from ..edge.model.estimate import Refusal
+from ..edge.model.recipe import Recipe
+from ..edge.model.steps import Absorbance, Resample, SpliceCorrection
+from ..edge.model.suitability import require_reflectance
+from .errors import TrainingDataError
+
+SHIPPED = "shipped"
+"""What is named in place of a table for the differences that come with the package."""
+SHIPPED_FILE = "moisture_differences.npz"
+KNOT_NM = 10.0
+FEWEST_SOILS = 3
+FIRST_NM, LAST_NM = 400.0, 2450.0
+
+
+@dataclass(frozen=True, eq=False)
+class MoisturePairs:
+    """What water does to the absorbance of soils: each in a wet or damp state minus the same soil dry.
+
+    Attributes:
+        differences: (q, bands) of absorbance, log10(1 / R).
+        dry: (q, bands) absorbance of these soils when dry.
+        wavelengths_nm: (bands,).
+        conditions: q, damp or wet.
+        soils: q names.
+        source: in words, for reports and for the bundle.
+        notes: what of the pairs could not be used.
+    """
+
+    differences: Floats
+    dry: Floats
+    wavelengths_nm: Floats
+    conditions: tuple[str, ...]
+    soils: tuple[str, ...]
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The conditions that there are differences to."""
+        return tuple(one for one in ("damp", "wet") if one in self.conditions)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that a model depends on."""
+        digest = hashlib.sha256(repr((self.conditions, self.soils)).encode())
+        digest.update(self.differences.tobytes())
+        digest.update(self.dry.tobytes())
+        digest.update(self.wavelengths_nm.tobytes())
+        return digest.hexdigest()
+
+    def on(self, wavelengths_nm: Floats) -> MoisturePairs:
+        """Give them on another grid.
+
+        Raises:
+            TrainingDataError: it goes beyond the pairs'.
+        """
+        nm = self.wavelengths_nm
+        if wavelengths_nm[0] < nm[0] - 1e-6 or wavelengths_nm[-1] > nm[-1] + 1e-6:
+            raise TrainingDataError(
+                f"{self.source} cover {nm[0]:g}-{nm[-1]:g} nm, and the model stands on {wavelengths_nm[0]:g}-"
+                f"{wavelengths_nm[-1]:g} nm: scan pairs with the calibration's instrument"
+            )
+        differences, dry = (
+            np.stack([np.interp(wavelengths_nm, nm, row) for row in rows]) for rows in (self.differences, self.dry)
+        )
+        return replace(self, differences=differences, dry=dry, wavelengths_nm=wavelengths_nm)
+
+    def only(self, which: NDArray[np.bool_]) -> MoisturePairs:
+        """Give some of the differences, by a mask (q,)."""
+        kept = np.flatnonzero(which)
+        return replace(
+            self,
+            differences=self.differences[kept],
+            dry=self.dry[kept],
+            conditions=tuple(self.conditions[i] for i in kept),
+            soils=tuple(self.soils[i] for i in kept),
+        )
+
+
+def read_pairs(path: str) -> MoisturePairs:
+    """Read a table or folder of soils that were scanned dry, and damp or wet; "shipped" for the package's own.
+
+    Several scans of a soil in one condition are averaged.
+
+    Raises:
+        TrainingDataError: fewer than three soils of which there is a dry and a damp or wet spectrum.
+    """
+    return shipped_pairs() if path == SHIPPED else pairs_of(iter_spectra([path]), path)
+
+
+def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> MoisturePairs:
+    """Match spectra into pairs by their sample's name; see `read_pairs`."""
+    spectra: dict[tuple[str, str], Spectrum] = {}
+    notes: list[str] = []
+    sorted_items = sorted(
+        (item for item in items if not _noted(item, notes)),
+        key=lambda s: (s.sample_id, s.condition, s.splices_nm, s.wavelengths_nm.size, s.range_nm, s.quantity),  # type: ignore[union-attr]
+    )
+    for spectrum in average_samples(sorted_items):
+        assert isinstance(spectrum, Spectrum)
+        try:
+            require_reflectance(spectrum, _range_of(spectrum))
+        except UnsuitableSpectrumError as error:
+            notes.append(f"refused {spectrum.source}: {error}")
+            continue
+        if not spectrum.condition:
+            notes.append(f"refused {spectrum.source}: nobody says whether {spectrum.sample_id} was dry, damp or wet")
+            continue
+        spectra.setdefault((spectrum.sample_id, spectrum.condition), spectrum)
+    names = list(dict.fromkeys(name for name, _ in spectra))
+    pairs = [
+        (name, state) for name in names for state in ("damp", "wet") if {(name, "dry"), (name, state)} <= set(spectra)
+    ]
+    soils = list(dict.fromkeys(name for name, _ in pairs))
+    if alone := [name for name in names if name not in soils]:
+        what = (
+            "has no dry scan beside a damp or wet one"
+            if len(alone) == 1
+            else "have no dry scan beside a damp or wet one"
+        )
+        notes.append(f"{len(alone)} of {len(names)} soils {what}: {', '.join(alone[:5])}{', ...' * (len(alone) > 5)}")
+    if len(soils) < FEWEST_SOILS:
+        found = f"{len(soils)} soil{'' if len(soils) == 1 else 's'}"
+        first = f"; the first that is no pair: {alone[0]}" if alone else f"; {notes[0]}" if notes else ""
+        raise TrainingDataError(
+            f"{source}: {found} scanned dry and again damp or wet under one name; at least {FEWEST_SOILS} are needed, "
+            f"and twenty do better{first}"
+        )
+    used = [spectra[pair] for pair in [*pairs, *((name, "dry") for name in soils)]]
+    first_nm = max(np.ceil(_range_of(s)[0]) for s in used)
+    last_nm = min(np.floor(_range_of(s)[1]) for s in used)
+    recipe = Recipe((SpliceCorrection(), Resample(float(first_nm), float(last_nm), 1.0), Absorbance()))
+    absorbance = {
+        key: recipe.preprocess(require_reflectance(s, recipe.range_nm), s.wavelengths_nm, s.splices_nm).spectra
+        for key, s in spectra.items()
+        if key[0] in soils
+    }
+    return MoisturePairs(
+        differences=np.stack([absorbance[name, state] - absorbance[name, "dry"] for name, state in pairs]),
+        dry=np.stack([absorbance[name, "dry"] for name, _ in pairs]),
+        wavelengths_nm=recipe.grid_nm,
+        conditions=tuple(state for _, state in pairs),
+        soils=tuple(name for name, _ in pairs),
+        source=f"{len(soils)} soils of {source}",
+        notes=tuple(notes),
+    )
+
+
+def _noted(item: Spectrum | Refusal, notes: list[str]) -> bool:
+    if isinstance(item, Refusal):
+        notes.append(f"refused {item.source}: {item.reason}")
+        return True
+    return False
+
+
+def _range_of(spectrum: Spectrum) -> tuple[float, float]:
+    return max(spectrum.range_nm[0], FIRST_NM), min(spectrum.range_nm[1], LAST_NM)
+
+
+def write_differences(path: str, pairs: MoisturePairs, said: Sequence[str]) -> None:
+    """Write differences in little room: a knot every 10 nm, half precision.
+
+    Args:
+        path: of the file.
+        pairs: of which soils.
+        said: lines about where they come from, kept in the file.
+    """
+    nm = pairs.wavelengths_nm
+    knots_nm = np.linspace(nm[0], nm[-1], round((nm[-1] - nm[0]) / KNOT_NM) + 1)
+    packed = io.BytesIO()
+    np.savez_compressed(
+        packed,
+        differences=pairs.on(knots_nm).differences.astype(np.float16),
+        dry=pairs.on(knots_nm).dry.astype(np.float16),
+        wavelengths_nm=knots_nm,
+        conditions=np.array(pairs.conditions),
+        soils=np.array(pairs.soils),
+        source=np.array("\n".join(said)),
+    )
+    write_whole(path, packed.getvalue())
+
+
+def shipped_pairs() -> MoisturePairs:
+    """Read the differences that come with the package."""
+    with files(__package__).joinpath("data").joinpath(SHIPPED_FILE).open("rb") as file:
+        arrays = dict(np.load(file, allow_pickle=False))
+    soils = tuple(arrays["soils"].tolist())
+    return MoisturePairs(
+        differences=arrays["differences"].astype(np.float64),
+        dry=arrays["dry"].astype(np.float64),
+        wavelengths_nm=arrays["wavelengths_nm"],
+        conditions=tuple(arrays["conditions"].tolist()),
+        soils=soils,
+        source=f"{len(set(soils))} other people's soils (shipped)",
+    )
