@@ -101,12 +101,12 @@ def test_an_export_is_the_file_that_log_writes(measured: Page, tmp_path: Path, f
     assert status == 200
     assert content == out.read_bytes()
     assert "attachment" in headers["content-disposition"]
-    # Only somebody who has the PIN leaves a trace in the log.
+    # Of what the page gives away only somebody who has the PIN leaves a trace in the log, as the command did.
     exported = "SELECT count(*) FROM events WHERE kind = 'exported'"
-    assert measured.rows(exported) == [(0,)]
+    assert measured.rows(exported) == [(1,)]
     measured.log_in()
     measured.ask(f"/export/readings.{form}")
-    assert measured.rows(exported) == [(1,)]
+    assert measured.rows(exported) == [(2,)]
     assert measured.get("/api/state")["exported_at"]
 
 
@@ -120,14 +120,15 @@ def test_a_map_without_places_is_one_line(measured: Page) -> None:
 def test_news_of_another_program_come_by_the_rows_of_the_log(measured: Page, tmp_path: Path) -> None:
     first = measured.get("/api/state")
     with measured.events(first["cursor"]) as news:
-        predict(measured, tmp_path / "soils.csv", tmp_path / "not_there.asd")
+        (tmp_path / "rubbish.asd").write_bytes(b"rubbish")
+        predict(measured, tmp_path / "soils.csv", tmp_path / "rubbish.asd")
         came: list[Any] = []
         while len(came) < 4:
             one = news.get(timeout=30)
             came += one["data"]["readings"] if one["event"] == "log" else []
             cursor = one.get("id", first["cursor"])
     assert [one["reading"] for one in came if one["reading"]] == [4, 5, 6]
-    assert next(one["why"] for one in came if not one["reading"]).endswith("No such file or directory")
+    assert "rubbish.asd" in next(one["why"] for one in came if not one["reading"])
     # A phone that slept asks for the rest: once, and all of it.
     predict(measured, tmp_path / "soils.csv")
     with measured.events(cursor) as news:
@@ -405,7 +406,8 @@ def test_each_new_reading_is_one_line_on_a_tcp_port(page: Page, soils: list[Spec
     with socket.create_connection(page.lines, 30) as client, client.makefile("r", encoding="utf-8") as lines:
         time.sleep(0.5)
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        predict(page, tmp_path / "soils.csv", tmp_path / "not\tthere.asd")
+        (tmp_path / "rub\tbish.asd").write_bytes(b"rubbish")
+        predict(page, tmp_path / "soils.csv", tmp_path / "rub\tbish.asd")
         came = [lines.readline().rstrip("\n").split("\t") for _ in range(3)]
         page.log_in()
         measured = page.get("/api/readings?since=2")["readings"]
@@ -417,7 +419,7 @@ def test_each_new_reading_is_one_line_on_a_tcp_port(page: Page, soils: list[Spec
     for fields, reading in zip(came[:2], measured, strict=True):
         (one,) = reading["estimates"]
         assert fields[5:] == [one["element"], one["shown"], one["unit"], one["interval_shown"]]
-    assert came[2][1:4] == ["", str(tmp_path / "not there.asd"), "refused"]
+    assert came[2][1:4] == ["", str(tmp_path / "rub bish.asd"), "refused"]
     assert len(came[2]) == 5
     assert [(fields[1], fields[3]) for fields in came[3:]] == [("3", "void"), ("4", "void")]
     assert came[3][4].startswith("void: spilt; ")
