@@ -47,7 +47,8 @@ def test_figures_are_those_of_the_devices_answers(
         assert report[name] == pytest.approx(value), name
     for name, value in measure(np.log10(values), np.log10(measured)).to_dict().items():
         assert report[f"log10_{name}"] == pytest.approx(value), name
-    assert report["coverage"] == coverage([a.low for a in answers], [a.high for a in answers], measured)
+    low, high = [a.low for a in answers], [a.high for a in answers]
+    assert report["coverage"] == coverage(low, high, measured, bundle.calibrated_range)
     assert report["stated_coverage"] == 0.9
     assert report["outside"] == sum(not a.trusted for a in answers)
     inside = np.array([a.verdict == "inside" for a in answers])
