@@ -355,7 +355,7 @@ class _Wetted:
 
     Attributes:
         reflectance: (m, bands).
-        moved: (m,) how far the model's answer moves by the water, as if it had not learned from that pair.
+        moved: (m,) how far the model's answer moves by the water.
         rows: m, of the soils that they are made from.
         conditions: m.
     """
