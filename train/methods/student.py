@@ -196,7 +196,8 @@ def _trainer(config: StudentConfig, blocks: int, bands: int) -> _Trainer:
     optimiser = keras.optimizers.Adam(schedule)
     optimiser.build(model.trainable_variables)
 
-    @tf.function  # type: ignore[untyped-decorator,unused-ignore]
+    # There is nothing to translate in it, and what AutoGraph has to say of that is for nobody.
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator,unused-ignore]
     def step(x: Any, y: Any) -> None:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
