@@ -35,6 +35,8 @@ def _group_of(item: pytest.Item) -> str:
     return str(item.path) if "train" in item.path.parts[-4:-1] else ""
 
 
+# Before xdist, which reads the groups in the same hook: without this each of its processes made each training anew.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares a training or a machine, and begin with what takes longest."""
     for item in items:
