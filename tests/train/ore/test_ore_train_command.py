@@ -209,7 +209,7 @@ def _own_hole(names, cells):
         (_own_hole, ("a hole or face of its own",)),
         (_set("hole", "H1"), ("holes",)),
         (_set("Class_Def", ""), ("Class_Def", "no value at all")),
-        (_set("Pb_ppm", "many", 0), ("blocks.csv:3: Pb_ppm", "not a number")),
+        (_set("Pb_ppm", "many", 0), ("blocks.csv:3: Pb_ppm", "is no value")),
     ],
 )
 def test_a_bad_table_is_one_line(small_deposit: Path, tmp_path: Path, change, words):
