@@ -21,6 +21,8 @@ nb_execution_mode = "force"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 myst_heading_anchors = 4
+# A table of commas has no lexer.
+suppress_warnings = ["misc.highlighting_failure"]
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+\.(?:md|ipynb))(?:#[^)]*)?\)")

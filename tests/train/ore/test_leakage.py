@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PowerTransformer, StandardScaler
 from stibium.edge.ore.columns import Variable
 from stibium.edge.ore.scenarios import Scenario
 from stibium.train.ore.comparison import Comparison, Settings, compare
@@ -58,8 +58,16 @@ def auc_of_folds(model, data: OreData, division) -> float:
 def test_leakage_is_what_an_independent_computation_finds_on_the_same_rows(found: Comparison, name: str) -> None:
     rows = strong_neighbours().take(found.split.training)
     parameters = dict(found.cell("all", name).parameters)
+    # scikit-learn's own, of what was chosen inside the folds.
+    curve = {
+        "none": FunctionTransformer(),
+        "log10": FunctionTransformer(np.log10),
+        "yeo-johnson": PowerTransformer(standardize=False),
+    }[parameters.get("curve", "none")]
     model = {
-        "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=parameters.get("C", 1.0), max_iter=2000)),
+        "logistic": make_pipeline(
+            curve, StandardScaler(), LogisticRegression(C=parameters.get("C", 1.0), max_iter=2000)
+        ),
         "forest": RandomForestClassifier(random_state=3, **{k: v for k, v in parameters.items() if name == "forest"}),
     }[name]
     apart = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=3).split(rows.ore, rows.ore, rows.groups)
