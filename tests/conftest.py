@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stibium.edge
@@ -25,26 +27,42 @@ SHIPPED = Path(stibium.edge.__path__[0]) / "shipped"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-def _group_of(item: pytest.Item) -> str:
-    """Name the tests that share something expensive and so belong into one process; "" for a test on its own."""
-    fixtures = set(getattr(item, "fixturenames", ()))
-    if "emulated_pi" in fixtures:
-        return "pi"
-    if fixtures & {"small_run", "small_bundle"}:
-        return "trained"
-    return str(item.path) if "train" in item.path.parts[-4:-1] else ""
+SHARED = (("trained", ("small_run", "small_bundle")), ("pi", ("emulated_pi",)), ("ore", ("ore_run",)))
+"""Name of a group, and the fixtures that its tests share and that take long to make."""
+ROOT = Path(__file__).parents[1]
 
 
-# Before xdist, which reads the groups in the same hook: without this each of its processes made each training anew.
-@pytest.hookimpl(tryfirst=True)
+@cache
+def _group_of(file: str) -> str:
+    """Name the tests that share something expensive and so belong into one process; "" for each on its own.
+
+    By the text of their file: pytest 9 takes no other node ids from xdist, which is how it would tell groups by marks.
+    """
+    text = (ROOT / file).read_text("utf-8")
+    for name, fixtures in SHARED:
+        if any(fixture in text for fixture in fixtures):
+            return name
+    return file if file.startswith("tests/train/") else ""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what shares a training or a machine."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        """One process for each group."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid.split("::")[0]) or nodeid
+
+    return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a training or a machine, and begin with what takes longest."""
-    for item in items:
-        group = _group_of(item)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest."""
     first = {"trained": 0, "pi": 1}
-    items.sort(key=lambda item: first.get(_group_of(item), 2 if _group_of(item) else 3))
+    groups = {item: _group_of(item.nodeid.split("::")[0]) for item in items}
+    items.sort(key=lambda item: first.get(groups[item], 2 if groups[item] else 3))
 
 
 @pytest.fixture(scope="session")
