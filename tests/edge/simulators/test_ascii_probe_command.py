@@ -61,7 +61,9 @@ def test_options_that_mean_nothing_here_are_refused(options: list[str], says: st
 
 @pytest.mark.parametrize("profile", ["as7265x", "fieldspec"])
 def test_listen_takes_such_an_instrument_too(profile: str) -> None:
-    command = [STIBIUM, "listen", "/dev/no-such-port", "--profile", profile]
+    # A port of its own: beside another test this one would be told who has it.
+    port = f"/dev/no-such-port-{profile}"
+    command = [STIBIUM, "listen", port, "--profile", profile]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "stibium: /dev/no-such-port: no such port" in done.stderr
+    assert f"stibium: {port}: no such port" in done.stderr
