@@ -15,13 +15,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import PortError
 
 _RETRY_S = 1.0
 _NETWORK = re.compile(r"(?:socket|rfc2217)://(?P<host>[^/?]*):(?P<port>\d+)")
+_PSEUDO_TERMINALS = "/dev/pts/"
 _NOT_SHARED = ("replay://", "loop://")
 """A recording, and pyserial's port within one process."""
 
@@ -76,6 +77,10 @@ def _name(port: str) -> str:
     found = _NETWORK.match(plain)
     if found is None:
         end = os.path.realpath(plain.partition("?")[0])
+        if end.startswith(_PSEUDO_TERMINALS):
+            # A number is given again as soon as it is free; who still waits for the last one does not have this one.
+            with suppress(OSError):
+                end += f" of {os.stat(end).st_ctime_ns}"
     else:
         end = f"{_address(found['host'])}:{int(found['port'])}"
     return f"stibium-instrument-{hashlib.sha256(end.encode()).hexdigest()[:32]}"

@@ -71,3 +71,19 @@ def test_one_that_waits_gets_it_and_has_said_so() -> None:
             assert time.monotonic() > began_s + 0.2
         assert len(told) == 1
         assert told[0].endswith("(waiting)")
+
+
+def test_a_pseudo_terminal_whose_number_is_given_again_is_another_one() -> None:
+    first, end = os.openpty()
+    name = os.ttyname(end)
+    with owning(name):
+        os.close(first)
+        os.close(end)
+        again, end = os.openpty()
+        try:
+            if os.ttyname(end) == name:
+                with owning(name):
+                    pass
+        finally:
+            os.close(again)
+            os.close(end)
