@@ -88,7 +88,7 @@ def test_installing_and_updating(overlaid: Path, wheel: Path) -> None:
     assert "systemctl daemon-reload" in called
     assert called.index("systemctl daemon-reload") < called.index("systemctl restart stibium-watch.service")
     assert (
-        "systemctl try-restart stibium-watch.service stibium-listen@*.service"
+        "systemctl try-restart stibium-watch.service stibium-serve.service stibium-listen@*.service"
         in called[called.index("systemctl daemon-reload") :]
     )
     assert "udevadm control --reload" in called
