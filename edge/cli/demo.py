@@ -36,13 +36,13 @@ NEXT = (
 """What to type after `stibium`, and what it does."""
 
 
-@click.command(epilog="Example:  stibium demo --speed full")
+@click.command(epilog="Example:  stibium demo --speed real")
 @click.option(
     "--speed",
     type=click.Choice(["real", "full"]),
-    default="real",
+    default="full",
     show_default=True,
-    help="Let the virtual probe of the simulated part take as long as scanning takes, or no time.",
+    help="Let the virtual instruments take as long as scanning takes, or no time.",
 )
 @click.option(
     "--log",
@@ -61,7 +61,7 @@ def demo(speed: str, log: str | None, page: bool) -> None:
     from ..log.write import default_log_path
 
     path = log or str(default_log_path().with_name("demo.db"))
-    _real(path)
+    _real(path, speed)
     _simulated(path, speed)
     program = _program()
     click.echo("\nWhat to type next:")
@@ -84,7 +84,7 @@ def _page(log: str) -> None:
         raise click.exceptions.Exit(served.returncode)
 
 
-def _real(log: str) -> None:
+def _real(log: str, speed: str) -> None:
     """Real soils through a virtual FieldSpec, and a picture of them beside the laboratory's values."""
     from ...converters.spectra.files import write_whole
     from ..model.bundle import read_bundle
@@ -99,7 +99,8 @@ def _real(log: str) -> None:
     )
     records = []
     _heading(bundle)
-    with _virtual_probe(SHIPPED / "real_soils.csv.gz", "--instrument", "fieldspec", "--tcp", "127.0.0.1:0") as port:
+    played = ("--instrument", "fieldspec", "--tcp", "127.0.0.1:0", "--speed", speed)
+    with _virtual_probe(SHIPPED / "real_soils.csv.gz", *played) as port:
         options = ("--profile", "fieldspec", "--points", "1", "--model", bundle.path)
         for name, record in zip(laboratory, _listen(port, len(laboratory), log, *options), strict=True):
             records.append((name, record))
@@ -141,7 +142,10 @@ def _simulated(log: str, speed: str) -> None:
             click.echo(_row(name, record, laboratory.get(name, "?")))
     if (level := bundle.levels.critical) is not None:
         critical = f"{in_figures(level)} {bundle.unit}"
-        click.echo(f"\n< LOD: {BOUNDS['< LOD']}; with this model, estimates up to the critical level, {critical}.")
+        click.echo(
+            f"\n< LOD: {BOUNDS['< LOD']}: an estimate up to the critical level, with this model {critical}, whose\n"
+            "interval does not begin above what soils without any hold."
+        )
     click.echo(f"\nAll samples were measured, estimated and stored in {log}")
 
 
