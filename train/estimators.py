@@ -18,12 +18,12 @@ from ..converters.spectra.spectrum import Floats
 from ..edge.model import steps
 from ..edge.model.grid import Grid
 from .crossval.folds import inner_folds
+from .methods.baselines import PARSIMONY
+from .methods.further_baselines import PENALTIES, dual_weights
 from .methods.regressions import BandScaling, out_of_fold, pls_coefficients, square_distances, support_vectors
 
 FIRST_NM = 400.0
 """Where bands begin, 1 nm apart, if a transformer is not told their wavelengths."""
-PARSIMONY = 1.05
-"""The fewest components are taken whose error is within this of the lowest."""
 
 
 class StepTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -285,11 +285,11 @@ class PLSR(_Linear):
 
 
 class RidgeRegressor(_Linear):
-    """Ridge regression, its penalty chosen from `penalties` (Hoerl & Kennard 1970, Technometrics 12(1):55)."""
+    """Ridge regression, its penalty chosen from `penalties` per row (Hoerl & Kennard 1970, Technometrics 12(1):55)."""
 
     def __init__(
         self,
-        penalties: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
+        penalties: tuple[float, ...] = PENALTIES,
         autoscale: bool = False,
         seed: int = 0,
     ) -> None:
@@ -300,25 +300,17 @@ class RidgeRegressor(_Linear):
     def _fit(self, rows: Floats, target: Floats, folds: Any) -> None:
         def fit_predict(training: Any, test: Any) -> Floats:
             scaling = BandScaling.learn(rows[training], self.autoscale)
-            weights, mean = _ridge(scaling(rows[training]), target[training], self.penalties)
-            return scaling(rows[test]) @ weights + mean
+            x, mean = scaling(rows[training]), target[training].mean()
+            weights = x.T @ dual_weights(x @ x.T, target[training] - mean, self.penalties)
+            return np.asarray(scaling(rows[test]) @ weights + mean)
 
         predicted = out_of_fold(folds, target.size, fit_predict, len(self.penalties))
         errors = np.mean((predicted - target[:, None]) ** 2, axis=(0, 1))
         self.penalty_ = float(self.penalties[int(errors.argmin())])
         scaling = BandScaling.learn(rows, self.autoscale)
-        weights, mean = _ridge(scaling(rows), target, (self.penalty_,))
-        self._keep(scaling, weights[:, 0], mean)
+        x, mean = scaling(rows), float(target.mean())
+        self._keep(scaling, x.T @ dual_weights(x @ x.T, target - mean, (self.penalty_,))[:, 0], mean)
         self.chosen_ = f"penalty {self.penalty_:g}"
-
-
-def _ridge(x: Floats, y: Floats, penalties: tuple[float, ...]) -> tuple[Floats, float]:
-    """Give (bands, penalties) weights by one singular value decomposition; x has mean 0."""
-    u, s, vt = np.linalg.svd(x, full_matrices=False)
-    mean = float(y.mean())
-    parts = u.T @ (y - mean)
-    shrunk = s[:, None] / (s[:, None] ** 2 + np.asarray(penalties)[None, :])
-    return vt.T @ (shrunk * parts[:, None]), mean
 
 
 class SVR(TunedRegressor):

@@ -63,7 +63,7 @@ class Ridge:
 
             def fit_predict(training: Rows, test: Rows, kernel: Floats = kernel, z: Floats = z) -> Floats:
                 own, mean = kernel[np.ix_(training, training)], z[training].mean()
-                weights = _dual_weights(own, z[training] - mean, PENALTIES)
+                weights = dual_weights(own, z[training] - mean, PENALTIES)
                 return np.asarray(kernel[np.ix_(test, training)] @ weights + mean)
 
             predicted = out_of_fold(data.folds, z.size, fit_predict, len(PENALTIES))
@@ -73,13 +73,13 @@ class Ridge:
         _, variant, transform, penalty, predicted = min(tried, key=lambda one: one[0])
         z, x = forward(data.target, transform), data.scaled(variant)
         mean = float(z.mean())
-        weights = x.T @ _dual_weights(x @ x.T, z - mean, (penalty,))[:, 0]
+        weights = x.T @ dual_weights(x @ x.T, z - mean, (penalty,))[:, 0]
         return data.regression(
             variant, transform, predicted, lambda spectra: spectra @ weights + mean, f"penalty {penalty:.2g}"
         )
 
 
-def _dual_weights(kernel: Floats, z: Floats, penalties: Sequence[float]) -> Floats:
+def dual_weights(kernel: Floats, z: Floats, penalties: Sequence[float]) -> Floats:
     """Solve (kernel + n penalty I) w = z for each penalty: (n, penalties)."""
     values, vectors = np.linalg.eigh(kernel)
     shrunk = np.maximum(values, 0.0)[:, None] + len(z) * np.asarray(penalties)
@@ -123,7 +123,7 @@ class GaussianProcess:
                     training: Rows, test: Rows, kernel: Floats = kernel, z: Floats = z, noise: float = noise
                 ) -> Floats:
                     own, mean = kernel[np.ix_(training, training)], z[training].mean()
-                    weights = _dual_weights(own, z[training] - mean, (noise / len(training),))[:, 0]
+                    weights = dual_weights(own, z[training] - mean, (noise / len(training),))[:, 0]
                     return np.asarray(kernel[np.ix_(test, training)] @ weights + mean)
 
                 predicted = out_of_fold(data.folds, z.size, fit_predict)
@@ -132,7 +132,7 @@ class GaussianProcess:
         _, variant, transform, (gamma, share, noise), predicted = min(tried, key=lambda one: one[0])
         z, x = forward(data.target, transform), data.scaled(variant)
         mean = float(z.mean())
-        weights = _dual_weights(_covariance(x, x, gamma, share), z - mean, (noise / z.size,))[:, 0]
+        weights = dual_weights(_covariance(x, x, gamma, share), z - mean, (noise / z.size,))[:, 0]
         words = f"gamma {gamma:g}, {share:.0%} linear, noise {noise:.2g}"
         return data.regression(
             variant,
