@@ -20,7 +20,7 @@ from .methods.method import ModelFile
 from .methods.registry import DEVICE_METHODS
 from .prepared import Prepared, prepare
 from .run import TrainingRun
-from .stability import fit_sampling
+from .stability import fit_stability
 
 GOLDEN_SPECTRA = 2
 """One low and one high: what a device computes otherwise shows in either, and each is a tenth of the file."""
@@ -89,7 +89,7 @@ def finish(run: TrainingRun, bundle: Bundle, converted: ConvertedRun) -> Exporte
         BundleError: this machine's runtime cannot load the converted model.
     """
     parity = compare(bundle, converted.prepared.rows, run.held_out_measured, converted.answers, run.validated)
-    stability = bundle.stability._replace(sampling_most=fit_sampling(bundle, run.held_out))
+    stability = fit_stability(bundle, run.held_out)
     golden = choose_golden(bundle, run.held_out, run.held_out_measured)
     return Exported(replace(bundle, stability=stability, golden=golden, provenance=_provenance(run, parity)), parity)
 

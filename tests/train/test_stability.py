@@ -11,11 +11,12 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import BundleError
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
-from stibium.train.stability import MOVED, TRIED, fit_sampling
+from stibium.edge.model.stability import UNKNOWN_LIMITS
+from stibium.train.stability import MOVED, NOISE_TRIED, STEPS_TRIED, TRIED, fit_stability
 
 
 def test_the_sampling_that_estimates_bear(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
-    borne = fit_sampling(shipped_bundle, soils)
+    borne = fit_stability(shipped_bundle, soils).sampling_most
     assert borne is not None
     assert 1 <= borne <= TRIED[-1]
     # What it says holds: thinner by so much estimates hardly move, by the next step they do.
@@ -63,5 +64,31 @@ def test_a_bundle_whose_limit_is_senseless_is_refused(shipped_bundle: Bundle, tm
 
 
 def test_without_intervals_nothing_can_be_said(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
-    assert fit_sampling(replace(shipped_bundle, interval=None), soils) is None
-    assert fit_sampling(shipped_bundle, soils[:2]) is None
+    assert fit_stability(replace(shipped_bundle, interval=None), soils) == UNKNOWN_LIMITS
+    assert fit_stability(shipped_bundle, soils[:2]) == UNKNOWN_LIMITS
+    assert fit_stability(shipped_bundle, []) == UNKNOWN_LIMITS
+
+
+def test_the_noise_and_the_steps_that_estimates_bear(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    found = fit_stability(shipped_bundle, soils)
+    assert found.noise_most is not None
+    assert found.splice_step_most is not None
+    assert NOISE_TRIED[0] <= found.noise_most <= NOISE_TRIED[-1]
+    assert STEPS_TRIED[0] <= found.splice_step_most <= STEPS_TRIED[-1]
+    # What it says holds for other noise of that size too.
+    estimator, rng = Estimator(replace(shipped_bundle, golden=None)), np.random.default_rng(5)
+    noisy = [replace(s, values=s.values + rng.normal(0, found.noise_most, s.values.size)) for s in soils]
+    shares = [
+        abs(np.log10(b.value / a.value)) / np.log10(a.high / a.low)
+        for a, b in zip(estimator.estimate(soils), estimator.estimate(noisy), strict=True)
+        if isinstance(a, Estimate) and isinstance(b, Estimate) and a.low and a.high
+    ]
+    assert np.mean(np.array(shares) > 0.5) <= 0.15
+
+
+def test_a_limit_spares_what_the_calibration_has_itself(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    rng = np.random.default_rng(2)
+    noisy = [replace(s, values=s.values + rng.normal(0, 0.004, s.values.size)) for s in soils]
+    found = fit_stability(shipped_bundle, noisy).noise_most
+    assert found is not None
+    assert found > 0.005
