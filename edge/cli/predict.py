@@ -64,7 +64,6 @@ def predict(
         raise click.UsageError("--no-log and --log exclude each other")
     from ..files import iter_spectra
     from ..gates.rules import DEFAULT_RULES
-    from ..jobs import Task
     from ..log.write import Result
     from ..model.estimate import Refusal
     from .readings import Readings
@@ -81,9 +80,15 @@ def predict(
         ctx.exit(1)
     rules = None if no_gates else DEFAULT_RULES
     with open_engine(bundles, log, rules, no_log) as engine, Progress("spectra", beside=True) as progress:
-        task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition)
-        over = _over_processes(engine, there, task, jobs)
-        for results in over if jobs > 1 else _here(engine, there, task):
+        if jobs > 1:
+            # What spreads work over processes takes a while to load, and a single file does without.
+            from ..jobs import Task
+
+            task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition)
+            answered = _over_processes(engine, there, task, jobs)
+        else:
+            answered = _here(engine, there, average, condition)
+        for results in answered:
             shown.show(results)
             progress.at(shown.estimated + shown.refused)
     if not shown.estimated and not shown.refused:
@@ -92,15 +97,15 @@ def predict(
     ctx.exit(1 if shown.refused else 0)
 
 
-def _here(engine: Engine, paths: Sequence[str], task: Task) -> Iterator[list[Result]]:
+def _here(engine: Engine, paths: Sequence[str], average: bool, condition: Condition | None) -> Iterator[list[Result]]:
     """Read, estimate and store in this process."""
     from ..engine import average_samples, in_chunks
     from ..files import in_condition, iter_spectra
 
     items = iter_spectra(paths)
-    if task.condition is not None:
-        items = (in_condition(item, task.condition) for item in items)
-    for chunk in in_chunks(average_samples(items) if task.average else items):
+    if condition is not None:
+        items = (in_condition(item, condition) for item in items)
+    for chunk in in_chunks(average_samples(items) if average else items):
         yield engine.take(chunk) if engine.has_log else engine.answer(chunk)
 
 

@@ -5,7 +5,6 @@ Its offsets come with the bundle, fitted by `stibium.train.applicability`. docs/
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -102,4 +101,7 @@ def _added(offset: Floats, extra: Floats) -> Floats:
 
 def normal_quantile(coverage: float) -> float:
     """Standard deviations on either side of the mean that hold this share of a normal distribution."""
+    # Brings decimal and fractions along: too slow for a start that may not need it.
+    from statistics import NormalDist
+
     return NormalDist().inv_cdf(0.5 + coverage / 2)
