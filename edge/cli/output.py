@@ -124,15 +124,23 @@ class Output(Generic[T]):
             self._out.write(f"{json_text(self._layout.record(thing))}\n")
 
     def _rows(self, page: Sequence[T]) -> None:
+        from ...converters.spectra.text import for_spreadsheet  # only CSV pays for it
+
+        def cell_of(value: object) -> object:
+            if isinstance(value, (list, tuple)):
+                value = "; ".join(map(str, value))
+            if isinstance(value, str):
+                return for_spreadsheet(printable(value)) if value else value
+            if isinstance(value, float):
+                return str(value).replace(".", ",") if self._decimal == "," else value
+            return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
         rows_of = self._layout.rows or (lambda thing: [self._layout.record(thing)])
         for thing in page:
             for row in rows_of(thing):
                 if not self._names:
                     self._head(self._layout.names or list(row))
-                self._csv.writerow([self._number(_cell(row[name])) for name in self._names])
-
-    def _number(self, cell: object) -> object:
-        return str(cell).replace(".", ",") if self._decimal == "," and isinstance(cell, float) else cell
+                self._csv.writerow([cell_of(row[name]) for name in self._names])
 
     def _head(self, names: Sequence[str]) -> None:
         self._names = names
@@ -221,15 +229,3 @@ def json_text(value: object, indent: int | None = None) -> str:
 def _escaped(text: str) -> str:
     # As JSON escapes what is no ASCII.
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
-
-
-def _cell(value: object) -> object:
-    if value is None or isinstance(value, float):
-        return value
-    if isinstance(value, (list, tuple)):
-        value = "; ".join(map(str, value))
-    if isinstance(value, str):
-        from ...converters.spectra.text import for_spreadsheet  # only CSV pays for it
-
-        return for_spreadsheet(printable(value))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
