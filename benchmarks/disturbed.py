@@ -11,7 +11,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import time
-from dataclasses import replace
 
 import click
 import numpy as np
@@ -22,20 +21,9 @@ from stibium.converters.spectra.errors import StibiumError
 from stibium.edge.model.runtime import runtime_name
 from stibium.train.crossval.folds import paper_split
 from stibium.train.crossval.metrics import measure
+from stibium.train.methods.faults import FAULTS, with_faults
 from stibium.train.methods.mobilenetv2 import MobileNetV2
-from stibium.train.methods.synthetic import ASD_JOINS_NM, Disturbance, absorbance_of, disturb
 
-NOTHING = Disturbance(noise=0.0, offset=0.0, gain=0.0, step=0.0, slope=0.0, scale=0.0, shift_nm=0.0)
-FAULTS = {
-    "as it is": NOTHING,
-    "noise 0.05 %": replace(NOTHING, noise=5e-4),
-    "noise 0.1 %": replace(NOTHING, noise=1e-3),
-    "shift 1 nm": replace(NOTHING, shift_nm=1.0),
-    "offset 0.5 %": replace(NOTHING, offset=5e-3),
-    "step 0.5 %": replace(NOTHING, step=5e-3),
-    "slope 0.01": replace(NOTHING, slope=0.01),
-}
-"""Standard deviations, drawn anew for each spectrum; see `synthetic.Disturbance`."""
 SMALL = tuple(name for name in LIMESODA if name != "SSP.460")
 
 
@@ -54,7 +42,10 @@ def main(sets: str, targets: str, methods: str, first_seed: int, fast: bool) -> 
     wanted = {target.strip().lower() for target in targets.split(",") if target.strip()}
     setting = ", fast settings" if fast else ""
     print(f"R2 on the third left out, random_state {first_seed}{setting}; {runtime_name()}")
-    print(f"{'set':<8} {'target':<13}{'method':<16}" + "".join(f"{fault:>14}" for fault in FAULTS), flush=True)
+    print(
+        f"{'set':<8} {'target':<13}{'method':<16}" + "".join(f"{fault:>14}" for fault in ("as it is", *FAULTS)),
+        flush=True,
+    )
     start = time.monotonic()
     found: dict[str, list[list[float]]] = {name: [] for name in names}
     for set_name in chosen(sets, SETS, "set"):
@@ -67,12 +58,9 @@ def main(sets: str, targets: str, methods: str, first_seed: int, fast: bool) -> 
             if wanted and data.element.lower() not in wanted:
                 continue
             ((fold,),) = paper_split(data.names, (first_seed,)).repeats
-            absorbance, joins = absorbance_of(data.reflectance[fold.test]), data.splices_nm or ASD_JOINS_NM
             # The same faults for every method.
-            spectra = [
-                disturb(absorbance, data.wavelengths_nm, joins, fault, np.random.default_rng(first_seed))
-                for fault in FAULTS.values()
-            ]
+            left_out = data.reflectance[fold.test]
+            spectra = [left_out, *with_faults(left_out, data.wavelengths_nm, data.splices_nm, first_seed)]
             for name in names:
                 model = MEASURED[name](fast).fit(
                     data.reflectance[fold.training],

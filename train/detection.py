@@ -32,7 +32,7 @@ def fit_error_model(predicted: ArrayLike, measured: ArrayLike) -> ErrorModel | N
     move; the errors over the spread are one distribution. Two hundred draws of weights for the samples (a Bayesian
     bootstrap) say how sure that is. The critical level is the 95 % quantile of what a blank reads over all draws, so
     that what is not known of blanks raises it. The detection limit is the lowest content from which on at most one
-    sample in twenty reads no more than that.
+    sample in twenty reads no more than that, over all draws likewise.
 
     Args:
         predicted: (n,) in the element's unit, one a sample, of samples that the model had not seen.
@@ -67,7 +67,7 @@ def fit_error_model(predicted: ArrayLike, measured: ArrayLike) -> ErrorModel | N
     critical = _critical(fitted)
     of_draws = [_critical_of_draw(fitted, draw) for draw in range(DRAWS)]
     limit = _limit(fitted, critical)
-    limits = _limits(fitted, np.array(of_draws), fitted.mean, fitted.spread)
+    limits = _limits(fitted, np.array(of_draws))
     return ErrorModel(
         critical=critical,
         critical_range=_ends(of_draws),
@@ -115,25 +115,31 @@ def _critical_of_draw(fitted: Curves, draw: int) -> float:
 
 
 def _limit(fitted: Curves, critical: float) -> float | None:
-    curves = (curve.mean(axis=0, keepdims=True) for curve in (fitted.mean, fitted.spread))
-    return _limits(fitted, np.array([critical]), *curves)[0]
+    """Lowest content that is missed once in twenty over all draws: what is not known of the curves there raises it."""
+    contents = _contents(fitted)
+    return _crossing(contents, fitted.read_at_most(critical, contents))
 
 
-def _limits(fitted: Curves, critical: Floats, mean: Floats, spread: Floats) -> list[float | None]:
-    """Lowest content that is missed once in twenty, for (k,) critical levels and (k, g) curves.
+def _limits(fitted: Curves, critical: Floats) -> list[float | None]:
+    """Lowest content that is missed once in twenty, for (draws,) critical levels, each with the curves of its draw."""
+    contents = _contents(fitted)
+    error = (critical[:, None] - fitted.at(fitted.mean, contents)) / fitted.at(fitted.spread, contents)
+    return [_crossing(contents, missed) for missed in fitted.share_below(error)]
 
-    None where there is no such content in the calibration.
-    """
+
+def _contents(fitted: Curves) -> Floats:
     half = np.linspace(0.0, float(np.median(fitted.content)), 200)
-    contents = np.unique(np.concatenate([half, np.linspace(half[-1], fitted.content[-1], 400)]))
-    error = (critical[:, None] - fitted.at(mean, contents)) / fitted.at(spread, contents)
-    missed = fitted.share_below(error)
+    return np.unique(np.concatenate([half, np.linspace(half[-1], fitted.content[-1], 400)]))
+
+
+def _crossing(contents: Floats, missed: Floats) -> float | None:
+    """Where the share that is missed first falls to one in twenty; None where it does not in the calibration."""
     few = missed <= FALSE_SHARE
-    limits: list[float | None] = []
-    for row, first, any_few in zip(missed, few.argmax(axis=1), few.any(axis=1), strict=True):
-        span = slice(max(first - 1, 0), first + 1)
-        limits.append(float(np.interp(-FALSE_SHARE, -row[span], contents[span])) if any_few else None)
-    return limits
+    if not few.any():
+        return None
+    first = int(few.argmax())
+    span = slice(max(first - 1, 0), first + 1)
+    return float(np.interp(-FALSE_SHARE, -missed[span], contents[span]))
 
 
 def _ends(values: list[float] | list[float | None]) -> tuple[float | None, float | None]:

@@ -26,12 +26,14 @@ from .censored_check import CensoredCheck, check_held_back
 from .conditions import BY_PAIRS, ConditionScore, fit_conditions, score_conditions, what_is_missing
 from .corrected import Corrected, CorrectedModel, make_corrected
 from .crossval.cache import KeptFits, cross_validate_kept
+from .crossval.decision import DecideBy
 from .crossval.folds import Fold, Folds
 from .crossval.learning_curve import learning_curve
 from .crossval.metrics import Metrics, measure, most_influential, no_better_than_the_mean, worse_in_the_unit
 from .crossval.validation import FoldResult, Method, Validation
 from .detection import fit_error_model, tells_no_grade
 from .errors import TrainingDataError
+from .methods.faults import with_faults
 from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
 from .methods.registry import baselines
 from .moisture import MoisturePairs
@@ -230,7 +232,8 @@ def train(
         model = method.make(task)
         plan, result = _as_fold_result(method, model, rows, training, plan)
         known = [result]
-    others = baselines(method.fast) if options.baselines else []
+    decide_by: DecideBy = getattr(method, "decide_by", "both")
+    others = baselines(method.fast, decide_by) if options.baselines else []
     comparison = cross_validate_kept(
         [learner, *others],
         rows,
@@ -239,6 +242,8 @@ def train(
         kept,
         lambda done: say(str(done)),
         known,
+        decide_by=decide_by,
+        spoil=None if method.holds_out else with_faults,
     )
     learning = _learning(method, rows, plan, say) if curve else None
     if model is None:

@@ -156,6 +156,8 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
                 z = tf.square(z) + 2.0 * first * z + second
             elif name == "log10":
                 z = tf.exp(z * to_natural) * first
+            elif np.any(arrays["corrections"][t]):
+                z = z + first
             mixed = mixed + share * tf.minimum(tf.maximum(z, low), high)
         if transform == "log10":
             # TFLite has a natural logarithm only.

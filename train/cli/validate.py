@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..crossval.decision import DECIDE_BY, DecideBy
 from ..errors import require_training_side
-from ..methods.registry import ALL_BASELINES, BASELINES, METHODS, PUBLISHED, find_method
+from ..methods.method import DECIDED_BY
+from ..methods.registry import ALL_BASELINES, BASELINES, METHODS, PUBLISHED, find_method, make_method
 from ..terminal import ProgressLine
 from .common import DataOptions, data_options, group_options, groups_of, say, simulated_note
 
@@ -59,6 +61,13 @@ if TYPE_CHECKING:
     "their outlier rule is --exclude-above Sb=1000.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of the division.")
+@click.option(
+    "--decide-by",
+    type=click.Choice(DECIDE_BY),
+    default=DECIDE_BY[0],
+    show_default=True,
+    help=f"{DECIDED_BY[0].upper()}{DECIDED_BY[1:]}.",
+)
 @click.option("--fast", is_flag=True, help="Smaller grids and fewer epochs.")
 @click.option(
     "--format",
@@ -93,6 +102,7 @@ def validate(
     hold_out: str | None,
     protocol: str,
     seed: int,
+    decide_by: DecideBy,
     fast: bool,
     out_format: str,
     report: str | None,
@@ -109,6 +119,7 @@ def validate(
     from ..crossval.published_table import beside_table_3, records_beside_table_3
     from ..crossval.table import validation_table, write_csv
     from ..errors import TrainingDataError
+    from ..methods.faults import with_faults
 
     # The paper's own comparison has its network in it.
     names = []
@@ -137,9 +148,17 @@ def validate(
             rows = samples.rows(data.replicates)
             plan = plan_folds(rows, protocol, hold_out, folds, repeats, seed)
             with ProgressLine(element) as line:
-                compared = [METHODS[name](fast) for name in names]
+                compared = [make_method(name, fast, decide_by) for name in names]
                 validation = cross_validate_kept(
-                    compared, rows, plan, fast, kept, line.show, of_training=protocol == "paper"
+                    compared,
+                    rows,
+                    plan,
+                    fast,
+                    kept,
+                    line.show,
+                    of_training=protocol == "paper",
+                    decide_by=decide_by,
+                    spoil=with_faults if report else None,
                 )
         except TrainingDataError as error:
             if len(elements) == 1:

@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import KeptFitsError
 from ..samples import Samples
+from .decision import DecideBy
 from .folds import Folds
-from .validation import FitProgress, FoldResult, Method, Validation, cross_validate
+from .validation import FitProgress, FoldResult, Method, Spoil, Validation, cross_validate
 
 _BEGINS = b'{"of": "'
 """How every line does, be it ever so short."""
@@ -85,6 +87,17 @@ def plan_digest(plan: Folds, data_sha256: str) -> str:
     return hashlib.sha256(repr((plan.description, plan.keys, data_sha256)).encode()).hexdigest()[:16]
 
 
+def _asked(methods: Sequence[Method]) -> dict[str, Any]:
+    """Give what methods were asked for that is not what they do by themselves, and that changes their fits."""
+    return {
+        field.name: getattr(method, field.name)
+        for method in methods
+        if is_dataclass(method)
+        for field in fields(method)
+        if field.name in ("decide_by", "teacher") and getattr(method, field.name) != field.default
+    }
+
+
 def cross_validate_kept(
     methods: Sequence[Method],
     data: Samples,
@@ -94,6 +107,8 @@ def cross_validate_kept(
     progress: Callable[[FitProgress], None] = lambda progress: None,
     known: Sequence[FoldResult] = (),
     of_training: bool = False,
+    decide_by: DecideBy = "both",
+    spoil: Spoil | None = None,
 ) -> Validation:
     """Cross-validate, taking the fits that are kept as they are, and keeping each further one as soon as it is done.
 
@@ -103,13 +118,17 @@ def cross_validate_kept(
         fast: whether the methods are.
         kept: where the fits are.
         known: further results.
-        of_training: see `cross_validate`.
+        of_training, decide_by, spoil: see `cross_validate`.
     """
-    key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}", data, fast)
+    # Fits by other settings are other fits.
+    asked = "".join(f" {name} {value}" for name, value in sorted(_asked(methods).items()))
+    key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}{asked}", data, fast)
 
     def keep(done: FitProgress) -> None:
         kept.keep(key, done.result.repeat, done.result)
         progress(done)
 
     earlier = kept.known(key, tuple(range(len(plan.repeats))))
-    return cross_validate(methods, data, plan, progress=keep, known=[*known, *earlier], of_training=of_training)
+    return cross_validate(
+        methods, data, plan, progress=keep, known=[*known, *earlier], of_training=of_training, decide_by=decide_by
+    )

@@ -99,20 +99,6 @@ def _concordance(p: Floats, y: Floats) -> float:
     return float(2 * together / (p.var() + y.var() + (p.mean() - y.mean()) ** 2))
 
 
-DECADES_RATIO = 50.0
-"""Ratio of the 95 % to the 5 % quantile from which on values go over decades."""
-
-
-def over_decades(target: Floats) -> bool:
-    """Say whether values go over so many powers of ten that their ratios tell more than their differences.
-
-    So do those of an ore metal in soil: among 5 to 4000 ppm Sb an error in ppm is the error of the few richest soils,
-    and a model chosen by it calls clean ground rich.
-    """
-    lowest, highest = np.quantile(target, [0.05, 0.95])
-    return bool(target.min() > 0 and highest >= DECADES_RATIO * lowest)
-
-
 UNSEEN = ("validation", "cross-validation")
 """What figures of samples that a model was not fitted to are called."""
 
@@ -124,35 +110,47 @@ def no_better_than_the_mean(metrics: Mapping[str, Metrics]) -> str:
         metrics: by name, as a training has them; what is not of `UNSEEN` is passed over.
     """
     for name in UNSEEN:
-        # A model of logarithms is judged by them: in ppm a few rich samples decide.
-        found = metrics.get(f"{name} (log10)", metrics.get(name))
-        if found is not None and found.r2 is not None and found.r2 <= 0:
+        plain, of_logarithms = _r2_of(metrics, name)
+        known = [r2 for r2 in (plain, of_logarithms) if r2 is not None]
+        if known and max(known) <= 0:
             return (
                 f"On samples that it was not fitted to ({name}) this model is no better than their mean "
-                f"(R2 {found.r2:.2f}): its answers tell nothing. More samples, a wider range of grades, or another "
+                f"(R2 {max(known):.2f}): its answers tell nothing. More samples, a wider range of grades, or another "
                 "method may help."
             )
     return ""
 
 
 def worse_in_the_unit(metrics: Mapping[str, Metrics], unit: str) -> str:
-    """Say so where logarithms are told and contents are not: R2 in the unit is not above zero, as the mean's; else "".
+    """Say so where either logarithms or contents are told, and the others no better than by a mean; else "".
 
     Args:
         metrics: by name, as a training has them; what is not of `UNSEEN` is passed over.
         unit: of contents.
     """
     for name in UNSEEN:
-        plain, log = metrics.get(name), metrics.get(f"{name} (log10)")
-        if plain is None or log is None or plain.r2 is None or log.r2 is None:
+        plain, of_logarithms = _r2_of(metrics, name)
+        if plain is None or of_logarithms is None:
             continue
-        if plain.r2 <= 0 < log.r2:
+        if plain <= 0 < of_logarithms:
             return (
-                f"In {unit} this model is no better than the mean of the samples (R2 {plain.r2:.2f} in {name}): a few "
-                f"rich samples decide that. It tells orders of magnitude (R2 of log10 {log.r2:.2f}): use it for "
+                f"In {unit} this model is no better than the mean of the samples (R2 {plain:.2f} in {name}): a few "
+                f"rich samples decide that. It tells orders of magnitude (R2 of log10 {of_logarithms:.2f}): use it for "
                 "classes of grade, not for tonnage."
             )
+        if of_logarithms <= 0 < plain:
+            return (
+                f"It does not tell orders of magnitude (R2 of log10 {of_logarithms:.2f} in {name}): low grades are all "
+                f"alike to it. Sums and means of many samples it tells (R2 {plain:.2f} in {unit}); --decide-by median "
+                "makes a model for classes of grade."
+            )
     return ""
+
+
+def _r2_of(metrics: Mapping[str, Metrics], name: str) -> tuple[float | None, float | None]:
+    """Give R2 in the unit and of log10; None for what a training has not."""
+    plain, of_logarithms = metrics.get(name), metrics.get(f"{name} (log10)")
+    return None if plain is None else plain.r2, None if of_logarithms is None else of_logarithms.r2
 
 
 MUCH = 0.1

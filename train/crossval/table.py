@@ -14,7 +14,7 @@ ROWS = (*FIGURES, ("R2 of log10", R2_LOG10, 3))
 
 
 def rows_of(validation: Validation) -> tuple[tuple[str, str, int], ...]:
-    """Give label, name and digits of the figures that a validation has: R2 of log10 only over decades."""
+    """Give label, name and digits of the figures that a validation has: R2 of log10 only of skewed values."""
     return tuple(
         row
         for row in ROWS
@@ -44,17 +44,38 @@ def validation_table(validation: Validation) -> str:
     if tested < len(validation.measured):
         counted += f", {tested} of them predicted"
     table = columns(("", *(score.method for score in scores)), rows, between=3)
-    return f"{validation.name}{unit}, {counted}: {validation.folds}\n\n{table}{best_three(validation)}"
+    return f"{validation.name}{unit}, {counted}: {validation.folds}\n\n{table}{remarks(validation)}"
+
+
+def remarks(validation: Validation) -> str:
+    """Say below a table which methods are the best, and which are no better than the mean; "" where nothing is."""
+    return "".join(f"\n\n{line}" for line in (best_three(validation), no_better(validation)) if line)
+
+
+def no_better(validation: Validation) -> str:
+    """Name the methods whose R2 is not above zero, as the mean's; "" where there are none."""
+    found = [
+        f"{s.method} {s.metrics['r2'].mean:.2f}"
+        for s in validation.scores
+        if s.metrics["r2"].mean is not None and s.metrics["r2"].mean <= 0
+    ]
+    of_logarithms = any((s.metrics[R2_LOG10].mean or 0.0) > 0 for s in validation.scores)
+    return (
+        f"R2 not above zero: {', '.join(found)}. In {validation.unit or 'its unit'} the mean of the samples would have "
+        f"been as good an answer{'; R2 of log10 says whether orders of magnitude are told' if of_logarithms else ''}."
+        if found
+        else ""
+    )
 
 
 def best_three(validation: Validation) -> str:
-    """Name the three best of more methods, in a line of its own; "" where there are no more."""
+    """Name the three best of more methods; "" where there are no more."""
     left = [score.method for score in validation.scores]
     best: list[str] = []
     while left and len(best) < 3:
         best.append(validation.best(left).method)
         left.remove(best[-1])
-    return f"\n\nThe best three: {', '.join(best)}" if left else ""
+    return f"The best three, by {validation.decided_by}: {', '.join(best)}" if left else ""
 
 
 def _one(metrics: Metrics | None, key: str, digits: str) -> str:
@@ -98,7 +119,7 @@ def comparison_table(validation: Validation) -> str:
         for score in validation.scores
     ]
     table = columns(("", *(label for label, _, _ in figures)), rows, between=3)
-    return f"On the same folds ({validation.folds}):\n{table}{best_three(validation)}"
+    return f"On the same folds ({validation.folds}):\n{table}{remarks(validation)}"
 
 
 def _cell(spread: Spread, digits: int) -> str:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from ..errors import TrainingDataError
 from ..samples import Samples
+from .decision import BY, DecideBy, share_of_logarithms, unexplained
 from .folds import Fold, Folds
-from .metrics import FIGURES, Metrics, measure, over_decades
+from .metrics import FIGURES, Metrics, measure
 
 METRICS = tuple(key for _, key, _ in FIGURES)
 R2_LOG10 = "r2_log10"
-"""R2 of the logarithms, where values go over decades: in their unit a few rich samples decide."""
+"""R2 of the logarithms, where values are skewed: in their unit a few rich samples decide."""
 
 
 class Predictor(Protocol):
@@ -78,6 +79,7 @@ class FoldResult:
         chosen: the choices the method made, in words; "" if it does not say.
         seconds: that fit and prediction took.
         training_r2, training_rmse: on the rows fitted to; None where nobody asked.
+        with_faults: of the same rows, spoilt in several ways, one list each; () if not asked.
     """
 
     method: str
@@ -88,6 +90,7 @@ class FoldResult:
     seconds: float
     training_r2: float | None = None
     training_rmse: float | None = None
+    with_faults: tuple[tuple[float, ...], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give the result as JSON values."""
@@ -96,7 +99,8 @@ class FoldResult:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FoldResult:
         """Read what `to_dict` gave."""
-        return cls(**{**data, "predicted": tuple(data["predicted"])})
+        spoilt = tuple(tuple(row) for row in data.get("with_faults", ()))
+        return cls(**{**data, "predicted": tuple(data["predicted"]), "with_faults": spoilt})
 
 
 @dataclass(frozen=True)
@@ -181,11 +185,12 @@ class MethodScore:
         method: its name.
         predicted: repeats of n values in the target's unit, None where a repeat leaves a row untested.
         metrics: by the names of `metrics.Metrics`, each over repeats; within a repeat all folds' predictions together.
-            `R2_LOG10` besides, without a mean unless values go over decades (`metrics.over_decades`).
+            `R2_LOG10` besides, without a mean unless values are above zero and skewed (`decision.share_of_logarithms`).
         by_class: error by class of grade, ascending.
         chosen: choices of every fit, repeat by repeat.
         seconds: spent on all fits.
         training: R2 and RMSE on the rows fitted to, over all fits; None where nobody asked.
+        with_faults: R2 of the first repeat as it is, and of the same rows spoilt in several ways; () if not asked.
     """
 
     method: str
@@ -195,6 +200,11 @@ class MethodScore:
     chosen: tuple[tuple[str, ...], ...]
     seconds: float
     training: tuple[Spread, Spread] | None = None
+    with_faults: tuple[float | None, ...] = ()
+
+
+Spoil = Callable[[Floats, Floats, tuple[float, ...], int], Sequence[Floats]]
+"""Gives reflectance (n, bands) as faults of an instrument would make it, for wavelengths, detector joins and a seed."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,7 @@ class Validation:
         measured: n laboratory values.
         scores: one a method, in the order given.
         conditions: n, of the ground; () where nobody said any.
+        decide_by: what the best of them is chosen by.
     """
 
     folds: str
@@ -219,6 +230,7 @@ class Validation:
     measured: tuple[float, ...]
     scores: tuple[MethodScore, ...]
     conditions: tuple[str, ...] = ()
+    decide_by: DecideBy = "both"
 
     def __getitem__(self, method: str) -> MethodScore:
         for score in self.scores:
@@ -227,13 +239,26 @@ class Validation:
         raise KeyError(method)
 
     def best(self, names: Iterable[str] | None = None) -> MethodScore:
-        """Give the method with the lowest mean RMSE, or over decades the highest R2 of log10, among `names` or all."""
+        """Give the method, among `names` or all, that leaves least unexplained by what the user decides by."""
         wanted = None if names is None else set(names)
         candidates = [s for s in self.scores if wanted is None or s.method in wanted]
-        logarithms = [s.metrics[R2_LOG10].mean for s in candidates]
-        if None not in logarithms:
-            return candidates[int(np.argmax(np.array(logarithms, dtype=np.float64)))]
-        return min(candidates, key=lambda s: s.metrics["rmse"].mean if s.metrics["rmse"].mean is not None else np.inf)
+        return min(candidates, key=self.unexplained)
+
+    @property
+    def decided_by(self) -> str:
+        """What the best method is chosen by, in words."""
+        return BY[self.decide_by]
+
+    def unexplained(self, score: MethodScore) -> float:
+        """Give a method's loss, as all choices are made by it; see `decision.unexplained`."""
+        said = np.array([[np.nan if v is None else v for v in repeat] for repeat in score.predicted])
+        measured = np.broadcast_to(np.array(self.measured), said.shape)
+        losses = [
+            unexplained(row[tested], known[tested], self.decide_by)
+            for row, known, tested in zip(said, measured, np.isfinite(said), strict=True)
+            if tested.any()
+        ]
+        return float(np.mean(losses)) if losses else np.inf
 
     def of_condition(self, condition: str, method: str) -> Metrics | None:
         """Measure a method on the rows of ground in one condition, all repeats together; None if there are none."""
@@ -259,6 +284,8 @@ def cross_validate(
     progress: Callable[[FitProgress], None] = lambda progress: None,
     known: Iterable[FoldResult] = (),
     of_training: bool = False,
+    decide_by: DecideBy = "both",
+    spoil: Spoil | None = None,
 ) -> Validation:
     """Predict what is left out, with every method, from what is not.
 
@@ -272,6 +299,8 @@ def cross_validate(
         progress: called after each fit.
         known: results of earlier fits on the same data and folds, which are taken as they are.
         of_training: whether the error on the rows fitted to is wanted too.
+        decide_by: what the best method is chosen by; the methods themselves are told when they are made.
+        spoil: makes faults of the rows left out in the first repeat, for how well methods bear them.
 
     Raises:
         TrainingDataError: training rows that no model can be made from.
@@ -290,7 +319,9 @@ def cross_validate(
     done = {
         (result.method, result.repeat, result.fold): result
         for result in known
-        if result.method in names and not (of_training and result.training_r2 is None)
+        if result.method in names
+        and not (of_training and result.training_r2 is None)
+        and not (spoil and result.repeat == 0 and not result.with_faults)
     }
     total, start = len(plan) * len(methods), time.monotonic()
     # Fold by fold rather than method by method: the time that remains is known early.
@@ -298,7 +329,7 @@ def cross_validate(
         for method in methods:
             if (method.name, r, i) in done:
                 continue
-            result = _fit(method, data, fold, folds, r, i, of_training)
+            result = _fit(method, data, fold, folds, r, i, of_training, spoil if r == 0 else None)
             done[method.name, r, i] = result
             remaining = _remaining_s(done.values(), names, len(plan))
             progress(FitProgress(len(done), total, result, time.monotonic() - start, remaining))
@@ -311,6 +342,7 @@ def cross_validate(
         measured=tuple(data.measured.tolist()),
         scores=tuple(_score(name, done, data, folds, limits) for name in names),
         conditions=tuple(s.condition for s in data.spectra) if any(s.condition for s in data.spectra) else (),
+        decide_by=decide_by,
     )
 
 
@@ -326,7 +358,14 @@ def _check_fold(data: Samples, fold: Fold, where: str) -> None:
 
 
 def _fit(
-    method: Method, data: Samples, fold: Fold, folds: Folds, repeat: int, number: int, of_training: bool
+    method: Method,
+    data: Samples,
+    fold: Fold,
+    folds: Folds,
+    repeat: int,
+    number: int,
+    of_training: bool,
+    spoil: Spoil | None,
 ) -> FoldResult:
     inside = [folds.keys[row] for row in fold.training]
     if len(set(inside)) < 2:
@@ -349,6 +388,10 @@ def _fit(
         raise ValueError(f"{method.name} gave no finite number for each of {fold.test.size} rows")
     chosen = str(getattr(predictor, "chosen", ""))
     result = FoldResult(method.name, repeat, number, tuple(predicted.tolist()), chosen, time.monotonic() - start)
+    if spoil is not None:
+        spoilt = spoil(data.reflectance[fold.test], data.wavelengths_nm, data.splices_nm, folds.seed + number)
+        said = [np.asarray(predictor.predict(rows), dtype=np.float64).tolist() for rows in spoilt]
+        result = replace(result, with_faults=tuple(map(tuple, said)))
     if not of_training:
         return result
     seen = measure(predictor.predict(data.reflectance[fold.training]), data.measured[fold.training])
@@ -418,12 +461,22 @@ def _score(
         training=(Spread.of(fit.training_r2 for fit in fits), Spread.of(fit.training_rmse for fit in fits))
         if any(fit.training_rmse is not None for fit in fits)
         else None,
+        with_faults=_with_faults([done[name, 0, i] for i in range(len(folds.repeats[0]))], folds.repeats[0], data),
     )
+
+
+def _with_faults(results: Sequence[FoldResult], repeat: Sequence[Fold], data: Samples) -> tuple[float | None, ...]:
+    """Give R2 of a repeat as it is, and with each fault; () unless all of its folds have them."""
+    if not all(result.with_faults for result in results):
+        return ()
+    known = np.concatenate([data.measured[fold.test] for fold in repeat])
+    of_each = zip(*((result.predicted, *result.with_faults) for result in results), strict=True)
+    return tuple(measure(np.concatenate(parts), known).r2 for parts in of_each)
 
 
 def _r2_log10(predicted: Floats, target: Floats) -> float | None:
     tested = ~np.isnan(predicted)
-    if not over_decades(target) or not tested.any() or predicted[tested].min() <= 0:
+    if share_of_logarithms(target) == 0 or not tested.any() or predicted[tested].min() <= 0:
         return None
     return measure(np.log10(predicted[tested]), np.log10(target[tested])).r2
 

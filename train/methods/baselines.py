@@ -1,7 +1,7 @@
 """The models that a chemometrician would use instead: PLSR, support vectors and a random forest, tuned with care.
 
 Each tries several preprocessings, its own hyperparameters and, on a skewed target, the target's transform; what has the
-lowest inner RMSE in the target's own unit is taken. The models are scikit-learn's, the preprocessing is the device's.
+lowest inner loss is taken (`decision.unexplained`). The models are scikit-learn's, the preprocessing is the device's.
 
 References:
     Wold, Sjöström & Eriksson 2001, Chemometrics and Intelligent Laboratory Systems 58(2):109 (PLSR).
@@ -23,12 +23,13 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Recipe
 from ...edge.model.steps import Absorbance, Derivative, Resample, SavitzkyGolay, StandardNormalVariate, Step
 from ...edge.model.target import Transform, forward
+from ..crossval.decision import DecideBy
 from ..crossval.folds import InnerFolds, inner_folds
 from .common import (
     BackTransformation,
     check_training,
     common_range,
-    inner_rmse,
+    inner_loss,
     recipe_on,
     repeats_for,
     transforms_for,
@@ -128,6 +129,7 @@ class BaselineTraining:
     grid: Resample
     wavelengths_nm: Floats
     splices_nm: tuple[float, ...]
+    decide_by: DecideBy = "both"
 
     @classmethod
     def prepare(
@@ -140,6 +142,7 @@ class BaselineTraining:
         groups: Sequence[Hashable] | None,
         seed: int,
         fast: bool,
+        decide_by: DecideBy = "both",
     ) -> BaselineTraining:
         """Preprocess by each variant, and divide the rows for the choices."""
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
@@ -158,7 +161,12 @@ class BaselineTraining:
             grid,
             nm,
             splices_nm,
+            decide_by,
         )
+
+    def loss(self, predicted: Floats, transform: Transform) -> float:
+        """Give what a choice is judged by: see `inner_loss`."""
+        return inner_loss(predicted, self.target, transform, self.decide_by)
 
     def scaled(self, variant: Variant) -> Floats:
         """Give (n, bands) of a preprocessing, as a `Regression` scales them."""
@@ -169,7 +177,8 @@ class BaselineTraining:
         self, variant: Variant, transform: Transform, predicted: Floats, answer: Callable[[Floats], Floats], words: str
     ) -> Regression:
         """Put a trained model together."""
-        back = BackTransformation.learn(transform, self.target, predicted)
+        back = BackTransformation.learn(transform, self.target, predicted, self.decide_by)
+        said = back(predicted)
         return Regression(
             recipe=variant.recipe(self.grid),
             splices_nm=self.splices_nm,
@@ -177,9 +186,9 @@ class BaselineTraining:
             scaling=BandScaling.learn(self.spectra[variant], variant.autoscale),
             answer=answer,
             back=back,
-            out_of_fold=back(predicted),
+            out_of_fold=said,
             chosen=f"{variant}; {words}; target's transform {transform}",
-            inner_rmse=inner_rmse(predicted, self.target, transform),
+            inner_rmse=float(np.sqrt(np.mean((said - self.target) ** 2))),
         )
 
 
@@ -195,6 +204,7 @@ class PartialLeastSquares:
     """
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "PLSR"
 
     def fit(
@@ -210,7 +220,7 @@ class PartialLeastSquares:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS if self.fast else PLSR_VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         fewest = min(fold.training.size for repeat in data.folds for fold in repeat)
         most = max(1, min(15 if self.fast else 25, fewest - 1, data.spectra[variants[0]].shape[1]))
@@ -230,7 +240,7 @@ class PartialLeastSquares:
                 return scaling(x[test]) @ coefficients + mean
 
             predicted = out_of_fold(data.folds, data.target.size, fit_predict, most)
-            errors = np.array([inner_rmse(predicted[..., k], data.target, transform) for k in range(most)])
+            errors = np.sqrt([data.loss(predicted[..., k], transform) for k in range(most)])
             k = int(np.argmax(errors <= PARSIMONY * errors.min()))
             if best is None or errors[k] < best[0]:
                 best = errors[k], variant, transform, k, predicted[..., k]
@@ -252,6 +262,7 @@ class SupportVectors:
     """
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "SVR"
 
     def fit(
@@ -267,7 +278,7 @@ class SupportVectors:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS if self.fast else SVR_VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         costs, gammas = ((10, 100, 1000), (0.03, 0.1, 0.3)) if self.fast else (COSTS, GAMMAS)
         epsilons, kept = ((0.1,), 1) if self.fast else (EPSILONS, 2)
@@ -291,7 +302,7 @@ class SupportVectors:
 
                 unscaled = forward(data.target, transform)
                 predicted = out_of_fold(rounds, data.target.size, fit_predict) * unscaled.std() + unscaled.mean()
-                return inner_rmse(predicted, data.target, transform), predicted
+                return data.loss(predicted, transform), predicted
 
             plain = [_Setting(10.0, 0.3, 0.1), _Setting(100.0, 0.1, 0.1)]
             ranked = sorted(variants, key=lambda v: min(judge(v, setting, first)[0] for setting in plain))
@@ -337,6 +348,7 @@ class RandomForest:
     """Random forest: preprocessing first, then bands tried at a split, size of leaves and transform."""
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "random forest"
 
     def fit(
@@ -352,7 +364,7 @@ class RandomForest:
         """Fit; see `Method.fit`."""
         variants = FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         # Averages over trees vary little from one division to the next, and forests are slow.
         rounds, trees = data.folds[:1], 30 if self.fast else 60
@@ -371,7 +383,7 @@ class RandomForest:
                     return np.asarray(forest.fit(x[training], z[training], trees, seed).predict(x[test]))
 
                 predicted = out_of_fold(rounds, data.target.size, fit_predict)
-                found[key] = inner_rmse(predicted, data.target, transform), predicted
+                found[key] = data.loss(predicted, transform), predicted
             return found[key][0]
 
         plain = _Forest("sqrt", 1)

@@ -18,12 +18,13 @@ from ...edge.model.recipe import Recipe
 from ...edge.model.scaling import Scaling
 from ...edge.model.steps import Resample, SpliceCorrection, Step
 from ...edge.model.target import Transform, forward
-from ..crossval.metrics import over_decades
+from ..crossval.decision import QUANTILE, DecideBy, share_of_logarithms, unexplained
 from ..errors import TrainingDataError
 from ..samples import FEWEST_NM, FIRST_NM, LAST_NM
+from .stacking import soft_shares
 
-SKEWED = 0.7
-"""Skewness of the target above which a square root or a logarithm is tried."""
+SOFTNESS, LEAST_SHARE = 0.2, 0.1
+"""Of shares by errors; see `stacking.soft_shares`."""
 
 
 def check_training(reflectance: Floats, wavelengths_nm: Floats, target: Floats, fewest: int = 5) -> None:
@@ -65,31 +66,25 @@ def recipe_on(grid: Resample, *steps: Step) -> Recipe:
 
 
 def transforms_for(target: Floats) -> tuple[Transform, ...]:
-    """Give the transforms worth trying: none, and for skewed positive values square root and logarithm too.
-
-    Values that go over decades (`over_decades`) are learned as logarithms only.
-    """
-    if over_decades(target):
-        return ("log10",)
-    deviation = target - target.mean()
-    skewness = float(np.mean(deviation**3) / np.mean(deviation**2) ** 1.5)
+    """Give the transforms worth trying: none, and for skewed positive values square root and logarithm too."""
     choices: tuple[Transform, ...] = get_args(Transform)
-    return choices if target.min() > 0 and skewness > SKEWED else ("none",)
+    return choices if share_of_logarithms(target) > 0 else ("none",)
 
 
 @dataclass(frozen=True)
 class BackTransformation:
-    """The way from a transform's space back to the target's unit, without bias and within the calibrated range.
+    """The way from a transform's space back to the target's unit, within the calibrated range.
 
-    Undoing a transform of the best guess gives too low a mean. The correction is the smearing estimate of Duan 1983
-    (JASA 78(383):605): the mean over what each residual, added to the guess, would give. Where values go over decades
-    there is none, and the answer is the median: the mean of what a soil may hold is far above what most such soils do.
+    Undoing a transform of the best guess gives a median, which is below the mean. To the mean it is the smearing
+    estimate of Duan 1983 (JASA 78(383):605): the mean over what each residual, added to the guess, would give; to a
+    quantile it is the residuals' quantile. Where mean and median both have a claim (`decision.DecideBy`), the
+    correction is that of the mean times its share, which goes by the loss of both on samples that were left out.
 
     Attributes:
         transform: to undo.
         low, high: calibrated range in the target's unit; answers outside become its ends.
-        first, second: for the square root, mean and mean square of the residuals; for the logarithm, the mean of 10 to
-            their power, and 0; else 0.
+        first, second: for the square root z, what is added to z squared: twice the first times z, and the second; for
+            the logarithm, the factor, and 0; for none, what is added, and 0.
     """
 
     transform: Transform
@@ -99,23 +94,36 @@ class BackTransformation:
     second: float
 
     @classmethod
-    def learn(cls, transform: Transform, target: Floats, predicted: Floats) -> BackTransformation:
+    def learn(
+        cls, transform: Transform, target: Floats, predicted: Floats, decide_by: DecideBy = "both"
+    ) -> BackTransformation:
         """Learn the correction from predictions that were not fitted to.
 
         Args:
             transform: that was used.
             target: (n,) in its own unit.
             predicted: (..., n) in the transform's space, by inner cross-validation.
+            decide_by: what for.
         """
         low, high = float(target.min()), float(target.max())
         ends = forward(np.array([low, high]), transform)
         residuals = forward(target, transform) - np.clip(predicted, ends[0], ends[1])
-        if transform == "sqrt":
-            return cls(transform, low, high, float(residuals.mean()), float(np.mean(residuals**2)))
-        if transform == "log10":
-            first = 1.0 if over_decades(target) else float(np.mean(10.0**residuals))
-            return cls(transform, low, high, first, 0.0)
-        return cls(transform, low, high, 0.0, 0.0)
+        if decide_by == "quantile":
+            above = float(np.quantile(residuals, QUANTILE))
+            return cls(transform, low, high, *_corrections(transform, np.array([above])))
+        mean = cls(transform, low, high, *_corrections(transform, residuals))
+        median = cls(transform, low, high, *_corrections(transform, np.zeros(1)))
+        if transform == "none" or decide_by == "median":
+            return median
+        if decide_by == "mean":
+            return mean
+        losses = [unexplained(back(predicted), target, decide_by) for back in (mean, median)]
+        share, _ = soft_shares(losses, SOFTNESS, LEAST_SHARE)
+        first, second = (
+            float(share * of_mean + (1.0 - share) * of_median)
+            for of_mean, of_median in ((mean.first, median.first), (mean.second, median.second))
+        )
+        return cls(transform, low, high, first, second)
 
     def __call__(self, predicted: Floats) -> Floats:
         """Take predictions of any shape from the transform's space to the target's unit."""
@@ -125,21 +133,31 @@ class BackTransformation:
             z = z**2 + 2 * self.first * z + self.second
         elif self.transform == "log10":
             z = 10.0**z * self.first
+        else:
+            z = z + self.first
         return np.clip(z, self.low, self.high)
 
 
-def inner_rmse(predicted: Floats, target: Floats, transform: Transform) -> float:
-    """Give the error that a choice is judged by: RMSE in the target's own unit, over decades that of its logarithm.
+def _corrections(transform: Transform, residuals: Floats) -> tuple[float, float]:
+    """Give first and second of a `BackTransformation` by which such residuals are made up for on average."""
+    if transform == "sqrt":
+        return float(residuals.mean()), float(np.mean(residuals**2))
+    if transform == "log10":
+        return float(np.mean(10.0**residuals)), 0.0
+    return float(residuals.mean()), 0.0
+
+
+def inner_loss(predicted: Floats, target: Floats, transform: Transform, decide_by: DecideBy = "both") -> float:
+    """Give the loss that a choice is judged by (`decision.unexplained`).
 
     Args:
         predicted: (repeats, n) in the transform's space, by inner cross-validation.
         target: (n,) in its own unit.
         transform: that was used.
+        decide_by: what for.
     """
-    answers = BackTransformation.learn(transform, target, predicted)(predicted)
-    if over_decades(target):
-        answers, target = np.log10(answers), np.log10(target)
-    return float(np.sqrt(np.mean((answers - target) ** 2)))
+    answers = BackTransformation.learn(transform, target, predicted, decide_by)(predicted)
+    return unexplained(answers, target, decide_by)
 
 
 def repeats_for(n: int, fast: bool) -> int:

@@ -1,7 +1,7 @@
 """More models that a chemometrician would use: ridge, a Gaussian process, Cubist, and PLSR local to each spectrum.
 
 As the other baselines, each tries several preprocessings, its own hyperparameters and, on a skewed target, the target's
-transform; what has the lowest inner RMSE in the target's own unit is taken.
+transform; what has the lowest inner loss is taken (`decision.unexplained`).
 
 References:
     Hoerl & Kennard 1970, Technometrics 12(1):55 (ridge regression).
@@ -23,10 +23,10 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.target import Transform, forward
+from ..crossval.decision import DecideBy
 from ..crossval.folds import Rows
 from ..errors import MissingTrainingSideError
 from .baselines import FAST_VARIANTS, BaselineTraining, Regression, Variant
-from .common import inner_rmse
 from .regressions import BandScaling, out_of_fold, pls_coefficients, square_distances
 
 VARIANTS = (*FAST_VARIANTS, Variant(1, 31, True, True), Variant(1, 61, False, True), Variant(2, 61, True))
@@ -39,6 +39,7 @@ class Ridge:
     """Ridge regression on all bands of one preprocessing."""
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "ridge"
 
     def fit(
@@ -54,7 +55,7 @@ class Ridge:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS if self.fast else VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         tried = []
         for variant, transform in product(variants, data.transforms):
@@ -68,7 +69,7 @@ class Ridge:
 
             predicted = out_of_fold(data.folds, z.size, fit_predict, len(PENALTIES))
             for k, penalty in enumerate(PENALTIES):
-                error = inner_rmse(predicted[..., k], data.target, transform)
+                error = data.loss(predicted[..., k], transform)
                 tried.append((error, variant, transform, penalty, predicted[..., k]))
         _, variant, transform, penalty, predicted = min(tried, key=lambda one: one[0])
         z, x = forward(data.target, transform), data.scaled(variant)
@@ -95,6 +96,7 @@ class GaussianProcess:
     """Gaussian process with a radial and a linear kernel; widths, shares and noise by the marginal likelihood."""
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "Gaussian process"
 
     def fit(
@@ -110,7 +112,7 @@ class GaussianProcess:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS if self.fast else VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         tried = []
         for variant in variants:
@@ -127,7 +129,7 @@ class GaussianProcess:
                     return np.asarray(kernel[np.ix_(test, training)] @ weights + mean)
 
                 predicted = out_of_fold(data.folds, z.size, fit_predict)
-                error = inner_rmse(predicted, data.target, transform)
+                error = data.loss(predicted, transform)
                 tried.append((error, variant, transform, (gamma, share, noise), predicted))
         _, variant, transform, (gamma, share, noise), predicted = min(tried, key=lambda one: one[0])
         z, x = forward(data.target, transform), data.scaled(variant)
@@ -174,6 +176,7 @@ class LocalPartialLeastSquares:
     """Memory-based learning: for each spectrum a PLSR of the calibration spectra that are most like it."""
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "local PLSR"
 
     def fit(
@@ -189,7 +192,7 @@ class LocalPartialLeastSquares:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         # A regression for each row: one division of the rows has to do.
         rounds = data.folds[:1]
@@ -205,7 +208,7 @@ class LocalPartialLeastSquares:
 
             predicted = out_of_fold(rounds, z.size, fit_predict, most)
             for k in range(most):
-                error = inner_rmse(predicted[..., k], data.target, transform)
+                error = data.loss(predicted[..., k], transform)
                 tried.append((error, variant, transform, count, k, predicted[..., k]))
         _, variant, transform, count, k, predicted = min(tried, key=lambda one: one[0])
         x, z = data.scaled(variant), forward(data.target, transform)
@@ -247,6 +250,7 @@ class Cubist:
     """Cubist: preprocessing first, then committees, neighbours and transform; needs the package cubist."""
 
     fast: bool = False
+    decide_by: DecideBy = "both"
     name: str = "Cubist"
 
     def fit(
@@ -262,7 +266,7 @@ class Cubist:
         """Fit; see `Method.fit`."""
         variants = FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS
         data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast
+            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         rounds, settings = data.folds[:1], CUBIST_SETTINGS[:1] if self.fast else CUBIST_SETTINGS
         rows = {variant: data.scaled(variant)[:, ::CUBIST_BAND_STEP] for variant in variants}
@@ -277,7 +281,7 @@ class Cubist:
                     return _answers(_cubist(x[training], z[training], setting[0], setting[1], seed), x[test])
 
                 predicted = out_of_fold(rounds, z.size, fit_predict)
-                found[key] = inner_rmse(predicted, data.target, transform), predicted
+                found[key] = data.loss(predicted, transform), predicted
             return found[key][0]
 
         variant = min(variants, key=lambda v: judge(v, settings[0], data.transforms[0]))

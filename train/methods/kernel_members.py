@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
+from ..crossval.decision import robust_square
 from ..crossval.folds import InnerFolds, Rows
 from .regressions import BandScaling, out_of_fold, pls_coefficients, square_distances, support_vectors
 
@@ -136,7 +137,7 @@ def kernel_member(
             return np.asarray(kernel[np.ix_(test, support)] @ model.dual_coef_[0] + model.intercept_[0])
 
         predicted = out_of_fold(folds, z.size, fit_predict)
-        tried.append((float(np.mean((predicted - z) ** 2)), g, cost, predicted))
+        tried.append((robust_square(predicted - z, z), g, cost, predicted))
     tried.sort(key=lambda one: one[0])
     best = tried[:averaged]
     models = tuple(support_vectors(kernels[g], z, cost, epsilon) for _, g, cost, _ in best)
@@ -167,7 +168,8 @@ def linear_member(
         return scaling(spectra[test]) @ coefficients + mean
 
     predicted = out_of_fold(folds, z.size, fit_predict, most)
-    best = np.argsort(np.mean((predicted - z[:, None]) ** 2, axis=(0, 1)), kind="stable")[:averaged]
+    losses = [robust_square(predicted[..., k] - z, z) for k in range(most)]
+    best = np.argsort(losses, kind="stable")[:averaged]
     scaling = BandScaling.learn(spectra, autoscale)
     coefficients, mean = pls_coefficients(scaling(spectra), z, most)
     weights = coefficients[:, best].mean(axis=1) / scaling.scale

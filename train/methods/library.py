@@ -20,7 +20,6 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.applicability import absorbance_shapes
 from ...edge.model.target import Transform, forward, inverse
-from ..crossval.metrics import over_decades
 from ..errors import TrainingDataError
 from ..samples import FIRST_NM, LAST_NM, Samples
 from .teachers import TeachingPredictor
@@ -92,9 +91,9 @@ def helped(
     soils, values = _nearest(library, reflectance[:own], wavelengths_nm)
     foreign = [("library", i) for i in range(len(values))]
     pooled = fit(np.concatenate([reflectance, soils]), np.concatenate([target, values]), [*keys, *foreign])
-    space: Transform = "log10" if over_decades(target) else "none"
+    space = local.transform
     said_local, said_pooled = (np.mean(model.out_of_fold[:, : target.size], axis=0) for model in (local, pooled))
-    if space == "log10":
+    if space != "none":
         # A library may hold nothing at all; what is above zero here stays so.
         said_local, said_pooled = (np.maximum(said, float(target.min())) for said in (said_local, said_pooled))
     own_said = forward(said_local[:own], space), forward(said_pooled[:own], space)
@@ -130,7 +129,7 @@ def share_of(local: Floats, pooled: Floats, target: Floats) -> float:
 
 
 def _mixed(local: Floats, pooled: Floats, share: float, space: Transform) -> Floats:
-    if space == "log10":
+    if space != "none":
         local, pooled = (np.maximum(values, 1e-12) for values in (local, pooled))
     return inverse((1 - share) * forward(local, space) + share * forward(pooled, space), space)
 

@@ -93,7 +93,7 @@ class Plsr(Stack):
         seed: int = 0,
     ) -> StackModel:
         """Fit; see `Method.fit`."""
-        found = PartialLeastSquares(self.fast).fit(
+        found = PartialLeastSquares(self.fast, self.decide_by).fit(
             reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
         )
         kept = slice(None, None, BAND_STEP)

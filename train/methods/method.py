@@ -21,10 +21,16 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform
+from ..crossval.decision import DECIDE_BY, DecideBy
 from ..crossval.folds import Folds, repeated_folds
 from ..crossval.validation import Method, Predictor
 from ..samples import Replicates, Samples
 
+DECIDED_BY = (
+    "what you decide by. mean: tonnage, errors in the unit; answers are means. median: classes of grade, errors of "
+    "log10; answers are medians. quantile: what four of five such soils do not exceed. both: errors in the unit and "
+    "of log10, half each"
+)
 Say = Callable[[str], None]
 """Shows in a line how far a long computation has come."""
 
@@ -212,10 +218,16 @@ class DeviceMethod(ABC):
 
 @dataclass(frozen=True)
 class CrossValidated(DeviceMethod):
-    """A method that is validated by repeated folds, and then made of all samples."""
+    """A method that is validated by repeated folds, and then made of all samples.
+
+    Attributes:
+        folds, repeats: of the cross-validation.
+        decide_by: what its answers are chosen by; see `decision.DecideBy`.
+    """
 
     folds: int = field(default=5, metadata=asked("of the cross-validation", least=2))
     repeats: int = field(default=2, metadata=asked("of the cross-validation; one with --fast", least=1))
+    decide_by: DecideBy = field(default="both", metadata=asked(DECIDED_BY, choices=DECIDE_BY, elsewhere="both"))
 
     def settings(self) -> dict[str, Any]:
         """Give what the method was asked for, as JSON values."""

@@ -1,8 +1,9 @@
 """A light MobileNetV2 that is taught by another model: what `stibium train` makes where it is not told otherwise.
 
-A teacher is fitted to the training rows and to disturbed copies of them. Thousands of synthetic spectra are made from
-these rows alone, the teacher says what each would hold, and the network learns that (`synthetic`, `student`). It is
-then quantised, and answers everywhere, in the folds of a validation as on a device, in the device's runtime.
+A teacher is fitted to the training rows and to disturbed copies of them (`steadied`). Thousands of synthetic spectra
+are made from these rows alone, the teacher says what each would hold, and the network learns that (`synthetic`,
+`student`). It is then quantised, and answers everywhere, in the folds of a validation as on a device, in the device's
+runtime.
 """
 
 from __future__ import annotations
@@ -29,15 +30,12 @@ from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
 from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
 from .stack import Stack, StackModel
+from .steadied import Steadied
 from .student import CLIP, Rows, StudentConfig, Taught, answers, teach
-from .synthetic import ASD_JOINS_NM, Disturbance, Synthesis, absorbance_of, disturb, synthetic_spectra
+from .synthetic import Synthesis, synthetic_spectra
 from .teachers import TeachingPredictor, find_teacher
 from .tensorflow_setup import quiet
 
-COPIES = 1
-COPIED_WITH = Disturbance(noise=1.5e-4, gain=0.0, step=0.002, slope=0.0, scale=0.0, shift_nm=0.2)
-"""What the copies that the teacher is fitted to beside the rows differ by from them: noise above all, which else moves
-the answers of support vectors most."""
 REPRESENTATIVE_ROWS = 400
 FAST_STUDENT = StudentConfig(steps=250)
 FAST_SYNTHESIS = Synthesis(mixtures=3000, most_copies=2000)
@@ -120,7 +118,6 @@ class MobileNetV2(CrossValidated):
 
     Attributes:
         teacher: name of a method, or `package.module:Class` of a scikit-learn regressor.
-        copies, copied_with: of each training row, for the teacher.
         student, synthesis: see there; None for the usual ones.
         library: other people's soils that may help the teacher; see `library`.
     """
@@ -129,8 +126,6 @@ class MobileNetV2(CrossValidated):
         default="stack",
         metadata=asked("what teaches the network: a method, or package.module:Class of a scikit-learn regressor"),
     )
-    copies: int = COPIES
-    copied_with: Disturbance = COPIED_WITH
     student: StudentConfig | None = None
     synthesis: Synthesis | None = None
     library: Samples | None = None
@@ -218,21 +213,19 @@ class MobileNetV2(CrossValidated):
         groups: Sequence[Hashable] | None = None,
         seed: int = 0,
     ) -> TeachingPredictor:
-        """Fit the teacher to the rows and their copies, each grouped with its row; see `fit`."""
-        rng = np.random.default_rng((seed, 2))
-        absorbance, joins = absorbance_of(reflectance), splices_nm or ASD_JOINS_NM
-        copies = [disturb(absorbance, wavelengths_nm, joins, self.copied_with, rng) for _ in range(self.copies)]
+        """Fit the teacher, steadied by copies of the rows; see `fit`."""
         keys = tuple(range(target.size)) if groups is None else tuple(groups)
 
         def fit(reflectance: Floats, target: Floats, keys: Sequence[Hashable]) -> TeachingPredictor:
-            return find_teacher(self.teacher, self.fast).fit(
+            return Steadied(find_teacher(self.teacher, self.fast, self.decide_by), self.fast).fit(
                 reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=tuple(keys), seed=seed
             )
 
-        rows = np.concatenate([reflectance, *copies]), np.tile(target, self.copies + 1), keys * (self.copies + 1)
         if self.library is None:
-            return fit(*rows)
-        return helped(fit, rows[0], wavelengths_nm, rows[1], rows[2], target.size, self.library)
+            return fit(reflectance, target, keys)
+        # A local soil counts as two of the library's.
+        twice = np.tile(reflectance, (2, 1)), wavelengths_nm, np.tile(target, 2), keys * 2
+        return helped(fit, *twice, target.size, self.library)
 
 
 def scaled(scaling: Scaling, features: Floats) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..crossval.decision import DecideBy
 from ..crossval.validation import Method
 from .baselines import BASELINE_METHODS
 from .further_baselines import FURTHER_BASELINES, has_cubist
@@ -12,6 +13,7 @@ from .method import DeviceMethod
 from .mobilenetv2 import MobileNetV2
 from .published import PublishedNetwork
 from .stack import Stack
+from .teachers import deciding_by
 
 _FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, Plsr, PublishedNetwork)
 """The first one is what `stibium train` takes where it is not told otherwise."""
@@ -44,6 +46,11 @@ def find_method(name: str) -> str | None:
     return known.name if known else name if name in METHODS else None
 
 
-def baselines(fast: bool) -> list[Method]:
+def baselines(fast: bool, decide_by: DecideBy = "both") -> list[Method]:
     """Make the methods that another one is held against; for a first look the best known of them."""
-    return [METHODS[name](fast) for name in (BASELINES if fast else ALL_BASELINES)]
+    return [make_method(name, fast, decide_by) for name in (BASELINES if fast else ALL_BASELINES)]
+
+
+def make_method(name: str, fast: bool, decide_by: DecideBy = "both") -> Method:
+    """Make a method of `METHODS` that chooses by what the user decides by."""
+    return deciding_by(METHODS[name](fast), decide_by)

@@ -2,8 +2,9 @@
 
 Blocks are Savitzky-Golay filters of absorbance. On each, epsilon support vector regressions with a radial kernel and a
 PLSR are fitted, their settings chosen by an inner cross-validation; their mean is weighed by a stack that is drawn
-towards 70 % support vectors and 30 % PLSR. A skewed positive target is tried as square root and logarithm too, and the
-answers are mixed in the target's unit, each brought back without bias. All of that together is a small network, but
+towards 70 % support vectors and 30 % PLSR. A skewed positive target is learned as square root and logarithm too, and
+the answers are mixed in the target's unit, each brought back to the mean, the median or what is between them, by the
+loss that the user decides by (`decision`). All of that together is a small network, but
 not one for eight bits: it teaches the MobileNetV2 (`mobilenetv2`), or is carried to a device in 16 bits by itself.
 
 References:
@@ -31,10 +32,18 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
+from ..crossval.decision import DecideBy, share_of_logarithms, unexplained
 from ..crossval.folds import InnerFolds, inner_folds
 from .baselines import Variant
 from .blocks import KEEP_NM, VARIANTS, block_scaling, blocks_on, divide
-from .common import BackTransformation, check_training, repeats_for, transforms_for
+from .common import (
+    LEAST_SHARE,
+    SOFTNESS,
+    BackTransformation,
+    check_training,
+    repeats_for,
+    transforms_for,
+)
 from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
 from .method import CrossValidated, ModelFile, TrainingTask, rows_of
 from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
@@ -58,11 +67,10 @@ class Config:
         gammas, costs, epsilon: of support vectors; gamma per mean squared norm of the scores.
         most_components: of PLSR.
         averaged: settings that a member is the mean of.
-        transforms: of a skewed positive target, that are mixed; other targets are learned as they are, and those that
-            go over decades as logarithms.
+        transforms: of a skewed positive target, that are mixed; other targets are learned as they are.
         linear_share: of PLSR in the prior of the stack.
         ridge: how strongly the stack is drawn to its prior; see `stacking.stack_weights`.
-        softness, least_share: of the mix of transforms; see `stacking.soft_shares`.
+        softness: of the mix of transforms; see `stacking.soft_shares`.
         most_parameters: of the network.
     """
 
@@ -79,8 +87,7 @@ class Config:
     transforms: tuple[Transform, ...] = get_args(Transform)
     linear_share: float = 0.3
     ridge: float = 1.0
-    softness: float = 0.2
-    least_share: float = 0.1
+    softness: float = SOFTNESS
     most_parameters: int = MOST_PARAMETERS
 
 
@@ -236,12 +243,12 @@ class Stack(CrossValidated):
         ]
         folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
         spaces = [
-            fit_space(parts, projections, variants, target, transform, folds, config)
+            fit_space(parts, projections, variants, target, transform, folds, config, self.decide_by)
             for transform in _transforms_to_try(target, config)
         ]
         answers = [space.back(space.out_of_fold) for space in spaces]
-        errors = [float(np.mean((answer - target) ** 2)) for answer in answers]
-        shares = soft_shares(errors, config.softness, config.least_share)
+        losses = [unexplained(answer, target, self.decide_by) for answer in answers]
+        shares = soft_shares(losses, config.softness, LEAST_SHARE, _priors(spaces, target))
         kept = np.flatnonzero(shares)
         spaces, shares = [spaces[i] for i in kept], shares[kept]
         network = fold_network(parts, projections, spaces, shares, config.gammas)
@@ -258,6 +265,10 @@ class Stack(CrossValidated):
         )
 
 
+def _priors(spaces: Sequence[Space], target: Floats) -> list[float]:
+    return [1.0 if space.transform == "none" else share_of_logarithms(target) for space in spaces]
+
+
 def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
     worth_trying = transforms_for(target)
     return tuple(transform for transform in worth_trying if transform in config.transforms) or worth_trying[:1]
@@ -271,6 +282,7 @@ def fit_space(
     transform: Transform,
     folds: InnerFolds,
     config: Config,
+    decide_by: DecideBy = "both",
 ) -> Space:
     """Fit and weigh all members on one transform of the target.
 
@@ -282,6 +294,7 @@ def fit_space(
         transform: of the target.
         folds: to choose and weigh by.
         config: of the model.
+        decide_by: what the answers are for.
     """
     z = forward(target, transform)
     mean, deviation = float(z.mean()), float(z.std())
@@ -335,7 +348,7 @@ def fit_space(
         tuple(linears),
         weights.reshape(prior.shape),
         out_of_fold,
-        BackTransformation.learn(transform, target, out_of_fold),
+        BackTransformation.learn(transform, target, out_of_fold, decide_by),
     )
 
 

@@ -42,20 +42,25 @@ def stack_weights(predicted: Floats, target: Floats, prior: Floats, ridge: float
     return np.asarray(weights / weights.sum())
 
 
-def soft_shares(mean_square_errors: Sequence[float], softness: float, least: float) -> Floats:
+def soft_shares(errors: Sequence[float], softness: float, least: float, prior: Sequence[float] = ()) -> Floats:
     """Share out 1 among alternatives by their errors: equal errors equal shares, none to what is clearly worse.
 
+    Shares move smoothly with the errors; none appears or goes all at once.
+
     Args:
-        mean_square_errors: of k alternatives.
+        errors: losses or mean squares of k alternatives.
         softness: excess over the lowest error, as a share of it, at which a share falls to 1/e.
-        least: what would get less than this gets nothing.
+        least: what is this share of the largest gets nothing; up to twice that it gets less.
+        prior: (k,) shares that equal errors would have, not to be 1 together; () for equal ones.
 
     Returns:
         (k,), 1 together.
     """
-    errors = np.asarray(mean_square_errors, dtype=np.float64)
+    known = np.asarray(errors, dtype=np.float64)
     # Errors of zero are alternatives that cannot be told apart, not a division by zero.
-    lowest = max(float(errors.min()), float(np.finfo(np.float64).eps * errors.max())) or 1.0
-    shares = np.exp(-np.maximum(errors / lowest - 1.0, 0.0) / softness)
-    shares[shares < least * shares.sum()] = 0.0
+    lowest = max(float(known.min()), float(np.finfo(np.float64).eps * known.max())) or 1.0
+    shares = np.exp(-np.maximum(known / lowest - 1.0, 0.0) / softness)
+    if len(prior):
+        shares = shares * np.asarray(prior, dtype=np.float64)
+    shares = shares * np.clip(shares / (least * shares.max()) - 1.0, 0.0, 1.0)
     return np.asarray(shares / shares.sum())

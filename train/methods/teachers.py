@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,13 +14,16 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
+from ..crossval.decision import DecideBy
 from ..crossval.folds import InnerFolds, inner_folds
 from ..errors import TrainingDataError
 from .baselines import BASELINE_METHODS
 from .blocks import block_scaling, blocks_on
-from .common import BackTransformation, check_training, inner_rmse, repeats_for, transforms_for
+from .common import BackTransformation, check_training, inner_loss, repeats_for, transforms_for
 from .further_baselines import FURTHER_BASELINES
 from .stack import Stack
+
+M = TypeVar("M")
 
 
 class TeachingPredictor(Protocol):
@@ -90,11 +93,13 @@ class Regressor:
         make: gives a fresh regressor with `fit(X, y)` and `predict(X)`.
         name: of it.
         fast: whether the inner cross-validation is done once only.
+        decide_by: what its answers are chosen by.
     """
 
     make: Callable[[], Any]
     name: str
     fast: bool = False
+    decide_by: DecideBy = "both"
 
     def fit(
         self,
@@ -114,8 +119,8 @@ class Regressor:
         rows = scaling.apply(features)
         folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
         tried = [(t, self._out_of_fold(rows, forward(target, t), folds)) for t in transforms_for(target)]
-        transform, predicted = min(tried, key=lambda one: inner_rmse(one[1], target, one[0]))
-        back = BackTransformation.learn(transform, target, predicted)
+        transform, predicted = min(tried, key=lambda one: inner_loss(one[1], target, one[0], self.decide_by))
+        back = BackTransformation.learn(transform, target, predicted, self.decide_by)
         return RegressorPredictor(
             blocks=blocks,
             wavelengths_nm=wavelengths_nm,
@@ -154,18 +159,24 @@ def _answers(model: Any, rows: Floats) -> Floats:
     return found
 
 
-def find_teacher(name: str, fast: bool) -> Teacher:
+def find_teacher(name: str, fast: bool, decide_by: DecideBy = "both") -> Teacher:
     """Find a teacher by its name: a method's, or `package.module:Class` of a scikit-learn regressor.
 
     Raises:
         TrainingDataError: there is none.
     """
     if ":" in name:
-        return Regressor(_import_regressor(name), name.partition(":")[2], fast)
+        return Regressor(_import_regressor(name), name.partition(":")[2], fast, decide_by)
     if name not in TEACHERS:
         known = ", ".join(TEACHERS)
         raise TrainingDataError(f"no teacher {name}; there are {known}, and any package.module:Class of a regressor")
-    return TEACHERS[name](fast)
+    return deciding_by(TEACHERS[name](fast), decide_by)
+
+
+def deciding_by(method: M, decide_by: DecideBy) -> M:
+    """Give a method that chooses by what the user decides by; one that has no such choice as it is."""
+    has_it = is_dataclass(method) and any(field.name == "decide_by" for field in fields(method))
+    return replace(method, decide_by=decide_by) if has_it else method  # type: ignore[type-var,unused-ignore]
 
 
 def _import_regressor(name: str) -> Callable[[], Any]:

@@ -333,8 +333,8 @@ def grade_classes(measured: Floats, *every: Floats) -> list[tuple[float, float, 
 
 
 def plotted_merit(validation: Validation) -> str | None:
-    """Choose which figure of merit is drawn: R2 of log10 where all methods have one, else R2; None without either."""
-    for name in (R2_LOG10, "r2"):
+    """Choose which figure of merit is drawn: R2, or of log10 where that decides; None without either."""
+    for name in (R2_LOG10, "r2") if validation.decide_by == "median" else ("r2",):
         known = [s.metrics[name].mean is not None for s in validation.scores]
         if all(known) or (name == "r2" and any(known)):
             return name

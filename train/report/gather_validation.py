@@ -26,7 +26,7 @@ def validation_contents(
     """Gather the report of a validation.
 
     Args:
-        validation: of any number of methods; the one with the lowest RMSE is marked.
+        validation: of any number of methods; the best by what the user decides by is marked.
         joined: spectra and values that it was done on.
         assays: laboratory values and their quality control; all elements are described.
         progress: called with what is being done, how much of it is done, and of how much.
@@ -51,7 +51,7 @@ def validation_contents(
             ("samples", str(len(set(validation.samples)))),
             ("folds", validation.folds),
             ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
-            ("lowest RMSE", best),
+            (f"best by {validation.decided_by}", best),
             ("date", datetime.date.today().isoformat()),
         ),
         metrics=tuple(columns),

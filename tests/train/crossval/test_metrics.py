@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import mean_squared_error, r2_score
-from stibium.train.crossval.metrics import coverage, measure, most_influential, worse_in_the_unit
+from stibium.train.crossval.metrics import (
+    coverage,
+    measure,
+    most_influential,
+    no_better_than_the_mean,
+    worse_in_the_unit,
+)
 
 values = hnp.arrays(np.float64, st.integers(2, 50), elements=st.floats(1.0, 1e4, width=32))
 
@@ -89,6 +95,11 @@ def test_contents_that_are_no_better_than_the_mean_are_said_though_logarithms_ar
     assert worse_in_the_unit({"training": plain, "training (log10)": log}, "ppm") == ""
     assert worse_in_the_unit({"validation": log, "validation (log10)": log}, "ppm") == ""
     assert worse_in_the_unit({"validation": plain}, "ppm") == ""
+    assert no_better_than_the_mean({"cross-validation": plain, "cross-validation (log10)": log}) == ""
+    assert "(R2 -" in no_better_than_the_mean({"cross-validation": plain})
+    # The other way round: the rich are told, and nothing among the others.
+    turned = worse_in_the_unit({"validation": log, "validation (log10)": plain}, "ppm")
+    assert turned.startswith(f"It does not tell orders of magnitude (R2 of log10 {plain.r2:.2f} in validation)")
 
 
 def test_coverage_counts_the_ends() -> None:

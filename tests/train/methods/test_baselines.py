@@ -7,11 +7,12 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from soil_like import soil_like
 from stibium.edge.model.target import forward, inverse
+from stibium.train.crossval.decision import DECIDE_BY, DecideBy, unexplained
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.validation import Method
 from stibium.train.errors import MissingTrainingSideError, TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares, RandomForest, SupportVectors, Variant
-from stibium.train.methods.common import BackTransformation, common_range, inner_rmse, transforms_for
+from stibium.train.methods.common import BackTransformation, common_range, inner_loss, transforms_for
 from stibium.train.methods.further_baselines import (
     Cubist,
     GaussianProcess,
@@ -147,11 +148,11 @@ def test_back_transformation_keeps_the_mean() -> None:
     error = random.normal(0, 0.25, z.size)
     for transform, power in (("log10", 1.0), ("sqrt", 4.0)):
         target = inverse(power * (z + error), transform)
-        back = BackTransformation.learn(transform, target, power * z)
+        back = BackTransformation.learn(transform, target, power * z, "mean")
         naive = inverse(power * z, transform)
         assert abs(back(power * z).mean() / target.mean() - 1) < 0.02
         assert naive.mean() / target.mean() < 0.99
-        assert inner_rmse((power * z)[None], target, transform) < np.sqrt(np.mean((naive - target) ** 2))
+        assert inner_loss((power * z)[None], target, transform, "mean") < unexplained(naive, target, "mean")
         # One wild extrapolation is worth no more than the end of the range.
         assert back(np.array([1e6])) == target.max()
     plain = BackTransformation.learn("none", z, z)
@@ -166,19 +167,39 @@ def test_transforms_are_tried_where_they_may_help() -> None:
     assert transforms_for(np.linspace(1, 2, 20)) == ("none",)
 
 
-def test_values_over_decades_are_learned_as_logarithms_and_answered_with_the_median() -> None:
+def test_what_one_decides_by_says_whether_answers_are_means_medians_or_between() -> None:
     random = np.random.default_rng(3)
-    z = random.normal(2.0, 0.7, 3000)
-    target = 10.0 ** (z + random.normal(0, 0.5, z.size))
-    assert transforms_for(target) == ("log10",)
-    # Few of them, or some without: as before.
+    z = random.normal(2.0, 0.3, 3000)
+    target = 10.0 ** (z + random.normal(0, 0.3, z.size))
+    assert transforms_for(target) == ("none", "sqrt", "log10")
+    # Some without: no logarithm.
     assert transforms_for(np.append(target, 0.0)) == ("none",)
-    answers = BackTransformation.learn("log10", target, z)(z)
-    assert abs(np.median(answers / target) - 1) < 0.05
-    # The mean would be twice that: most soils of such a spectrum hold less.
-    assert np.mean(10.0 ** (np.log10(target) - z)) > 1.7
-    twice_too_high = inner_rmse((z + np.log10(2))[None], target, "log10")
-    assert twice_too_high == pytest.approx(np.hypot(0.5, np.log10(2)), rel=0.05)
+    factors = {by: BackTransformation.learn("log10", target, z, by).first for by in DECIDE_BY}
+    assert factors["median"] == 1
+    # The mean is above that: most soils of such a spectrum hold less.
+    assert factors["mean"] == pytest.approx(np.mean(target / 10.0**z), rel=1e-9)
+    assert 1.02 < factors["both"] < factors["mean"] - 0.05
+    answers = BackTransformation.learn("log10", target, z, "quantile")(z)
+    assert np.mean(target <= answers) == pytest.approx(0.8, abs=0.02)
+    for by in ("mean", "median", "quantile"):
+        losses = {other: unexplained(z_to(target, z, other), target, by) for other in DECIDE_BY}
+        assert losses[by] < 1.03 * min(losses.values())
+        assert losses[by] < 0.9 * max(losses.values())
+
+
+def z_to(target: np.ndarray, z: np.ndarray, by: DecideBy) -> np.ndarray:
+    return BackTransformation.learn("log10", target, z, by)(z)
+
+
+def test_one_odd_soil_decides_nothing() -> None:
+    random = np.random.default_rng(4)
+    target = 10.0 ** random.normal(2.5, 0.2, 120)
+    good, bad = target * 10.0 ** random.normal(0, 0.05, (2, 120)) * [[1.0], [1.3]]
+    odd = np.append(target, 20 * target.max())
+    # The worse answers are right where the better ones miss the one odd soil, by chance.
+    good, bad = np.append(good, np.median(good)), np.append(bad, 10 * target.max())
+    assert np.mean((bad - odd) ** 2) < np.mean((good - odd) ** 2)
+    assert unexplained(good, odd, "both") < unexplained(bad, odd, "both")
 
 
 def test_a_variant_says_what_it_is(data: Samples) -> None:

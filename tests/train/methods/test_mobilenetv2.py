@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 from soil_like import NM, soil_like
 from stibium.edge.model.runtime import Runtime
+from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
+from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.method import ModelFile
 from stibium.train.methods.mobilenetv2 import DistilledModel, MobileNetV2, scaled, spanning
 from stibium.train.methods.rounding import added_by_rounding, grade_limits, rows_by_grade
+from stibium.train.methods.steadied import STRENGTHS, Steadied, bearable_strength
 from stibium.train.methods.student import CLIP, StudentConfig, ridge
 from stibium.train.methods.synthetic import Disturbance, Synthesis, absorbance_of, disturb, synthetic_spectra
 from stibium.train.samples import Samples
 
 TRAINING = 70
-QUICK = MobileNetV2(
-    fast=True, copies=1, student=StudentConfig(steps=80), synthesis=Synthesis(mixtures=1500, most_copies=500)
-)
+QUICK = MobileNetV2(fast=True, student=StudentConfig(steps=80), synthesis=Synthesis(mixtures=1500, most_copies=500))
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +184,28 @@ def test_ridge_is_least_squares_drawn_to_zero() -> None:
     np.testing.assert_allclose(free, [1.0, -2.0, 0.5], atol=1e-4)
     assert intercept == pytest.approx(7.0, abs=1e-3)
     assert np.abs(drawn).sum() < 0.7 * np.abs(free).sum()
+
+
+def test_copies_are_as_strong_as_the_soils_bear() -> None:
+    data = soil_like(60, noise=0.01)
+    folds = inner_folds(60, None)
+
+    def bears(reflectance: np.ndarray) -> float:
+        return bearable_strength(reflectance, NM, data.measured, (), folds, 0)
+
+    assert bears(data.reflectance) == STRENGTHS[-1]
+    # What tells the target is a line as weak as noise: any copy costs.
+    weak = soil_like(60, target=np.full(60, 30.0)).reflectance
+    line = 1e-4 * (data.measured - 30)[:, None] / 30 * (np.abs(NM - 1000) < 20)
+    assert bears(weak * (1 + line)) < STRENGTHS[-1]
+
+
+def test_a_steadied_teacher_answers_for_the_rows_alone(data: Samples) -> None:
+    rows = data.reflectance[:TRAINING], NM, data.measured[:TRAINING]
+    found = Steadied(PartialLeastSquares(fast=True), fast=True).fit(*rows)
+    assert found.out_of_fold.shape == (1, TRAINING)
+    assert "; copies with 0.01 % noise" in found.chosen
+    noisy = data.reflectance[TRAINING:] + 2e-3 * np.random.default_rng(0).normal(size=(30, NM.size))
+    plain = PartialLeastSquares(fast=True).fit(*rows)
+    lost, lost_plain = (measure(m.predict(noisy), data.measured[TRAINING:]).rmse for m in (found, plain))
+    assert lost < 1.05 * lost_plain

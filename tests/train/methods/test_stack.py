@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import rbf_kernel
-from soil_like import NM, soil_like
+from soil_like import NM, soil_like, with_values
 from stibium.edge.model.recipe import Recipe, preprocessing_from_dict
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.validation import Method
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods import stack as stack_module
-from stibium.train.methods.baselines import PartialLeastSquares
+from stibium.train.methods.baselines import PartialLeastSquares, SupportVectors
 from stibium.train.methods.kernel_members import Projection
 from stibium.train.methods.radial_network import RadialNetwork, reduce_centres
 from stibium.train.methods.stack import (
@@ -206,6 +207,45 @@ def test_shares_follow_errors() -> None:
     assert shares[0] / shares[1] == pytest.approx(np.e)
     assert shares[2] == 0
     np.testing.assert_allclose(soft_shares([0.0, 0.0, 1.0], 0.2, 0.1), [0.5, 0.5, 0])
+    np.testing.assert_allclose(soft_shares([1.0, 1.0, 1.0], 0.2, 0.1, [1.0, 1.0, 0.0]), [0.5, 0.5, 0])
+    # No share comes or goes all at once.
+    ever = np.array([soft_shares([1.0, error, 1.2], 0.2, 0.1) for error in np.linspace(1.0, 2.0, 400)])
+    assert np.abs(np.diff(ever, axis=0)).max() < 0.01
+    assert ever[-1, 1] == 0
+
+
+def over_decades(ratio: float) -> Samples:
+    """Soils whose 95 % quantile is this many times their 5 % quantile, and whose logarithms are told in part."""
+    data = soil_like(110, seed=8)
+    logarithms = data.measured / 60 + 0.25 * np.random.default_rng(8).normal(size=110)
+    low, high = np.quantile(logarithms, [0.05, 0.95])
+    return with_values(data, 5 * 10.0 ** ((logarithms - low) / (high - low) * np.log10(ratio)))
+
+
+@pytest.mark.parametrize("method", [Stack(fast=True), SupportVectors(fast=True), PartialLeastSquares(fast=True)])
+def test_there_is_no_cliff_however_far_grades_go(method: Method) -> None:
+    def said(ratio: float) -> np.ndarray:
+        data = over_decades(ratio)
+        answers = method.fit(data.reflectance[:80], NM, data.measured[:80]).predict(data.reflectance[80:])
+        return np.log10(answers / np.median(data.measured))
+
+    below, above = said(49.0), said(51.0)
+    assert np.abs(above - below).max() < 0.02
+    assert below.std() > 0.1
+
+
+def test_copper_does_not_collapse_between_draws() -> None:
+    # Logarithms are told in half, so that the rich ones are hardly; R2 in ppm is what a few of these make of it.
+    found = []
+    for draw in range(4):
+        random = np.random.default_rng(draw)
+        data = soil_like(160, seed=draw)
+        copper = 10.0 ** (0.6 + 0.015 * data.measured + 0.28 * random.normal(size=160))
+        rows = data.reflectance, copper
+        model = Stack(fast=True).fit(rows[0][:110], NM, rows[1][:110])
+        found.append(measure(model.predict(rows[0][110:]), rows[1][110:]).r2)
+    assert min(found) > 0
+    assert np.mean(found) > 0.2
 
 
 def test_too_few_rows_are_refused_and_few_are_enough() -> None:

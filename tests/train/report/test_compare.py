@@ -72,11 +72,12 @@ def test_grades_over_decades_get_logarithmic_axes() -> None:
     assert axes_for("sqrt", [6.0, 20.0, 70.0, 210.0, 3800.0]) == "sqrt"
 
 
-def test_over_decades_logarithms_are_what_is_plotted() -> None:
+def test_logarithms_are_plotted_where_they_decide() -> None:
     plain = a_validation()
     assert plotted_merit(plain) == "r2"
     judged = [replace(s, metrics=s.metrics | {R2_LOG10: Spread.of([0.4, 0.6])}) for s in plain.scores]
-    logarithmic = replace(plain, scores=tuple(judged))
+    assert plotted_merit(replace(plain, scores=tuple(judged))) == "r2"
+    logarithmic = replace(plain, scores=tuple(judged), decide_by="median")
     assert plotted_merit(logarithmic) == R2_LOG10
     table = merits_table(logarithmic, None, CLAY)
     assert list(table.header[1:3]) == ["R²", "R² of log10"]

@@ -237,7 +237,7 @@ def test_what_was_chosen_stands_below_the_comparison_and_not_in_it(full: ReportC
         r"below 20</th><td>31</td><td class=.text.>default</td><td>4 ± 0.14</td><td>1.5 ± 0.14</td>", tables[1]
     )
     assert re.search(r"<td class=.text.>PLSR</td><td>5.5 ± 0.14</td><td>–</td>", tables[1])
-    assert "The diamond has the lowest RMSE." in text
+    assert "The diamond is the best by errors in the unit and of log10." in text
     once = render_report(replace(only, kind="training", baselines=a_comparison()))
     assert "Further right is better. The diamond is the model of this report." in once
     assert "<caption>One repeat</caption>" in once
