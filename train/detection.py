@@ -129,7 +129,7 @@ def _limits(fitted: Curves, critical: Floats) -> list[float | None]:
 
 def _contents(fitted: Curves) -> Floats:
     half = np.linspace(0.0, float(np.median(fitted.content)), 200)
-    return np.unique(np.concatenate([half, np.linspace(half[-1], fitted.content[-1], 400)]))
+    return np.asarray(np.unique(np.concatenate([half, np.linspace(half[-1], fitted.content[-1], 400)])))
 
 
 def _crossing(contents: Floats, missed: Floats) -> float | None:

@@ -89,13 +89,14 @@ def plan_digest(plan: Folds, data_sha256: str) -> str:
 
 def _asked(methods: Sequence[Method]) -> dict[str, Any]:
     """Give what methods were asked for that is not what they do by themselves, and that changes their fits."""
-    return {
-        field.name: getattr(method, field.name)
-        for method in methods
-        if is_dataclass(method)
-        for field in fields(method)
-        if field.name in ("decide_by", "teacher") and getattr(method, field.name) != field.default
-    }
+    asked: dict[str, Any] = {}
+    for method in methods:
+        known: Any = method
+        for field in fields(known) if is_dataclass(known) else ():
+            value = getattr(known, field.name)
+            if field.name in ("decide_by", "teacher") and value != field.default:
+                asked[field.name] = value
+    return asked
 
 
 def cross_validate_kept(
