@@ -40,8 +40,8 @@ class Tried:
         return [result.outcome for result in self.engine.answer(spectra)]
 
 
-def shipped() -> Tried:
-    """The shipped model, on the recorded samples of the demonstration and on its golden spectra."""
+def shipped(stability: bool = False) -> Tried:
+    """The shipped model, on the recorded samples of the demonstration and on its golden spectra; see `Engine`."""
     bundle = read_bundle(shipped_bundle_path())
     assert bundle.golden is not None
     golden = [
@@ -49,10 +49,10 @@ def shipped() -> Tried:
         for i, row in enumerate(bundle.golden.reflectance)
     ]
     soils = [replace(one, simulated=False, comment="") for one in read_spectra(DEMO_SAMPLES)]
-    return Tried("shipped", Engine(Estimator(bundle), None), (*soils, *golden))
+    return Tried("shipped", Engine(Estimator(bundle), None, stability=stability), (*soils, *golden))
 
 
-def real() -> Tried:
+def real(stability: bool = False) -> Tried:
     """A model of real soils, trained here; raises SetUnavailableError where they cannot be had."""
     samples = next(one for one in load(REAL) if one.element == TARGET)
     with tempfile.TemporaryDirectory(prefix="stibium-bench-") as name:
@@ -70,7 +70,7 @@ def real() -> Tried:
             if done.returncode:
                 raise SetUnavailableError(done.stderr.strip().splitlines()[-1])
         bundle = read_bundle(folder / "m.tflite")
-    return Tried(REAL, Engine(Estimator(bundle), None), samples.spectra)
+    return Tried(REAL, Engine(Estimator(bundle), None, stability=stability), samples.spectra)
 
 
 def all_sets() -> dict[str, tuple[Spectrum, ...]]:

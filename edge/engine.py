@@ -14,7 +14,7 @@ from .gates.finding import Finding, reason
 from .gates.header import from_header
 from .gates.lone_band import lone_band
 from .gates.rules import DEFAULT_RULES, Rules, stricter
-from .gates.spectrum import replicate_scatter, spectrum_gates
+from .gates.spectrum import noise_in, replicate_scatter, spectrum_gates
 from .log.columns import NOTHING_MORE, ReadingFacts, StoredModel
 from .log.write import Log, Result
 from .model.estimate import Estimate, Estimator, Refusal, Shared
@@ -49,6 +49,7 @@ class Engine:
         rules: limits of the gates, a profile's or the default ones, made stricter by each model's; None applies none,
             and every answer says so.
         others: of further elements, which answer for the same spectra, each as it would alone.
+        stability: have every answer say how far it moves under faults that its instrument may have.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class Engine:
         log: Log | None,
         rules: Rules | None = DEFAULT_RULES,
         others: Sequence[Estimator] = (),
+        stability: bool = False,
     ) -> None:
         self.estimator, self.estimators = estimator, (estimator, *others)
-        self._log = log
+        self._log, self._stability = log, stability
         self._rules = [None if rules is None else stricter(rules, one.bundle.stability) for one in self.estimators]
         self.rules = self._rules[0]
         bundles = [one.bundle for one in others]
@@ -110,7 +112,9 @@ class Engine:
     def _estimate(self, by: Estimator, spectra: list[Spectrum], shared: Shared) -> list[Estimate | Refusal]:
         """Estimate; what fails in a way that nobody thought of is refused alone."""
         try:
-            return by.estimate(spectra, shared)
+            range_nm = by.bundle.recipe.range_nm
+            noise = [noise_in(spectrum, range_nm) for spectrum in spectra] if self._stability else None
+            return by.estimate(spectra, shared, noise)
         except Exception as error:  # noqa: BLE001 - the other spectra must have their turn
             if len(spectra) > 1:
                 return [outcome for spectrum in spectra for outcome in self._estimate(by, [spectrum], Shared())]

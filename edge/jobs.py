@@ -49,12 +49,14 @@ class Task(NamedTuple):
         average: see `average_samples`.
         gates: hold spectra against the default rules.
         condition: of the ground, for spectra whose file does not say; see `files.in_condition`. None to leave it.
+        stability: see `Engine`.
     """
 
     models: tuple[str, ...]
     average: bool
     gates: bool
     condition: Condition | None = None
+    stability: bool = False
 
 
 def batches(paths: Iterable[str | os.PathLike[str]], average: bool) -> Iterator[Batch]:
@@ -170,4 +172,4 @@ def told_from_others(result: Result, seen: dict[int, str]) -> Result:
 @lru_cache(maxsize=1)
 def _engine(task: Task) -> Engine:
     first, *others = [Estimator(read_bundle(path)) for path in task.models]
-    return Engine(first, None, DEFAULT_RULES if task.gates else None, others)
+    return Engine(first, None, DEFAULT_RULES if task.gates else None, others, task.stability)

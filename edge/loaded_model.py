@@ -38,7 +38,12 @@ class Model:
         return f"<Model {self.bundle.name}: {self.bundle.element} in {self.bundle.unit}>"
 
     def estimate(
-        self, spectra: Spectrum | Path | Iterable[Spectrum | Path], *, average: bool = False, gates: bool = True
+        self,
+        spectra: Spectrum | Path | Iterable[Spectrum | Path],
+        *,
+        average: bool = False,
+        gates: bool = True,
+        stability: bool = False,
     ) -> list[ReadingRecord]:
         """Estimate, as `stibium predict` does; nothing is stored.
 
@@ -46,13 +51,14 @@ class Model:
             spectra: a spectrum, a file or a folder of spectra, or several of them. Wavelengths are in nm.
             average: estimate from the mean spectrum of each sample's neighbouring measurements.
             gates: refuse what is too noisy or uneven to be estimated from; without, each answer says so.
+            stability: have every answer say how far it moves under faults that its instrument may have.
 
         Returns:
             One record a spectrum (a sample, if averaged), in order. What cannot be used has no `estimates` and says why
             in `reason`: one bad file or spectrum never stops the others. An estimate's `value` is None unless it may be
             used as it stands.
         """
-        engine = Engine(self._estimator, None, DEFAULT_RULES if gates else None)
+        engine = Engine(self._estimator, None, DEFAULT_RULES if gates else None, stability=stability)
         known = StoredModel(self.bundle.sha256, self.bundle.name, *self.bundle.calibrated_range)
         items = _items(spectra)
         return [

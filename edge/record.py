@@ -72,6 +72,7 @@ class EstimateRecord(NamedTuple):
     points_low: float | None
     points_high: float | None
     scatter_over_limit: float | None
+    movement_over_limit: float | None
     t2_over_limit: float | None
     q_over_limit: float | None
     estimated_at: str
@@ -155,7 +156,7 @@ class ReadingRecord(NamedTuple):
 _COPIED = ("element", "unit", "coverage", "bound", "verdict", "simulated", "reason", "flags", "points")
 _ROUNDED = (
     *("critical_level", "detection_limit", "points_low", "points_high"),
-    *("scatter_over_limit", "t2_over_limit", "q_over_limit"),
+    *("scatter_over_limit", "movement_over_limit", "t2_over_limit", "q_over_limit"),
 )
 
 
@@ -279,7 +280,8 @@ _EMPTY_ROW: dict[str, Any] = dict.fromkeys(FLAT_NAMES) | {"schema": SCHEMA}
 def shown_estimate(estimate: Estimate) -> str:
     """Write an estimate for a person: "128", "> 3840", "< LOD".
 
-    In parentheses outside the calibration or where points scatter too much, for somebody will copy just the number.
+    In parentheses outside the calibration, and where points scatter too much or the answer is unstable, for somebody
+    will copy just the number.
     """
     text = shown_value(estimate.value, estimate.bound, estimate.verdict)
     return text if estimate.trusted or estimate.bound or text.startswith("(") else f"({text})"

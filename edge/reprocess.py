@@ -41,7 +41,12 @@ class Redone:
 
 
 def redo(
-    db: sqlite3.Connection, estimator: Estimator, log: Log | None, chosen: Chosen, gates: bool = True
+    db: sqlite3.Connection,
+    estimator: Estimator,
+    log: Log | None,
+    chosen: Chosen,
+    gates: bool = True,
+    stability: bool = False,
 ) -> Iterator[list[Redone]]:
     """Estimate the readings that a model has neither answered nor refused, a chunk at a time.
 
@@ -54,6 +59,7 @@ def redo(
         log: to store in, opened for the same model; None to store nothing.
         chosen: which readings.
         gates: hold the spectra against the rules of their session, or the default ones.
+        stability: see `Engine`.
 
     Raises:
         LogError: nothing of the chunk was stored.
@@ -67,7 +73,7 @@ def redo(
         for session, group in groupby(chunk, lambda one: one[0].session_id):
             if session not in rules:
                 rules[session] = _rules_of(db, session)
-            engine = Engine(estimator, None, rules[session] if gates else None)
+            engine = Engine(estimator, None, rules[session] if gates else None, stability=stability)
             outcomes += _estimates(engine, [spectrum for _, spectrum in group])
         before = [_latest(db, reading, estimator.bundle.element) for reading, _ in chunk]
         new = [True] * len(chunk)

@@ -73,16 +73,23 @@ def load_bundles(models: Sequence[str]) -> list[Bundle]:
     return bundles
 
 
+stability_option = click.option(
+    "--stability", is_flag=True, help="Say how far each answer moves with its instrument's faults; flag it if too far."
+)
+
+
 @contextmanager
 def open_engine(
     bundles: Sequence[Bundle],
     log: str | os.PathLike[str] | None,
     rules: Rules | None = DEFAULT_RULES,
     no_log: bool = False,
+    stability: bool = True,
 ) -> Iterator[Engine]:
     """Load the models, open the log, say if its disk is nearly full, and close it again at the end.
 
-    `rules` are the limits of the gates; see `Engine`. With `no_log` the engine only answers.
+    `rules` are the limits of the gates; see `Engine`. With `no_log` the engine only answers. What is
+    measured now says how stable it is (`stability`); of an archive only who asks for it is told.
     """
     from ..log.write import Log
     from ..model.estimate import Estimator
@@ -90,11 +97,11 @@ def open_engine(
     estimator, *others = map(Estimator, bundles)
     bundle = bundles[0]
     if no_log:
-        yield Engine(estimator, None, rules, others)
+        yield Engine(estimator, None, rules, others, stability)
         return
     path = log if log is not None else default_log_path()
     with Log(path, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
         notice = opened.room().notice
         if notice:
             show_notice(notice)
-        yield Engine(estimator, opened, rules, others)
+        yield Engine(estimator, opened, rules, others, stability)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...converters.spectra.spectrum import CONDITIONS, Condition
-from .options import load_bundles, log_option, models_option, open_engine
+from .options import load_bundles, log_option, models_option, open_engine, stability_option
 from .output import reading_format_option
 from .progress import Progress
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(CONDITIONS),
     help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp ones.",
 )
+@stability_option
 @click.option("--no-log", is_flag=True, help="Keep nothing: for trying things out at the desk.")
 @models_option
 @click.option(
@@ -47,6 +48,7 @@ def predict(
     average: bool,
     no_gates: bool,
     condition: Condition | None,
+    stability: bool,
     no_log: bool,
     models: tuple[str, ...],
     jobs: int,
@@ -79,12 +81,12 @@ def predict(
         click.echo(shown.summary(), err=True)
         ctx.exit(1)
     rules = None if no_gates else DEFAULT_RULES
-    with open_engine(bundles, log, rules, no_log) as engine, Progress("spectra", beside=True) as progress:
+    with open_engine(bundles, log, rules, no_log, stability) as engine, Progress("spectra", beside=True) as progress:
         if jobs > 1:
             # What spreads work over processes takes a while to load, and a single file does without.
             from ..jobs import Task
 
-            task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition)
+            task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition, stability)
             answered = _over_processes(engine, there, task, jobs)
         else:
             answered = _here(engine, there, average, condition)

@@ -11,7 +11,7 @@ import click
 
 from ..record import FLAT_NAMES, as_json, as_rows
 from .log_options import reading_options
-from .options import load_bundles, log_option, models_option
+from .options import load_bundles, log_option, models_option, stability_option
 from .output import Layout, Output, format_option
 from .progress import Progress
 from .readings import refused_reason, remarks
@@ -39,6 +39,7 @@ _BEFORE = (
 @reading_options
 @click.option("--dry-run", is_flag=True, help="Show what would come out and store nothing.")
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
+@stability_option
 @models_option
 @log_option
 @format_option
@@ -48,6 +49,7 @@ def reprocess(
     chosen: Chosen,
     dry_run: bool,
     no_gates: bool,
+    stability: bool,
     models: tuple[str, ...],
     log: str | None,
     out_format: str,
@@ -76,7 +78,7 @@ def reprocess(
             for bundle in bundles:
                 named = (bundle.name, bundle.sha256, bundle.calibrated_range)
                 with nullcontext() if dry_run else Log(path, *named) as writing:
-                    for redone in redo(db, Estimator(bundle), writing, chosen, gates=not no_gates):
+                    for redone in redo(db, Estimator(bundle), writing, chosen, not no_gates, stability):
                         show.show(redone)
                         progress.at(show.estimated + show.refused)
         except LogError:

@@ -84,6 +84,15 @@ def _surely_quiet(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[floa
     return all(2 * np.count_nonzero(part) > part.size for part in parts)
 
 
+def noise_in(spectrum: Spectrum, range_nm: tuple[float, float]) -> float:
+    """Give the noise of a spectrum's reflectance, as a standard deviation, within the range that a model needs."""
+    used = slice(*np.searchsorted(spectrum.wavelengths_nm, (range_nm[0] - 1e-6, range_nm[1] + 1e-6)))
+    values = spectrum.values[used]
+    if spectrum.quantity == "absorbance":
+        values = np.power(10.0, -values)
+    return noise_of(spectrum.wavelengths_nm[used], values, spectrum.splices_nm)
+
+
 def noise_of(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ...]) -> float:
     """Give the noise of the noisiest detector, as a standard deviation of `values`; 0 with too few bands to tell."""
     worst = 0.0

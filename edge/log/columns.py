@@ -169,6 +169,7 @@ ESTIMATES = LogTable(
         LogColumn("software", TEXT, NULLABLE),
         LogColumn("detection_limit", REAL, NULLABLE, 0),
         LogColumn("critical_level", REAL, NULLABLE, 0),
+        LogColumn("movement_over_limit", REAL, NULLABLE, 0),
     ),
 )
 ANSWERS = tuple(one.name for one in ESTIMATES.columns if one.source is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from .applicability import Applicability, Verdict, assess
 from .bundle import Bundle
 from .conditions import depths, remarks_on_ground, sees_water, why_not
 from .correction import Correction
-from .interval import interval
+from .interval import interval, normal_quantile
 from .lineage import other_instrument
+from .movement import NOT_KNOWN, Directions, Movement, find_directions, largest_movements
 from .recipe import Blocks, Preprocessed, Recipe
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
@@ -28,7 +30,7 @@ from .suitability import (
     step_to_blame,
     with_joins,
 )
-from .target import Bound, bounds_of, forward, not_detected, within_range
+from .target import Bound, bounds_of, forward, inverse, not_detected, within_range
 
 BATCH_BYTES = 16 << 20
 """More than all arrays of a batch take together."""
@@ -68,6 +70,9 @@ class Estimate(NamedTuple):
             the calibration shows it.
         water_index: depth of the water band at 1930 nm over the calibration's spread, 0 being its mean; None if the
             bundle does not say.
+        movement_over_limit: how far the answer moves at most under its noise, a shift, an offset or a slope that its
+            instrument may have, over what its interval reaches; above 1 it is unstable, the interval is widened and a
+            flag says so. None if that was not asked, or the bundle cannot tell.
     """
 
     sample_id: str
@@ -94,16 +99,21 @@ class Estimate(NamedTuple):
     detection_limit: float | None = None
     critical_level: float | None = None
     water_index: float | None = None
+    movement_over_limit: float | None = None
 
     @property
     def trusted(self) -> bool:
         """True if the value may stand without a warning beside it."""
-        scattered = self.scatter_over_limit is not None and self.scatter_over_limit > 1
-        return self.verdict == "inside" and not self.bound and not scattered
+        within_limits = all((over or 0) <= 1 for over in (self.scatter_over_limit, self.movement_over_limit))
+        return self.verdict == "inside" and not self.bound and within_limits
 
 
 class _Reading(NamedTuple):
-    """What the network answers for one spectrum: its output, and what that is in the element's unit."""
+    """What the network answers for one spectrum: its output, and what that is in the element's unit.
+
+    `reach` is how far the interval reaches down and up in the transform's space; `prepared` the scaled features and the
+    mean reflectance.
+    """
 
     output: float
     applicability: Applicability
@@ -111,8 +121,10 @@ class _Reading(NamedTuple):
     bound: Bound
     low: float | None
     high: float | None
+    reach: tuple[float, float] | None = None
     remarks: tuple[str, ...] = ()
     water_index: float | None = None
+    prepared: tuple[Floats, float] | None = None
 
 
 class Shared:
@@ -159,11 +171,18 @@ class Estimator:
         # glibc keeps freed memory for the next batch only up to twice the largest block that was ever given back.
         np.empty(BATCH_BYTES, dtype=np.uint8)
 
-    def estimate(self, spectra: Sequence[Spectrum], shared: Shared | None = None) -> list[Estimate | Refusal]:
+    def estimate(
+        self, spectra: Sequence[Spectrum], shared: Shared | None = None, noise: Sequence[float] | None = None
+    ) -> list[Estimate | Refusal]:
         """Answer for each spectrum, in order; one that cannot be used never stops the others.
 
-        The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean. `shared` is
-        what other models have computed of the same spectra.
+        The points of a `MeanSpectrum` are estimated too, for their scatter; the answer is for the mean.
+
+        Args:
+            spectra: n.
+            shared: what other models have computed of the same spectra.
+            noise: (n,) standard deviation of each spectrum's reflectance, from band to band; answers then say how
+                stable they are. None where that is not asked.
         """
         flat: list[Spectrum] = []
         shared = shared or Shared()
@@ -172,12 +191,13 @@ class Estimator:
         for spectrum in spectra:
             flat += [spectrum, *_points(spectrum)]
         readings = iter(self._read(flat, shared))
-        answers: list[Estimate | Refusal] = []
-        for spectrum in spectra:
-            reading = next(readings)
-            points = [next(readings) for _ in _points(spectrum)]
-            answers.append(reading if isinstance(reading, Refusal) else self._answer(spectrum, reading, points))
-        return answers
+        read = [(next(readings), [next(readings) for _ in _points(spectrum)]) for spectrum in spectra]
+        moved = {} if noise is None else self._movements([reading for reading, _ in read], noise)
+        remarks = [NOT_KNOWN] if noise is not None and self._directions is None else []
+        return [
+            reading if isinstance(reading, Refusal) else self._answer(spectrum, reading, points, moved.get(i), remarks)
+            for i, (spectrum, (reading, points)) in enumerate(zip(spectra, read, strict=True))
+        ]
 
     def outputs(self, spectra: Sequence[Spectrum]) -> list[float | Refusal]:
         """Give what the network answers to each spectrum, in the transform's space and beyond the calibrated range too.
@@ -187,6 +207,34 @@ class Estimator:
         joined = [with_joins(spectrum, self.joins_nm) if self.joins_nm else spectrum for spectrum in spectra]
         readings = self._read(joined, Shared())
         return [reading if isinstance(reading, Refusal) else reading.output for reading in readings]
+
+    @cached_property
+    def _directions(self) -> Directions | None:
+        return find_directions(self.bundle)
+
+    def _movements(self, readings: Sequence[_Reading | Refusal], noise: Sequence[float]) -> dict[int, Movement]:
+        """Say how far answers move, by their number; nothing of those that are refused."""
+        known = [(i, one) for i, one in enumerate(readings) if isinstance(one, _Reading)]
+        if not known or self._directions is None or self.bundle.interval is None:
+            return {}
+        features, light, reach = zip(*((*one.prepared, one.reach) for _, one in known), strict=True)
+        bundle = self.bundle
+        ends = forward(np.array(bundle.calibrated_range), bundle.transform)
+
+        def run(rows: Floats) -> Floats:
+            return np.clip(bundle.correction.of_outputs(self.runtime.run(rows)), *ends)
+
+        found = largest_movements(
+            self._directions,
+            run,
+            bundle.interval.coverage,
+            np.clip([one.output for _, one in known], *ends),
+            np.stack(features),
+            np.array(light),
+            np.array([noise[i] for i, _ in known]),
+            np.array(reach),
+        )
+        return {i: movement for (i, _), movement in zip(known, found, strict=True)}
 
     def _read(self, spectra: list[Spectrum], shared: Shared) -> list[_Reading | Refusal]:
         readings: list[_Reading | Refusal] = []
@@ -227,9 +275,14 @@ class Estimator:
                 return [Refusal(spectra[0].source, why, spectra[0].sample_id)]
             # One of them is at fault: find it without losing the rest.
             return [self._run([s], values[i : i + 1], shared)[0] for i, s in enumerate(spectra)]
-        outputs = self.bundle.correction.of_outputs(self.runtime.run(self.bundle.scaling.apply(preprocessed.features)))
+        scaled = self.bundle.scaling.apply(preprocessed.features)
+        outputs = self.bundle.correction.of_outputs(self.runtime.run(scaled))
         unfit, water = self._ground(spectra, preprocessed)
         readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain, unfit))
+        light = preprocessed.reflectance.mean(axis=1).tolist()
+        readings = [
+            reading._replace(prepared=(row, mean)) for reading, row, mean in zip(readings, scaled, light, strict=True)
+        ]
         if water:
             readings = [reading._replace(water_index=index) for reading, index in zip(readings, water, strict=True)]
         if golden is not None and splices_nm and not self.joins_nm:
@@ -265,6 +318,7 @@ class Estimator:
         values = within_range(outputs, *to_unit)
         lows: Sequence[float | None] = [None] * len(outputs)
         highs = lows
+        reach: Sequence[tuple[float, float] | None] = [None] * len(outputs)
         if bundle.interval is not None:
             t2 = q = None
             if bundle.domain is not None:
@@ -274,6 +328,7 @@ class Estimator:
             within = np.clip(outputs, *forward(np.array(bundle.calibrated_range), bundle.transform))
             ends = interval(within, bundle.interval, t2, q, extra_sd)
             lows, highs = (within_range(end, *to_unit) for end in ends)
+            reach = list(zip((within - ends[0]).tolist(), (ends[1] - within).tolist(), strict=True))
         undetected = not_detected(values, lows, self._levels)
         bounds = bounds_of(outputs, *to_unit, undetected)
         if bundle.interval is not None and any(undetected):
@@ -282,13 +337,25 @@ class Estimator:
             lows = [lowest if nothing else low for nothing, low in zip(undetected, lows, strict=True)]
         return [
             _Reading(*of_one)
-            for of_one in zip(outputs.tolist(), applicability, values, bounds, lows, highs, strict=True)
+            for of_one in zip(outputs.tolist(), applicability, values, bounds, lows, highs, reach, strict=True)
         ]
 
-    def _answer(self, spectrum: Spectrum, reading: _Reading, points: Sequence[_Reading | Refusal]) -> Estimate:
+    def _answer(
+        self,
+        spectrum: Spectrum,
+        reading: _Reading,
+        points: Sequence[_Reading | Refusal],
+        moved: Movement | None,
+        more: Sequence[str],
+    ) -> Estimate:
         bundle, belongs = self.bundle, reading.applicability
         usable = [point for point in points if isinstance(point, _Reading)]
-        remarks = list(reading.remarks)
+        remarks = [*reading.remarks, *more]
+        extra_sd = 0.0
+        if moved is not None and moved.over_limit > 1 and bundle.interval is not None:
+            # As much as the answer moves is added to the interval in quadrature.
+            extra_sd = abs(moved.by) / normal_quantile(bundle.interval.coverage)
+            remarks.insert(0, self._unstable(reading, moved))
         if other := other_instrument(bundle.lineage, spectrum.instrument):
             remarks.append(other)
         if bundle.conditions is not None and belongs.verdict != "outside":
@@ -296,9 +363,10 @@ class Estimator:
         scattered = None
         if len(usable) > 1:
             scattered = scatter([point.output for point in usable], bundle.replicates, bundle.interval)
-            if scattered.extra_sd:
-                (wider,) = self._to_unit(np.array([reading.output]), [belongs], scattered.extra_sd)
-                reading = wider._replace(water_index=reading.water_index)
+            extra_sd = float(np.hypot(extra_sd, scattered.extra_sd))
+        if extra_sd:
+            (wider,) = self._to_unit(np.array([reading.output]), [belongs], extra_sd)
+            reading = wider._replace(water_index=reading.water_index)
         # What the file leaves in doubt comes first: `jobs.told_from_others` adds to it afterwards.
         flags = [*spectrum.remarks, *_replicate_flags(points, usable, scattered, belongs), *remarks]
         if bundle.simulated:
@@ -330,6 +398,16 @@ class Estimator:
             detection_limit=self._levels.limit,
             critical_level=self._levels.critical,
             water_index=reading.water_index,
+            movement_over_limit=moved.over_limit if moved else None,
+        )
+
+    def _unstable(self, reading: _Reading, moved: Movement) -> str:
+        """Say what would be read instead."""
+        ends = forward(np.array(self.bundle.calibrated_range), self.bundle.transform)
+        value = float(inverse(np.clip(reading.output, *ends) + moved.by, self.bundle.transform))
+        return (
+            f"unstable: {moved.cause} would make it {value:.3g} {self.bundle.unit}, "
+            f"{moved.over_limit:.1f} times as far off as its interval reaches"
         )
 
 

@@ -176,7 +176,7 @@ def test_predict_and_watch_say_the_same_of_a_noisy_file(tmp_path: Path, soils: l
     drop.mkdir()
     spoiled = replace(soils[2], values=soils[2].values + NOISE.normal(0, 0.008, soils[2].values.size))
     write_table(drop / "a.csv", [spoiled, soils[1]])
-    predicted = run("predict", drop, "--log", tmp_path / "predict.db")
+    predicted = run("predict", drop, "--stability", "--log", tmp_path / "predict.db")
     watched = run("watch", drop, "--once", "--settle", "0.05", "--log", tmp_path / "watch.db")
     assert [timeless(record) for record in predicted] == [timeless(record) for record in watched]
     assert "of reflectance, 0.005 is allowed" in str(predicted[0]["reason"])

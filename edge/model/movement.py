@@ -1,0 +1,122 @@
+"""How far an answer moves under faults that its instrument may have: whether it is stable.
+
+How each fault changes the features is found once for a model, on its golden spectra; to ask how far one spectrum's
+answer moves takes the network a few more runs, and no further preprocessing. docs/applicability.md has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats
+from .bundle import Bundle
+from .interval import normal_quantile
+
+SHIFT_NM, OFFSET, SLOPE = 1.0, 0.02, 0.02
+"""Of the wavelengths; of reflectance, as a white panel may be off; and of its slope over the range, as a part of it."""
+NOISE, DRAWS, SEED = 0.0005, 3, 0
+"""The noise that the features' change is found with, and how many times it is drawn."""
+
+NOT_KNOWN = "whether it is stable is not known: the model has no interval, or no golden spectra"
+
+
+class Movement(NamedTuple):
+    """How far an answer moves at most.
+
+    Attributes:
+        by: in the transform's space.
+        over_limit: over what the interval reaches that way; above 1 it leaves the interval.
+        cause: the fault, in words.
+    """
+
+    by: float
+    over_limit: float
+    cause: str
+
+
+class Directions(NamedTuple):
+    """How faults change scaled features.
+
+    Attributes:
+        shift, slope: (features...) of a shift of 1 nm and a slope of 2 %.
+        offset: likewise, of an offset of 0.02 on reflectance 1 on average: the darker the soil, the more it matters.
+        noise: (draws, features...) of noise with standard deviation 1 on reflectance 1 on average.
+    """
+
+    shift: Floats
+    slope: Floats
+    offset: Floats
+    noise: Floats
+
+
+def find_directions(bundle: Bundle) -> Directions | None:
+    """Find how faults change the features, as the mean over the golden spectra; None if there are none."""
+    golden = bundle.golden
+    if golden is None or bundle.interval is None:
+        return None
+    nm, values = golden.wavelengths_nm, golden.reflectance
+
+    def features(of: Floats) -> Floats:
+        prepared = bundle.correction.preprocess(bundle.recipe, of, nm, golden.splices_nm)
+        return bundle.scaling.apply(prepared.features)
+
+    plain = features(values)
+    light = values.mean(axis=1).reshape(-1, *[1] * (plain.ndim - 1))
+    ramp = (nm - nm.mean()) / np.ptp(nm)
+    rng = np.random.default_rng(SEED)
+    noise = [features(np.abs(values + rng.normal(0, NOISE, values.shape))) - plain for _ in range(DRAWS)]
+    return Directions(
+        shift=(features(np.abs(values - SHIFT_NM * np.gradient(values, nm, axis=1))) - plain).mean(axis=0),
+        slope=(features(values * (1 + SLOPE * ramp)) - plain).mean(axis=0),
+        offset=((features(values + OFFSET) - plain) * light).mean(axis=0),
+        noise=np.stack([(one * light).mean(axis=0) / NOISE for one in noise]),
+    )
+
+
+def largest_movements(
+    directions: Directions,
+    run: Callable[[Floats], Floats],
+    coverage: float,
+    answers: Floats,
+    features: Floats,
+    reflectance: Floats,
+    noise: Floats,
+    reach: Floats,
+) -> list[Movement]:
+    """Say how far each of n answers moves.
+
+    Args:
+        directions: of the model.
+        run: what gives (m,) answers, in the transform's space and kept within the calibrated range, to (m,
+            features...).
+        coverage: of the interval.
+        answers: (n,) what `run` gives for the features as they are.
+        features: (n, features...) scaled.
+        reflectance: (n,) mean over the bands.
+        noise: (n,) standard deviation of each spectrum's noise.
+        reach: (n, 2) distances from the answers to the ends of their intervals, zero or more.
+    """
+    dark = (1 / reflectance).reshape(-1, *[1] * (features.ndim - 1))
+    noisy = noise.reshape(dark.shape) * dark
+    moves = {
+        f"{sign}{name}": run(features + step) - answers
+        for name, change in (
+            (f"{SHIFT_NM:g} nm of shift", directions.shift),
+            (f"{OFFSET:g} of reflectance", directions.offset * dark),
+            (f"{100 * SLOPE:g} % of slope", directions.slope),
+        )
+        for sign, step in (("+", change), ("-", -change))
+    }
+    draws = np.stack([run(features + noisy * one) - answers for one in directions.noise])
+    spread = normal_quantile(coverage) * np.sqrt(np.square(draws).mean(axis=0))
+    # Noise goes both ways; the way in which the interval reaches less far counts.
+    moves["its noise"] = np.where(reach[:, 0] < reach[:, 1], -spread, spread)
+    causes, by = list(moves), np.stack(list(moves.values()))
+    over = np.abs(by) / np.maximum(np.where(by < 0, reach[:, 0], reach[:, 1]), 1e-12)
+    most = over.argmax(axis=0)
+    return [
+        Movement(float(by[cause, i]), float(over[cause, i]), causes[cause]) for i, cause in enumerate(most.tolist())
+    ]
