@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..converters.spectra.spectrum import Spectrum
-from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file, shown
+from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file, shown, told_from
 from .log.taken import Piece, Signature, Taken, fingerprints_of
 from .model.estimate import Refusal
 
@@ -97,6 +97,7 @@ class DropFolder:
     _pending: dict[str, _Pending] = field(default_factory=dict, init=False)
     _known: dict[str, Signature] = field(default_factory=dict, init=False)
     _noticed: set[str] = field(default_factory=set, init=False)
+    _seen: dict[int, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.reload()
@@ -229,7 +230,11 @@ class DropFolder:
     def _new_pieces(self, path: str, items: list[Spectrum | Refusal], signature: Signature | None) -> Iterator[Piece]:
         old = self.taken.fingerprints(path)
         marked = zip(items, fingerprints_of(items), strict=True)
-        new = [(item, fingerprint) for item, fingerprint in marked if fingerprint not in old]
+        new = [
+            (item if isinstance(item, Refusal) else told_from(item, self._seen), fingerprint)
+            for item, fingerprint in marked
+            if fingerprint not in old
+        ]
         if not new and signature is None:
             return
         for start in range(0, max(len(new), 1), BATCH_ITEMS):

@@ -19,6 +19,23 @@ HEAD_BYTES = 1 << 16
 """Enough of a file to know its format by; a whole .asd of 2151 channels with its reference fits in."""
 
 
+def workbook_of(head: bytes) -> str:
+    """Name the kind of spreadsheet that the first bytes of a file are those of; "" if of none."""
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "an old workbook (.xls)"
+    if head.startswith(b"PK\x03\x04"):
+        # The first member's name, and of OpenDocument its content, stand as they are.
+        if b"opendocument.spreadsheet" in head[:200]:
+            return "an OpenDocument spreadsheet (.ods)"
+        if any(part in head for part in (b"xl/", b"[Content_Types].xml")):
+            return "a workbook (.xlsx)"
+    if re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml|!DOCTYPE|html|table|meta)", head, re.IGNORECASE) and re.search(
+        rb"urn:schemas-microsoft-com:office:spreadsheet|office:excel|<table", head, re.IGNORECASE
+    ):
+        return "a web page or XML that a spreadsheet program saved as .xls"
+    return ""
+
+
 def _without_waiting(path: str, flags: int) -> int:
     # Opening a pipe waits for a writer otherwise, for ever if there is none.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 from .errors import OnBad, SpectrumFileError, TruncatedFileError, UnknownFormatError
-from .files import GZIP_MAGIC, HEAD_BYTES, opened, unpacked
+from .files import GZIP_MAGIC, HEAD_BYTES, opened, unpacked, workbook_of
 from .spectrum import Spectrum
 
 FORMATS = (
@@ -94,6 +94,8 @@ def _read_others(source: str, head: bytes, packed: bool, on_bad: OnBad | None) -
         # Values of an ENVI library are bare numbers: only the header beside them says what they are.
         if looks_like_envi(head) or header_beside(source) is not None:
             return read_envi(source, on_bad)
+    if workbook := workbook_of(head):
+        raise UnknownFormatError(f"{source}: is {workbook}; open it and save its sheet of spectra as CSV")
     from .text import is_text
 
     if is_text(head):
@@ -110,8 +112,8 @@ def _described(source: str, head: bytes) -> str:
     if os.path.splitext(source)[1].lower() in (".sli", ".esl"):
         return "values of an ENVI library without their header; put the .hdr beside it"
     if head.startswith(b"PK\x03\x04"):
-        return "a ZIP archive or spreadsheet; unpack it, or save the sheet as CSV"
-    if head.startswith((b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff")):
+        return "a ZIP archive; unpack it"
+    if head.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff")):
         return "a document or picture"
     if not head.strip(b"\0"):
         return "only zero bytes, a copy that failed; copy it again"

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from .clock import month_first
 from .detectors import join_detectors, merge_equal
 from .ends import over_reference, without_empty_ends
-from .errors import SpectrumFileError, TruncatedFileError, UnusableSpectrumError
+from .errors import SpectrumFileError, TruncatedFileError
 from .files import read_bytes
 from .names import sample_and_measurement
 from .scale import scale_in, to_fraction
@@ -29,7 +28,10 @@ from .text import (
     to_floats,
     to_nm,
 )
+from .three_ways import check_three_ways
 
+PER_CENT_ROUNDING = 1e-5
+"""Per cent have three decimals."""
 _KEY = re.compile(r"([A-Z][A-Za-z0-9 .()/]*?)(?: \[\d+\])?:(.*)")
 _TIME = re.compile(r"\d+:\d\d:\d\d(?:[.,]\d+(?![\d:]))?(?: *[AP]M)?", re.IGNORECASE)
 _SIGNATURE = re.compile(rb"^(?:Measurement|Instrument|Detectors|Dark Mode|Foreoptic|Radiometric Calibration):", re.M)
@@ -87,7 +89,9 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     _check_range(nm, header, source)
     quantity, values, energy = _values(columns, header.get("Measurement", "").strip().upper(), source)
     if quantity == "reflectance":
-        _check_three_ways(nm, columns, values, source)
+        both = _target_and_reference(columns)
+        if both is not None:
+            check_three_ways(nm, *both, values, PER_CENT_ROUNDING, source)
     nm, values, remarks = without_empty_ends(nm, values)
     remarks += energy
     kept, splices_nm = join_detectors(nm, source)
@@ -194,48 +198,6 @@ def _target_and_reference(columns: dict[str, Floats]) -> tuple[Floats, Floats] |
     target = next((v for label, v in columns.items() if re.search(r"target|\(tgt", label, re.IGNORECASE)), None)
     reference = next((v for label, v in columns.items() if re.search(r"\(ref", label, re.IGNORECASE)), None)
     return None if target is None or reference is None else (target, reference)
-
-
-def _check_three_ways(nm: Floats, columns: dict[str, Floats], reflectance: Floats, source: str) -> None:
-    """Compare reflectance with target over reference, where the file has all three: a damaged number is in one of them.
-
-    Their ratio is not 1 (counts of other integration times, a calibrated panel), and steps where detectors join, but no
-    band alone is off those on both sides of it.
-    """
-    both = _target_and_reference(columns)
-    if both is None or reflectance.size < 4 * _SIDE:
-        return
-    target, reference = both
-    # Counts that are no number say nothing; the reflectance beside them is looked at elsewhere.
-    usable = (reference > 0) & (reflectance > 0) & (target > 0)
-    usable &= np.isfinite(target) & np.isfinite(reference) & np.isfinite(reflectance)
-    with np.errstate(all="ignore"):
-        ratio = np.where(usable, np.log(target) - np.log(reference) - np.log(reflectance), 0.0)
-    sides = sliding_window_view(ratio, _SIDE)
-    medians = np.median(sides, axis=-1)
-    left, right = medians[: -_SIDE - 1], medians[_SIDE + 1 :]
-    spread = np.median(np.abs(sides - medians[:, None]), axis=-1)
-    inner = slice(_SIDE, -_SIDE)
-    off = np.minimum(np.abs(ratio[inner] - left), np.abs(ratio[inner] - right))
-    alone = (ratio[inner] - left) * (ratio[inner] - right) > 0
-    # Counts may be whole (but where detectors overlap, and are averaged), and per cent have three decimals.
-    rounding = 1e-5 / np.maximum(reflectance[inner], 1e-9)
-    for counts in both:
-        whole = np.mean(counts == np.round(counts)) >= 0.5
-        rounding = rounding + (1 / np.maximum(counts[inner], 1e-9) if whole else 0.0)
-    scatter = 1.4826 * np.maximum(spread[: -_SIDE - 1], spread[_SIDE + 1 :])
-    wrong = np.zeros(nm.size, dtype=np.bool_)
-    with np.errstate(all="ignore"):
-        wrong[inner] = usable[inner] & alone & (off > _SAME + 20 * scatter + rounding)
-    if wrong.any():
-        at_nm = nm[int(np.flatnonzero(wrong)[0])]
-        raise UnusableSpectrumError(
-            f"{source}: reflectance at {at_nm:g} nm is not target over reference; the file is damaged or was edited: "
-            "copy it from the instrument again"
-        )
-
-
-_SAME, _SIDE = 0.001, 9
 
 
 def _measured_at(header: dict[str, str]) -> datetime | None:

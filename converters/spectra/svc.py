@@ -15,8 +15,11 @@ from .files import read_bytes
 from .names import SVC_BASES, SVC_NUMBER, sample_and_measurement
 from .spectrum import Floats, Position, Quantity, Spectrum, with_remarks
 from .text import decode_text, position_of, says_simulated, split_lines, to_floats, to_nm
+from .three_ways import check_three_ways
 
 _TAKEN = {"name", "instrument", "units", "time", "longitude", "latitude", "comm", "data"}
+PER_CENT_ROUNDING = 5e-5
+"""Per cent have two decimals."""
 _COORDINATE = re.compile(r"(\d{1,3})(\d\d\.\d*)\s*,?\s*([NSEW])")
 _CLOCKS = (
     ("%d.%m.%Y %H:%M:%S", r"\d+\.\d+\.\d{4} .*"),
@@ -74,6 +77,8 @@ def parse_svc(data: bytes, source: str) -> list[Spectrum]:
     overlap = re.search(r"Overlap:\s*Remove\s*@\s*([\d., ]+)", header.get("factors", ""))
     removed_nm = tuple(map(float, re.findall(r"\d+(?:\.\d+)?", overlap[1]))) if overlap else ()
     quantity, values = _values(table, source)
+    if table.shape[1] == 4:
+        check_three_ways(nm, table[:, 2], table[:, 1], values, PER_CENT_ROUNDING, source)
     nm, values, remarks = without_empty_ends(nm, values)
     remarks += _error_codes(header.get("error", ""))
     kept, splices_nm = join_detectors(nm, source, removed_nm)

@@ -26,11 +26,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...converters.spectra.files import HEAD_BYTES, workbook_of
 from ...edge.units import conversion, split_column, unit_names
 from ..errors import AssayFileError
 from .columns import Column, ElementColumn, read_columns
 from .sheet import decoded, parse_sheet, read_file
-from .workbook import ZIP_MAGIC
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -92,7 +92,7 @@ def read_certificates(path: str | os.PathLike[str]) -> dict[str, Certificate]:
 
 def parse_certificates(data: bytes, source: str) -> dict[str, Certificate]:
     """Take the bytes of a file of certified values; see `read_certificates`."""
-    text = "" if data.startswith(ZIP_MAGIC) else decoded(data, source)
+    text = "" if workbook_of(data[:HEAD_BYTES]) else decoded(data, source)
     first = next((line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
     is_toml = first.startswith("[") or ("=" in first and not first.lower().startswith("sep="))
     found = _from_toml(text, source) if is_toml else _from_sheet(data, source)

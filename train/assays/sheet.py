@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...converters.spectra.errors import SpectrumFileError
-from ...converters.spectra.files import read_bytes
+from ...converters.spectra.files import HEAD_BYTES, read_bytes, workbook_of
 from ...converters.spectra.text import shortened
 from ...edge.assay_values import DECLARED_DELIMITER
 from ...edge.units import split_column
 from ..errors import AssayFileError
 from .header import Row, Table, find_table
-from .workbook import OLD_MAGIC, ZIP_MAGIC, read_workbook
+from .workbook import ZIP_MAGIC, read_workbook
 
 DELIMITERS = "\t;,"
 
@@ -82,8 +82,8 @@ def parse_sheet(data: bytes, source: str, sha256: str = "") -> Sheet:
         AssayFileError: no UTF-8 text, no CSV, no workbook, empty, several sheets with assays, or a row that has not as
             many fields as the header.
     """
-    if data.startswith(OLD_MAGIC):
-        raise AssayFileError(f"{source}: is an old workbook (.xls); save it as .xlsx, or the sheet as CSV UTF-8")
+    if (workbook := workbook_of(data[:HEAD_BYTES])) and ".xlsx" not in workbook:
+        raise AssayFileError(f"{source}: is {workbook}; save it as .xlsx, or the sheet as CSV UTF-8")
     notes = []
     if data.startswith(ZIP_MAGIC):
         usual, sheets = "", {name: find_table(rows) for name, rows in read_workbook(data, source).items()}

@@ -12,7 +12,7 @@ from typing import Any
 from ...edge.assay_values import ExactNumber
 from ..errors import AssayFileError, MissingTrainingSideError
 
-ZIP_MAGIC, OLD_MAGIC = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+ZIP_MAGIC = b"PK\x03\x04"
 MOST_BYTES = 200_000_000
 MOST_COLUMNS = 5_000
 """Of an unpacked workbook and of a sheet; more is no table of assays."""

@@ -217,3 +217,29 @@ def test_value_that_is_not_finite_is_refused():
     values[55] = np.inf
     with pytest.raises(UnusableSpectrumError, match="1 of .* values are not numbers"):
         parse_svc(svc(nm, values), SOURCE)
+
+
+@pytest.mark.parametrize("column", [1, 2, 3])
+@pytest.mark.parametrize("factor", [1.05, 0.1, 10.0])
+def test_reflectance_is_compared_with_target_and_reference(column: int, factor: float):
+    nm, values = svc_detectors()
+    lines = svc(nm, values).split(b"\r\n")
+    at = lines.index(b"data= ") + 1 + nm.size // 6
+    fields = lines[at].split()
+    fields[column] = b"%.2f" % (float(fields[column]) * factor)
+    lines[at] = b"  ".join(fields)
+    with pytest.raises(UnusableSpectrumError, match=f"at {nm[nm.size // 6]:.1f}.* nm is not target over reference"):
+        parse_svc(b"\r\n".join(lines), SOURCE)
+
+
+def test_what_makes_reflectance_differ_smoothly_from_the_ratio_is_no_damage():
+    """A panel's own reflectance, and a factor that matches the detectors."""
+    nm, values = svc_detectors()
+    lines = svc(nm, values).split(b"\r\n")
+    at = lines.index(b"data= ") + 1
+    for i, wavelength in enumerate(nm):
+        fields = lines[at + i].split()
+        factor = (0.99 - wavelength / 1e5) * (1.0 if wavelength < 1000 else 1.04)
+        fields[3] = b"%.2f" % (float(fields[3]) * factor)
+        lines[at + i] = b"  ".join(fields)
+    assert len(parse_svc(b"\r\n".join(lines), SOURCE)) == 1

@@ -119,6 +119,8 @@ def test_once_takes_what_is_there_and_the_next_time_nothing(device: Device) -> N
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["sample_id"] for line in done.stdout.splitlines()] == ["a", "b"]
     assert "2 estimated, 0 refused" in done.stderr
+    # As `predict` says it of one spectrum under two names.
+    assert ["the same spectrum as sample a, so one" in line for line in done.stdout.splitlines()] == [False, True]
     assert device.readings() == ["a", "b"]
     again = device.once()
     assert (again.returncode, again.stdout) == (0, "")

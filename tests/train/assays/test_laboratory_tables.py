@@ -192,6 +192,9 @@ def test_a_workbook_is_read_as_it_shows_itself(workbook: Workbook, tmp_path: Pat
     assert "sheet s1; no other has a column" in table(book).notes[0]
 
 
+OPEN_DOCUMENT = b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
+
+
 def test_workbooks_that_are_not_certain_are_refused(workbook: Workbook) -> None:
     head = ["sample", "Sb_ppm"]
     for data, said in (
@@ -201,7 +204,9 @@ def test_workbooks_that_are_not_certain_are_refused(workbook: Workbook) -> None:
         (workbook([head, ["A", "1.250"], ["B", 12.5]]), "may be 1.250 or 1250"),
         (workbook([]), "is empty"),
         (workbook([head, ["A", 1]])[:900], "is no workbook that can be read"),
-        (b"\xd0\xcf\x11\xe0rest", r"old workbook \(.xls\)"),
+        (b"\xd0\xcf\x11\xe0rest", r"old workbook \(.xls\); save it as .xlsx, or the sheet as CSV"),
+        (OPEN_DOCUMENT, r"OpenDocument spreadsheet \(.ods\); save it as .xlsx, or the sheet as CSV"),
+        (b"<html><table><tr><td>Sb_ppm</td></tr></table>", "saved as .xls; save it as .xlsx"),
     ):
         with pytest.raises(AssayFileError, match=said):
             table(data)
