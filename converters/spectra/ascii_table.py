@@ -47,7 +47,7 @@ from .text import (
     decode_text,
     is_text,
     joins_in,
-    measures_spread,
+    no_soil,
     quantity_in,
     shortened,
     split_lines,
@@ -56,7 +56,6 @@ from .text import (
     wavelength_unit,
 )
 
-_SPREAD = "is a deviation by its name, no spectrum"
 _ALIKE = 3.0
 """Soils measured with one instrument differ in the middle of their bands by less than this."""
 _SAYS_WHAT = re.compile(r"quantity|reflect|absorb|log\W{0,3}1|transmi|radian|unit|y.?axis", re.IGNORECASE)
@@ -189,8 +188,8 @@ def _read_across(
         try:
             if not sample_id:
                 raise UnusableSpectrumError(f"{source}: {where}: {shortened(header[sample_at or 0])} is empty")
-            if wrong or (sample_id and measures_spread(name, names)):
-                raise UnusableSpectrumError(f"{source}: {where}: {wrong or _SPREAD}")
+            if why := wrong or no_soil(name, names):
+                raise UnusableSpectrumError(f"{source}: {where}: {why}")
             spectrum = with_remarks(from_texts(texts, nm, row_values, source, where), scaled.remarks)
         except UnusableSpectrumError as error:
             if on_bad is None:
@@ -273,7 +272,7 @@ def _read_down(
             "separate the columns by tabs or semicolons"
         )
     unclear = _unclear_columns(names, at, table)
-    lower = {name.lower() for name in names}
+    lower = {names[i].lower() for i in at}
     told = _told_of_columns(preamble, columns, delimiter, "join")
     joins = [joins_in([f"join {cell}"]) for cell in told] or [said.joins_nm] * columns
     facts = _told_of_columns(preamble, columns, delimiter, TITLE) or [""] * columns
@@ -283,10 +282,8 @@ def _read_down(
         sample_id, measurement, simulated = _column_name(names[i], i, len(at), source)
         where = f"column {i + 1}{f' ({shortened(names[i], 60)[1:-1]})' if names[i] else ''}"
         try:
-            if unclear.get(i) or measures_spread(names[i], lower):
-                raise UnusableSpectrumError(unclear.get(i) or _SPREAD)
-            if wrong:
-                raise UnusableSpectrumError(wrong)
+            if why := unclear.get(i) or no_soil(names[i], lower) or wrong:
+                raise UnusableSpectrumError(why)
             spectrum = Spectrum(
                 wavelengths_nm=nm,
                 values=column_values,

@@ -27,7 +27,7 @@ from .text import (
     as_float,
     decode_text,
     joins_in,
-    measures_spread,
+    no_soil,
     quantity_in,
     says_simulated,
     shortened,
@@ -276,7 +276,7 @@ def iter_envi(
     table = np.frombuffer(data, header.dtype, offset=header.offset).reshape(header.spectra, header.bands)
     names = header.names or ("",) * header.spectra
     lower = {name.lower() for name in names}
-    rows = [i for i, name in enumerate(names) if not (_NOT_SPECTRA.match(name) or measures_spread(name, lower))]
+    rows = [i for i, name in enumerate(names) if not (_NOT_SPECTRA.match(name) or no_soil(name, lower))]
     nm = to_nm(header.wavelengths, header.unit, source)
     backwards = nm[0] > nm[-1]
     nm = nm[::-1] if backwards else nm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -26,10 +26,14 @@ _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _SPREAD = re.compile(
-    r"(.*?)(?:^|[ _.(-])(?:sd|std|std?\.?[ _]?dev|standard[ _]deviation|deviation|variance|sem|std[ _]?err)"
-    r"\.?\)?",
+    r"(.*?)(?:^|[ _.(-])(?:sd|stds?|std?\.?[ _]?dev|standard[ _]?deviation|deviation|variance|sem|std[ _]?err(?:or)?"
+    r"|rsd|cv|sigma|(?:std|stand)\.?[ _]?abw|standardabweichung|[eé]cart[ _-]?type"
+    r"|desv(?:iaci[oó]n)?[ ._]*(?:est|std|t[ií]pica).*)\.?\)?",
     re.IGNORECASE,
 )
+_END = r"(?: spectrum| reflectance| of all)?"
+_MIDDLE = re.compile(rf"(?:mean|average|avg|median|mittel(?:wert)?|moyenne|promedio){_END}", re.IGNORECASE)
+_EXTREME = re.compile(rf"(?:max(?:imum)?|min(?:imum)?|sum|total|range){_END}", re.IGNORECASE)
 
 _QUANTITIES: tuple[tuple[Quantity, str], ...] = (
     ("absorbance", r"absorb|(?<![a-z])abs(?![a-z])|log\W{0,3}1\s*/\s*r"),
@@ -228,13 +232,28 @@ def quantity_in(texts: Iterable[str]) -> Quantity | None:
     return next((name for name, words in _QUANTITIES if re.search(words, text, re.IGNORECASE)), None)
 
 
-def measures_spread(name: str, others: Container[str]) -> bool:
-    """Say whether a record is a deviation of another one by its name, such as "TP109 stdev" beside "TP109 mean"."""
-    found = _SPREAD.fullmatch(name.strip())
-    if found is None:
-        return False
-    base = found[1].rstrip(" _.-(").lower()
-    return not base or base in others or any(f"{base}{joint}mean" in others for joint in " _.-")
+def no_soil(name: str, names: Collection[str]) -> str:
+    """Say why a record is no soil by its name; "" if it is one as far as its name says.
+
+    A deviation ("TP109 stdev" beside "TP109 mean", or "SD"), or what is made of the other records ("Mean", "Max").
+
+    Args:
+        name: of the record.
+        names: of all records, in lower case.
+    """
+    text = name.strip()
+    found = _SPREAD.fullmatch(text)
+    if found is not None:
+        base = found[1].rstrip(" _.-(").lower()
+        if not base or base in names or any(f"{base}{joint}mean" in names for joint in " _.-"):
+            return "is a deviation by its name, no spectrum"
+    # Alone, or beside a deviation, the mean is what was measured; beside the mean, its extremes are not.
+    no_others = (_EXTREME, _SPREAD, _MIDDLE) if _MIDDLE.fullmatch(text) else (_EXTREME, _SPREAD)
+    if any(words.fullmatch(text) for words in (_MIDDLE, _EXTREME)) and any(
+        not any(words.fullmatch(other.strip()) for words in no_others) for other in names
+    ):
+        return "is made of the others by its name, no soil"
+    return ""
 
 
 def says_simulated(comment: str) -> bool:

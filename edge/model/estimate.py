@@ -108,10 +108,13 @@ class Estimate(NamedTuple):
         return self.verdict == "inside" and not self.bound and within_limits
 
 
+NOTHING = np.empty(0)
+
+
 class _Reading(NamedTuple):
     """What the network answers for one spectrum: its output, and what that is in the element's unit.
 
-    `reach` is how far the interval reaches down and up in the transform's space; `prepared` the scaled features and the
+    `reach` is how far the interval reaches down and up in the transform's space; `features` are scaled; `light` is the
     mean reflectance.
     """
 
@@ -121,10 +124,11 @@ class _Reading(NamedTuple):
     bound: Bound
     low: float | None
     high: float | None
-    reach: tuple[float, float] | None = None
+    reach: tuple[float, float] = (0.0, 0.0)
     remarks: tuple[str, ...] = ()
     water_index: float | None = None
-    prepared: tuple[Floats, float] | None = None
+    features: Floats = NOTHING
+    light: float = 0.0
 
 
 class Shared:
@@ -215,10 +219,9 @@ class Estimator:
     def _movements(self, readings: Sequence[_Reading | Refusal], noise: Sequence[float]) -> dict[int, Movement]:
         """Say how far answers move, by their number; nothing of those that are refused."""
         known = [(i, one) for i, one in enumerate(readings) if isinstance(one, _Reading)]
-        if not known or self._directions is None or self.bundle.interval is None:
+        bundle, stats = self.bundle, self.bundle.interval
+        if not known or self._directions is None or stats is None:
             return {}
-        features, light, reach = zip(*((*one.prepared, one.reach) for _, one in known), strict=True)
-        bundle = self.bundle
         ends = forward(np.array(bundle.calibrated_range), bundle.transform)
 
         def run(rows: Floats) -> Floats:
@@ -227,12 +230,12 @@ class Estimator:
         found = largest_movements(
             self._directions,
             run,
-            bundle.interval.coverage,
+            stats.coverage,
             np.clip([one.output for _, one in known], *ends),
-            np.stack(features),
-            np.array(light),
+            np.stack([one.features for _, one in known]),
+            np.array([one.light for _, one in known]),
             np.array([noise[i] for i, _ in known]),
-            np.array(reach),
+            np.array([one.reach for _, one in known]),
         )
         return {i: movement for (i, _), movement in zip(known, found, strict=True)}
 
@@ -281,7 +284,8 @@ class Estimator:
         readings = self._to_unit(outputs, assess(preprocessed, self.bundle.domain, unfit))
         light = preprocessed.reflectance.mean(axis=1).tolist()
         readings = [
-            reading._replace(prepared=(row, mean)) for reading, row, mean in zip(readings, scaled, light, strict=True)
+            reading._replace(features=row, light=mean)
+            for reading, row, mean in zip(readings, scaled, light, strict=True)
         ]
         if water:
             readings = [reading._replace(water_index=index) for reading, index in zip(readings, water, strict=True)]
@@ -318,7 +322,7 @@ class Estimator:
         values = within_range(outputs, *to_unit)
         lows: Sequence[float | None] = [None] * len(outputs)
         highs = lows
-        reach: Sequence[tuple[float, float] | None] = [None] * len(outputs)
+        reach = [(0.0, 0.0)] * len(outputs)
         if bundle.interval is not None:
             t2 = q = None
             if bundle.domain is not None:
