@@ -23,7 +23,7 @@ from ..measure.steps import Command, Fact, Prompt, Step
 from ..supervise import Supervisor
 from .options import load_bundles, open_engine
 from .output import notice, printable, say
-from .progress import clear_line, show_line
+from .progress import SignOfLife, clear_line, show_line
 from .readings import Readings
 from .session_options import MeasuringOptions, option, takes
 from .stopping import Stop
@@ -66,6 +66,8 @@ class ListenOptions(MeasuringOptions):
             raise click.UsageError("--sample-id names one sample; use --prefix with --count")
         if self.replays and self.record:
             raise click.UsageError("a recording that is replayed is not recorded again")
+        if self.replays and self.position:
+            raise click.UsageError("where a recording was made, a position of now does not say: leave --position out")
 
     def check_button(self, profile: Profile) -> None:
         """Refuse to wait for a button that the instrument does not have. Raises UsageError."""
@@ -118,7 +120,17 @@ def listen(options: ListenOptions) -> None:
             earlier = open_points_notice(engine.log)
             if earlier:
                 notice(earlier)
-            begin = partial(Session, instrument, engine, profile, tell=voice.tell, hold=stop.held_back)
+            place = options.open_position(stack)
+            begin = partial(
+                Session,
+                instrument,
+                engine,
+                profile,
+                tell=voice.tell,
+                position=place,
+                hold=stop.held_back,
+                busy=SignOfLife,
+            )
             if not options.replays:
                 for unfinished in left_behind(engine.log.database, instrument.identity, options.port):
                     _finish_left_behind(begin(unfinished.settings), unfinished, voice)

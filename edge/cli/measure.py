@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..instruments.driver import Instrument
     from ..instruments.profile import Profile
-    from ..measure.position import PositionSource
     from ..model.bundle import Bundle
 
 _EVERY = {"type": click.IntRange(min=0), "default": 0, "metavar": "N"}
@@ -67,9 +66,6 @@ class MeasureOptions(MeasuringOptions):
     notes: tuple[str, ...] = option(
         "--note", multiple=True, metavar="TEXT", help="Note for the first sample; may be repeated."
     )
-    position: str | None = option(
-        "--position", metavar="SOURCE", help="gpsd://HOST, /dev/ttyACM0 with NMEA, or LATITUDE,LONGITUDE[,HEIGHT]."
-    )
     blank_every: int = option("--blank-every", help="Ask for a blank after N samples.", **_EVERY)
     reference_every: int = option("--reference-every", help="Ask for the reference soil after N samples.", **_EVERY)
     reference_id: str = option(
@@ -90,6 +86,9 @@ class MeasureOptions(MeasuringOptions):
     new: bool = option("--new", is_flag=True, help="Begin a new session, whatever is unfinished.")
     script: TextIO | None = option(  # noqa: RUF009 - as the others, whose types the rule takes for plain
         "--script", type=click.File("r"), metavar="FILE", help="Take what would be typed from a file."
+    )
+    bell: bool = option(
+        "--bell", is_flag=True, help="Ring when a measurement is over; twice where something is to be read."
     )
     yes: bool = option("--yes", is_flag=True, help="Ask nobody: panel and samples are in place, in that order.")
 
@@ -145,9 +144,9 @@ def measure(options: MeasureOptions) -> None:
     profile = options.read_profile()
     bundles = load_bundles(options.models)
     report = None if options.out_format == "table" else Readings(options.out_format, bundles)
-    screen = Screen(report, bundles[0])
+    screen = Screen(report, bundles[0], options.bell)
     with ExitStack() as stack:
-        place = _open_position(stack, options.position)
+        place = options.open_position(stack)
         engine = stack.enter_context(open_engine(bundles, options.log, profile.rules))
         code, ended = 0, False
         stop = stack.enter_context(Stop(second_breaks=True))
@@ -158,7 +157,7 @@ def measure(options: MeasureOptions) -> None:
         if unfinished is not None:
             kept = unfinished.settings
             settings = kept if options.count is None else replace(kept, count=options.count)
-        session = Session(instrument, engine, profile, settings, screen.tell, place)
+        session = Session(instrument, engine, profile, settings, screen.tell, place, busy=screen.busy)
         lines = _lines(session, options, screen)
         before = 0
         try:
@@ -201,6 +200,7 @@ def _lead(session: Session, lines: Lines, stop: Stop, screen: Screen) -> None:
             # A measurement is stored and told whole before a stop counts.
             with stop.held_back():
                 do(session, command)
+            screen.ring()
 
 
 def _say_resumed(session: Session, unfinished: Unfinished, screen: Screen) -> None:
@@ -233,16 +233,6 @@ def _lines(session: Session, options: MeasureOptions, screen: Screen) -> Lines:
     if options.script is not None:
         return Script(options.script, screen)
     return Yes(lambda: session.measured_points > 0, screen) if options.yes else Typed(screen)
-
-
-def _open_position(stack: ExitStack, position: str | None) -> PositionSource | None:
-    if position is None:
-        return None
-    from ..measure.position import open_position
-
-    source = open_position(position, patient=True)
-    stack.callback(source.close)
-    return source
 
 
 def _introduce(instrument: Instrument, bundles: Sequence[Bundle], screen: Screen) -> None:

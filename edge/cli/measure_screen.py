@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -16,6 +17,7 @@ from ..log.columns import StoredModel
 from ..log.records import record_of
 from ..measure.steps import HANDS, LETTERS, Fact, Prompt, Step
 from .output import printable, say
+from .progress import SignOfLife, clear_line
 from .readings import Readings, short_lines
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 100
 _REDRAW_S = 1.0
+_BETWEEN_RINGS_S = 0.4
 
 
 class Screen:
@@ -32,13 +35,32 @@ class Screen:
     Args:
         report: shows results as JSON lines or CSV; None for short lines of text.
         bundle: whose estimates are shown.
+        bell: ring when a measurement is over, twice where something is to be read.
     """
 
-    def __init__(self, report: Readings | None, bundle: Bundle) -> None:
-        self._report, self._bundle = report, bundle
+    def __init__(self, report: Readings | None, bundle: Bundle, bell: bool = False) -> None:
+        self._report, self._bundle, self._bell = report, bundle, bell
+        self._measured = self._wrong = False
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Show that the instrument is at work."""
+        self._measured = True
+        with SignOfLife(what):
+            yield
+
+    def ring(self) -> None:
+        """Ring, if anything was measured since this was last called, and if that was asked for."""
+        if self._bell and self._measured:
+            click.echo("\a", nl=False, err=True)
+            if self._wrong:
+                time.sleep(_BETWEEN_RINGS_S)  # a terminal makes one of two that come at once
+                click.echo("\a", nl=False, err=True)
+        self._measured = self._wrong = False
 
     def tell(self, fact: Fact) -> None:
         """Show a fact."""
+        self._wrong |= fact.kind in ("warning", "refused", "failed control")
         if fact.result is None:
             mark = {"warning": "! ", "refused": "! ", "failed control": "! "}.get(fact.kind, "")
             self.say(mark + fact.text)
@@ -51,6 +73,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Show a line for the person, in as many lines as it takes."""
+        clear_line()
         for line in wrapped(text, self.columns):
             click.echo(line, err=True)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from types import TracebackType
 
 import click
@@ -36,6 +38,39 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self._shown:
             click.echo(err=True)
+
+
+class SignOfLife:
+    """Counts the seconds of something that takes long and says nothing meanwhile; nothing where nobody looks on.
+
+    Args:
+        what: is done, such as "RS001 2/5".
+        first_s: after which it is shown; what is done sooner needs no sign.
+    """
+
+    def __init__(self, what: str, first_s: float = 1.0) -> None:
+        self._what, self._first_s = what, first_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._count, daemon=True) if sys.stderr.isatty() else None
+
+    def __enter__(self) -> None:
+        self._began_s = time.monotonic()
+        if self._thread is not None:
+            self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _count(self) -> None:
+        if self._over.wait(self._first_s):
+            return
+        while True:
+            show_line(f"{self._what} ... {time.monotonic() - self._began_s:.0f} s")
+            if self._over.wait(1.0):
+                clear_line()
+                return
 
 
 def show_line(text: str) -> None:

@@ -65,9 +65,6 @@ class ServeOptions(InstrumentOptions):
         default=True,
         help="Optimise at the start, where the instrument can.  [default: yes]",
     )
-    position: str | None = option(
-        "--position", metavar="SOURCE", help="gpsd://HOST, /dev/ttyACM0 with NMEA, or LATITUDE,LONGITUDE[,HEIGHT]."
-    )
     captive: bool = option(
         "--captive",
         is_flag=True,

@@ -35,7 +35,6 @@ from .serve_options import ServeOptions, in_words
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..instruments.driver import Instrument
-    from ..measure.position import PositionSource
     from ..model.bundle import Bundle
 
 LOOK_AT_ADDRESS_S = 10.0
@@ -136,15 +135,6 @@ def _desk(options: ServeOptions, bundles: Sequence[Bundle], path: Path, serving:
         with open_engine(load_bundles([model]) if model else bundles, path, profile.rules) as opened:
             yield opened
 
-    def position(stack: ExitStack) -> PositionSource | None:
-        if options.position is None:
-            return None
-        from ..measure.position import open_position
-
-        source = open_position(options.position, patient=True)
-        stack.callback(source.close)
-        return source
-
     equipment: Equipment = Equipment(
         port=options.port,
         profile=profile,
@@ -153,7 +143,7 @@ def _desk(options: ServeOptions, bundles: Sequence[Bundle], path: Path, serving:
         settings=options.session_settings(profile),
         connect=connect,
         open_engine=engine,
-        open_position=position,
+        open_position=options.open_position,
     )
     desk = Desk(equipment, serving.hub.poke)
     if serving.feed.unfinished_on(options.port) is not None:

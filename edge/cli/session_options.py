@@ -16,6 +16,7 @@ from .output import reading_format_option
 if TYPE_CHECKING:
     from ..instruments.driver import Instrument
     from ..instruments.profile import Profile
+    from ..measure.position import PositionSource
 
 T = TypeVar("T")
 
@@ -74,6 +75,9 @@ class InstrumentOptions:
         help="Of the ground, for every soil: a model that knows dry soils only says so of damp or wet ground.",
     )
     count: int | None = option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
+    position: str | None = option(
+        "--position", metavar="SOURCE", help="gpsd://HOST, /dev/ttyACM0 with NMEA, or LATITUDE,LONGITUDE[,HEIGHT]."
+    )
     models: tuple[str, ...] = shared(models_option)
     log: str | None = shared(log_option)
 
@@ -107,6 +111,16 @@ class InstrumentOptions:
         stack.callback(instrument.close)
         instrument.connect(self.wait_for_port)
         return instrument
+
+    def open_position(self, stack: ExitStack) -> PositionSource | None:
+        """Open what says where we are, closed with the stack; None if nobody says. Raises PositionError."""
+        if self.position is None:
+            return None
+        from ..measure.position import open_position
+
+        source = open_position(self.position, patient=True)
+        stack.callback(source.close)
+        return source
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ _SPOILS_CHECK = (BY_REPEATING | OUTDATED | {"dark_missing", "white_missing"}) - 
 def optimise(session: Session) -> None:
     """Let the instrument set integration time and gains; dark and white are void afterwards."""
     try:
-        settings = session.instrument.optimise()
+        with session.busy("optimising"):
+            settings = session.instrument.optimise()
     except (PortError, NothingLeftError):
         raise
     except (MeasurementError, InstrumentError) as error:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from ..errors import CorrectionError
-from ..log.corrections import UNDONE, history_of, in_words
-from ..log.names import reading_of
+from ..log.corrections import LONGEST_NAME, UNDONE, history_of, in_words
+from ..log.names import known_exactly, reading_of
 from ..log.typed import EXAMPLES, is_kind, parse_correction
+from .naming import when
+from .points import Sample
 from .session import Session
 from .state import Event
 from .steps import Fact
 
 
 def edit(session: Session, text: str) -> None:
-    """Correct a reading: the last one of this session, or the one that is named before what is said of it."""
+    """Correct a reading: the one that is named before what is said of it, or else the last one of this session.
+
+    In the middle of a sample it is that one's name which `rename` means, and that one which `void` leaves out.
+    """
     words = text.split()
     at = next((number for number, word in enumerate(words) if is_kind(word)), None)
     if at is None:
         session.tell(Fact("warning", f"write for example: e {EXAMPLES.replace('; ', '; e ')}"))
+        return
+    if session.state.sample is not None and at == 0:
+        _edit_begun(session, session.state.sample, words[0].lower(), " ".join(words[1:]))
         return
     try:
         reading_id = _meant(session, " ".join(words[:at]))
@@ -27,7 +35,11 @@ def edit(session: Session, text: str) -> None:
 
 
 def undo(session: Session) -> None:
-    """Take back the last correction that holds of this session's readings."""
+    """Take back the last correction that holds of this session's readings, that of the sample at hand first."""
+    sample = session.state.sample
+    if sample is not None and sample.names_before:
+        _rename_begun(session, sample, sample.names_before[-1], back=True)
+        return
     row = session.engine.log.database.execute(
         "SELECT c.reading_id, c.id FROM corrections c JOIN readings r ON r.id = c.reading_id"
         f" WHERE r.session_id = ? AND c.kind <> 'undo' AND NOT {UNDONE} ORDER BY c.id DESC LIMIT 1",
@@ -37,6 +49,38 @@ def undo(session: Session) -> None:
         session.tell(Fact("warning", "nothing was edited in this session; e void leaves the last sample out"))
     else:
         _correct(session, row[0], "undo", {"correction": row[1]})
+
+
+def _edit_begun(session: Session, sample: Sample, kind: str, text: str) -> None:
+    name, taken = sample.planned.sample_id, len(sample.points)
+    if kind in ("rename", "name"):
+        new = text.removeprefix("to ").strip()
+        if not new or len(new) > LONGEST_NAME:
+            session.tell(Fact("warning", f"{name} is what? Write for example: e rename RS007"))
+        else:
+            _rename_begun(session, sample, new)
+    elif kind in ("void", "delete", "remove"):
+        why = f": {text}" if text else ""
+        points = "1 point stays" if taken == 1 else f"{taken} points stay"
+        said = f"{name} left out{why}; its {points} in the log and do not count"
+        session.record(Event("sample_skipped", said, sample.planned.as_details() | {"why": text, "points": taken}))
+    else:
+        said = f"{name} is half measured: n and g say more of it; of another reading, e RS005 {kind} ..."
+        session.tell(Fact("warning", said))
+
+
+def _rename_begun(session: Session, sample: Sample, new: str, back: bool = False) -> None:
+    was = sample.planned.sample_id
+    details = {"sample_id": new, "was": was, "back": back}
+    session.record(Event("sample_renamed", f"{was} is {new}{' again' if back else ''}", details))
+    _say_if_known(session, new)
+
+
+def _say_if_known(session: Session, name: str) -> None:
+    """Say that a sample has now the name of another one: in one session they are one soil."""
+    known = known_exactly(session.engine.log.database, name)
+    if known:
+        session.tell(Fact("warning", f"{name} was measured {when(known[-1])} too; u takes the new name back"))
 
 
 def _meant(session: Session, text: str) -> int:
@@ -57,4 +101,7 @@ def _correct(session: Session, reading_id: int, kind: str, value: dict[str, obje
     if undone:
         text = f"{said}: no longer {in_words(undone[0])}"
     details = {"reading": reading_id, "sample_id": sample_id, "kind": kind, "value": value}
+    known = known_exactly(db, str(value["sample_id"])) if kind == "rename" else []
     session.correct(Event("corrected", text, details), reading_id, kind, value)
+    if known:
+        _say_if_known(session, str(value["sample_id"]))

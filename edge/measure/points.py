@@ -100,6 +100,7 @@ class Sample:
         spoiled: bad points, newest last; kept for when no good one comes.
         place: where it is; None if nobody knows.
         condition: of the ground; "" if nobody knows.
+        names_before: that it was renamed from, newest last.
     """
 
     planned: Planned
@@ -109,6 +110,7 @@ class Sample:
     spoiled: list[Point] = field(default_factory=list)
     place: Place | None = None
     condition: Condition | Literal[""] = ""
+    names_before: list[str] = field(default_factory=list)
 
 
 def judge(

@@ -263,7 +263,9 @@ def _name(session: Session, sample_id: str, doubt: str) -> None:
     if not sample_id:
         session.tell(Fact("warning", "no name; write: i RS007"))
     elif state.sample is not None:
-        session.tell(Fact("warning", f"{state.sample.planned.sample_id} is half measured; s leaves it"))
+        known = f"{state.sample.planned.sample_id} has {len(state.sample.points)} of {session.settings.points} points"
+        text = f"{known}: e rename {sample_id} if that is its name; s ends it, e void leaves it out"
+        session.tell(Fact("warning", text))
     else:
         name(session, sample_id, doubt)
 

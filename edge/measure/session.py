@@ -58,6 +58,7 @@ class Session:
         position: where we are; None if nobody knows.
         monotonic: seconds that pass, the clock of `Scan.taken_s`.
         hold: puts a stop off while what was measured is stored and told.
+        busy: goes around what takes the instrument seconds, with what that is; shows a sign of life.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Session:
         position: PositionSource | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         hold: Callable[[], AbstractContextManager[None]] = nullcontext,
+        busy: Callable[[str], AbstractContextManager[None]] = lambda what: nullcontext(),
     ) -> None:
         self.instrument, self.engine, self.profile, self.settings = instrument, engine, profile, settings
-        self.tell, self.position, self.monotonic, self.hold = tell, position, monotonic, hold
+        self.tell, self.position, self.monotonic, self.hold, self.busy = tell, position, monotonic, hold, busy
         self.rules = profile.rules
         self.range_nm = engine.range_nm
         panel = read_panel(self.rules.panel_reflectance_file, instrument.wavelengths_nm)
@@ -223,7 +225,8 @@ class Session:
         if not self.has_room():
             return ()
         try:
-            scan = self.instrument.acquire(kind, self.settings.scans)
+            with self.busy(self._what_is_measured(stored_as)):
+                scan = self.instrument.acquire(kind, self.settings.scans)
         except (PortError, NothingLeftError):
             self.tell_losses()
             raise
@@ -233,6 +236,12 @@ class Session:
             return ()
         self.measured_points += stored_as == "target"
         return self.take(scan, stored_as, judge)
+
+    def _what_is_measured(self, stored_as: StoredScanKind) -> str:
+        if stored_as != "target":
+            return stored_as.replace("_", " ")
+        sample, points = self.state.sample, self.settings.points
+        return f"{self.state.planned.sample_id} {1 + (len(sample.points) if sample is not None else 0)}/{points}"
 
     def take(self, scan: Scan, stored_as: StoredScanKind, judge: Judge) -> Sequence[Event]:
         """Store a scan with what comes of it, tell that, and tell the instrument that the scan is safe."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ...converters.spectra.spectrum import Condition
@@ -273,6 +273,12 @@ class State:
                 self.estimated += not answer.refused
                 self.done.pop(planned.sample_id, None)
                 self.done[planned.sample_id] = answer
+            case "sample_renamed" if sample is not None:
+                if details["back"]:
+                    sample.names_before.pop()
+                else:
+                    sample.names_before.append(sample.planned.sample_id)
+                sample.planned = replace(sample.planned, sample_id=details["sample_id"])
             case "sample_skipped":
                 self.sample = self.named = None
                 self.run.done(Planned.from_details(details), measured=False)

@@ -284,3 +284,58 @@ def test_a_sample_that_was_renamed_is_known_by_its_new_name_also_after_a_crash(m
     assert list(bench.state.done) == ["RS002"]
     bench.resume()
     assert list(bench.state.done) == ["RS002"]
+
+
+# --- the sample at hand -----------------------------------------------------------------------------------
+
+
+def test_a_half_measured_sample_is_renamed_and_named_back(make: Make) -> None:
+    bench = make(points=3)
+    bench.type("TP10", "", "")
+    assert "e rename TP11" in texts(bench, "TP11")
+    assert "TP10 is TP11" in texts(bench, "e rename TP11")
+    assert bench.prompt().text.startswith("TP11 2/3")
+    assert "TP11 is TP12" in texts(bench, "e rename to TP12")
+    assert "TP12 is TP11 again" in texts(bench, "u")
+    resumed = bench.resume()
+    assert resumed.prompt().text.startswith("TP11 2/3")
+    resumed.sample()
+    assert measured(resumed) == ["TP11"]
+
+
+def test_edit_means_the_sample_at_hand_and_not_the_one_before(make: Make) -> None:
+    bench = make(points=2)
+    bench.type("TP1")
+    bench.sample()
+    bench.type("TP2", "")
+    bench.type("e rename TP3")
+    bench.sample()
+    assert measured(bench) == ["TP1", "TP3"]
+    bench.type("TP4", "")
+    # Another one is named before what is said of it.
+    bench.type("e TP1 rename TP7")
+    assert bench.prompt().text.startswith("TP4 2/2")
+    assert [name for _, name, _ in counted(bench)] == ["TP7", "TP3"]
+
+
+def test_a_half_measured_sample_is_left_out_without_a_row(make: Make) -> None:
+    bench = make(points=3)
+    bench.type("TP1", "", "")
+    assert "TP1 left out: wrong pit; its 1 point stays" in texts(bench, "e void wrong pit")
+    bench.type("TP2")
+    bench.sample()
+    assert measured(bench) == ["TP2"]
+    assert not bench.rows("SELECT * FROM refusals")
+    assert bench.rows("SELECT count(*) FROM scans WHERE sample_id = 'TP1'") == [(1,)]
+    assert list(bench.resume().state.done) == ["TP2"]
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_renaming_to_a_name_that_is_there_is_said(make: Make, half: bool) -> None:
+    bench = make(points=2)
+    bench.type("TP1")
+    bench.sample()
+    bench.type("TP2", "")
+    if not half:
+        bench.sample()
+    assert "TP1 was measured at" in texts(bench, "e rename TP1")

@@ -539,7 +539,7 @@ def test_points_and_samples_are_repeated_and_left_out(make: Make) -> None:
     bench.type("s")
     assert bench.prompt().text == "sample-003 1/2, Enter"
     bench.type("")
-    assert "half measured" in bench.type("i other")[0].text
+    assert "e rename other" in bench.type("i other")[0].text
     told = bench.type("s")
     assert told[0].result.outcome.reason == "1 of 2 points"  # type: ignore[union-attr]
     assert bench.state.run.soils == 2
