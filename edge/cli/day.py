@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import log_option
 from .output import Layout, Output, format_option, notice, say
+from .record_files import csv_form, csv_options, write_csv, write_day
 from .spectra_out import check_out, format_of
 
 if TYPE_CHECKING:
     from ..log.day import Day
 
 _FORMAT_OF = {".html": "html", ".htm": "html", ".xlsx": "xlsx", ".csv": "csv"}
-_SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
 def _date(ctx: click.Context, param: click.Parameter, text: str | None) -> date | None:
@@ -37,17 +37,7 @@ def _date(ctx: click.Context, param: click.Parameter, text: str | None) -> date 
     type=click.Path(dir_okay=False),
     help="Write to this file, .html, .xlsx or .csv; may be repeated.",
 )
-@click.option("--wide", is_flag=True, help="In CSV one row for each sample, with columns for each element.")
-@click.option(
-    "--separator",
-    type=click.Choice(list(_SEPARATORS)),
-    default="comma",
-    show_default=True,
-    help="Between cells of CSV.",
-)
-@click.option(
-    "--decimal", type=click.Choice(["point", "comma"]), default="point", show_default=True, help="In numbers of CSV."
-)
+@csv_options
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @log_option
 @format_option
@@ -76,8 +66,7 @@ def day(
     from ..log.write import default_log_path
 
     forms = [(out, format_of(out, _FORMAT_OF, "end it in .html, .xlsx or .csv")) for out in outs]
-    if (separator, decimal) == ("comma", "comma"):
-        raise click.UsageError("--decimal comma needs another --separator: semicolon or tab")
+    csv = csv_form(wide, separator, decimal)
     for out, form in forms:
         check_out(out, form, force)
     path = log if log is not None else default_log_path()
@@ -88,9 +77,8 @@ def day(
         found = day_of(db, wanted)
         if not found.readings and not found.void:
             raise LogError(f"{path}: nothing was measured on {wanted}; `stibium log` lists what was")
-    cells = (_SEPARATORS[separator], "," if decimal == "comma" else ".")
     for out, form in forms:
-        _write(found, out, form, wide, cells)
+        write_day(found, out, form, csv)
         noted = Noted()
         list(noted.look(found.readings))
         if why := noted.note(path, form, out):
@@ -99,41 +87,7 @@ def day(
     if not outs:
         layout: Layout[Day] = Layout(lambda one: one.as_json(), lines=day_lines)
         if out_format == "csv":
-            _csv(found, None, wide, cells)
+            write_csv(found.readings, None, found.elements, csv)
         else:
             Output(out_format, layout).write([found])
     ctx.exit(1 if found.judged(False) else 0)
-
-
-def _write(found: Day, out: str, form: str, wide: bool, cells: tuple[str, str]) -> None:
-    import io
-
-    from ...converters.spectra.files import replacing
-
-    if form == "xlsx":
-        from ..log.day_workbook import write_workbook
-
-        write_workbook(found, out)
-        return
-    with replacing(out) as file:
-        if form == "html":
-            from ..log.day_page import day_page
-
-            file.write(day_page(found).encode("utf-8", "replace"))
-            return
-        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
-        _csv(found, text, wide, cells)
-        text.detach()
-
-
-def _csv(found: Day, text: Any, wide: bool, cells: tuple[str, str]) -> None:
-    from ..log.wide import wide_names, wide_rows
-    from .readings import reading_layout
-
-    separator, decimal = cells
-    if wide:
-        rows: Layout[dict[str, Any]] = Layout(dict, wide_names(found.elements))
-        said = wide_rows(found.readings, found.elements)
-        Output("csv", rows, text, separator, decimal).write(said)
-    else:
-        Output("csv", reading_layout({"sample": "sample"}), text, separator, decimal).write(found.readings)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,6 +15,7 @@ from .options import log_option
 from .output import Layout, Output, format_option, notice, say
 from .progress import Progress
 from .readings import local, reading_layout
+from .record_files import MAPS, CsvForm, csv_form, csv_options, write_csv, write_readings
 from .spectra_out import Fit, Tally, check_out, format_of, write_spectra
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class _Group(click.Group):
     type=click.Choice(FORMATS),
     help="Format of OUT; asd and table are spectra.  [default: by its ending]",
 )
-@click.option("--wide", is_flag=True, help="In CSV one row for each sample, with columns for each element.")
+@csv_options
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @log_option
 @format_option
@@ -102,6 +103,8 @@ def log(
     out: str | None,
     as_format: str | None,
     wide: bool,
+    separator: str,
+    decimal: str,
     force: bool,
     log: str | None,
     out_format: str,
@@ -131,14 +134,15 @@ def log(
     if refused and (element or verdict):
         raise click.UsageError("what is refused has no element and no verdict; leave --element and --verdict out")
     as_format = as_format or (format_of(out, _FORMAT_OF, _ENDINGS) if out is not None else None)
-    if wide and as_format != "csv":
-        raise click.UsageError("--wide is a form of CSV: --export OUT.csv --wide")
+    form = csv_form(wide, separator, decimal)
+    if (wide and as_format != "csv") or (form != CsvForm() and "csv" not in (as_format, out_format)):
+        raise click.UsageError("--wide, --separator and --decimal are forms of CSV: --export OUT.csv --wide")
     if out is not None and as_format is not None:
         check_out(out, as_format, force)
     path = log if log is not None else default_log_path()
     with open_for_reading(path) as db:
         if out is not None and as_format is not None:
-            code = _export(db, path, chosen, all_estimates, last, out, as_format, wide)
+            code = _export(db, path, chosen, all_estimates, last, out, as_format, form)
             _say_left_out(db, chosen)
             ctx.exit(code)
         if sessions or events:
@@ -151,8 +155,11 @@ def log(
         else:
             from ..log.export import iter_records
 
-            layout = _layout(all_estimates, history)
-            Output(out_format, layout).write(iter_records(db, chosen, all_estimates, last))
+            records = iter_records(db, chosen, all_estimates, last)
+            if out_format == "csv":
+                write_csv(records, None, (), form)
+            else:
+                Output(out_format, _layout(all_estimates, history)).write(records)
             _say_left_out(db, chosen)
 
 
@@ -220,7 +227,7 @@ def _export(
     last: int | None,
     out: str,
     as_format: str,
-    wide: bool,
+    form: CsvForm,
 ) -> int:
     from ..log.export import iter_records
     from ..log.spectra import iter_spectra
@@ -237,12 +244,12 @@ def _export(
             from ..log.exports import Noted
             from ..log.wide import elements_of
 
-            noted = Noted()
+            noted = Noted(placed=as_format in MAPS)
             every_one = noted.look(_counted(chain([first], records)))
-            _export_records(every_one, out, as_format, tally, elements_of(db, chosen), wide)
+            tally.written, tally.left_out = write_readings(every_one, out, as_format, elements_of(db, chosen), form)
             if why := noted.note(path, as_format, out):
                 notice(f"that it was exported cannot be kept: {why}")
-    line = f"{tally.written} {'samples' if wide else what}: {out}"
+    line = f"{tally.written} {'samples' if form.wide else what}: {out}"
     if not tally.written:
         line = "nothing written" if tally.refused else "nothing written: the log has nothing of what is chosen"
     if tally.left_out:
@@ -265,31 +272,6 @@ def _counted(items: Iterable[T]) -> Iterator[T]:
         for number, item in enumerate(items, 1):
             progress.at(number)
             yield item
-
-
-def _export_records(
-    records: Iterator[ReadingRecord], out: str, as_format: str, tally: _Export, elements: Sequence[str], wide: bool
-) -> None:
-    if as_format in ("geojson", "gpkg"):
-        from ..log.export import write_geojson, write_geopackage
-
-        written = (write_geojson if as_format == "geojson" else write_geopackage)(out, records, elements)
-        tally.written, tally.left_out = written.placed, written.left_out
-        return
-    import io
-
-    from ...converters.spectra.files import replacing
-
-    with replacing(out) as file:
-        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
-        if wide:
-            from ..log.wide import wide_names, wide_rows
-
-            rows = Layout[dict[str, Any]](dict, wide_names(elements))
-            tally.written = Output(as_format, rows, text).write(wide_rows(records, elements))
-        else:
-            tally.written = Output(as_format, _layout(False), text).write(records)
-        text.detach()
 
 
 def _export_spectra(

@@ -88,6 +88,7 @@ class ServeOptions(InstrumentOptions):
             optimise=self.optimise,
             on_for_min=self.on_for_min,
             operator=self.operator,
+            condition=self.condition or "ask",
         )
 
 

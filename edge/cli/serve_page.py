@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..doctor.diagnosis import Patient
 from ..doctor.system import clock, storage, temperature, throttling
 from ..errors import ExportError, ServeError, StibiumError
-from ..log.export import iter_records, write_geojson, write_geopackage
+from ..log.day import Day, day_of, last_day
+from ..log.export import iter_records
+from ..log.exports import Noted
 from ..log.read import Chosen, open_for_reading
 from ..log.wide import elements_of
 from ..page.address import address_of, listening
@@ -23,13 +26,13 @@ from ..page.door import Door, device_secret, own_names
 from ..page.feed import Feed
 from ..page.portal import Portal
 from ..page.server import Page
-from ..page.serving import Serving
-from ..page.writing import compare_clocks, correct_reading, note_export, photo, store_photo
+from ..page.serving import Serving, WantedFile
+from ..page.writing import compare_clocks, correct_reading, photo, store_photo
 from ..record import SOFTWARE
 from ..supervise import Supervisor
 from .options import load_bundles, open_engine
-from .output import Output, notice, say
-from .readings import reading_layout
+from .output import notice, say
+from .record_files import MAPS, CsvForm, write_day, write_readings
 from .serve_options import ServeOptions, in_words
 
 if TYPE_CHECKING:
@@ -66,8 +69,8 @@ def serve_page(options: ServeOptions, bundles: Sequence[Bundle], path: Path) -> 
             desk=None,
             health=lambda: _health(path),
             models=lambda: _models(bundles),
-            export=lambda out, form, session: _export(path, out, form, session),
-            exported=lambda form, session: note_export(path, form, session),
+            export=lambda out, wanted: _export(path, out, wanted),
+            exported=lambda noted, form, name: noted.note(path, form, name),
             photo=lambda name: photo(path, name),
             store_photo=lambda reading, content: store_photo(path, reading, content),
             writes={
@@ -187,15 +190,30 @@ def _models(bundles: Sequence[Bundle]) -> list[dict[str, Any]]:
     return [{name: getattr(one, name) for name in names} for one in found]
 
 
-def _export(path: Path, out: str, form: str, session: int | None) -> None:
+def _export(path: Path, out: str, wanted: WantedFile) -> Noted:
+    form = CsvForm(wanted.wide, wanted.separator, wanted.decimal)
+    if why := form.wrong():
+        raise ExportError(why.replace("--", ""))
+    what, _, ending = wanted.name.rpartition(".")
+    noted = Noted(placed=ending in MAPS)
     with open_for_reading(path) as db:
-        records = iter_records(db, Chosen(session=session))
-        if form in ("geojson", "gpkg"):
-            elements = elements_of(db, Chosen(session=session))
-            (write_geojson if form == "geojson" else write_geopackage)(out, records, elements)
-            return
-        with open(out, "wb") as file:
-            text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
-            if not Output(form, reading_layout({"sample": "sample"}), text).write(records):
-                raise ExportError("the log has nothing of what is chosen")
-            text.flush()
+        if what == "day":
+            day = _day(db, wanted.day)
+            write_day(day, out, ending, form)
+            list(noted.look(day.readings))
+            return noted
+        chosen = Chosen(session=wanted.session)
+        records = noted.look(iter_records(db, chosen))
+        if not write_readings(records, out, ending, elements_of(db, chosen), form)[0]:
+            raise ExportError("the log has nothing of what is chosen")
+    return noted
+
+
+def _day(db: sqlite3.Connection, text: str) -> Day:
+    try:
+        wanted = date.fromisoformat(text) if text else last_day(db)
+    except ValueError:
+        raise ExportError("write the day as in ?day=2026-05-06") from None
+    if wanted is None:
+        raise ExportError("there is no reading in the log yet")
+    return day_of(db, wanted)

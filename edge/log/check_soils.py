@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..gates.control_chart import FIRST, ControlChart, control_chart, rules_in_words
@@ -13,6 +13,8 @@ from .read import ALL, Chosen, iter_entries
 
 KIND = "reference"
 """What such a reading is called in the log: a soil whose content does not change."""
+BLANK = "blank"
+MOST_BLANKS = 200
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ def check_soils(db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = True
         every: every model's estimates, not only the latest of each reading.
     """
     series: dict[tuple[str, str, str, str], list[tuple[int, str, float, str]]] = {}
-    for entry in iter_entries(db, chosen, every=every):
+    for entry in iter_entries(db, replace(chosen, kind=KIND), every=every):
         reading = entry.reading
-        if reading is None or reading.sample_kind != KIND:
+        if reading is None:
             continue
         for answer in entry.estimates:
             outcome, model = answer.outcome, answer.model
@@ -115,3 +117,23 @@ def chart_data(soil: CheckSoil) -> dict[str, Any]:
             for i, value in enumerate(soil.values)
         ],
     }
+
+
+def blank_data(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Give the last blanks as JSON values, with the critical level that each must stay below."""
+    return [
+        {
+            "reading": entry.reading.id,
+            "sample_id": entry.reading.sample_id,
+            "stored_at": entry.reading.stored_at,
+            "element": one.outcome.element,
+            "unit": one.outcome.unit,
+            "value": one.outcome.value,
+            "critical_level": one.outcome.critical_level,
+            "detected": one.outcome.bound != "< LOD",
+        }
+        for entry in iter_entries(db, Chosen(kind=BLANK), last=MOST_BLANKS)
+        if entry.reading is not None
+        for one in entry.estimates
+        if not isinstance(one.outcome, Refusal)
+    ]

@@ -88,6 +88,12 @@ def write_geopackage(path: str, records: Iterable[ReadingRecord], elements: Sequ
     return placed.written
 
 
+def is_placed(record: ReadingRecord) -> bool:
+    """Tell whether a reading has a position on the Earth, and so a place in a map's file."""
+    longitude, latitude = record.longitude_deg, record.latitude_deg
+    return longitude is not None and latitude is not None and abs(longitude) <= 180 and abs(latitude) <= 90
+
+
 class _Placed:
     """Rows of readings that have a position on the Earth, with [longitude, latitude, height if known]."""
 
@@ -101,7 +107,7 @@ class _Placed:
         placed = left_out = 0
         for record in self._records:
             longitude, latitude, altitude = record.longitude_deg, record.latitude_deg, record.altitude_m
-            if longitude is None or latitude is None or not (abs(longitude) <= 180 and abs(latitude) <= 90):
+            if not is_placed(record) or longitude is None or latitude is None:
                 left_out += 1
                 continue
             height = [altitude] if altitude is not None and math.isfinite(altitude) else []

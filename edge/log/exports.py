@@ -1,4 +1,7 @@
-"""What has left the log in a file: an event says which readings, so that a day can say what has not."""
+"""What has left the log, into a file or as a line: events say which readings, and as of when.
+
+One rule says of a reading whether it has left as it is now, for `stibium day` and for the page alike.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,37 @@ from collections.abc import Iterable, Iterator
 from ..errors import LogError
 from ..record import ReadingRecord
 from .columns import EVENTS, StoredEvent
+from .export import is_placed
 from .read import open_for_reading
 from .schema import SCHEMA_VERSION, version_of
-from .write import Log
+from .write import Log, now
 
-EXPORTED = "exported"
+EXPORTED, SENT = "exported", "sent"
+"""Kinds of events: into a file; as a line to whoever was connected (`edge/page/lines.py`)."""
 
 
 class Noted:
-    """Looks on while records are exported, and then notes which readings they were."""
+    """Looks on while records leave the log, and then notes which readings they were.
 
-    def __init__(self) -> None:
+    Args:
+        placed: those with a position only, as a map's file has them.
+    """
+
+    def __init__(self, placed: bool = False) -> None:
         self.ranges: list[list[int]] = []
+        self._placed = placed
+        self._as_of = now()
+        """What is corrected from here on has not left."""
 
     def look(self, records: Iterable[ReadingRecord]) -> Iterator[ReadingRecord]:
         """Give the records on."""
         for record in records:
-            if record.reading is not None:
-                self._add(record.reading)
+            if record.reading is not None and (is_placed(record) or not self._placed):
+                self.add(record.reading)
             yield record
 
-    def _add(self, number: int) -> None:
+    def add(self, number: int) -> None:
+        """Take note of a reading."""
         last = self.ranges[-1] if self.ranges else None
         if last is not None and number == last[1] + 1:
             last[1] = number
@@ -37,32 +50,77 @@ class Noted:
             self.ranges.append([number, number])
 
     def note(self, log_path: str | os.PathLike[str], form: str, out: str) -> str:
-        """Write the event; gives why it cannot be, as on a disk that is only read, and "" if it was."""
-        with open_for_reading(log_path) as db:
-            if version_of(db, log_path) != SCHEMA_VERSION:
-                return f"{log_path}: a log of an earlier version stays as it is until something is measured"
+        """Write the event of a file; gives why it cannot be, as on a disk that is only read, and "" if it was."""
+        name = os.path.basename(out) or out
+        return self._write(log_path, EXPORTED, f"exported to {name}", {"format": form, "file": name})
+
+    def note_sent(self, log_path: str | os.PathLike[str], listeners: int) -> str:
+        """Write the event of lines that were sent to so many; gives as `note` does."""
+        return self._write(log_path, SENT, f"sent to {listeners}", {"listeners": listeners})
+
+    def _write(self, log_path: str | os.PathLike[str], kind: str, text: str, details: dict[str, object]) -> str:
         try:
+            with open_for_reading(log_path) as db:
+                if version_of(db, log_path) != SCHEMA_VERSION:
+                    return f"{log_path}: a log of an earlier version stays as it is until something is measured"
             with Log(log_path) as log:
-                details = {"format": form, "file": os.path.basename(out), "readings": self.ranges}
-                log.add_event(EXPORTED, f"exported to {os.path.basename(out) or out}", details)
+                log.add_event(kind, text, {**details, "readings": self.ranges, "as_of": self._as_of})
         except LogError as error:
             return str(error)
         return ""
 
 
+class Left:
+    """Which readings have left the log in one way, as they are now: one that was corrected since has not.
+
+    Args:
+        kind: `EXPORTED` or `SENT`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind, self._known = kind, 0
+        self._single: dict[int, str] = {}
+        self._ranges: list[tuple[int, int, str]] = []
+        self._sessions: list[tuple[int | None, str]] = []
+
+    def look(self, db: sqlite3.Connection) -> set[int]:
+        """Read what has left since this was last called; gives the ends of what that was, for whoever shows it."""
+        rows = db.execute(
+            f"SELECT {EVENTS.select('e')} FROM events e WHERE e.kind = ? AND e.id > ? ORDER BY e.id",
+            (self._kind, self._known),
+        )
+        ends: set[int] = set()
+        for event in [StoredEvent(**EVENTS.read(row)) for row in rows]:
+            self._known = event.id
+            at, ranges = str(event.details.get("as_of", event.at)), event.details.get("readings")
+            if not isinstance(ranges, list):
+                # An export of a whole session, or of the whole log.
+                self._sessions.append((event.session_id, at))
+                continue
+            for first, last in ranges:
+                ends |= {first, last}
+                if first == last:
+                    self._single[first] = max(at, self._single.get(first, ""))
+                else:
+                    self._ranges.append((first, last, at))
+        return ends
+
+    def holds(self, record: ReadingRecord) -> bool:
+        """Tell whether a reading has left as it is now."""
+        number = record.reading
+        if number is None:
+            return False
+        said = (*(one.at for one in record.corrections), *(one.estimated_at for one in record.estimates))
+        changed_at = max([record.stored_at or "", *said])
+        return (
+            self._single.get(number, "") >= changed_at
+            or any(first <= number <= last and at >= changed_at for first, last, at in self._ranges)
+            or any(session in (None, record.session) and at >= changed_at for session, at in self._sessions)
+        )
+
+
 def exported_readings(db: sqlite3.Connection, readings: Iterable[ReadingRecord]) -> set[int]:
-    """Give the rows of the readings that an export has written, as they are: one that was corrected since is not."""
-    rows = db.execute(f"SELECT {EVENTS.select('e')} FROM events e WHERE e.kind = ? ORDER BY e.id", (EXPORTED,))
-    events = [StoredEvent(**EVENTS.read(row)) for row in rows]
-    return {one.reading for one in readings if one.reading is not None and any(_holds(e, one) for e in events)}
-
-
-def _holds(event: StoredEvent, record: ReadingRecord) -> bool:
-    changed_at = max([record.stored_at or "", *(one.at for one in record.corrections)])
-    if event.at < changed_at or record.reading is None:
-        return False
-    ranges = event.details.get("readings")
-    if isinstance(ranges, list):
-        return any(first <= record.reading <= last for first, last in ranges)
-    # An export of a whole session, or of the whole log.
-    return event.session_id in (None, record.session)
+    """Give the rows of the readings that a file holds as they are now."""
+    left = Left(EXPORTED)
+    left.look(db)
+    return {one.reading for one in readings if one.reading is not None and left.holds(one)}

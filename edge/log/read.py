@@ -37,6 +37,7 @@ class Chosen:
         simulated: whether the spectrum is simulated.
         reading: this one only.
         void: those too that do not count: void, or measured again.
+        kind: of sample, such as "reference"; no refusals without a spectrum then.
     """
 
     sample: str = ""
@@ -49,6 +50,7 @@ class Chosen:
     simulated: bool | None = None
     reading: int | None = None
     void: bool = False
+    kind: str = ""
 
 
 ALL = Chosen()
@@ -163,6 +165,7 @@ def where_reading(chosen: Chosen, every: bool = False) -> tuple[list[str], list[
         ("r.session_id = ?", chosen.session),
         ("r.simulated = ?", chosen.simulated),
         ("r.id = ?", chosen.reading),
+        ("r.sample_kind = ?", chosen.kind or None),
     )
     inner, wanted = _conditions(("e.element = ?", chosen.element or None), ("e.verdict = ?", chosen.verdict or None))
     if inner:
@@ -195,7 +198,8 @@ def iter_entries(
     """
     order = "DESC" if last is not None else "ASC"
     streams = [_of_readings(db, chosen, every, order)]
-    if not (chosen.element or chosen.verdict or chosen.simulated is not None or chosen.reading is not None):
+    alone = not (chosen.element or chosen.verdict or chosen.kind)
+    if alone and chosen.simulated is None and chosen.reading is None:
         streams.append(_without_reading(db, chosen, order))
     if last is None:
         yield from heapq.merge(*streams, key=_stored_at)

@@ -13,17 +13,20 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from ..errors import ExportError, LogError
-from .feed import MOST_READINGS, Cursor, News
+from .feed import MOST_READINGS, Cursor, News, charts_of
 from .guard import COOKIE, refusal
-from .serving import Serving, serving_of
+from .serving import Serving, WantedFile, serving_of
 
 HEARTBEAT_S = 10.0
 MOST_STREAMS, MOST_EXPORTS = 16, 2
 EXPORTS = {
-    "csv": "text/csv; charset=utf-8",
-    "jsonl": "application/jsonl; charset=utf-8",
-    "geojson": "application/geo+json",
-    "gpkg": "application/geopackage+sqlite3",
+    "readings.csv": "text/csv; charset=utf-8",
+    "readings.jsonl": "application/jsonl; charset=utf-8",
+    "readings.geojson": "application/geo+json",
+    "readings.gpkg": "application/geopackage+sqlite3",
+    "day.html": "text/html; charset=utf-8",
+    "day.csv": "text/csv; charset=utf-8",
+    "day.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 
@@ -72,6 +75,11 @@ async def answer_points(request: Request) -> Response:
     return as_answer(desk.points if desk is not None else {"sample_id": "", "points": []})
 
 
+async def answer_charts(request: Request) -> Response:
+    """Answer with the control charts: check soils with centre and limits, and blanks."""
+    return as_answer(await asyncio.to_thread(charts_of, serving_of(request).feed.path))
+
+
 async def answer_models(request: Request) -> Response:
     """Answer with the models that may be chosen."""
     return as_answer({"models": await asyncio.to_thread(serving_of(request).models)})
@@ -83,30 +91,37 @@ async def answer_health(request: Request) -> Response:
 
 
 async def answer_export(request: Request) -> Response:
-    """Answer with a file of readings, as `stibium log --export` writes it."""
-    serving, form = serving_of(request), request.path_params["form"]
-    session = _number(request.query_params.get("session"))
-    if form not in EXPORTS or session is None:
-        return refusal(404, f"write /export/readings.csv, or {', '.join(EXPORTS)}; ?session=N for one session")
+    """Answer with a file of readings as `stibium log --export` writes it, or of a day as `stibium day` does."""
+    serving, wanted = serving_of(request), _wanted_file(request)
+    if wanted is None:
+        return refusal(404, f"write /export/ and one of {', '.join(EXPORTS)}; ?session=N for one session")
     if serving.exports >= MOST_EXPORTS:
         return refusal(503, "two exports are being written; wait a moment", retry_s=2.0)
-    wanted = session or None
     serving.exports += 1
     try:
         # The person's own file system may be full or slow; the name is that of nobody's file.
         folder = tempfile.TemporaryDirectory(prefix="stibium-export-")
-        path = Path(folder.name, f"readings.{form}")
+        path = Path(folder.name, wanted.name)
         try:
-            await asyncio.to_thread(serving.export, str(path), form, wanted)
+            noted = await asyncio.to_thread(serving.export, str(path), wanted)
         except (ExportError, LogError, OSError) as error:
             folder.cleanup()
             return refusal(409, _plain_reason(error, path))
+        said = wanted.download_name
         if serving.door.knows(request.cookies.get(COOKIE, "")):
-            await asyncio.to_thread(serving.exported, form, wanted)
+            await asyncio.to_thread(serving.exported, noted, wanted.name.rpartition(".")[2], said)
     finally:
         serving.exports -= 1
-    name = f"stibium-session-{wanted}.{form}" if wanted else f"stibium.{form}"
-    return _Temporary(folder, path, media_type=EXPORTS[form], filename=name)
+    return _Temporary(folder, path, media_type=EXPORTS[wanted.name], filename=said)
+
+
+def _wanted_file(request: Request) -> WantedFile | None:
+    name, asked = request.path_params["name"], request.query_params
+    session = _number(asked.get("session"))
+    if name not in EXPORTS or session is None:
+        return None
+    texts = {key: asked[key] for key in ("separator", "decimal", "day") if key in asked}
+    return WantedFile(name, session or None, wide="wide" in asked, **texts)
 
 
 async def answer_photo(request: Request) -> Response:

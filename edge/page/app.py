@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from ..errors import LogError
 from .answers import (
+    answer_charts,
     answer_events,
     answer_export,
     answer_health,
@@ -44,7 +45,8 @@ def application(serving: Serving) -> Starlette:
         Route("/api/places", answer_places, methods=get),
         Route("/api/models", answer_models, methods=get),
         Route("/api/health", answer_health, methods=get),
-        Route("/export/readings.{form}", answer_export, methods=["GET"]),
+        Route("/api/charts", answer_charts, methods=get),
+        Route("/export/{name}", answer_export, methods=["GET"]),
         Route("/photos/{name}", answer_photo, methods=get),
         Route("/api/login", do_login, methods=post),
         Route("/api/order", do_order, methods=post),

@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
+from ..log.check_soils import blank_data, chart_data, check_soils
 from ..log.export import iter_records, record_of_entry
+from ..log.exports import EXPORTED, SENT, Left
 from ..log.history import iter_sessions
 from ..log.read import Chosen, open_for_reading, refusals_alone
 from ..log.spectra import iter_spectra
@@ -35,7 +37,7 @@ MOST_BANDS = 500
 """Of a spectrum that is drawn."""
 MOST_PLACES = 2000
 MOST_READINGS = 500
-UNTOLD = frozenset({"wanted", "named", "sample_begun", "resumed"})
+UNTOLD = frozenset({"wanted", "named", "sample_begun", "resumed", SENT})
 """Kinds of events that say nothing to a person."""
 
 EVERY = Chosen(void=True)
@@ -97,6 +99,7 @@ class Feed:
         self.path, self._describe = Path(path), describe
         self._stack = ExitStack()
         self._open()
+        self._left = {kind: Left(kind) for kind in (EXPORTED, SENT)}
         self._last: tuple[Cursor, News | None] | None = None
 
     def _open(self) -> None:
@@ -132,11 +135,18 @@ class Feed:
     def start(self) -> dict[str, Any]:
         """Give what a page begins with: the last readings and events, the session, and the cursor they stand for."""
         cursor = self.newest()
+        self._look_what_left()
         records = [self._shown(record) for record in iter_records(self._db, EVERY, last=SHOWN)]
         events = self._events("id > ? ORDER BY id DESC LIMIT ?", 0, SHOWN)[::-1]
-        exported = self._one("SELECT max(at) FROM events WHERE kind = 'exported'")
-        said = {"readings": records, "events": events, "session": self.session(), "exported_at": exported}
-        return {"cursor": str(cursor), "now": now(), **said}
+        return {"cursor": str(cursor), "now": now(), "readings": records, "events": events, "session": self.session()}
+
+    def _look_what_left(self) -> list[int]:
+        """Hear what has left the log; give the newest readings, of which that may be news."""
+        ends = set().union(*(left.look(self._db) for left in self._left.values()))
+        if not ends:
+            return []
+        rows = self._db.execute("SELECT id FROM readings WHERE id >= ? ORDER BY id DESC LIMIT ?", (min(ends), SHOWN))
+        return [row for (row,) in rows]
 
     def since(self, cursor: Cursor) -> News | None:
         """Give what is new since a cursor; None if that is too much, or the cursor is of another log."""
@@ -156,16 +166,18 @@ class Feed:
             " UNION SELECT reading_id FROM corrections WHERE id > ?4 ORDER BY 1 LIMIT ?5",
             (cursor.readings, cursor.estimates, cursor.refusals, cursor.corrections, MOST_NEWS + 1),
         ).fetchall()
+        changed = sorted({row for (row,) in changed}.union(self._look_what_left()))
         events = self._events("id > ? AND id <= ? ORDER BY id LIMIT ?", cursor.events, newest.events, MOST_NEWS + 1)
         alone = list(refusals_alone(self._db, cursor.refusals, MOST_NEWS + 1))
         if max(len(changed), len(events), len(alone)) > MOST_NEWS:
             return None
-        records = [record for (row,) in changed for record in iter_records(self._db, Chosen(reading=row, void=True))]
+        records = [record for row in changed for record in iter_records(self._db, Chosen(reading=row, void=True))]
         records += [record_of_entry(entry) for entry in alone]
         return News(newest, [self._shown(record) for record in records], events)
 
     def _shown(self, record: ReadingRecord) -> dict[str, Any]:
-        said = {**as_json(record), **self._describe(record)}
+        left = [kind for kind, left in self._left.items() if left.holds(record)]
+        said = {**as_json(record), **self._describe(record), "left": left}
         for one in said["estimates"]:
             # Of the model that said it: another one may be in use by now.
             one["calibrated_range"] = self._range_of(one["model_sha256"])
@@ -273,6 +285,16 @@ class Feed:
         names = ("reading", "sample_id", "latitude_deg", "longitude_deg", "status", "simulated")
         shown = [{"element": e.element, "shown": e.shown, "unit": e.unit, "value": e.value} for e in record.estimates]
         return {**{name: getattr(record, name) for name in names}, "estimates": shown}
+
+
+def charts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Give the control charts of a log, for any thread: check soils with centre and limits, and blanks.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    with open_for_reading(path) as db:
+        return {"soils": [chart_data(soil) for soil in check_soils(db)], "blanks": blank_data(db)}
 
 
 def drawn_bands(wavelengths_nm: Floats) -> slice:

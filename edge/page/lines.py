@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import LogError
+from ..log.exports import Noted
 from .feed import Describe, Feed
 
 LOOK_S = 0.2
@@ -57,6 +58,8 @@ class LineServer:
         self._clients: list[socket.socket] = []
         self.failure = ""
         """Why it ended, where nobody asked it to."""
+        self.unnoted = ""
+        """Why it cannot be noted in the log what was sent; "" if it was."""
         self.thread = threading.Thread(target=self._run, name="lines", daemon=True)
 
     def __enter__(self) -> LineServer:
@@ -90,12 +93,17 @@ class LineServer:
                     self._hear(selector, key.fileobj)
                 if not feed.changed():
                     continue
+                sent = Noted()
                 news, before = feed.since(cursor), cursor
                 cursor = feed.newest() if news is None else news.cursor
                 for said in news.readings if news is not None else ():
                     # A correction of an older reading is no new reading; that one has become void is worth a line.
                     if said["reading"] is None or said["reading"] > before.readings or said["void"]:
                         self._send(selector, as_line(said).encode("utf-8", "replace"))
+                        if self._clients and said["reading"] is not None:
+                            sent.add(said["reading"])
+                if sent.ranges:
+                    self.unnoted = sent.note_sent(self._path, len(self._clients))
 
     def _hear(self, selector: selectors.BaseSelector, who: Any) -> None:
         if who is self._listener:

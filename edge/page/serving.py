@@ -10,16 +10,42 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
+from ..log.exports import Noted
 from .desk import Desk
 from .door import Door
 from .feed import Feed
 from .guard import COOKIE
 from .hub import Hub
 from .portal import Portal
+
+
+class WantedFile(NamedTuple):
+    """A file that somebody wants of the log.
+
+    Attributes:
+        name: such as "readings.csv" or "day.html".
+        session: only this one; None for all.
+        wide, separator, decimal: of CSV, as `stibium log` names them.
+        day: such as "2026-05-06"; "" for the last one.
+    """
+
+    name: str
+    session: int | None = None
+    wide: bool = False
+    separator: str = "comma"
+    decimal: str = "point"
+    day: str = ""
+
+    @property
+    def download_name(self) -> str:
+        """What the file is called where it goes."""
+        what, _, ending = self.name.rpartition(".")
+        session = f"-session-{self.session}" if self.session else ""
+        return f"stibium{'' if what == 'readings' else '-day'}{session}.{ending}"
 
 
 @dataclass
@@ -33,8 +59,8 @@ class Serving:
         desk: leads a session; None where this program has no instrument.
         health: looks at the device; may take seconds.
         models: lists the models that may be chosen.
-        export: writes readings of a session, None for all, to a file of a format. Raises ExportError.
-        exported: called with the format and session of an export by somebody who has the PIN.
+        export: writes a file that is wanted, and gives what it has noted of its readings. Raises ExportError.
+        exported: called with that, the form and the file's name, where somebody who has the PIN has fetched it.
         writes: what else may be changed: name in /api/NAME -> what is done with the parsed body, off the loop.
         portal: answers for every other host on a network of the device's own.
         photo: gives path and type of a photo.
@@ -47,8 +73,8 @@ class Serving:
     desk: Desk | None
     health: Callable[[], list[dict[str, Any]]]
     models: Callable[[], list[dict[str, Any]]]
-    export: Callable[[str, str, int | None], None]
-    exported: Callable[[str, int | None], None]
+    export: Callable[[str, WantedFile], Noted]
+    exported: Callable[[Noted, str, str], object]
     photo: Callable[[str], tuple[Path, str] | None]
     store_photo: Callable[[int, bytes], dict[str, Any]]
     writes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)

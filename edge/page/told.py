@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ...converters.spectra.spectrum import CONDITIONS
 from ..measure.naming import when
 from ..measure.plan import NameAsked
 from ..measure.points import who
@@ -13,13 +14,17 @@ from .feed import drawn_bands, plain
 
 
 class Asked(NamedTuple):
-    """The words of a step: what is wanted, what for, and what is on the buttons (go, skip, again); "" for none."""
+    """The words of a step: what is wanted, what for, and what is on the buttons (go, skip, again); "" for none.
+
+    `choices` are large buttons in place of the one; each is a command's letter, what comes after it, and its words.
+    """
 
     title: str
     text: str
     button: str
     skip: str = ""
     again: str = ""
+    choices: tuple[tuple[str, str, str], ...] = ()
 
 
 _WHITE = "Put the probe on the white panel"
@@ -45,6 +50,14 @@ def asked_words(session: Session, asked: Prompt) -> Asked:
     again = "Last sample again" if state.done else ""
     if asked.step is Step.NAME and session.name_asked is not None:
         return _name_words(session.name_asked)
+    if asked.step is Step.GROUND:
+        name, known = state.planned.sample_id, state.condition
+        before = f" It was {known} before." if known else ""
+        text = f"How wet is the ground? A model of dry soils is none for damp ones.{before}"
+        choices = tuple(
+            ("g", one, f"{one.capitalize()}, as before" if one == known else one.capitalize()) for one in CONDITIONS
+        )
+        return Asked(name, text, "", "Not known", again, choices)
     if asked.step is not Step.POINT:
         return _WORDS[asked.step]._replace(again=again)
     taken = len(state.sample.points) if state.sample is not None else 0
@@ -88,6 +101,7 @@ def of_session(session: Session, asked: Prompt, prompt_id: str) -> dict[str, Any
             "button": words.button,
             "skip": words.skip,
             "again": words.again,
+            "choices": words.choices,
             # In whole steps, so that time that passes is no news.
             "wait_s": None if asked.wait_s is None else 10 * -(-asked.wait_s // 10),
         },
@@ -104,6 +118,7 @@ def of_session(session: Session, asked: Prompt, prompt_id: str) -> dict[str, Any
             "points": len(sample.points) if sample is not None else 0,
             "of": session.settings.points,
             "notes": list(sample.notes) if sample is not None else list(state.notes),
+            "condition": (sample.condition if sample is not None else state.condition_known and state.condition) or "",
         },
         "white": {
             "needed": "white" in references.needed,

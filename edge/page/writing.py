@@ -1,4 +1,4 @@
-"""Changes from the page that are not the session's: corrections of readings, photos, what was exported.
+"""Changes from the page that are not the session's: corrections of readings, photos, the phone's clock.
 
 Each opens the log for itself, off the event loop, and returns when it is on disk.
 """
@@ -62,12 +62,6 @@ def compare_clocks(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
         with Log(log_path) as log:
             add_time_offset(log, offset_s, "phone", host_boot(), monotonic_s)
     return {"offset_s": offset_s, "stored": stored}
-
-
-def note_export(log_path: Path, form: str, session: int | None) -> None:
-    """Remember that somebody has fetched a file of what is stored."""
-    with Log(log_path) as log:
-        log.add_event("exported", f"exported as {form}", {"format": form}, session)
 
 
 def photos_of(log_path: Path) -> Path:
