@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from ..instruments.profile import profile_text
-from ..measure.controls import Stated
-from ..measure.plan import Plan
 from ..measure.points import who
 from ..measure.resume import Unfinished, give_up_session, take_up, unfinished_sessions
 from ..measure.routine import do, note, prompt
@@ -20,8 +18,9 @@ from ..measure.state import SessionSettings
 from ..measure.steps import Command, Step, parse_command
 from .measure_screen import Lines, Screen, Script, Typed, Yes, nobody_there
 from .options import load_bundles, open_engine
+from .output import reading_format_option
 from .readings import Readings
-from .session_options import MeasuringOptions, option, takes
+from .session_options import LedOptions, option, shared, takes
 from .stopping import Stop
 
 if TYPE_CHECKING:
@@ -32,26 +31,12 @@ if TYPE_CHECKING:
     from ..instruments.profile import Profile
     from ..model.bundle import Bundle
 
-_EVERY = {"type": click.IntRange(min=0), "default": 0, "metavar": "N"}
-
 
 @dataclass(frozen=True)
-class MeasureOptions(MeasuringOptions):
+class MeasureOptions(LedOptions):
     """What `stibium measure` has to be told."""
 
-    operator: str = option("--operator", default="", metavar="NAME", help="Who measures, for the log.")
-    on_for_min: float = option(
-        "--on-for",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        metavar="MINUTES",
-        help="How long the instrument has been switched on already, for the warm-up.",
-    )
-    optimise: bool = option(
-        "--optimise/--no-optimise",
-        default=True,
-        help="Optimise at the start, where the instrument can.  [default: yes]",
-    )
+    out_format: str = shared(reading_format_option)
     ask_condition: bool | None = option(
         "--ask-condition/--no-ask-condition",
         default=None,
@@ -60,28 +45,9 @@ class MeasureOptions(MeasuringOptions):
     samples: tuple[str, ...] = option(
         "--sample", multiple=True, metavar="ID", help="Name of a sample to measure; may be repeated."
     )
-    prefix: str | None = option(
-        "--prefix", metavar="TEXT", help="Name samples TEXT001, TEXT002, ...  [default: sample-]"
-    )
     notes: tuple[str, ...] = option(
         "--note", multiple=True, metavar="TEXT", help="Note for the first sample; may be repeated."
     )
-    blank_every: int = option("--blank-every", help="Ask for a blank after N samples.", **_EVERY)
-    reference_every: int = option("--reference-every", help="Ask for the reference soil after N samples.", **_EVERY)
-    reference_id: str = option(
-        "--reference-id", default="reference", show_default=True, metavar="ID", help="Name of the reference soil."
-    )
-    reference_value: float | None = option(
-        "--reference-value", type=float, metavar="PPM", help="Stated content of the reference soil."
-    )
-    reference_uncertainty: float = option(
-        "--reference-uncertainty",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        metavar="PPM",
-        help="Its stated uncertainty.",
-    )
-    duplicate_every: int = option("--duplicate-every", help="Ask for a sample again after N samples.", **_EVERY)
     resume: bool = option("--resume", is_flag=True, help="Go on with the instrument's unfinished session.")
     new: bool = option("--new", is_flag=True, help="Begin a new session, whatever is unfinished.")
     script: TextIO | None = option(  # noqa: RUF009 - as the others, whose types the rule takes for plain
@@ -114,20 +80,9 @@ class MeasureOptions(MeasuringOptions):
 
     def session_settings(self, profile: Profile) -> SessionSettings:
         """Give the plan of the session."""
-        every = (self.blank_every, self.reference_every, self.duplicate_every)
+        condition = self.condition or ("ask" if self.asks else "")
         listed = len(self.samples) if self.prefix is None else 0
-        stated = self.reference_value
-        return SessionSettings(
-            points=self.points or profile.measuring.points,
-            scans=self.scans or profile.measuring.scans,
-            plan=Plan(self.samples, self.prefix or Plan.prefix, *every, self.reference_id),
-            count=self.count or listed,
-            optimise=self.optimise,
-            on_for_min=self.on_for_min,
-            stated=None if stated is None else Stated(stated, self.reference_uncertainty),
-            operator=self.operator,
-            condition=self.condition or ("ask" if self.asks else ""),
-        )
+        return self.settings(profile, condition, self.samples, listed)
 
 
 @click.command(epilog="Example:  stibium measure /dev/ttyUSB0 --prefix RS --blank-every 20 --duplicate-every 10")

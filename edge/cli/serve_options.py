@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..measure.plan import Plan
-from ..measure.state import SessionSettings
-from .session_options import InstrumentOptions, option, shared
+from .session_options import LedOptions, option, shared
 
 if TYPE_CHECKING:
+    from ..instruments.profile import Profile
+    from ..measure.state import SessionSettings
     from ..record import ReadingRecord
 
 
@@ -27,7 +27,7 @@ def _parse_lines(ctx: click.Context, parameter: click.Parameter, text: str | Non
 
 
 @dataclass(frozen=True)
-class ServeOptions(InstrumentOptions):
+class ServeOptions(LedOptions):
     """What `stibium serve` has to be told."""
 
     port: str = shared(click.argument("port", required=False, default=""))
@@ -49,22 +49,6 @@ class ServeOptions(InstrumentOptions):
     names: tuple[str, ...] = option(
         "--name", multiple=True, metavar="HOST", help="Another name that this device is asked for under."
     )
-    operator: str = option("--operator", default="", metavar="NAME", help="Who measures, for the log.")
-    prefix: str | None = option(
-        "--prefix", metavar="TEXT", help="Name samples TEXT001, TEXT002, ...  [default: sample-]"
-    )
-    on_for_min: float = option(
-        "--on-for",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        metavar="MINUTES",
-        help="How long the instrument has been switched on already, for the warm-up.",
-    )
-    optimise: bool = option(
-        "--optimise/--no-optimise",
-        default=True,
-        help="Optimise at the start, where the instrument can.  [default: yes]",
-    )
     captive: bool = option(
         "--captive",
         is_flag=True,
@@ -78,18 +62,9 @@ class ServeOptions(InstrumentOptions):
     )
     qr: bool = option("--qr", is_flag=True, help="Show the address as a QR code too.")
 
-    def session_settings(self, profile: Any) -> SessionSettings:
+    def session_settings(self, profile: Profile) -> SessionSettings:
         """Give the plan of a session that the page begins."""
-        return SessionSettings(
-            points=self.points or profile.measuring.points,
-            scans=self.scans or profile.measuring.scans,
-            plan=Plan((), self.prefix or Plan.prefix),
-            count=self.count or 0,
-            optimise=self.optimise,
-            on_for_min=self.on_for_min,
-            operator=self.operator,
-            condition=self.condition or "ask",
-        )
+        return self.settings(profile, self.condition or "ask")
 
 
 def in_words(record: ReadingRecord) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ..instruments.driver import Instrument
     from ..instruments.profile import Profile
     from ..measure.position import PositionSource
+    from ..measure.state import SessionSettings
 
 T = TypeVar("T")
+_EVERY = {"type": click.IntRange(min=0), "default": 0, "metavar": "N"}
 
 
 def option(*names: str, **said: Any) -> Any:
@@ -121,6 +123,70 @@ class InstrumentOptions:
         source = open_position(self.position, patient=True)
         stack.callback(source.close)
         return source
+
+
+@dataclass(frozen=True)
+class LedOptions(InstrumentOptions):
+    """What a session that a person is led through has to be told, on a terminal or from the page."""
+
+    operator: str = option("--operator", default="", metavar="NAME", help="Who measures, for the log.")
+    on_for_min: float = option(
+        "--on-for",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="MINUTES",
+        help="How long the instrument has been switched on already, for the warm-up.",
+    )
+    optimise: bool = option(
+        "--optimise/--no-optimise",
+        default=True,
+        help="Optimise at the start, where the instrument can.  [default: yes]",
+    )
+    prefix: str | None = option(
+        "--prefix", metavar="TEXT", help="Name samples TEXT001, TEXT002, ...  [default: sample-]"
+    )
+    blank_every: int = option("--blank-every", help="Ask for a blank after N samples.", **_EVERY)
+    reference_every: int = option("--reference-every", help="Ask for the reference soil after N samples.", **_EVERY)
+    reference_id: str = option(
+        "--reference-id", default="reference", show_default=True, metavar="ID", help="Name of the reference soil."
+    )
+    reference_value: float | None = option(
+        "--reference-value", type=float, metavar="PPM", help="Stated content of the reference soil."
+    )
+    reference_uncertainty: float = option(
+        "--reference-uncertainty",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="PPM",
+        help="Its stated uncertainty.",
+    )
+    duplicate_every: int = option("--duplicate-every", help="Ask for a sample again after N samples.", **_EVERY)
+
+    def settings(
+        self,
+        profile: Profile,
+        condition: Condition | Literal["", "ask"],
+        samples: tuple[str, ...] = (),
+        listed: int = 0,
+    ) -> SessionSettings:
+        """Give the plan of the session; with `listed` it is over after so many samples, unless `--count` says more."""
+        from ..measure.controls import Stated
+        from ..measure.plan import Plan
+        from ..measure.state import SessionSettings
+
+        every = (self.blank_every, self.reference_every, self.duplicate_every)
+        stated = self.reference_value
+        return SessionSettings(
+            points=self.points or profile.measuring.points,
+            scans=self.scans or profile.measuring.scans,
+            plan=Plan(samples, self.prefix or Plan.prefix, *every, self.reference_id),
+            count=self.count or listed,
+            optimise=self.optimise,
+            on_for_min=self.on_for_min,
+            stated=None if stated is None else Stated(stated, self.reference_uncertainty),
+            operator=self.operator,
+            condition=condition,
+        )
 
 
 @dataclass(frozen=True)

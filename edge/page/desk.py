@@ -251,6 +251,9 @@ class Desk:
 
     def _tell(self, fact: Fact) -> None:
         self._told.append({"kind": fact.kind, "text": fact.text})
+        if fact.result is not None:
+            # It is in the log; pages need not wait for what is asked next.
+            self._changed()
 
     def _say(self, line: str) -> None:
         self._show("connecting" if self.snapshot.get("mode") == "connecting" else "busy", notice=line)

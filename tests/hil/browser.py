@@ -106,22 +106,28 @@ class Phone:
         self.give_pin(pin)
         self.ready()
 
-    def until(self, expression: str) -> None:
+    def until(self, expression: str, every_ms: int = 20) -> None:
         """Wait until something is true in the page, whose policy lets Playwright's own waiting evaluate nothing."""
         give_up_s = time.monotonic() + PATIENCE_S
         while not self.page.evaluate(expression):
             assert time.monotonic() < give_up_s, expression
-            self.page.wait_for_timeout(20)
+            self.page.wait_for_timeout(every_ms)
 
     def ready(self) -> None:
         """Wait until something is asked."""
-        self.until("!document.getElementById('go').disabled && !document.getElementById('go').hidden")
+        self.until(
+            "(g => !g.disabled && (!g.hidden || !document.getElementById('choices').hidden))"
+            "(document.getElementById('go'))"
+        )
 
-    def tap(self) -> None:
-        """Tap the large button when it may be, and wait for what comes of it."""
+    def tap(self, choice: str = "Dry") -> None:
+        """Tap the large button when it may be, or one of several, and wait for what comes of it."""
         self.ready()
         with self.page.expect_response(lambda answer: answer.url.endswith("/api/order")) as answered:
-            self.page.locator("#go").tap()
+            if self.page.locator("#go").is_visible():
+                self.page.locator("#go").tap()
+            else:
+                self.page.locator(f"#choices button:has-text('{choice}')").tap()
         assert answered.value.ok
 
     def readings(self) -> list[str]:
