@@ -25,7 +25,7 @@ from pathlib import Path
 from fault_line import FaultLine, Way
 from kills import assert_all_there, kill_a_measuring_day, kill_again_and_again, kill_at_points
 from line_processes import PATIENCE_S, STIBIUM, Listener
-from page_kills import kill_the_page
+from page_kills import kill_the_browser, kill_the_page
 from shots import REASONS, Shots, shipped_bundle, shipped_soils
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.edge.simulators.ends import PtyEnd, TcpEnd
@@ -346,6 +346,7 @@ def main() -> int:
         do("kill -9", lambda folder: kill_again_and_again(folder, chosen.kills, chosen.seed))
         do("kill -9, each", lambda folder: kill_at_points(folder, None, chosen.seed))
         day = max(chosen.kills // 10, 5)
+        do("kill -9, phone", lambda folder: kill_the_browser(folder, max(chosen.kills // 5, 5), chosen.seed))
         do("kill -9, page", lambda folder: kill_the_page(folder, chosen.kills, chosen.seed))
         do("kill -9, day", lambda folder: kill_a_measuring_day(folder, day, 4 * day, 3, chosen.seed))
     if chosen.files:
