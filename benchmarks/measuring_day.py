@@ -256,7 +256,7 @@ def _page(probe: subprocess.Popen[str], folder: Path, profile: Path) -> str:
 
 def _tidy(text: str, port: str) -> str:
     # The port of this run is nobody else's; a FieldSpec has its own.
-    return text.strip("\n").replace(port, FIELD_PORT)
+    return re.sub(r"\r[^\n]*?\x1b\[K", "", text).strip("\n").replace(port, FIELD_PORT)
 
 
 def _without_numbers(page: str) -> list[str]:

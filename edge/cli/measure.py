@@ -161,8 +161,10 @@ def _lead(session: Session, lines: Lines, stop: Stop, screen: Screen) -> None:
 def _say_resumed(session: Session, unfinished: Unfinished, screen: Screen) -> None:
     sample = session.state.sample
     points = 0 if sample is None else len(sample.points)
-    half = f"; {sample.planned.sample_id} has {points} points" if sample is not None and points else ""
-    screen.say(f"Session {unfinished.session_id} goes on: {len(session.state.done)} samples done{half}")
+    of = f"{points} of {session.settings.points} points"
+    half = f"; {sample.planned.sample_id} has {of}" if sample is not None and points else ""
+    done = len(session.state.done)
+    screen.say(f"Session {unfinished.session_id} goes on: {done} sample{'s' * (done != 1)} done{half}")
     for finding in session.complaints():
         screen.say(finding.text)
 
@@ -178,10 +180,12 @@ def _sum_up(session: Session, ended: bool, screen: Screen) -> None:
         return
     screen.say(f"Log: {session.engine.log.path}")
     if ended:
-        screen.say(f"stibium log --session {session.session_id} lists them")
+        screen.say(f"stibium log --session {session.session_id} lists them, stibium day sums up the day")
     else:
         # Stopped, or failed: what comes next would be the same as without that.
-        screen.say(f"Next is {state.planned.sample_id}; --resume goes on with it")
+        sample, name = state.sample, state.planned.sample_id
+        half = f"{name} has {len(sample.points)} of {session.settings.points} points" if sample else f"Next is {name}"
+        screen.say(f"{half}; --resume goes on with it")
 
 
 def _lines(session: Session, options: MeasureOptions, screen: Screen) -> Lines:

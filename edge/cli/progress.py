@@ -10,6 +10,8 @@ from types import TracebackType
 import click
 
 _ERASE = "\x1b[K"
+_there = threading.Event()
+"""Whether a line stands that has no end yet."""
 
 
 class Progress:
@@ -76,9 +78,12 @@ class SignOfLife:
 def show_line(text: str) -> None:
     """Show a text in place of the line there is, if standard error is a terminal."""
     if sys.stderr.isatty():
+        _there.set()
         click.echo(f"\r{text}{_ERASE}", nl=False, err=True)
 
 
 def clear_line() -> None:
-    """Take the line away, for something else to be written."""
-    show_line("")
+    """Take the line away, if there is one, for something else to be written."""
+    if _there.is_set():
+        show_line("")
+        _there.clear()

@@ -23,7 +23,7 @@ from .plan import Planned
 from .samples import finish, judge_point, measure_point
 from .session import Session
 from .state import Event
-from .steps import Command, Fact, Prompt, Step
+from .steps import Command, Fact, FactKind, Prompt, Step
 
 # --- what comes next --------------------------------------------------------------------------------------
 
@@ -277,7 +277,9 @@ def _say_condition(session: Session, text: str) -> None:
         session.tell(Fact("warning", f"{said[:40] or 'nothing'} is no state of the ground: g dry, g damp or g wet"))
         return
     details = {"condition": "" if said == "unknown" else said, "sample_id": session.state.planned.sample_id}
-    session.record(Event("condition", f"{details['sample_id']}: ground {said}", details, None))
+    # Where it was asked for, what is asked next says enough.
+    shown: FactKind | None = None if session.asked is Step.GROUND else "note"
+    session.record(Event("condition", f"{details['sample_id']}: ground {said}", details, shown))
 
 
 def _repeat(session: Session) -> None:

@@ -237,7 +237,7 @@ def test_a_session_that_was_ended_goes_on_for_whoever_asks_for_that(port: str, m
     first = measurer.run(port, *THREE, script=4 * "\n" + "q\n")
     assert "stibium log --session 1 lists them" in first.err
     second = measurer.run(port, *THREE, "--resume", script=4 * "\n")
-    assert "Session 1 goes on: 1 samples done" in second.err
+    assert "Session 1 goes on: 1 sample done" in second.err
     # Cut off now, it is unfinished again.
     assert measurer.rows("SELECT id, ended_at FROM sessions") == [(1, None)]
     assert measurer.rows("SELECT sample_id FROM readings ORDER BY id") == [("RS001",), ("RS002",)]
