@@ -83,13 +83,12 @@ class Left:
         self._ranges: list[tuple[int, int, str]] = []
         self._sessions: list[tuple[int | None, str]] = []
 
-    def look(self, db: sqlite3.Connection) -> set[int]:
-        """Read what has left since this was last called; gives the ends of what that was, for whoever shows it."""
+    def look(self, db: sqlite3.Connection) -> None:
+        """Read what has left since this was last called."""
         rows = db.execute(
             f"SELECT {EVENTS.select('e')} FROM events e WHERE e.kind = ? AND e.id > ? ORDER BY e.id",
             (self._kind, self._known),
         )
-        ends: set[int] = set()
         for event in [StoredEvent(**EVENTS.read(row)) for row in rows]:
             self._known = event.id
             at, ranges = str(event.details.get("as_of", event.at)), event.details.get("readings")
@@ -98,12 +97,10 @@ class Left:
                 self._sessions.append((event.session_id, at))
                 continue
             for first, last in ranges:
-                ends |= {first, last}
                 if first == last:
                     self._single[first] = max(at, self._single.get(first, ""))
                 else:
                     self._ranges.append((first, last, at))
-        return ends
 
     def holds(self, record: ReadingRecord) -> bool:
         """Tell whether a reading has left as it is now."""
@@ -117,6 +114,16 @@ class Left:
             or any(first <= number <= last and at >= changed_at for first, last, at in self._ranges)
             or any(session in (None, record.session) and at >= changed_at for session, at in self._sessions)
         )
+
+
+def left_since(db: sqlite3.Connection, event: int) -> int | None:
+    """Give the first reading that has left the log, in any way, by events after this one; None if none has."""
+    (lowest,) = db.execute(
+        "SELECT min(coalesce(json_extract(e.details, '$.readings[0][0]'), 1)) FROM events e"
+        " WHERE e.kind IN (?, ?) AND e.id > ? AND json_valid(e.details)",
+        (EXPORTED, SENT, event),
+    ).fetchone()
+    return None if lowest is None else int(lowest)
 
 
 def exported_readings(db: sqlite3.Connection, readings: Iterable[ReadingRecord]) -> set[int]:

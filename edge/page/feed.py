@@ -20,7 +20,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..log.check_soils import blank_data, chart_data, check_soils
 from ..log.export import iter_records, record_of_entry
-from ..log.exports import EXPORTED, SENT, Left
+from ..log.exports import EXPORTED, SENT, Left, left_since
 from ..log.history import iter_sessions
 from ..log.read import Chosen, open_for_reading, refusals_alone
 from ..log.spectra import iter_spectra
@@ -90,16 +90,17 @@ class Feed:
     Args:
         path: of the log.
         describe: see `Describe`.
+        left: tell of each reading whether it has left the log, which is news too.
 
     Raises:
         LogError: the log cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], describe: Describe) -> None:
+    def __init__(self, path: str | os.PathLike[str], describe: Describe, left: bool = True) -> None:
         self.path, self._describe = Path(path), describe
         self._stack = ExitStack()
         self._open()
-        self._left = {kind: Left(kind) for kind in (EXPORTED, SENT)}
+        self._left = {kind: Left(kind) for kind in (EXPORTED, SENT)} if left else {}
         self._last: tuple[Cursor, News | None] | None = None
 
     def _open(self) -> None:
@@ -140,13 +141,17 @@ class Feed:
         events = self._events("id > ? ORDER BY id DESC LIMIT ?", 0, SHOWN)[::-1]
         return {"cursor": str(cursor), "now": now(), "readings": records, "events": events, "session": self.session()}
 
-    def _look_what_left(self) -> list[int]:
-        """Hear what has left the log; give the newest readings, of which that may be news."""
-        ends = set().union(*(left.look(self._db) for left in self._left.values()))
-        if not ends:
+    def _just_left(self, event: int) -> list[int]:
+        """Give the newest readings of which it is news that they have left the log, by events after this one."""
+        lowest = left_since(self._db, event) if self._left else None
+        if lowest is None:
             return []
-        rows = self._db.execute("SELECT id FROM readings WHERE id >= ? ORDER BY id DESC LIMIT ?", (min(ends), SHOWN))
+        rows = self._db.execute("SELECT id FROM readings WHERE id >= ? ORDER BY id DESC LIMIT ?", (lowest, SHOWN))
         return [row for (row,) in rows]
+
+    def _look_what_left(self) -> None:
+        for left in self._left.values():
+            left.look(self._db)
 
     def since(self, cursor: Cursor) -> News | None:
         """Give what is new since a cursor; None if that is too much, or the cursor is of another log."""
@@ -166,7 +171,8 @@ class Feed:
             " UNION SELECT reading_id FROM corrections WHERE id > ?4 ORDER BY 1 LIMIT ?5",
             (cursor.readings, cursor.estimates, cursor.refusals, cursor.corrections, MOST_NEWS + 1),
         ).fetchall()
-        changed = sorted({row for (row,) in changed}.union(self._look_what_left()))
+        self._look_what_left()
+        changed = sorted({row for (row,) in changed}.union(self._just_left(cursor.events)))
         events = self._events("id > ? AND id <= ? ORDER BY id LIMIT ?", cursor.events, newest.events, MOST_NEWS + 1)
         alone = list(refusals_alone(self._db, cursor.refusals, MOST_NEWS + 1))
         if max(len(changed), len(events), len(alone)) > MOST_NEWS:

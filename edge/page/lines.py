@@ -73,7 +73,8 @@ class LineServer:
     def _run(self) -> None:
         try:
             # SQLite's connections belong to the thread that made them.
-            feed = Feed(self._path, self._describe)
+            # That a line was sent is no news to send.
+            feed = Feed(self._path, self._describe, left=False)
             try:
                 self._serve(feed)
             finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from browser import Phone, browsing
 from page_kills import kill_a_day_in_the_browser
 from page_process import Page
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.model.bundle import Bundle
+from stored_checks import stored
 from test_page_http import PROFILE, fieldspec
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
@@ -19,7 +23,8 @@ pytest.importorskip("playwright", reason="Playwright is not installed")
 # One browser at a time is enough for a machine.
 pytestmark = pytest.mark.xdist_group("browser")
 
-DAY = ("--points", "2", "--scans", "5", "--position", "41.05,-7.91,500")
+ASKED = ("--points", "2", "--scans", "5", "--position", "41.05,-7.91,500")
+DAY = (*ASKED, "--condition", "dry")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,7 @@ def test_a_day_with_corrections_and_nothing_from_outside(
         assert phone.axe() == []
         assert phone.outside == []
         assert [text for text in phone.wrong if "401" not in text] == []
-        assert phone.page.locator("#map circle").count() == 3
+        assert phone.page.locator("#map circle").count() == 2  # one is void
         assert "calibrated from" in phone.page.inner_text("#bar")
         assert phone.page.locator("#spectrum polyline").count() >= 2
 
@@ -105,6 +110,73 @@ def test_everything_is_large_and_inside_the_screen(browser: Any, page: Page, soi
                 if control.is_visible() and box is not None:
                     assert box["height"] >= 48, control.evaluate("e => e.outerHTML")
             assert phone.axe() == []
+
+
+def test_ground_name_and_place_are_said_on_the_page_and_what_left_looks_different(
+    browser: Any, page: Page, soils: list[Spectrum]
+) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *ASKED, "--blank-every", "1", "--lines", "127.0.0.1:0")
+        phone = Phone(browser, page.address).open()
+        phone.begin(page.pin)
+        phone.tap()
+        phone.tap()
+        # One tap says how wet the ground is, before anything is measured.
+        assert "How wet is the ground" in phone.page.inner_text("#detail")
+        assert phone.page.locator("#go").is_hidden()
+        assert phone.axe() == []
+        phone.tap("Damp")
+        phone.until("document.getElementById('detail').textContent.includes('Ground: damp.')")
+        phone.tap()
+        # The sample at hand gets its right name, and a sample that was begun by mistake goes.
+        phone.ready()
+        phone.page.fill("#name", "KX7")
+        phone.page.press("#name", "Enter")
+        phone.until("document.getElementById('step').textContent === 'KX7'")
+        measure(phone, page, 1)
+        assert page.rows("SELECT sample_id, condition FROM readings") == [("KX7", "damp")]
+        phone.tap()
+        phone.ready()
+        phone.page.click("#more summary")
+        phone.page.click("#drop")
+        phone.until("document.getElementById('said').textContent.includes('left out')")
+        assert page.rows("SELECT count(*) FROM readings") == [(1,)]
+        assert [c.inner_text() for c in phone.page.locator("#list li:first-child .chip").all()] == ["stored"]
+        with socket.create_connection(page.lines, 30):
+            phone.page.wait_for_timeout(500)
+            measure(phone, page, 2)
+            phone.until("document.querySelector('#list .chip.sent')")
+        page.log_in()
+        page.ask("/export/readings.csv")
+        phone.until("document.querySelectorAll('#list .chip.exported').length === 2")
+        looks = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).borderStyle].join()"
+        chips = phone.page.locator("#list li:first-child .chip").all()
+        assert [chip.inner_text() for chip in chips] == ["stored", "exported", "sent"]
+        assert len({chip.evaluate(looks) for chip in chips}) == 3
+        phone.page.click("summary:has-text('Correct')")
+        phone.page.select_option("#kind", "place")
+        phone.page.fill("#text", "41.0501; -7.9102")
+        phone.page.click("#correct button")
+        phone.until("document.getElementById('said').textContent.startsWith('Stored: correction')")
+        assert page.rows("SELECT kind FROM corrections") == [("place",)]
+        assert phone.axe() == []
+        assert phone.outside == []
+
+
+def test_controls_stand_on_charts_with_their_limits(
+    browser: Any, page: Page, soils: list[Spectrum], shipped_bundle: Bundle
+) -> None:
+    values = [100.0, 104.0, 97.0, 101.0, 99.0, 103.0, 98.0, 100.0, 102.0, 96.0, 101.0, 190.0]
+    stored(page.log, shipped_bundle, replace(soils[0], sample_id="jar"), values)
+    page.start()
+    phone = Phone(browser, page.address).open()
+    phone.until("document.querySelectorAll('#charts svg').length === 1")
+    said = phone.page.locator("#charts").inner_text()
+    assert "jar DRIFTS: Western Electric rule 1" in said
+    assert "+3 SD" in phone.page.locator("#charts svg").text_content()
+    assert phone.page.locator("#charts svg line").count() == 3
+    assert phone.page.locator("#charts svg rect[fill='#d40000']").count() == 1
+    assert phone.axe() == []
 
 
 def test_by_keyboard_alone(browser: Any, page: Page, soils: list[Spectrum]) -> None:

@@ -30,7 +30,7 @@ pytest.importorskip("starlette", reason="the extra `web` is not installed")
 pytest.importorskip("uvicorn", reason="the extra `web` is not installed")
 segno = pytest.importorskip("segno", reason="the extra `web` is not installed")
 
-DAY = ("--points", "2", "--scans", "5", "--prefix", "RS")
+DAY = ("--points", "2", "--scans", "5", "--prefix", "RS", "--condition", "dry")
 
 
 @pytest.fixture
@@ -107,7 +107,48 @@ def test_an_export_is_the_file_that_log_writes(measured: Page, tmp_path: Path, f
     measured.log_in()
     measured.ask(f"/export/readings.{form}")
     assert measured.rows(exported) == [(2,)]
-    assert measured.get("/api/state")["exported_at"]
+    left = "SELECT details FROM events WHERE kind = 'exported' ORDER BY id"
+    assert [json.loads(details)["readings"] for (details,) in measured.rows(left)] == [[[1, 3]], [[1, 3]]]
+
+
+def test_wide_csv_and_the_day_are_the_files_that_the_commands_write(measured: Page, tmp_path: Path) -> None:
+    out, how = tmp_path / "wide.csv", ("--wide", "--separator", "semicolon", "--decimal", "comma")
+    subprocess.run([STIBIUM, "log", "--log", str(measured.log), "--export", str(out), *how], check=True)
+    status, content, _ = measured.ask("/export/readings.csv?wide&separator=semicolon&decimal=comma")
+    assert (status, content) == (200, out.read_bytes())
+    assert measured.ask("/export/readings.csv?separator=comma&decimal=comma")[0] == 409
+    status, content, headers = measured.ask("/export/day.html")
+    assert status == 200
+    assert "attachment" in headers["content-disposition"]
+    assert b"G0" in content
+    assert measured.ask("/export/day.html?day=yesterday")[1]["error"] == "write the day as in ?day=2026-05-06"
+    assert measured.ask("/export/nothing.csv")[0] == 404
+
+
+def test_what_has_left_the_log_is_said_of_each_reading(measured: Page, tmp_path: Path) -> None:
+    def left() -> list[list[str]]:
+        return [one["left"] for one in measured.get("/api/state")["readings"]]
+
+    assert left() == [[], [], []]
+    cursor = measured.get("/api/state")["cursor"]
+    command = [STIBIUM, "log", "--log", str(measured.log), "--sample", "G[01]", "--export", str(tmp_path / "some.csv")]
+    subprocess.run(command, check=True)
+    assert left() == [["exported"], ["exported"], []]
+    with measured.events(cursor) as news:
+        while (one := news.get(timeout=30))["event"] != "log":
+            pass
+    assert [(r["reading"], r["left"]) for r in one["data"]["readings"]][:2] == [(1, ["exported"]), (2, ["exported"])]
+    measured.log_in()
+    measured.ask("/api/correct", {"reading": 1, "kind": "note", "value": {"text": "wet"}})
+    assert left() == [[], ["exported"], []]
+    # A map holds only what has a position, whatever is asked for.
+    measured.ask(
+        "/api/correct", {"reading": 3, "kind": "place", "value": {"latitude_deg": 41.0, "longitude_deg": -7.9}}
+    )
+    assert measured.ask("/export/readings.geojson")[0] == 200
+    assert left() == [[], ["exported"], ["exported"]]
+    day = subprocess.run([STIBIUM, "day", "--log", str(measured.log)], capture_output=True, text=True).stdout
+    assert "exported: 2 of 3" in day
 
 
 def test_a_map_without_places_is_one_line(measured: Page) -> None:
@@ -282,6 +323,29 @@ def test_a_day_is_led_by_the_page(page: Page, soils: list[Spectrum]) -> None:
     assert page.said_wrong() == ""
 
 
+def test_the_ground_is_asked_for_before_a_sample_and_controls_are_on_charts(page: Page, soils: list[Spectrum]) -> None:
+    with fieldspec(soils) as port:
+        page.start(port, *DAY[:-2], "--points", "1", "--reference-every", "1")
+        page.log_in()
+        page.order("begin")
+        page.tap()
+        desk = page.tap()
+        assert desk["prompt"]["step"] == "ground"
+        assert [words for _, _, words in desk["prompt"]["choices"]] == ["Dry", "Damp", "Wet"]
+        desk = page.tap(*desk["prompt"]["choices"][1][:2])
+        assert (desk["prompt"]["step"], desk["sample"]["condition"]) == ("point", "damp")
+        page.measured(2)
+        desk = page.get("/api/state")["desk"]
+        assert desk["prompt"]["choices"][1][2] == "Damp, as before"
+        page.measured(4)
+        said = page.get("/api/readings?since=0")["readings"]
+        assert [one["condition"] for one in said if one["sample_kind"] == "sample"] == ["damp", "damp"]
+        charts = page.get("/api/charts")
+    found = [one for one in said if one["sample_kind"] == "reference" and one["estimates"]]
+    found = [one for one in found if not one["estimates"][0]["bound"]]
+    assert [r["reading"] for one in charts["soils"] for r in one["readings"]] == [one["reading"] for one in found]
+
+
 def test_of_two_phones_that_answer_one_question_one_counts(page: Page, soils: list[Spectrum]) -> None:
     with fieldspec(soils) as port:
         page.start(port, *DAY)
@@ -423,6 +487,13 @@ def test_each_new_reading_is_one_line_on_a_tcp_port(page: Page, soils: list[Spec
     assert len(came[2]) == 5
     assert [(fields[1], fields[3]) for fields in came[3:]] == [("3", "void"), ("4", "void")]
     assert came[3][4].startswith("void: spilt; ")
+    # What went to somebody is said of each; what was corrected afterwards has not gone so.
+    page.wait(
+        lambda: (
+            [one["left"] for one in page.get("/api/state")["readings"] if one["reading"] in (3, 4)] == 2 * [["sent"]]
+        )
+    )
+    assert [one["left"] for one in page.get("/api/state")["readings"][:2]] == [[], []]
 
 
 def test_lines_need_no_web_extra(page: Page, soils: list[Spectrum], tmp_path: Path) -> None:

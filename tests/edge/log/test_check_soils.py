@@ -5,37 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from routine_bench import GRID_NM, Bench
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.log.check_soils import chart_data, check_soils, soil_of
-from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.log.check_soils import blank_data, chart_data, check_soils, soil_of
 from stibium.edge.log.read import open_for_reading
-from stibium.edge.log.write import Log, Result
+from stibium.edge.log.write import Log
 from stibium.edge.measure.plan import Plan
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.estimate import Estimator
+from stored_checks import stored
 
 PROGRAM = Path(sys.executable).parent / "stibium"
 STEADY = [50.0, 51.0, 49.5, 50.4, 48.9, 50.8, 49.7, 50.2, 49.1, 50.6]
-
-
-def stored(path: Path, bundle: Bundle, soil: Spectrum, values: Sequence[float], name: str = "jar") -> Path:
-    (answer,) = Estimator(bundle).estimate([soil])
-    assert isinstance(answer, Estimate)
-    about = ReadingFacts(sample_kind="reference")
-    with Log(path, bundle.name, bundle.sha256) as log:
-        for value in values:
-            estimate = answer._replace(sample_id=name, value=value, bound="")
-            log.add([Result(soil, estimate, about)])
-        # A soil is no check soil, and one without a plain value is on no chart.
-        log.add([Result(soil, answer._replace(value=1e5, bound=""))])
-        log.add([Result(soil, answer._replace(sample_id=name, value=1e5, bound=">"), about)])
-    return path
 
 
 @pytest.fixture
@@ -103,3 +88,14 @@ def test_drift_is_said_while_measuring(tmp_path: Path, shipped_bundle: Bundle) -
     drifts = [fact.text for fact in bench.facts if "DRIFTS" in fact.text]
     assert len(drifts) == 1
     assert "Western Electric rule 1" in drifts[0]
+
+
+def test_blanks_have_the_critical_level_beside_them(tmp_path: Path, shipped_bundle: Bundle, soil: Spectrum) -> None:
+    path = stored(tmp_path / "log.db", shipped_bundle, soil, [1.0, 500.0], "blank-1", "blank")
+    with open_for_reading(path) as db:
+        blanks = blank_data(db)
+        assert check_soils(db) == []
+    assert [(one["value"], one["detected"]) for one in blanks] == [(1.0, True), (500.0, True), (1e5, True)]
+    assert shipped_bundle.detection is not None
+    (level,) = {one["critical_level"] for one in blanks}
+    assert level == pytest.approx(shipped_bundle.detection.critical)
