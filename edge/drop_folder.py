@@ -15,6 +15,7 @@ before only what is new in it is taken.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import time
@@ -141,6 +142,12 @@ class DropFolder:
             if piece.signature is not None:
                 self._known[piece.path] = piece.signature
                 self._pending.pop(piece.path, None)
+
+    def hold(self, batch: list[Piece]) -> None:
+        """Leave files that were read alone until they change, or are remembered."""
+        for piece in batch:
+            if piece.signature is not None and piece.path in self._pending:
+                self._pending[piece.path].due_s = math.inf
 
     def waiting(self) -> dict[str, float]:
         """Name the files that may yet be taken or refused, with the seconds since each was first seen."""

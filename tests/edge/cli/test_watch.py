@@ -16,11 +16,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from drop_files import asd_bytes, table_lines
+from stibium.converters.spectra.asd_write import write_asd
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.gathering import Gathering
+from stibium.edge.log.taken import Piece
 
 STIBIUM = str(Path(sys.executable).parent / "stibium")
 
@@ -370,3 +374,73 @@ def test_a_reader_that_has_gone_loses_no_reading(device: Device) -> None:
     process.wait(timeout=60)
     device.once()
     assert device.readings() == [f"s{i:03d}x" for i in range(200)]
+
+
+# --- the mean of a sample's measurements ----------------------------------------------------------------------
+
+
+def points(device: Device, soil: Spectrum, name: str, numbers: range) -> None:
+    for number in numbers:
+        spectrum = replace(soil, sample_id=name, measurement=str(number), values=soil.values * (1 + 0.001 * number))
+        write_asd(device.drop / f"{name}_{number:05d}.asd", spectrum)
+
+
+def means(device: Device) -> list[tuple[str, ...]]:
+    return device.rows(
+        "SELECT sample_id, measurement, (SELECT count(*) FROM points p WHERE p.reading_id = r.id) FROM readings r"
+        " ORDER BY r.id"
+    )
+
+
+def test_the_mean_of_each_sample_is_taken_and_nothing_twice(device: Device, soils: list[Spectrum]) -> None:
+    points(device, soils[0], "A1", range(3))
+    points(device, soils[1], "B2", range(2))
+    (device.drop / "bad.asd").write_bytes(b"bad")
+    done = device.once("--average")
+    assert done.returncode == 1
+    assert [(name, count) for name, _, count in means(device)] == [("A1", 3), ("B2", 2)]
+    assert device.refusals() == ["bad.asd"]
+    assert device.once("--average").returncode == 0
+    points(device, soils[2], "C3", range(1))
+    device.once("--average")
+    assert [(name, count) for name, _, count in means(device)] == [("A1", 3), ("B2", 2), ("C3", 0)]
+
+
+def test_a_sample_is_complete_when_no_more_comes_of_it(device: Device, soils: list[Spectrum]) -> None:
+    device.start("--average", "--sample-pause", "4", settle_s=0.2)
+    points(device, soils[0], "A1", range(1))
+    time.sleep(1.5)
+    points(device, soils[0], "A1", range(1, 3))
+    until(lambda: len(means(device)) == 1)
+    assert [(name, count) for name, _, count in means(device)] == [("A1", 3)]
+
+
+def test_many_files_at_once_are_not_all_held(soils: list[Spectrum]) -> None:
+    small = replace(soils[0], wavelengths_nm=soils[0].wavelengths_nm[:50], values=soils[0].values[:50], splices_nm=())
+    pieces = [
+        Piece(f"/f/S{number:03d}_{k}", (replace(small, sample_id=f"S{number:03d}"),), (b"x",), (1, 1, 1))
+        for number in range(400)
+        for k in range(3)
+    ]
+
+    class Folder:
+        def poll(self) -> Iterator[list[Piece]]:
+            yield from (pieces[begin : begin + 64] for begin in range(0, len(pieces), 64))
+
+        def hold(self, batch: list[Piece]) -> None:
+            pass
+
+    gathering = Gathering(60.0, clock=lambda: 0.0)
+    given = list(gathering.poll(Folder()))  # type: ignore[arg-type]
+    # Whole samples only, each in one piece of work.
+    names = [{piece.path[:-2] for piece in batch} for batch in given]
+    assert sum(map(len, names)) == len(set().union(*names))
+    assert all(
+        sum(piece.path.startswith(name) for piece in batch) == 3
+        for batch, of in zip(given, names, strict=True)
+        for name in of
+    )
+    assert 900 < sum(map(len, given)) < 1200
+    rest = list(gathering.poll(type("Empty", (Folder,), {"poll": lambda self: iter(())})(), everything=True))
+    assert sum(map(len, given)) + sum(map(len, rest)) == 1200
+    assert not gathering.paths
