@@ -214,7 +214,12 @@ class Estimator:
 
     @cached_property
     def _directions(self) -> Directions | None:
-        return find_directions(self.bundle)
+        return find_directions(self.bundle, self._within_range)
+
+    def _within_range(self, features: Floats) -> Floats:
+        """Answer to (n, features...) in the transform's space, kept within the calibrated range."""
+        ends = forward(np.array(self.bundle.calibrated_range), self.bundle.transform)
+        return np.clip(self.bundle.correction.of_outputs(self.runtime.run(features)), *ends)
 
     def _movements(self, readings: Sequence[_Reading | Refusal], noise: Sequence[float]) -> dict[int, Movement]:
         """Say how far answers move, by their number; nothing of those that are refused."""
@@ -224,12 +229,9 @@ class Estimator:
             return {}
         ends = forward(np.array(bundle.calibrated_range), bundle.transform)
 
-        def run(rows: Floats) -> Floats:
-            return np.clip(bundle.correction.of_outputs(self.runtime.run(rows)), *ends)
-
         found = largest_movements(
             self._directions,
-            run,
+            self._within_range,
             stats.coverage,
             np.clip([one.output for _, one in known], *ends),
             np.stack([one.features for _, one in known]),

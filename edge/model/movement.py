@@ -17,8 +17,8 @@ from .interval import normal_quantile
 
 SHIFT_NM, OFFSET, SLOPE = 1.0, 0.02, 0.02
 """Of the wavelengths; of reflectance, as a white panel may be off; and of its slope over the range, as a part of it."""
-NOISE, DRAWS, SEED = 0.0005, 3, 0
-"""The noise that the features' change is found with, and how many times it is drawn."""
+NOISES, DRAWS, SEED = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2), 4, 0
+"""Standard deviations of noise that are put onto golden spectra, and how many times each is drawn."""
 
 NOT_KNOWN = "whether it is stable is not known: the model has no interval, or no golden spectra"
 
@@ -38,22 +38,32 @@ class Movement(NamedTuple):
 
 
 class Directions(NamedTuple):
-    """How faults change scaled features.
+    """How faults change scaled features, and noise the answer.
+
+    Noise does more than to move an answer up or down at random: many models read it as something else, and one that is
+    noisy already moves less under more of it. So what it does is found on golden spectra, which have next to none.
 
     Attributes:
         shift, slope: (features...) of a shift of 1 nm and a slope of 2 %.
         offset: likewise, of an offset of 0.02 on reflectance 1 on average: the darker the soil, the more it matters.
-        noise: (draws, features...) of noise with standard deviation 1 on reflectance 1 on average.
+        noise: (levels,) standard deviation of noise, as a part of the mean reflectance.
+        moved: (levels,) how far answers move under it, in the transform's space: the root of their mean square.
     """
 
     shift: Floats
     slope: Floats
     offset: Floats
     noise: Floats
+    moved: Floats
 
 
-def find_directions(bundle: Bundle) -> Directions | None:
-    """Find how faults change the features, as the mean over the golden spectra; None if there are none."""
+def find_directions(bundle: Bundle, run: Callable[[Floats], Floats]) -> Directions | None:
+    """Find how faults change the features, as the mean over the golden spectra; None if there are none.
+
+    Args:
+        bundle: the model.
+        run: as in `largest_movements`.
+    """
     golden = bundle.golden
     if golden is None or bundle.interval is None:
         return None
@@ -67,12 +77,19 @@ def find_directions(bundle: Bundle) -> Directions | None:
     light = values.mean(axis=1).reshape(-1, *[1] * (plain.ndim - 1))
     ramp = (nm - nm.mean()) / np.ptp(nm)
     rng = np.random.default_rng(SEED)
-    noise = [features(np.abs(values + rng.normal(0, NOISE, values.shape))) - plain for _ in range(DRAWS)]
+    still = run(plain)
+    moved = [
+        np.stack([run(features(np.abs(values + rng.normal(0, noise, nm.size)))) - still for _ in range(DRAWS)])
+        for noise in NOISES
+    ]
+    # Of the golden spectra the one that it moves most; more noise is never less of a fault.
+    worst = [np.sqrt(np.square(one).mean(axis=0)).max() for one in moved]
     return Directions(
         shift=(features(np.abs(values - SHIFT_NM * np.gradient(values, nm, axis=1))) - plain).mean(axis=0),
         slope=(features(values * (1 + SLOPE * ramp)) - plain).mean(axis=0),
         offset=((features(values + OFFSET) - plain) * light).mean(axis=0),
-        noise=np.stack([(one * light).mean(axis=0) / NOISE for one in noise]),
+        noise=np.array([0.0, *NOISES]) / float(light.mean()),
+        moved=np.maximum.accumulate([0.0, *worst]),
     )
 
 
@@ -100,7 +117,6 @@ def largest_movements(
         reach: (n, 2) distances from the answers to the ends of their intervals, zero or more.
     """
     dark = (1 / reflectance).reshape(-1, *[1] * (features.ndim - 1))
-    noisy = noise.reshape(dark.shape) * dark
     moves = {
         f"{sign}{name}": run(features + step) - answers
         for name, change in (
@@ -110,8 +126,7 @@ def largest_movements(
         )
         for sign, step in (("+", change), ("-", -change))
     }
-    draws = np.stack([run(features + noisy * one) - answers for one in directions.noise])
-    spread = normal_quantile(coverage) * np.sqrt(np.square(draws).mean(axis=0))
+    spread = normal_quantile(coverage) * np.interp(noise / reflectance, directions.noise, directions.moved)
     # Noise goes both ways; the way in which the interval reaches less far counts.
     moves["its noise"] = np.where(reach[:, 0] < reach[:, 1], -spread, spread)
     causes, by = list(moves), np.stack(list(moves.values()))

@@ -43,8 +43,8 @@ def test_the_largest_movement_is_found_and_named() -> None:
         return features.sum(axis=1)
 
     still = np.zeros(2)
-    draws = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 3.0]])
-    faults = Directions(shift=np.array([0.2, 0.0]), slope=still, offset=np.array([0.3, 0.1]), noise=draws)
+    levels, moved = np.array([0.0, 0.2, 0.4]), np.array([0.0, 0.6, 0.6])
+    faults = Directions(np.array([0.2, 0.0]), still, np.array([0.3, 0.1]), levels, moved)
     features = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
     reach = np.array([[0.5, 0.1], [1.0, 1.0], [0.5, 2.0]])
     light, noise = np.array([1.0, 0.25, 1.0]), np.array([0.0, 0.0, 0.1])
