@@ -394,6 +394,6 @@ def _put_in_order(
 
 def _scaled(values: Floats, said: _Said, source: str) -> Scaled:
     if said.quantity in (None, "reflectance", "transmittance"):
-        advice = "write the unit into the header (fraction, %, absorbance, DN)"
+        advice = "write the unit into the header (fraction, %, x 10000, absorbance, DN)"
         return to_fractions(values, said.scale, said.quantity is not None, advice, source)
     return Scaled(values, ("",) * len(values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ from .text import (
 DATA_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 """ENVI's number for a type of value -> NumPy's; 6 and 9 are complex and no spectrum."""
 
+DARKEST = 0.002
+"""Reflectance; the brightest band of the darkest soils reads some ten times as much."""
 _NOT_SPECTRA = re.compile(r"error bars?\b|wavelengths? in\b|resolution\s+in\b|bandpass|fwhm\b", re.IGNORECASE)
 _MAX_HEADER_BYTES = 64 << 20
 
@@ -324,7 +326,15 @@ def _scaled(values: Floats, quantity: Quantity, header: Header, source: str) -> 
     said = scale_in([header.titles]) if header.scale_factor is None else FRACTION
     stated = quantity_in([header.titles]) is not None
     advice = 'write the factor into the header, such as "reflectance scale factor = 10000"'
-    return to_fractions(values, said, stated, advice, source)
+    scaled = to_fractions(values, said, stated, advice, source)
+    if header.scale_factor is None:
+        return scaled
+    # No soil, no panel and no dark current reflects so little everywhere.
+    dark = np.nanmax(np.nan_to_num(values), axis=1) < DARKEST
+    why = (
+        f"its values are next to nothing once divided by the header's scale factor, {header.scale_factor:g}; correct it"
+    )
+    return replace(scaled, wrong=tuple(one or (why if d else "") for one, d in zip(scaled.wrong, dark, strict=True)))
 
 
 def _spectrum(

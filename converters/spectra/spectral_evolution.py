@@ -99,7 +99,7 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
     comment = header.get("Comment", "").strip()
     model, _, serial = header.get("Instrument", "").split(" [")[0].strip().partition("_SN")
     measured_at = _measured_at(header)
-    own = rf"(?:\w+_)?(?:SN)?{re.escape(serial)}"
+    own = rf"(?:\w+_)?(?:(?:SN)?{re.escape(serial)}|SN\d{{3,}})"
     sample_id, measurement = sample_and_measurement(source, no_sample=own, measured_at=measured_at)
     return [
         with_remarks(

@@ -18,6 +18,8 @@ Row = tuple[int, list[str]]
 
 FARTHEST = 60
 """Rows among which the header is looked for."""
+_METHOD = re.compile(r"\s*[^\W\d_][\w .()-]*\d\w*\s*")
+"""A laboratory's code of a method, such as ME-MS61 or Au-AA23."""
 BLOCK = 4
 """Rows between the elements and their units at most."""
 
@@ -148,8 +150,11 @@ def _is_header(fields: Sequence[str], columns: Mapping[int, str], unnamed: bool)
         return True
     if not values:
         return unnamed and any(map(is_name, fields))
+    if label:
+        return False
     # Other units than those of the columns' names are left to be refused as values.
-    return not label and len(_units(fields)) == len(values) and _units(fields).items() <= columns.items()
+    in_units = len(_units(fields)) == len(values) and _units(fields).items() <= columns.items()
+    return in_units or all(map(_METHOD.fullmatch, values))
 
 
 def _is_limits(fields: Sequence[str], columns: Mapping[int, str]) -> bool:

@@ -146,6 +146,11 @@ def test_percent_without_a_scale_factor(tmp_path: Path):
         read_envi(library(tmp_path, 10000 * SOILS, reflectance_scale_factor="1.0"))
 
 
+def test_a_scale_factor_that_leaves_nothing_is_refused(tmp_path: Path):
+    with pytest.raises(SpectrumFileError, match="next to nothing once divided by the header's scale factor, 10000"):
+        read_envi(library(tmp_path, SOILS, reflectance_scale_factor="10000"))
+
+
 @pytest.mark.parametrize("title", ["Reflectance [*10000]", "Reflectance x 10000", "Reflectance, scaled by 10,000"])
 def test_a_title_may_say_the_factor(tmp_path: Path, title: str):
     path = library(tmp_path, (10000 * SOILS).round(), z_plot_titles=f"{{Wavelength (nm), {title}}}")

@@ -295,3 +295,9 @@ def test_counts_that_are_no_number_say_nothing_and_warn_of_nothing(value: float)
     counts = {label: np.where(np.arange(NM.size) == 30, value, column) for label, column in COUNTS.items()}
     (spectrum,) = parse_spectral_evolution(sed(NM, counts | PERCENT), SOURCE)
     np.testing.assert_allclose(spectrum.values, REFLECTANCE, atol=6e-6)
+
+
+@pytest.mark.parametrize("base", ["PSR_SN12345", "SN98765", "SR_SN00123"])
+def test_the_name_of_any_instrument_is_no_samples(base: str):
+    names = [parse_spectral_evolution(sed(NM, PERCENT), f"{base}_0000{i}.sed")[0].sample_id for i in (1, 2)]
+    assert names == [f"{base}_00001", f"{base}_00002"]

@@ -210,3 +210,11 @@ def test_workbooks_that_are_not_certain_are_refused(workbook: Workbook) -> None:
     ):
         with pytest.raises(AssayFileError, match=said):
             table(data)
+
+
+def test_a_row_of_methods_without_a_label_is_no_sample() -> None:
+    head = "SAMPLE,Sb,As\nDESCRIPTION,ppm,ppm\n,ME-MS61,Au-AA23\nLOD,0.05,0.2\n"
+    assert values(f"{head}A,12,3\nB,nd,4\n") == {"A": "12", "B": "<0.05"}
+    # A sample that has lost its name is not taken for one.
+    with pytest.raises(AssayFileError, match="row 4 names no sample"):
+        table(f"{head[: head.index(',ME')]}A,12,3\n,14,3\n")
