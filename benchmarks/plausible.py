@@ -23,7 +23,7 @@ from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.engine import in_chunks
 from stibium.edge.model.estimate import Estimate
 from stibium.edge.model.target import forward
-from tried_models import Tried, real, shipped
+from tried_models import Tried, clay, real, shipped
 
 BOUND = 0.05
 SEED, SOILS, TIMED = 12, 60, 1024
@@ -125,7 +125,7 @@ def _rate(model: Tried) -> float:
 def main(ctx: click.Context, shipped_only: bool) -> None:
     """Print the share of soils answered as trusted and far off; fails if it is above 5 % in a row."""
     within = True
-    for make in (shipped,) if shipped_only else (shipped, real):
+    for make in (shipped, clay) if shipped_only else (shipped, clay, real):
         try:
             model = make(stability=True)
             counts = far_off(model)

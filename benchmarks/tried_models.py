@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from samples import DEMO_SAMPLES
-from soil_sets import LIMESODA, SetUnavailableError, load
+from soil_sets import GEEVES, LIMESODA, SetUnavailableError, load
 from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.engine import Engine
-from stibium.edge.model.bundle import Bundle, read_bundle, shipped_bundle_path
+from stibium.edge.model.bundle import SHIPPED_BUNDLE, Bundle, read_bundle, shipped_bundle_path
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
 REAL, TARGET, UNIT = "CV.98", "SOC", "%"
@@ -50,6 +50,15 @@ def shipped(stability: bool = False) -> Tried:
     ]
     soils = [replace(one, simulated=False, comment="") for one in read_spectra(DEMO_SAMPLES)]
     return Tried("shipped", Engine(Estimator(bundle), None, stability=stability), (*soils, *golden))
+
+
+def clay(stability: bool = False) -> Tried:
+    """The shipped model of clay, on the soils that are shipped with it and, where it is there, on its survey."""
+    bundle = read_bundle(SHIPPED_BUNDLE.parent / "clay_geeves.tflite")
+    soils = read_spectra(SHIPPED_BUNDLE.parent / "real_soils.csv.gz")
+    if GEEVES.is_file():
+        soils = read_spectra(GEEVES)
+    return Tried("clay", Engine(Estimator(bundle), None, stability=stability), tuple(soils))
 
 
 def real(stability: bool = False) -> Tried:
