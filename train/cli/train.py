@@ -52,13 +52,16 @@ class _MethodName(click.Choice):  # type: ignore[type-arg,unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Take a former name for what it was, and say so; say of a method without a network how it is carried over."""
         spelt = str(value).lower().replace("-", " ").replace("_", " ")
-        if taught := next((name for name in TEACHERS if name.lower() == spelt and name not in DEVICE_METHODS), None):
+        taught = next((name for name in TEACHERS if name.lower() == spelt), None)
+        if taught is not None and spelt not in DEVICE_METHODS:
             self.fail(
                 f"{taught} has no network of its own that a device could run; distil it: "
                 f'--method {next(iter(DEVICE_METHODS))} --teacher "{taught}"',
                 param,
                 ctx,
             )
+        if spelt in DEVICE_METHODS:
+            value = spelt
         if value in FORMER_NAMES:
             say([f"--method {value} is called {FORMER_NAMES[value]} now; left out, it is {next(iter(DEVICE_METHODS))}"])
         return super().convert(FORMER_NAMES.get(value, value), param, ctx)
@@ -165,6 +168,8 @@ def train(
     """
     require_training_side()
     from ..crossval.cache import KeptFits
+    from ..methods.mobilenetv2 import MobileNetV2
+    from ..methods.teachers import find_teacher
     from ..run import CHECKPOINT, FITS, check_run_folder, save_run
     from ..training import TrainingOptions
     from ..training import train as train_model
@@ -177,6 +182,9 @@ def train(
         raise click.UsageError(f"--moisture-pairs is for --method {others}")
     if library is not None and moisture_pairs is not None:
         raise click.UsageError("--library and --moisture-pairs exclude each other: a library's soils are not corrected")
+    if isinstance(method, MobileNetV2):
+        # Before tables and spectra are read: a name that is no teacher's costs nobody minutes.
+        find_teacher(method.teacher, method.fast)
     check_run_folder(out, force)
     pairs = _pairs(moisture_pairs)
     known = data.read()

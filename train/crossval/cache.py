@@ -131,5 +131,12 @@ def cross_validate_kept(
 
     earlier = kept.known(key, tuple(range(len(plan.repeats))))
     return cross_validate(
-        methods, data, plan, progress=keep, known=[*known, *earlier], of_training=of_training, decide_by=decide_by
+        methods,
+        data,
+        plan,
+        progress=keep,
+        known=[*known, *earlier],
+        of_training=of_training,
+        decide_by=decide_by,
+        spoil=spoil,
     )

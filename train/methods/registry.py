@@ -13,9 +13,10 @@ from .method import DeviceMethod
 from .mobilenetv2 import MobileNetV2
 from .published import PublishedNetwork
 from .stack import Stack
+from .support_vectors import Svr
 from .teachers import deciding_by
 
-_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, Plsr, PublishedNetwork)
+_FOR_DEVICES: tuple[type[DeviceMethod], ...] = (MobileNetV2, Stack, Plsr, Svr, PublishedNetwork)
 """The first one is what `stibium train` takes where it is not told otherwise."""
 
 BASELINES = tuple(BASELINE_METHODS)

@@ -24,6 +24,8 @@ from .further_baselines import FURTHER_BASELINES
 from .stack import Stack
 
 M = TypeVar("M")
+MOST_SAID = 200
+"""Characters of what somebody else's code says of an error."""
 
 
 class TeachingPredictor(Protocol):
@@ -140,23 +142,34 @@ class Regressor:
         return found
 
     def _fitted(self, rows: Floats, z: Floats) -> Any:
-        model = self.make()
         try:
             with warnings.catch_warnings():
                 # What a regressor warns of shows in its error.
                 warnings.simplefilter("ignore")
+                model = self.make()
                 model.fit(rows, z)
         except Exception as error:
             # Somebody else's code: whatever it raises is said in one line.
-            raise TrainingDataError(f"the teacher {self.name} cannot be fitted: {error}") from error
+            raise TrainingDataError(f"the teacher {self.name} cannot be fitted: {_in_one_line(error)}") from error
         return model
 
 
 def _answers(model: Any, rows: Floats) -> Floats:
-    found = np.asarray(model.predict(rows), dtype=np.float64).reshape(-1)
+    name = type(model).__name__
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.asarray(model.predict(rows), dtype=np.float64).reshape(-1)
+    except Exception as error:
+        raise TrainingDataError(f"the teacher {name} does not answer: {_in_one_line(error)}") from error
     if found.shape != (len(rows),) or not np.isfinite(found).all():
-        raise TrainingDataError(f"the teacher {type(model).__name__} does not give one number for each spectrum")
+        raise TrainingDataError(f"the teacher {name} does not give one finite number for each spectrum")
     return found
+
+
+def _in_one_line(error: BaseException) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} ..."
 
 
 def find_teacher(name: str, fast: bool, decide_by: DecideBy = "both") -> Teacher:
@@ -183,8 +196,9 @@ def _import_regressor(name: str) -> Callable[[], Any]:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TrainingDataError(f"the teacher {name} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        # A module does what it likes when it is imported.
+        raise TrainingDataError(f"the teacher {name} cannot be imported: {_in_one_line(error)}") from error
     if not (callable(found) and hasattr(found, "fit") and hasattr(found, "predict")):
         raise TrainingDataError(f"the teacher {name} is no regressor: it needs fit(X, y) and predict(X)")
     return found  # type: ignore[no-any-return]

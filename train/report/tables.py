@@ -14,6 +14,7 @@ from ..assays.values import as_reported
 from ..crossval.metrics import Metrics, coverage, measure
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
 from ..formats import FormatResult, QuantisationFormats
+from ..methods.faults import FAULTS
 from .contents import DomainPart, MetricsColumn, PredictedSet, PrintedTables
 from .figures import Look, grade_classes
 from .page import Table, tabulate
@@ -116,6 +117,19 @@ def merits_table(validation: Validation, ours: str | None, look: Look) -> Table:
     repeated = any(s.metrics[m].sd is not None for s in validation.scores for m in names.values())
     strong = [i for i, s in enumerate(validation.scores) if s.method == ours]
     return Table(header, rows, strong=strong, caption="Mean ± SD over repeats" if repeated else "One repeat")
+
+
+def faults_table(validation: Validation, ours: str | None) -> Table | None:
+    """R2 of left-out samples with faults of an instrument: of the report's model and the best other one."""
+    others = [s.method for s in validation.scores if s.method != ours and s.with_faults]
+    best = validation.best(others).method if others else None
+    found = [s for s in validation.scores if s.method in (ours, best) and s.with_faults]
+    if not found:
+        return None
+    rows = [(s.method, *("" if r2 is None else _fixed(r2, 3) for r2 in s.with_faults)) for s in found]
+    strong = [i for i, s in enumerate(found) if s.method == ours]
+    caption = "R² of samples left out, their spectra as they are and with one fault each"
+    return Table(("model", "as it is", *FAULTS), rows, strong=strong, caption=caption)
 
 
 def _merit(name: str, spread: Spread) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import mean_squared_error, r2_score
 from soil_like import Scripted, mean_of_training, memory, soil_like, with_values
+from stibium.train.crossval.cache import KeptFits, cross_validate_kept
 from stibium.train.crossval.folds import hold_out, paper_split, repeated_folds
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.table import validation_table
 from stibium.train.crossval.validation import METRICS, R2_LOG10, FitProgress, FoldResult, cross_validate
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
+from stibium.train.methods.faults import FAULTS, with_faults
+from stibium.train.report.tables import faults_table
 
 
 def test_every_method_gets_the_same_folds_and_never_a_row_it_is_tested_on() -> None:
@@ -96,6 +100,26 @@ def test_over_decades_logarithms_are_judged_too() -> None:
     assert found.best().method == "ratio"
     assert "R2 of log10" in validation_table(found)
     assert "R2 of log10" not in validation_table(cross_validate([mean_of_training()], plain, folds))
+
+
+def test_left_out_rows_are_also_predicted_with_faults(tmp_path: Path) -> None:
+    data = soil_like(40)
+    folds = repeated_folds(data.names, repeats=2)
+    method = PartialLeastSquares(fast=True)
+    kept = KeptFits(tmp_path / "fits.jsonl")
+    plain = cross_validate_kept([method], data, folds, True, kept)
+    assert plain["PLSR"].with_faults == ()
+    # What is kept without them does not do.
+    found = cross_validate_kept([method], data, folds, True, KeptFits(tmp_path / "fits.jsonl"), spoil=with_faults)
+    as_it_is, *spoilt = found["PLSR"].with_faults
+    assert as_it_is == pytest.approx(found["PLSR"].metrics["r2"].values[0])
+    assert len(spoilt) == len(FAULTS)
+    assert min(spoilt) < as_it_is
+    again = cross_validate_kept([method], data, folds, True, KeptFits(tmp_path / "fits.jsonl"), spoil=with_faults)
+    assert again["PLSR"].with_faults == found["PLSR"].with_faults
+    table = faults_table(found, "PLSR")
+    assert table is not None
+    assert table.header[:2] == ("model", "as it is")
 
 
 def test_error_by_class_of_grade_takes_the_error_apart() -> None:

@@ -86,6 +86,29 @@ def test_any_regressor_teaches(data: Samples) -> None:
     assert r2(by_plsr, data) > 0.9
 
 
+TEACHERS_OF_A_KIND = """
+import numpy as np
+
+class Mean:
+    def fit(self, X, y):
+        self.mean = y.mean()
+    def predict(self, X):
+        return np.full(len(X), self.mean)
+
+class NeedsWords(Mean):
+    def __init__(self, words):
+        pass
+
+class Mute(Mean):
+    def predict(self, X):
+        raise RuntimeError("not today,\\nand not tomorrow")
+
+class Infinite(Mean):
+    def predict(self, X):
+        return np.full(len(X), np.inf)
+"""
+
+
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [
@@ -97,9 +120,18 @@ def test_any_regressor_teaches(data: Samples) -> None:
         ("sklearn.linear_model:Nothing", "the teacher sklearn.linear_model:Nothing cannot be imported"),
         ("os:getcwd", "the teacher os:getcwd is no regressor"),
         ("sklearn.linear_model:LogisticRegression", "the teacher LogisticRegression cannot be fitted"),
+        ("odd_teachers:Exits", "the teacher odd_teachers:Exits cannot be imported: goodbye for ever"),
+        ("teachers_of_a_kind:NeedsWords", "the teacher NeedsWords cannot be fitted: .*missing 1 required positional"),
+        ("teachers_of_a_kind:Mute", "the teacher Mute does not answer: not today, and not tomorrow"),
+        ("teachers_of_a_kind:Infinite", "the teacher Infinite does not give one finite number for each spectrum"),
     ],
 )
-def test_a_teacher_that_cannot_teach_is_named_in_one_line(data: Samples, teacher: str, said: str) -> None:
+def test_a_teacher_that_cannot_teach_is_named_in_one_line(
+    data: Samples, teacher: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "odd_teachers.py").write_text("raise SystemExit('goodbye\\nfor ever')")
+    (tmp_path / "teachers_of_a_kind.py").write_text(TEACHERS_OF_A_KIND)
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(TrainingDataError, match=said) as caught:
         replace(QUICK, teacher=teacher).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
     assert "\n" not in str(caught.value)
@@ -195,7 +227,7 @@ def test_copies_are_as_strong_as_the_soils_bear() -> None:
 
     assert bears(data.reflectance) == STRENGTHS[-1]
     # What tells the target is a line as weak as noise: any copy costs.
-    weak = soil_like(60, target=np.full(60, 30.0)).reflectance
+    weak = soil_like(60, seed=5).reflectance
     line = 1e-4 * (data.measured - 30)[:, None] / 30 * (np.abs(NM - 1000) < 20)
     assert bears(weak * (1 + line)) < STRENGTHS[-1]
 

@@ -1,0 +1,63 @@
+"""Support vector regression for devices: one preprocessing block, and a network of radial units as the stack is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from ...converters.spectra.spectrum import Floats
+from ..crossval.decision import unexplained
+from .blocks import VARIANTS
+from .stack import FAST_CONFIG, Config, Stack, StackModel
+
+ALONE = 1e6
+"""Ridge of a stack that keeps to its prior: support vectors alone."""
+
+
+@dataclass(frozen=True)
+class Svr(Stack):
+    """Support vectors on the block with the lowest loss in the inner folds; C and gamma by the same folds."""
+
+    key: ClassVar[str] = "svr"
+    name: ClassVar[str] = "SVR for devices"
+    about: ClassVar[str] = "support vector regression on the preprocessing block that inner folds choose"
+
+    def for_learning_curve(self) -> Svr:
+        """Give the method with its fast settings."""
+        return Svr(fast=True)
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> StackModel:
+        """Fit; see `Method.fit`."""
+        known = np.asarray(target, dtype=np.float64)
+        usual = FAST_CONFIG if self.fast else Config()
+        best: tuple[float, StackModel] | None = None
+        for variant in FAST_CONFIG.variants if self.fast else VARIANTS:
+            one = replace(
+                usual,
+                variants=(variant,),
+                variants_of_many=(variant,),
+                powers=(0.0,),
+                averaged=1,
+                linear_share=0.0,
+                ridge=ALONE,
+            )
+            model = Stack(fast=self.fast, config=one, decide_by=self.decide_by).fit(
+                reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
+            )
+            loss = unexplained(model.out_of_fold, known, self.decide_by)
+            if best is None or loss < best[0]:
+                best = loss, model
+        assert best is not None
+        return best[1]
