@@ -48,6 +48,7 @@ from .text import (
     is_text,
     joins_in,
     no_soil,
+    position_of,
     quantity_in,
     shortened,
     split_lines,
@@ -56,6 +57,11 @@ from .text import (
     wavelength_unit,
 )
 
+_PLACE = {
+    "latitude_deg": ("latitudedeg", "latitude", "lat", "decimallatitude", "latitudewgs"),
+    "longitude_deg": ("longitudedeg", "longitude", "long", "lon", "lng", "decimallongitude", "longitudewgs"),
+}
+"""Columns of decimal degrees, by the letters of what tables call them."""
 _ALIKE = 3.0
 """Soils measured with one instrument differ in the middle of their bands by less than this."""
 _SAYS_WHAT = re.compile(r"quantity|reflect|absorb|log\W{0,3}1|transmi|radian|unit|y.?axis", re.IGNORECASE)
@@ -179,7 +185,7 @@ def _read_across(
         texts = {header[i]: cells[i] for i in others if i != sample_at and header[i]}
         name = cells[sample_at] if sample_at is not None else f"{file_name(source)}_{row.number}"
         sample_id, measurement, simulated = split_name(name)
-        texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **texts}
+        texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **_placed(texts)}
         texts["sample_id"] = sample_id
         joins = splices_nm or tuple(join for join in said.joins_nm if nm[0] < join < nm[-1])
         texts["splices_nm"] = texts.get("splices_nm") or ";".join(map(str, joins))
@@ -197,6 +203,16 @@ def _read_across(
             on_bad(error)
             continue
         yield spectrum
+
+
+def _placed(texts: dict[str, str]) -> dict[str, str]:
+    """Give columns of a place by their usual names, such as Latitude and Long., the names that they have here."""
+    plain = {re.sub(r"[^a-z]", "", name.lower()): name for name in texts}
+    found = [next((plain[word] for word in words if word in plain), "") for words in _PLACE.values()]
+    degrees = [as_float(texts.get(name, "")) for name in found]
+    if not all(found) or position_of(degrees[0], degrees[1], None) is None:
+        return texts
+    return {dict(zip(found, _PLACE, strict=True)).get(name, name): text for name, text in texts.items()}
 
 
 def _of_wavelengths(header: list[str], source: str) -> list[tuple[str, list[int]]]:

@@ -262,7 +262,9 @@ def says_simulated(comment: str) -> bool:
 
 
 def position_of(latitude: float | None, longitude: float | None, altitude: float | None) -> Position | None:
-    """Return a position if there is one on Earth; a receiver without a fix writes anything."""
+    """Return a position if there is one on Earth; a receiver without a fix writes anything, and 0, 0 above all."""
     if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        return None
+    if latitude == longitude == 0:
         return None
     return Position(latitude, longitude, altitude if altitude is not None and np.isfinite(altitude) else None)

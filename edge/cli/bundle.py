@@ -8,6 +8,7 @@ import click
 
 from ..model.bundle import Bundle
 from ..model.error_model import check_in_words
+from ..model.stability import UNKNOWN_LIMITS
 from ..ore.bundle import is_ore_bundle
 from .options import load_bundle, model_option
 from .output import Layout, Output, format_option, json_text, say
@@ -211,6 +212,10 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         record["detection"] = detection
     if bundle.replicates:
         record["replicates"] = {"method": bundle.replicates.method}
+    if bundle.stability != UNKNOWN_LIMITS:
+        # What is None is not known, and nothing to print.
+        limits = bundle.stability._asdict().items()
+        record["stability"] = {name: limit for name, limit in limits if limit is not None}
     if bundle.golden:
         record["golden"] = {
             "spectra": len(bundle.golden.expected),

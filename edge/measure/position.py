@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from ...converters.spectra.spectrum import Position
+from ...converters.spectra.text import position_of
 from ..errors import PortError, PositionError
 from ..instruments.serial_port import BytePort
 from ..log.typed import is_place, parse_place
@@ -215,25 +216,26 @@ class _NmeaFixes:
         return news
 
     def _from_gga(self, gga: nmea.Gga) -> Fix | _NoFix:
-        if gga.latitude_deg is None or gga.longitude_deg is None:
+        position = position_of(gga.latitude_deg, gga.longitude_deg, gga.altitude_m)
+        if position is None:
             self._gga_s = -math.inf
             return _NoFix(f"{self._name}: the receiver has no fix yet")
         self._gga_s = time.monotonic()
         counted = f"{gga.satellites} satellites" if gga.satellites is not None else ""
         dilution = f"HDOP {gga.hdop:g}" if gga.hdop is not None else ""
         quality = ", ".join(filter(None, (gga.quality, counted, dilution)))
-        position = Position(gga.latitude_deg, gga.longitude_deg, gga.altitude_m)
         return Fix(position, self._time(gga), self._name, quality)
 
     def _from_rmc(self, rmc: nmea.Rmc) -> _News:
         if rmc.at is not None:
             self._dated = (time.monotonic(), rmc.at)
-        if rmc.latitude_deg is None or rmc.longitude_deg is None:
+        position = position_of(rmc.latitude_deg, rmc.longitude_deg, None)
+        if position is None:
             return _NoFix(f"{self._name}: the receiver has no fix yet")
         if time.monotonic() - self._gga_s <= self._oldest_s:
             return ""  # GGA says the same, and the height as well
         at = rmc.at or datetime.now(timezone.utc)
-        return Fix(Position(rmc.latitude_deg, rmc.longitude_deg), at, self._name, rmc.quality)
+        return Fix(position, at, self._name, rmc.quality)
 
     def _time(self, gga: nmea.Gga) -> datetime:
         around = self._dated[1] if self._dated is not None else datetime.now(timezone.utc)
@@ -270,11 +272,10 @@ def _gpsd_fixes(name: str, decoder: gpsd.GpsdDecoder) -> Callable[[bytes], _News
         for event in decoder.feed(data):
             if isinstance(event, gpsd.BadReport):
                 news = news or f"{name}: {event.reason}; is that gpsd?"
-            elif event.latitude_deg is None or event.longitude_deg is None:
+            elif (position := position_of(event.latitude_deg, event.longitude_deg, event.altitude_m)) is None:
                 news = _NoFix(f"{name}: gpsd has no fix yet")
             else:
                 error = f", {event.error_m:.3g} m" if event.error_m is not None else ""
-                position = Position(event.latitude_deg, event.longitude_deg, event.altitude_m)
                 news = Fix(position, event.at or datetime.now(timezone.utc), name, f"{event.mode}D{error}")
         return news
 

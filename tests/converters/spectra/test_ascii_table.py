@@ -532,3 +532,28 @@ def test_a_drill_hole_is_no_sample():
     spectra = parse_ascii_table(content.replace("Assay tag", "Sample No").encode(), "a.csv")
     assert [s.sample_id for s in spectra] == ["T0", "T1", "T2", "T3"]
     assert {s.extra["BHID"] for s in spectra} == {"DH1"}
+
+
+@pytest.mark.parametrize(
+    ("names", "fields", "expected"),
+    [
+        (("Latitude", "Longitude"), ("46.5", "-92.25"), (46.5, -92.25)),
+        (("lat", "lon"), ("46.5", "-92.25"), (46.5, -92.25)),
+        (("Longitude (deg)", "Latitude (deg)"), ("-92.25", "46.5"), (46.5, -92.25)),
+        (("Decimal_Latitude", "Decimal_Longitude"), ("46.5", "-92.25"), (46.5, -92.25)),
+        (("Latitude", "Longitude"), ("0.0", "0.0"), None),
+        (("Latitude", "Longitude"), ("46 30 N", "92 15 W"), None),
+        (("Latitude", "Longitude"), ("", ""), None),
+        (("Latitude", "Site"), ("46.5", "north"), None),
+    ],
+)
+def test_columns_of_a_place_are_one(names, fields, expected):
+    lines = across(NM, SOILS[:1], NAMES[:1]).decode().splitlines()
+    data = "\n".join("\t".join((line, *more)) for line, more in zip(lines, (names, fields), strict=True)) + "\n"
+    (spectrum,) = parse_ascii_table(data.encode(), "ecosis.txt")
+    if expected is None:
+        assert spectrum.position is None
+        return
+    assert spectrum.position is not None
+    assert (spectrum.position.latitude_deg, spectrum.position.longitude_deg) == expected
+    assert not set(names) & set(spectrum.extra)

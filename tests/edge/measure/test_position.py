@@ -19,6 +19,7 @@ from stibium.edge.protocols import nmea
 PATIENCE_S = 30.0
 GGA = nmea.encode("GNGGA,000010.00,4712.600,N,01537.200,E,1,09,0.9,703.5,M,45.0,M,,")
 NO_FIX = nmea.encode("GNGGA,000010.00,,,,,0,00,99.9,,M,,M,,")
+ZEROS = nmea.encode("GNGGA,000010.00,0000.000,N,00000.000,E,1,05,1.0,0.0,M,,M,,")
 RMC = nmea.encode("GNRMC,235955.00,A,4712.000,N,01537.200,E,,,211126,,,A")
 TPV = {"class": "TPV", "mode": 3, "time": "2026-11-21T10:20:30Z", "lat": 47.21, "lon": 15.62, "altMSL": 703.5}
 
@@ -44,6 +45,17 @@ def receiver() -> Iterator[tuple[str, int]]:
     yield os.ttyname(theirs), ours
     os.close(ours)
     os.close(theirs)
+
+
+def test_zeros_are_no_fix(receiver: tuple[str, int]) -> None:
+    name, line = receiver
+    source = open_position(f"{name}@4800")
+    try:
+        os.write(line, ZEROS)
+        until(lambda: source.complaint() == f"{name}: the receiver has no fix yet")
+        assert source.latest() is None
+    finally:
+        source.close()
 
 
 def test_a_receiver_on_a_port(receiver: tuple[str, int]) -> None:
