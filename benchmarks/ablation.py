@@ -1,4 +1,7 @@
-"""`python benchmarks/ablation.py`: what each part of the default model is worth on real soils, one changed at a time."""
+"""`python benchmarks/ablation.py`: what each part of the default model is worth on real soils, one changed at a time.
+
+Of the stack, or with `--student` of the MobileNetV2 that it teaches.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from stibium.converters.spectra.errors import StibiumError
 from stibium.train.crossval.cache import KeptFits
 from stibium.train.crossval.validation import Validation
 from stibium.train.methods.stack import VARIANTS, Config, Stack
+from student_parts import STUDENT, STUDENT_CHANGES
 
 AS_IT_IS = "as it is"
 WITH_MOBILENET = "MobileNetV2 learns the rest"
@@ -60,7 +64,9 @@ SMALL = tuple(name for name in LIMESODA if name != "SSP.460")
 
 @click.command(epilog="Example:  python benchmarks/ablation.py --sets CV.98 --splits 2")
 @click.option("--sets", "sets", default=",".join(SMALL), show_default=True, help="Sets of soils, with commas between.")
-@click.option("--changes", default=",".join(CHANGES), help="Changes to try, with commas between; all unless named.")
+@click.option("--targets", default="", help="Only these targets, with commas between, such as clay,pH.")
+@click.option("--changes", help="Changes to try, with commas between; all unless named.")
+@click.option("--student", is_flag=True, help="Parts of the MobileNetV2 that the stack teaches instead of the stack's.")
 @click.option("--splits", default=2, show_default=True, type=click.IntRange(1, 100), help="Number of splits.")
 @click.option(
     "--first-seed", default=52, show_default=True, type=click.IntRange(0), help="random_state of the first split."
@@ -68,9 +74,13 @@ SMALL = tuple(name for name in LIMESODA if name != "SSP.460")
 @click.option(
     "--keep", type=click.Path(dir_okay=False), help="Keep every fit in this file, and take from it what is there."
 )
-def main(sets: str, changes: str, splits: int, first_seed: int, keep: str | None) -> None:
-    """Print by how much R2 on the third left out changes with each part of the default model, in NumPy."""
-    names = list(dict.fromkeys([AS_IT_IS, *chosen(changes, CHANGES, "change")]))
+def main(
+    sets: str, targets: str, changes: str | None, student: bool, splits: int, first_seed: int, keep: str | None
+) -> None:
+    """Print by how much R2 on the third left out changes with each part of the default model, not quantised."""
+    known, as_it_is = (STUDENT_CHANGES, STUDENT) if student else (CHANGES, AS_IT_IS)
+    names = list(dict.fromkeys([as_it_is, *chosen(changes or ",".join(known), known, "change")]))
+    wanted = {target.strip().lower() for target in targets.split(",") if target.strip()}
     kept, seeds, start = KeptFits(keep), tuple(range(first_seed, first_seed + splits)), time.monotonic()
     found: dict[str, Validation] = {}
     for set_name in chosen(sets, SETS, "set"):
@@ -80,18 +90,20 @@ def main(sets: str, changes: str, splits: int, first_seed: int, keep: str | None
             print(f"skipped {set_name}: {error}")
             continue
         for data in data_sets:
-            label = f"{set_name} {data.name}"
-            found[label] = run(label, data, [CHANGES[name]() for name in names], seeds, False, kept)
+            if wanted and data.element.lower() not in wanted:
+                continue
+            label = f"{set_name} {data.element}"
+            found[label] = run(label, data, [known[name]() for name in names], seeds, False, kept)
     if not found:
         sys.exit(1)
     states = f"{seeds[0]} to {seeds[-1]}" if splits > 1 else f"{seeds[0]}"
     print(f"R2 on the third left out, random_state {states}: mean over {len(found)} sets and targets")
     print(f"({', '.join(found)})")
     print(f"\n{'change':<32}{'R2':>7}{'difference':>12}{'std. error':>12}{'better on':>12}")
-    base = r2(found, AS_IT_IS)
+    base = r2(found, as_it_is)
     for name in names:
         values = r2(found, name)
-        if name == AS_IT_IS:
+        if name == as_it_is:
             print(f"{name:<32}{values.mean():7.3f}")
             continue
         gains = values - base
