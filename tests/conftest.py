@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import stibium.edge
 from hypothesis import settings
+from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, read_bundle
 from stibium.edge.model.runtime import _interpreter_class
@@ -94,20 +96,22 @@ def tiny_bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def soils(shipped_bundle: Bundle) -> list[Spectrum]:
-    """The bundle's golden spectra (simulated), as a reader would give them."""
-    golden = shipped_bundle.golden
-    assert golden is not None
+def soils() -> list[Spectrum]:
+    """Five of the demonstration's soils (simulated), from low grade to high, one point each."""
+    with (SHIPPED / "demo_assays.csv").open() as file:
+        grades = {row["sample"]: float(row["Sb_ppm"]) for row in csv.DictReader(file)}
+    first = {spectrum.sample_id: spectrum for spectrum in reversed(read_spectra(SHIPPED / "demo_samples.csv.gz"))}
+    ranked = sorted(grades, key=lambda name: grades[name])
     return [
         Spectrum(
-            golden.wavelengths_nm,
-            values,
+            first[name].wavelengths_nm,
+            first[name].values,
             "reflectance",
             f"G{i}",
             source=f"G{i}.asd",
-            splices_nm=golden.splices_nm,
+            splices_nm=first[name].splices_nm,
             comment="simulated",
             simulated=True,
         )
-        for i, values in enumerate(golden.reflectance)
+        for i, name in enumerate(ranked[1:6])
     ]

@@ -48,7 +48,8 @@ def main() -> None:
         others = [soil for soil in soils if soil.sample_id not in chosen]
         write_table(spectra, others)
         write_assays(assays, {soil.sample_id: clay[soil.sample_id] for soil in others})
-        stibium("train", "--spectra", str(spectra), "--assays", str(assays), "--element", ELEMENT, "--out", str(run))
+        data = ("--spectra", str(spectra), "--assays", str(assays), "--element", ELEMENT, "--fast")
+        stibium("train", *data, "--out", str(run))
         stibium("export", str(run), "--out", str(SHIPPED / MODEL))
     shown = {soil.sample_id: soil for soil in soils}
     write_table(SHIPPED / SOILS, [shown[name] for name in chosen])
