@@ -24,6 +24,8 @@ from .stability import fit_stability
 
 GOLDEN_SPECTRA = 2
 """One low and one high: what a device computes otherwise shows in either, and each is a tenth of the file."""
+GOLDEN_REFLECTANCE_STEP = 2.0**-16
+"""Reflectance that golden spectra are rounded to: bits below an instrument's noise cost room and say nothing."""
 GOLDEN_STEPS = 5
 """Another runtime's kernels round activations in other places, which can move a quantised output by a few steps."""
 FLOAT_TOLERANCE = 1e-3
@@ -124,7 +126,8 @@ def choose_golden(bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats)
     ranked = sorted(telling, key=lambda i: (measured[i], i))
     at = np.unique(np.linspace(0, len(ranked) - 1, min(GOLDEN_SPECTRA, len(ranked))).round().astype(int))
     chosen = [spectra[ranked[i]] for i in at]
-    reflectance = np.stack([require_reflectance(s, bundle.recipe.range_nm) for s in chosen]).astype(np.float32)
+    reflectance = np.stack([require_reflectance(s, bundle.recipe.range_nm) for s in chosen])
+    reflectance = (np.rint(reflectance / GOLDEN_REFLECTANCE_STEP) * GOLDEN_REFLECTANCE_STEP).astype(np.float32)
     golden = Golden(
         wavelengths_nm=chosen[0].wavelengths_nm,
         reflectance=reflectance.astype(np.float64),
