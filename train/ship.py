@@ -45,7 +45,7 @@ def make_run(folder: Path) -> tuple[Path, Path]:
     assays = folder / "assays.csv"
     assays.write_text("".join(row for row in rows if row.split(",")[0] not in DEMO_SAMPLES), "utf-8")
     data = ("--spectra", str(soils / "spectra.csv.gz"), "--assays", str(assays), "--element", "Sb", "--fast")
-    stibium("train", *data, "--out", str(run))
+    stibium("train", *data, "--no-report", "--out", str(run))
     return soils, run
 
 

@@ -49,7 +49,7 @@ def main() -> None:
         write_table(spectra, others)
         write_assays(assays, {soil.sample_id: clay[soil.sample_id] for soil in others})
         data = ("--spectra", str(spectra), "--assays", str(assays), "--element", ELEMENT, "--fast")
-        stibium("train", *data, "--out", str(run))
+        stibium("train", *data, "--no-report", "--out", str(run))
         stibium("export", str(run), "--out", str(SHIPPED / MODEL))
     shown = {soil.sample_id: soil for soil in soils}
     write_table(SHIPPED / SOILS, [shown[name] for name in chosen])
