@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import signal
 from functools import cache
 from pathlib import Path
@@ -97,11 +96,9 @@ def tiny_bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def soils() -> list[Spectrum]:
-    """Five of the demonstration's soils (simulated), from low grade to high, one point each."""
-    with (SHIPPED / "demo_assays.csv").open() as file:
-        grades = {row["sample"]: float(row["Sb_ppm"]) for row in csv.DictReader(file)}
+    """Five of the demonstration's soils (simulated) that the shipped model knows, from low grade to high, one point each."""
+    names = ("TP159", "RS045", "TP079", "TP177", "TP091")
     first = {spectrum.sample_id: spectrum for spectrum in reversed(read_spectra(SHIPPED / "demo_samples.csv.gz"))}
-    ranked = sorted(grades, key=lambda name: grades[name])
     return [
         Spectrum(
             first[name].wavelengths_nm,
@@ -113,5 +110,5 @@ def soils() -> list[Spectrum]:
             comment="simulated",
             simulated=True,
         )
-        for i, name in enumerate(ranked[1:6])
+        for i, name in enumerate(names)
     ]

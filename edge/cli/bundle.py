@@ -147,8 +147,10 @@ def first_asked(record: dict[str, Any]) -> dict[str, Any]:
     # What the model has not seen comes first.
     unseen_first = sorted(tested.items(), key=lambda item: item[0].startswith("training"))
     metrics = {name: _in_one_line(values) for name, values in unseen_first if values}
-    steps = [step["step"] for view in _views(record.get("recipe", {})) for step in view.get("steps", ())]
-    preprocessing = {"preprocessing": ", ".join(steps)} if steps else {}
+    views = _views(record.get("recipe", {}))
+    steps = dict.fromkeys(step["step"] for view in views for step in view.get("steps", ()))
+    blocks = f"{len(views)} blocks: " if len(views) > 1 else ""
+    preprocessing = {"preprocessing": blocks + ", ".join(steps)} if steps else {}
     tested_on = {"calibrated_with": _in_one_line(samples)} if samples else {}
     plain = {name: value for name, value in found.items() if not isinstance(value, dict)}
     return {**plain, **tested_on, **metrics, **preprocessing, **{n: v for n, v in found.items() if n not in plain}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -89,9 +91,8 @@ def test_predict_stores_it(tmp_path: Path, soils: list[Spectrum], tiny_bundle: P
     write_table(tmp_path / "soils.csv", [soils[0], replace(soils[1], condition="dry")])
     options = ["--model", str(tiny_bundle), "--log", str(tmp_path / "log.db"), "--format", "csv", "--condition", "damp"]
     command = [sys.executable, "-m", "stibium.edge", "predict", str(tmp_path / "soils.csv"), *options]
-    head, *rows = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    at = head.split(",").index("condition")
-    assert [row.split(",")[at] for row in rows[:2]] == ["damp", "dry"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert [row["condition"] for row in csv.DictReader(io.StringIO(said))] == ["damp", "dry"]
     with open_for_reading(tmp_path / "log.db") as db:
         found = [spectrum for _, spectrum in logged_spectra(db)]
     assert [one.condition for one in found if isinstance(one, Spectrum)] == ["damp", "dry"]

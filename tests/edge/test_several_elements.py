@@ -30,7 +30,6 @@ from stibium.edge.log.write import Log
 from stibium.edge.measure.plan import Plan
 from stibium.edge.model.bundle import Bundle, bundle_paths, read_bundle, shipped_bundle_path, write_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
-from stibium.edge.model.recipe import Recipe
 from stibium.edge.record import as_json
 
 PROGRAM = str(Path(sys.executable).parent / "stibium")
@@ -168,13 +167,14 @@ def test_preprocessing_is_done_once_for_models_that_prepare_alike(
     shipped_bundle: Bundle, lead: Path, soils: list[Spectrum], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    real = Recipe.preprocess
+    recipe = type(shipped_bundle.recipe)
+    real = recipe.preprocess
 
-    def counting(self: Recipe, values: Any, *rest: Any) -> Any:
+    def counting(self: Any, values: Any, *rest: Any) -> Any:
         calls.append(len(values))
         return real(self, values, *rest)
 
-    monkeypatch.setattr(Recipe, "preprocess", counting)
+    monkeypatch.setattr(recipe, "preprocess", counting)
     engine = Engine(Estimator(shipped_bundle), None, others=[Estimator(read_bundle(lead))])
     results = engine.answer(soils[:4])
     assert calls == [4]

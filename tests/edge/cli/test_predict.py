@@ -101,7 +101,7 @@ def test_good_files_are_answered_and_bad_ones_refused_each_with_its_reason(
     assert set(reasons) == {"cut.asd", "empty.asd", "notes.txt", "handheld.asd"}
     assert "ends" in reasons["cut.asd"]
     assert "empty" in reasons["empty.asd"]
-    assert "the model needs 400-2400 nm" in reasons["handheld.asd"]
+    assert "the model needs 400-2450 nm" in reasons["handheld.asd"]
     assert all("\n" not in reason for reason in reasons.values())
     assert "3 estimated, 4 refused" in done.stderr
 
@@ -131,7 +131,7 @@ def test_all_good_is_exit_0_and_everything_is_in_the_log(tmp_path: Path, soils: 
     assert [
         (r["source"], pytest.approx(float(n), rel=1e-5) if n else None) for r, n in zip(rows, said, strict=True)
     ] == stored
-    assert sum(map(bool, said)) >= 3
+    assert sum(map(bool, said)) >= 2
 
 
 def test_measurements_of_a_sample_are_averaged_on_request(tmp_path: Path, soils: list[Spectrum], log: Path) -> None:
@@ -201,10 +201,11 @@ def test_real_instrument_files_predict_or_are_refused_for_the_right_reason(share
     records: dict[str, dict[str, object]] = {}
     for record in read_records(done.stdout):
         records[Path(str(record["source"]).split(":")[0]).name] = record
-    predicted = {"44231B009-1-FW300000.asd", "revision1_float32.000", "v6sample00000.asd", "v8sample00001.asd"}
+    predicted = {"revision1_float32.000", "v6sample00000.asd", "v8sample00001.asd"}
     predicted |= {"1456045_00115.sed", "1456045_00116.sed"}
     for name in predicted:
         assert records[name]["status"] == "estimated", records[name]
+    assert "step of -0.024 at 1800 nm" in str(records["44231B009-1-FW300000.asd"]["reason"])
     for name in ("v7sample00000.asd", "v7sample00001.asd"):
         assert records[name]["status"] == "refused"
         assert "radiance" in str(records[name]["reason"])

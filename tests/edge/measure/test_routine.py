@@ -480,7 +480,7 @@ def test_an_instrument_of_the_wrong_range_measures_and_nothing_is_estimated(make
     bench.type("")
     found = outcome(bench)
     assert isinstance(found, Refusal)
-    assert "the model needs 400-2400 nm" in found.reason
+    assert "the model needs 400-2450 nm" in found.reason
     # No rule of measuring is broken: a model that needs less may be asked later.
     assert bench.rows("SELECT rule_broken, reason FROM readings r JOIN refusals f ON f.reading_id = r.id") == [
         ("", found.reason)

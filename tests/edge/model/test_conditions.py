@@ -83,7 +83,7 @@ def test_said_ground_that_is_known_or_corrected_for(dry: Bundle, soils: list[Spe
 
 
 def test_a_bundle_without_the_section_says_nothing(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
-    found = answer(shipped_bundle, replace(soils[2], condition="wet"))
+    found = answer(replace(shipped_bundle, conditions=None), replace(soils[2], condition="wet"))
     assert (found.verdict, found.water_index) == ("inside", None)
 
 

@@ -66,7 +66,7 @@ def test_the_answer_is_the_means_and_the_points_are_told(shipped_bundle: Bundle,
 
 
 def test_scatter_beyond_the_calibrations_widens_and_flags(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
-    points = points_of(soils[0], [-0.3, 0.0, 0.3])
+    points = points_of(soils[2], [-0.3, 0.0, 0.3])
     mean = mean_spectrum(points)
     values = [only(Estimator(shipped_bundle).estimate([p])).value for p in points]
     sd = float(np.std(forward(np.array(values), shipped_bundle.transform), ddof=1))

@@ -14,6 +14,7 @@ from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 from stibium.edge.model.joins import find_step
 from stibium.edge.model.replicates import mean_spectrum
+from stibium.edge.model.stability import UNKNOWN_LIMITS
 from stibium.edge.model.suitability import check_sampling
 
 NM = np.arange(350.0, 2501.0)
@@ -21,7 +22,7 @@ NM = np.arange(350.0, 2501.0)
 
 @pytest.fixture(scope="module")
 def estimator(shipped_bundle: Bundle) -> Estimator:
-    return Estimator(shipped_bundle)
+    return Estimator(replace(shipped_bundle, stability=UNKNOWN_LIMITS))
 
 
 @pytest.fixture(scope="module")
