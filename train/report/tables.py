@@ -12,6 +12,7 @@ from ..assays.findings import DuplicatePair, QualityControl
 from ..assays.statistics import ElementDescription, Moments
 from ..assays.values import as_reported
 from ..crossval.metrics import Metrics, coverage, measure
+from ..crossval.table import no_better
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
 from ..formats import FormatResult, QuantisationFormats
 from ..methods.faults import FAULTS
@@ -117,6 +118,11 @@ def merits_table(validation: Validation, ours: str | None, look: Look) -> Table:
     repeated = any(s.metrics[m].sd is not None for s in validation.scores for m in names.values())
     strong = [i for i, s in enumerate(validation.scores) if s.method == ours]
     return Table(header, rows, strong=strong, caption="Mean ± SD over repeats" if repeated else "One repeat")
+
+
+def no_better_than_the_mean(validation: Validation) -> str:
+    """Name the methods whose R2 is not above zero, as a sentence; "" where there are none."""
+    return no_better(validation)
 
 
 def faults_table(validation: Validation, ours: str | None) -> Table | None:
