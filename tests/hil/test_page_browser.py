@@ -135,6 +135,9 @@ def test_ground_name_and_place_are_said_on_the_page_and_what_left_looks_differen
         phone.until("document.getElementById('step').textContent === 'KX7'")
         measure(phone, page, 1)
         assert page.rows("SELECT sample_id, condition FROM readings") == [("KX7", "damp")]
+        # What came of it stands beside the next step, without scrolling, and says that it is simulated.
+        phone.until("/^KX7: .*simulated/.test(document.getElementById('brief').textContent)")
+        assert phone.page.locator("#brief").bounding_box()["y"] < 740
         phone.tap()
         phone.ready()
         phone.page.click("#more summary")
