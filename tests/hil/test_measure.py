@@ -214,7 +214,7 @@ def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> Non
     terminal.expect("RS002 3/3, Enter: $")
     terminal.type("q")
     assert terminal.finish() == 0
-    assert "Next is RS002; --resume goes on with it" in terminal.text.replace("\n ", "")
+    assert "RS002 has 2 of 3 points; --resume goes on with it" in terminal.text.replace("\n ", "")
     terminal = Terminal(measurer.command(port, *THREE))
     terminal.expect("new one: $")
     terminal.type("n")
@@ -227,7 +227,7 @@ def test_on_a_terminal_going_on_is_offered(port: str, measurer: Measurer) -> Non
 def test_the_totals_are_those_of_the_session_with_its_log_and_what_comes_next(port: str, measurer: Measurer) -> None:
     first = measurer.run(port, *THREE, script="\n" + 4 * "\n" + "q\n")
     said = first.err.replace("\n  ", "")
-    assert f"1 estimated, 0 refused\nLog: {measurer.log}\nNext is RS002; --resume goes on with it\n" in said
+    assert f"1 estimated, 0 refused\nLog: {measurer.log}\nRS002 has 1 of 3 points; --resume goes on with it\n" in said
     second = measurer.run(port, *THREE, "--resume", script="\n\nq\n")
     assert "2 estimated, 0 refused\n" in second.err
     assert "stibium log --session 1 lists them" in second.err

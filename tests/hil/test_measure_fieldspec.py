@@ -130,7 +130,7 @@ def test_killed_amid_a_sample_it_optimises_and_goes_on(measurer: Measurer) -> No
         # The two points count; what the instrument was set to, and the white with it, may be gone.
         instrument.do("white")
         terminal = Terminal([*command, "--resume"])
-        terminal.expect(r"RS001\n? +has 2 points[\s\S]*optimise, Enter: $")
+        terminal.expect(r"RS001\n? +has 2 of 3\n? +points[\s\S]*optimise, Enter: $")
         terminal.type()
         terminal.expect("white, Enter: $")
         terminal.type()
