@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from browser import Phone, browsing
-from page_kills import kill_a_day_in_the_browser
 from page_process import Page
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle
@@ -247,9 +246,3 @@ def test_a_phone_that_slept_catches_up(browser: Any, page: Page, soils: list[Spe
         assert len(phone.readings()) == 1
         phone.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         phone.until("document.querySelectorAll('#list li').length === 3")
-
-
-def test_server_or_browser_killed_at_any_moment_lose_and_double_nothing(page: Page, soils: list[Spectrum]) -> None:
-    with fieldspec(soils) as port:
-        said = kill_a_day_in_the_browser(page, port, kills=10, seed=5)
-    assert "0 lost, 0 doubled" in said
