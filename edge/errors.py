@@ -58,6 +58,10 @@ class RecipeError(StibiumError, ValueError):
     """A preprocessing recipe that cannot be: unknown step, impossible parameter, wrong order."""
 
 
+class RecipeFileError(RecipeError):
+    """A file or a name that is no recipe."""
+
+
 class JobsError(StibiumError, RuntimeError):
     """One of several processes has died."""
 

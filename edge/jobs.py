@@ -1,37 +1,31 @@
-"""Many files over several processes: divided into batches, answered apart, given back in their order.
+"""Many files in batches, which can be answered apart: over processes or a cluster (`workers`).
 
-What comes out is what one process gives, in the same order, whatever the number of processes.
+What comes out is what one process gives, in the same order, whoever answered.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
-from multiprocessing import get_context
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ..converters.spectra.spectrum import Condition, Spectrum, with_remarks
 from .engine import Engine, average_samples, in_chunks, sample_key
-from .errors import JobsError
 from .files import in_condition, iter_file, iter_paths, told_from
 from .gates.rules import DEFAULT_RULES
 from .log.write import Result
 from .model.bundle import read_bundle
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum
+from .workers import Workers
 
 FILES = 64
 BYTES = 4 << 20
 """A batch is full with so many files, or so many bytes of them: a task of about a second."""
-T = TypeVar("T")
-AHEAD = 4
-"""Batches per process that wait or are done; memory does not grow with the archive."""
 
 
 class Batch(NamedTuple):
@@ -94,9 +88,7 @@ def _go_on(before: str | Refusal, after: str | Refusal) -> bool:
 def answer(task: Task, batch: Batch) -> list[Result]:
     """Answer one batch; nothing is stored."""
     engine = _engine(task)
-    items: Iterator[Spectrum | Refusal] = chain.from_iterable(
-        (path,) if isinstance(path, Refusal) else iter_file(path) for path in batch.files
-    )
+    items = _items_of(batch)
     if task.condition is not None:
         items = (in_condition(item, task.condition) for item in items)
     if task.average:
@@ -104,37 +96,40 @@ def answer(task: Task, batch: Batch) -> list[Result]:
     return [result for chunk in in_chunks(items) for result in engine.answer(chunk)]
 
 
-def map_batches(work: Callable[[Batch], T], all_batches: Iterable[Batch], jobs: int) -> Iterator[T]:
-    """Do work on batches in `jobs` processes, and give what it returns in their order.
+def read_batch(batch: Batch) -> list[Spectrum | Refusal]:
+    """Read one batch."""
+    return list(_items_of(batch))
 
-    Args:
-        work: can be pickled.
-        all_batches: taken as they are needed.
-        jobs: processes; 1 works in this one.
 
-    Raises:
-        JobsError: a process was killed, as for want of memory.
-    """
-    if jobs == 1:
-        yield from map(work, all_batches)
-        return
-    # A fork would take threads of the runtime with it that do not survive one.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for batch in all_batches:
-                waiting.append(pool.submit(work, batch))
-                if len(waiting) >= AHEAD * jobs:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise JobsError(
-                "a process of --jobs was killed, perhaps for want of memory; what is stored is kept: run the same "
-                "command again, with fewer jobs"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _items_of(batch: Batch) -> Iterator[Spectrum | Refusal]:
+    return chain.from_iterable((path,) if isinstance(path, Refusal) else iter_file(path) for path in batch.files)
+
+
+def iter_spectra_by(workers: Workers, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
+    """Read files and folders as `files.iter_spectra` does, whoever reads."""
+    seen: dict[int, str] = {}
+    for items in workers(read_batch, batches(paths, average=False)):
+        for item in items:
+            yield item if isinstance(item, Refusal) else told_from(item, seen)
+
+
+class CarriedEstimator:
+    """An estimator that another process gets as the path of its bundle."""
+
+    def __init__(self, estimator: Estimator) -> None:
+        self.estimator = estimator
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _carried, (self.estimator.bundle.path,)
+
+    def __call__(self, spectra: Sequence[Spectrum]) -> list[Estimate | Refusal]:
+        """Estimate, as `Estimator.estimate` does."""
+        return self.estimator.estimate(spectra)
+
+
+@lru_cache(maxsize=1)
+def _carried(path: str) -> CarriedEstimator:
+    return CarriedEstimator(Estimator(read_bundle(path)))
 
 
 def told_from_others(result: Result, seen: dict[int, str]) -> Result:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK, Engine
 from .errors import ProfileError
 from .gates.rules import DEFAULT_RULES, Rules
+from .jobs import CarriedEstimator
 from .log.columns import Reading, StoredModel
 from .log.corrections import history_of, soil_of
 from .log.export import record_of_entry
@@ -22,6 +25,7 @@ from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum
 from .record import SOFTWARE, EstimateRecord, ReadingRecord
 from .toml_file import Where, parse_toml, read_section
+from .workers import OneProcess, Workers
 
 NO_POINTS = "how its points scatter is not known, for they were not stored before version 3 of the log"
 MEAN_OF = "mean of "
@@ -47,6 +51,7 @@ def redo(
     chosen: Chosen,
     gates: bool = True,
     stability: bool = False,
+    workers: Workers | None = None,
 ) -> Iterator[list[Redone]]:
     """Estimate the readings that a model has neither answered nor refused, a chunk at a time.
 
@@ -60,21 +65,18 @@ def redo(
         chosen: which readings.
         gates: hold the spectra against the rules of their session, or the default ones.
         stability: see `Engine`.
+        workers: who estimates; None for this process. This one stores, in the order of the readings.
 
     Raises:
         LogError: nothing of the chunk was stored.
         ProfileError: the profile of a session is in the log and cannot be read.
     """
-    after = 0
-    rules: dict[int | None, Rules | None] = {None: DEFAULT_RULES}
-    while chunk := unanswered(db, estimator.bundle.sha256, chosen, after, CHUNK):
-        after = chunk[-1][0].id
-        outcomes: list[Estimate | Refusal] = []
-        for session, group in groupby(chunk, lambda one: one[0].session_id):
-            if session not in rules:
-                rules[session] = _rules_of(db, session)
-            engine = Engine(estimator, None, rules[session] if gates else None, stability=stability)
-            outcomes += _estimates(engine, [spectrum for _, spectrum in group])
+    taken: deque[list[tuple[Reading, Spectrum | Refusal]]] = deque()
+    for outcomes in (workers or OneProcess())(
+        partial(_outcomes, CarriedEstimator(estimator), stability),
+        _sessions(db, estimator.bundle.sha256, chosen, gates, taken),
+    ):
+        chunk = taken.popleft()
         before = [_latest(db, reading, estimator.bundle.element) for reading, _ in chunk]
         new = [True] * len(chunk)
         if log is not None:
@@ -85,6 +87,38 @@ def redo(
             for (reading, _), earlier, outcome, is_new in zip(chunk, before, outcomes, new, strict=True)
             if is_new
         ]
+
+
+Group = tuple[Rules | None, list[Spectrum | Refusal]]
+
+
+def _sessions(
+    db: sqlite3.Connection,
+    sha256: str,
+    chosen: Chosen,
+    gates: bool,
+    taken: deque[list[tuple[Reading, Spectrum | Refusal]]],
+) -> Iterator[list[Group]]:
+    """Take chunks of readings out of the log, each in groups that keep to the same rules; `taken` gets the chunks."""
+    after = 0
+    rules: dict[int | None, Rules | None] = {None: DEFAULT_RULES}
+    while chunk := unanswered(db, sha256, chosen, after, CHUNK):
+        after = chunk[-1][0].id
+        taken.append(chunk)
+        groups: list[Group] = []
+        for session, group in groupby(chunk, lambda one: one[0].session_id):
+            if session not in rules:
+                rules[session] = _rules_of(db, session)
+            groups.append((rules[session] if gates else None, [spectrum for _, spectrum in group]))
+        yield groups
+
+
+def _outcomes(carried: CarriedEstimator, stability: bool, groups: Sequence[Group]) -> list[Estimate | Refusal]:
+    return [
+        outcome
+        for rules, spectra in groups
+        for outcome in _estimates(Engine(carried.estimator, None, rules, stability=stability), spectra)
+    ]
 
 
 def left_out(db: sqlite3.Connection, chosen: Chosen) -> int:

@@ -22,19 +22,16 @@ import pyarrow.parquet as pq
 
 from ..converters.spectra.files import write_whole
 from ..converters.spectra.spectrum import Position, Spectrum
-from ..edge.jobs import Batch, Task, answer, batches, map_batches
+from ..edge.jobs import Batch, Task, answer, batches
 from ..edge.log.columns import StoredModel
 from ..edge.log.records import record_of
 from ..edge.log.write import Result
 from ..edge.model.bundle import read_bundle
 from ..edge.record import FLAT_NAMES, SCHEMA, EstimateRecord, ReadingRecord, as_rows
+from ..edge.workers import OneProcess, Workers
 from .errors import ArchiveError
 
 ABOUT = "_archive.json"
-RETRIES = 3
-"""Of a part whose worker has died."""
-TASKS_PER_WORKER = 8
-"""Parts that a cluster has at a time; the rest waits here, where it costs nothing."""
 _LEFT_OUT = ("stored_at", "estimated_at", "reading", "session")
 """What only the log knows, and when it was computed: the same archive gives the same parts."""
 
@@ -63,9 +60,7 @@ def archive(
     paths: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     task: Task,
-    *,
-    jobs: int = 1,
-    scheduler: str = "",
+    workers: Workers | None = None,
     show: Callable[[int, int], None] = lambda done, of: None,
 ) -> Counted:
     """Estimate every spectrum of files and folders into partitioned Parquet.
@@ -74,15 +69,14 @@ def archive(
         paths: files and folders.
         out: folder of the archive; parts that are there already are kept.
         task: models and how spectra are treated.
-        jobs: processes on this machine; not used with a scheduler.
-        scheduler: address of a Dask scheduler, whose workers see the same files under the same names; "" for none.
+        workers: who does it; None for this process.
         show: called with the number of parts done and of all.
 
     Returns:
         What came of it. What is refused has a row with its reason.
 
     Raises:
-        ArchiveError: the folder holds another archive, or the cluster cannot be reached.
+        ArchiveError: the folder holds another archive.
         BundleError: a model cannot be loaded.
     """
     folder = Path(out)
@@ -92,7 +86,7 @@ def archive(
     done_before = len(all_batches) - len(missing)
     counted = [_count(folder / part_name(batch.number)) for batch in all_batches if batch not in missing]
     write = Part(task, os.fspath(folder.resolve()))
-    run = _on_cluster(write, missing, scheduler) if scheduler else map_batches(write, missing, jobs)
+    run = (workers or OneProcess())(write, missing, in_order=False)
     for number, one in enumerate(run, done_before + 1):
         counted.append(one)
         show(number, len(all_batches))
@@ -197,31 +191,6 @@ def _begin(folder: Path, task: Task, all_batches: Sequence[Batch]) -> None:
         raise ArchiveError(f"{folder}: holds other files; name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(about, indent=1).encode())
-
-
-def _on_cluster(write: Part, missing: Sequence[Batch], address: str) -> Iterator[tuple[int, int]]:
-    try:
-        import distributed
-    except ImportError as error:
-        raise ArchiveError("--scheduler needs Dask: pip install 'stibium[cluster]'") from error
-    dask: Any = distributed
-    try:
-        client = dask.Client(address, timeout=10)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise ArchiveError(f"{address}: no Dask scheduler answers there; start one with `dask scheduler`") from error
-    with client:
-        waiting = iter(missing)
-        workers = max(1, len(client.scheduler_info()["workers"]))
-
-        def submit(batch: Batch) -> Any:
-            return client.submit(write, batch, retries=RETRIES, pure=False)
-
-        first = [submit(batch) for _, batch in zip(range(TASKS_PER_WORKER * workers), waiting, strict=False)]
-        running = dask.as_completed(first)
-        for future in running:
-            yield future.result()
-            if (batch := next(waiting, None)) is not None:
-                running.add(submit(batch))
 
 
 def write_spectra(out: str | os.PathLike[str], spectra: Iterable[Spectrum], per_part: int = 1000) -> int:

@@ -28,7 +28,15 @@ class ReportError(StibiumError, OSError):
 
 
 class ArchiveError(StibiumError, ValueError):
-    """A folder that is no place for an archive, or a cluster that cannot be had."""
+    """A folder that is no place for an archive."""
+
+
+class PictureError(StibiumError, RuntimeError):
+    """A picture that cannot be rendered."""
+
+
+class ClusterError(StibiumError, RuntimeError):
+    """A Dask cluster that cannot be had, or has gone."""
 
 
 NEEDS_TRAIN = (

@@ -10,9 +10,13 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
+from ..converters.spectra.spectrum import Spectrum
+from ..edge.engine import CHUNK
+from ..edge.jobs import CarriedEstimator
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator, Refusal
 from ..edge.model.target import forward
+from ..edge.workers import OneProcess, Workers
 from .censored_check import CensoredCheck, check_estimates
 from .conditions import ConditionScore, score_conditions
 from .crossval.metrics import FIGURES, Metrics, coverage, measure
@@ -64,13 +68,36 @@ class Evaluation:
     by_condition: tuple[ConditionScore, ...] = ()
 
 
-def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average") -> Evaluation:
+Answered = list[tuple[Spectrum, Estimate | Refusal]]
+
+
+def answer_all(
+    bundle: Bundle, joined: Samples, replicates: Replicates = "average", workers: Workers | None = None
+) -> Answered:
+    """Give what a bundle says of spectra with values.
+
+    Args:
+        bundle: of the element that `joined` has.
+        joined: spectra and values.
+        replicates: "average" estimates from each sample's mean spectrum, "each" from every measurement.
+        workers: who estimates; None for this process.
+    """
+    rows = replicate_rows(joined.spectra, replicates)
+    chunks = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
+    said = (workers or OneProcess())(CarriedEstimator(Estimator(bundle)), chunks)
+    return list(zip(rows, [answer for some in said for answer in some], strict=True))
+
+
+def evaluate(
+    bundle: Bundle, joined: Samples, replicates: Replicates = "average", answered: Answered | None = None
+) -> Evaluation:
     """Estimate spectra and hold the answers against the laboratory's.
 
     Args:
         bundle: of the element that `joined` has, in the same unit.
         joined: spectra and values.
         replicates: "average" estimates from each sample's mean spectrum, "each" from every measurement.
+        answered: by `answer_all`, if that is done already.
 
     Raises:
         TrainingDataError: another element or unit, or every spectrum was refused.
@@ -80,10 +107,9 @@ def evaluate(bundle: Bundle, joined: Samples, replicates: Replicates = "average"
             f"{bundle.name} answers {bundle.element} in {bundle.unit}; "
             f"the assays have {joined.element} in {joined.unit}: write them in {bundle.unit}"
         )
-    rows = replicate_rows(joined.spectra, replicates)
-    answers = Estimator(bundle).estimate(rows)
-    pairs = [(row, a) for row, a in zip(rows, answers, strict=True) if isinstance(a, Estimate)]
-    refused = [a for a in answers if isinstance(a, Refusal)]
+    answered = answer_all(bundle, joined, replicates) if answered is None else answered
+    pairs = [(row, a) for row, a in answered if isinstance(a, Estimate)]
+    refused = [a for _, a in answered if isinstance(a, Refusal)]
     if not pairs:
         raise TrainingDataError(f"every spectrum was refused, the first: {refused[0].source}: {refused[0].reason}")
     measured = np.array([joined.target[row.sample_id] for row, _ in pairs])

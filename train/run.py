@@ -3,18 +3,16 @@
 - run.json: settings, data, split, metrics, history, versions; hashes of the other two
 - model.keras or model.npz: the network, as its method writes it
 - arrays.npz: scaling, domain statistics, calibration rows, and spectra with their values to hold an export against
-- predictions.csv: answers for samples that had been left out, for people; nothing is read back from it
+- predictions.csv and .parquet: answers for samples that had been left out, for people; nothing is read back from them
 - report.html: for people; nothing is read back from it
 - fits.jsonl, training.npz: how far an interrupted training had come
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
-import math
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -27,21 +25,22 @@ from numpy.typing import NDArray
 
 from ..converters.spectra.files import remove_unfinished, write_whole
 from ..converters.spectra.spectrum import Floats, Spectrum
-from ..converters.spectra.text import for_spreadsheet
 from ..edge.model.bundle import Bundle, from_record, to_record
 from .errors import RunError
 from .methods.registry import DEVICE_METHODS, FORMER_NAMES
+from .predictions import of_training, write_predictions
 from .training import Trained
 
 FORMAT = "stibium run"
 VERSION = 3
-RUN, ARRAYS, PREDICTIONS, REPORT = "run.json", "arrays.npz", "predictions.csv", "report.html"
+RUN, ARRAYS, PREDICTIONS, REPORT = "run.json", "arrays.npz", "predictions", "report.html"
 FITS, CHECKPOINT = "fits.jsonl", "training.npz"
 _MODELS = tuple(method.file_name for method in DEVICE_METHODS.values())
 _BUNDLE_ONLY = ("quantisation", "golden", "provenance", "replicates")
 """What a bundle says and a run does not, or by another name."""
 _UNFINISHED = frozenset({FITS, CHECKPOINT})
-_OURS = frozenset({RUN, ARRAYS, PREDICTIONS, REPORT, *_MODELS}) | _UNFINISHED
+_TABLES = (f"{PREDICTIONS}.csv", f"{PREDICTIONS}.parquet")
+_OURS = frozenset({RUN, ARRAYS, *_TABLES, REPORT, *_MODELS}) | _UNFINISHED
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +115,14 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
         The content of run.json.
     """
     path = Path(folder)
-    for name in (RUN, REPORT, *_MODELS):
+    for name in (RUN, REPORT, *_TABLES, *_MODELS):
         (path / name).unlink(missing_ok=True)
     model = trained.method.file_name
     trained.model.save(path / model)
     packed = io.BytesIO()
     np.savez_compressed(packed, **_arrays(trained))
     (path / ARRAYS).write_bytes(packed.getvalue())
-    _write_predictions(path / PREDICTIONS, trained)
+    write_predictions(path / PREDICTIONS, of_training(trained), trained.samples.element, trained.samples.unit)
     record = _record(trained) | {
         "files": {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in (model, ARRAYS)}
     }
@@ -131,20 +130,6 @@ def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]
     for name in _UNFINISHED:
         (path / name).unlink(missing_ok=True)
     return record
-
-
-def _write_predictions(path: Path, trained: Trained) -> None:
-    """Write what was answered for samples that had been left out, a line each and repeat; see docs/training.md."""
-    unit, of = trained.samples.unit, "validation" if trained.validation else "cross-validation"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("sample", f"measured_{unit}", f"predicted_{unit}", "set", "repeat", "simulated"))
-        for number, repeat in enumerate(trained.out_of_fold, 1):
-            for name, measured, predicted in zip(
-                trained.out_of_fold_samples, trained.out_of_fold_measured.tolist(), repeat.tolist(), strict=True
-            ):
-                if math.isfinite(predicted):
-                    writer.writerow((for_spreadsheet(name), measured, predicted, of, number, trained.samples.simulated))
 
 
 def _record(trained: Trained) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.files import SAME_SPECTRUM, iter_spectra
+from ..edge.jobs import iter_spectra_by
 from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
 from ..edge.model.steps import Resample, SpliceCorrection
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform
+from ..edge.workers import OneProcess, Workers
 from .assays.exclusion import Excluded
 from .assays.table import Assays
 from .assays.values import Assay
@@ -343,10 +345,14 @@ def load(
     assays: Assays,
     range_nm: tuple[float, float] | None,
     exclude: Excluded | float | None = None,
+    workers: Workers | None = None,
 ) -> Samples:
     """Read spectra from files and folders and join them; see `join`. The assays' own file is no spectrum to refuse."""
     own = os.path.abspath(assays.path)
-    items = (i for i in iter_spectra(paths) if isinstance(i, Spectrum) or os.path.abspath(i.source) != own)
+    workers = workers or OneProcess()
+    # By itself this process takes a table row by row.
+    read = iter_spectra(paths) if isinstance(workers, OneProcess) else iter_spectra_by(workers, paths)
+    items = (i for i in read if isinstance(i, Spectrum) or os.path.abspath(i.source) != own)
     return join(items, assays, range_nm, exclude)
 
 

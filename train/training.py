@@ -21,6 +21,7 @@ from ..edge.model.lineage import Lineage, instruments_of
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.replicates import ReplicateStats
 from ..edge.model.target import Transform, forward, inverse, within_range
+from ..edge.workers import Workers
 from .applicability import Domain, fit_domain, fit_interval, fit_replicates
 from .censored_check import CensoredCheck, check_held_back
 from .conditions import BY_PAIRS, ConditionScore, fit_conditions, score_conditions, what_is_missing
@@ -193,6 +194,7 @@ def train(
     checkpoint: Path | None = None,
     curve: bool = True,
     pairs: MoisturePairs | None = None,
+    workers: Workers | None = None,
 ) -> Trained:
     """Validate a method, make the model that a device is to have, and set its statistics.
 
@@ -204,6 +206,7 @@ def train(
         say: shows progress.
         checkpoint: file from which an interrupted training of the model goes on.
         curve: whether there is to be a learning curve; it takes some twenty fits.
+        workers: who does the fits of validation and learning curve; None for this process.
         pairs: soils scanned dry and wet; corrections learned from them are held against doing nothing.
 
     Raises:
@@ -244,8 +247,9 @@ def train(
         known,
         decide_by=decide_by,
         spoil=None if method.holds_out else with_faults,
+        workers=workers,
     )
-    learning = _learning(method, rows, plan, say) if curve else None
+    learning = _learning(method, rows, plan, say, workers) if curve else None
     if model is None:
         say("the model itself, on all samples")
         model = method.make(task) if pairs is None else make_corrected(method, pairs, task)
@@ -270,11 +274,15 @@ def _as_fold_result(
     return replace(plan, repeats=((Fold(fold.training, test),),)), result
 
 
-def _learning(method: DeviceMethod, rows: Samples, plan: Folds, say: Say) -> dict[str, Any] | None:
+def _learning(
+    method: DeviceMethod, rows: Samples, plan: Folds, say: Say, workers: Workers | None
+) -> dict[str, Any] | None:
     fast = method.for_learning_curve()
     if fast is None:
         return None
-    return asdict(learning_curve(fast, rows, plan, lambda done, of: say(f"learning curve, {done} of {of} fits")))
+    return asdict(
+        learning_curve(fast, rows, plan, lambda done, of: say(f"learning curve, {done} of {of} fits"), workers)
+    )
 
 
 @dataclass(frozen=True, eq=False)

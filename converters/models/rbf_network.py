@@ -78,7 +78,7 @@ def convert_radial(
     """Convert in this process, which needs TensorFlow; see `convert_rbf_network`."""
     import tensorflow as tf
 
-    network = _graph(arrays, scaling, transform, halves=quantisation == "float16")
+    network = _graph(arrays, scaling, transform, quantisation)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([network.get_concrete_function()])
     if quantisation == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -92,10 +92,11 @@ def convert_radial(
     return bytes(converter.convert())
 
 
-def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool) -> Any:
+def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation: str) -> Any:
     """Write the network down for TensorFlow: (1, features) -> (1, 1)."""
     import tensorflow as tf
 
+    halves = quantisation == "float16"
     # A power of four, so that its root is exact as well; float16 has no numbers above 65504.
     size = 4.0 ** np.ceil(np.log2(float(np.abs(arrays["range"]).max())) / 2)
     arrays = _in_units_of(size, arrays)
@@ -115,6 +116,13 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
         low = (weights - high) * LOW_HALF
         return tf.matmul(units, constant(high)) + tf.matmul(units, constant(low)) * (1.0 / LOW_HALF)
 
+    def weigh_bands(bands: Any, weights: Floats) -> Any:
+        """Weigh bands, whose products are large and cancel: where each number has 24 bits, so has their sum."""
+        if quantisation != "float32":
+            return weigh(bands, weights)
+        sums = [_exact_sum(tf.multiply(bands, constant(of_one[None])), len(of_one)) for of_one in weights.T]
+        return tf.concat(sums, axis=1)
+
     def exact(one: Any, *values: float) -> list[Any]:
         # A plain constant would be rounded to a float16, however few of them there are.
         found = weigh(one, np.array([values]))
@@ -129,7 +137,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
         shift, scale = scaling.offset[band], scaling.scale[band, None]
         x = features[:, band]
         scores = tf.matmul(x, constant(projection * scale)) + constant((shift @ projection + offset)[None])
-        added = weigh(x, linear_weights * scale / unit)
+        added = weigh_bands(x, linear_weights * scale / unit)
         for factor, of_power in zip(factors, kernel_weights, strict=True):
             weighed = scores * constant(factor[None])
             squares = tf.reduce_sum(tf.square(weighed), axis=1, keepdims=True)
@@ -177,6 +185,25 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, halves: bool)
         return answer(added, one)
 
     return network
+
+
+def _exact_sum(terms: Any, count: int) -> Any:
+    """Add (1, count) terms up to (1, 1) in float32 without losing what each addition rounds away.
+
+    Two by two, and the remainders beside them: the error-free sum of Knuth, The Art of Computer Programming 2, 4.2.2.
+    """
+    import tensorflow as tf
+
+    size = 1 << max(0, count - 1).bit_length()
+    total, lost = tf.pad(terms, ((0, 0), (0, size - count))), None
+    while size > 1:
+        size //= 2
+        a, b = total[:, :size], total[:, size:]
+        total = a + b
+        of_b = total - a
+        rounded = (a - (total - of_b)) + (b - of_b)
+        lost = rounded if lost is None else lost[:, :size] + lost[:, size:] + rounded
+    return total if lost is None else total + lost
 
 
 def _limits(arrays: Arrays) -> Floats:

@@ -28,6 +28,7 @@ DEVICE_COMMANDS = {
     "reprocess": "reprocess:reprocess",
     "convert": "convert:convert",
     "plot": "plot:plot",
+    "recipes": "recipes:recipes",
     "info": "bundle:info",
     "check": "bundle:check",
     "doctor": "doctor:doctor",

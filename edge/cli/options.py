@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,7 +15,55 @@ from ..log.write import LOG_ENVIRONMENT_VARIABLE, default_log_path
 from ..model.bundle import MODEL_ENVIRONMENT_VARIABLE, Bundle, bundle_paths, read_bundle, shipped_bundle_path
 from .output import notice as show_notice
 
+if TYPE_CHECKING:
+    from ..workers import Workers
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jobs_option(command: F) -> F:
+    """`--jobs`: how many processes."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Processes on this machine; the result is that of one.",
+    )(command)
+
+
+def workers_options(command: F) -> F:
+    """`--jobs`, and `--scheduler` for a cluster; see `workers_of`."""
+    return jobs_option(
+        click.option(
+            "--scheduler",
+            default="",
+            metavar="ADDRESS",
+            help="Of a Dask cluster in place of --jobs, such as tcp://10.0.0.1:8786; its workers see the same files "
+            "under the same names.",
+        )(command)
+    )
+
+
+def workers_of(ctx: click.Context, jobs: int, scheduler: str = "") -> Workers:
+    """Give the way of doing work that the options ask for, until the command ends.
+
+    Raises:
+        UsageError: both are asked for, or nothing here knows a cluster.
+    """
+    if not scheduler:
+        from ..workers import workers_for
+
+        return workers_for(jobs)
+    if jobs > 1:
+        raise click.UsageError("--jobs and --scheduler exclude each other")
+    from .desk_only import of_the_desk
+
+    if (connect := of_the_desk("clusters", "dask")) is not None:
+        workers: Workers = ctx.with_resource(connect(scheduler))
+        return workers
+    raise click.UsageError("--scheduler needs the training side and Dask: pip install 'stibium[train,cluster]'")
 
 
 def model_option(command: F) -> F:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...converters.spectra.spectrum import CONDITIONS, Condition
-from .options import load_bundles, log_option, models_option, open_engine, stability_option
+from .options import load_bundles, log_option, models_option, open_engine, stability_option, workers_of, workers_options
 from .output import reading_format_option
 from .progress import Progress
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..engine import Engine
     from ..jobs import Task
     from ..log.write import Result
+    from ..workers import Workers
 
 
 @click.command(epilog="Example:  stibium predict soils/ --average --format csv > estimates.csv")
@@ -32,13 +33,7 @@ if TYPE_CHECKING:
 @stability_option
 @click.option("--no-log", is_flag=True, help="Keep nothing: for trying things out at the desk.")
 @models_option
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Processes that read and estimate; worth it from some thousand files on.",
-)
+@workers_options
 @log_option
 @reading_format_option
 @click.pass_context
@@ -52,6 +47,7 @@ def predict(
     no_log: bool,
     models: tuple[str, ...],
     jobs: int,
+    scheduler: str,
     log: str | None,
     out_format: str,
 ) -> None:
@@ -82,12 +78,12 @@ def predict(
         ctx.exit(1)
     rules = None if no_gates else DEFAULT_RULES
     with open_engine(bundles, log, rules, no_log, stability) as engine, Progress("spectra", beside=True) as progress:
-        if jobs > 1:
+        if jobs > 1 or scheduler:
             # What spreads work over processes takes a while to load, and a single file does without.
             from ..jobs import Task
 
             task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition, stability)
-            answered = _over_processes(engine, there, task, jobs)
+            answered = _elsewhere(engine, there, task, workers_of(ctx, jobs, scheduler))
         else:
             answered = _here(engine, there, average, condition)
         for results in answered:
@@ -111,11 +107,11 @@ def _here(engine: Engine, paths: Sequence[str], average: bool, condition: Condit
         yield engine.take(chunk) if engine.has_log else engine.answer(chunk)
 
 
-def _over_processes(engine: Engine, paths: Sequence[str], task: Task, jobs: int) -> Iterator[list[Result]]:
+def _elsewhere(engine: Engine, paths: Sequence[str], task: Task, workers: Workers) -> Iterator[list[Result]]:
     """Read and estimate in other processes; what they give is stored by this one, in the same order."""
-    from ..jobs import answer, batches, map_batches, told_from_others
+    from ..jobs import answer, batches, told_from_others
 
     seen: dict[int, str] = {}
-    for results in map_batches(partial(answer, task), batches(paths, task.average), jobs):
+    for results in workers(partial(answer, task), batches(paths, task.average)):
         told = [told_from_others(result, seen) for result in results]
         yield engine.log.add(told) if engine.has_log else told

@@ -11,7 +11,7 @@ import click
 
 from ..record import FLAT_NAMES, as_json, as_rows
 from .log_options import reading_options
-from .options import load_bundles, log_option, models_option, stability_option
+from .options import jobs_option, load_bundles, log_option, models_option, stability_option, workers_of
 from .output import Layout, Output, format_option
 from .progress import Progress
 from .readings import refused_reason, remarks
@@ -41,6 +41,7 @@ _BEFORE = (
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
 @stability_option
 @models_option
+@jobs_option
 @log_option
 @format_option
 @click.pass_context
@@ -51,6 +52,7 @@ def reprocess(
     no_gates: bool,
     stability: bool,
     models: tuple[str, ...],
+    jobs: int,
     log: str | None,
     out_format: str,
 ) -> None:
@@ -68,6 +70,7 @@ def reprocess(
 
     bundles = load_bundles(models)
     path = log if log is not None else default_log_path()
+    workers = workers_of(ctx, jobs)
     show = _Comparison(bundles, out_format, stored=not dry_run)
     with ExitStack() as stack:
         # First, for a log that is not there must not be made.
@@ -78,7 +81,7 @@ def reprocess(
             for bundle in bundles:
                 named = (bundle.name, bundle.sha256, bundle.calibrated_range)
                 with nullcontext() if dry_run else Log(path, *named) as writing:
-                    for redone in redo(db, Estimator(bundle), writing, chosen, not no_gates, stability):
+                    for redone in redo(db, Estimator(bundle), writing, chosen, not no_gates, stability, workers):
                         show.show(redone)
                         progress.at(show.estimated + show.refused)
         except LogError:

@@ -148,15 +148,11 @@ def _desk_writer(to: str) -> Callable[[str, Iterator[Spectrum]], int]:
     Raises:
         OutputError: the training side is not installed.
     """
-    from importlib.metadata import entry_points
-
     from ..errors import OutputError
+    from .desk_only import of_the_desk
 
-    for point in entry_points(group="stibium.spectra_writers", name=to):
-        try:
-            return point.load()  # type: ignore[no-any-return]
-        except ImportError:
-            break
+    if (writer := of_the_desk("spectra_writers", to)) is not None:
+        return writer  # type: ignore[no-any-return]
     raise OutputError(f"--to {to} needs the training side, which is not installed here: pip install 'stibium[train]'")
 
 

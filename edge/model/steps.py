@@ -150,7 +150,7 @@ class Resample(Step):
 
 @dataclass(frozen=True)
 class Cut(Step):
-    """Keep the bands from `first_nm` to `last_nm`, both included; views, not copies."""
+    """Keep the bands from `first_nm` to `last_nm`, both included."""
 
     step: ClassVar[str] = "cut"
     first_nm: float

@@ -141,3 +141,30 @@ def test_a_root_axis_has_ticks_where_small_values_lie(low: float, times: float, 
     assert all(low <= value <= high for value in at)
     if low == 0 and wanted >= 4:
         assert any(0 < value <= high / 4 for value in at)
+
+
+def test_each_step_of_a_recipe_of_ones_own_is_drawn(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    steps = '[[steps]]\nstep = "resample"\nfirst_nm = {}\nlast_nm = 2400\n[[steps]]\nstep = "continuum_removal"\n'
+    own.write_text(steps.format(1000))
+    done = plot(SAMPLES, "--sample", "TP091", "--recipe", own, "--out", "p.html", cwd=tmp_path)
+    assert done.returncode == 0
+    page = (tmp_path / "p.html").read_text()
+    assert page.count("<figcaption>TP091") == 2 * 5
+    own.write_text(steps.format(100))
+    refused = plot(SAMPLES, "--sample", "TP091", "--recipe", own, "--out", "q.html", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "refused TP091" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert plot(SAMPLES, "--recipe", own, "--steps", cwd=tmp_path).returncode == 2
+
+
+def test_a_png_is_the_same_picture_in_pixels(tmp_path: Path) -> None:
+    pytest.importorskip("resvg_py")
+    done = plot(SAMPLES, "--sample", "TP091", "--out", "p.png", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "p.png\n")
+    png = (tmp_path / "p.png").read_bytes()
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    assert width == 960
+    assert 500 < height < 1000

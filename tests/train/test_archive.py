@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stibium.edge
+from dask_cluster import cluster
 from small_runs import stibium as run
 from stibium.converters.spectra import read_spectra as read_file
 from stibium.edge.jobs import Task, batches
@@ -142,37 +141,6 @@ def test_two_runs_are_never_mixed(spectra: Path, tmp_path: Path, options: list[s
     (tmp_path / "notes" / "a.txt").write_text("mine")
     done = run("archive", tmp_path / "few", "--out", tmp_path / "notes")
     assert (done.returncode, (tmp_path / "notes" / "a.txt").read_text()) == (1, "mine")
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two workers, each a process of its own."""
-    folder.mkdir()
-    address_file = folder / "scheduler.json"
-    started = [
-        subprocess.Popen(
-            [
-                sys.executable, "-c", "from distributed.cli.dask_scheduler import main; main()",
-                "--port", "0", "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(address_file),
-            ],
-            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder,
-        )
-    ]  # fmt: skip
-    workers: list[subprocess.Popen[bytes]] = []
-    try:
-        until = time.monotonic() + 60
-        while not address_file.is_file() and time.monotonic() < until:
-            time.sleep(0.1)
-        address = json.loads(address_file.read_text())["address"]
-        one = "from distributed.cli.dask_worker import main; main()"
-        command = [sys.executable, "-c", one, address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "cwd": folder}
-        workers += [subprocess.Popen(command, **quiet) for _ in range(2)]
-        yield address, workers
-    finally:
-        for process in (*workers, *started):
-            process.kill()
-            process.wait()
 
 
 def test_a_cluster_gives_the_same_and_a_worker_may_die(

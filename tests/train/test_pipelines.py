@@ -13,6 +13,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from stibium.edge.model.estimate import Estimator
 from stibium.train.errors import TrainingDataError
 from stibium.train.estimators import (
     PLSR,
@@ -44,10 +45,11 @@ def test_a_device_answers_as_the_pipeline_does(regressor: Any, tmp_path: Path) -
     model = export_pipeline(pipeline, x, y, out, wavelengths_nm=NM, element="Sb", unit="ppm")
     spectra = [stibium.Spectrum(NM, row, "reflectance", f"S{i}") for i, row in enumerate(x)]
     readings = model.estimate(spectra)
+    answers = np.array([answer.value for answer in Estimator(model.bundle).estimate(spectra)])
     fitted = np.clip(np.ravel(pipeline.fit(x, y).predict(x)), y.min(), y.max())
-    answers = np.array([_said(reading) for reading in readings])
-    # float32 within the network: 1.2e-5 was the farthest apart on these.
-    np.testing.assert_allclose(answers, fitted, rtol=3e-5)
+    np.testing.assert_allclose(answers, fitted, rtol=1e-6)
+    # A record has six digits.
+    np.testing.assert_allclose([_said(reading) for reading in readings], fitted, rtol=6e-6)
     inside = [r.estimates[0] for r in readings if r.estimates[0].verdict == "inside"]
     assert len(inside) > 30
     assert all(one.coverage == 0.9 and one.interval_shown for one in inside)

@@ -67,6 +67,7 @@ def test_a_run_says_how_it_was_judged(stack_run: tuple[Path, str], small_soils: 
         "model.npz",
         "arrays.npz",
         "predictions.csv",
+        "predictions.parquet",
         "report.html",
     }
     assert "Censored samples: " in said

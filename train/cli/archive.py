@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ...edge.cli.options import load_bundles, models_option
+from ...edge.cli.options import load_bundles, models_option, workers_of, workers_options
 from ..errors import require_training_side
 from ..terminal import ProgressLine
 from .common import say
@@ -16,13 +16,7 @@ from .common import say
 @click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
 @click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
 @models_option
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes on this machine.")
-@click.option(
-    "--scheduler",
-    default="",
-    metavar="ADDRESS",
-    help="Of a Dask cluster whose workers see the same files under the same names, such as tcp://10.0.0.1:8786.",
-)
+@workers_options
 @click.pass_context
 def archive(
     ctx: click.Context,
@@ -48,7 +42,7 @@ def archive(
     task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates)
     with ProgressLine("archive") as line:
         found = run(
-            paths, out, task, jobs=jobs, scheduler=scheduler, show=lambda done, of: line.show(f"{done} of {of} parts")
+            paths, out, task, workers_of(ctx, jobs, scheduler), lambda done, of: line.show(f"{done} of {of} parts")
         )
     if not found.parts:
         raise click.UsageError(f"no files in {', '.join(paths)}")

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...edge.errors import StibiumError
 from ..assays.exclusion import Excluded, Exclusion, names_above
 from ..assays.files import AssayFiles
 from ..assays.table import AssayTable, as_unit, read_assay_table
 from ..crossval.groups import read_cells, read_groups
 
 if TYPE_CHECKING:
+    from ...edge.workers import Workers
     from ..samples import Samples
 
 F = Callable[..., Any]
@@ -41,6 +43,28 @@ class _ExclusionType(click.ParamType):  # type: ignore[type-arg]
 
 
 _EXCLUSION = _ExclusionType()
+
+
+class ReadBy(click.ParamType):  # type: ignore[type-arg]
+    """What a reader makes of a text; what it refuses is a usage error.
+
+    Args:
+        reader: raises a StibiumError of one line.
+    """
+
+    name = "text"
+
+    def __init__(self, reader: Callable[[str], Any]) -> None:
+        self._reader = reader
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._reader(value)
+        except StibiumError as error:
+            self.fail(str(error), param, ctx)
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,7 @@ class AssayData:
         range_nm: tuple[float, float] | None,
         groups: dict[str, Hashable] | None = None,
         unit: str = "",
+        workers: Workers | None = None,
     ) -> Samples:
         """Read the spectra and join them with one element.
 
@@ -105,6 +130,7 @@ class AssayData:
             range_nm: that spectra must cover; None for what they have.
             groups: sample -> site or the like.
             unit: that the values are to be called in, if it is of the same size.
+            workers: who reads; None for this process.
 
         Raises:
             AssayFileError, TrainingDataError: no such element, or nothing is left.
@@ -114,7 +140,8 @@ class AssayData:
         from ..samples import load
 
         assays = self.table.assays(element)
-        samples = load(self.options.spectra, as_unit(assays, unit) if unit else assays, range_nm, self.excluded)
+        called = as_unit(assays, unit) if unit else assays
+        samples = load(self.options.spectra, called, range_nm, self.excluded, workers)
         return replace(samples, groups=groups)
 
 

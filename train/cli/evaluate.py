@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...edge.cli.options import jobs_option, workers_of
 from ..errors import MissingTrainingSideError
 from .common import DataOptions, check_folder_of, data_options, say
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--element", metavar="SYMBOL", help="With --from-log: which one, where the assays have several.")
 @click.option("--held-out", is_flag=True, help="Only samples that the model was not trained on, by their names.")
+@jobs_option
 @click.option(
     "--format",
     "out_format",
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     "--report",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Also write a page with figures, one .html file to be opened in any browser.",
+    help="Also write a page with figures, one .html file to be opened in any browser, and beside it every answer as "
+    ".predictions.csv and .parquet.",
 )
 @click.pass_context
 def evaluate(
@@ -50,6 +53,7 @@ def evaluate(
     from_log: str | None,
     element: str | None,
     held_out: bool,
+    jobs: int,
     out_format: str,
     report: str | None,
 ) -> None:
@@ -68,23 +72,28 @@ def evaluate(
     if element is not None:
         raise click.UsageError("--element belongs to --from-log: a bundle answers one element")
     from ...edge.model.bundle import read_bundle
+    from ..evaluate import answer_all, held_out_only, write
     from ..evaluate import evaluate as hold_against
-    from ..evaluate import held_out_only, write
 
     check_folder_of(report, "--report")
     if report is not None and find_spec("jinja2") is None:
         raise MissingTrainingSideError("a report needs Jinja2, which is not installed here: pip install jinja2")
     loaded = read_bundle(bundle)
+    workers = workers_of(ctx, jobs)
     known = data.read()
-    samples = known.load(loaded.element, loaded.recipe.range_nm, unit=loaded.unit)
+    samples = known.load(loaded.element, loaded.recipe.range_nm, unit=loaded.unit, workers=workers)
     say(samples.notes())
     if held_out:
         samples = held_out_only(samples, loaded)
-    evaluation = hold_against(loaded, samples, data.replicates)
+    answered = answer_all(loaded, samples, data.replicates, workers)
+    evaluation = hold_against(loaded, samples, data.replicates, answered)
     write(evaluation, out_format, sys.stdout)  # type: ignore[arg-type]
     if report is not None:
+        from ..predictions import beside, of_evaluation, write_predictions
         from ..report.write import write_evaluation_report
 
+        said = of_evaluation(loaded.name, answered, samples)
+        write_predictions(beside(report), said, loaded.element, loaded.unit)
         write_evaluation_report(report, loaded, samples, evaluation, data.replicates, known.files)
         say([f"report: {report}"])
     ctx.exit(1 if evaluation.refused else 0)

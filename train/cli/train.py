@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ...edge.cli.options import workers_of, workers_options
 from ..errors import require_training_side
 from ..methods.method import DeviceMethod
 from ..methods.registry import DEVICE_METHODS, FORMER_NAMES
 from ..methods.teachers import TEACHERS
 from ..terminal import ProgressLine
-from .common import DataOptions, F, data_options, group_options, groups_of, say, simulated_note
+from .common import DataOptions, F, ReadBy, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
     from ..moisture import MoisturePairs
@@ -37,6 +38,8 @@ def _going_on(out: str) -> Iterator[None]:
 
 def _type_of(field: Any) -> click.ParamType | type:  # type: ignore[type-arg]
     limits = field.metadata
+    if "reader" in limits:
+        return ReadBy(limits["reader"])
     if "choices" in limits:
         return click.Choice(limits["choices"])
     if isinstance(field.default, int):
@@ -98,7 +101,9 @@ def method_options(command: F) -> F:
             default=field.default,
             show_default=True,
             metavar=field.metadata.get("metavar"),
-            help=f"{', '.join(of[name])}: {field.metadata['about']}.",
+            help=f"{', '.join(of[name])}: {field.metadata['about']}."
+            if len(of[name]) < len(DEVICE_METHODS)
+            else f"{field.metadata['about'][:1].upper()}{field.metadata['about'][1:]}.",
         )(packed)
     packed = click.option("--fast", is_flag=True, help="A first look: fewer settings, one repeat, fewer epochs.")(
         packed
@@ -119,6 +124,7 @@ def method_options(command: F) -> F:
 @click.option("--out", required=True, type=click.Path(), metavar="RUN", help="Folder for the run.")
 @method_options
 @group_options
+@workers_options
 @click.option(
     "--library",
     type=click.Path(),
@@ -151,6 +157,8 @@ def train(
     library: str | None,
     moisture_pairs: str | None,
     no_baselines: bool,
+    jobs: int,
+    scheduler: str,
     seed: int,
     force: bool,
     no_report: bool,
@@ -180,6 +188,10 @@ def train(
     if method.holds_out and moisture_pairs is not None:
         others = " or ".join(key for key, other in DEVICE_METHODS.items() if not other.holds_out)
         raise click.UsageError(f"--moisture-pairs is for --method {others}")
+    if method.recipe is not None and moisture_pairs is not None:
+        raise click.UsageError(
+            "--recipe and --moisture-pairs exclude each other: the correction has its own place in it"
+        )
     if library is not None and moisture_pairs is not None:
         raise click.UsageError("--library and --moisture-pairs exclude each other: a library's soils are not corrected")
     if isinstance(method, MobileNetV2):
@@ -189,7 +201,8 @@ def train(
     pairs = _pairs(moisture_pairs)
     known = data.read()
     groups = groups_of(data.assays, group_by, group_cell)
-    samples = known.load(element, method.range_nm, groups)
+    workers = workers_of(ctx, jobs, scheduler)
+    samples = known.load(element, method.range_nm, groups, workers=workers)
     if library is not None:
         method, samples = _with_library(method, samples, library)
     options = TrainingOptions(
@@ -206,7 +219,7 @@ def train(
     say([f"{len(samples.spectra)} {kind} of {count} with {samples.element}"])
     with _going_on(out), ProgressLine(samples.element) as line:
         kept, checkpoint = KeptFits(Path(out) / FITS), Path(out) / CHECKPOINT
-        trained = train_model(samples, method, options, kept, line.show, checkpoint, pairs=pairs)
+        trained = train_model(samples, method, options, kept, line.show, checkpoint, pairs=pairs, workers=workers)
     save_run(out, trained)
 
     say([f"refused {r.source}: {r.reason}" for r in trained.refused])

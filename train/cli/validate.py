@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...edge.cli.options import workers_of, workers_options
+from ...edge.recipe_file import read_preprocessing
 from ..crossval.decision import DECIDE_BY, DecideBy
 from ..errors import require_training_side
-from ..methods.method import DECIDED_BY
+from ..methods.method import DECIDED_BY, OWN_RECIPE
 from ..methods.registry import ALL_BASELINES, BASELINES, METHODS, PUBLISHED, find_method, make_method
 from ..terminal import ProgressLine
-from .common import DataOptions, data_options, group_options, groups_of, say, simulated_note
+from .common import DataOptions, ReadBy, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
+    from ...edge.model.presets import Preprocessing
     from ..crossval.folds import Folds
     from ..crossval.validation import Validation
     from ..samples import Samples
@@ -42,9 +45,13 @@ if TYPE_CHECKING:
     help="Method to compare; may be given several times.  [default: PLSR, SVR, random forest, ridge, Gaussian process, "
     "local PLSR, and Cubist where it is installed; the first three with --fast]",
 )
+@click.option(
+    "--recipe", type=ReadBy(read_preprocessing), metavar="NAME|FILE", help=f"{OWN_RECIPE[0].upper()}{OWN_RECIPE[1:]}."
+)
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts of the samples.")
 @click.option("--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Divisions drawn anew.")
 @group_options
+@workers_options
 @click.option(
     "--hold-out",
     metavar="GROUP",
@@ -82,7 +89,8 @@ if TYPE_CHECKING:
     "--report",
     type=click.Path(),
     metavar="FILE",
-    help="Also write a page with figures, one .html file; with several elements FILE is a folder, one page each.",
+    help="Also write a page with figures, one .html file, and beside it every answer as .predictions.csv and .parquet; "
+    "with several elements FILE is a folder, one page each.",
 )
 @click.option(
     "--keep",
@@ -95,6 +103,7 @@ def validate(
     data: DataOptions,
     elements: tuple[str, ...],
     methods: tuple[str, ...],
+    recipe: Preprocessing | None,
     folds: int,
     repeats: int,
     group_by: str | None,
@@ -104,6 +113,8 @@ def validate(
     seed: int,
     decide_by: DecideBy,
     fast: bool,
+    jobs: int,
+    scheduler: str,
     out_format: str,
     report: str | None,
     keep: str | None,
@@ -138,17 +149,18 @@ def validate(
     elements = elements or tuple(column.element for column in known.table.columns)
     pages = _pages(report, elements)
     kept = KeptFits(keep)
+    workers = workers_of(ctx, jobs, scheduler)
     failed = refused = 0
     done: list[tuple[Validation, bool]] = []
     for element in elements:
         try:
-            samples = known.load(element, None, groups)
+            samples = known.load(element, recipe.range_nm if recipe is not None else None, groups, workers=workers)
             samples.check_target()
             say(samples.notes())
             rows = samples.rows(data.replicates)
             plan = plan_folds(rows, protocol, hold_out, folds, repeats, seed)
             with ProgressLine(element) as line:
-                compared = [make_method(name, fast, decide_by) for name in names]
+                compared = [make_method(name, fast, decide_by, recipe) for name in names]
                 validation = cross_validate_kept(
                     compared,
                     rows,
@@ -159,6 +171,7 @@ def validate(
                     of_training=protocol == "paper",
                     decide_by=decide_by,
                     spoil=with_faults if report else None,
+                    workers=workers,
                 )
         except TrainingDataError as error:
             if len(elements) == 1:
@@ -178,8 +191,12 @@ def validate(
             record = validation.to_dict() | {"simulated": samples.simulated}
             click.echo(json.dumps(record | ({"table_3": beside} if beside else {})))
         if pages:
+            from ..predictions import beside as name_beside
+            from ..predictions import of_validation, write_predictions
             from ..report.write import write_validation_report
 
+            said = of_validation(validation, samples.simulated)
+            write_predictions(name_beside(pages[element]), said, validation.name, validation.unit)
             write_validation_report(pages[element], validation, samples, known.files)
             say([f"report: {pages[element]}"])
     if out_format == "table" and protocol == "paper":

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...edge.workers import Workers
 from ..errors import KeptFitsError
 from ..samples import Samples
 from .decision import DecideBy
@@ -87,16 +88,18 @@ def plan_digest(plan: Folds, data_sha256: str) -> str:
     return hashlib.sha256(repr((plan.description, plan.keys, data_sha256)).encode()).hexdigest()[:16]
 
 
-def _asked(methods: Sequence[Method]) -> dict[str, Any]:
-    """Give what methods were asked for that is not what they do by themselves, and that changes their fits."""
-    asked: dict[str, Any] = {}
-    for method in methods:
-        known: Any = method
-        for field in fields(known) if is_dataclass(known) else ():
-            value = getattr(known, field.name)
-            if field.name in ("decide_by", "teacher") and value != field.default:
-                asked[field.name] = value
-    return asked
+def asked_otherwise(method: Method) -> str:
+    """Tell a method from what it is where nobody asks for anything, for `key_of`; "" if it is that."""
+    asked: Any = method
+    if not is_dataclass(asked):
+        return ""
+    if all(own.default is not MISSING or own.default_factory is not MISSING for own in fields(asked)):
+        usual: Any = type(asked)
+        fast = getattr(asked, "fast", None)
+        if asked == (usual() if fast is None else usual(fast=fast)):
+            return ""
+    # A repr says all of a frozen dataclass but arrays; data have hashes of their own.
+    return f" {hashlib.sha256(repr(method).encode()).hexdigest()[:16]}"
 
 
 def cross_validate_kept(
@@ -110,6 +113,7 @@ def cross_validate_kept(
     of_training: bool = False,
     decide_by: DecideBy = "both",
     spoil: Spoil | None = None,
+    workers: Workers | None = None,
 ) -> Validation:
     """Cross-validate, taking the fits that are kept as they are, and keeping each further one as soon as it is done.
 
@@ -119,17 +123,17 @@ def cross_validate_kept(
         fast: whether the methods are.
         kept: where the fits are.
         known: further results.
-        of_training, decide_by, spoil: see `cross_validate`.
+        of_training, decide_by, spoil, workers: see `cross_validate`.
     """
-    # Fits by other settings are other fits.
-    asked = "".join(f" {name} {value}" for name, value in sorted(_asked(methods).items()))
-    key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}{asked}", data, fast)
+    key = key_of(f"{data.element} {plan_digest(plan, data.sha256)}", data, fast)
+    keys = {method.name: key + asked_otherwise(method) for method in methods}
 
     def keep(done: FitProgress) -> None:
-        kept.keep(key, done.result.repeat, done.result)
+        kept.keep(keys[done.result.method], done.result.repeat, done.result)
         progress(done)
 
-    earlier = kept.known(key, tuple(range(len(plan.repeats))))
+    repeats = tuple(range(len(plan.repeats)))
+    earlier = [result for name, own in keys.items() for result in kept.known(own, repeats) if result.method == name]
     return cross_validate(
         methods,
         data,
@@ -139,4 +143,5 @@ def cross_validate_kept(
         of_training=of_training,
         decide_by=decide_by,
         spoil=spoil,
+        workers=workers,
     )

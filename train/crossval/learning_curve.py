@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from ...converters.spectra.spectrum import Floats
+from ...edge.workers import OneProcess, Workers
 from ..errors import TrainingDataError
 from ..samples import Samples
-from .folds import Folds, Rows
+from .folds import Folds
+from .folds import Rows as Numbers
 from .metrics import measure
-from .validation import Method
+from .validation import Method, Rows, rows_of
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 FEWEST_ROWS = 10
@@ -36,6 +41,7 @@ def learning_curve(
     data: Samples,
     folds: Folds,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    workers: Workers | None = None,
 ) -> LearningCurve:
     """Fit a method to growing shares of each fold's training samples.
 
@@ -44,6 +50,7 @@ def learning_curve(
         data: spectra and values.
         folds: of these; the first repeat is used, and what it leaves out is the same for every share.
         progress: called with fits done and of how many.
+        workers: who does the fits; None for this process.
 
     Returns:
         A point for each share of `SHARES` that leaves at least ten samples of unlike values in every fold.
@@ -51,39 +58,78 @@ def learning_curve(
     samples: list[float] = []
     training: list[float] = []
     validation: list[float] = []
-    done = 0
-    for share in SHARES:
-        fitted_to, seen, unseen = [], [], []
-        for number, fold in enumerate(folds.repeats[0]):
-            rows = _share_of(data, fold.training, share, folds.seed + number)
-            done += 1
-            if len(rows) < FEWEST_ROWS or np.ptp(data.measured[rows]) == 0:
-                break
-            try:
-                predictor = method.fit(
-                    data.reflectance[rows],
-                    data.wavelengths_nm,
-                    data.measured[rows],
-                    splices_nm=data.splices_nm,
-                    groups=[data.names[row] for row in rows],
-                    seed=folds.seed,
-                )
-            except TrainingDataError:
-                # So few samples have no inner folds; the larger shares tell.
-                break
-            fitted_to.append(len({data.names[row] for row in rows}))
-            seen.append((predictor.predict(data.reflectance[rows]), data.measured[rows]))
-            unseen.append((predictor.predict(data.reflectance[fold.test]), data.measured[fold.test]))
-            progress(done, len(SHARES) * len(folds.repeats[0]))
-        else:
-            samples.append(float(np.mean(fitted_to)))
-            for pairs, errors in ((seen, training), (unseen, validation)):
-                predicted, measured = (np.concatenate(part) for part in zip(*pairs, strict=True))
-                errors.append(measure(predicted, measured).rmse)
+    count = len(folds.repeats[0])
+    points = [(share, number) for share in SHARES for number in range(count)]
+    fits = []
+    for fit in (workers or OneProcess())(Share(method, rows_of(data), folds), points):
+        fits.append(fit)
+        progress(len(fits), len(points))
+    for first in range(0, len(fits), count):
+        of_share = [fit for fit in fits[first : first + count] if fit is not None]
+        if len(of_share) < count:
+            continue
+        samples.append(float(np.mean([fit.samples for fit in of_share])))
+        for pairs, errors in (
+            ([fit.seen for fit in of_share], training),
+            ([fit.unseen for fit in of_share], validation),
+        ):
+            predicted, measured = (np.concatenate(part) for part in zip(*pairs, strict=True))
+            errors.append(measure(predicted, measured).rmse)
     return LearningCurve(tuple(samples), tuple(training), tuple(validation))
 
 
-def _share_of(data: Samples, rows: Rows, share: float, seed: int) -> Rows:
+class ShareFit(NamedTuple):
+    """A fit to a share of a fold's samples.
+
+    Attributes:
+        samples: fitted to.
+        seen, unseen: predicted and measured, of the rows fitted to and of those left out.
+    """
+
+    samples: int
+    seen: tuple[Floats, Floats]
+    unseen: tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """Work that can be spread: a share of a fold's samples, and the fold's number."""
+
+    method: Method
+    data: Rows
+    folds: Folds
+
+    def __call__(self, point: tuple[float, int]) -> ShareFit | None:
+        """Fit, on one thread as `validation.Fits` does; None where these are too few."""
+        with threadpool_limits(1):
+            return self._fit(point)
+
+    def _fit(self, point: tuple[float, int]) -> ShareFit | None:
+        (share, number), data, fold = point, self.data, self.folds.repeats[0][point[1]]
+        rows = _share_of(data, fold.training, share, self.folds.seed + number)
+        if len(rows) < FEWEST_ROWS or np.ptp(data.measured[rows]) == 0:
+            return None
+        names = [data.names[row] for row in rows]
+        try:
+            predictor = self.method.fit(
+                data.reflectance[rows],
+                data.wavelengths_nm,
+                data.measured[rows],
+                splices_nm=data.splices_nm,
+                groups=names,
+                seed=self.folds.seed,
+            )
+        except TrainingDataError:
+            # So few samples have no inner folds; the larger shares tell.
+            return None
+        return ShareFit(
+            len(set(names)),
+            (np.asarray(predictor.predict(data.reflectance[rows])), data.measured[rows]),
+            (np.asarray(predictor.predict(data.reflectance[fold.test])), data.measured[fold.test]),
+        )
+
+
+def _share_of(data: Rows, rows: Numbers, share: float, seed: int) -> Numbers:
     """Draw a share of the samples among these rows; a larger share of the same seed holds the smaller one."""
     names = list(dict.fromkeys(data.names[row] for row in rows))
     order = np.random.default_rng(seed).permutation(len(names))

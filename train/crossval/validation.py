@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.workers import OneProcess, Workers
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .decision import BY, DecideBy, share_of_logarithms, unexplained
@@ -286,6 +288,7 @@ def cross_validate(
     of_training: bool = False,
     decide_by: DecideBy = "both",
     spoil: Spoil | None = None,
+    workers: Workers | None = None,
 ) -> Validation:
     """Predict what is left out, with every method, from what is not.
 
@@ -301,6 +304,7 @@ def cross_validate(
         of_training: whether the error on the rows fitted to is wanted too.
         decide_by: what the best method is chosen by; the methods themselves are told when they are made.
         spoil: makes faults of the rows left out in the first repeat, for how well methods bear them.
+        workers: who does the fits; None for this process.
 
     Raises:
         TrainingDataError: training rows that no model can be made from.
@@ -325,14 +329,13 @@ def cross_validate(
     }
     total, start = len(plan) * len(methods), time.monotonic()
     # Fold by fold rather than method by method: the time that remains is known early.
-    for r, i, fold in plan:
-        for method in methods:
-            if (method.name, r, i) in done:
-                continue
-            result = _fit(method, data, fold, folds, r, i, of_training, spoil if r == 0 else None)
-            done[method.name, r, i] = result
-            remaining = _remaining_s(done.values(), names, len(plan))
-            progress(FitProgress(len(done), total, result, time.monotonic() - start, remaining))
+    workers = workers or OneProcess()
+    fits = Fits(tuple(methods), rows_of(data), folds, of_training, spoil)
+    missing = [(m, r, i) for r, i, _ in plan for m, name in enumerate(names) if (name, r, i) not in done]
+    for result in workers(fits, missing, in_order=False):
+        done[result.method, result.repeat, result.fold] = result
+        remaining = _remaining_s(done.values(), names, len(plan)) / min(workers.width, max(1, total - len(done)))
+        progress(FitProgress(len(done), total, result, time.monotonic() - start, remaining))
     return Validation(
         folds=folds.description,
         name=data.element,
@@ -357,9 +360,62 @@ def _check_fold(data: Samples, fold: Fold, where: str) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What methods are fitted to and held against; no more than that, as it may travel.
+
+    Attributes:
+        reflectance: (n, bands).
+        wavelengths_nm: (bands,).
+        measured: (n,) laboratory values.
+        splices_nm: where detectors join.
+        names: n, of the samples.
+        conditions: n, of the ground.
+    """
+
+    reflectance: Floats
+    wavelengths_nm: Floats
+    measured: Floats
+    splices_nm: tuple[float, ...]
+    names: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+
+def rows_of(data: Samples) -> Rows:
+    """Give the rows of samples."""
+    return Rows(
+        data.reflectance,
+        data.wavelengths_nm,
+        data.measured,
+        data.splices_nm,
+        tuple(data.names),
+        tuple(spectrum.condition for spectrum in data.spectra),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """Work that can be spread: one method on one fold, named by its number, repeat and fold."""
+
+    methods: tuple[Method, ...]
+    data: Rows
+    folds: Folds
+    of_training: bool
+    spoil: Spoil | None
+
+    def __call__(self, one: tuple[int, int, int]) -> FoldResult:
+        """Fit, and predict what is left out, on one thread: sums then come out the same whoever forms them."""
+        number, repeat, fold = one
+        method = self.methods[number]
+        spoil = self.spoil if repeat == 0 else None
+        rows = self.folds.repeats[repeat][fold]
+        with threadpool_limits(1):
+            return _fit(method, self.data, rows, self.folds, repeat, fold, self.of_training, spoil)
+
+
 def _fit(
     method: Method,
-    data: Samples,
+    data: Rows,
     fold: Fold,
     folds: Folds,
     repeat: int,
@@ -398,11 +454,11 @@ def _fit(
     return replace(result, training_r2=seen.r2, training_rmse=seen.rmse)
 
 
-def _with_conditions(method: Method, data: Samples, fold: Fold) -> dict[str, Any]:
+def _with_conditions(method: Method, data: Rows, fold: Fold) -> dict[str, Any]:
     """Give the conditions of the ground to a method that asks for them (`corrected.Corrected`)."""
     if not getattr(method, "takes_conditions", False):
         return {}
-    return {"conditions": [data.spectra[row].condition for row in fold.training]}
+    return {"conditions": [data.conditions[row] for row in fold.training]}
 
 
 def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int) -> float:

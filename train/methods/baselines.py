@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.presets import Preprocessing
 from ...edge.model.recipe import Recipe
 from ...edge.model.steps import Absorbance, Derivative, Resample, SavitzkyGolay, StandardNormalVariate, Step
 from ...edge.model.target import Transform, forward
@@ -31,6 +32,7 @@ from .common import (
     common_range,
     inner_loss,
     recipe_on,
+    refuse_spectrogram,
     repeats_for,
     transforms_for,
 )
@@ -38,6 +40,71 @@ from .regressions import BandScaling, out_of_fold, pls_coefficients, square_dist
 
 BAND_STEP = 5
 """Of the bands 1 nm apart, those kept: what a window of 15 nm or more has smoothed holds no more."""
+
+
+class Candidate(Protocol):
+    """A preprocessing that a method may choose; hashable, and said in a few words by `str`."""
+
+    @property
+    def autoscale(self) -> bool:
+        """Give each band the same variance."""
+
+    @property
+    def band_step(self) -> int:
+        """Of the bands that the recipe leaves, every so manieth is kept."""
+
+    def recipe(self, grid: Resample) -> Recipe:
+        """Give the preprocessing as the device would do it.
+
+        Args:
+            grid: that the spectra have in common.
+        """
+
+
+@dataclass(frozen=True)
+class OwnCandidate:
+    """A recipe that was asked for; nothing is thinned that it leaves."""
+
+    own: Recipe
+    name: str
+    autoscale: bool
+    band_step: ClassVar[int] = 1
+
+    def recipe(self, grid: Resample) -> Recipe:
+        """Give the recipe, which stands on a grid of its own."""
+        return self.own
+
+    def __str__(self) -> str:
+        return f"recipe {self.name}{', autoscaled' if self.autoscale else ''}"
+
+
+def of_ones_own(chosen: Preprocessing) -> tuple[OwnCandidate, ...]:
+    """Give each recipe of a preprocessing as a candidate; of several each has its number."""
+    return tuple(OwnCandidate(one.recipes[0], one.name, one.autoscale[0]) for one in chosen.one_by_one())
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What baselines are asked for.
+
+    Attributes:
+        fast: fewer settings.
+        decide_by: what its answers are chosen by; see `decision.DecideBy`.
+        name: in tables.
+        recipe: preprocessing to choose among, in place of what the method tries by itself.
+    """
+
+    fast: bool = False
+    decide_by: DecideBy = "both"
+    name: str = ""
+    recipe: Preprocessing | None = None
+
+    def __post_init__(self) -> None:
+        refuse_spectrogram(self.name, self.recipe)
+
+    def candidates(self, usual: Sequence[Variant]) -> tuple[Candidate, ...]:
+        """Give the preprocessings to choose among."""
+        return of_ones_own(self.recipe) if self.recipe is not None else tuple(usual)
 
 
 @dataclass(frozen=True)
@@ -48,6 +115,7 @@ class Variant:
     window_nm: float
     snv: bool
     autoscale: bool = False
+    band_step: ClassVar[int] = BAND_STEP
 
     def recipe(self, grid: Resample) -> Recipe:
         """Give the preprocessing as the device would do it."""
@@ -89,7 +157,8 @@ class Regression:
 
     Attributes:
         recipe, splices_nm, wavelengths_nm: of the preprocessing.
-        scaling: of its bands.
+        band_step: of the bands that it leaves, every so manieth is kept.
+        scaling: of these.
         answer: from (n, bands) to (n,) in the transform's space.
         back: from there to the unit.
         out_of_fold: (repeats, n) in the unit: what the inner cross-validation said of each training row.
@@ -98,6 +167,7 @@ class Regression:
     """
 
     recipe: Recipe
+    band_step: int
     splices_nm: tuple[float, ...]
     wavelengths_nm: Floats
     scaling: BandScaling
@@ -115,14 +185,14 @@ class Regression:
     def predict(self, reflectance: Floats) -> Floats:
         """Predict (n,) values in the target's unit from (n, bands) reflectance."""
         spectra = self.recipe.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).spectra
-        return self.back(self.answer(self.scaling(spectra[:, ::BAND_STEP])))
+        return self.back(self.answer(self.scaling(spectra[:, :: self.band_step])))
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineTraining:
     """What a baseline has to choose by."""
 
-    spectra: dict[Variant, Floats]
+    spectra: dict[Candidate, Floats]
     target: Floats
     transforms: tuple[Transform, ...]
     folds: InnerFolds
@@ -134,7 +204,7 @@ class BaselineTraining:
     @classmethod
     def prepare(
         cls,
-        variants: Sequence[Variant],
+        variants: Sequence[Candidate],
         reflectance: Floats,
         wavelengths_nm: Floats,
         target: Floats,
@@ -152,7 +222,8 @@ class BaselineTraining:
         for variant in variants:
             recipe = variant.recipe(grid)
             if recipe not in by_recipe:
-                by_recipe[recipe] = recipe.preprocess(reflectance, nm, splices_nm).spectra[:, ::BAND_STEP]
+                done = recipe.preprocess(reflectance, nm, splices_nm).spectra
+                by_recipe[recipe] = done[:, :: variant.band_step]
         return cls(
             {variant: by_recipe[variant.recipe(grid)] for variant in variants},
             target,
@@ -168,19 +239,25 @@ class BaselineTraining:
         """Give what a choice is judged by: see `inner_loss`."""
         return inner_loss(predicted, self.target, transform, self.decide_by)
 
-    def scaled(self, variant: Variant) -> Floats:
+    def scaled(self, variant: Candidate) -> Floats:
         """Give (n, bands) of a preprocessing, as a `Regression` scales them."""
         spectra = self.spectra[variant]
         return BandScaling.learn(spectra, variant.autoscale)(spectra)
 
     def regression(
-        self, variant: Variant, transform: Transform, predicted: Floats, answer: Callable[[Floats], Floats], words: str
+        self,
+        variant: Candidate,
+        transform: Transform,
+        predicted: Floats,
+        answer: Callable[[Floats], Floats],
+        words: str,
     ) -> Regression:
         """Put a trained model together."""
         back = BackTransformation.learn(transform, self.target, predicted, self.decide_by)
         said = back(predicted)
         return Regression(
             recipe=variant.recipe(self.grid),
+            band_step=variant.band_step,
             splices_nm=self.splices_nm,
             wavelengths_nm=self.wavelengths_nm,
             scaling=BandScaling.learn(self.spectra[variant], variant.autoscale),
@@ -196,15 +273,13 @@ PARSIMONY = 1.05
 
 
 @dataclass(frozen=True)
-class PartialLeastSquares:
+class PartialLeastSquares(Baseline):
     """Partial least squares regression.
 
     For each preprocessing and transform, the fewest components whose error is within 5 % of the lowest (the last few
     percent are noise of the folds, and each further component fits some of it); then the best of these.
     """
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "PLSR"
 
     def fit(
@@ -218,13 +293,13 @@ class PartialLeastSquares:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FAST_VARIANTS if self.fast else PLSR_VARIANTS
+        variants = self.candidates(FAST_VARIANTS if self.fast else PLSR_VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         fewest = min(fold.training.size for repeat in data.folds for fold in repeat)
         most = max(1, min(15 if self.fast else 25, fewest - 1, data.spectra[variants[0]].shape[1]))
-        best: tuple[float, Variant, Transform, int, Floats] | None = None
+        best: tuple[float, Candidate, Transform, int, Floats] | None = None
         for variant, transform in product(variants, data.transforms):
             x, z = data.spectra[variant], forward(data.target, transform)
 
@@ -254,15 +329,13 @@ class PartialLeastSquares:
 
 
 @dataclass(frozen=True)
-class SupportVectors:
+class SupportVectors(Baseline):
     """Epsilon support vector regression with a radial kernel.
 
     The search goes from coarse to fine: the two best preprocessings by two plain settings, then a grid of C and gamma,
     then epsilon for the three best of them. gamma is per mean squared distance from the centre.
     """
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "SVR"
 
     def fit(
@@ -276,7 +349,7 @@ class SupportVectors:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FAST_VARIANTS if self.fast else SVR_VARIANTS
+        variants = self.candidates(FAST_VARIANTS if self.fast else SVR_VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
@@ -286,13 +359,17 @@ class SupportVectors:
         # Distances need no target; scaled once for all inner folds they save nine tenths of the time.
         scaled = {v: BandScaling.learn(data.spectra[v], v.autoscale)(data.spectra[v]) for v in variants}
         distances = {v: square_distances(rows, rows) for v, rows in scaled.items()}
-        best: tuple[float, Variant, Transform, _Setting, Floats] | None = None
+        best: tuple[float, Candidate, Transform, _Setting, Floats] | None = None
         for transform in data.transforms:
             z = forward(data.target, transform)
             z = (z - z.mean()) / z.std()
 
             def judge(
-                variant: Variant, setting: _Setting, rounds: InnerFolds, z: Floats = z, transform: Transform = transform
+                variant: Candidate,
+                setting: _Setting,
+                rounds: InnerFolds,
+                z: Floats = z,
+                transform: Transform = transform,
             ) -> tuple[float, Floats]:
                 kernel = np.exp(-setting.gamma * distances[variant])
 
@@ -344,11 +421,9 @@ class _Setting:
 
 
 @dataclass(frozen=True)
-class RandomForest:
+class RandomForest(Baseline):
     """Random forest: preprocessing first, then bands tried at a split, size of leaves and transform."""
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "random forest"
 
     def fit(
@@ -362,22 +437,22 @@ class RandomForest:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS
+        variants = self.candidates(FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         # Averages over trees vary little from one division to the next, and forests are slow.
         rounds, trees = data.folds[:1], 30 if self.fast else 60
-        found: dict[tuple[Variant, _Forest, Transform], tuple[float, Floats]] = {}
+        found: dict[tuple[Candidate, _Forest, Transform], tuple[float, Floats]] = {}
 
-        def judge(variant: Variant, forest: _Forest, transform: Transform) -> float:
+        def judge(variant: Candidate, forest: _Forest, transform: Transform) -> float:
             key = variant, forest, transform
             if key not in found:
                 x, z = (
                     BandScaling.learn(data.spectra[variant], False)(data.spectra[variant]),
                     forward(data.target, transform),
                 )
-                x = x[:, ::FOREST_BAND_STEP]
+                x = x[:, :: further(variant, FOREST_BAND_STEP)]
 
                 def fit_predict(training: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
                     return np.asarray(forest.fit(x[training], z[training], trees, seed).predict(x[test]))
@@ -393,11 +468,13 @@ class RandomForest:
         transforms = tuple(t for t in data.transforms if t != "sqrt")
         forest, transform = min(product(shapes, transforms), key=lambda choice: judge(variant, *choice))
         predicted = found[variant, forest, transform][1]
-        x = BandScaling.learn(data.spectra[variant], False)(data.spectra[variant])[:, ::FOREST_BAND_STEP]
+        x = BandScaling.learn(data.spectra[variant], False)(data.spectra[variant])
+        step = further(variant, FOREST_BAND_STEP)
+        x = x[:, ::step]
         model = forest.fit(x, forward(data.target, transform), 100 if self.fast else 400, seed)
 
         def answer(spectra: Floats) -> Floats:
-            return np.asarray(model.predict(spectra[:, ::FOREST_BAND_STEP]))
+            return np.asarray(model.predict(spectra[:, ::step]))
 
         words = (
             f"{'a third' if forest.tried == 1 / 3 else 'the square root'} of the bands tried, leaves from {forest.leaf}"
@@ -406,6 +483,11 @@ class RandomForest:
 
 
 FOREST_BAND_STEP = 2
+
+
+def further(variant: Candidate, step: int) -> int:
+    """Give a further thinning of bands, which leaves those of a recipe of one's own as they are."""
+    return 1 if isinstance(variant, OwnCandidate) else step
 
 
 @dataclass(frozen=True)

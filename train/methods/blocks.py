@@ -7,22 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.recipe import Blocks, Recipe
+from ...edge.model.presets import BLOCKS, KEEP_NM, block_recipe
+from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
-from ...edge.model.steps import Absorbance, Resample, SavitzkyGolayDerivative, StandardNormalVariate, Step
 from .baselines import Variant
-from .common import as_stored, common_range, recipe_on
+from .common import as_stored, common_range
 
-VARIANTS = (
-    Variant(1, 31, False),
-    Variant(1, 31, True, True),
-    Variant(0, 15, True),
-    Variant(1, 61, False, True),
-    Variant(2, 61, True),
-    Variant(2, 61, False),
-)
-KEEP_NM = 10.0
-"""Distance of the bands that a block keeps."""
+VARIANTS = tuple(Variant(*setting) for setting in BLOCKS)
 
 
 def blocks_on(wavelengths_nm: Floats, variants: Sequence[Variant] = VARIANTS, keep_nm: float = KEEP_NM) -> Blocks:
@@ -32,19 +23,7 @@ def blocks_on(wavelengths_nm: Floats, variants: Sequence[Variant] = VARIANTS, ke
         TrainingDataError: they cover too little.
     """
     grid = common_range(wavelengths_nm)
-    return Blocks(tuple(block_recipe(variant, grid, keep_nm) for variant in variants))
-
-
-def block_recipe(variant: Variant, grid: Resample, keep_nm: float) -> Recipe:
-    """Give a block's preprocessing: absorbance, perhaps SNV, Savitzky-Golay in one with thinning.
-
-    Autoscaling is no part of it: a network's first layer does it.
-    """
-    steps: list[Step] = [Absorbance()]
-    if variant.snv:
-        steps.append(StandardNormalVariate())
-    steps.append(SavitzkyGolayDerivative(variant.window_nm, 2, variant.order, keep_nm))
-    return recipe_on(grid, *steps)
+    return Blocks(tuple(block_recipe(v.order, v.window_nm, v.snv, grid, keep_nm) for v in variants))
 
 
 def divide(features: Floats, blocks: Blocks) -> list[Floats]:

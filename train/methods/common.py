@@ -8,12 +8,13 @@ predictor. So whatever is left out stays out of every choice.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
+from typing import TypeVar, get_args
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.presets import Preprocessing
 from ...edge.model.recipe import Recipe
 from ...edge.model.scaling import Scaling
 from ...edge.model.steps import Resample, SpliceCorrection, Step
@@ -23,6 +24,7 @@ from ..errors import TrainingDataError
 from ..samples import FEWEST_NM, FIRST_NM, LAST_NM
 from .stacking import soft_shares
 
+M = TypeVar("M")
 SOFTNESS, LEAST_SHARE = 0.2, 0.1
 """Of shares by errors; see `stacking.soft_shares`."""
 
@@ -63,6 +65,29 @@ def common_range(wavelengths_nm: Floats, first_nm: float = FIRST_NM, last_nm: fl
 def recipe_on(grid: Resample, *steps: Step) -> Recipe:
     """Make a recipe of steps on a grid, after a splice correction (which does nothing without splices)."""
     return Recipe((SpliceCorrection(), grid, *steps))
+
+
+def with_recipe(method: M, recipe: Preprocessing | None) -> M:
+    """Give a method with preprocessing in place of what it would try.
+
+    Raises:
+        TrainingDataError: it cannot take this one.
+    """
+    changed: M = method if recipe is None else replace(method, recipe=recipe)  # type: ignore[type-var]
+    return changed
+
+
+def refuse_spectrogram(method: str, recipe: Preprocessing | None) -> None:
+    """Refuse a recipe whose features are a picture, for a method that takes a row of bands.
+
+    Raises:
+        TrainingDataError: it is one.
+    """
+    if recipe is not None and recipe.has_spectrogram:
+        raise TrainingDataError(
+            f"recipe {recipe.name}: ends in a spectrogram, which {method} does not take; leave that step out, or train "
+            "with --method published"
+        )
 
 
 def transforms_for(target: Floats) -> tuple[Transform, ...]:

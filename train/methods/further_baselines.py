@@ -23,10 +23,9 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.target import Transform, forward
-from ..crossval.decision import DecideBy
 from ..crossval.folds import Rows
 from ..errors import MissingTrainingSideError
-from .baselines import FAST_VARIANTS, BaselineTraining, Regression, Variant
+from .baselines import FAST_VARIANTS, Baseline, BaselineTraining, Candidate, Regression, Variant, further
 from .regressions import BandScaling, out_of_fold, pls_coefficients, square_distances
 
 VARIANTS = (*FAST_VARIANTS, Variant(1, 31, True, True), Variant(1, 61, False, True), Variant(2, 61, True))
@@ -35,11 +34,9 @@ PENALTIES = tuple(float(p) for p in 10.0 ** np.arange(-6, 0.1, 0.5))
 
 
 @dataclass(frozen=True)
-class Ridge:
+class Ridge(Baseline):
     """Ridge regression on all bands of one preprocessing."""
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "ridge"
 
     def fit(
@@ -53,7 +50,7 @@ class Ridge:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FAST_VARIANTS if self.fast else VARIANTS
+        variants = self.candidates(FAST_VARIANTS if self.fast else VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
@@ -92,11 +89,9 @@ LINEAR_SHARES = (0.1, 0.5, 0.9)
 
 
 @dataclass(frozen=True)
-class GaussianProcess:
+class GaussianProcess(Baseline):
     """Gaussian process with a radial and a linear kernel; widths, shares and noise by the marginal likelihood."""
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "Gaussian process"
 
     def fit(
@@ -110,7 +105,7 @@ class GaussianProcess:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FAST_VARIANTS if self.fast else VARIANTS
+        variants = self.candidates(FAST_VARIANTS if self.fast else VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
@@ -172,11 +167,9 @@ SIMILAR_BY = 15
 
 
 @dataclass(frozen=True)
-class LocalPartialLeastSquares:
+class LocalPartialLeastSquares(Baseline):
     """Memory-based learning: for each spectrum a PLSR of the calibration spectra that are most like it."""
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "local PLSR"
 
     def fit(
@@ -190,7 +183,7 @@ class LocalPartialLeastSquares:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS
+        variants = self.candidates(FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
@@ -246,11 +239,9 @@ CUBIST_BAND_STEP = 4
 
 
 @dataclass(frozen=True)
-class Cubist:
+class Cubist(Baseline):
     """Cubist: preprocessing first, then committees, neighbours and transform; needs the package cubist."""
 
-    fast: bool = False
-    decide_by: DecideBy = "both"
     name: str = "Cubist"
 
     def fit(
@@ -264,15 +255,15 @@ class Cubist:
         seed: int = 0,
     ) -> Regression:
         """Fit; see `Method.fit`."""
-        variants = FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS
+        variants = self.candidates(FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS)
         data = BaselineTraining.prepare(
             variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
         )
         rounds, settings = data.folds[:1], CUBIST_SETTINGS[:1] if self.fast else CUBIST_SETTINGS
-        rows = {variant: data.scaled(variant)[:, ::CUBIST_BAND_STEP] for variant in variants}
-        found: dict[tuple[Variant, tuple[int, int], Transform], tuple[float, Floats]] = {}
+        rows = {variant: data.scaled(variant)[:, :: further(variant, CUBIST_BAND_STEP)] for variant in variants}
+        found: dict[tuple[Candidate, tuple[int, int], Transform], tuple[float, Floats]] = {}
 
-        def judge(variant: Variant, setting: tuple[int, int], transform: Transform) -> float:
+        def judge(variant: Candidate, setting: tuple[int, int], transform: Transform) -> float:
             key = variant, setting, transform
             if key not in found:
                 x, z = rows[variant], forward(data.target, transform)
@@ -293,7 +284,7 @@ class Cubist:
             variant,
             transform,
             found[variant, setting, transform][1],
-            lambda spectra: _answers(model, spectra[:, ::CUBIST_BAND_STEP]),
+            lambda spectra: _answers(model, spectra[:, :: further(variant, CUBIST_BAND_STEP)]),
             f"{setting[0]} committee{'s' if setting[0] > 1 else ''}, {setting[1]} neighbours",
         )
 

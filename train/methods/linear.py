@@ -13,7 +13,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Blocks, Recipe
-from .baselines import BAND_STEP, PartialLeastSquares
+from .baselines import PartialLeastSquares
 from .blocks import block_scaling
 from .common import BackTransformation
 from .kernel_members import Projection
@@ -80,7 +80,7 @@ class Plsr(Stack):
 
     def for_learning_curve(self) -> Plsr:
         """Give the method with its fast settings."""
-        return Plsr(fast=True)
+        return Plsr(fast=True, recipe=self.recipe)
 
     def fit(
         self,
@@ -93,10 +93,10 @@ class Plsr(Stack):
         seed: int = 0,
     ) -> StackModel:
         """Fit; see `Method.fit`."""
-        found = PartialLeastSquares(self.fast, self.decide_by).fit(
+        found = PartialLeastSquares(self.fast, self.decide_by, recipe=self.recipe).fit(
             reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
         )
-        kept = slice(None, None, BAND_STEP)
+        kept = slice(None, None, found.band_step)
         nothing = np.zeros((1, found.scaling.offset.size))
         intercept = float(found.answer(nothing)[0])
         # Linear, so that what it says of one band alone is that band's weight.

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from ...converters.models.apart import Converted
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.presets import Preprocessing
 from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform
+from ...edge.recipe_file import read_preprocessing
 from ..crossval.decision import DECIDE_BY, DecideBy
 from ..crossval.folds import Folds, repeated_folds
 from ..crossval.validation import Method, Predictor
@@ -41,9 +43,12 @@ def asked(about: str, **limits: Any) -> dict[str, Any]:
     Args:
         about: its help.
         limits: `least` (a number's lowest), `above` (likewise, not included), `choices` (names), `metavar`, `elsewhere`
-            (what every other method may be asked for, as it does nothing else).
+            (what every other method may be asked for, as it does nothing else), `reader` (makes the value of a text).
     """
     return {"about": about, **limits}
+
+
+OWN_RECIPE = "preprocessing in place of what the method would try: a name that `stibium recipes` lists, or a .toml file"
 
 
 class DeviceModel(Protocol):
@@ -134,6 +139,7 @@ class DeviceMethod(ABC):
 
     Attributes:
         fast: fewer settings or epochs, for a first look.
+        recipe: preprocessing in place of what the method would try; None for that.
         key: name on the command line and in a run.
         name: name in tables.
         about: what it is, in one line.
@@ -144,6 +150,9 @@ class DeviceMethod(ABC):
     """
 
     fast: bool = False
+    recipe: Preprocessing | None = field(
+        default=None, metadata=asked(OWN_RECIPE, reader=read_preprocessing, metavar="NAME|FILE")
+    )
     key: ClassVar[str]
     name: ClassVar[str]
     about: ClassVar[str]
@@ -154,7 +163,7 @@ class DeviceMethod(ABC):
     @property
     def range_nm(self) -> tuple[float, float] | None:
         """Wavelengths that spectra must cover; None takes what all of them have."""
-        return None
+        return self.recipe.range_nm if self.recipe is not None else None
 
     @property
     def target_transform(self) -> Transform:
@@ -163,7 +172,8 @@ class DeviceMethod(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Give what the method was asked for, as JSON values."""
-        return {"fast": self.fast} | {f.name: getattr(self, f.name) for f in fields(self) if f.metadata}
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata}
+        return {"fast": self.fast} | said | {"recipe": self.recipe.name if self.recipe is not None else ""}
 
     def learn_from(self, samples: Samples, exclude_above: float | None) -> tuple[str, ...]:
         """Name the censored samples that are trained on as bounds; none, unless the method has a likelihood for them.

@@ -23,9 +23,10 @@ from ...edge.model.recipe import Blocks
 from ...edge.model.runtime import Runtime
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward, inverse
+from ..errors import TrainingDataError
 from ..samples import Samples
 from .blocks import block_scaling, blocks_on
-from .common import check_training
+from .common import check_training, refuse_spectrogram
 from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
 from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
@@ -135,9 +136,18 @@ class MobileNetV2(CrossValidated):
     file_name: ClassVar[str] = "model.keras"
     formats: ClassVar[tuple[Quantisation, ...]] = ("int8", "int16x8", "float16")
 
+    def __post_init__(self) -> None:
+        refuse_spectrogram(self.key, self.recipe)
+        if self.recipe is not None and len(set(self.recipe.blocks.sizes)) > 1:
+            sizes = ", ".join(map(str, self.recipe.blocks.sizes))
+            raise TrainingDataError(
+                f"recipe {self.recipe.name}: its blocks leave {sizes} bands, and {self.key} takes blocks of one size, "
+                "as keep_nm and cut make them; --method stack takes any"
+            )
+
     def for_learning_curve(self) -> Stack:
         """Give the stack with its fast settings: what can be taught at each number of samples."""
-        return Stack(fast=True)
+        return Stack(fast=True, recipe=self.recipe)
 
     def make(self, task: TrainingTask) -> DistilledModel:
         """Make the model of all samples; see `DeviceMethod.make`."""
@@ -162,7 +172,7 @@ class MobileNetV2(CrossValidated):
         check_training(reflectance, nm, target)
         rng = np.random.default_rng(seed)
         teacher = self.teacher_of(reflectance, nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
-        blocks = blocks_on(nm)
+        blocks = self.recipe.blocks if self.recipe is not None else blocks_on(nm)
         own = blocks.preprocess(reflectance, nm, splices_nm).features
         scaling = block_scaling(own, blocks)
         synthesis = self.synthesis or (FAST_SYNTHESIS if self.fast else Synthesis())
@@ -217,7 +227,7 @@ class MobileNetV2(CrossValidated):
         keys = tuple(range(target.size)) if groups is None else tuple(groups)
 
         def fit(reflectance: Floats, target: Floats, keys: Sequence[Hashable]) -> TeachingPredictor:
-            return Steadied(find_teacher(self.teacher, self.fast, self.decide_by), self.fast).fit(
+            return Steadied(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.fast).fit(
                 reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=tuple(keys), seed=seed
             )
 

@@ -32,6 +32,8 @@ from .tensorflow_setup import import_tensorflow
 
 FAST_EPOCHS, FAST_PATIENCE = 60, 15
 LAST_NM = 2400.0
+PAPER = "paper"
+FOR_BANDS = "stack"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,8 @@ class PublishedNetwork(DeviceMethod):
 
     Attributes:
         fast: at most 60 epochs and a patience of 15.
-        recipe, transform, censored: of `make`.
+        recipe: one that ends in a spectrogram; None for the paper's, which `fit` lays on the wavelengths there are.
+        transform, censored: of `make`.
         projection: linear or relu6; see `NetworkConfig.linear_projection`, which relu6 overrules.
         epochs, patience, batch_size, learning_rate: see `fit.TrainingProtocol`.
         network: see there.
@@ -133,7 +136,6 @@ class PublishedNetwork(DeviceMethod):
             none, so it is the target as it is.
     """
 
-    recipe: str = field(default="paper", metadata=asked("preprocessing preset", choices=tuple(RECIPES)))
     transform: Transform = field(
         default="log10",
         metadata=asked(
@@ -177,7 +179,23 @@ class PublishedNetwork(DeviceMethod):
     @property
     def range_nm(self) -> tuple[float, float]:
         """Wavelengths that the recipe needs."""
-        return RECIPES[self.recipe].range_nm
+        return self._recipe.range_nm
+
+    @property
+    def _recipe(self) -> Recipe:
+        return self.recipe.recipes[0] if self.recipe is not None else RECIPES[PAPER]
+
+    def settings(self) -> dict[str, Any]:
+        """Give what the method was asked for, as JSON values."""
+        return super().settings() | {"recipe": self.recipe.name if self.recipe is not None else PAPER}
+
+    def __post_init__(self) -> None:
+        own = self.recipe
+        if own is not None and (len(own.recipes) > 1 or not own.has_spectrogram or own.autoscale[0]):
+            raise TrainingDataError(
+                f"recipe {own.name}: --method {self.key} takes one recipe that ends in a spectrogram, without "
+                f"autoscale; the other methods take bands, as --method {FOR_BANDS}"
+            )
 
     @property
     def target_transform(self) -> Transform:
@@ -217,7 +235,7 @@ class PublishedNetwork(DeviceMethod):
 
     def make(self, task: TrainingTask) -> PublishedDeviceModel:
         """Train on what is not held back; see `DeviceMethod.make`."""
-        recipe, samples, transform = RECIPES[self.recipe], task.samples, self.transform
+        recipe, samples, transform = self._recipe, task.samples, self.transform
         rows = samples.rows(task.replicates).spectra
         in_training = set(task.training)
         fitting = prepare([row for row in rows if row.sample_id in in_training], recipe)
@@ -275,7 +293,7 @@ class PublishedNetwork(DeviceMethod):
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
         check_training(reflectance, nm, target)
         import_tensorflow()
-        recipe = paper_recipe(grid=common_range(nm, last_nm=LAST_NM))
+        recipe = self._recipe if self.recipe is not None else paper_recipe(grid=common_range(nm, last_nm=LAST_NM))
         inner = inner_folds(target.size, groups, seed=seed)[0][0]
         features = recipe.preprocess(reflectance, nm, splices_nm).features
         scaling = fit_scaling(features[inner.training], per="global")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...edge.model.presets import Preprocessing
 from ..crossval.decision import DecideBy
 from ..crossval.validation import Method
 from .baselines import BASELINE_METHODS
+from .common import with_recipe
 from .further_baselines import FURTHER_BASELINES, has_cubist
 from .linear import Plsr
 from .method import DeviceMethod
@@ -52,6 +54,10 @@ def baselines(fast: bool, decide_by: DecideBy = "both") -> list[Method]:
     return [make_method(name, fast, decide_by) for name in (BASELINES if fast else ALL_BASELINES)]
 
 
-def make_method(name: str, fast: bool, decide_by: DecideBy = "both") -> Method:
-    """Make a method of `METHODS` that chooses by what the user decides by."""
-    return deciding_by(METHODS[name](fast), decide_by)
+def make_method(name: str, fast: bool, decide_by: DecideBy = "both", recipe: Preprocessing | None = None) -> Method:
+    """Make a method of `METHODS` that chooses by what the user decides by, with preprocessing of one's own or not.
+
+    Raises:
+        TrainingDataError: it cannot take this preprocessing.
+    """
+    return with_recipe(deciding_by(METHODS[name](fast), decide_by), recipe)

@@ -29,18 +29,21 @@ import numpy as np
 from ...converters.models.apart import Converted
 from ...converters.models.rbf_network import RBF_QUANTISATIONS, convert_rbf_network
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.presets import KEEP_NM, Preprocessing
 from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
 from ..crossval.decision import DecideBy, share_of_logarithms, unexplained
 from ..crossval.folds import InnerFolds, inner_folds
-from .baselines import Variant
-from .blocks import KEEP_NM, VARIANTS, block_scaling, blocks_on, divide
+from ..errors import TrainingDataError
+from .baselines import Candidate, Variant, of_ones_own
+from .blocks import VARIANTS, block_scaling, blocks_on, divide
 from .common import (
     LEAST_SHARE,
     SOFTNESS,
     BackTransformation,
     check_training,
+    refuse_spectrogram,
     repeats_for,
     transforms_for,
 )
@@ -205,9 +208,12 @@ class Stack(CrossValidated):
     file_name: ClassVar[str] = "model.npz"
     formats: ClassVar[tuple[str, ...]] = RBF_QUANTISATIONS
 
+    def __post_init__(self) -> None:
+        refuse_spectrogram(self.key, self.recipe)
+
     def for_learning_curve(self) -> Stack:
         """Give the model with its fast settings."""
-        return Stack(fast=True)
+        return Stack(fast=True, recipe=self.recipe)
 
     def make(self, task: TrainingTask) -> StackModel:
         """Make the model of all samples; see `DeviceMethod.make`."""
@@ -233,8 +239,7 @@ class Stack(CrossValidated):
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
         check_training(reflectance, nm, target)
         config = self.config or (FAST_CONFIG if self.fast else Config())
-        variants = config.variants if target.size <= MANY else config.variants_of_many
-        blocks = blocks_on(nm, variants, config.keep_nm)
+        blocks, variants = _blocks(nm, target.size, self.recipe, config)
         features = blocks.preprocess(reflectance, nm, splices_nm).features
         parts = divide(features, blocks)
         projections = [
@@ -269,6 +274,23 @@ def _priors(spaces: Sequence[Space], target: Floats) -> list[float]:
     return [1.0 if space.transform == "none" else share_of_logarithms(target) for space in spaces]
 
 
+def _blocks(
+    wavelengths_nm: Floats, rows: int, own: Preprocessing | None, config: Config
+) -> tuple[Blocks, Sequence[Candidate]]:
+    """Give the blocks, and what each of them is: those that were asked for, or the usual ones."""
+    if own is None:
+        variants = config.variants if rows <= MANY else config.variants_of_many
+        return blocks_on(wavelengths_nm, variants, config.keep_nm), variants
+    bands = sum(own.blocks.sizes)
+    most = config.most_parameters // (min(config.components, rows - 1) + 2)
+    if bands > most:
+        raise TrainingDataError(
+            f"recipe {own.name}: leaves {bands} bands, and a network of {config.most_parameters} parameters takes "
+            f"{most} at most: keep fewer, as by keep_nm of savitzky_golay_derivative or a wider step_nm of resample"
+        )
+    return own.blocks, of_ones_own(own)
+
+
 def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
     worth_trying = transforms_for(target)
     return tuple(transform for transform in worth_trying if transform in config.transforms) or worth_trying[:1]
@@ -277,7 +299,7 @@ def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
 def fit_space(
     parts: Sequence[Floats],
     projections: Sequence[Projection],
-    variants: Sequence[Variant],
+    variants: Sequence[Candidate],
     target: Floats,
     transform: Transform,
     folds: InnerFolds,
@@ -378,7 +400,7 @@ def fold_network(
     return RadialNetwork(tuple(branches), gammas, bias, tuple(space.back for space in spaces), shares)
 
 
-def _in_words(variants: Sequence[Variant], spaces: Sequence[Space], shares: Floats, parameters: int) -> str:
+def _in_words(variants: Sequence[Candidate], spaces: Sequence[Space], shares: Floats, parameters: int) -> str:
     kinds: dict[str, float] = defaultdict(float)
     for space, share in zip(spaces, shares, strict=True):
         kinds["support vectors"] += share * space.weights[:, :-1].sum()

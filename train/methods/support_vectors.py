@@ -27,7 +27,7 @@ class Svr(Stack):
 
     def for_learning_curve(self) -> Svr:
         """Give the method with its fast settings."""
-        return Svr(fast=True)
+        return Svr(fast=True, recipe=self.recipe)
 
     def fit(
         self,
@@ -41,21 +41,18 @@ class Svr(Stack):
     ) -> StackModel:
         """Fit; see `Method.fit`."""
         known = np.asarray(target, dtype=np.float64)
-        usual = FAST_CONFIG if self.fast else Config()
+        usual = replace(
+            FAST_CONFIG if self.fast else Config(), powers=(0.0,), averaged=1, linear_share=0.0, ridge=ALONE
+        )
+        variants = FAST_CONFIG.variants if self.fast else VARIANTS
+        configs = [replace(usual, variants=(variant,), variants_of_many=(variant,)) for variant in variants]
+        stacks = [Stack(fast=self.fast, config=config, decide_by=self.decide_by) for config in configs]
+        if self.recipe is not None:
+            own = self.recipe.one_by_one()
+            stacks = [Stack(self.fast, recipe=one, config=usual, decide_by=self.decide_by) for one in own]
         best: tuple[float, StackModel] | None = None
-        for variant in FAST_CONFIG.variants if self.fast else VARIANTS:
-            one = replace(
-                usual,
-                variants=(variant,),
-                variants_of_many=(variant,),
-                powers=(0.0,),
-                averaged=1,
-                linear_share=0.0,
-                ridge=ALONE,
-            )
-            model = Stack(fast=self.fast, config=one, decide_by=self.decide_by).fit(
-                reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
-            )
+        for stack in stacks:
+            model = stack.fit(reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
             loss = unexplained(model.out_of_fold, known, self.decide_by)
             if best is None or loss < best[0]:
                 best = loss, model

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.presets import Preprocessing
 from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
@@ -19,7 +20,7 @@ from ..crossval.folds import InnerFolds, inner_folds
 from ..errors import TrainingDataError
 from .baselines import BASELINE_METHODS
 from .blocks import block_scaling, blocks_on
-from .common import BackTransformation, check_training, inner_loss, repeats_for, transforms_for
+from .common import BackTransformation, check_training, inner_loss, repeats_for, transforms_for, with_recipe
 from .further_baselines import FURTHER_BASELINES
 from .stack import Stack
 
@@ -96,12 +97,14 @@ class Regressor:
         name: of it.
         fast: whether the inner cross-validation is done once only.
         decide_by: what its answers are chosen by.
+        recipe: blocks in place of the usual ones.
     """
 
     make: Callable[[], Any]
     name: str
     fast: bool = False
     decide_by: DecideBy = "both"
+    recipe: Preprocessing | None = None
 
     def fit(
         self,
@@ -115,7 +118,7 @@ class Regressor:
     ) -> RegressorPredictor:
         """Fit; see `validation.Method.fit`."""
         check_training(reflectance, wavelengths_nm, target)
-        blocks = blocks_on(wavelengths_nm)
+        blocks = self.recipe.blocks if self.recipe is not None else blocks_on(wavelengths_nm)
         features = blocks.preprocess(reflectance, wavelengths_nm, splices_nm).features
         scaling = block_scaling(features, blocks)
         rows = scaling.apply(features)
@@ -172,18 +175,23 @@ def _in_one_line(error: BaseException) -> str:
     return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} ..."
 
 
-def find_teacher(name: str, fast: bool, decide_by: DecideBy = "both") -> Teacher:
+def find_teacher(name: str, fast: bool, decide_by: DecideBy = "both", recipe: Preprocessing | None = None) -> Teacher:
     """Find a teacher by its name: a method's, or `package.module:Class` of a scikit-learn regressor.
+
+    Args:
+        name: of it.
+        fast: fewer settings.
+        recipe: preprocessing in place of what it would try.
 
     Raises:
         TrainingDataError: there is none.
     """
     if ":" in name:
-        return Regressor(_import_regressor(name), name.partition(":")[2], fast, decide_by)
+        return Regressor(_import_regressor(name), name.partition(":")[2], fast, decide_by, recipe)
     if name not in TEACHERS:
         known = ", ".join(TEACHERS)
         raise TrainingDataError(f"no teacher {name}; there are {known}, and any package.module:Class of a regressor")
-    return deciding_by(TEACHERS[name](fast), decide_by)
+    return with_recipe(deciding_by(TEACHERS[name](fast), decide_by), recipe)
 
 
 def deciding_by(method: M, decide_by: DecideBy) -> M:

@@ -105,6 +105,7 @@ def test_same_seed_same_numbers_and_progress_on_a_terminal(small_run: Path, smal
         "model.keras",
         "arrays.npz",
         "predictions.csv",
+        "predictions.parquet",
         "report.html",
     }
     first, second = record_of(small_run), record_of(tmp_path / "again")
@@ -190,7 +191,7 @@ def test_constant_training_values_and_copied_spectra_are_refused(small_soils: So
         ("spectra", "nowhere", 1, "nowhere"),
         ("assays", "nowhere.csv", 1, "nowhere.csv: there is no such file"),
         ("element", "Au", 1, "no column for Au; there are Sb, As, Pb, Mn, Zn"),
-        ("recipe", "tea", 2, "'tea' is not one of 'paper', 'paper-continuum-first'"),
+        ("recipe", "tea", 2, "tea: no recipe of that name; there are blocks, derivative, paper, paper-continuum-first"),
         ("transform", "ln", 2, "'ln' is not one of"),
         ("epochs", 0, 2, "0 is not in the range"),
     ],
@@ -269,3 +270,41 @@ def test_one_bad_file_shows_in_the_exit_code_and_the_model_is_made(small_soils: 
     assert refused.startswith(f"{tmp_path / 'cut.asd'}: the file ends inside the header")
     # One step of training teaches nothing, and that is said where the figures are.
     assert "this model is no better than their mean (R2 " in done.stdout
+
+
+def test_a_recipe_of_ones_own_goes_from_a_file_to_an_answer(small_soils: Soils, tmp_path: Path) -> None:
+    recipe, run, bundle = tmp_path / "mine.toml", tmp_path / "run", tmp_path / "mine.tflite"
+    recipe.write_text(
+        '[[steps]]\nstep = "resample"\nfirst_nm = 1000\nlast_nm = 2400\nstep_nm = 5\n'
+        '[[steps]]\nstep = "continuum_removal"\n[[steps]]\nstep = "cut"\nfirst_nm = 1300\nlast_nm = 2400\n'
+    )
+    files = ["--spectra", small_soils.spectra, "--assays", small_soils.assays, "--element", "Sb", "--no-baselines"]
+    succeed("train", *files, "--method", "plsr", "--fast", "--no-report", "--recipe", recipe, "--out", run)
+    record = record_of(run)
+    assert record["training"]["recipe"] == "mine"
+    assert "recipe mine" in record["training"]["chosen"]
+    succeed("export", run, "--out", bundle)
+    (view,) = json.loads(succeed("info", bundle, "--format", "json", "--all").stdout)["recipe"]["views"]
+    assert [step["step"] for step in view["steps"]] == ["resample", "continuum_removal", "cut"]
+    answers = succeed("predict", small_soils.spectra, "--no-log", "--model", bundle, "--format", "csv").stdout
+    assert answers.count("inside") > 40
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--recipe", "mine.toml"), "mine.toml: No such file"),
+        (("--recipe", "papr"), "papr: no recipe of that name; there are blocks"),
+        (("--recipe", "paper", "--method", "stack"), "recipe paper: ends in a spectrogram, which stack does not take"),
+        (("--recipe", "blocks", "--method", "published"), "recipe blocks: --method published takes one recipe"),
+        (("--recipe", "blocks", "--moisture-pairs", "shipped"), "--recipe and --moisture-pairs exclude each other"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_one_line(
+    given: tuple[str, ...], says: str, small_soils: Soils, tmp_path: Path
+) -> None:
+    files = ["--spectra", small_soils.spectra, "--assays", small_soils.assays, "--element", "Sb"]
+    refused = stibium("train", *files, "--out", tmp_path / "run", *given)
+    assert refused.returncode in (1, 2)
+    assert says in refused.stderr.replace("\n", " ")
+    assert not (tmp_path / "run").exists()
