@@ -20,7 +20,7 @@ from ...edge.ore.columns import Columns
 from ...edge.ore.domain import OreDomain
 from ...edge.ore.model import Calibration, Kind, Linear, OreModel, Space
 from ...edge.ore.scenarios import Scenario
-from ...edge.ore.steps import FUNCTIONS, Step, apply_steps
+from ...edge.ore.steps import FUNCTIONS, Step, apply_steps, halved
 from ...edge.ore.trees import Tree, Trees, join_trees
 from ..spectra.spectrum import Floats
 from .errors import ConversionError, ParityError
@@ -50,7 +50,8 @@ def convert(
         pipeline: fitted on `blocks`: a Pipeline, a classifier, or a CalibratedClassifierCV of either.
         columns: the variables in the order of the pipeline's columns.
         scenario: what they were chosen by.
-        blocks: (n, variables) training blocks as the pipeline took them, not-a-number where missing.
+        blocks: (n, variables) training blocks as the pipeline took them, not-a-number where missing; of a pipeline
+            that begins with `Encode`, the limit's negative where a value is below it.
         labels: (n,) 1 ore, 0 gangue.
         threshold: probability from which a block is called ore.
         costs: what the threshold was chosen for.
@@ -74,6 +75,7 @@ def convert(
             f"the converted {model.kind} answers differently: by {difference:.1e} in probability on the training "
             f"blocks, {TOLERANCE:g} is allowed"
         )
+    known = halved(blocks) if model.takes_limits else blocks
     absent = np.isnan(blocks)
     if absent.all(axis=0).any():
         raise ConversionError(f"{columns.names[int(absent.all(axis=0).argmax())]}: not known of any training block")
@@ -90,9 +92,9 @@ def convert(
         training=Training(
             blocks=len(blocks),
             ore_share=float(np.mean(labels)),
-            lowest=np.nanmin(blocks, axis=0),
-            highest=np.nanmax(blocks, axis=0),
-            quantiles=np.nanquantile(blocks, QUANTILES, axis=0).T,
+            lowest=np.nanmin(known, axis=0),
+            highest=np.nanmax(known, axis=0),
+            quantiles=np.nanquantile(known, QUANTILES, axis=0).T,
             most_missing=most_missing(blocks),
         ),
         golden=GoldenBlocks(

@@ -15,7 +15,8 @@ from .bundle import OreBundle
 from .cells import ABOVE, BELOW
 from .columns import Variable
 from .domain import measure, odd_pairs
-from .table import Blocks, plain_values
+from .model import OreModel
+from .table import Blocks
 
 Decision = Literal["ore", "gangue", "cannot tell"]
 LEADING = 3
@@ -73,7 +74,7 @@ def decide(probability: float, threshold: float) -> Decision:
 def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> list[Answer]:
     """Answer for some rows of a table.
 
-    A detection limit is replaced as it was in training (see `table.plain_values`) and named in the flags. A block that
+    A detection limit is replaced as it was in training (see `OreModel.inputs`) and named in the flags. A block that
     lacks more than the training blocks did, lies outside what they spanned, or holds values that do not belong together
     as theirs do, gets "cannot tell".
 
@@ -83,7 +84,7 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
         explain: work out the contributions, too.
     """
     features = blocks.features
-    sums = bundle.model.sums(features)
+    sums = bundle.model.sums(bundle.model.inputs(blocks.values, blocks.bounds))
     probabilities = bundle.model.from_sums(sums)
     intervals = bundle.model.interval(sums)
     absent = np.isnan(features)
@@ -98,7 +99,7 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
         flags: tuple[str, ...] = ()
         if odd[i]:
             reason = too_little(bundle, int(lacking[i])) or outside_reason(bundle, blocks.values[i], out[i])
-            flags = _flags(blocks.variables, blocks.values[i], blocks.bounds[i])
+            flags = _flags(bundle.model, blocks.variables, blocks.values[i], blocks.bounds[i])
         reason = reason or apart.get(i, "")
         base, contributions = contributions_of(bundle, blocks, i) if explain else (None, ())
         answers.append(
@@ -182,13 +183,18 @@ def outside_reason(bundle: OreBundle, values: Floats, out: NDArray[np.bool_]) ->
     return f"outside the training blocks: {', '.join(parts)}" if parts else ""
 
 
-def _flags(variables: Sequence[Variable], values: Floats, bounds: NDArray[np.int8]) -> tuple[str, ...]:
+def _flags(model: OreModel, variables: Sequence[Variable], values: Floats, bounds: NDArray[np.int8]) -> tuple[str, ...]:
+    taken = {
+        "half": "taken as half of it",
+        "mark": "taken as half of it, and marked",
+        "impute": "taken as the mean of what is below",
+    }[model.below]
     flags = []
     for variable, value, bound in zip(variables, values.tolist(), bounds.tolist(), strict=True):
         if value != value:  # not-a-number
             flags.append(f"{variable.name} missing")
         elif bound == BELOW:
-            flags.append(f"{variable.name} < {value:g} taken as half of it")
+            flags.append(f"{variable.name} < {value:g} {taken}")
         elif bound == ABOVE:
             flags.append(f"{variable.name} > {value:g} taken as that")
     return tuple(flags)
@@ -197,7 +203,7 @@ def _flags(variables: Sequence[Variable], values: Floats, bounds: NDArray[np.int
 def contributions_of(bundle: OreBundle, blocks: Blocks, row: int) -> tuple[float, tuple[Contribution, ...]]:
     """Work out one block's contributions, largest first."""
     values, bounds = blocks.values[row], blocks.bounds[row]
-    found = bundle.model.contributions(plain_values(values, bounds))
+    found = bundle.model.contributions(bundle.model.inputs(values, bounds))
     order = np.argsort(-np.abs(found.values), kind="stable")
     variables = blocks.variables
     return found.base, tuple(

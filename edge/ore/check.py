@@ -75,6 +75,7 @@ def describe_ore(path: str) -> dict[str, Any]:
     return record | {
         "contributions_in": model.space,
         "calibration": model.calibration.kind if model.calibration else None,
+        "below_detection": model.below,
         "threshold": bundle.threshold,
         "costs": asdict(bundle.costs),
         "worth": asdict(bundle.worth) | {"nothing": bundle.worth.nothing} if bundle.worth else None,

@@ -40,6 +40,7 @@ class Known:
         limit: 0, or -1 and 1 where all that is known is that it lies below `high` or above `low`.
         source: who says so, for the log.
         text: how it is written, where not by its number.
+        laboratory: True if `limit` is a laboratory's, as those of the training blocks are.
     """
 
     variable: Variable
@@ -49,6 +50,7 @@ class Known:
     limit: int = EXACT
     source: str = "not known"
     text: str = ""
+    laboratory: bool = False
 
     @property
     def words(self) -> str:
@@ -82,7 +84,7 @@ def from_field(variable: Variable, value: float, bound: int, highest: float, sou
     if isnan(value):
         return unknown(variable)
     if bound == BELOW:
-        return Known(variable, value / 2, 0.0, value, BELOW, source)
+        return Known(variable, value / 2, 0.0, value, BELOW, source, laboratory=True)
     if bound == ABOVE:
         return Known(variable, value, value, max(value, highest), ABOVE, source)
     return Known(variable, value, value, value, EXACT, source)
@@ -118,9 +120,12 @@ def answer_at_face(bundle: OreBundle, sample: str, known: Sequence[Known], simul
         simulated: True if something of `known` is.
     """
     values = np.array([[k.value for k in known]], dtype=np.float64)
-    sums = bundle.model.sums(values)
+    # A laboratory's limit is what training met; a probe's is a range, and half of it the number in its middle.
+    limits = np.array([[k.limit if k.laboratory else EXACT for k in known]], dtype=np.int8)
+    inputs = bundle.model.inputs(np.where(limits == BELOW, values * 2, values), limits)
+    sums = bundle.model.sums(inputs)
     probability = float(bundle.model.from_sums(sums)[0])
-    found = bundle.model.contributions(values[0])
+    found = bundle.model.contributions(inputs[0])
     grid = grid_of(bundle, known)
     low, high = _range(bundle, grid, probability)
     interval = bundle.model.interval(sums)

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
+from .cells import BELOW
 from .shapley import Shapley
 from .steps import Step, apply_steps, origins
 from .trees import Trees, trees_from_arrays, trees_to_arrays
 
 Kind = Literal["logistic regression", "decision tree", "random forest", "AdaBoost", "XGBoost"]
 Space = Literal["probability", "log-odds"]
+Below = Literal["half", "mark", "impute"]
+"""What stands for a value below a detection limit: half the limit, that and a mark, or the mean of what is below."""
 CalibrationKind = Literal["sigmoid", "platt", "beta", "isotonic", "venn-abers"]
 _TAKES = ("sum", "probability")
 SHORT_OF_CERTAIN = 1e-3
@@ -124,6 +127,21 @@ class OreModel:
     core: Linear | Trees
     space: Space
     calibration: Calibration | None = None
+
+    @property
+    def below(self) -> Below:
+        """What stands for a value below a detection limit."""
+        step = self.steps[0] if self.takes_limits else {}
+        return "mark" if step.get("mark") else "impute" if any(step.get("spread", ())) else "half"
+
+    @property
+    def takes_limits(self) -> bool:
+        """Whether what is below a detection limit is given as the limit's negative; else as half of it."""
+        return bool(self.steps) and self.steps[0]["do"] == "below"
+
+    def inputs(self, values: Floats, bounds: NDArray[np.int8]) -> Floats:
+        """Put values and their bounds, (rows, variables) each, as this model takes them."""
+        return np.where(bounds == BELOW, -values if self.takes_limits else values / 2, values)
 
     @cached_property
     def players(self) -> NDArray[np.intp]:

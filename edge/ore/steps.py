@@ -7,6 +7,7 @@ numbers are the same to the bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,10 @@ FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "log": np.log,
     "sqrt": np.sqrt,
 }
+
+
+_LOWEST_SCORE = -30.0
+"""In spreads from the mean; below, the share that lies there can no longer be told from none."""
 
 
 def apply_steps(steps: Sequence[Step], x: Floats) -> Floats:
@@ -45,7 +50,11 @@ def origins(steps: Sequence[Step], count: int) -> NDArray[np.intp]:
 def _origins(steps: Sequence[Step], source: NDArray[np.intp]) -> NDArray[np.intp]:
     for step in steps:
         kind = step["do"]
-        if kind == "impute":
+        if kind == "below":
+            _require(len(step["mean"]) == len(source) == len(step["spread"]), kind)
+            _require(all(0 <= i < len(source) for i in step["mark"]), kind)
+            source = np.concatenate([source, source[np.array(step["mark"], dtype=np.intp)]])
+        elif kind == "impute":
             _require(len(step["fill"]) == len(source) and all(0 <= i < len(source) for i in step["mark"]), kind)
             source = np.concatenate([source, source[np.array(step["mark"], dtype=np.intp)]])
         elif kind == "scale":
@@ -73,6 +82,33 @@ def _origins(steps: Sequence[Step], source: NDArray[np.intp]) -> NDArray[np.intp
 def _require(fits: bool, what: str) -> None:
     if not fits:
         raise BundleError(f"its {what} cannot be done by this program; update stibium or export again")
+
+
+def halved(values: Floats) -> Floats:
+    """Put half the limit where a value is below it, which is written as the limit's negative."""
+    return np.where(values < 0, -values / 2, values)
+
+
+def mean_below(limits: Floats, mean: float, spread: float) -> Floats:
+    """Return exp of the mean logarithm of what lies below limits, of a lognormal with that mean and spread."""
+    found = np.empty(len(limits))
+    for i, limit in enumerate(limits.tolist()):
+        a = max((math.log(limit) - mean) / spread, _LOWEST_SCORE)
+        density, below = math.exp(-a * a / 2) / math.sqrt(2 * math.pi), math.erfc(-a / math.sqrt(2)) / 2
+        found[i] = min(math.exp(mean - spread * density / below), limit)
+    return found
+
+
+def _below(step: Step, x: Floats) -> Floats:
+    """Take what is below a detection limit to a number, and perhaps mark it; a spread of 0 takes half the limit."""
+    filled = halved(x)
+    for k, (mean, spread) in enumerate(zip(step["mean"], step["spread"], strict=True)):
+        rows = np.flatnonzero(x[:, k] < 0) if spread > 0 else []
+        if len(rows):
+            limits, which = np.unique(-x[rows, k], return_inverse=True)
+            filled[rows, k] = mean_below(limits, mean, spread)[which]
+    mark = step["mark"]
+    return np.concatenate([filled, (x[:, mark] < 0).astype(np.float64)], axis=1) if mark else filled
 
 
 def _impute(step: Step, x: Floats) -> Floats:
@@ -125,6 +161,7 @@ def _columns(step: Step, x: Floats) -> Floats:
 
 
 _APPLY: dict[str, Callable[[Step, Floats], Floats]] = {
+    "below": _below,
     "impute": _impute,
     "scale": _scale,
     "multiply": _multiply,

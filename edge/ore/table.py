@@ -99,7 +99,7 @@ class Blocks:
 
     @property
     def features(self) -> Floats:
-        """(n, k) what a model takes; see `plain_values`."""
+        """(n, k) a number each; see `plain_values`. A model's own inputs: `OreModel.inputs`."""
         return plain_values(self.values, self.bounds)
 
 
@@ -107,7 +107,7 @@ def plain_values(values: Floats, bounds: NDArray[np.int8]) -> Floats:
     """Put a number where there is a bound: half of a lower detection limit, an upper limit itself.
 
     Half the limit is the usual substitute (Helsel 2012, Statistics for Censored Environmental Data, names it and its
-    faults). Training and device both use this function, so a model is judged on the substitutes it will meet.
+    faults). The joint domain takes it; a model may take another (`steps`, "below").
     """
     return np.where(bounds == BELOW, values / 2, values)
 

@@ -1,19 +1,20 @@
 """From what a model calls a probability to how often it is right, fitted to left-out rows and never certain.
 
-Four ways: Platt's logistic curve, the beta curve, isotonic steps with shrunken ends, and Venn-Abers. Which one is taken
-is decided by the log loss on holes that the curve was not fitted to; the simpler one, if that hardly differs. How far
-the probabilities would move with other holes is found by fitting again to holes drawn anew.
+Five ways: none; Platt's logistic curve and the beta curve, both drawn towards none where rows are few; isotonic steps
+with shrunken ends; and Venn-Abers. Which one is taken is decided by the log loss on holes that the curve was not fitted
+to; the simpler one, if that hardly differs. How far the probabilities would move with other holes is found by fitting
+again to holes drawn anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from ...converters.spectra.spectrum import Floats
@@ -21,9 +22,16 @@ from ...edge.ore.model import SHORT_OF_CERTAIN, Band, Calibration, CalibrationKi
 
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
+Choice = TypeVar("Choice", bound=str)
 
-KNOTS = 200
+KNOTS = 100
 """Values that stand for all others in isotonic steps and Venn-Abers, as equal in rows as can be."""
+PRIOR = 0.5
+"""Spread of the slopes and the intercept of a curve about those of none, before any row is seen."""
+WITHIN = 0.5
+"""Standard errors by which a curve may be worse than the best and still be taken, as it is simpler."""
+MOST_STEPS, LONGEST_STEP = 50, 2.0
+"""Of Newton's method."""
 DRAWS = 100
 COVERAGE = 0.9
 """Of the interval of a probability."""
@@ -60,23 +68,38 @@ def along(curve: Calibration | None, plain: Floats) -> Floats:
     return plain if curve is None else curve.apply(plain)
 
 
-def _logistic_fit(columns: Floats, ore: Bools) -> tuple[Floats, float]:
-    """Fit a logistic curve to (n, k) columns; gives slopes and intercept.
+def _logistic_fit(columns: Floats, ore: Bools) -> Floats:
+    """Fit a logistic curve to (n, k) columns, of log-odds as the model states them; gives slopes and intercept.
 
     The labels count as Platt has them, (ore + 1) / (ore + 2) and 1 / (gangue + 2), so that a model which tells all rows
-    apart is not taken to be certain.
+    apart is not taken to be certain. Slopes are drawn to 1 and the intercept to 0, which leave a probability as it is,
+    by a normal prior of spread `PRIOR` that hardly counts where there are many rows.
     """
     n_ore, n_gangue = int(ore.sum()), int((~ore).sum())
     target = np.where(ore, (n_ore + 1) / (n_ore + 2), 1 / (n_gangue + 2))
-    both, weight = np.concatenate([columns, columns]), np.concatenate([target, 1 - target])
-    labels = np.repeat([1, 0], len(ore))
-    fitted = LogisticRegression(C=1e3, max_iter=1000).fit(both, labels, sample_weight=weight)
-    return np.asarray(fitted.coef_[0]), float(fitted.intercept_[0])
+    inputs = np.column_stack([columns, np.ones(len(columns))])
+    unchanged = np.append(np.ones(columns.shape[1]), 0.0)
+    found = unchanged
+    for _ in range(MOST_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(inputs @ found, -30, 30)))
+        slope = inputs.T @ (p - target) + (found - unchanged) / PRIOR**2
+        curvature = (inputs.T * (p * (1 - p))) @ inputs + np.eye(len(found)) / PRIOR**2
+        step = np.clip(np.linalg.solve(curvature, slope), -LONGEST_STEP, LONGEST_STEP)
+        found = found - step
+        if np.abs(step).max() < 1e-8:
+            break
+    return found
+
+
+def _none(plain: Floats, ore: Bools) -> Calibration:
+    """Leave probabilities as they are, short of certain."""
+    del plain, ore
+    return Calibration("platt", "probability", np.array([1.0, 0.0]), np.zeros(0))
 
 
 def _platt(plain: Floats, ore: Bools) -> Calibration:
     p = np.clip(plain, SHORT_OF_CERTAIN, 1 - SHORT_OF_CERTAIN)
-    (slope,), intercept = _logistic_fit(np.log(p / (1 - p))[:, None], ore)
+    slope, intercept = _logistic_fit(np.log(p / (1 - p))[:, None], ore)
     # A model that is worse than none must not have its order turned round.
     return Calibration("platt", "probability", np.array([max(slope, 0.0), intercept]), np.zeros(0))
 
@@ -85,13 +108,13 @@ def _beta(plain: Floats, ore: Bools) -> Calibration:
     p = np.clip(plain, SHORT_OF_CERTAIN, 1 - SHORT_OF_CERTAIN)
     logs = np.stack([np.log(p), -np.log1p(-p)], axis=1)
     used = [0, 1]
-    slopes, intercept = _logistic_fit(logs, ore)
-    if (slopes < 0).any():
+    found = _logistic_fit(logs, ore)
+    if (found[:2] < 0).any():
         # A slope below 0 would turn the order round; the authors leave such a term out.
-        used = [int(np.argmax(slopes))]
-        slopes, intercept = _logistic_fit(logs[:, used], ore)
+        used = [int(np.argmax(found[:2]))]
+        found = _logistic_fit(logs[:, used], ore)
     parameters = np.zeros(3)
-    parameters[used], parameters[2] = np.maximum(slopes, 0.0), intercept
+    parameters[[*used, 2]] = [*np.maximum(found[:-1], 0.0), found[-1]]
     return Calibration("beta", "probability", parameters, np.zeros(0))
 
 
@@ -136,28 +159,30 @@ def _venn_abers(plain: Floats, ore: Bools) -> Calibration:
     return _curve("venn-abers", x, np.maximum.accumulate(ends[1] / (1 - ends[0] + ends[1])))
 
 
-FITS: dict[CalibrationKind, Callable[[Floats, Bools], Calibration]] = {
+Kind = Literal["none", "platt", "beta", "venn-abers", "isotonic"]
+FITS: dict[Kind, Callable[[Floats, Bools], Calibration]] = {
     "platt": _platt,
+    "none": _none,
     "beta": _beta,
     "venn-abers": _venn_abers,
     "isotonic": _isotonic,
 }
-"""The simplest first."""
+"""The simplest first; Platt's before none, as it comes near none where rows are few."""
 TITLES = {"platt": "Platt", "beta": "beta", "isotonic": "isotonic", "venn-abers": "Venn-Abers", "none": "none"}
 
 
-def fit_calibration(kind: CalibrationKind, plain: Floats, ore: Bools) -> Calibration:
+def fit_calibration(kind: Kind, plain: Floats, ore: Bools) -> Calibration:
     """Fit a curve to (n,) plain probabilities of rows the model has not seen, and what they were."""
     return FITS[kind](plain, ore)
 
 
 def choose_calibration(
     plain: Floats, ore: Bools, parts: Sequence[Rows], holes: Rows | None = None
-) -> tuple[Calibration, dict[str, float]]:
+) -> tuple[Kind, Calibration, dict[str, float]]:
     """Choose the simplest curve whose log loss, on rows it was not fitted to, is about the lowest.
 
-    About: within one standard error, over holes, of its difference from the lowest. Simple first: a curve of many
-    steps that is better by chance is worse on the next hole.
+    About: within `WITHIN` standard errors, over holes, of its difference from the lowest. Simple first: a curve of
+    many steps that is better by chance is worse on the next hole.
 
     Args:
         plain: (n,) probabilities of rows the model had not seen.
@@ -166,9 +191,9 @@ def choose_calibration(
         holes: (n,) of the rows; None if each is its own.
 
     Returns:
-        The chosen curve, fitted to all rows, and the cross-validated log loss of each kind.
+        The kind, its curve fitted to all rows, and the cross-validated log loss of each kind.
     """
-    losses: dict[CalibrationKind, Floats] = {}
+    losses: dict[Kind, Floats] = {}
     for kind in FITS:
         calibrated = np.full(len(plain), ore.mean())
         for part in parts:
@@ -178,14 +203,26 @@ def choose_calibration(
             if ore[others].any() and not ore[others].all():
                 calibrated[part] = fit_calibration(kind, plain[others], ore[others]).apply(plain[part])
         losses[kind] = log_losses(calibrated, ore)
-    rows = rows_by_group(holes) if holes is not None else list(np.arange(len(ore))[:, None])
-    lowest = min(FITS, key=lambda kind: float(losses[kind].mean()))
-    for chosen in FITS:
-        more = losses[chosen] - losses[lowest]
+    chosen = simplest(losses, holes if holes is not None else np.arange(len(ore)), WITHIN)
+    return chosen, fit_calibration(chosen, plain, ore), {kind: float(found.mean()) for kind, found in losses.items()}
+
+
+def simplest(losses: Mapping[Choice, Floats], holes: Rows, within: float = 1.0) -> Choice:
+    """Choose the first whose mean loss is within a standard error, over holes, of its difference from the lowest.
+
+    Args:
+        losses: (n,) of each choice, the simplest choice first.
+        holes: (n,) of the rows.
+        within: how many standard errors.
+    """
+    rows = rows_by_group(holes)
+    lowest = min(losses, key=lambda kind: float(losses[kind].mean()))
+    for chosen, loss in losses.items():
+        more = loss - losses[lowest]
         of_holes = np.array([float(more[r].sum()) for r in rows])
-        if more.mean() <= of_holes.std(ddof=1) * np.sqrt(len(rows)) / len(ore):
-            break
-    return fit_calibration(chosen, plain, ore), {kind: float(found.mean()) for kind, found in losses.items()}
+        if more.mean() <= of_holes.std(ddof=1) * np.sqrt(len(rows)) / len(holes) * within:
+            return chosen
+    return lowest
 
 
 def log_losses(probability: Floats, ore: Bools) -> Floats:
@@ -195,7 +232,10 @@ def log_losses(probability: Floats, ore: Bools) -> Floats:
 
 
 def with_band(curve: Calibration, plain: Floats, ore: Bools, holes: Rows, seed: int) -> Calibration:
-    """Give a curve the interval of its probabilities, from fits of its kind to holes drawn anew."""
+    """Give a curve the interval of its probabilities, from fits of its kind to holes drawn anew.
+
+    Where no curve is wanted that is Platt's: how far the rows would bend it.
+    """
     at = np.unique(np.concatenate([np.quantile(plain, np.linspace(0, 1, 41)), np.linspace(0, 1, 21)]))
     chance = np.random.default_rng(seed)
     rows = rows_by_group(holes)

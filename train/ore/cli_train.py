@@ -52,6 +52,15 @@ FAST_ROWS, FAST_FOLDS = 1_500, 4
     show_default=True,
     help="What folds and the test set keep whole; columns of the table, named in the columns file.",
 )
+@click.option(
+    "--below-detection",
+    "below",
+    type=click.Choice(["choose", "half", "mark", "impute"]),
+    default="choose",
+    show_default=True,
+    help="What stands for a value below a detection limit: half the limit, half and a mark, or the mean of what is "
+    "below; choose: the inner folds decide.",
+)
 @cost_options
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of draws, folds and models.")
 @click.option("--fast", is_flag=True, help="A first look: fewer rows, folds and combinations, smaller ensembles.")
@@ -69,6 +78,7 @@ def train(
     test_rows: int | None,
     folds: int | None,
     whole: str,
+    below: Any,
     cost_lost_ore: float,
     cost_hauled_gangue: float,
     seed: int,
@@ -118,7 +128,7 @@ def train(
     from ...edge.ore.bundle import Costs
     from .comparison import Settings, forget_parts
     from .models import MODELS
-    from .report import domains_in_words, worthless, write_ore_report
+    from .report import domains_in_words, limits_in_words, worthless, write_ore_report
     from .report_tables import as_tables
     from .run import save_bundles, save_record, write_table, write_unlabelled
     from .splits import TEST_ROWS, TRAINING_ROWS
@@ -132,6 +142,7 @@ def train(
         folds=folds or folds_for(data, FAST_FOLDS if fast else 10),
         seed=seed,
         fast=fast,
+        below=below,
     )
     costs = Costs(cost_lost_ore, cost_hauled_gangue)
     with ProgressLine() as line:
@@ -160,7 +171,7 @@ def train(
         save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside, result.bundles)
         forget_parts(folder)
     _print_scores(result, out_format)
-    say(domains_in_words(result))
+    say([*limits_in_words(result), *domains_in_words(result)])
     say(worthless(result))
     say([f"{len(files)} models, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"])
     if unlabelled:
@@ -172,7 +183,7 @@ def _print_scores(result: OreResult, out_format: str) -> None:
 
     from ...edge.cli.output import Layout, Output
     from .models import MODELS
-    from .run import plain
+    from .run import calibration_by_chance, plain
     from .scores import SCORES, TITLES
 
     comparison = result.comparison
@@ -192,7 +203,8 @@ def _print_scores(result: OreResult, out_format: str) -> None:
             **{name: {key: plain(asdict(s)) for key, s in found.items()} for name, found in spreads.items()},
             "leakage": plain(cell.leakage.difference) if cell.leakage else None,
             "test": plain(cell.test),
-            "calibration_error_by_chance": {"folds": cell.chance_error, "test": cell.test_chance_error},
+            "calibration_error": {"left_out": cell.unseen_error, "test": cell.test["ece"]},
+            "calibration_error_by_chance": calibration_by_chance(cell),
             "ore_share": ore_share,
             "worth_nothing": nothing(cell),
         }
@@ -202,14 +214,20 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         spreads = {f"{score}_sd": f"{cell.cross_validated[score].sd:.4f}" for score in SCORES}
         leakage = f"{cell.leakage.difference['auc']:.4f}" if cell.leakage else ""
         known = {name: record(cell)[name] for name in ("simulated", "scenario", "model", "best")}
-        more = {"auc_leakage": leakage, "ece_by_chance": f"{cell.chance_error:.4f}", "ore_share": f"{ore_share:.4f}"}
+        more = {
+            "auc_leakage": leakage,
+            "ece_by_chance": f"{cell.chance_error:.4f}",
+            "ece_left_out": f"{cell.unseen_error:.4f}",
+            "ece_left_out_by_chance": f"{cell.unseen_chance:.4f}",
+            "ore_share": f"{ore_share:.4f}",
+        }
         return known | scores | spreads | more | {"worth_nothing": record(cell)["worth_nothing"]}
 
     def cells(cell: Cell) -> list[str]:
         spreads = [f"{cell.cross_validated[s].mean:.3f} ± {cell.cross_validated[s].sd:.3f}" for s in SCORES]
         mark = "*" if comparison.best(cell.scenario) is cell else " "
         leakage = f"{cell.leakage.difference['auc']:+.3f}" if cell.leakage else "–"
-        spreads[SCORES.index("ece")] += f" ({cell.chance_error:.3f})"
+        spreads[SCORES.index("ece")] = f"{cell.unseen_error:.3f} ({cell.unseen_chance:.3f})"
         worth = "worth nothing" if nothing(cell) else ""
         return [cell.scenario, f"{mark}{MODELS[cell.model].title}", *spreads, leakage, worth]
 
@@ -223,7 +241,8 @@ def _print_scores(result: OreResult, out_format: str) -> None:
     call = "ore" if ore_share >= 0.5 else "gangue"
     note += (
         f"\n{100 * ore_share:.1f} % of the blocks are ore: to call all of them {call} is right in "
-        f"{100 * max(ore_share, 1 - ore_share):.1f} % (base); ECE by chance: if all probabilities were true"
+        f"{100 * max(ore_share, 1 - ore_share):.1f} % (base); ECE: of all left-out blocks "
+        "together, and by chance, if all probabilities were true"
     )
     if result.data.simulated:
         note = f"SIMULATED: these figures are about the software and say nothing about real ground.\n\n{note}"

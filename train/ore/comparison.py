@@ -20,15 +20,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.ore.model import Below
 from ...edge.ore.scenarios import Scenario
 from ..errors import RunError
-from .calibration import along, chance_error
+from .calibration import along, calibration_error, chance_error
 from .data import OreData
 from .folder import PARTS
 from .leakage import Leakage, measure_leakage
@@ -40,7 +41,7 @@ from .tasks import FINAL, Clock, Kept, Outcome, Progress, Task
 
 Rows = NDArray[np.intp]
 
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Settings:
         folds: outer ones.
         seed: of draws, folds and models.
         fast: fewer combinations and smaller ensembles.
+        below: what stands for a value below a detection limit; "choose" lets the folds decide.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -62,6 +64,7 @@ class Settings:
     folds: int = 10
     seed: int = 42
     fast: bool = False
+    below: Below | Literal["choose"] = "choose"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +78,8 @@ class Cell:
         test: scores on the test rows; `test_spread` over groups drawn anew.
         test_probability, test_raw: (test rows,) calibrated, and as the library gives it.
         parameters, calibration: of the final fit.
-        chance_error: calibration error of the outer folds, were the probabilities true; `test_chance_error` on the
-            test rows.
+        unseen_error, unseen_chance: calibration error of `unseen`, all left-out holes together, and what it would be
+            were the probabilities true. Of single folds `chance_error`, of the test rows `test_chance_error`.
         seconds: of a processor, for all its fits.
         leakage: what neighbours give away; None if the table has no holes.
     """
@@ -92,6 +95,8 @@ class Cell:
     test_raw: Floats
     parameters: dict[str, Any]
     calibration: str
+    unseen_error: float
+    unseen_chance: float
     chance_error: float
     test_chance_error: float
     seconds: float
@@ -215,21 +220,22 @@ class _Work:
         variables = tuple(training.variables[i] for i in columns)
         chosen = choose_and_fit(
             MODELS[task.model],
-            training.features[:, columns],
+            training.marked[:, columns],
             training.ore,
             training.groups,
             self.settings.seed,
             self.settings.fast,
             interval=task.part == FINAL,
             variables=variables,
+            below=self.settings.below,
         )
-        raw = chosen.model.plain(unseen.features[:, columns])
+        raw = chosen.model.plain(unseen.marked[:, columns])
         leakage = None
         if task.part == FINAL and training.groups is not None:
             leakage = measure_leakage(
                 MODELS[task.model],
                 chosen.parameters,
-                training.features[:, columns],
+                training.marked[:, columns],
                 training.ore,
                 training.groups,
                 self.settings.folds,
@@ -269,6 +275,8 @@ class _Work:
             final.raw,
             final.parameters,
             final.calibration,
+            calibration_error(unseen, ore),
+            chance_error(unseen, self.training.holes, self.settings.seed),
             float(np.mean(by_chance)),
             chance_error(final.probability, test.holes, self.settings.seed),
             sum(o.seconds for o in (*parts, final)),

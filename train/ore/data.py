@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.ore.cells import BELOW
 from ...edge.ore.columns import Columns, Variable
 from ...edge.ore.table import ORE, UNLABELLED, Blocks, read_blocks
 from ..errors import TrainingDataError
@@ -28,7 +29,7 @@ class OreData:
 
     Attributes:
         variables: (k,) what the columns are.
-        features: (n, k) numbers as models take them; not-a-number where a value is missing.
+        features: (n, k) numbers, half of a lower limit; not-a-number where a value is missing.
         bounds: (n, k) -1 below a detection limit, 1 above an upper limit, else 0.
         ore: (n,) the label.
         groups: (n,) number of the hole or face; None if the table has none.
@@ -51,6 +52,11 @@ class OreData:
     sha256: str
     unlabelled: Blocks | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def marked(self) -> Floats:
+        """(n, k) the features with a limit's negative where a value is below it, as `Encode` takes them."""
+        return np.where(self.bounds == BELOW, -2 * self.features, self.features)
 
     @property
     def holes(self) -> NDArray[np.intp]:
@@ -230,6 +236,7 @@ def notes(data: OreData) -> list[str]:
     bounded = np.count_nonzero(data.bounds)
     if bounded:
         lines.append(
-            f"{data.source}: {bounded} values are bounds (<, >); half a lower limit and an upper limit stand for them"
+            f"{data.source}: {bounded} values are bounds (<, >); an upper limit stands for itself, and for a lower one "
+            "what --below-detection says"
         )
     return lines

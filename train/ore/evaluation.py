@@ -44,7 +44,7 @@ class OreEvaluation:
     Attributes:
         bundle: that answered.
         source: the table.
-        features: (n, k) of all labelled blocks.
+        features: (n, k) of all labelled blocks, as the model takes them.
         told: (n,) True where the answer was ore or gangue. What follows is of these blocks alone.
         probability: (m,) of ore.
         ore: (m,) what they were.
@@ -105,7 +105,7 @@ def evaluate_bundle(
         unlabelled += len(blocks.ids) - len(labelled.ids)
         if labelled.ids:
             answers += answer_blocks(bundle, labelled)
-            features.append(labelled.features)
+            features.append(bundle.model.inputs(labelled.values, labelled.bounds))
             ore.append(np.asarray(labelled.labels) == ORE)
             groups += list(labelled.groups if labelled.groups is not None else labelled.ids)
     if not ore:

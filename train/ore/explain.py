@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.ore.model import OreModel
+from ...edge.ore.steps import halved
 
 ONE_WAY = 0.4
 """Rank correlation of value and contribution from which on a variable pushes one way."""
@@ -90,8 +91,13 @@ class Waterfall:
     ore: bool
 
 
+def plain_inputs(model: OreModel, blocks: Floats) -> Floats:
+    """Give a model's inputs as numbers to show: half the limit where a value is below it."""
+    return halved(blocks) if model.takes_limits else blocks
+
+
 def summarise(scenario: str, name: str, model: OreModel, variables: Sequence[str], blocks: Floats) -> Summary:
-    """Explain (n, k) blocks."""
+    """Explain (n, k) blocks, as the model takes them."""
     model.prepare()
     found = [model.contributions(block) for block in blocks]
     return Summary(
@@ -99,7 +105,7 @@ def summarise(scenario: str, name: str, model: OreModel, variables: Sequence[str
         name,
         model.space,
         tuple(variables),
-        blocks,
+        plain_inputs(model, blocks),
         np.stack([f.values for f in found]),
         found[0].base,
     )
@@ -108,11 +114,20 @@ def summarise(scenario: str, name: str, model: OreModel, variables: Sequence[str
 def waterfall(
     scenario: str, name: str, model: OreModel, variables: Sequence[str], block: Floats, called: str, ore: bool
 ) -> Waterfall:
-    """Explain one (k,) block."""
+    """Explain one (k,) block, as the model takes it."""
     found = model.contributions(block)
     probability = float(model.probabilities(block[None])[0])
     return Waterfall(
-        scenario, name, model.space, tuple(variables), called, block, found.values, found.base, probability, ore
+        scenario,
+        name,
+        model.space,
+        tuple(variables),
+        called,
+        plain_inputs(model, block),
+        found.values,
+        found.base,
+        probability,
+        ore,
     )
 
 

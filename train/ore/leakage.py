@@ -46,7 +46,7 @@ def measure_leakage(
     Args:
         model: which.
         parameters: of every fit.
-        features: (n, k), not-a-number where missing.
+        features: (n, k), not-a-number where missing, as `choose_and_fit` takes them.
         ore: (n,).
         groups: (n,) holes.
         parts: folds.

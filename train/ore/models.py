@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from ...edge.ore.columns import Variable
-from .encode import CURVES, Encode, needs_encoding
+from .encode import CURVES, Encode
 
 Parameters = Mapping[str, Any]
 FAST_TREES = 25
@@ -70,13 +70,13 @@ class Model:
         """Build the unfitted pipeline: encoder where one is needed, imputer with indicator, scaler, classifier.
 
         Args:
-            parameters: of the classifier, and `curve` of its encoder.
+            parameters: of the classifier, and `curve` and `below` of its encoder.
             seed: of the classifier.
-            variables: what the columns are; none if all are numbers.
+            variables: what the columns are; none if all are numbers, and then nothing encodes them.
         """
         parameters = dict(parameters)
-        curve = parameters.pop("curve", "none")
-        encoder = [("encoder", Encode(tuple(variables), curve))] if needs_encoding(variables, curve) else []
+        encoding = {name: parameters.pop(name) for name in ("curve", "below") if name in parameters}
+        encoder = [("encoder", Encode(tuple(variables), **encoding))] if variables else []
         steps = [
             *encoder,
             # A column that is empty in a fold's training rows must not vanish from its model.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...edge.ore.cells import BELOW
 from ..report.figures import draw_correlations
 from ..report.page import render, write_page
 from . import report_figures, report_tables, search
@@ -26,6 +27,22 @@ def domains_in_words(result: OreResult) -> list[str]:
                 f"{100 * domain.shuffled_share:.0f} % of blocks whose columns were shuffled each by itself"
             )
         lines.append(f"{scenario.name}: {what}")
+    return lines
+
+
+def limits_in_words(result: OreResult) -> list[str]:
+    """Say of each scenario that has detection limits what stands for a value below one in its best model."""
+    ways = {
+        "half": "half the limit",
+        "mark": "half the limit, and a mark of its own",
+        "impute": "the mean of what is below it",
+    }
+    lines = []
+    for scenario in result.comparison.settings.scenarios:
+        at = result.data.columns_of(scenario.variables)
+        if (result.data.bounds[:, at] == BELOW).any():
+            best = result.bundles[scenario.name, result.comparison.best(scenario.name).model]
+            lines.append(f"{scenario.name}: {ways[best.model.below]} stands for a value below a detection limit")
     return lines
 
 
@@ -61,7 +78,7 @@ def write_ore_report(path: Path, result: OreResult, notes: Sequence[str]) -> Non
         kind="training",
         simulated=result.data.simulated,
         facts=facts,
-        notes=[*notes, *worthless(result)],
+        notes=[*notes, *limits_in_words(result), *worthless(result)],
         r=result,
         t=report_tables,
         draw=report_figures,

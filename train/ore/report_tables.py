@@ -90,7 +90,8 @@ def score_table(result: OreResult) -> Table:
     rows = []
     for cell in cells:
         spreads = [f"{three(cell.cross_validated[s].mean)} ± {three(cell.cross_validated[s].sd)}" for s in SCORES]
-        spreads.append(three(cell.chance_error))
+        spreads[SCORES.index("ece")] = three(cell.unseen_error)
+        spreads.append(three(cell.unseen_chance))
         parameters = ", ".join(f"{name} {value}" for name, value in cell.parameters.items())
         rows.append([cell.scenario, MODELS[cell.model].title, *spreads, CALIBRATIONS[cell.calibration], parameters])
     header = [

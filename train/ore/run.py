@@ -72,7 +72,7 @@ def make_bundle(
         cell.chosen.model,
         columns=columns.pick(scenario.variables),
         scenario=scenario,
-        blocks=training.features[:, data.columns_of(scenario.variables)],
+        blocks=training.marked[:, data.columns_of(scenario.variables)],
         labels=training.ore.astype(int),
         threshold=threshold.value,
         costs=costs,
@@ -159,7 +159,8 @@ def _cell_record(
         "folds": [plain(f) for f in cell.folds],
         "test": plain(cell.test),
         "test_spread": {name: plain(asdict(s)) for name, s in cell.test_spread.items()},
-        "calibration_error_by_chance": {"folds": cell.chance_error, "test": cell.test_chance_error},
+        "calibration_error": {"left_out": cell.unseen_error, "test": cell.test["ece"]},
+        "calibration_error_by_chance": calibration_by_chance(cell),
         "confusion": {"ore_lost": lost, "gangue_hauled": hauled, "ore_found": found, "gangue_left": left},
         "seconds": round(cell.seconds, 2),
     }
@@ -178,6 +179,11 @@ def _cell_record(
     worth = bundles[cell.scenario, cell.model].worth
     record["worth"] = asdict(worth) | {"nothing": worth.nothing} if worth else None
     return record
+
+
+def calibration_by_chance(cell: Cell) -> dict[str, float]:
+    """Say what the calibration errors of left-out and of test blocks would be if the probabilities were true."""
+    return {"left_out": cell.unseen_chance, "folds": cell.chance_error, "test": cell.test_chance_error}
 
 
 def load_ore_run(folder: str | os.PathLike[str]) -> OreRun:

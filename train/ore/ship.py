@@ -30,8 +30,6 @@ def main() -> None:
             SCENARIO,
             "--model",
             MODEL,
-            "--folds",
-            "4",
             "--no-report",
         )
         stibium("ore", "train", str(folder / "deposit" / "blocks.csv"), *options)

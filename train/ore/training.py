@@ -120,8 +120,8 @@ def judge_worth(
     cell: Cell, threshold: Threshold, ore: NDArray[np.bool_], test_ore: NDArray[np.bool_], costs: Costs
 ) -> Worth:
     """Say what a cell's calls cost on the test blocks, or, if they are worth nothing there, on the left-out folds."""
-    ece, at = cell.cross_validated["ece"].mean, threshold.value
-    left_out = worth_of(cell.unseen, ore, at, costs, ece, cell.chance_error)
+    at = threshold.value
+    left_out = worth_of(cell.unseen, ore, at, costs, cell.unseen_error, cell.unseen_chance)
     tested = worth_of(cell.test_probability, test_ore, at, costs, cell.test["ece"], cell.test_chance_error)
     return left_out if left_out.nothing else tested
 
@@ -132,7 +132,7 @@ def _explain(
     settings = comparison.settings
     test = data.take(comparison.split.test)
     names = bundle.scenario.variables
-    features = test.features[:, data.columns_of(names)]
+    features = test.marked[:, data.columns_of(names)]
     count = min(EXPLAINED_FAST if settings.fast else EXPLAINED, len(features))
     drawn = np.random.default_rng(settings.seed).choice(len(features), count, replace=False)
     summary = summarise(cell.scenario, cell.model, bundle.model, names, features[np.sort(drawn)])

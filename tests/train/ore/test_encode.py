@@ -13,8 +13,8 @@ from stibium.converters.models.ore import convert
 from stibium.edge.ore.bundle import Costs, OreBundle, pack_ore_bundle, unpack_ore_bundle
 from stibium.edge.ore.columns import Columns, Variable
 from stibium.edge.ore.scenarios import Scenario
-from stibium.edge.ore.steps import apply_steps, origins, power
-from stibium.train.ore.encode import Encode
+from stibium.edge.ore.steps import apply_steps, mean_below, origins, power
+from stibium.train.ore.encode import Encode, lognormal_of
 from stibium.train.ore.models import MODELS
 from stibium.train.ore.search import Chosen, choose_and_fit
 
@@ -109,3 +109,74 @@ def test_what_is_missing_stays_missing_and_steps_that_do_not_fit_are_refused() -
             key = next(k for k in step if k != "do")
             with pytest.raises(BundleError, match="cannot be done"):
                 origins([{**step, key: list(step[key])[1:]}], 4)
+
+
+ASSAY = (Variable("Sb", "Sb", "assay", "ppm"), Variable("As", "As", "assay", "ppm"))
+
+
+def below_limits(seed: int, rows: int = 1500) -> tuple[np.ndarray, np.ndarray]:
+    """Antimony of two laboratories, whose limits lie a decade apart; ore is mostly what either did not detect."""
+    chance = np.random.default_rng(seed)
+    x = np.exp(chance.normal(1.0, 1.2, (rows, 2)))
+    limit = np.where(chance.random(rows) < 0.5, 0.4, 6.0)
+    ore = (x[:, 0] < limit) ^ (chance.random(rows) < 0.1)
+    x[:, 0] = np.where(x[:, 0] < limit, -limit, x[:, 0])
+    return x, ore
+
+
+def test_the_mean_below_a_limit_is_that_of_the_lognormal_of_all_values() -> None:
+    chance = np.random.default_rng(3)
+    true = np.exp(chance.normal(0.5, 0.8, 20_000))
+    limit = np.where(np.arange(20_000) % 2, 1.0, 2.0)
+    column = np.where(true < limit, -limit, true)
+    mean, spread = lognormal_of(column)
+    assert (mean, spread) == (pytest.approx(0.5, abs=0.03), pytest.approx(0.8, abs=0.03))
+    for one in (1.0, 2.0):
+        below = np.exp(np.log(true[true < one]).mean())
+        assert mean_below(np.array([one]), mean, spread)[0] == pytest.approx(below, rel=0.03)
+    # However far below all values a limit lies, what is below it is above 0 and not above it.
+    for one in (1e-9, 1e-3, 1e6):
+        assert 0 < mean_below(np.array([one]), mean, spread)[0] <= one
+
+
+@pytest.mark.parametrize("column", [[-1.0, -2.0, np.nan], [-1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]])
+def test_too_little_to_fit_takes_half_the_limit(column: list[float]) -> None:
+    assert lognormal_of(np.array(column)) == (0.0, 0.0)
+    found = Encode(ASSAY[:1], below="impute").fit(np.array(column)[:, None]).transform(np.array([[-3.0], [5.0]]))
+    assert found[:, 0].tolist() == [1.5, 5.0]
+
+
+@pytest.mark.parametrize("below", ["half", "mark", "impute"])
+@pytest.mark.parametrize("curve", ["none", "log10", "yeo-johnson"])
+def test_limits_are_taken_on_the_device_as_in_training(below: str, curve: str) -> None:
+    x, ore = below_limits(0, 400)
+    pipeline = MODELS["logistic"].pipeline({"C": 1.0, "curve": curve, "below": below}, 0, ASSAY).fit(x, ore)
+    columns = Columns(ASSAY)
+    bundle = convert(
+        pipeline, columns=columns, scenario=Scenario("s", ("Sb", "As")), blocks=x, labels=ore, threshold=0.5,
+        costs=Costs(1, 1), simulated=True,
+    )  # fmt: skip
+    assert bundle.model.below == below
+    assert bundle.training.lowest[0] == 0.2
+    values, bounds = np.abs(x), (x < 0) * np.int8(-1)
+    np.testing.assert_array_equal(bundle.model.inputs(values, bounds), x)
+    inputs = bundle.model.inputs(values, bounds)
+    assert bundle.model.probabilities(inputs) == pytest.approx(pipeline.predict_proba(x)[:, 1], abs=1e-9)
+    # A mark's part is its variable's, as that of a missing value is.
+    told = bundle.model.contributions(inputs[0])
+    assert told.base + told.values.sum() == pytest.approx(float(bundle.model.sums(inputs[:1])[0]), abs=1e-9)
+    assert told.values.shape == (2,)
+
+
+def test_what_stands_for_a_value_below_a_limit_is_chosen_in_the_folds_or_given() -> None:
+    x, ore = below_limits(1)
+    groups = np.repeat(np.arange(30), 50)
+    chosen = choose_and_fit(MODELS["logistic"], x, ore, groups, 0, fast=True, variables=ASSAY)
+    assert chosen.parameters["below"] == "mark"
+    given = choose_and_fit(MODELS["logistic"], x, ore, groups, 0, fast=True, variables=ASSAY, below="impute")
+    assert given.parameters["below"] == "impute"
+    # Where nothing lies in it, the usual half.
+    chance = np.random.default_rng(2)
+    few = np.where(x < 0, -0.4, x)
+    nothing = choose_and_fit(MODELS["logistic"], few, chance.random(1500) < 0.3, groups, 0, fast=True, variables=ASSAY)
+    assert nothing.parameters["below"] == "half"

@@ -120,7 +120,7 @@ def test_calibration_error_by_hand():
     assert calibration_error(p, ore) == pytest.approx((2 * 0.45 + 2 * 0.05) / 4)
 
 
-KINDS = ["platt", "beta", "isotonic", "venn-abers"]
+KINDS = ["none", "platt", "beta", "isotonic", "venn-abers"]
 
 
 def test_a_curve_helps_where_help_is_needed_and_does_no_harm_else():
@@ -128,12 +128,13 @@ def test_a_curve_helps_where_help_is_needed_and_does_no_harm_else():
     truth = chance.random(4000)
     ore = chance.random(4000) < truth
     parts = np.array_split(chance.permutation(4000), 3)
-    honest, losses = choose_calibration(truth, ore, parts)
+    kind, honest, losses = choose_calibration(truth, ore, parts)
+    assert kind == "platt"
     assert set(losses) == set(KINDS)
     assert np.abs(along(honest, truth) - truth).max() < 0.1
     # A model that is right in order and timid in size, as AdaBoost is.
     timid = 0.5 + 0.1 * (truth - 0.5)
-    curve, _ = choose_calibration(timid, ore, parts)
+    _, curve, _ = choose_calibration(timid, ore, parts)
     assert calibration_error(along(curve, timid), ore) < 0.03 < calibration_error(timid, ore)
 
 
@@ -143,7 +144,20 @@ def test_of_curves_that_hardly_differ_the_simplest_is_taken():
     ore = chance.random(300) < plain
     holes = np.repeat(np.arange(10), 30)
     parts = [np.flatnonzero(holes % 3 == k) for k in range(3)]
-    assert choose_calibration(plain, ore, parts, holes)[0].kind == "platt"
+    assert choose_calibration(plain, ore, parts, holes)[0] == "platt"
+
+
+@pytest.mark.parametrize("kind", ["platt", "beta"])
+def test_few_rows_hardly_bend_a_curve_and_many_do(kind):
+    apart = []
+    for rows in (30, 30_000):
+        chance = np.random.default_rng(8)
+        plain = chance.uniform(0.02, 0.4, rows)
+        truth = plain**2
+        curve = fit_calibration(kind, plain, chance.random(rows) < truth)
+        apart.append(float(np.abs(along(curve, plain) - truth).mean()))
+    assert apart[1] < 0.02
+    assert apart[0] > 2 * apart[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
