@@ -26,28 +26,40 @@ from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
 
 Values = NDArray[np.float64]
 OWN_BOUND, SHUFFLED_BOUND, OTHER_BOUND, CHANCE_BOUND = 0.05, 0.8, 0.9, 1.5
+TABLES = (
+    (8, 0.5, 0.5, 3000, 30), (12, 0.5, 0.5, 3000, 30), (16, 0.5, 0.5, 3000, 30), (24, 0.5, 0.5, 3000, 30),
+    (8, 0.5, 0.9, 3000, 30), (12, 0.5, 0.9, 3000, 30),
+    (8, 0.7, 0.7, 3000, 30), (12, 0.7, 0.7, 3000, 30), (12, 0.7, 0.7, 300, 10),
+)  # fmt: skip
+"""Columns, their least and highest multiple R2 on the others, blocks, holes."""
 NEW_BLOCKS = 10_000
 DRAWS = 5
 
 
-def equal_correlation(count: int, r2: float) -> float:
-    """Return the correlation of all pairs of columns at which each has this multiple R2 on the others."""
-
-    def left(r: float) -> float:
-        matrix = np.full((count, count), r) + (1 - r) * np.eye(count)
-        return float(1 - 1 / np.linalg.inv(matrix)[0, 0] - r2)
-
-    return float(brentq(left, 1e-6, 1 - 1e-9))
-
-
-def correlated(n: int, count: int, r: float, chance: np.random.Generator) -> Values:
-    return np.sqrt(r) * chance.standard_normal((n, 1)) + np.sqrt(1 - r) * chance.standard_normal((n, count))
+def loadings(count: int, least: float, most: float) -> Values:
+    """Return what each column has of one common factor, so that its multiple R2 on the others is from least to most."""
+    r2 = np.linspace(least, most, count)
+    squared = r2.copy()
+    for _ in range(200):
+        told = squared / (1 - squared)
+        others = told.sum() - told
+        squared = np.clip(r2 * (1 + others) / others, 0, 1 - 1e-9)
+    return np.sqrt(squared)
 
 
-def best_there_is(count: int, r: float, own: float, chance: np.random.Generator) -> float:
+def covariance(loading: Values) -> Values:
+    return np.outer(loading, loading) + np.diag(1 - loading**2)
+
+
+def correlated(n: int, loading: Values, chance: np.random.Generator) -> Values:
+    own = np.sqrt(1 - loading**2)
+    return loading * chance.standard_normal((n, 1)) + own * chance.standard_normal((n, len(loading)))
+
+
+def best_there_is(loading: Values, own: float, chance: np.random.Generator) -> float:
     """Return the share of shuffled blocks that the ratio of densities refuses."""
-    together = multivariate_normal(cov=np.full((count, count), r) + (1 - r) * np.eye(count))
-    x = correlated(NEW_BLOCKS, count, r, chance)
+    together = multivariate_normal(cov=covariance(loading))
+    x = correlated(NEW_BLOCKS, loading, chance)
     ratio, shuffled = (together.logpdf(v) - norm.logpdf(v).sum(axis=1) for v in (x, shuffle_columns(x, chance)))
     return float((shuffled < np.quantile(ratio, own)).mean())
 
@@ -59,28 +71,25 @@ def refused(domain: OreDomain, values: Values) -> float:
 
 def joint_domain() -> bool:
     print("joint domain, made tables of skewed assays whose logarithms depend along straight lines")
-    print("  columns  R2    blocks holes   own holes  shuffled (best there is)  another deposit  fit")
+    print("  columns  R2          blocks holes   own holes  shuffled (best there is)  another deposit  fit")
     within = True
-    for count, r2, rows, holes in (
-        (8, 0.5, 3000, 30), (12, 0.5, 3000, 30), (16, 0.5, 3000, 30), (24, 0.5, 3000, 30),
-        (8, 0.7, 3000, 30), (12, 0.7, 3000, 30), (12, 0.7, 300, 10),
-    ):  # fmt: skip
+    for count, least, most, rows, holes in TABLES:
         chance = np.random.default_rng(count)
-        r = equal_correlation(count, r2)
+        loading = loadings(count, least, most)
         variables = [Variable(f"v{i}", f"v{i}", "assay", "ppm") for i in range(count)]
-        x = np.exp(correlated(rows, count, r, chance))
+        x = np.exp(correlated(rows, loading, chance))
         started = perf_counter()
         domain = fit_ore_domain(variables, x, np.repeat(np.arange(holes), rows // holes), 0)
         took = perf_counter() - started
         assert domain is not None
-        new = np.exp(correlated(NEW_BLOCKS, count, r, chance))
+        new = np.exp(correlated(NEW_BLOCKS, loading, chance))
         own, shuffled = refused(domain, new), refused(domain, shuffle_columns(new, chance))
         other = refused(domain, new * np.exp(1.5 * chance.choice([-1, 1], count)))
-        best = best_there_is(count, r, own, chance)
+        best = best_there_is(loading, own, chance)
         met = own <= OWN_BOUND and shuffled >= SHUFFLED_BOUND and other >= OTHER_BOUND
         within = within and met
         print(
-            f"  {count:7} {r2:3.1f} {rows:8} {holes:5} {100 * own:9.1f} % {100 * shuffled:9.1f} % ({100 * best:.1f} %)"
+            f"  {count:7} {least:3.1f} - {most:3.1f} {rows:8} {holes:5} {100 * own:9.1f} % {100 * shuffled:9.1f} % ({100 * best:.1f} %)"
             f" {100 * other:16.1f} % {took:5.1f} s{'' if met else '   out of bounds'}",
             flush=True,
         )
@@ -102,27 +111,53 @@ def deposit(blocks: int, seed: int, ore_share: float | None) -> OreData:
     return OreData(variables, values, bounds, ore, made.hole, names, True, "simulated", f"{blocks} {seed} {ore_share}")
 
 
+def told_by_variables(blocks: int, holes: int, seed: int, ore_share: float) -> OreData:
+    """A table whose holes differ in their assays, and in ore by no more than these tell."""
+    chance = np.random.default_rng(seed)
+    hole = np.repeat(np.arange(holes), blocks // holes)
+    latent = chance.standard_normal((len(hole), 3)) + 0.5 * chance.standard_normal((holes, 3))[hole]
+    grade = latent @ [1.6, 0.8, 0.0]
+
+    def share(shift: float) -> float:
+        return float((1 / (1 + np.exp(-(grade - shift)))).mean() - ore_share)
+
+    ore = chance.random(len(hole)) < 1 / (1 + np.exp(-(grade - brentq(share, -20, 20))))
+    variables = tuple(Variable(name, name, "assay", "ppm") for name in "abc")
+    bounds = np.zeros(latent.shape, dtype=np.int8)
+    names = tuple(f"H{i}" for i in range(holes))
+    return OreData(variables, np.exp(latent), bounds, ore, hole, names, True, "made", f"made {seed} {ore_share}")
+
+
 def calibration() -> bool:
-    print("\nECE of left-out holes over its level by chance, best model of C4's variables, SIMULATED deposits")
-    names = ("Pb", "Zn", *LOGGED)
+    print(
+        "\nECE of all left-out holes over its level by chance, best of logistic regression and random forest, SIMULATED"
+    )
+    print(
+        "  made: holes differ in ore by no more than their assays tell; deposit: by more than the logged classes tell"
+    )
+    logged = Scenario("C4", ("Pb", "Zn", *LOGGED))
+    assays = Scenario("abc", ("a", "b", "c"))
     within = True
-    for what, blocks, ore_share, folds in (
-        ("10 holes, 7 % ore", 1000, 0.07, 4), ("10 holes", 1000, None, 4), ("60 holes, 7 % ore", 6000, 0.07, 5),
-        ("60 holes", 6000, None, 5),
+    for what, blocks, holes, ore_share, scenario, folds in (
+        ("made, 10 holes, 7 % ore", 1000, 10, 0.07, assays, 4), ("made, 10 holes, 40 % ore", 1000, 10, 0.4, assays, 4),
+        ("made, 60 holes, 7 % ore", 6000, 60, 0.07, assays, 5),
+        ("deposit, 10 holes, 7 % ore", 1000, 0, 0.07, logged, 4), ("deposit, 10 holes", 1000, 0, None, logged, 4),
+        ("deposit, 60 holes, 7 % ore", 6000, 0, 0.07, logged, 5), ("deposit, 60 holes", 6000, 0, None, logged, 5),
     ):  # fmt: skip
         ratios = []
         for seed in range(DRAWS):
-            data = deposit(blocks, seed, ore_share)
+            made = holes and ore_share
+            data = told_by_variables(blocks, holes, seed, ore_share) if made else deposit(blocks, seed, ore_share)
             settings = Settings(
-                (Scenario("C4", names),), ("logistic", "forest"), blocks * 4 // 5, blocks // 5, folds, seed, fast=True
+                (scenario,), ("logistic", "forest"), blocks * 4 // 5, blocks // 5, folds, seed, fast=True
             )
             with tempfile.TemporaryDirectory() as folder:
-                cell = compare(data, settings, Path(folder), jobs=1).best("C4")
+                cell = compare(data, settings, Path(folder), jobs=1).best(scenario.name)
             ratios.append(cell.unseen_error / cell.unseen_chance)
         mean = float(np.mean(ratios))
         within = within and mean <= CHANCE_BOUND
         each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        print(f"  {what:20} {mean:.2f} on average of {DRAWS} (bound {CHANCE_BOUND}): {each}", flush=True)
+        print(f"  {what:26} {mean:.2f} on average of {DRAWS} (bound {CHANCE_BOUND}): {each}", flush=True)
     return within
 
 

@@ -136,8 +136,17 @@ def outside(bundle: OreBundle, values: Floats) -> NDArray[np.bool_]:
     return np.asarray((values < allowed.lowest) | (values > allowed.highest))
 
 
-def together_reasons(bundle: OreBundle, features: Floats, bounds: NDArray[np.int8]) -> dict[int, str]:
-    """Say in words of which rows, and why, the values do not belong together; none if the bundle has no domain."""
+def together_reasons(
+    bundle: OreBundle, features: Floats, bounds: NDArray[np.int8], texts: Sequence[str] = ()
+) -> dict[int, str]:
+    """Say in words of which rows, and why, the values do not belong together; none if the bundle has no domain.
+
+    Args:
+        bundle: whose domain.
+        features: (rows, variables) a number each, half of a detection limit.
+        bounds: (rows, variables) where they are limits.
+        texts: how each variable is written; none to write them by their numbers.
+    """
     if bundle.domain is None:
         return {}
     found = measure(bundle.domain, features)
@@ -146,19 +155,24 @@ def together_reasons(bundle: OreBundle, features: Floats, bounds: NDArray[np.int
         return {}
     odd = odd_pairs(bundle.domain, features[rows], found.sums[rows])
     return {
-        int(row): _together_reason(bundle.columns.variables, features[row], bounds[row], bool(far), pair)
+        int(row): _together_reason(
+            [
+                f"{variable.name} {texts[k] if texts else _written(variable, features[row, k], bounds[row, k])}"
+                for k, variable in ((k, bundle.columns.variables[k]) for k in pair)
+            ],
+            bool(far),
+        )
         for row, far, pair in zip(rows, odd.far, odd.pairs, strict=True)
     }
 
 
-def _together_reason(
-    variables: Sequence[Variable], values: Floats, bounds: NDArray[np.int8], far: bool, pair: NDArray[np.intp]
-) -> str:
-    # Of a detection limit the model takes half.
-    first, second = (
-        f"{variables[k].name} {shown(variables[k], values[k] * (2 if bounds[k] == BELOW else 1), int(bounds[k]))}"
-        for k in pair
-    )
+def _written(variable: Variable, value: float, bound: int) -> str:
+    # Of a detection limit the features have half.
+    return shown(variable, 2 * value if bound == BELOW else value, int(bound))
+
+
+def _together_reason(pair: Sequence[str], far: bool) -> str:
+    first, second = pair
     if far:
         return f"taken together further out than the training blocks, most in {first} and {second}"
     return f"values that do not belong together in the training blocks, most of all {first} and {second}"
@@ -172,14 +186,15 @@ def too_little(bundle: OreBundle, lacking: int) -> str:
     return f"{lacking} of {len(bundle.columns.variables)} variables missing; the training blocks lacked at most {most}"
 
 
-def outside_reason(bundle: OreBundle, values: Floats, out: NDArray[np.bool_]) -> str:
-    """Say which values lie outside the training blocks, or ""."""
+def outside_reason(bundle: OreBundle, values: Floats, out: NDArray[np.bool_], texts: Sequence[str] = ()) -> str:
+    """Say which values lie outside the training blocks, or ""; `texts` as of `together_reasons`."""
     parts = []
     for k in np.flatnonzero(out):
         variable = bundle.columns.variables[k]
         low, high = bundle.training.lowest[k], bundle.training.highest[k]
         side, end = ("below", low) if values[k] < low else ("above", high)
-        parts.append(f"{variable.name} {shown(variable, values[k])} is {side} the training's {shown(variable, end)}")
+        written = texts[k] if texts else shown(variable, values[k])
+        parts.append(f"{variable.name} {written} is {side} the training's {shown(variable, end)}")
     return f"outside the training blocks: {', '.join(parts)}" if parts else ""
 
 

@@ -131,7 +131,8 @@ def answer_at_face(bundle: OreBundle, sample: str, known: Sequence[Known], simul
     interval = bundle.model.interval(sums)
     decision: Decision = decide(probability, bundle.threshold)
     lacking = [k.variable.name for k in known if isnan(k.value)]
-    reason = outside_reason(bundle, values[0], outside(bundle, values)[0])
+    texts = [k.words for k in known]
+    reason = outside_reason(bundle, values[0], outside(bundle, values)[0], texts)
     if not reason and low is None:
         reason = f"too much is not known: {', '.join(lacking)}"
     reason = reason or _apart(bundle, known, values, grid)
@@ -158,7 +159,7 @@ def answer_at_face(bundle: OreBundle, sample: str, known: Sequence[Known], simul
 def _apart(bundle: OreBundle, known: Sequence[Known], values: Floats, grid: Floats | None) -> str:
     """Say why the values do not belong together, if no combination of what they may be does; else ""."""
     bounds = np.array([[k.limit for k in known]], dtype=np.int8)
-    reason = together_reasons(bundle, values, bounds).get(0, "")
+    reason = together_reasons(bundle, values, bounds, [k.words for k in known]).get(0, "")
     if reason and bundle.domain is not None and grid is not None and len(grid) > 1:
         some = grid[np.linspace(0, len(grid) - 1, min(len(grid), MOST_TRIED)).round().astype(int)]
         # What is not known is no evidence against a block: it stays missing.

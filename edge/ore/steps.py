@@ -103,8 +103,8 @@ def _below(step: Step, x: Floats) -> Floats:
     """Take what is below a detection limit to a number, and perhaps mark it; a spread of 0 takes half the limit."""
     filled = halved(x)
     for k, (mean, spread) in enumerate(zip(step["mean"], step["spread"], strict=True)):
-        rows = np.flatnonzero(x[:, k] < 0) if spread > 0 else []
-        if len(rows):
+        rows = np.flatnonzero(x[:, k] < 0)
+        if spread > 0 and rows.size:
             limits, which = np.unique(-x[rows, k], return_inverse=True)
             filled[rows, k] = mean_below(limits, mean, spread)[which]
     mark = step["mark"]

@@ -231,10 +231,10 @@ def log_losses(probability: Floats, ore: Bools) -> Floats:
     return np.asarray(-np.where(ore, np.log(p), np.log1p(-p)))
 
 
-def with_band(curve: Calibration, plain: Floats, ore: Bools, holes: Rows, seed: int) -> Calibration:
+def with_band(kind: Kind, curve: Calibration, plain: Floats, ore: Bools, holes: Rows, seed: int) -> Calibration:
     """Give a curve the interval of its probabilities, from fits of its kind to holes drawn anew.
 
-    Where no curve is wanted that is Platt's: how far the rows would bend it.
+    Where no curve is wanted, of Platt's: how far the rows would bend it.
     """
     at = np.unique(np.concatenate([np.quantile(plain, np.linspace(0, 1, 41)), np.linspace(0, 1, 21)]))
     chance = np.random.default_rng(seed)
@@ -243,7 +243,7 @@ def with_band(curve: Calibration, plain: Floats, ore: Bools, holes: Rows, seed: 
     for _ in range(DRAWS):
         sample = np.concatenate([rows[i] for i in chance.integers(0, len(rows), len(rows))])
         if ore[sample].any() and not ore[sample].all():
-            drawn.append(fit_calibration(curve.kind, plain[sample], ore[sample]).apply(at))
+            drawn.append(fit_calibration("platt" if kind == "none" else kind, plain[sample], ore[sample]).apply(at))
     middle = curve.apply(at)
     low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0) if drawn else (middle, middle)
     return replace(curve, band=Band(at, np.minimum(low, middle), np.maximum(high, middle)))

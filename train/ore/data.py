@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.ore.cells import BELOW
+from ...edge.ore.cells import BELOW, EXACT
 from ...edge.ore.columns import Columns, Variable
 from ...edge.ore.table import ORE, UNLABELLED, Blocks, read_blocks
 from ..errors import TrainingDataError
 
 FEWEST_ALIKE = 2
-"""Assays that two rows must share before they are taken for one block twice."""
+"""Measured assays that two rows must share before they are taken for one block twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +197,8 @@ def _twice(blocks: Blocks) -> Iterator[str]:
     seen: dict[tuple[object, ...], int] = {}
     same = []
     for i, (line, values) in enumerate(zip(blocks.lines.tolist(), blocks.values, strict=True)):
-        # Of classes alone, blocks are alike by right.
-        if np.count_nonzero(~np.isnan(values[assays])) >= FEWEST_ALIKE:
+        # Of classes alone, or of what was not detected, blocks are alike by right.
+        if np.count_nonzero(~np.isnan(values[assays]) & (blocks.bounds[i, assays] == EXACT)) >= FEWEST_ALIKE:
             key = (values.tobytes(), blocks.bounds[i].tobytes())
             if key in seen:
                 same.append((seen[key], line))

@@ -69,7 +69,7 @@ class Encode(BaseEstimator, TransformerMixin):  # type: ignore[misc]
 
 def _limits_step(features: Floats, below: Below) -> Step:
     found = [lognormal_of(column) if below == "impute" else (0.0, 0.0) for column in features.T]
-    some = np.flatnonzero((features < 0).any(axis=0)) if below == "mark" else []
+    some = np.flatnonzero((features < 0).any(axis=0) & (below == "mark"))
     return {
         "do": "below",
         "mean": [mean for mean, _ in found],

@@ -53,8 +53,9 @@ def outcome_table(result: OreResult) -> Table:
         rows,
         {
             "scenario": lambda row: row[0].name,
-            "variables": lambda row: row[0].title,
             "best model": lambda row: MODELS[row[1].model].title,
+            "worth": lambda row: worth_in_words(result, row[1]),
+            "threshold": lambda row: three(result.thresholds[row[0].name, row[1].model].value),
             "accuracy": lambda row: three(row[1].test["accuracy"]),
             "base rate": lambda _: three(base),
             "AUC": lambda row: three(row[1].test["auc"]),
@@ -62,11 +63,10 @@ def outcome_table(result: OreResult) -> Table:
             "ECE": lambda row: three(row[1].test["ece"]),
             "by chance": lambda row: three(row[1].test_chance_error),
             "verdict": lambda row: "pass" if row[1].test["ece"] <= TIMES_CHANCE * row[1].test_chance_error else "warn",
-            "threshold": lambda row: three(result.thresholds[row[0].name, row[1].model].value),
-            "worth": lambda row: worth_in_words(result, row[1]),
+            "variables": lambda row: row[0].title,
         },
         left=3,
-        text=("worth",),
+        text=("variables",),
     )
 
 

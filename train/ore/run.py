@@ -23,11 +23,11 @@ from typing import Any
 from ...converters.models.ore import convert
 from ...converters.spectra.files import write_whole
 from ...converters.spectra.text import for_spreadsheet
+from ...edge.cli.ore_calls import OreCalls
 from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, Worth, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
 from ...edge.ore.domain import OreDomain
-from ...edge.ore.report import FIELDS, ore_record
 from ..errors import RunError
 from .comparison import Cell, Comparison
 from .data import OreData
@@ -242,16 +242,9 @@ def write_unlabelled(
     for scenario in comparison.settings.scenarios:
         bundle = bundles[scenario.name, comparison.best(scenario.name).model]
         answers = answer_blocks(bundle, data.unlabelled.pick(scenario.variables))
-        records = [ore_record(answer, bundle) for answer in answers]
-        rows = [[_cell(record[name]) for name in FIELDS] for record in records]
-        write_table(folder / TABLES / f"{as_file_name(f'unlabelled_{scenario.name}')}.csv", FIELDS, rows)
+        path = folder / TABLES / f"{as_file_name(f'unlabelled_{scenario.name}')}.csv"
+        OreCalls("csv", bundle, explain=False).export(str(path), [(answers, ())], None)
     return len(data.unlabelled.ids)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return "; ".join(map(str, value))
-    return "" if value is None or value == {} else str(value)
 
 
 def as_file_name(text: str) -> str:

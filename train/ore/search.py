@@ -126,6 +126,6 @@ def choose_and_fit(
             left_out_rows = unseen(parameters, 1.0)
     kind, curve, scores = choose_calibration(left_out_rows, ore, [left_out for _, left_out in inner], groups)
     if interval:
-        curve = with_band(curve, left_out_rows, ore, holes, seed)
+        curve = with_band(kind, curve, left_out_rows, ore, holes, seed)
     pipeline = model.pipeline(parameters, seed, variables).fit(features, ore)
     return Chosen(Calibrated(pipeline, curve), parameters, len(candidates), kind, scores)

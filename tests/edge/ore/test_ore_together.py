@@ -13,7 +13,8 @@ from ore_tables import table_of
 from stibium.edge.cli import stibium
 from stibium.edge.ore.answer import answer_blocks
 from stibium.edge.ore.bundle import OreBundle, pack_ore_bundle, read_ore_bundle, write_ore_bundle
-from stibium.edge.ore.face import Known, answer_at_face, unknown
+from stibium.edge.ore.face import Known, answer_at_face, from_probe, unknown
+from stibium.edge.ore.probe_estimates import ProbeEstimate
 from stibium.edge.ore.table import iter_blocks
 from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
 
@@ -90,6 +91,11 @@ def test_the_face_refuses_what_no_value_of_a_range_would_make_belong(together: O
     assert answer.decision == "cannot tell"
     assert "do not belong together" in answer.reason
     assert "Pb 3.32 ppm" in answer.reason
+    # What a probe does not detect is written so, and its limit in no more figures than it has.
+    probe = ProbeEstimate(1, "Pb", "ppm", 1.123456, "< LOD", 0.0, 2.246912, 0.9, "m", True, True, False)
+    pb = next(k.variable for k in odd if k.variable.name == "Pb")
+    undetected = [from_probe(pb, probe, 1e3) if k.variable.name == "Pb" else k for k in odd]
+    assert "Pb not detected (0 - 2.25 ppm)" in answer_at_face(together, "F", undetected).reason
     # The same number in the middle of a range whose upper end belongs: only the range of P(ore) decides.
     wide = [
         replace(k, value=low, low=low, high=float(high[i])) if k.variable.name == "Pb" else k for i, k in enumerate(odd)

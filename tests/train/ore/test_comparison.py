@@ -15,6 +15,7 @@ from small_runs import PROGRAM
 from stibium.edge.ore.columns import read_columns
 from stibium.edge.ore.scenarios import Scenario
 from stibium.train.errors import RunError
+from stibium.train.ore.calibration import calibration_error
 from stibium.train.ore.comparison import Settings, compare, forget_parts
 from stibium.train.ore.data import OreData, load_ore_data
 from stibium.train.ore.folder import PARTS
@@ -47,6 +48,8 @@ def test_every_cell_is_there_and_judged_on_rows_it_had_not_seen(whole, data: Ore
         assert cell.cross_validated["auc"].mean == pytest.approx(np.mean([f["auc"] for f in cell.folds]))
         assert len(cell.test_probability) == 300
         assert len(cell.unseen) == 400
+        assert cell.unseen_error == calibration_error(cell.unseen, data.ore[split.training])
+        assert 0 < cell.unseen_chance < cell.chance_error, "more rows, less chance"
     assert whole.cell("few", "tree").test["auc"] > 0.75
     assert whole.best("few").model == "tree"
     assert [c.model for c in by_auc(whole.cells)] == ["tree", "logistic"]

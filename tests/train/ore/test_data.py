@@ -96,6 +96,8 @@ def test_what_stands_twice_is_remarked(tmp_path: Path) -> None:
     assert "1 names of blocks stand for several rows (such as 1)" in said
     assert "2 rows repeat another's values (lines 6 and 9)" in said
     assert "repeat" not in "\n".join(notes(load(tmp_path, ROWS)))
+    undetected = ROWS + "8,SW12,C,<1,<5,ore\n9,SW12,C,<1,<5,ore\n"
+    assert "repeat" not in "\n".join(notes(load(tmp_path, undetected)))
 
 
 def test_a_group_that_is_named_and_absent_is_an_error(tmp_path: Path) -> None:
