@@ -165,7 +165,7 @@ def train(
         files = save_bundles(folder, result.bundles)
         for name, shown_table in as_tables(result).items():
             write_table(folder / TABLES / f"{name}.csv", shown_table.header, shown_table.rows)
-        unlabelled = write_unlabelled(folder, data, result.comparison, result.bundles)
+        unlabelled = write_unlabelled(folder, data, result.comparison)
         if not no_report:
             write_ore_report(folder / REPORT, result, remarks)
         save_record(folder, data, result.comparison, result.thresholds, costs, files, result.beside, result.bundles)

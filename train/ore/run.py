@@ -229,9 +229,7 @@ def bundle_of_run(run: OreRun, scenario: str, model: str | None) -> tuple[Path, 
     return path, bundle
 
 
-def write_unlabelled(
-    folder: Path, data: OreData, comparison: Comparison, bundles: Mapping[tuple[str, str], OreBundle]
-) -> int:
+def write_unlabelled(folder: Path, data: OreData, comparison: Comparison) -> int:
     """Answer for the unlabelled rows, each scenario by its best model, in tables/unlabelled_SCENARIO.csv.
 
     Returns:
@@ -240,7 +238,8 @@ def write_unlabelled(
     if data.unlabelled is None:
         return 0
     for scenario in comparison.settings.scenarios:
-        bundle = bundles[scenario.name, comparison.best(scenario.name).model]
+        # As it was written, so that the answers name it.
+        bundle = read_ore_bundle(folder / bundle_name(scenario.name, comparison.best(scenario.name).model))
         answers = answer_blocks(bundle, data.unlabelled.pick(scenario.variables))
         path = folder / TABLES / f"{as_file_name(f'unlabelled_{scenario.name}')}.csv"
         OreCalls("csv", bundle, explain=False).export(str(path), [(answers, ())], None)

@@ -304,6 +304,7 @@ def test_unlabelled_rows_are_answered_for_where_they_are(small_deposit: Path, tm
     assert row["decision"] in ("ore", "gangue", "cannot tell")
     bundle = read_ore_bundle(tmp_path / "run" / "models" / "two-logistic.ore")
     assert bundle.training.blocks < 1499
+    assert (row["model"], row["model_sha256"]) == (bundle.name, bundle.sha256)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Beside the study" not in page, "the study has other variables"
 
