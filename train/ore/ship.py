@@ -30,6 +30,8 @@ def main() -> None:
             SCENARIO,
             "--model",
             MODEL,
+            "--folds",
+            "4",
             "--no-report",
         )
         stibium("ore", "train", str(folder / "deposit" / "blocks.csv"), *options)
