@@ -239,11 +239,12 @@ def with_band(kind: Kind, curve: Calibration, plain: Floats, ore: Bools, holes: 
     at = np.unique(np.concatenate([np.quantile(plain, np.linspace(0, 1, 41)), np.linspace(0, 1, 21)]))
     chance = np.random.default_rng(seed)
     rows = rows_by_group(holes)
+    fit = FITS["platt" if kind == "none" else kind]
     drawn = []
     for _ in range(DRAWS):
         sample = np.concatenate([rows[i] for i in chance.integers(0, len(rows), len(rows))])
         if ore[sample].any() and not ore[sample].all():
-            drawn.append(fit_calibration("platt" if kind == "none" else kind, plain[sample], ore[sample]).apply(at))
+            drawn.append(fit(plain[sample], ore[sample]).apply(at))
     middle = curve.apply(at)
     low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0) if drawn else (middle, middle)
     return replace(curve, band=Band(at, np.minimum(low, middle), np.maximum(high, middle)))
