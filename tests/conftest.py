@@ -96,8 +96,8 @@ def tiny_bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def soils() -> list[Spectrum]:
-    """Five of the demonstration's soils (simulated) that the shipped model knows, from low grade to high, one point each."""
-    names = ("TP159", "RS045", "TP079", "TP177", "TP091")
+    """Five of the demonstration's soils (simulated) that the shipped model knows, one point each; it detects three."""
+    names = ("TP159", "TP079", "TP177", "RS045", "TP091")
     first = {spectrum.sample_id: spectrum for spectrum in reversed(read_spectra(SHIPPED / "demo_samples.csv.gz"))}
     return [
         Spectrum(

@@ -57,7 +57,9 @@ def test_every_estimate_can_be_made_again(engine: Engine, soils: list[Spectrum])
     for before, after in zip(results, again, strict=True):
         assert isinstance(before.outcome, Estimate)
         assert isinstance(after, Estimate)
-        assert after.value == pytest.approx(before.outcome.value, rel=1e-5)
+        # Stored in single precision: what lies between two of the network's steps may come out a step off.
+        moved = np.log10(after.value / before.outcome.value)
+        assert abs(moved) <= 1.01 * engine.estimator.runtime.output_step
         assert after.flags == before.outcome.flags
 
 

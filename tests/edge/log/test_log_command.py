@@ -31,6 +31,7 @@ from stibium.edge.log.read import iter_entries, open_for_reading
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
 from stibium.edge.model.estimate import Estimator
+from stibium.edge.model.stability import UNKNOWN_LIMITS
 from stibium.edge.record import FLAT_NAMES
 
 PROGRAM = [sys.executable, "-m", "stibium.edge"]
@@ -389,7 +390,8 @@ def other_model(tmp_path: Path, shipped_bundle: Bundle) -> Path:
     """The shipped model with another calibrated range: other answers, another SHA-256."""
     lowest, _ = shipped_bundle.calibrated_range
     path = tmp_path / "other.tflite"
-    write_bundle(path, replace(shipped_bundle, calibrated_range=(lowest, 60.0), detection=None))
+    bundle = replace(shipped_bundle, calibrated_range=(lowest, 60.0), detection=None, stability=UNKNOWN_LIMITS)
+    write_bundle(path, bundle)
     return path
 
 
@@ -417,7 +419,7 @@ def test_reprocess_puts_new_estimates_beside_the_old_ones(
     assert len(records(run("log", own_log, "--refused", "--format", "jsonl"))) == 2
     one, two, three = records(done)
     (earlier,) = two["before"]
-    assert (earlier["shown"], earlier["model"]) == ("71.8", shipped_bundle.name)
+    assert (earlier["shown"], earlier["model"]) == ("62.5", shipped_bundle.name)
     assert (two["shown"], two["bound"]) == ("> 60.0", ">")
     assert two["model"] == "other.tflite"
     assert two["model_sha256"] == read_bundle(other_model).sha256 != earlier["model_sha256"]
@@ -447,7 +449,7 @@ def test_reprocess_puts_new_estimates_beside_the_old_ones(
 def test_reprocess_writes_csv_with_what_was_before(own_log: Path, other_model: Path) -> None:
     done = run("reprocess", own_log, "--model", other_model, "--sample", "T1", "--dry-run", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(done.stdout))
-    assert (row["before_shown"], row["shown"], row["stored"]) == ("71.8", "> 60.0", "False")
+    assert (row["before_shown"], row["shown"], row["stored"]) == ("62.5", "> 60.0", "False")
 
 
 def test_reprocess_holds_spectra_against_the_rules_of_their_session(
@@ -459,7 +461,8 @@ def test_reprocess_holds_spectra_against_the_rules_of_their_session(
     with Log(path, shipped_bundle.name, shipped_bundle.sha256) as log:
         lenient = log.begin_session(profile_text="[rules]\nnoise_most = 0.02\n")
         facts = [ReadingFacts(session_id=session) for session in (lenient, None)]
-        Engine(Estimator(shipped_bundle), log, rules=None).take([Measured(noisy, about=about) for about in facts])
+        bears = replace(shipped_bundle, stability=UNKNOWN_LIMITS)
+        Engine(Estimator(bears), log, rules=None).take([Measured(noisy, about=about) for about in facts])
     run("reprocess", path, "--model", other_model)
     first, second = (
         json.loads(line) for line in run("log", path, "--all-estimates", "--format", "jsonl").stdout.splitlines()
@@ -473,7 +476,7 @@ def test_reprocess_shows_old_and_new_in_a_table(own_log: Path, other_model: Path
     model, _, heading, row = done.stdout.splitlines()
     assert "unsigned" in model
     assert heading.split()[:4] == ["reading", "sample", "before", "by"]
-    assert row.split()[:7] == ["2", "T1", "71.8", "sb_simulated.tflite", ">", "60.0", row.split()[6]]
+    assert row.split()[:7] == ["2", "T1", "62.5", "sb_simulated.tflite", ">", "60.0", row.split()[6]]
     assert "1 estimated again, 0 refused" in done.stderr
 
 
