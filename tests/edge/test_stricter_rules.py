@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -9,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from routine_bench import Bench
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table.write import write_table
+from stibium.edge.cli import stibium
 from stibium.edge.engine import Engine
 from stibium.edge.errors import BundleError
 from stibium.edge.gates.rules import DEFAULT_RULES, stricter
+from stibium.edge.loaded_model import Model
 from stibium.edge.log.read import ALL, open_for_reading
 from stibium.edge.log.write import Log
-from stibium.edge.model.bundle import Bundle, pack_bundle, unpack_bundle
+from stibium.edge.model.bundle import Bundle, pack_bundle, read_bundle, unpack_bundle, write_bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 from stibium.edge.model.stability import StabilityLimits
 from stibium.edge.reprocess import redo
@@ -62,3 +68,30 @@ def test_a_spectrum_that_changed_in_the_log_is_not_estimated_again(
     assert not first.record.estimates
     assert "not the one that was stored" in first.record.reason
     assert second.record.estimates
+
+
+def test_a_models_limit_holds_in_every_way_in(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    path, drop, lenient = tmp_path / "strict.tflite", tmp_path / "drop", tmp_path / "lenient.db"
+    strict = replace(shipped_bundle, stability=StabilityLimits(noise_most=1e-9))
+    write_bundle(path, strict)
+    drop.mkdir()
+    write_table(drop / "a.csv", soils[:2])
+    with Log(lenient) as log:
+        Engine(Estimator(replace(shipped_bundle, stability=StabilityLimits())), log).take(soils[:2])
+    ways = {
+        "predict": ["predict", drop / "a.csv", "--no-log"],
+        "processes": ["predict", drop / "a.csv", "--no-log", "--jobs", "2"],
+        "watch": ["watch", drop, "--once", "--settle", "0.05", "--log", tmp_path / "watch.db"],
+        "reprocess": ["reprocess", "--log", lenient],
+    }
+    for way, command in ways.items():
+        done = CliRunner().invoke(stibium, [*map(str, command), "--model", str(path), "--format", "jsonl"])
+        reasons = [json.loads(line)["reason"] for line in done.stdout.splitlines()]
+        assert len(reasons) == 2, (way, done.output)
+        assert all("noise" in reason and "1e-09 is allowed" in reason for reason in reasons), way
+    assert all("1e-09 is allowed" in record.reason for record in Model(read_bundle(path)).estimate(soils[:2]))
+    # A session measures by its profile; what comes of a sample is held against the model as well.
+    bench = Bench(tmp_path, Estimator(strict), points=1).begin()
+    bench.type("", "", "")
+    assert any("1e-09 is allowed" in reason for (reason,) in bench.rows("SELECT reason FROM refusals"))
+    bench.log.close()
