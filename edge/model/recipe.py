@@ -192,6 +192,8 @@ class Blocks:
         object.__setattr__(self, "recipes", tuple(self.recipes))
         if not self.recipes:
             raise RecipeError("preprocessing blocks need at least one recipe")
+        if not isinstance(self.name, str):
+            raise RecipeError(f"the name of preprocessing blocks is a text, not {self.name!r}")
         if len({recipe.beginning for recipe in self.recipes}) > 1:
             raise RecipeError("preprocessing blocks must share their splice correction and their grid")
 

@@ -93,6 +93,7 @@ def test_written_and_read_back_they_are_the_same() -> None:
     "change",
     [
         lambda d: d.update(more=1),
+        lambda d: d.update(name=[]),
         lambda d: d.update(views=[]),
         lambda d: d.update(views="x"),
         lambda d: d["views"].append({}),
