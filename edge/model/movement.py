@@ -28,7 +28,7 @@ class Movement(NamedTuple):
 
     Attributes:
         by: in the transform's space.
-        over_limit: over what the interval reaches that way; above 1 it leaves the interval.
+        over_limit: over how far the interval reaches to its nearer end; above 1 it leaves the interval.
         cause: the fault, in words.
     """
 
@@ -118,19 +118,16 @@ def largest_movements(
     """
     dark = (1 / reflectance).reshape(-1, *[1] * (features.ndim - 1))
     moves = {
-        f"{sign}{name}": run(features + step) - answers
-        for name, change in (
-            (f"{SHIFT_NM:g} nm of shift", directions.shift),
-            (f"{OFFSET:g} of reflectance", directions.offset * dark),
-            (f"{100 * SLOPE:g} % of slope", directions.slope),
-        )
-        for sign, step in (("+", change), ("-", -change))
+        f"{SHIFT_NM:g} nm of shift": run(features + directions.shift) - answers,
+        # Where less light is seen than there is, logarithms move most.
+        f"{OFFSET:g} of reflectance": run(features - directions.offset * dark) - answers,
+        f"{100 * SLOPE:g} % of slope": run(features + directions.slope) - answers,
+        "its noise": normal_quantile(coverage) * np.interp(noise / reflectance, directions.noise, directions.moved),
     }
-    spread = normal_quantile(coverage) * np.interp(noise / reflectance, directions.noise, directions.moved)
-    # Noise goes both ways; the way in which the interval reaches less far counts.
-    moves["its noise"] = np.where(reach[:, 0] < reach[:, 1], -spread, spread)
-    causes, by = list(moves), np.stack(list(moves.values()))
-    over = np.abs(by) / np.maximum(np.where(by < 0, reach[:, 0], reach[:, 1]), 1e-12)
+    # Each may as well go the other way: the end of the interval that is nearer counts.
+    towards = np.where(reach[:, 0] < reach[:, 1], -1.0, 1.0)
+    causes, by = list(moves), np.abs(np.stack(list(moves.values()))) * towards
+    over = np.abs(by) / np.maximum(reach.min(axis=1), 1e-12)
     most = over.argmax(axis=0)
     return [
         Movement(float(by[cause, i]), float(over[cause, i]), causes[cause]) for i, cause in enumerate(most.tolist())
