@@ -92,9 +92,9 @@ def evaluate(
         from ..predictions import beside, of_evaluation, write_predictions
         from ..report.write import write_evaluation_report
 
+        write_evaluation_report(report, loaded, samples, evaluation, data.replicates, known.files)
         said = of_evaluation(loaded.name, answered, samples)
         write_predictions(beside(report), said, loaded.element, loaded.unit)
-        write_evaluation_report(report, loaded, samples, evaluation, data.replicates, known.files)
         say([f"report: {report}"])
     ctx.exit(1 if evaluation.refused else 0)
 

@@ -195,9 +195,9 @@ def validate(
             from ..predictions import of_validation, write_predictions
             from ..report.write import write_validation_report
 
+            write_validation_report(pages[element], validation, samples, known.files)
             said = of_validation(validation, samples.simulated)
             write_predictions(name_beside(pages[element]), said, validation.name, validation.unit)
-            write_validation_report(pages[element], validation, samples, known.files)
             say([f"report: {pages[element]}"])
     if out_format == "table" and protocol == "paper":
         click.echo(beside_table_3([v for v, _ in done], PUBLISHED, any(simulated for _, simulated in done)))

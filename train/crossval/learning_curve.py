@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.workers import OneProcess, Workers
@@ -16,7 +15,7 @@ from ..samples import Samples
 from .folds import Folds
 from .folds import Rows as Numbers
 from .metrics import measure
-from .validation import Method, Rows, rows_of
+from .validation import Method, Rows, on_one_thread, rows_of
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 FEWEST_ROWS = 10
@@ -101,7 +100,7 @@ class Share:
 
     def __call__(self, point: tuple[float, int]) -> ShareFit | None:
         """Fit, on one thread as `validation.Fits` does; None where these are too few."""
-        with threadpool_limits(1):
+        with on_one_thread():
             return self._fit(point)
 
     def _fit(self, point: tuple[float, int]) -> ShareFit | None:

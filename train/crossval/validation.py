@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.workers import OneProcess, Workers
@@ -393,6 +393,15 @@ def rows_of(data: Samples) -> Rows:
     )
 
 
+def on_one_thread() -> AbstractContextManager[Any]:
+    """Let linear algebra form its sums on one thread."""
+    # Of the training side's libraries; which methods there are is known without them.
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
+
+
 @dataclass(frozen=True, eq=False)
 class Fits:
     """Work that can be spread: one method on one fold, named by its number, repeat and fold."""
@@ -409,7 +418,7 @@ class Fits:
         method = self.methods[number]
         spoil = self.spoil if repeat == 0 else None
         rows = self.folds.repeats[repeat][fold]
-        with threadpool_limits(1):
+        with on_one_thread():
             return _fit(method, self.data, rows, self.folds, repeat, fold, self.of_training, spoil)
 
 
