@@ -2,8 +2,8 @@
 
 Among 5 to 4000 ppm an error in ppm is the error of the few richest soils, and a model chosen by it alone calls clean
 ground rich; chosen by the error of logarithms alone it underestimates the rich ones. What a user decides by is theirs
-to say; where nobody says it, both count the same, and nothing depends on how far the grades of a calibration happen
-to go.
+to say; where nobody says it, both count, logarithms the more the farther grades spread, and nothing jumps where they
+happen to go a little farther.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ...converters.spectra.spectrum import Floats
 
 DecideBy = Literal["both", "mean", "median", "quantile"]
 """mean: squared errors in the unit, and answers are means. median: squared errors of log10, and answers are medians.
-quantile: answers that four soils of five do not exceed. both: the first two, half each where grades are skewed."""
+quantile: answers that four soils of five do not exceed. both: the first two, that of log10 the more the farther
+grades spread."""
 DECIDE_BY: tuple[DecideBy, ...] = get_args(DecideBy)
 BY: dict[DecideBy, str] = {
     "both": "errors in the unit and of log10",
@@ -46,6 +47,14 @@ def share_of_logarithms(target: Floats) -> float:
     return float(np.clip((skewness - SKEWED) / (FULLY_SKEWED - SKEWED), 0.0, 1.0))
 
 
+def _spread(target: Floats) -> float:
+    """Say how much of the loss is of logarithms, 0 to 1: half where they spread by a factor of e, more beyond."""
+    if target.min() <= 0:
+        return 0.0
+    variance = float(np.log(target).var())
+    return variance / (variance + 1.0)
+
+
 def unexplained(answers: Floats, target: Floats, decide_by: DecideBy) -> float:
     """Give the share of a target's variation that answers leave unexplained, by what a user decides by.
 
@@ -61,7 +70,7 @@ def unexplained(answers: Floats, target: Floats, decide_by: DecideBy) -> float:
         return _pinball(answers, target) / (_pinball(np.quantile(target, QUANTILE), target) or 1.0)
     if decide_by == "mean":
         return float(np.mean((answers - target) ** 2) / (target.var() or 1.0))
-    share = 1.0 if decide_by == "median" and target.min() > 0 else 0.5 * share_of_logarithms(target)
+    share = 1.0 if decide_by == "median" and target.min() > 0 else share_of_logarithms(target) * _spread(target)
     found = (1.0 - share) * robust_square(answers - target, target) if share < 1 else 0.0
     if share > 0:
         logarithms = np.log10(target)

@@ -31,7 +31,7 @@ from ..samples import Replicates, Samples
 DECIDED_BY = (
     "what you decide by. mean: tonnage, errors in the unit; answers are means. median: classes of grade, errors of "
     "log10; answers are medians. quantile: what four of five such soils do not exceed. both: errors in the unit and "
-    "of log10, half each"
+    "of log10, these the more the farther grades spread"
 )
 Say = Callable[[str], None]
 """Shows in a line how far a long computation has come."""
