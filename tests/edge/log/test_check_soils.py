@@ -96,6 +96,5 @@ def test_blanks_have_the_critical_level_beside_them(tmp_path: Path, shipped_bund
         blanks = blank_data(db)
         assert check_soils(db) == []
     assert [(one["value"], one["detected"]) for one in blanks] == [(1.0, True), (500.0, True), (1e5, True)]
-    assert shipped_bundle.detection is not None
     (level,) = {one["critical_level"] for one in blanks}
-    assert level == pytest.approx(shipped_bundle.detection.critical)
+    assert level == pytest.approx(shipped_bundle.levels.critical)
