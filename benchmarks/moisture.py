@@ -1,17 +1,19 @@
 """What water in a soil does to a model, and what corrections make of it: total carbon of 60 soils, dry, damp and wet.
 
-    python benchmarks/moisture.py SOILS [--draws 20] [--ways dry,pairs,assayed,basis] [--method stack] [--picture FILE]
+    python benchmarks/moisture.py SOILS [--draws 20] [--ways dry,pairs,assayed,basis] [--method stack] [--keep FILE] [--picture FILE]
 
 SOILS is a table of spectra whose column condition (or comment: air-dried, wet, wet then one day of drying) says how each was
 scanned, with total_carbon_pct. In each draw five soils are pairs, forty the calibration and the others the test: never the
 same. `dry` is calibrated on dry scans only; `pairs` also has the pairs, without laboratory values; `assayed` has
-the calibration in all three conditions; `basis` has dry scans and differences of the soils that are not tested. The answers of all
-draws are pooled. Figures are those of the trained network before its export.
+the calibration in all three conditions; `basis` has 25 of the forty as dry scans and the differences of the other twenty, who are
+neither calibrated with nor tested, as the package's own differences are of nobody's soils. The answers of all draws are pooled.
+Figures are those of the trained network before its export.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from dataclasses import replace
@@ -27,7 +29,7 @@ from stibium.edge.model.target import within_range
 from stibium.train.crossval.metrics import measure
 from stibium.train.methods.mobilenetv2 import MobileNetV2
 from stibium.train.methods.stack import Stack
-from stibium.train.moisture import MoisturePairs, pairs_of
+from stibium.train.moisture import pairs_of
 from stibium.train.prepared import prepare
 from stibium.train.samples import Samples
 from stibium.train.training import Trained, TrainingOptions, train
@@ -35,6 +37,8 @@ from stibium.train.training import Trained, TrainingOptions, train
 STATES: tuple[Condition, ...] = ("dry", "damp", "wet")
 IN_COMMENT: dict[str, Condition] = {"air-dried": "dry", "wet": "wet", "wet then one day of drying": "damp"}
 PAIRS, CALIBRATION = 5, 40
+BASIS = 20
+"""Soils whose differences stand for those that come with the package."""
 WAYS = ("dry", "pairs", "assayed", "basis")
 
 
@@ -47,6 +51,11 @@ class Pool:
         self.covered: list[bool] = []
         self.outside: list[bool] = []
         self.wetter: list[bool] = []
+
+    def add(self, kept: dict[str, list]) -> None:
+        """Add what one draw said."""
+        for name, values in kept.items():
+            getattr(self, name).extend(values)
 
     def line(self) -> str:
         """Figures, as the table has them."""
@@ -83,8 +92,8 @@ def samples_of(spectra: list[Spectrum], carbon: dict[str, float]) -> Samples:
     return Samples(tuple(spectra), {s.sample_id: carbon[s.sample_id] for s in spectra}, "C", "%", sha256="benchmark")
 
 
-def answer(trained: Trained, spectra: list[Spectrum], carbon: dict[str, float], pool: Pool) -> None:
-    """Answer as a device would, the ground not said, and put the answers into the pool."""
+def answer(trained: Trained, spectra: list[Spectrum], carbon: dict[str, float]) -> dict[str, list]:
+    """Answer as a device would, the ground not said: the lists of a pool."""
     prepared = prepare(spectra, trained.recipe)
     outputs = trained.answer(prepared.features)
     water, clay = depths(prepared.reflectance, prepared.reflectance_nm)
@@ -96,47 +105,46 @@ def answer(trained: Trained, spectra: list[Spectrum], carbon: dict[str, float], 
         within_range(end, trained.transform, trained.calibrated_range)
         for end in interval(outputs, trained.interval, t2, q)
     )
-    pool.predicted += within_range(outputs, trained.transform, trained.calibrated_range)
-    pool.measured += [carbon[s.sample_id] for s in prepared.rows]
-    pool.covered += [a <= carbon[s.sample_id] <= b for s, a, b in zip(prepared.rows, low, high, strict=True)]
-    pool.outside += [one.verdict == "outside" for one in judged]
-    pool.wetter += [bool(why) for why in unfit]
+    measured = [carbon[s.sample_id] for s in prepared.rows]
+    return {
+        "predicted": np.asarray(within_range(outputs, trained.transform, trained.calibrated_range)).tolist(),
+        "measured": measured,
+        "covered": [bool(a <= value <= b) for value, a, b in zip(measured, low, high, strict=True)],
+        "outside": [one.verdict == "outside" for one in judged],
+        "wetter": [bool(why) for why in unfit],
+    }
 
 
 def one_draw(
     seed: int,
-    ways: list[str],
+    way: str,
     method: Stack | MobileNetV2,
     soils: dict[tuple[str, Condition], Spectrum],
     carbon: dict[str, float],
-    pools: dict[tuple[str, str], Pool],
-) -> None:
-    """Train in each way on one division of the soils."""
+) -> dict[str, dict[str, list]]:
+    """Train in one way on one division of the soils, and answer: a pool's lists for each condition."""
     names = sorted(carbon)
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
     paired, calibration, test = order[:PAIRS], order[PAIRS : PAIRS + CALIBRATION], order[PAIRS + CALIBRATION :]
-
-    def pairs(of: list[str]) -> MoisturePairs:
-        return pairs_of([soils[name, state] for name in of for state in STATES], "these soils")
-
-    dry = [soils[name, "dry"] for name in calibration]
-    for way in ways:
-        spectra = [soils[n, s] for n in calibration for s in STATES] if way == "assayed" else dry
-        learned = pairs(paired) if way == "pairs" else pairs(order[: PAIRS + CALIBRATION]) if way == "basis" else None
-        trained = train(
-            samples_of(spectra, carbon), method, TrainingOptions(baselines=False, seed=seed), curve=False, pairs=learned
-        )
-        for state in STATES:
-            answer(trained, [soils[name, state] for name in test], carbon, pools[way, state])
-        print(
-            f"draw {seed}, {way}: {trained.model.chosen.rpartition('against water ')[2].partition(' (')[0]}",
-            file=sys.stderr,
-        )
+    if way == "basis":
+        paired, calibration = order[:BASIS], order[BASIS : PAIRS + CALIBRATION]
+    states = STATES if way == "assayed" else ("dry",)
+    learned = pairs_of([soils[n, s] for n in paired for s in STATES], "soils") if way in ("pairs", "basis") else None
+    spectra = [soils[name, state] for name in calibration for state in states]
+    trained = train(
+        samples_of(spectra, carbon), method, TrainingOptions(baselines=False, seed=seed), curve=False, pairs=learned
+    )
+    print(
+        f"draw {seed}, {way}: {trained.model.chosen.rpartition('against water ')[2].partition(' (')[0]}",
+        file=sys.stderr,
+    )
+    return {state: answer(trained, [soils[name, state] for name in test], carbon) for state in STATES}
 
 
 def show(ways: list[str], pools: dict[tuple[str, str], Pool], draws: int, name: str) -> None:
     """Print the table, and each target with what came of it."""
-    print(f"Total carbon, {draws} draws pooled, {name}: {CALIBRATION} calibration soils, {PAIRS} pairs\n")
+    print(f"Total carbon, {draws} draws pooled, {name}: {CALIBRATION} calibration soils, {PAIRS} pairs")
+    print(f"(basis: {CALIBRATION - BASIS + PAIRS} calibration soils, {BASIS} pairs)\n" if "basis" in ways else "")
     print(
         f"{'way':9}{'ground':8}{'R2':>7}{'R2 log10':>11}{'bias log10':>12}{'covered':>12}{'outside':>12}{'wetter':>12}"
     )
@@ -215,6 +223,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--method", choices=("stack", "mobilenetv2"), default="stack", help="with its fast settings")
+    parser.add_argument("--keep", type=Path, help="file where draws are kept, and from which they are taken")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     ways = options.ways.split(",")
@@ -223,13 +232,16 @@ def main() -> None:
     method = (Stack if options.method == "stack" else MobileNetV2)(fast=True)
     soils, carbon = read(options.soils)
     pools: dict[tuple[str, str], Pool] = defaultdict(Pool)
+    kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     for seed in range(options.draws):
-        one_draw(seed, ways, method, soils, carbon, pools)
-        if (seed + 1) % 4 == 0 and seed + 1 < options.draws:
-            print(f"after {seed + 1} draws:", file=sys.stderr)
-            for way in ways:
-                for state in STATES:
-                    print(f"  {way:9}{state:6}{pools[way, state].line()}", file=sys.stderr)
+        for way in ways:
+            key = f"{options.method}/{way}/{seed}"
+            if key not in kept:
+                kept[key] = one_draw(seed, way, method, soils, carbon)
+                if options.keep:
+                    options.keep.write_text(json.dumps(kept))
+            for state in STATES:
+                pools[way, state].add(kept[key][state])
     show(ways, pools, options.draws, f"{method.name}, fast")
     if options.picture:
         picture(options.picture, ways, pools)

@@ -7,7 +7,7 @@ left-out pair added to their absorbance. The judge is a PLSR on the first deriva
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,14 +179,23 @@ def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs
             found = _predict(setting, absorbance[fold.training], z[fold.training], pairs.only(~out), tests, seed)
             for kind, predicted in found.items():
                 squares[setting][kind].append(np.square(predicted - z[fold.test, None]))
-    return _best(settings, squares)
+    return best_setting(settings, squares)
 
 
-def _best(settings: list[Setting], squares: dict[Setting, dict[str, list[Floats]]]) -> Choice:
+def best_setting(settings: Sequence[Setting], squares: Mapping[Setting, Mapping[str, Sequence[Floats]]]) -> Choice:
+    """Choose by squared errors.
+
+    Args:
+        settings: what was tried, doing nothing first, what is usually best last.
+        squares: of each setting, for each ground, (soils, components) arrays.
+    """
     errors: dict[Setting, tuple[float, float]] = {}
     for setting in settings:
         of_kind = [np.concatenate(parts).mean(axis=0) for parts in squares[setting].values() if parts]
-        best = int(np.mean(of_kind, axis=0).argmin())
+        # A model has as many components as suit what it learns from. Were those of a model of dry soils chosen by
+        # wetted ones, doing nothing would look better than it is: with so few that no ground is read well.
+        seen = of_kind if setting.copies else of_kind[:1]
+        best = int(np.mean(seen, axis=0).argmin())
         errors[setting] = float(np.mean(of_kind, axis=0)[best]), float(of_kind[0][best])
     nothing = errors[NOTHING][0]
     # What doing nothing comes to on dry soils alone, with as many components as suit them.
@@ -195,8 +204,8 @@ def _best(settings: list[Setting], squares: dict[Setting, dict[str, list[Floats]
     lowest = min((errors[s][0] for s in helping), default=0.0)
     # Few pairs tell settings apart badly, and these tests flatter copies, which add the same kind of differences: what
     # is usually best is taken unless another one is clearly better.
-    best_setting = next((s for s in reversed(helping) if errors[s][0] <= ROOM * lowest), NOTHING)
-    return Choice(best_setting, {str(setting): errors[setting][0] / nothing for setting in settings})
+    chosen = next((s for s in reversed(helping) if errors[s][0] <= ROOM * lowest), NOTHING)
+    return Choice(chosen, {str(setting): errors[setting][0] / nothing for setting in settings})
 
 
 def _predict(

@@ -138,8 +138,11 @@ def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> MoisturePairs:
         )
         notes.append(f"{len(alone)} of {len(names)} soils {what}: {', '.join(alone[:5])}{', ...' * (len(alone) > 5)}")
     if len(soils) < FEWEST_SOILS:
+        if not spectra and notes:
+            raise TrainingDataError(f"no moisture pairs: {notes[0].removeprefix('refused ')}")
         found = f"{len(soils)} soil{'' if len(soils) == 1 else 's'}"
-        first = f"; the first that is no pair: {alone[0]}" if alone else f"; {notes[0]}" if notes else ""
+        refused = [note for note in notes if note.startswith("refused")]
+        first = f"; {refused[0]}" if refused else f"; the first that is no pair: {alone[0]}" if alone else ""
         raise TrainingDataError(
             f"{source}: {found} scanned dry and again damp or wet under one name; at least {FEWEST_SOILS} are needed, "
             f"and twenty do better{first}"

@@ -34,6 +34,7 @@ from .crossval.metrics import Metrics, measure, most_influential, no_better_than
 from .crossval.validation import FoldResult, Method, Validation
 from .detection import fit_error_model, tells_no_grade
 from .errors import TrainingDataError
+from .methods.common import common_range, recipe_on
 from .methods.faults import with_faults
 from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
 from .methods.registry import baselines
@@ -219,6 +220,8 @@ def train(
     if pairs is not None:
         if method.holds_out:
             raise TrainingDataError(f"the {method.key} method has no correction for water: leave --moisture-pairs away")
+        # What they do not cover is said before minutes of fits.
+        pairs.on(recipe_on(common_range(rows.wavelengths_nm)).grid_nm)
         # Kept fits are of these pairs.
         rows = replace(rows, sha256=rows.sha256 + pairs.sha256)
     learner: Method = method if pairs is None else Corrected(method, pairs)

@@ -15,7 +15,7 @@ from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.recipe import Blocks
 from stibium.edge.model.steps import ExternalParameterOrthogonalisation
 from stibium.train.corrected import Corrected, CorrectedModel
-from stibium.train.correction import NOTHING, Correction, Setting, choose
+from stibium.train.correction import NOTHING, Correction, Setting, best_setting, choose
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
@@ -76,6 +76,29 @@ def test_what_is_no_pair_is_said_and_two_soils_are_too_few() -> None:
         pairs_of([replace(s, condition="") for s in scans], "p.csv")
 
 
+def test_what_was_refused_comes_before_what_is_no_pair_then(tmp_path: Path) -> None:
+    soils = soil_like(4, nm=NM)
+    write_table(tmp_path / "p.csv", [*watered(soils, "dry"), *watered(soils, "wet")])
+    table = (tmp_path / "p.csv").read_text()
+    (tmp_path / "p.csv").write_text(table.replace(",wet,", ",soggy,"))
+    with pytest.raises(TrainingDataError, match="0 soils .*condition 'soggy' is no state of the ground"):
+        read_pairs(str(tmp_path / "p.csv"))
+
+
+def test_pairs_of_another_range_are_refused_before_any_fit(dry: Samples, pairs: MoisturePairs) -> None:
+    used = (pairs.wavelengths_nm >= 500) & (pairs.wavelengths_nm <= 1000)
+    few = replace(
+        pairs,
+        differences=pairs.differences[:, used],
+        dry=pairs.dry[:, used],
+        wavelengths_nm=pairs.wavelengths_nm[used],
+    )
+    with pytest.raises(
+        TrainingDataError, match="^6 soils of pairs.csv cover 500-1000 nm, and the model stands on 400-"
+    ):
+        train(dry, Stack(fast=True), TrainingOptions(baselines=False), curve=False, pairs=few)
+
+
 def test_pairs_of_another_range_are_refused(pairs: MoisturePairs) -> None:
     with pytest.raises(TrainingDataError, match="cover 400-2450 nm, and the model stands on 350-2500 nm"):
         pairs.on(np.arange(350.0, 2501.0))
@@ -97,6 +120,18 @@ def test_doing_nothing_is_chosen_where_water_does_nothing(dry: Samples) -> None:
     )  # type: ignore[arg-type]
     absorbance = np.stack([np.interp(still.wavelengths_nm, NM, -np.log10(s.values)) for s in dry.spectra])
     assert choose(absorbance, dry.measured, dry.names, still, 1).setting == NOTHING
+
+
+def test_doing_nothing_is_judged_as_a_model_of_dry_soils_is() -> None:
+    # Squared errors with one and two components; few components read no ground well, and wet ground no worse.
+    both = Setting(8, 3)
+    squares = {
+        NOTHING: {"dry": [np.array([[0.5, 0.2]])], "wet": [np.array([[0.6, 9.0]])]},
+        both: {"dry": [np.array([[0.6, 0.3]])], "wet": [np.array([[1.2, 0.9]])]},
+    }
+    choice = best_setting([NOTHING, both], squares)
+    assert choice.setting == both
+    assert choice.errors[str(both)] == pytest.approx(0.6 / 4.6)
 
 
 def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: MoisturePairs) -> None:
@@ -151,7 +186,7 @@ def test_rows_are_those_of_the_setting(dry: Samples, pairs: MoisturePairs) -> No
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--moisture-pairs", "none.csv"], "none.csv: 0 soils scanned dry"),
+        (["--moisture-pairs", "none.csv"], "no moisture pairs: none.csv: cannot be read: No such file"),
         (["--moisture-pairs", "shipped", "--method", "published"], "--moisture-pairs is for --method"),
     ],
 )
