@@ -54,10 +54,12 @@ def test_a_spectrum_without_a_band_inside_the_range_stops_nothing(tmp_path: Path
 
 
 class _Failing(Estimator):
-    def estimate(self, spectra: Sequence[Spectrum], shared: Shared | None = None) -> list[Estimate | Refusal]:
+    def estimate(
+        self, spectra: Sequence[Spectrum], shared: Shared | None = None, noise: Sequence[float] | None = None
+    ) -> list[Estimate | Refusal]:
         if any(spectrum.sample_id == "bad" for spectrum in spectra):
             raise ZeroDivisionError("of this test")
-        return super().estimate(spectra, shared)
+        return super().estimate(spectra, shared, noise)
 
 
 def test_what_nobody_thought_of_is_refused_alone(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
