@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 from sklearn.pipeline import Pipeline
 
 from ...converters.spectra.spectrum import Floats
@@ -136,7 +136,7 @@ def _curve(kind: CalibrationKind, x: Floats, y: Floats) -> Calibration:
 
 def _isotonic(plain: Floats, ore: Bools) -> Calibration:
     x, rows, share = _gathered(plain, ore)
-    y = isotonic_regression(share, sample_weight=rows, y_min=0, y_max=1)
+    y = isotonic_regression(share, weights=rows).x
     # The ends are those of a few rows; one more of either kind beside them keeps them from being certain.
     for end in (0, -1):
         alike = y == y[end]
@@ -155,7 +155,7 @@ def _venn_abers(plain: Floats, ore: Bools) -> Calibration:
         for label in (0, 1):
             mean = share.copy()
             mean[k] = (share[k] * rows[k] + label) / weight[k]
-            ends[label, k] = isotonic_regression(mean, sample_weight=weight, y_min=0, y_max=1)[k]
+            ends[label, k] = isotonic_regression(mean, weights=weight).x[k]
     return _curve("venn-abers", x, np.maximum.accumulate(ends[1] / (1 - ends[0] + ends[1])))
 
 
