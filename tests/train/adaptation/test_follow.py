@@ -63,6 +63,7 @@ def test_detection_moves_up_with_the_errors_and_never_down(shipped_bundle: Bundl
         shipped_bundle,
         transform="none",
         detection=DetectionStats(5.0, 10.0, "by hand"),
+        error_model=None,
         interval=IntervalStats(0.9, -3.0, 3.0, "by hand"),
         calibrated_range=(0.0, 100.0),
     )
