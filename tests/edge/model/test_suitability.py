@@ -89,7 +89,9 @@ def test_every_format_that_we_write_carries_the_joins(
     assert back.splices_nm == (1000.0, 1800.0)
     answer = only(estimator, back)
     assert isinstance(answer, Estimate)
-    assert answer.value == pytest.approx(only(estimator, stepped).value, rel=1e-3)  # type: ignore[union-attr]
+    # Formats keep values in four bytes or as decimals, which in eight bits may make one step of the answer.
+    same = estimator.bundle.golden.tolerance  # type: ignore[union-attr]
+    assert answer.value == pytest.approx(only(estimator, stepped).value, rel=same)  # type: ignore[union-attr]
     assert not any("join" in flag for flag in answer.flags)
 
 
