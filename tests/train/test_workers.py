@@ -149,6 +149,7 @@ def soils(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--spectra", str(folder / "spectra.csv.gz"), "--assays", str(folder / "assays.csv"), "--element", "Sb"]
 
 
+@pytest.mark.timeout(600)
 def test_a_cluster_predicts_validates_and_trains_as_one_machine_and_a_worker_may_die(
     spectra: Path, soils: list[str], tmp_path: Path
 ) -> None:
