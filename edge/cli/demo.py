@@ -181,8 +181,11 @@ def _row(name: str, record: dict[str, Any], laboratory: str) -> str:
     (one,) = record["estimates"]
     said = f"{one['verdict']} calibration"
     verdict = f"{said}: {one['reason']}" if one["reason"] else said
-    simulated = "; simulated" if one["simulated"] else ""
-    return f"{name:<10}{one['shown']:>14}{one['interval_shown']:>18}{laboratory:>20}   {verdict}{simulated}"
+    # Nobody is to wonder why a number stands in parentheses; other remarks are in the log.
+    doubted = one["shown"].startswith("(") and not one["reason"]
+    remarks = [flag for flag in one["flags"] if doubted and not flag.startswith("simulated")]
+    words = "; ".join([verdict, *remarks, *(["simulated"] if one["simulated"] else [])])
+    return f"{name:<10}{one['shown']:>14}{one['interval_shown']:>18}{laboratory:>20}   {words}"
 
 
 def _laboratory_values(path: Path) -> dict[str, str]:

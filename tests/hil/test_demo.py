@@ -60,6 +60,8 @@ def test_what_the_demo_counts_is_what_it_shows_and_stores(shown: tuple[str, Path
         covered += float(low) <= float(value) <= float(high)
     assert f"{covered} of {len(inside)} laboratory values lie within the interval" in text
     assert covered >= 6
+    for row in (line for line in text.splitlines() if re.match(r"\w+ +\(", line)):
+        assert re.search(r"calibration[:;] (?!simulated)", row), f"a number in parentheses, and no reason: {row}"
 
 
 def test_the_demo_draws_what_it_measured(shown: tuple[str, Path]) -> None:
