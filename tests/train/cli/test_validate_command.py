@@ -136,7 +136,7 @@ def test_an_element_that_tells_nothing_does_not_stop_the_others(survey: tuple[st
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert list(dict.fromkeys(row["element"] for row in rows)) == ["As", "Mn", "Zn"]
     whole = [row for row in rows if row["element"] == "As" and not row["low"] and not row["high"]]
-    assert [row["figure"] for row in whole] == ["r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance"]
+    assert [row["figure"] for row in whole] == ["r2", "rmse", "bias", "sep", "rpd", "rpiq", "concordance", "r2_log10"]
     assert {(row["n"], row["method"], row["repeats"], row["simulated"]) for row in whole} == {
         ("40", "PLSR", "1", "True")
     }
