@@ -168,6 +168,7 @@ FITS: dict[Kind, Callable[[Floats, Bools], Calibration]] = {
     "isotonic": _isotonic,
 }
 """The simplest first; Platt's before none, as it comes near none where rows are few."""
+SMOOTH: tuple[Kind, ...] = ("platt", "none", "beta")
 TITLES = {"platt": "Platt", "beta": "beta", "isotonic": "isotonic", "venn-abers": "Venn-Abers", "none": "none"}
 
 
@@ -179,10 +180,10 @@ def fit_calibration(kind: Kind, plain: Floats, ore: Bools) -> Calibration:
 def choose_calibration(
     plain: Floats, ore: Bools, parts: Sequence[Rows], holes: Rows | None = None
 ) -> tuple[Kind, Calibration, dict[str, float]]:
-    """Choose the simplest curve whose log loss, on rows it was not fitted to, is about the lowest.
+    """Choose the curve whose log loss, on rows it was not fitted to, is the lowest; one of steps only if clearly so.
 
-    About: within `WITHIN` standard errors, over holes, of its difference from the lowest. Simple first: a curve of
-    many steps that is better by chance is worse on the next hole.
+    Clearly: by more than `WITHIN` standard errors, over holes, of the difference. A curve of many steps that is better
+    by chance is worse on the next hole; the others are drawn to none where rows are few.
 
     Args:
         plain: (n,) probabilities of rows the model had not seen.
@@ -203,7 +204,9 @@ def choose_calibration(
             if ore[others].any() and not ore[others].all():
                 calibrated[part] = fit_calibration(kind, plain[others], ore[others]).apply(plain[part])
         losses[kind] = log_losses(calibrated, ore)
-    chosen = simplest(losses, holes if holes is not None else np.arange(len(ore)), WITHIN)
+    smooth = min(SMOOTH, key=lambda kind: float(losses[kind].mean()))
+    compared = {kind: losses[kind] for kind in (smooth, *FITS) if kind == smooth or kind not in SMOOTH}
+    chosen = simplest(compared, holes if holes is not None else np.arange(len(ore)), WITHIN)
     return chosen, fit_calibration(chosen, plain, ore), {kind: float(found.mean()) for kind, found in losses.items()}
 
 

@@ -46,7 +46,7 @@ def export(run: str, out: str, scenario: str, model: str | None, anyway: bool) -
         [
             f"{bundle.model.kind} for {scenario} in {out}: {len(bundle.golden.expected)} known answers, largest "
             f"difference {difference:.1e}; threshold {bundle.threshold:.3f}"
-            + (f"; ECE {worth.calibration_error:.3f} ({worth.by_chance:.3f} by chance)" if worth else "")
+            + (f"; ECE held back {worth.calibration_error:.3f}, by chance {worth.by_chance:.3f}" if worth else "")
             + (", SIMULATED" if bundle.simulated else "")
         ]
     )

@@ -23,17 +23,7 @@ def main() -> None:
         folder = Path(name)
         stibium("ore", "simulate", "--out", str(folder / "deposit"))
         # Other scenarios and models have no part in this one's.
-        options = (
-            "--out",
-            str(folder / "run"),
-            "--scenario",
-            SCENARIO,
-            "--model",
-            MODEL,
-            "--folds",
-            "4",
-            "--no-report",
-        )
+        options = ("--out", str(folder / "run"), "--scenario", SCENARIO, "--model", MODEL, "--no-report")
         stibium("ore", "train", str(folder / "deposit" / "blocks.csv"), *options)
         bundle = str(SHIPPED / "ore_simulated.ore")
         stibium("ore", "export", str(folder / "run"), "--scenario", SCENARIO, "--out", bundle)
