@@ -114,7 +114,7 @@ def _figures(
     spectra: list[Spectrum], steps: bool, model: str | None, own: Blocks | None
 ) -> tuple[list[tuple[str, str]], int]:
     """Draw, and count the spectra that model or recipe refuse; each is named with its reason."""
-    from ..errors import PreprocessError, why_refused
+    from ..errors import PreprocessError, UnsuitableSpectrumError, why_refused
     from ..model.suitability import require_reflectance
     from ..plot import draw_spectra, draw_steps
 
@@ -132,7 +132,7 @@ def _figures(
             try:
                 require_reflectance(spectrum, own.range_nm)
                 figures += [(f"{name}: {title}", svg) for title, svg in draw_steps(spectrum, own)]
-            except PreprocessError as error:
+            except (PreprocessError, UnsuitableSpectrumError) as error:
                 failed += 1
                 notice(f"refused {name}: {why_refused(error)}")
     if not steps and model is None:
@@ -149,7 +149,7 @@ def _figures(
                 figures += _explained(name, spectrum, reading, bundle)
             if steps:
                 figures += [(f"{name}: {title}", svg) for title, svg in draw_steps(spectrum, bundle.recipe)]
-        except PreprocessError as error:
+        except (PreprocessError, UnsuitableSpectrumError) as error:
             notice(f"{name}: its steps cannot be drawn: {why_refused(error)}")
     return figures, failed
 

@@ -115,7 +115,7 @@ def test_a_bad_file_is_named_and_the_others_are_drawn(tmp_path: Path, ending: st
     [
         (["nothing.asd"], 1, "nothing to draw in nothing.asd"),
         ([SAMPLES, "--sample", "none"], 1, "no sample is called none"),
-        ([SAMPLES, "--out", "p.png"], 2, "end it in .svg or .html"),
+        ([SAMPLES, "--out", "p.gif"], 2, "end it in .svg, .png or .html"),
         ([SAMPLES, "--model", "none.tflite"], 1, "none.tflite: there is no such file"),
     ],
 )
