@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from record_check import read_records
+from stibium.edge.model.bundle import read_bundle, shipped_bundle_path
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
@@ -152,6 +153,8 @@ def test_same_answers_under_python_313(wheel: Path, tmp_path: Path) -> None:
     here = answers(Path(sys.executable).parent / "stibium")
     there = answers(tmp_path / "venv" / "bin" / "stibium")
     assert len(here) == len(there) > 0
+    # Two runtimes may round an answer in eight bits to neighbouring steps.
+    one_step = read_bundle(shipped_bundle_path()).golden.tolerance  # type: ignore[union-attr]
     for a, b in zip(here, there, strict=True):
         assert (a["sample_id"], a["verdict"], a["bound"], a["flags"]) == (
             b["sample_id"],
@@ -160,7 +163,7 @@ def test_same_answers_under_python_313(wheel: Path, tmp_path: Path) -> None:
             b["flags"],
         )
         # Below the limit of detection there is no value, there as little as here.
-        assert b["said"] == (None if a["said"] is None else pytest.approx(a["said"], rel=1e-3))
+        assert b["said"] == (None if a["said"] is None else pytest.approx(a["said"], rel=one_step))
     check = subprocess.run([str(tmp_path / "venv/bin/stibium"), "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr
     assert "ai-edge-litert" in check.stderr

@@ -43,7 +43,7 @@ def test_the_triad_is_read_stored_and_refused_by_the_model(profile: Path, tiny_b
         done = measure(port, profile, tiny_bundle, tmp_path, "--count", "1")
     assert done.returncode == 1
     (record,) = [json.loads(line) for line in done.stdout.splitlines()]
-    assert "covers 410-940 nm; the model needs 400-2400 nm" in json.dumps(record)
+    assert "covers 410-940 nm; the model needs 400-2450 nm" in json.dumps(record)
     assert "SIMULATED" in done.stderr
 
 

@@ -47,7 +47,7 @@ def test_a_scripted_run_answers_as_the_same_spectra_do(
     for record, wanted in zip(done.records, Estimator(shipped_bundle).estimate(means), strict=True):
         assert isinstance(wanted, Estimate)
         assert (record["status"], record["bound"], record["points"]) == ("estimated", wanted.bound, 3)
-        assert record["said_low"] == pytest.approx(wanted.low, rel=0.01)
+        assert record["said_low"] == pytest.approx(wanted.low, rel=shipped_bundle.golden.tolerance)
         assert record["simulated"]
     assert [record["sample_id"] for record in done.records] == ["RS001", "RS002"]
     assert measurer.rows("SELECT kind, count(*) FROM scans GROUP BY kind ORDER BY kind") == [

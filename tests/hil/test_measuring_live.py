@@ -40,7 +40,7 @@ def expected(bundle: Bundle, spectra: Sequence[Spectrum]) -> list[Estimate]:
 
 
 def assert_estimates(records: list[dict[str, Any]], estimates: Sequence[Estimate], rel: float = 1e-5) -> None:
-    """Rounded to six figures, the same."""
+    """Rounded to six figures, the same; counts make other floats, and a network in eight bits answers in steps."""
     assert [record["status"] for record in records] == ["estimated"] * len(estimates)
     assert [record["sample_id"] for record in records] == [estimate.sample_id for estimate in estimates]
     assert [record["verdict"] for record in records] == [estimate.verdict for estimate in estimates]
@@ -49,7 +49,7 @@ def assert_estimates(records: list[dict[str, Any]], estimates: Sequence[Estimate
         assert record["said"] == shown
         assert record["said_low"] == pytest.approx(estimate.low, rel=rel)
         assert record["said_high"] == pytest.approx(estimate.high, rel=rel)
-        assert record["t2_over_limit"] == pytest.approx(estimate.t2_over_limit, rel=max(rel, 1e-4))
+        assert record["t2_over_limit"] == pytest.approx(estimate.t2_over_limit, rel=min(max(rel, 1e-4), 2e-3))
 
 
 def logged(log: Path) -> list[tuple[str, str, float]]:
@@ -184,7 +184,7 @@ def test_counts_with_dark_and_white_give_the_same_estimates(
     assert done.code == 0, done.err
     assert "Put the probe on the white panel, then press Enter" in done.err
     # Counts have the seven figures of a float32; the derivative of absorbance leaves four or five of them.
-    assert_estimates(done.records, expected(shipped_bundle, played), rel=2e-3)
+    assert_estimates(done.records, expected(shipped_bundle, played), rel=shipped_bundle.golden.tolerance)
 
 
 @pytest.mark.usefixtures("virtual_only")
@@ -438,7 +438,7 @@ def damage(source: Path, target: Path) -> int:
 
 @pytest.mark.usefixtures("virtual_only")
 def test_real_spectra_give_over_a_line_what_they_give_from_their_file(
-    shared_data: Path, listener: Listener, tmp_path: Path
+    shared_data: Path, listener: Listener, shipped_bundle: Bundle, tmp_path: Path
 ) -> None:
     files = sorted((shared_data / "instruments").rglob("*.asd"))
     agreed = 0
@@ -468,6 +468,6 @@ def test_real_spectra_give_over_a_line_what_they_give_from_their_file(
         (record,) = done.records
         assert record["status"] == "estimated"
         assert (record["sample_id"], record["verdict"]) == (wanted["sample_id"], wanted["verdict"])
-        assert record["said"] == pytest.approx(wanted["said"], rel=1e-2)
+        assert record["said"] == pytest.approx(wanted["said"], rel=shipped_bundle.golden.tolerance)
         agreed += 1
     assert agreed

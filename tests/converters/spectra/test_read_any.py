@@ -87,7 +87,7 @@ def test_what_is_no_file_of_spectra_is_refused_in_one_line(tmp_path: Path):
         (gzip.compress(b""), "is empty"),
         (b"\0" * 500, "only zero bytes"),
         (bytes(range(256)) * 9, "binary content of no known format; known are ASD .asd"),
-        (b"PK\x03\x04" + b"\0" * 99, "ZIP archive or spreadsheet"),
+        (b"PK\x03\x04" + b"\0" * 99, "ZIP archive; unpack it"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "document or picture"),
         (b"Dear diary,\n", "text without a table of spectra.*known are"),
         (b"a line without its end", "no line end"),

@@ -82,7 +82,10 @@ spectra_strategy = st.builds(
     measured_at=st.none() | st.datetimes(timezones=st.none() | st.just(timezone(timedelta(hours=2)))),
     instrument=texts,
     position=st.none()
-    | st.builds(Position, st.floats(-90, 90), st.floats(-180, 180), st.none() | st.floats(-400, 9000)),
+    # A receiver without a fix says 0, 0: that is taken for no position.
+    | st.builds(Position, st.floats(-90, 90), st.floats(-180, 180), st.none() | st.floats(-400, 9000)).filter(
+        lambda at: at.latitude_deg != 0 or at.longitude_deg != 0
+    ),
     splices_nm=st.lists(st.floats(MIN_NM, MAX_NM), max_size=3, unique=True).map(lambda s: tuple(sorted(s))),
     saturated=st.sampled_from([(), ("SWIR1",), ("VNIR", "SWIR2")]),
     comment=texts.filter(lambda text: not text.lower().startswith("simulated")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -542,9 +544,11 @@ def test_nothing_is_read_beyond_the_spectrum(bands: int) -> None:
     surrounded = np.full((4, bands + 512), np.nan)
     surrounded[1:3, 256:-256] = inside
     view = surrounded[1:3, 256:-256]
-    np.testing.assert_array_equal(stft_magnitude(view), stft_magnitude(inside))
-    np.testing.assert_array_equal(savitzky_golay(view, nm), savitzky_golay(inside, nm))
-    np.testing.assert_array_equal(stft_magnitude(view[0]), stft_magnitude(inside[0]))
+    # BLAS may add up in another order where memory is aligned otherwise; what lies around would be NaN.
+    same = partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-14)
+    same(stft_magnitude(view), stft_magnitude(inside))
+    same(savitzky_golay(view, nm), savitzky_golay(inside, nm))
+    same(stft_magnitude(view[0]), stft_magnitude(inside[0]))
 
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - {"absorbance", "stft"}))
