@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import stibium, succeed
+from small_runs import Soils, stibium, succeed
 from soil_like import NM, soil_like
+from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Position, Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.train.errors import TrainingDataError
@@ -110,12 +111,9 @@ def test_the_command_writes_a_list(tmp_path: Path) -> None:
     assert [row["sample"] for row in rows] == named(select(means, spectra[:5], 6, "spectra"))
 
 
-def test_what_the_log_holds_comes_before_files(tmp_path: Path, shipped_bundle) -> None:
-    golden = shipped_bundle.golden
-    soils = [
-        Spectrum(golden.wavelengths_nm, v, "reflectance", f"G{i}", simulated=True)
-        for i, v in enumerate(golden.reflectance)
-    ]
+def test_what_the_log_holds_comes_before_files(tmp_path: Path, small_soils: Soils) -> None:
+    by_name = {s.sample_id: s for s in read_spectra(small_soils.spectra)}
+    soils = [replace(s, sample_id=f"G{i}") for i, s in enumerate(list(by_name.values())[:6])]
     write_table(tmp_path / "measured.csv", soils[:2])
     write_table(tmp_path / "all.csv", soils)
     stibium("predict", tmp_path / "measured.csv", "--log", tmp_path / "day.db")

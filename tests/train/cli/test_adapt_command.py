@@ -73,7 +73,8 @@ def test_pairs_bring_readings_of_the_child_to_the_parents(made: Path, shipped_bu
     assert bundle.correction.spectra is not None
     (step,) = bundle.lineage.adaptations
     assert (step.parent_sha256, step.samples) == (shipped_bundle.sha256, 20)
-    assert step.after < 0.5 * step.before
+    # Of pairs left out in turn, with fewer pairs than the bundle has; of other soils see the next test.
+    assert step.after < 0.6 * step.before
     assert bundle.interval is not None
     assert shipped_bundle.interval is not None
     assert bundle.interval.high_offset > shipped_bundle.interval.high_offset
@@ -104,6 +105,9 @@ def test_a_child_is_read_as_the_parent_is(
         for bundle in (replace(shipped_bundle, golden=None), read_bundle(new))
     ]
     assert errors[1] < 0.5 * errors[0]
+    # What the bundle says of itself is no better than what other soils show.
+    (step,) = read_bundle(new).lineage.adaptations
+    assert errors[1] < 1.1 * step.after
 
 
 def test_a_few_assays_shift_the_answers(made: Path, shipped_bundle: Bundle, tmp_path: Path) -> None:

@@ -107,8 +107,10 @@ def test_shuffled_columns_are_refused_and_blocks_of_other_holes_are_not(kind: st
     shuffled = shuffle_columns(values, np.random.default_rng(3))
     assert np.array_equal(np.sort(shuffled, axis=0), np.sort(values, axis=0), equal_nan=True)
     assert refused(domain, shuffled) >= (BENT_SHARE if kind == "bent" else 0.8)
-    # What the bundle says of itself is what other blocks show.
-    assert domain.left_out_share == pytest.approx(refused(domain, values), abs=0.02)
+    # What the bundle says of itself is what other blocks show, give or take the chance of 30 holes: about 0.01. It
+    # may say rather too much, as the whole table shows more than what is left of it without a fold.
+    assert domain.left_out_share <= 0.05
+    assert -0.02 <= domain.left_out_share - refused(domain, values) <= 0.025
     assert domain.shuffled_share == pytest.approx(refused(domain, shuffled), abs=0.06)
 
 
