@@ -14,7 +14,7 @@ from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.method import ModelFile
 from stibium.train.methods.mobilenetv2 import DistilledModel, MobileNetV2, scaled, spanning
 from stibium.train.methods.rounding import added_by_rounding, grade_limits, rows_by_grade
-from stibium.train.methods.steadied import STRENGTHS, Steadied, bearable_strength
+from stibium.train.methods.steadied import STRENGTHS, Steadied, bearable_strength, of_strength
 from stibium.train.methods.student import CLIP, StudentConfig, ridge
 from stibium.train.methods.synthetic import Disturbance, Synthesis, absorbance_of, disturb, synthetic_spectra
 from stibium.train.samples import Samples
@@ -79,7 +79,10 @@ def test_any_regressor_teaches(data: Samples) -> None:
     taught = replace(QUICK, teacher="sklearn.linear_model:Ridge").fit(
         data.reflectance[:TRAINING], NM, data.measured[:TRAINING]
     )
-    assert taught.record["taught_by"] == "Ridge; target's transform none"
+    strengths = [f"{100 * of_strength(strength).noise:.2g}" for strength in STRENGTHS]
+    own, copies = taught.record["taught_by"].removesuffix(" % noise").split("; copies with ")
+    assert own == "Ridge; target's transform none"
+    assert copies in strengths
     assert r2(taught, data) > 0.85
     by_plsr = replace(QUICK, teacher="PLSR").fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
     assert "component" in by_plsr.record["taught_by"]
