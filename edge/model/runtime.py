@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
+from .flatbuffer import require_whole
 
 TRIAL_S, TRIAL_BYTES = 20, 1 << 30
 """What one run of a model may take that nobody has tried on this device before."""
+REASON_BYTES = 4096
+"""Of an error of the child's, kept; a pipe takes as much whether or not anybody reads."""
 
 
 def _interpreter_class() -> Any:
@@ -57,16 +60,16 @@ class Runtime:
 
     def __init__(self, model: bytes, threads: int = 1, known_good: bool = False) -> None:
         if not known_good:
+            require_whole(model)
             _require_survived(model, threads)
         try:
             with _quiet_stderr():
                 self._interpreter = _interpreter_class()(model_content=model, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, MemoryError, SystemError) as error:
-            # That of a runtime and a NumPy that do not go together has no such cause.
-            if isinstance(error, SystemError) and not isinstance(error.__cause__, UnicodeError):
+            if _is_of_the_runtime(error):
                 raise
-            raise BundleError(_why_not(error)) from error
+            raise BundleError(_why_not(str(error))) from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise BundleError(f"the model has {len(inputs)} inputs and {len(outputs)} outputs; one of each is needed")
@@ -110,26 +113,36 @@ class Runtime:
 
 
 def _require_survived(model: bytes, threads: int) -> None:
-    """Run a model once in a child: the interpreter believes every offset in it, and a wrong one ends the process.
+    """Run a model once in a child: a layer that is whole and senseless may still end the process that runs it.
+
+    A model that the child could not run is never loaded here: what it reads amiss may do more harm in this process.
 
     Raises:
-        BundleError: the child was ended.
+        BundleError: the child was ended, or could not run it.
     """
     if not hasattr(os, "fork"):
         return
     interpreter = _interpreter_class()
-    child = os.fork()
-    if child == 0:
-        _try_and_exit(interpreter, model, threads)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        raise BundleError(
-            "its network is damaged: the TFLite runtime breaks down on it "
-            f"({signal.Signals(os.WTERMSIG(status)).name}); export it again"
-        )
+    reading, writing = os.pipe()
+    try:
+        child = os.fork()
+        if child == 0:
+            _try_and_exit(interpreter, model, threads, writing)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            raise BundleError(
+                "its network is damaged: the TFLite runtime breaks down on it "
+                f"({signal.Signals(os.WTERMSIG(status)).name}); export it again"
+            )
+        if os.WEXITSTATUS(status):
+            raise BundleError(_why_not(os.read(reading, REASON_BYTES).decode(errors="replace")))
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
-def _try_and_exit(interpreter: Any, model: bytes, threads: int) -> NoReturn:
+def _try_and_exit(interpreter: Any, model: bytes, threads: int, writing: int) -> NoReturn:
+    status = 0
     try:
         # Whatever the parent does when it is ended is not for a child to do.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
@@ -147,19 +160,28 @@ def _try_and_exit(interpreter: Any, model: bytes, threads: int) -> NoReturn:
         tried.invoke()
         for details in tried.get_output_details():
             tried.get_tensor(details["index"])
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must not try what this could not
+        # That one is raised again in the parent.
+        if not _is_of_the_runtime(error):
+            os.write(writing, (str(error) or type(error).__name__).encode(errors="replace")[:REASON_BYTES])
+            status = 1
     finally:
-        # Errors that have a name are raised again in the parent.
-        os._exit(0)
+        os._exit(status)
 
 
-def _why_not(error: Exception) -> str:
+def _is_of_the_runtime(error: BaseException) -> bool:
+    """Say whether a runtime and a NumPy that do not go together are the reason, and not the model."""
+    return isinstance(error, SystemError) and not isinstance(error.__cause__, UnicodeError)
+
+
+def _why_not(error: str) -> str:
     """Say in one line what the runtime writes over several."""
-    if missing := re.search(r"Didn't find op for builtin opcode '(\w+)'", str(error)):
+    if missing := re.search(r"Didn't find op for builtin opcode '(\w+)'", error):
         return f"the TFLite runtime here has no {missing[1]} in this format; export the model in another one"
     # Seen with tflite-runtime 2.14: the two share symbols, and the one loaded first wins.
     if "tensorflow" in sys.modules:
         return f"the TFLite runtime cannot load the model in a process that has TensorFlow loaded already: {error}"
-    return f"the TFLite runtime cannot load the model: {' '.join(str(error).split())}"
+    return f"the TFLite runtime cannot load the model: {' '.join(error.split())}"
 
 
 @contextmanager

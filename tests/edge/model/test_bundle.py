@@ -216,7 +216,7 @@ def test_model_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_model_with_no_model_inside_is_refused(shipped_bundle: Bundle) -> None:
-    with pytest.raises(BundleError, match="cannot load the model"):
+    with pytest.raises(BundleError, match="it is no TFLite model"):
         Runtime(b"TFL3 but not really" * 20)
     with pytest.raises(BundleError, match="features of shape"):
         Runtime(shipped_bundle.model).run(np.zeros((1, 3, 3, 1)))
