@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import click
 
-from ...converters.spectra.errors import StibiumError
 from .. import __version__
 from .lazy import LazyGroup
 
@@ -78,6 +77,8 @@ def main() -> NoReturn:
     """Run the command line; every failure a user can meet ends in one line and an exit code."""
     # What is imported stays: looking through it for garbage again and again would be a twentieth of a start.
     gc.set_threshold(YOUNG_OBJECTS)
+    from ...converters.spectra.errors import StibiumError  # brings NumPy along: after that
+
     if not os.environ.get("STIBIUM_TRACEBACK"):
         # What NumPy thinks of a number helps nobody who measures; what follows from it is said in words.
         warnings.simplefilter("ignore")

@@ -90,7 +90,9 @@ def interval(
     """
     outputs = np.asarray(outputs, dtype=np.float64)
     wider = widening(stats, t2_over_limit, q_over_limit, outputs)
-    extra = normal_quantile(stats.coverage) * np.asarray(extra_sd, dtype=np.float64)
+    extra = np.asarray(extra_sd, dtype=np.float64)
+    if extra.any():
+        extra = normal_quantile(stats.coverage) * extra
     below, above = wider * stats.low_offset, wider * lifting(stats, outputs) * stats.high_offset
     return outputs + below - _added(below, extra), outputs + above + _added(above, extra)
 
