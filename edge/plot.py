@@ -87,9 +87,10 @@ def draw_estimate(estimate: EstimateRecord, calibrated_range: tuple[float, float
     unit = shown_unit(estimate.unit)
     label = f"{estimate.element} ({unit}), as far as the model is calibrated"
     axis = Axis(label, *calibrated_range, kind)  # type: ignore[arg-type]
-    said = f"{estimate.element} {estimate.shown} {unit}"
+    detected = estimate.below_critical_value is None
+    said = f"{estimate.element} {estimate.shown} {unit}" if detected else f"{estimate.element} not detected"
     if estimate.interval_shown and estimate.coverage is not None:
-        said += f", {100 * estimate.coverage:g} % interval {estimate.interval_shown}"
+        said += f", {100 * estimate.coverage:g} % interval {estimate.interval_shown}{'' if detected else f' {unit}'}"
     chart = Chart(axis, Axis("", 0, 1), said, height=110, left=24, right=24, y_ticks=[])
     trusted = estimate.value is not None
     y = float(chart.py(0.4))
@@ -122,7 +123,9 @@ def draw_beside_laboratory(
     values = [_either(one["value"], one["untrusted_value"], one["below_critical_value"]) for _, _, one in samples]
     known = [v for v in (*values, *ends["low"], *ends["high"]) if v is not None]
     x = axis_over(f"{element} by the laboratory ({unit})", [value for _, value, _ in samples], calibrated_range)
-    y = axis_over(f"{element} by the probe ({unit})", known, calibrated_range)
+    low, high = calibrated_range
+    # The legend stands above all that is drawn.
+    y = axis_over(f"{element} by the probe ({unit})", known, calibrated_range, [high + 0.1 * (high - low)])
     chart = Chart(x, y, f"{element} by the probe beside the laboratory's value", height=380)
     chart.line([x.low, x.high], [x.low, x.high], GREY, width=1, dash="4 3")
     for trusted in (False, True):
@@ -141,7 +144,7 @@ def draw_beside_laboratory(
             size=5,
             titles=titles,
         )
-    chart.legend([("inside the calibration, with its interval", VERMILLION, "circle"), ("outside it", GREY, "circle")])
+    chart.legend([("inside the calibration, with interval", VERMILLION, "circle"), ("outside: a ring", GREY, "circle")])
     return chart.svg(any(one["simulated"] for _, _, one in samples))
 
 

@@ -143,6 +143,23 @@ def test_a_root_axis_has_ticks_where_small_values_lie(low: float, times: float, 
         assert any(0 < value <= high / 4 for value in at)
 
 
+def test_what_is_not_detected_is_said_in_words(tmp_path: Path) -> None:
+    done = plot(
+        SAMPLES,
+        "--sample",
+        "RS045",
+        "--model",
+        SAMPLES.with_name("sb_simulated.tflite"),
+        "--out",
+        "p.html",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0
+    page = (tmp_path / "p.html").read_text()
+    assert "Sb not detected, 90 % interval" in page
+    assert "LOD ppm" not in page
+
+
 def test_each_step_of_a_recipe_of_ones_own_is_drawn(tmp_path: Path) -> None:
     own = tmp_path / "mine.toml"
     steps = '[[steps]]\nstep = "resample"\nfirst_nm = {}\nlast_nm = 2400\n[[steps]]\nstep = "continuum_removal"\n'
