@@ -101,6 +101,12 @@ class Engine:
         """
         return self.log.add(self.answer(items), also)
 
+    def rehearse(self) -> None:
+        """Find now what each model finds once, at its first answer, so that the first reading need not wait for it."""
+        for one in self.estimators:
+            if one.bundle.golden is not None:
+                self.answer(one.bundle.golden.spectra()[:1])
+
     def answer(self, items: Sequence[Spectrum | Refusal | Measured]) -> list[Result]:
         """Estimate what the gates let pass, and say why there is no estimate of the rest; nothing is stored."""
         taken = [item if isinstance(item, Measured) else Measured(item) for item in items]

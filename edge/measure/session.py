@@ -121,7 +121,8 @@ class Session:
         return wanted in self._names_before or any(folded(done) == wanted for done in self.state.done)
 
     def introduce(self) -> None:
-        """Say what is known before the first measurement."""
+        """Say what is known before the first measurement, and have the models ready for it."""
+        self.engine.rehearse()
         nm = self.instrument.wavelengths_nm
         bundles = [one.bundle for one in self.engine.estimators]
         wrong = {one.element: wrong_range((float(nm[0]), float(nm[-1])), one.recipe.range_nm) for one in bundles}

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.files import write_whole
-from ...converters.spectra.spectrum import Floats
+from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, RecipeError
 from .applicability import ApplicabilityDomain, Space
 from .conditions import Conditions, conditions_from_dict, conditions_to_dict
@@ -63,6 +63,14 @@ class Golden:
     expected: Floats
     tolerance: float
     runtime: str
+
+    def spectra(self) -> list[Spectrum]:
+        """Give them as what is estimated, named "golden 1", ..."""
+        names = [f"golden {i + 1}" for i in range(len(self.reflectance))]
+        return [
+            Spectrum(self.wavelengths_nm, values, "reflectance", name, source=name, splices_nm=self.splices_nm)
+            for name, values in zip(names, self.reflectance, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)

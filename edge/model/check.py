@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...converters.spectra.spectrum import Spectrum
 from ..errors import BundleError
 from .bundle import Bundle
 from .estimate import Estimate, Estimator
@@ -39,15 +38,11 @@ def recompute_golden(bundle: Bundle) -> list[GoldenResult]:
     golden = bundle.golden
     if golden is None or not len(golden.expected):
         raise BundleError(f"{bundle.path or bundle.name}: has no golden spectra to check with; export it again")
-    names = [f"golden {i + 1}" for i in range(len(golden.expected))]
-    answers = Estimator(bundle).estimate(
-        [
-            Spectrum(golden.wavelengths_nm, values, "reflectance", name, source=name, splices_nm=golden.splices_nm)
-            for name, values in zip(names, golden.reflectance, strict=True)
-        ]
-    )
+    spectra = golden.spectra()
+    answers = Estimator(bundle).estimate(spectra)
     results = []
-    for name, expected, answer in zip(names, golden.expected, answers, strict=True):
+    for spectrum, expected, answer in zip(spectra, golden.expected, answers, strict=True):
+        name = spectrum.source
         if not isinstance(answer, Estimate):
             raise BundleError(f"{bundle.path or bundle.name}: {name} is refused on this device: {answer.reason}")
         results.append(GoldenResult(name, float(expected), answer.value, golden.tolerance))

@@ -22,6 +22,7 @@ from stibium.edge.engine import Engine, Measured, average_samples
 from stibium.edge.gates.finding import Finding
 from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.write import Log
+from stibium.edge.model import estimate
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
@@ -185,3 +186,14 @@ def test_predict_and_watch_say_the_same_of_a_noisy_file(tmp_path: Path, soils: l
     free = run("predict", drop, "--no-gates", "--log", tmp_path / "free.db")
     assert ["refused" in str(r["status"]) for r in free] == [False, False]
     assert all("gates not applied" in str(r) for r in free)
+
+
+def test_a_rehearsed_engine_has_found_what_is_found_once(
+    shipped_bundle: Bundle, soils: list[Spectrum], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(Estimator(shipped_bundle), None, stability=True)
+    engine.rehearse()
+    monkeypatch.setattr(estimate, "find_directions", None)
+    (result,) = engine.answer(soils[:1])
+    assert isinstance(result.outcome, Estimate)
+    assert result.outcome.movement_over_limit is not None
