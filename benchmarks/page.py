@@ -22,11 +22,8 @@ sys.path[:0] = [str(ROOT / "tests" / "hil"), str(ROOT / "tests" / "edge")]
 
 from browser import Phone, browsing
 from line_processes import Listener
-from page_process import Page
+from page_process import Page, fill
 from shots import Shots, shipped_bundle, shipped_soils
-from stibium.edge.log.write import Log, Result
-from stibium.edge.model.bundle import read_bundle
-from stibium.edge.model.estimate import Estimator
 from stibium.edge.simulators.ends import PtyEnd, TcpEnd
 from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
 from stibium.edge.simulators.framed_instrument import VirtualInstrument
@@ -82,17 +79,6 @@ def page_bytes(folder: Path) -> int:
         fill(page.log, 50)
         page.start()
         return len(page.ask("/")[1])
-
-
-def fill(log: Path, count: int) -> None:
-    """Store readings, some hundred in a transaction."""
-    bundle = read_bundle(shipped_bundle())
-    soils = shipped_soils()
-    outcomes = Estimator(bundle).estimate(soils)
-    results = [Result(soil, outcome) for soil, outcome in zip(soils, outcomes, strict=True)]
-    with Log(log, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
-        for begin in range(0, count, 200):
-            opened.add([results[number % len(results)] for number in range(begin, min(begin + 200, count))])
 
 
 def resident_mb(pid: int) -> float:

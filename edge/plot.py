@@ -14,7 +14,7 @@ from .model.applicability import absorbance_shapes, distances
 from .model.bundle import Bundle
 from .model.recipe import Blocks, Recipe
 from .model.runtime import Runtime
-from .record import EstimateRecord, ReadingRecord
+from .record import EstimateRecord, ReadingRecord, told
 from .units import shown_unit
 
 COLOURS = (INK, VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY)
@@ -88,7 +88,7 @@ def draw_estimate(estimate: EstimateRecord, calibrated_range: tuple[float, float
     label = f"{estimate.element} ({unit}), as far as the model is calibrated"
     axis = Axis(label, *calibrated_range, kind)  # type: ignore[arg-type]
     detected = estimate.below_critical_value is None
-    said = f"{estimate.element} {estimate.shown} {unit}" if detected else f"{estimate.element} not detected"
+    said = told(estimate)
     if estimate.interval_shown and estimate.coverage is not None:
         said += f", {100 * estimate.coverage:g} % interval {estimate.interval_shown}{'' if detected else f' {unit}'}"
     chart = Chart(axis, Axis("", 0, 1), said, height=110, left=24, right=24, y_ticks=[])

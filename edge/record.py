@@ -293,6 +293,16 @@ def shown_value(value: float, bound: str, verdict: str) -> str:
     return text if verdict == "inside" else f"({text})"
 
 
+def told(one: EstimateRecord) -> str:
+    """Say an estimate with element and unit: "Sb 128 ppm", "Sb not detected"; in parentheses as `shown` is."""
+    from .units import shown_unit  # a table of `shown` does without
+
+    if one.bound != "< LOD":
+        return f"{one.element} {one.shown} {shown_unit(one.unit)}"
+    words = BOUNDS[one.bound]
+    return f"{one.element} {f'({words})' if one.shown.startswith('(') else words}"
+
+
 def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:
     """Write an interval; an end on the edge of the calibrated range was cut off there and is shown as a bound."""
     if low is None or high is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from ..errors import OutputError
 from ..log.columns import StoredModel
 from ..log.records import record_of
-from ..record import BOUNDS, FLAT_NAMES, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures, refused_beside
+from ..record import BOUNDS, FLAT_NAMES, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures, refused_beside, told
 from .output import Layout, Output
 
 if TYPE_CHECKING:
@@ -139,14 +139,17 @@ def sample_name(record: ReadingRecord) -> str:
 
 def short_lines(record: ReadingRecord) -> Iterator[str]:
     """Give a reading in short lines, the sample with its value first."""
+    from ..units import shown_unit
+
     if not record.estimates:
         yield f"{sample_name(record)} REFUSED"
         yield refused_reason(record)
     for one in record.estimates:
-        yield f"{sample_name(record)} {one.element} {one.shown} {one.unit}"
+        yield f"{sample_name(record)} {told(one)}"
         if one.interval_shown and one.coverage is not None:
-            yield f"{100 * one.coverage:g} %: {one.interval_shown} {one.unit}"
-        yield from remarks(record, one)
+            yield f"{100 * one.coverage:g} %: {one.interval_shown} {shown_unit(one.unit)}"
+        # What the first line says already is not said again.
+        yield from (words for words in remarks(record, one) if one.bound != "< LOD" or words != BOUNDS[one.bound])
     for refusal in refused_beside(record):
         yield f"{sample_name(record)} {refusal.model} REFUSED"
         yield refusal.reason

@@ -141,14 +141,19 @@ def soil_key(sample_id: str, session_id: int | None, reading_id: int | None = No
     return f"{session_id or ''}/{sample_id}" if sample_id else f"reading {reading_id}"
 
 
+def what_was_said(one: StoredCorrection) -> str:
+    """Say in words what was said of a reading."""
+    try:
+        return _WORDS[one.kind].format_map({"was": "", "reason": "", **one.value}).removesuffix(": ")
+    except (KeyError, ValueError):
+        return f"{one.kind} that cannot be read"
+
+
 def in_words(one: StoredCorrection) -> str:
     """Say in one line what was said of a reading, when and by whom."""
-    try:
-        text = _WORDS[one.kind].format_map({"was": "", "reason": "", **one.value}).removesuffix(": ")
-    except (KeyError, ValueError):
-        text = f"{one.kind} that cannot be read"
     by = f" {one.who}:" if one.who else ""
-    return f"[{one.id}] {one.at[:16].replace('T', ' ')} UTC{by} {text}{' (taken back)' if one.undone else ''}"
+    said = f"{what_was_said(one)}{' (taken back)' if one.undone else ''}"
+    return f"[{one.id}] {one.at[:16].replace('T', ' ')} UTC{by} {said}"
 
 
 _WORDS = {

@@ -29,8 +29,8 @@ def folded(name: str) -> str:
     return "".join(name.casefold().split())
 
 
-def known_as(db: sqlite3.Connection, name: str) -> list[Known]:
-    """Give the readings that count of a name, or of one that differs in case or spaces only, oldest first."""
+def known_as(db: sqlite3.Connection, name: str, counting: bool = True) -> list[Known]:
+    """Give the readings of a name, or of one that differs in case or spaces only, oldest first; those that count."""
     if not folded(name):
         return []
     db.create_function("folded", 1, folded, deterministic=True)
@@ -39,7 +39,7 @@ def known_as(db: sqlite3.Connection, name: str) -> list[Known]:
         f"SELECT r.id, {SAMPLE_ID} AS name, r.session_id, r.stored_at FROM readings r WHERE (r.sample_id IN"
         " (SELECT n.sample_id FROM (SELECT DISTINCT sample_id FROM readings) n WHERE folded(n.sample_id) = ?1)"
         " OR r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename'))"
-        f" AND folded(name) = ?1 AND {COUNTS} ORDER BY r.id",
+        f" AND folded(name) = ?1 {f'AND {COUNTS}' if counting else ''} ORDER BY r.id",
         (folded(name),),
     )
     return [Known(*row) for row in rows]
@@ -71,7 +71,7 @@ def names_before(db: sqlite3.Connection, session_id: int) -> frozenset[str]:
 
 
 def reading_of(db: sqlite3.Connection, text: str, session_id: int | None = None) -> Known:
-    """Find the one reading that a person means by its number, or by its sample: the last that counts.
+    """Find the one reading that a person means by its number, or by its sample: the last that counts, if any does.
 
     Args:
         db: the log's connection.
@@ -87,7 +87,8 @@ def reading_of(db: sqlite3.Connection, text: str, session_id: int | None = None)
         ).fetchone()
         if row is not None:
             return Known(*row)
-    found = known_as(db, text)
+    # One that was left out is meant only where none of its name counts, as by "RS007 undo".
+    found = known_as(db, text) or known_as(db, text, counting=False)
     found = [one for one in found if one.sample_id == text] or found
     found = [one for one in found if session_id is not None and one.session == session_id] or found
     if not found:

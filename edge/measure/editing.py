@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CorrectionError
-from ..log.corrections import LONGEST_NAME, UNDONE, history_of, in_words
+from ..log.corrections import LONGEST_NAME, UNDONE, history_of, what_was_said
 from ..log.names import known_exactly, reading_of
 from ..log.typed import EXAMPLES, is_kind, parse_correction
 from .naming import when
@@ -35,16 +35,22 @@ def edit(session: Session, text: str) -> None:
 
 
 def undo(session: Session) -> None:
-    """Take back the last correction that holds of this session's readings, that of the sample at hand first."""
-    sample = session.state.sample
-    if sample is not None and sample.names_before:
-        _rename_begun(session, sample, sample.names_before[-1], back=True)
-        return
-    row = session.engine.log.database.execute(
-        "SELECT c.reading_id, c.id FROM corrections c JOIN readings r ON r.id = c.reading_id"
+    """Take back what was edited last and holds: a correction of this session's readings, or the name at hand."""
+    sample, db = session.state.sample, session.engine.log.database
+    row = db.execute(
+        "SELECT c.reading_id, c.id, c.at FROM corrections c JOIN readings r ON r.id = c.reading_id"
         f" WHERE r.session_id = ? AND c.kind <> 'undo' AND NOT {UNDONE} ORDER BY c.id DESC LIMIT 1",
         (session.session_id,),
     ).fetchone()
+    if sample is not None and sample.names_before:
+        renamed = db.execute(
+            "SELECT at FROM events WHERE session_id = ? AND kind = 'sample_renamed' AND NOT json_extract(details, "
+            "'$.back') AND json_extract(details, '$.was') = ? ORDER BY id DESC LIMIT 1",
+            (session.session_id, sample.names_before[-1]),
+        ).fetchone()
+        if row is None or renamed is None or row[2] <= renamed[0]:
+            _rename_begun(session, sample, sample.names_before[-1], back=True)
+            return
     if row is None:
         session.tell(Fact("warning", "nothing was edited in this session; e void leaves the last sample out"))
     else:
@@ -99,7 +105,7 @@ def _correct(session: Session, reading_id: int, kind: str, value: dict[str, obje
     said = f"{sample_id} (reading {reading_id})"
     text = f"{said}: {kind} {' '.join(str(part) for part in value.values() if part is not None)}".strip()
     if undone:
-        text = f"{said}: no longer {in_words(undone[0])}"
+        text = f"{said}: no longer {what_was_said(undone[0])}"
     details = {"reading": reading_id, "sample_id": sample_id, "kind": kind, "value": value}
     known = known_exactly(db, str(value["sample_id"])) if kind == "rename" else []
     session.correct(Event("corrected", text, details), reading_id, kind, value)

@@ -26,7 +26,7 @@ from ..log.read import Chosen, open_for_reading, refusals_alone
 from ..log.spectra import iter_spectra
 from ..log.write import now
 from ..model.replicates import MeanSpectrum
-from ..record import ReadingRecord, as_json
+from ..record import ReadingRecord, as_json, told
 from ..units import shown_unit
 
 SHOWN = 20
@@ -184,10 +184,10 @@ class Feed:
     def _shown(self, record: ReadingRecord) -> dict[str, Any]:
         left = [kind for kind, left in self._left.items() if left.holds(record)]
         said = {**as_json(record), **self._describe(record), "left": left}
-        for one in said["estimates"]:
+        for one, of in zip(said["estimates"], record.estimates, strict=True):
             # Of the model that said it: another one may be in use by now.
             one["calibrated_range"] = self._range_of(one["model_sha256"])
-            one["shown_unit"] = shown_unit(one["unit"])
+            one["shown_unit"], one["told"] = shown_unit(one["unit"]), told(of)
         return said
 
     def _range_of(self, model_sha256: str) -> list[float] | None:

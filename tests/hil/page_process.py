@@ -18,8 +18,22 @@ from queue import Queue
 from typing import Any
 
 from line_processes import STIBIUM
+from shots import shipped_bundle, shipped_soils
+from stibium.edge.log.write import Log, Result
+from stibium.edge.model.bundle import read_bundle
+from stibium.edge.model.estimate import Estimator
 
 PATIENCE_S = 60.0
+
+
+def fill(log: Path, count: int) -> None:
+    """Store readings, some hundred in a transaction."""
+    bundle, soils = read_bundle(shipped_bundle()), shipped_soils()
+    outcomes = Estimator(bundle).estimate(soils)
+    results = [Result(soil, outcome) for soil, outcome in zip(soils, outcomes, strict=True)]
+    with Log(log, bundle.name, bundle.sha256, bundle.calibrated_range) as opened:
+        for begin in range(0, count, 200):
+            opened.add([results[number % len(results)] for number in range(begin, min(begin + 200, count))])
 
 
 class Page:

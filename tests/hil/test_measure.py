@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from line_processes import playing
+from line_processes import Listener, playing
 from measure_processes import PATIENCE_S, PROFILE, Measurer, Terminal
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.engine import average_samples
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.protocols import nmea
 
 pytestmark = pytest.mark.usefixtures("virtual_only")
 THREE = ("--points", "3", "--scans", "2", "--prefix", "RS")
@@ -300,3 +304,45 @@ def test_wrong_use_is_one_line_and_code_two(measurer: Measurer, tmp_path: Path) 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "no such port" in done.stderr
+
+
+def test_a_terminal_counts_the_seconds_and_rings_when_a_measurement_is_over(
+    measurer: Measurer, played_file: Path, tmp_path: Path
+) -> None:
+    with playing(tmp_path, str(played_file), "--loop") as port:
+        options = ("--points", "1", "--scans", "40", "--prefix", "RS", "--bell")
+        terminal = Terminal(measurer.command(port, *options))
+        assert terminal.expect("RS001 1/1, Enter: $").count("\a") == 0
+        terminal.type()
+        taken = terminal.expect("RS002 1/1, Enter: $")
+        # Counted up in one line, which is taken away before anything else is written.
+        assert re.search(r"\rRS001 1/1 \.\.\. [12] s\x1b\[K\r\x1b\[K", taken)
+        assert taken.count("\a") == 1
+        # Not at all where nothing was measured.
+        terminal.type("n wet")
+        assert terminal.expect("RS002 1/1, Enter: $").count("\a") == 0
+        terminal.type("q")
+        assert terminal.finish() == 0
+
+
+def test_who_listens_has_a_place_for_each_sample_from_the_gps_of_a_phone(port: str, listener: Listener) -> None:
+    fix = nmea.encode("GNGGA,000010.00,4103.000,N,00754.600,W,1,09,0.9,500.0,M,45.0,M,,")
+    with socket.create_server(("127.0.0.1", 0)) as phone:
+        stop = threading.Event()
+
+        def say_where() -> None:
+            line, _ = phone.accept()
+            with line, suppress(OSError):
+                while not stop.wait(0.1):
+                    line.sendall(fix)
+
+        thread = threading.Thread(target=say_where, daemon=True)
+        thread.start()
+        where = f"socket://127.0.0.1:{phone.getsockname()[1]}"
+        done = listener.run(port, "--points", "1", "--count", "3", "--white", "now", "--position", where)
+        stop.set()
+    assert done.code == 0, done.err
+    places = [(one["latitude_deg"], one["longitude_deg"], one["altitude_m"]) for one in done.records]
+    # What was measured before the first fix has no place, and says so.
+    assert places[-1] == (41.05, -7.91, 500.0)
+    assert {one["position_source"] for one in done.records if one["latitude_deg"]} == {where}

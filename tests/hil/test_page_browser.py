@@ -13,7 +13,7 @@ import pytest
 from browser import Phone, browsing
 from page_process import Page
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.model.bundle import Bundle
+from stibium.edge.model.bundle import Bundle, write_bundle
 from stored_checks import stored
 from test_page_http import PROFILE, fieldspec
 
@@ -50,7 +50,6 @@ def test_a_day_with_corrections_and_nothing_from_outside(
     with fieldspec(soils) as port:
         page.start(port, *DAY)
         phone = Phone(browser, page.address).open()
-        assert phone.requests == [phone.base] or phone.requests[0] == phone.base
         assert "No session" in phone.page.inner_text("#step")
         phone.begin(page.pin)
         assert "white panel" in phone.page.inner_text("#step")
@@ -179,6 +178,44 @@ def test_controls_stand_on_charts_with_their_limits(
     assert phone.page.locator("#charts svg line").count() == 3
     assert phone.page.locator("#charts svg rect[fill='#d40000']").count() == 1
     assert phone.axe() == []
+
+
+def test_the_first_paint_takes_one_request(
+    browser: Any, page: Page, soils: list[Spectrum], shipped_bundle: Bundle
+) -> None:
+    stored(page.log, shipped_bundle, replace(soils[0], sample_id="jar"), [100.0])
+    page.start()
+    phone = Phone(browser, page.address)
+    # Nothing else is ever answered, and the page is there all the same.
+    phone.page.route(re.compile("/api/"), lambda route: None)
+    phone.open()
+    phone.until("performance.getEntriesByName('first-contentful-paint').length === 1")
+    assert "jar" in phone.page.inner_text("#list")
+    assert "jar" in phone.page.inner_text("#last")
+    painted_ms = phone.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert phone.page.evaluate("performance.getEntriesByType('resource').map(e => e.responseEnd)") == []
+    assert painted_ms > phone.page.evaluate("performance.getEntriesByType('navigation')[0].responseStart")
+
+
+def test_a_model_is_chosen_on_the_page(
+    browser: Any, page: Page, soils: list[Spectrum], shipped_bundle: Bundle, tiny_bundle: Path
+) -> None:
+    write_bundle(tiny_bundle.with_name("pb.tflite"), replace(shipped_bundle, element="Pb", path="", sha256=""))
+    with fieldspec(soils) as port:
+        page.start(port, *DAY)
+        phone = Phone(browser, page.address).open()
+        phone.until("document.querySelectorAll('#model option').length === 3")
+        assert phone.page.locator("#model option").all_inner_texts() == [
+            "the usual: Sb",
+            "only sb_simulated.tflite (Sb, simulated)",
+            "only pb.tflite (Pb, simulated)",
+        ]
+        phone.page.select_option("#model", "pb.tflite")
+        phone.begin(page.pin)
+        measure(phone, page, 1)
+        assert "Pb" in phone.page.inner_text("#last")
+    elements = {one["element"] for one in page.get("/api/readings?since=0")["readings"][0]["estimates"]}
+    assert elements == {"Pb"}
 
 
 def test_by_keyboard_alone(browser: Any, page: Page, soils: list[Spectrum]) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from line_processes import STIBIUM
 from page_kills import PROFILE, kill_a_day_on_the_page
-from page_process import Page
+from page_process import Page, fill
+from soak import memory_mb
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.simulators.ends import TcpEnd
@@ -617,3 +618,28 @@ def test_a_phones_time_is_put_beside_what_was_stored(page: Page, soils: list[Spe
         assert page.ask("/api/time", {"phone_ms": 1000 * time.time()})[1]["stored"] is False
         for wrong in ("now", None, True, -1, 1e300, [1]):
             assert page.ask("/api/time", {"phone_ms": wrong})[0] == 409
+
+
+def test_two_phones_and_ten_thousand_readings_take_no_more_memory(page: Page) -> None:
+    def resident_mb() -> float:
+        assert page.process is not None
+        found = memory_mb(page.process)
+        assert found is not None
+        return found
+
+    fill(page.log, 400)
+    page.start()
+    with page.events(page.get("/api/state")["cursor"]) as first, page.events() as second:
+        fill(page.log, 1000)
+        page.get("/")
+        page.wait(lambda: first.qsize() > 2)
+        before_mb = resident_mb()
+        for _ in range(10):
+            fill(page.log, 1000)
+            page.get("/")
+            page.get("/api/readings?last=500")
+            told = first.qsize()
+        page.wait(lambda: first.qsize() >= told)
+        assert page.get("/api/readings?last=1")["readings"][0]["reading"] == 11_400
+        assert resident_mb() <= 1.05 * before_mb + 1
+        assert min(first.qsize(), second.qsize()) > 5

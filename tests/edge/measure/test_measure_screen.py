@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli.measure_screen import Screen, Script, Yes, result_lines, wrapped
 from stibium.edge.log.write import Result
-from stibium.edge.measure.steps import HANDS, Prompt, Step
+from stibium.edge.measure.steps import HANDS, Fact, Prompt, Step
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
@@ -87,3 +87,25 @@ def test_a_pause_that_is_none_is_said(script: Callable[..., Script]) -> None:
     for line in ("pause soon", "pause -1", "pause 1e9"):
         with pytest.raises(click.UsageError, match="write pause SECONDS"):
             script(line).pause()
+
+
+def test_the_bell_rings_once_for_what_is_measured_and_twice_for_what_is_to_be_read(
+    shipped_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rings(screen: Screen, *facts: Fact, measured: bool = True) -> int:
+        if measured:
+            with screen.busy("RS001 1/2"):
+                pass
+        for fact in facts:
+            screen.tell(fact)
+        screen.ring()
+        return capsys.readouterr().err.count("\a")
+
+    screen = Screen(None, shipped_bundle, bell=True)
+    assert rings(screen, Fact("note", "RS001 1/2 taken")) == 1
+    assert rings(screen, Fact("warning", "RS001 1/2: noise")) == 2
+    assert rings(screen, Fact("failed control", "blank-1 FAILED")) == 2
+    assert rings(screen, Fact("warning", "no note"), measured=False) == 0
+    # What was wrong before is not rung for again.
+    assert rings(screen, Fact("note", "RS001 2/2 taken")) == 1
+    assert rings(Screen(None, shipped_bundle), Fact("warning", "RS001 1/2: noise")) == 0

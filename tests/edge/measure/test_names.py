@@ -339,3 +339,20 @@ def test_renaming_to_a_name_that_is_there_is_said(make: Make, half: bool) -> Non
     if not half:
         bench.sample()
     assert "TP1 was measured at" in texts(bench, "e rename TP1")
+
+
+def test_undo_takes_back_what_was_edited_last_whatever_it_was(make: Make) -> None:
+    bench = make(points=2)
+    bench.type("TP1")
+    bench.sample()
+    bench.type("TP2", "", "e rename TP3", "e TP1 void wrong pit")
+    assert "TP1 (reading 1): no longer void" in texts(bench, "u")
+    assert bench.prompt().text.startswith("TP3 2/2")
+    assert "TP3 is TP2 again" in texts(bench, "u")
+
+
+def test_a_reading_that_was_left_out_is_still_known_by_its_name(make: Make) -> None:
+    bench = make()
+    bench.type("", "RS001", "", "e void wrong pit")
+    assert "no longer void" in texts(bench, "e RS001 undo")
+    assert counted(bench) == [(1, "RS001", "1/RS001")]
