@@ -66,7 +66,8 @@ def kill_a_day_on_the_page(page: Page, port: str, kills: int, seed: int) -> str:
         http_port = page.address[1]
         if not page.cookie:
             page.log_in()
-        killer = threading.Timer(dice.random() * 0.8, page.process.kill)  # type: ignore[union-attr]
+        # Soon, while the day is taken up again, or amid what is measured, of which a busy machine does little in a second.
+        killer = threading.Timer(dice.random() * dice.choice((0.8, 3.0)), page.process.kill)  # type: ignore[union-attr]
         killer.start()
         try:
             if number == 0:
@@ -185,7 +186,7 @@ def kill_a_day_in_the_browser(page: Page, port: str, kills: int, seed: int) -> s
                     browser.start(url)
                 victim = dice.choice(["server", "browser"])
                 process: Any = page.process if victim == "server" else browser.process
-                killer = threading.Timer(dice.random() * 1.5, process.kill)
+                killer = threading.Timer(dice.random() * dice.choice((1.5, 4.0)), process.kill)
                 killer.start()
                 try:
                     while process.poll() is None:
