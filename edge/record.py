@@ -295,12 +295,17 @@ def shown_value(value: float, bound: str, verdict: str) -> str:
 
 def told(one: EstimateRecord) -> str:
     """Say an estimate with element and unit: "Sb 128 ppm", "Sb not detected"; in parentheses as `shown` is."""
+    return f"{one.element} {amount(one)}"
+
+
+def amount(one: EstimateRecord) -> str:
+    """Say an estimate with its unit: "128 ppm", "not detected"; in parentheses as `shown` is."""
     from .units import shown_unit  # a table of `shown` does without
 
     if one.bound != "< LOD":
-        return f"{one.element} {one.shown} {shown_unit(one.unit)}"
+        return f"{one.shown} {shown_unit(one.unit)}"
     words = BOUNDS[one.bound]
-    return f"{one.element} {f'({words})' if one.shown.startswith('(') else words}"
+    return f"({words})" if one.shown.startswith("(") else words
 
 
 def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, TextIO
 from ..errors import OutputError
 from ..log.columns import StoredModel
 from ..log.records import record_of
-from ..record import BOUNDS, FLAT_NAMES, EstimateRecord, ReadingRecord, as_json, as_rows, in_figures, refused_beside, told
+from ..record import (
+    BOUNDS,
+    FLAT_NAMES,
+    EstimateRecord,
+    ReadingRecord,
+    as_json,
+    as_rows,
+    in_figures,
+    refused_beside,
+    told,
+)
 from .output import Layout, Output
 
 if TYPE_CHECKING:

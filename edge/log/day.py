@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from ..record import ReadingRecord, as_json
+from ..record import ReadingRecord, as_json, told
 from .columns import StoredEvent, StoredSession
 from .export import iter_records
 from .exports import exported_readings
@@ -133,7 +133,8 @@ def day_lines(day: Day) -> Iterator[str]:
         yield f"session {session.id}: {clock(session.started_at)} to {until}, {session.instrument or session.port}"
     yield f"{len(day.estimated)} estimated, {len(day.refused)} refused, {len(day.void)} do not count"
     for one in day.estimated:
-        yield f"  {one.sample_id}: {'; '.join(f'{e.element} {e.shown} {e.unit}' for e in one.estimates)}"
+        said = (f"{told(e)}, simulated" if e.simulated else told(e) for e in one.estimates)
+        yield f"  {one.sample_id}: {'; '.join(said)}"
     passed, failed, open_ = (len(day.judged(said)) for said in (True, False, None))
     yield f"controls: {passed} passed, {failed} FAILED, {open_} open"
     for event in day.controls:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ..record import SOFTWARE, EstimateRecord, ReadingRecord, in_figures
+from ..record import SOFTWARE, EstimateRecord, ReadingRecord, amount, in_figures, told
 from .day import Day, clock
 
 _STYLE = """
@@ -61,9 +61,9 @@ def _samples(day: Day) -> str:
     rows = []
     for record in day.estimated:
         for one in record.estimates:
-            told = (str(record.reading), clock(record.stored_at or ""), _name(record))
+            which = (str(record.reading), clock(record.stored_at or ""), _name(record))
             interval = f"{one.interval_shown} {one.unit}" if one.interval_shown else ""
-            rows.append((*told, one.element, f"{one.shown} {one.unit}", interval, _words(record, one), record.notes))
+            rows.append((*which, one.element, amount(one), interval, _words(record, one), record.notes))
     return _section("Samples and controls", titles, rows)
 
 
@@ -80,9 +80,9 @@ def _words(record: ReadingRecord, one: EstimateRecord) -> str:
         if one.bound == "< LOD" and one.critical_level
         else ""
     )
-    corrections = [said.text for said in record.corrections]
-    told = [verdict, one.reason, "not detected" if one.bound == "< LOD" else "", level]
-    return "; ".join(dict.fromkeys(filter(None, (*told, *one.flags, *record.flags, *corrections))))
+    corrections = [one.text for one in record.corrections]
+    said = [verdict, one.reason, level]
+    return "; ".join(dict.fromkeys(filter(None, (*said, *one.flags, *record.flags, *corrections))))
 
 
 def _controls(day: Day) -> str:
@@ -139,7 +139,7 @@ def _map(day: Day) -> str:
     dots = []
     for (x, y), (_, _, record) in zip(flat, placed, strict=True):
         at = f"{300 + x * scale:.1f}", f"{300 - y * scale:.1f}"
-        shown = "; ".join(f"{one.element} {one.shown}" for one in record.estimates) or "refused"
+        shown = "; ".join(map(told, record.estimates)) or "refused"
         fill = "#000" if record.estimates else "#fff"
         dots.append(
             f'<circle cx="{at[0]}" cy="{at[1]}" r="5" fill="{fill}" stroke="#000"><title>{escape(record.sample_id)}: '

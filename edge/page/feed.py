@@ -289,7 +289,10 @@ class Feed:
 
     def _place(self, record: ReadingRecord) -> dict[str, Any]:
         names = ("reading", "sample_id", "latitude_deg", "longitude_deg", "status", "simulated")
-        shown = [{"element": e.element, "shown": e.shown, "unit": e.unit, "value": e.value} for e in record.estimates]
+        shown = [
+            {"element": e.element, "shown": e.shown, "unit": e.unit, "value": e.value, "told": told(e)}
+            for e in record.estimates
+        ]
         return {**{name: getattr(record, name) for name in names}, "estimates": shown}
 
 

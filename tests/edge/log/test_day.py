@@ -111,6 +111,8 @@ def test_its_lines_say_all_of_it(db: Any) -> None:
         "SIMULATED",
     ):
         assert said in text
+    # No number of a simulated spectrum stands as if it were one of the ground.
+    assert len(re.findall(r"\n  \S.*: Sb .*, simulated", text)) == 3
     assert re.search(r"controls: \d passed, \d FAILED, \d open\n  blank blank-1", text)
 
 
