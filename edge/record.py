@@ -300,12 +300,16 @@ def told(one: EstimateRecord) -> str:
 
 def amount(one: EstimateRecord) -> str:
     """Say an estimate with its unit: "128 ppm", "not detected"; in parentheses as `shown` is."""
+    return in_unit(one.shown, one.bound, one.unit)
+
+
+def in_unit(shown: str, bound: str, unit: str) -> str:
+    """Put the unit to what `shown_value` gives; what was not detected is said in words."""
     from .units import shown_unit  # a table of `shown` does without
 
-    if one.bound != "< LOD":
-        return f"{one.shown} {shown_unit(one.unit)}"
-    words = BOUNDS[one.bound]
-    return f"({words})" if one.shown.startswith("(") else words
+    if bound != "< LOD":
+        return f"{shown} {shown_unit(unit)}"
+    return f"({BOUNDS[bound]})" if shown.startswith("(") else BOUNDS[bound]
 
 
 def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:

@@ -6,16 +6,19 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ..record import SOFTWARE, EstimateRecord, ReadingRecord, amount, in_figures, told
+from ..record import SOFTWARE, EstimateRecord, ReadingRecord, in_figures, told
+from ..units import shown_unit
 from .day import Day, clock
 
 _STYLE = """
 body{font:16px/1.4 system-ui,sans-serif;color:#000;background:#fff;max-width:60rem;margin:1rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:1.6rem 0 .4rem;border-bottom:2px solid #000}
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .5rem;
-border-bottom:1px solid #999;overflow-wrap:break-word}th{border-bottom:2px solid #000}td.n,th.n{text-align:right;
-white-space:nowrap}.warn{border:3px solid #000;padding:.4rem .7rem;font-weight:bold}.wide{overflow-x:auto}
+border-bottom:1px solid #999;overflow-wrap:anywhere}th{border-bottom:2px solid #000}td.n,th.n{text-align:right;
+white-space:nowrap}tr.said td{padding-top:0}tr.more td{border-bottom:0;padding-bottom:0}
+.warn{border:3px solid #000;padding:.4rem .7rem;font-weight:bold}.wide{overflow-x:auto}
 svg{max-width:100%;height:auto;border:1px solid #999}tr{break-inside:avoid}
+@media(max-width:40rem){td.n,th.n{white-space:normal}th,td{padding:.25rem .2rem}}
 @media print{body{margin:0;max-width:none;font-size:11pt}h2{break-after:avoid}}
 """
 
@@ -57,14 +60,14 @@ def _sessions(day: Day) -> str:
 
 
 def _samples(day: Day) -> str:
-    titles = ["reading", "time", "sample", "element", ">estimate", ">interval", "what is to be known", "notes"]
-    rows = []
+    titles = ["no.", "time", "sample", ">estimate", ">interval"]
+    rows, below = [], []
     for record in day.estimated:
         for one in record.estimates:
-            which = (str(record.reading), clock(record.stored_at or ""), _name(record))
-            interval = f"{one.interval_shown} {one.unit}" if one.interval_shown else ""
-            rows.append((*which, one.element, amount(one), interval, _words(record, one), record.notes))
-    return _section("Samples and controls", titles, rows)
+            interval = f"{one.interval_shown} {shown_unit(one.unit)}" if one.interval_shown else ""
+            rows.append((str(record.reading), clock(record.stored_at or ""), _name(record), told(one), interval))
+            below.append(_words(record, one) + (f"; notes: {record.notes}" if record.notes else ""))
+    return _section("Samples and controls", titles, rows, below)
 
 
 def _name(record: ReadingRecord) -> str:
@@ -112,8 +115,8 @@ def _references(day: Day) -> str:
 
 
 def _exported(day: Day) -> str:
-    rows = [(str(one.reading), _name(one)) for one in day.not_exported]
-    return _section("In no file yet, as it is now", ("reading", "sample"), rows)
+    listed = ", ".join(f"{_name(one)} ({one.reading})" for one in day.not_exported)
+    return f"<h2>In no file yet, as it is now</h2>{_paragraph(listed)}" if listed else ""
 
 
 def _models(day: Day) -> str:
@@ -136,16 +139,21 @@ def _map(day: Day) -> str:
     half = max(10.0, *(abs(value) for point in flat for value in point)) * 1.2
     scale = 300 / half
     bar = 10 ** math.floor(math.log10(half))
-    dots = []
+    dots: list[str] = []
+    names: list[tuple[float, float, float]] = []
     for (x, y), (_, _, record) in zip(flat, placed, strict=True):
-        at = f"{300 + x * scale:.1f}", f"{300 - y * scale:.1f}"
-        shown = "; ".join(map(told, record.estimates)) or "refused"
+        left, top = 300 + x * scale, 300 - y * scale
+        shown = f"{record.sample_id}: {'; '.join(map(told, record.estimates)) or 'refused'}"
         fill = "#000" if record.estimates else "#fff"
         dots.append(
-            f'<circle cx="{at[0]}" cy="{at[1]}" r="5" fill="{fill}" stroke="#000"><title>{escape(record.sample_id)}: '
-            f'{escape(shown)}</title></circle><text x="{float(at[0]) + 8:.1f}" y="{at[1]}" font-size="12">'
-            f"{escape(record.sample_id)}</text>"
+            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="5" fill="{fill}" stroke="#000"><title>{escape(shown)}</title>'
+            "</circle>"
         )
+        # Names that would lie over each other are left to the pointer.
+        ends = left + 8 + 8 * len(record.sample_id)
+        if not any(abs(top - y0) < 13 and left < end and begin < ends for y0, begin, end in names):
+            names.append((top, left, ends))
+            dots.append(f'<text x="{left + 8:.1f}" y="{top + 4:.1f}" font-size="12">{escape(record.sample_id)}</text>')
     drawn = (
         f'<svg viewBox="0 0 600 600" width="600" height="600" role="img" aria-label="Places of the day">{"".join(dots)}'
         f'<path d="M20 580h{bar * scale:.1f}" stroke="#000" stroke-width="3"/><text x="20" y="572" font-size="14">'
@@ -156,17 +164,22 @@ def _map(day: Day) -> str:
     return f"<h2>Places</h2>{_paragraph(where)}{drawn}"
 
 
-def _section(title: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table under a heading; "" without rows. A title that begins with ">" is that of numbers."""
+def _section(title: str, titles: Sequence[str], rows: Iterable[Sequence[str]], below: Sequence[str] = ()) -> str:
+    """Write a table under a heading; "" without rows. A title that begins with ">" is that of numbers.
+
+    `below` has for each row what stands under it, over the whole width, so that a phone and a sheet of paper show it.
+    """
     listed = list(rows)
     if not listed:
         return ""
     of = [' class="n"' if one.startswith(">") else "" for one in titles]
     head = "".join(f"<th{c}>{escape(one.lstrip('>'))}</th>" for c, one in zip(of, titles, strict=True))
-    body = "".join(
-        f"<tr>{''.join(f'<td{c}>{escape(cell)}</td>' for c, cell in zip(of, row, strict=True))}</tr>\n"
-        for row in listed
-    )
+    body, more = "", '<tr class="more">' if below else "<tr>"
+    for number, row in enumerate(listed):
+        cells = "".join(f"<td{c}>{escape(cell)}</td>" for c, cell in zip(of, row, strict=True))
+        body += f"{more}{cells}</tr>\n"
+        if below:
+            body += f'<tr class="said"><td></td><td colspan="{len(titles) - 1}">{escape(below[number])}</td></tr>\n'
     return f'<h2>{title}</h2><div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
 
 

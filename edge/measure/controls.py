@@ -11,7 +11,7 @@ import numpy as np
 from ..model.estimate import Estimate, Refusal
 from ..model.interval import normal_quantile
 from ..model.target import forward
-from ..record import in_figures, shown_value
+from ..record import in_figures, in_unit, shown_value
 
 if TYPE_CHECKING:
     from ..model.bundle import Bundle
@@ -73,7 +73,7 @@ def judge_blank(sample_id: str, outcome: Estimate | Refusal) -> Judgement:
     """A blank holds none, so it must not be told from nothing."""
     if isinstance(outcome, Refusal):
         return _not_judged("blank", sample_id, outcome.reason)
-    shown = f"{shown_value(outcome.value, outcome.bound, outcome.verdict)} {outcome.unit}"
+    shown = f"{outcome.element} {_shown(outcome, outcome.unit)}"
     if outcome.critical_level is None:
         return _not_judged("blank", sample_id, f"{shown}; the model has no critical level")
     passed = outcome.bound == "< LOD"
@@ -108,7 +108,7 @@ def judge_duplicate(
     if first is None or first.refused:
         why = first.refused if first is not None else "it is not in this session"
         return _not_judged("duplicate", sample_id, f"no estimate of the first measurement: {why}")
-    both = f"{_shown(first)} and {_shown(outcome)} {outcome.unit}"
+    both = f"{_shown(first, outcome.unit)} and {_shown(outcome, outcome.unit)}"
     if first.bound == outcome.bound == "< LOD":
         return Judgement("duplicate", sample_id, True, both)
     if bundle.replicates is None:
@@ -125,8 +125,8 @@ def judge_duplicate(
     return Judgement("duplicate", sample_id, ratio <= 1, words)
 
 
-def _shown(estimate: Estimate | SampleAnswer) -> str:
-    return shown_value(estimate.value, estimate.bound, estimate.verdict)
+def _shown(estimate: Estimate | SampleAnswer, unit: str) -> str:
+    return in_unit(shown_value(estimate.value, estimate.bound, estimate.verdict), estimate.bound, unit)
 
 
 def _not_judged(kind: ControlKind, sample_id: str, why: str) -> Judgement:

@@ -86,7 +86,7 @@ def _say_if_known(session: Session, name: str) -> None:
     """Say that a sample has now the name of another one: in one session they are one soil."""
     known = known_exactly(session.engine.log.database, name)
     if known:
-        session.tell(Fact("warning", f"{name} was measured {when(known[-1])} too; u takes the new name back"))
+        session.tell(Fact("warning", f"{name} was measured {when(known[-1])} too; undo takes the new name back"))
 
 
 def _meant(session: Session, text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def test_everything_is_large_and_inside_the_screen(browser: Any, page: Page, soi
 
 
 def test_ground_name_and_place_are_said_on_the_page_and_what_left_looks_different(
-    browser: Any, page: Page, soils: list[Spectrum]
+    browser: Any, page: Page, soils: list[Spectrum], tmp_path: Path
 ) -> None:
     with fieldspec(soils) as port:
         page.start(port, *ASKED, "--blank-every", "1", "--lines", "127.0.0.1:0")
@@ -131,6 +132,14 @@ def test_ground_name_and_place_are_said_on_the_page_and_what_left_looks_differen
         phone.page.fill("#name", "KX7")
         phone.page.press("#name", "Enter")
         phone.until("document.getElementById('step').textContent === 'KX7'")
+        # What was edited last is taken back with one tap.
+        phone.page.click("#more summary")
+        phone.page.click("#wishes button:has-text('Undo')")
+        phone.until("document.getElementById('said').textContent.includes('KX7 is RS001 again')")
+        phone.page.fill("#name", "KX7")
+        phone.page.press("#name", "Enter")
+        phone.until("document.getElementById('step').textContent === 'KX7'")
+        phone.page.click("#more summary")
         measure(phone, page, 1)
         assert page.rows("SELECT sample_id, condition FROM readings") == [("KX7", "damp")]
         # What came of it stands beside the next step, without scrolling, and says that it is simulated.
@@ -162,6 +171,13 @@ def test_ground_name_and_place_are_said_on_the_page_and_what_left_looks_differen
         assert page.rows("SELECT kind FROM corrections") == [("place",)]
         assert phone.axe() == []
         assert phone.outside == []
+        # The day's page shows each estimate on a phone too, and on paper.
+        day = tmp_path / "day.html"
+        day.write_bytes(page.ask("/export/day.html")[1])
+        sheet = browser.new_context(viewport={"width": 360, "height": 740}).new_page()
+        sheet.goto(f"file://{day}")
+        assert sheet.evaluate("[...document.querySelectorAll('.wide')].every(e => e.scrollWidth <= e.clientWidth)")
+        assert sheet.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_controls_stand_on_charts_with_their_limits(
@@ -177,6 +193,13 @@ def test_controls_stand_on_charts_with_their_limits(
     assert "+3 SD" in phone.page.locator("#charts svg").text_content()
     assert phone.page.locator("#charts svg line").count() == 3
     assert phone.page.locator("#charts svg rect[fill='#d40000']").count() == 1
+    # No word is cut off at the edge, and none lies over another one.
+    boxes = "[...document.querySelectorAll('#charts text')].map(t => (b => [b.x, b.x + b.width, b.y, b.y + b.height])(t.getBBox()))"
+    placed = [box for box in phone.page.evaluate(boxes) if box[1] - box[0] > 20]
+    assert len(placed) == 3
+    assert max(box[1] for box in placed) <= 360
+    tops = sorted((box[2], box[3]) for box in placed)
+    assert all(after[0] >= before[1] - 3 for before, after in itertools.pairwise(tops))
     assert phone.axe() == []
 
 
