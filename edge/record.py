@@ -309,7 +309,8 @@ def in_unit(shown: str, bound: str, unit: str) -> str:
 
     if bound != "< LOD":
         return f"{shown} {shown_unit(unit)}"
-    return f"({BOUNDS[bound]})" if shown.startswith("(") else BOUNDS[bound]
+    words = BOUNDS["< LOD"]
+    return f"({words})" if shown.startswith("(") else words
 
 
 def shown_interval(low: float | None, high: float | None, calibrated_range: tuple[float, float]) -> str:

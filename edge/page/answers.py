@@ -82,7 +82,9 @@ async def answer_charts(request: Request) -> Response:
 
 async def answer_models(request: Request) -> Response:
     """Answer with the models that may be chosen."""
-    return as_answer({"models": await asyncio.to_thread(serving_of(request).models)})
+    found = await asyncio.to_thread(serving_of(request).models)
+    # Where they lie is nobody's business on a network.
+    return as_answer({"models": [{name: one[name] for name in one if name != "path"} for one in found]})
 
 
 async def answer_health(request: Request) -> Response:

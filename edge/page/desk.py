@@ -156,6 +156,7 @@ class Desk:
 
     def _measure(self, order: Order) -> bool:
         """Connect, and lead one session; True if the thread shall end."""
+        self._told = []
         equipment, wanted = self._equipment, order.begin
         self._show("connecting")
         with ExitStack() as stack:
@@ -216,6 +217,7 @@ class Desk:
             )
             order.answer.set_exception(OrderRefusedError(why))
             return False
+        self._told = []
         try:
             if order.kind == "end":
                 if not session.close():
@@ -223,7 +225,6 @@ class Desk:
                     raise OrderRefusedError(f"{name} is half measured: measure it to the end, or leave it out")
                 order.answer.set_result(self._answer())
                 return True
-            self._told = []
             self._show("busy", session, asked, doing=order.command.letter)
             self._number += order.command.letter not in ANY_TIME
             do(session, order.command)

@@ -91,7 +91,7 @@ def test_what_is_shown_is_what_the_log_gives(measured: Page, tiny_bundle: Path) 
     assert len(spectrum["values"]) == len(blob) / 4
     assert len(measured.get("/api/spectra/2")["values"]) <= 500
     (model,) = measured.get("/api/models")["models"]
-    assert model["element"] == "Sb"
+    assert (model["element"], model.get("path")) == ("Sb", None)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
@@ -314,7 +314,10 @@ def test_a_day_is_led_by_the_page(page: Page, soils: list[Spectrum]) -> None:
         assert (reading["sample_id"], reading["notes"]) == ("Rua do Alto 7[2J", "wet, roots")
         page.tap("r")
         page.measured(3)
-        assert page.order("end")[0] == 200
+        page.tap("n", "roots")
+        status, said = page.order("end")
+        # What was told of the tap before is no news of this one.
+        assert (status, said["told"]) == (200, [])
         assert page.desk("idle")["mode"] == "idle"
         state = page.get("/api/state")
         assert state["session"]["operator"] == "Ana"
