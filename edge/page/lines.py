@@ -28,8 +28,14 @@ def as_line(said: dict[str, Any]) -> str:
     fields = [said["stored_at"] or "", said["reading"] or "", said["sample_id"] or said["source"], _status(said)]
     fields.append("; ".join(filter(None, (said["void"], said["why"], *(w for words in said["words"] for w in words)))))
     for one in said["estimates"]:
-        fields += [one["element"], one["shown"], one["unit"], one["interval_shown"]]
+        fields += [one["element"], _never_bare(one), one["unit"], one["interval_shown"]]
     return "\t".join("".join(c if c.isprintable() else " " for c in str(field)) for field in fields) + "\n"
+
+
+def _never_bare(one: dict[str, Any]) -> str:
+    # A form reads the field alone: a simulated number is none of the ground either.
+    shown: str = one["shown"]
+    return shown if one["trusted"] or one["bound"] or shown.startswith("(") else f"({shown})"
 
 
 def _status(said: dict[str, Any]) -> str:
