@@ -1,7 +1,5 @@
 """What every way in shares: hold the gates, estimate, store, and only then show."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

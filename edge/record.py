@@ -3,8 +3,6 @@
 docs/records.md says in words what each key means; `record.schema.json` says it to programs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import inf
 from typing import Any, Literal, NamedTuple

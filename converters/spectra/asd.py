@@ -1,7 +1,5 @@
 """ASD binary files (`.asd`, older `.000`, `.001`, ...), revisions 1 to 8, as reflectance or as raw counts."""
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import replace

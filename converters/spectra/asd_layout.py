@@ -4,8 +4,6 @@ Everything is little-endian. After the maker's "ASD File Format, version 8, revi
 describe it, each offset checked against files of revisions 1, 6, 7 and 8.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import NamedTuple
 

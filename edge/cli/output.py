@@ -44,7 +44,7 @@ def reading_format_option(command: F) -> F:
     return format_option(command, also=("line",))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout(Generic[T]):
     """How things of one kind are written.
 

@@ -50,7 +50,7 @@ SAMPLE_ID = (
 _OF_ONE = f"SELECT {CORRECTIONS.select('c')}, {UNDONE} FROM corrections c WHERE c.reading_id = ? ORDER BY c.id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corrected:
     """A reading as it is to be taken.
 

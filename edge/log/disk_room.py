@@ -1,7 +1,5 @@
 """Room on the disk that holds the log: announced early, and a reserve so that what was measured can still be stored."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How tables of the log are declared: a column once, with its SQL, what it is made of, and how it is read back."""
 
-from __future__ import annotations
-
 import json
 import math
 import sqlite3
@@ -163,7 +161,7 @@ def columns_of(row_class: type[NamedTuple]) -> tuple[LogColumn, ...]:
     return tuple(one._replace(name=name) for name, one in declared if isinstance(one, LogColumn))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogTable:
     """A table.
 
@@ -185,7 +183,7 @@ class LogTable:
         inside = ",\n    ".join((*(column.definition for column in self.columns), *self.constraints))
         return f"CREATE TABLE {self.name} (\n    {inside}\n) {self.options}".rstrip()
 
-    def only(self, *names: str) -> LogTable:
+    def only(self, *names: str) -> "LogTable":
         """Return the table with some of its columns, for reading them."""
         return LogTable(self.name, tuple(column for column in self.columns if column.name in names))
 

@@ -4,8 +4,6 @@ Its statistics come with the bundle, fitted by `stibium.train.applicability`; he
 docs/applicability.md says why these and not others, with what was measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

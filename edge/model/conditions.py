@@ -4,8 +4,6 @@ Water absorbs at 1930 nm, clay minerals at 2205 nm. A dry soil with much clay ho
 is a band at 1930 nm that is deeper than its clay accounts for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Spectrum + bundle -> Estimate: the value, its interval, and whether the spectrum belongs to the calibration."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property

@@ -40,7 +40,7 @@ class _DamagedError(ValueError):
     pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Table:
     data: bytes
     at: int

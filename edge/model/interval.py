@@ -3,8 +3,6 @@
 Its offsets come with the bundle, fitted by `stibium.train.applicability`. docs/applicability.md says how.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

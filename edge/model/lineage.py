@@ -1,7 +1,5 @@
 """Where a model comes from: the instruments it was made for, and what was done to it since it was trained."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

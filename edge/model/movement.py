@@ -4,8 +4,6 @@ How each fault changes the features is found once for a model, on its golden spe
 answer moves takes the network a few more runs, and no further preprocessing. docs/applicability.md has the figures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The points of one sample: their mean spectrum, and how much they scatter."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple

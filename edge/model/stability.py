@@ -1,7 +1,5 @@
 """What a model can bear of a spectrum, as found in training."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

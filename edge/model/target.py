@@ -1,7 +1,5 @@
 """What the network answers, and what that is in the element's unit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
