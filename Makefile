@@ -23,11 +23,13 @@ demo: $(DEVICE) $(if $(PAGE),$(WEB))
 	$(BIN)/stibium demo $(if $(PAGE),--page)
 
 # Four at a time on two cores: most tests wait for a port or a process. `make test TESTS=tests/edge/gates JOBS=1` for a part.
+# A process that dies ends the run by the name of its test: xdist would put another in its place and, where the last tests
+# were running, wait for it for ever.
 JOBS ?= 4
 TESTS ?=
 
 test: $(DEV)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --max-worker-restart 0 $(TESTS)
 
 # The fault tests for as long as a day in the field: an hour of replay with mishaps every few seconds, 1,000 kills, 10,000
 # measurements in a row, 10,000 files at once. `make soak MINUTES=5 KILLS=100` for a shorter one.
