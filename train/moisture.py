@@ -36,7 +36,6 @@ class MoisturePairs:
 
     Attributes:
         differences: (q, bands) of absorbance, log10(1 / R).
-        dry: (q, bands) absorbance of these soils when dry.
         wavelengths_nm: (bands,).
         conditions: q, damp or wet.
         soils: q names.
@@ -45,7 +44,6 @@ class MoisturePairs:
     """
 
     differences: Floats
-    dry: Floats
     wavelengths_nm: Floats
     conditions: tuple[str, ...]
     soils: tuple[str, ...]
@@ -62,7 +60,6 @@ class MoisturePairs:
         """Hash of all that a model depends on."""
         digest = hashlib.sha256(repr((self.conditions, self.soils)).encode())
         digest.update(self.differences.tobytes())
-        digest.update(self.dry.tobytes())
         digest.update(self.wavelengths_nm.tobytes())
         return digest.hexdigest()
 
@@ -78,10 +75,8 @@ class MoisturePairs:
                 f"{self.source} cover {nm[0]:g}-{nm[-1]:g} nm, and the model stands on {wavelengths_nm[0]:g}-"
                 f"{wavelengths_nm[-1]:g} nm: scan pairs with the calibration's instrument"
             )
-        differences, dry = (
-            np.stack([np.interp(wavelengths_nm, nm, row) for row in rows]) for rows in (self.differences, self.dry)
-        )
-        return replace(self, differences=differences, dry=dry, wavelengths_nm=wavelengths_nm)
+        differences = np.stack([np.interp(wavelengths_nm, nm, row) for row in self.differences])
+        return replace(self, differences=differences, wavelengths_nm=wavelengths_nm)
 
     def only(self, which: NDArray[np.bool_]) -> MoisturePairs:
         """Give some of the differences, by a mask (q,)."""
@@ -89,7 +84,6 @@ class MoisturePairs:
         return replace(
             self,
             differences=self.differences[kept],
-            dry=self.dry[kept],
             conditions=tuple(self.conditions[i] for i in kept),
             soils=tuple(self.soils[i] for i in kept),
         )
@@ -158,7 +152,6 @@ def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> MoisturePairs:
     }
     return MoisturePairs(
         differences=np.stack([absorbance[name, state] - absorbance[name, "dry"] for name, state in pairs]),
-        dry=np.stack([absorbance[name, "dry"] for name, _ in pairs]),
         wavelengths_nm=recipe.grid_nm,
         conditions=tuple(state for _, state in pairs),
         soils=tuple(name for name, _ in pairs),
@@ -192,7 +185,6 @@ def write_differences(path: str, pairs: MoisturePairs, said: Sequence[str]) -> N
     np.savez_compressed(
         packed,
         differences=pairs.on(knots_nm).differences.astype(np.float16),
-        dry=pairs.on(knots_nm).dry.astype(np.float16),
         wavelengths_nm=knots_nm,
         conditions=np.array(pairs.conditions),
         soils=np.array(pairs.soils),
@@ -208,7 +200,6 @@ def shipped_pairs() -> MoisturePairs:
     soils = tuple(arrays["soils"].tolist())
     return MoisturePairs(
         differences=arrays["differences"].astype(np.float64),
-        dry=arrays["dry"].astype(np.float64),
         wavelengths_nm=arrays["wavelengths_nm"],
         conditions=tuple(arrays["conditions"].tolist()),
         soils=soils,
