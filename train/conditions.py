@@ -14,7 +14,7 @@ from ..converters.spectra.spectrum import CONDITIONS, Floats, Spectrum
 from ..edge.model.conditions import Conditions, Water, depths, sees_water
 from .crossval.metrics import Metrics, coverage, measure
 
-BY_PAIRS = " (dry soils with water added)"
+MADE = " (made of dry soils)"
 """Stands after the condition of soils that nobody scanned so."""
 WETTER_SHARE = 0.02
 """Share of the calibration's own soils that may be called wetter than the calibration."""
@@ -121,7 +121,7 @@ def score_conditions(
     said, p, y = np.array(conditions), np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
     names = np.array(samples if samples is not None else range(len(y)))
     scores = []
-    made = [f"{one}{BY_PAIRS}" for one in CONDITIONS]
+    made = sorted({one for one in conditions if one.endswith(MADE)})
     for one in (*CONDITIONS, "", *made):
         here = said == one
         if here.any():

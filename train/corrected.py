@@ -20,10 +20,7 @@ from .crossval.validation import Method, Predictor
 from .errors import TrainingDataError
 from .methods.common import check_training, common_range, recipe_on
 from .methods.method import DeviceMethod, DeviceModel, TrainingTask, rows_of
-from .moisture import MoisturePairs
-
-STRENGTH = 0.6, 1.5
-"""Times a pair's difference that is added to a soil, for what the domain, the limit of water and the interval learn."""
+from .moisture import Differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +65,7 @@ class CorrectedModel:
 
     model: DeviceModel
     fit: CorrectedFit
-    pairs: MoisturePairs
+    pairs: Differences
 
     @property
     def recipe(self) -> Recipe | Blocks:
@@ -131,32 +128,6 @@ class CorrectedModel:
         """Hash of its weights."""
         return self.model.weights_sha256()
 
-    def wetted(self, absorbance: Floats, seed: int) -> tuple[Floats, Floats, list[int], list[str]]:
-        """Add to each dry soil the difference of a pair, one for each condition, and answer.
-
-        Args:
-            absorbance: (n, bands) on the model's grid.
-            seed: of the pairs.
-
-        Returns:
-            (m, bands) absorbance, (m,) how far the model's answer moves by the water, m rows, and m conditions.
-        """
-        nm, correction = self.fit.to_absorbance.grid_nm, self.fit.correction
-        rng, pairs = np.random.default_rng((seed, 9)), correction.pairs
-        states = np.array(pairs.conditions)
-        drawn = [rng.choice(np.flatnonzero(states == state), len(absorbance)) for state in pairs.states]
-        # Soils may take up less or more water than those of the pairs.
-        strengths = [rng.uniform(*STRENGTH, (len(absorbance), 1)) for _ in drawn]
-        added = [absorbance + s * pairs.differences[of] for s, of in zip(strengths, drawn, strict=True)]
-        dry = self._outputs(take_out(correction.step, absorbance, nm))
-        moved = [self._outputs(take_out(correction.step, wet, nm)) - dry for wet in added]
-        said = [state for state in pairs.states for _ in absorbance]
-        return np.concatenate(added), np.concatenate(moved), [*range(len(absorbance))] * len(added), said
-
-    def _outputs(self, corrected: Floats) -> Floats:
-        features = self.model.recipe.preprocess(10.0**-corrected, self.fit.to_absorbance.grid_nm, ()).features
-        return self.model.answer(features)
-
 
 @dataclass(frozen=True, eq=False)
 class Corrected:
@@ -168,7 +139,7 @@ class Corrected:
     """
 
     method: Method
-    pairs: MoisturePairs
+    pairs: Differences
     takes_conditions: ClassVar[bool] = True
 
     @property
@@ -223,7 +194,7 @@ class Corrected:
         return CorrectedFit(model, correction, choice, to_absorbance, nm, splices_nm)
 
 
-def make_corrected(method: DeviceMethod, pairs: MoisturePairs, task: TrainingTask) -> CorrectedModel:
+def make_corrected(method: DeviceMethod, pairs: Differences, task: TrainingTask) -> CorrectedModel:
     """Make the model that a device is to have, of corrected spectra; see `DeviceMethod.make`."""
     rows = task.samples.rows(task.replicates)
     fitted = Corrected(method, pairs).fit(**rows_of(task), conditions=[row.condition for row in rows.spectra])

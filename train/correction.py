@@ -20,7 +20,7 @@ from ..edge.model.target import forward
 from .crossval.folds import inner_folds
 from .methods.common import transforms_for
 from .methods.regressions import pls_coefficients
-from .moisture import MoisturePairs
+from .moisture import Differences
 
 KNOTS = 206
 DIRECTIONS = (4, 8)
@@ -80,7 +80,7 @@ class Choice:
         return f"{self.setting} (error on left-out dry and wetted soils over that of nothing: {tried})"
 
 
-def fit_step(absorbance: Floats, pairs: MoisturePairs, count: int) -> ExternalParameterOrthogonalisation:
+def fit_step(absorbance: Floats, pairs: Differences, count: int) -> ExternalParameterOrthogonalisation:
     """Find directions in which water moves spectra, orthogonal in the metric of scaled first derivatives.
 
     Args:
@@ -139,7 +139,7 @@ def settings_for(rows: int) -> list[Setting]:
     return [NOTHING, Setting(0, copies), Setting(few, copies), Setting(many, 0), Setting(many, copies)]
 
 
-def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs: MoisturePairs, seed: int) -> Choice:
+def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs: Differences, seed: int) -> Choice:
     """Choose a setting by soils and pairs that were left out together.
 
     Args:
@@ -205,7 +205,7 @@ def _predict(
     setting: Setting,
     absorbance: Floats,
     z: Floats,
-    pairs: MoisturePairs,
+    pairs: Differences,
     tests: dict[str, Floats],
     seed: int,
 ) -> dict[str, Floats]:
@@ -236,11 +236,11 @@ class Correction:
 
     setting: Setting
     step: ExternalParameterOrthogonalisation | None
-    pairs: MoisturePairs
+    pairs: Differences
     seed: int
 
     @classmethod
-    def of(cls, setting: Setting, absorbance: Floats, pairs: MoisturePairs, seed: int) -> Correction:
+    def of(cls, setting: Setting, absorbance: Floats, pairs: Differences, seed: int) -> Correction:
         """Learn from dry soils (n, bands), and pairs on the same bands."""
         step = fit_step(absorbance, pairs, setting.directions) if setting.directions else None
         return cls(setting, step, pairs, seed)

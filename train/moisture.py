@@ -31,13 +31,13 @@ FIRST_NM, LAST_NM = 400.0, 2450.0
 
 
 @dataclass(frozen=True, eq=False)
-class MoisturePairs:
-    """What water does to the absorbance of soils: each in a wet or damp state minus the same soil dry.
+class Differences:
+    """What changes the absorbance of soils and is not in them, such as water: differences of scans of the same soils.
 
     Attributes:
-        differences: (q, bands) of absorbance, log10(1 / R).
+        differences: (q, bands) of absorbance, log10(1 / R); of a wet or damp soil minus the same soil dry.
         wavelengths_nm: (bands,).
-        conditions: q, damp or wet.
+        conditions: q, damp or wet; another word for what is no water.
         soils: q names.
         source: in words, for reports and for the bundle.
         notes: what of the pairs could not be used.
@@ -53,7 +53,7 @@ class MoisturePairs:
     @property
     def states(self) -> tuple[str, ...]:
         """The conditions that there are differences to."""
-        return tuple(one for one in ("damp", "wet") if one in self.conditions)
+        return tuple(sorted(set(self.conditions)))
 
     @property
     def sha256(self) -> str:
@@ -63,7 +63,7 @@ class MoisturePairs:
         digest.update(self.wavelengths_nm.tobytes())
         return digest.hexdigest()
 
-    def on(self, wavelengths_nm: Floats) -> MoisturePairs:
+    def on(self, wavelengths_nm: Floats) -> Differences:
         """Give them on another grid.
 
         Raises:
@@ -78,7 +78,7 @@ class MoisturePairs:
         differences = np.stack([np.interp(wavelengths_nm, nm, row) for row in self.differences])
         return replace(self, differences=differences, wavelengths_nm=wavelengths_nm)
 
-    def only(self, which: NDArray[np.bool_]) -> MoisturePairs:
+    def only(self, which: NDArray[np.bool_]) -> Differences:
         """Give some of the differences, by a mask (q,)."""
         kept = np.flatnonzero(which)
         return replace(
@@ -89,7 +89,7 @@ class MoisturePairs:
         )
 
 
-def read_pairs(path: str) -> MoisturePairs:
+def read_pairs(path: str) -> Differences:
     """Read a table or folder of soils that were scanned dry, and damp or wet; "shipped" for the package's own.
 
     Several scans of a soil in one condition are averaged.
@@ -100,7 +100,7 @@ def read_pairs(path: str) -> MoisturePairs:
     return shipped_pairs() if path == SHIPPED else pairs_of(iter_spectra([path]), path)
 
 
-def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> MoisturePairs:
+def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> Differences:
     """Match spectra into pairs by their sample's name; see `read_pairs`."""
     spectra: dict[tuple[str, str], Spectrum] = {}
     notes: list[str] = []
@@ -141,18 +141,12 @@ def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> MoisturePairs:
             f"{source}: {found} scanned dry and again damp or wet under one name; at least {FEWEST_SOILS} are needed, "
             f"and twenty do better{first}"
         )
-    used = [spectra[pair] for pair in [*pairs, *((name, "dry") for name in soils)]]
-    first_nm = max(np.ceil(_range_of(s)[0]) for s in used)
-    last_nm = min(np.floor(_range_of(s)[1]) for s in used)
-    recipe = Recipe((SpliceCorrection(), Resample(float(first_nm), float(last_nm), 1.0), Absorbance()))
-    absorbance = {
-        key: recipe.preprocess(require_reflectance(s, recipe.range_nm), s.wavelengths_nm, s.splices_nm).spectra
-        for key, s in spectra.items()
-        if key[0] in soils
-    }
-    return MoisturePairs(
+    used = list(dict.fromkeys([*pairs, *((name, "dry") for name in soils)]))
+    rows, grid_nm = absorbances([spectra[key] for key in used])
+    absorbance = dict(zip(used, rows, strict=True))
+    return Differences(
         differences=np.stack([absorbance[name, state] - absorbance[name, "dry"] for name, state in pairs]),
-        wavelengths_nm=recipe.grid_nm,
+        wavelengths_nm=grid_nm,
         conditions=tuple(state for _, state in pairs),
         soils=tuple(name for name, _ in pairs),
         source=f"{len(soils)} soils of {source}",
@@ -167,11 +161,23 @@ def _noted(item: Spectrum | Refusal, notes: list[str]) -> bool:
     return False
 
 
+def absorbances(spectra: Sequence[Spectrum]) -> tuple[Floats, Floats]:
+    """Give absorbance (n, bands) of reflectance spectra on a grid of 1 nm that all of them cover, and the grid."""
+    first_nm = max(np.ceil(_range_of(s)[0]) for s in spectra)
+    last_nm = min(np.floor(_range_of(s)[1]) for s in spectra)
+    recipe = Recipe((SpliceCorrection(), Resample(float(first_nm), float(last_nm), 1.0), Absorbance()))
+    rows = [
+        recipe.preprocess(require_reflectance(s, recipe.range_nm), s.wavelengths_nm, s.splices_nm).spectra
+        for s in spectra
+    ]
+    return np.stack(rows), recipe.grid_nm
+
+
 def _range_of(spectrum: Spectrum) -> tuple[float, float]:
     return max(spectrum.range_nm[0], FIRST_NM), min(spectrum.range_nm[1], LAST_NM)
 
 
-def write_differences(path: str, pairs: MoisturePairs, said: Sequence[str]) -> None:
+def write_differences(path: str, pairs: Differences, said: Sequence[str]) -> None:
     """Write differences in little room: a knot every 10 nm, half precision.
 
     Args:
@@ -193,12 +199,12 @@ def write_differences(path: str, pairs: MoisturePairs, said: Sequence[str]) -> N
     write_whole(path, packed.getvalue())
 
 
-def shipped_pairs() -> MoisturePairs:
+def shipped_pairs() -> Differences:
     """Read the differences that come with the package."""
     with files(__package__).joinpath("data").joinpath(SHIPPED_FILE).open("rb") as file:
         arrays = dict(np.load(file, allow_pickle=False))
     soils = tuple(arrays["soils"].tolist())
-    return MoisturePairs(
+    return Differences(
         differences=arrays["differences"].astype(np.float64),
         wavelengths_nm=arrays["wavelengths_nm"],
         conditions=tuple(arrays["conditions"].tolist()),

@@ -24,7 +24,7 @@ from ..edge.model.target import Transform, forward, inverse, within_range
 from ..edge.workers import Workers
 from .applicability import Domain, fit_domain, fit_interval, fit_replicates
 from .censored_check import CensoredCheck, check_held_back
-from .conditions import BY_PAIRS, ConditionScore, fit_conditions, score_conditions, what_is_missing
+from .conditions import MADE, ConditionScore, fit_conditions, score_conditions, what_is_missing
 from .corrected import Corrected, CorrectedModel, make_corrected
 from .crossval.cache import KeptFits, cross_validate_kept
 from .crossval.decision import DecideBy
@@ -38,12 +38,14 @@ from .methods.common import common_range, recipe_on
 from .methods.faults import with_faults
 from .methods.method import DeviceMethod, DeviceModel, Say, TrainingTask
 from .methods.registry import baselines
-from .moisture import MoisturePairs
+from .moisture import Differences
 from .prepared import Prepared, prepare, prepare_censored
 from .samples import FEWEST_SAMPLES, Replicates, Samples
 
 CALIBRATION_ROWS = 500
 """Training rows kept to calibrate a quantised model's ranges with."""
+STRENGTH = 0.6, 1.5
+"""Times a difference that is added to a soil: soils may take up less or more water than those of the pairs."""
 OPTIMISTIC = "stopped by the error on these very samples: optimistic"
 
 
@@ -194,8 +196,9 @@ def train(
     say: Say = lambda line: None,
     checkpoint: Path | None = None,
     curve: bool = True,
-    pairs: MoisturePairs | None = None,
+    pairs: Differences | None = None,
     workers: Workers | None = None,
+    sessions: Differences | None = None,
 ) -> Trained:
     """Validate a method, make the model that a device is to have, and set its statistics.
 
@@ -209,6 +212,7 @@ def train(
         curve: whether there is to be a learning curve; it takes some twenty fits.
         workers: who does the fits of validation and learning curve; None for this process.
         pairs: soils scanned dry and wet; corrections learned from them are held against doing nothing.
+        sessions: what another session changes, which interval and applicability domain then allow for.
 
     Raises:
         TrainingDataError: data that cannot be divided so, or that no model can be made from; the line says why.
@@ -224,6 +228,10 @@ def train(
         pairs.on(recipe_on(common_range(rows.wavelengths_nm)).grid_nm)
         # Kept fits are of these pairs.
         rows = replace(rows, sha256=rows.sha256 + pairs.sha256)
+    if sessions is not None:
+        if method.holds_out:
+            raise TrainingDataError(f"the {method.key} method learns nothing of sessions: leave --sessions away")
+        sessions.on(recipe_on(common_range(rows.wavelengths_nm)).grid_nm)
     learner: Method = method if pairs is None else Corrected(method, pairs)
     censored = method.learn_from(samples, options.exclude_above)
     fold = plan.repeats[0][0] if method.holds_out else None
@@ -256,7 +264,7 @@ def train(
     if model is None:
         say("the model itself, on all samples")
         model = method.make(task) if pairs is None else make_corrected(method, pairs, task)
-    return _calibrate(task, model, method, options, rows, comparison, learning)
+    return _calibrate(task, model, method, options, rows, comparison, learning, sessions)
 
 
 def _names(rows: Samples, numbers: NDArray[np.intp]) -> tuple[str, ...]:
@@ -342,7 +350,7 @@ def _of_folds(
     of_mean: dict[tuple[str, str], list[float]] = {}
     for row, output in zip(mean.rows, model.answer(mean.features), strict=True):
         of_mean.setdefault((row.sample_id, row.condition), []).append(float(output))
-    # Censored and wetted soils are behind them.
+    # Censored and changed soils are behind them.
     difficulties = domain.difficulty[: len(single.rows)]
     outputs, samples, conditions, difficulty = [], [], [], []
     for row, output, far in zip(single.rows, model.answer(single.features), difficulties, strict=True):
@@ -366,14 +374,14 @@ def _of_folds(
 
 
 @dataclass(frozen=True, eq=False)
-class _Wetted:
-    """Dry soils of the calibration with water added by pairs.
+class _Changed:
+    """Dry soils of the calibration with differences added: water, by pairs, or what another session changes.
 
     Attributes:
         reflectance: (m, bands).
-        moved: (m,) how far the model's answer moves by the water.
+        moved: (m,) how far the model's answer moves by it.
         rows: m, of the soils that they are made from.
-        conditions: m.
+        conditions: m, of the differences.
     """
 
     reflectance: Floats
@@ -387,24 +395,42 @@ class _Wetted:
         return tuple(dict.fromkeys(self.conditions))
 
 
-def _wetted(model: DeviceModel, seen: Prepared, seed: int) -> _Wetted:
-    if not isinstance(model, CorrectedModel) or not model.states:
-        return _Wetted(np.empty((0, seen.reflectance_nm.size)), np.empty(0), (), ())
+def _water_of(model: DeviceModel) -> Differences | None:
+    """Give the pairs that a model learned water from; None if nothing helped, or there were none."""
+    return model.fit.correction.pairs if isinstance(model, CorrectedModel) and model.states else None
+
+
+def _changed(model: DeviceModel, seen: Prepared, by: Differences | None, seed: int) -> _Changed:
+    """Add to each dry soil one difference of every condition, and answer."""
+    nm = seen.reflectance_nm
+    if by is None:
+        return _Changed(np.empty((0, nm.size)), np.empty(0), (), ())
+    by = by.on(nm)
     dry = [i for i, row in enumerate(seen.rows) if row.condition in ("", "dry")]
-    absorbance, moved, of_dry, conditions = model.wetted(-np.log10(seen.reflectance[dry]), seed)
-    return _Wetted(10.0**-absorbance, moved, [dry[i] for i in of_dry], conditions)
+    rng, conditions = np.random.default_rng((seed, 9)), np.array(by.conditions)
+    drawn = [rng.choice(np.flatnonzero(conditions == one), len(dry)) for one in by.states]
+    strengths = [rng.uniform(*STRENGTH, (len(dry), 1)) for _ in drawn]
+    reflectance = np.concatenate(
+        [seen.reflectance[dry] * 10.0 ** (-s * by.differences[of]) for s, of in zip(strengths, drawn, strict=True)]
+    )
+
+    def answer(rows: Floats) -> Floats:
+        return model.answer(model.recipe.preprocess(rows, nm, ()).features)
+
+    moved = answer(reflectance) - np.tile(answer(seen.reflectance[dry]), len(drawn))
+    return _Changed(reflectance, moved, dry * len(drawn), [one for one in by.states for _ in dry])
 
 
-def _with_wetted(
+def _with_changed(
     found: _OutOfFold,
-    wetted: _Wetted,
+    changed: _Changed,
     seen: Prepared,
     difficulty: Floats,
     rows: Samples,
     left_out: Floats,
     transform: Transform,
 ) -> _OutOfFold:
-    """Add wetted soils to the out-of-fold answers, each as far off as its soil was when dry, and moved by the water.
+    """Add changed soils to the out-of-fold answers, each as far off as its soil was when dry, and moved by the change.
 
     Soils that were assayed in a condition say more of it than these: their condition is left to them.
     """
@@ -415,19 +441,19 @@ def _with_wetted(
     assayed = {row.condition for row in rows.spectra}
     kept = [
         i
-        for i, (row, condition) in enumerate(zip(wetted.rows, wetted.conditions, strict=True))
+        for i, (row, condition) in enumerate(zip(changed.rows, changed.conditions, strict=True))
         if condition not in assayed and seen.samples[row] in of_sample
     ]
     if not kept:
         return found
-    names = [seen.samples[wetted.rows[i]] for i in kept]
+    names = [seen.samples[changed.rows[i]] for i in kept]
     return replace(
         found,
-        outputs=np.concatenate([found.outputs, np.array([of_sample[name] for name in names]) + wetted.moved[kept]]),
+        outputs=np.concatenate([found.outputs, np.array([of_sample[name] for name in names]) + changed.moved[kept]]),
         samples=[*found.samples, *names],
-        conditions=[*found.conditions, *(f"{wetted.conditions[i]}{BY_PAIRS}" for i in kept)],
+        conditions=[*found.conditions, *(f"{changed.conditions[i]}{MADE}" for i in kept)],
         difficulty=np.concatenate([found.difficulty, difficulty[kept]]),
-        what=f"{found.what} and these with water added",
+        what=f"{found.what} and these of soils changed as repeated scans were",
     )
 
 
@@ -443,6 +469,7 @@ def _calibrate(
     rows: Samples,
     comparison: Validation,
     learning: dict[str, Any] | None,
+    sessions: Differences | None,
 ) -> Trained:
     """Set everything that a bundle says beside the network."""
     samples, recipe, transform = task.samples, model.recipe, model.transform
@@ -456,11 +483,12 @@ def _calibrate(
     # What a soil looks like is known whether or not its value is.
     also = [s for s in samples.bounded if s.sample_id in in_bounds]
     seen = prepare([*single.rows, *also], recipe) if also else single
-    wetted = _wetted(model, seen, options.seed)
+    wetted = _changed(model, seen, _water_of(model), options.seed)
+    others = _changed(model, seen, sessions, options.seed)
     domain = fit_domain(
-        np.concatenate([seen.reflectance, wetted.reflectance]),
+        np.concatenate([seen.reflectance, wetted.reflectance, others.reflectance]),
         seen.reflectance_nm,
-        [*seen.samples, *(seen.samples[row] for row in wetted.rows)],
+        [*seen.samples, *(seen.samples[row] for row in (*wetted.rows, *others.rows))],
         options.seed,
     )
     left_out = np.array([[np.nan if v is None else v for v in repeat] for repeat in comparison[method.name].predicted])
@@ -477,7 +505,9 @@ def _calibrate(
     else:
         held, of_device = _some(fitting, evenly_by_grade(measured, CALIBRATION_ROWS)), single
         found = _of_folds(rows, left_out, model, fitting, single, domain)
-        found = _with_wetted(found, wetted, seen, domain.difficulty[len(seen.rows) :], rows, left_out, transform)
+        behind = np.split(domain.difficulty[len(seen.rows) :], [len(wetted.rows)])
+        for changed, difficulty in zip((wetted, others), behind, strict=True):
+            found = _with_changed(found, changed, seen, difficulty, rows, left_out, transform)
         refused = fitting.refused
     ends = float(measured.min()), float(measured.max())
     fitted = np.clip(inverse(model.answer(fitting.features), transform), *ends)
@@ -524,7 +554,14 @@ def _calibrate(
         comparison=comparison,
         censored_trained_on=task.censored,
         censored=check_held_back(samples, in_bounds, options.replicates, model, ends, critical),
-        record={"chosen": model.chosen, **asdict(options), **method.settings(), **model.record, "learning": learning},
+        record={
+            "chosen": model.chosen,
+            **asdict(options),
+            **method.settings(),
+            **model.record,
+            "learning": learning,
+            **({"sessions": sessions.source} if sessions is not None else {}),
+        },
     )
 
 

@@ -20,7 +20,7 @@ from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.stack import Stack
-from stibium.train.moisture import MoisturePairs, pairs_of, read_pairs, shipped_pairs, write_differences
+from stibium.train.moisture import Differences, pairs_of, read_pairs, shipped_pairs, write_differences
 from stibium.train.samples import Samples
 from stibium.train.training import TrainingOptions, train
 
@@ -47,7 +47,7 @@ def named(spectra: Sequence[Spectrum], prefix: str) -> list[Spectrum]:
 
 
 @pytest.fixture(scope="module")
-def pairs() -> MoisturePairs:
+def pairs() -> Differences:
     others = soil_like(6, seed=9, nm=NM)
     return pairs_of(named([s for c in ("dry", "damp", "wet") for s in watered(others, c)], "P"), "pairs.csv")  # type: ignore[arg-type]
 
@@ -58,7 +58,7 @@ def dry() -> Samples:
     return replace(data, spectra=tuple(watered(data, "dry")))
 
 
-def test_pairs_are_matched_by_name_and_condition(pairs: MoisturePairs) -> None:
+def test_pairs_are_matched_by_name_and_condition(pairs: Differences) -> None:
     assert pairs.states == ("damp", "wet")
     assert len(set(pairs.soils)) == 6
     assert pairs.differences.shape == (12, 2051)
@@ -85,7 +85,7 @@ def test_what_was_refused_comes_before_what_is_no_pair_then(tmp_path: Path) -> N
         read_pairs(str(tmp_path / "p.csv"))
 
 
-def test_pairs_of_another_range_are_refused_before_any_fit(dry: Samples, pairs: MoisturePairs) -> None:
+def test_pairs_of_another_range_are_refused_before_any_fit(dry: Samples, pairs: Differences) -> None:
     used = (pairs.wavelengths_nm >= 500) & (pairs.wavelengths_nm <= 1000)
     few = replace(
         pairs,
@@ -98,7 +98,7 @@ def test_pairs_of_another_range_are_refused_before_any_fit(dry: Samples, pairs: 
         train(dry, Stack(fast=True), TrainingOptions(baselines=False), curve=False, pairs=few)
 
 
-def test_pairs_of_another_range_are_refused(pairs: MoisturePairs) -> None:
+def test_pairs_of_another_range_are_refused(pairs: Differences) -> None:
     with pytest.raises(TrainingDataError, match="cover 400-2450 nm, and the model stands on 350-2500 nm"):
         pairs.on(np.arange(350.0, 2501.0))
 
@@ -133,7 +133,7 @@ def test_doing_nothing_is_judged_as_a_model_of_dry_soils_is() -> None:
     assert choice.errors[str(both)] == pytest.approx(0.6 / 4.6)
 
 
-def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: MoisturePairs) -> None:
+def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: Differences) -> None:
     training, test = slice(0, 30), slice(30, None)
     wet = np.stack([s.values for s in watered(dry, "wet")])[test]
     given = {"groups": dry.names[training], "seed": 1}
@@ -147,7 +147,7 @@ def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: MoisturePairs) 
     assert abs(found.bias) < abs(without.bias)
 
 
-def test_a_model_of_dry_soils_and_pairs_is_for_wet_ground(dry: Samples, pairs: MoisturePairs) -> None:
+def test_a_model_of_dry_soils_and_pairs_is_for_wet_ground(dry: Samples, pairs: Differences) -> None:
     options = TrainingOptions(baselines=False, seed=3)
     trained = train(dry, Stack(fast=True, folds=3), options, curve=False, pairs=pairs)
     assert isinstance(trained.model, CorrectedModel)
@@ -155,8 +155,8 @@ def test_a_model_of_dry_soils_and_pairs_is_for_wet_ground(dry: Samples, pairs: M
     assert trained.record["moisture"]["pairs"] == "6 soils of pairs.csv"
     assert [score.condition for score in trained.by_condition] == [
         "dry",
-        "damp (dry soils with water added)",
-        "wet (dry soils with water added)",
+        "damp (made of dry soils)",
+        "wet (made of dry soils)",
     ]
     assert not any("scan 20" in line for line in trained.warnings())
     # What a device computes is what training computed.
@@ -170,7 +170,7 @@ def test_a_model_of_dry_soils_and_pairs_is_for_wet_ground(dry: Samples, pairs: M
     assert np.isfinite(answers).all()
 
 
-def test_rows_are_those_of_the_setting(dry: Samples, pairs: MoisturePairs) -> None:
+def test_rows_are_those_of_the_setting(dry: Samples, pairs: Differences) -> None:
     absorbance = np.stack([np.interp(pairs.wavelengths_nm, NM, -np.log10(s.values)) for s in dry.spectra])
     copied = Correction.of(Setting(0, 2), absorbance, pairs, 1)
     assert copied.step is None

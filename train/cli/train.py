@@ -21,7 +21,7 @@ from ..terminal import ProgressLine
 from .common import DataOptions, F, ReadBy, data_options, group_options, groups_of, say, simulated_note
 
 if TYPE_CHECKING:
-    from ..moisture import MoisturePairs
+    from ..moisture import Differences
     from ..samples import Samples
     from ..training import Trained
 
@@ -140,6 +140,13 @@ def method_options(command: F) -> F:
     help="Soils scanned dry, and damp or wet (column condition, or folders); they need no assays and need not be the "
     "calibration's. 'shipped' takes differences of other people's soils.",
 )
+@click.option(
+    "--sessions",
+    type=click.Path(dir_okay=False),
+    metavar="LOG",
+    help="A log in which soils were measured in several sessions under one name, such as a jar each morning: what a "
+    "session changes goes into interval and applicability domain.",
+)
 @click.option("--no-baselines", is_flag=True, help="Hold no other methods against the same folds.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of folds, weights and batches."
@@ -156,6 +163,7 @@ def train(
     group_cell: float | None,
     library: str | None,
     moisture_pairs: str | None,
+    sessions: str | None,
     no_baselines: bool,
     jobs: int,
     scheduler: str,
@@ -185,9 +193,10 @@ def train(
     if method.holds_out and (group_by is not None or group_cell is not None):
         others = " or ".join(key for key, other in DEVICE_METHODS.items() if not other.holds_out)
         raise click.UsageError(f"--group-by and --group-cell are for --method {others}")
-    if method.holds_out and moisture_pairs is not None:
-        others = " or ".join(key for key, other in DEVICE_METHODS.items() if not other.holds_out)
-        raise click.UsageError(f"--moisture-pairs is for --method {others}")
+    for option, given in (("--moisture-pairs", moisture_pairs), ("--sessions", sessions)):
+        if method.holds_out and given is not None:
+            others = " or ".join(key for key, other in DEVICE_METHODS.items() if not other.holds_out)
+            raise click.UsageError(f"{option} is for --method {others}")
     if method.recipe is not None and moisture_pairs is not None:
         raise click.UsageError(
             "--recipe and --moisture-pairs exclude each other: the correction has its own place in it"
@@ -199,6 +208,7 @@ def train(
         find_teacher(method.teacher, method.fast)
     check_run_folder(out, force)
     pairs = _pairs(moisture_pairs)
+    repeated = _sessions(sessions)
     known = data.read()
     groups = groups_of(data.assays, group_by, group_cell)
     workers = workers_of(ctx, jobs, scheduler)
@@ -219,7 +229,9 @@ def train(
     say([f"{len(samples.spectra)} {kind} of {count} with {samples.element}"])
     with _going_on(out), ProgressLine(samples.element) as line:
         kept, checkpoint = KeptFits(Path(out) / FITS), Path(out) / CHECKPOINT
-        trained = train_model(samples, method, options, kept, line.show, checkpoint, pairs=pairs, workers=workers)
+        trained = train_model(
+            samples, method, options, kept, line.show, checkpoint, pairs=pairs, workers=workers, sessions=repeated
+        )
     save_run(out, trained)
 
     say([f"refused {r.source}: {r.reason}" for r in trained.refused])
@@ -252,7 +264,7 @@ def _with_library(method: DeviceMethod, samples: Samples, path: str) -> tuple[De
     return replace(method, library=library), replace(samples, sha256=both)
 
 
-def _pairs(path: str | None) -> MoisturePairs | None:
+def _pairs(path: str | None) -> Differences | None:
     if path is None:
         return None
     from ..moisture import read_pairs
@@ -261,6 +273,16 @@ def _pairs(path: str | None) -> MoisturePairs | None:
     counts = ", ".join(f"{pairs.conditions.count(state)} {state}" for state in pairs.states)
     say([*pairs.notes, f"water by {pairs.source}: {counts}"])
     return pairs
+
+
+def _sessions(path: str | None) -> Differences | None:
+    if path is None:
+        return None
+    from ..sessions import read_sessions
+
+    found = read_sessions(path)
+    say([f"sessions by {found.source}: {len(found.soils) // 2} times measured again"])
+    return found
 
 
 def _summary(trained: Trained) -> str:
