@@ -25,9 +25,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..converters.spectra.spectrum import Spectrum
-from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file, shown, told_from
+from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file, shown
 from .log.taken import Piece, Signature, Taken, fingerprints_of
 from .model.estimate import Refusal
+from .seen import Seen
 
 GIVE_UP = 5
 """A file that cannot be read is refused when it has been quiet for this many settling times."""
@@ -98,7 +99,7 @@ class DropFolder:
     _pending: dict[str, _Pending] = field(default_factory=dict, init=False)
     _known: dict[str, Signature] = field(default_factory=dict, init=False)
     _noticed: set[str] = field(default_factory=set, init=False)
-    _seen: dict[int, str] = field(default_factory=dict, init=False)
+    _seen: Seen = field(default_factory=Seen, init=False)
 
     def __post_init__(self) -> None:
         self.reload()
@@ -238,7 +239,7 @@ class DropFolder:
         old = self.taken.fingerprints(path)
         marked = zip(items, fingerprints_of(items), strict=True)
         new = [
-            (item if isinstance(item, Refusal) else told_from(item, self._seen), fingerprint)
+            (item if isinstance(item, Refusal) else self._seen.told(item), fingerprint)
             for item, fingerprint in marked
             if fingerprint not in old
         ]

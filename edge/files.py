@@ -15,10 +15,11 @@ from typing import TypeVar
 from ..converters.spectra import read
 from ..converters.spectra.errors import StibiumError
 from ..converters.spectra.files import ENVI_DATA, GZIP_MAGIC, HEAD_BYTES
-from ..converters.spectra.spectrum import CONDITIONS, Condition, Spectrum, with_remarks
+from ..converters.spectra.spectrum import CONDITIONS, Condition, Spectrum
 from .errors import why_refused
 from .file_bounds import RefusedRows, reading_time
 from .model.estimate import Refusal
+from .seen import Seen
 
 Item = TypeVar("Item", Spectrum, Spectrum | Refusal)
 SINGLE_BYTES = 16 << 20
@@ -46,10 +47,6 @@ TEMPORARY_SUFFIXES = (
 )
 """Names that copying programs and editors give to what is not finished."""
 
-SAME_SPECTRUM = "the same spectrum as sample"
-"""How the remark on a spectrum begins that an earlier one of another sample is the same as."""
-REMEMBERED = 100_000
-
 LITTER = frozenset({"thumbs.db", "desktop.ini", "system volume information", "$recycle.bin", "lost+found"})
 """What operating systems leave on a stick, in lower case."""
 
@@ -66,26 +63,17 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
 
     Yields:
         The spectra of each file in the file's own order, and a Refusal for each that cannot be used. Nothing
-        is raised for a bad file. A spectrum that an earlier sample has to the last digit says so in a remark. Memory is
-        that of one file, of one row of a table, and of a short hash of each of the last `REMEMBERED` spectra.
+        is raised for a bad file. A spectrum that an earlier sample has to the last digit, or whose sample's name
+        an earlier one has in another spelling, says so in a remark. Memory is that of one file, of one row of a table,
+        and of what `Seen` remembers.
     """
-    seen: dict[int, str] = {}
+    seen = Seen()
     for found in iter_paths(paths):
         if isinstance(found, Refusal):
             yield found
             continue
         for item in iter_file(found):
-            yield item if isinstance(item, Refusal) else told_from(item, seen)
-
-
-def told_from(spectrum: Spectrum, seen: dict[int, str]) -> Spectrum:
-    """Mark a spectrum that an earlier one of another sample is the same as; remember it otherwise."""
-    first = seen.setdefault(hash(spectrum.values.tobytes()), spectrum.sample_id)
-    if first != spectrum.sample_id:
-        return with_remarks(spectrum, [f"{SAME_SPECTRUM} {first}, so one of the two names is wrong"])
-    if len(seen) > REMEMBERED:
-        del seen[next(iter(seen))]
-    return spectrum
+            yield item if isinstance(item, Refusal) else seen.told(item)
 
 
 def iter_paths(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str | Refusal]:

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 from ..converters.spectra.spectrum import Condition, Spectrum, with_remarks
 from .engine import Engine, average_samples, in_chunks, sample_key
-from .files import in_condition, iter_file, iter_paths, told_from
+from .files import in_condition, iter_file, iter_paths
 from .gates.rules import DEFAULT_RULES
 from .log.write import Result
 from .model.bundle import read_bundle
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum
+from .seen import Seen
 from .workers import Workers
 
 FILES = 64
@@ -107,10 +108,10 @@ def _items_of(batch: Batch) -> Iterator[Spectrum | Refusal]:
 
 def iter_spectra_by(workers: Workers, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
     """Read files and folders as `files.iter_spectra` does, whoever reads."""
-    seen: dict[int, str] = {}
+    seen = Seen()
     for items in workers(read_batch, batches(paths, average=False)):
         for item in items:
-            yield item if isinstance(item, Refusal) else told_from(item, seen)
+            yield item if isinstance(item, Refusal) else seen.told(item)
 
 
 class CarriedEstimator:
@@ -132,12 +133,12 @@ def _carried(path: str) -> CarriedEstimator:
     return CarriedEstimator(Estimator(read_bundle(path)))
 
 
-def told_from_others(result: Result, seen: dict[int, str]) -> Result:
-    """Remark a spectrum that an earlier one of another sample is the same as, though another process has read it.
+def told_from_others(result: Result, seen: Seen) -> Result:
+    """Remark what earlier spectra say of one, though another process has read it.
 
     Args:
         result: in the order of the files.
-        seen: what came before it; see `files.told_from`.
+        seen: what came before it.
 
     Returns:
         The result as one process would have given it.
@@ -146,10 +147,10 @@ def told_from_others(result: Result, seen: dict[int, str]) -> Result:
     if spectrum is None:
         return result
     if isinstance(spectrum, MeanSpectrum):
-        points = tuple(told_from(point, seen) for point in spectrum.points)
+        points = tuple(seen.told(point) for point in spectrum.points)
         told: Spectrum = with_remarks(replace(spectrum, points=points), (r for point in points for r in point.remarks))
     else:
-        told = told_from(spectrum, seen)
+        told = seen.told(spectrum)
     added = told.remarks[len(spectrum.remarks) :]
     if not added:
         return result

@@ -16,13 +16,14 @@ from ..converters.spectra.names import plain_name
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
-from ..edge.files import SAME_SPECTRUM, iter_spectra
+from ..edge.files import iter_spectra
 from ..edge.jobs import iter_spectra_by
 from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
 from ..edge.model.steps import Resample, SpliceCorrection
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform
+from ..edge.seen import OTHER_SPELLING, SAME_SPECTRUM
 from ..edge.workers import OneProcess, Workers
 from .assays.exclusion import Excluded
 from .assays.table import Assays
@@ -206,11 +207,11 @@ class Samples:
             f"{spectrum.source} ({spectrum.sample_id}): {remark}"
             for spectrum in (*self.spectra, *self.bounded)
             for remark in spectrum.remarks
-            if remark.startswith(SAME_SPECTRUM)
+            if remark.startswith((SAME_SPECTRUM, OTHER_SPELLING))
         ]
         lines += same[:shown]
         if shown is not None and len(same) > shown:
-            lines.append(f"{len(same) - shown} more spectra are the same as another sample's")
+            lines.append(f"{len(same) - shown} more spectra are the same as, or called like, another sample's")
         for names, what in (
             (self.without_assay, f"with spectra {_have(self.without_assay)} no assay"),
             (self.without_spectra, f"with an assay {_have(self.without_spectra)} no usable spectrum"),

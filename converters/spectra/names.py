@@ -100,8 +100,12 @@ def _without_date(base: str, measured_at: datetime | None) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a sample's name without what people write differently: case, spaces, separators and leading zeros."""
-    return re.sub(r"[\s._-]+", "", re.sub(r"(?<!\d)0+(?=\d)", "", name)).casefold()
+    """Return a sample's name without what people write differently: case, spaces, separators and leading zeros.
+
+    Between two digits something has to stay: `1-1` is not `11`.
+    """
+    without_zeros = re.sub(r"(?<!\d)0+(?=\d)", "", name)
+    return re.sub(r"[\s._-]+", "", re.sub(r"(?<=\d)[\s._-]+(?=\d)", "/", without_zeros)).casefold()
 
 
 def spectrum_name(spectrum: Spectrum) -> str:

@@ -110,8 +110,9 @@ def _here(engine: Engine, paths: Sequence[str], average: bool, condition: Condit
 def _elsewhere(engine: Engine, paths: Sequence[str], task: Task, workers: Workers) -> Iterator[list[Result]]:
     """Read and estimate in other processes; what they give is stored by this one, in the same order."""
     from ..jobs import answer, batches, told_from_others
+    from ..seen import Seen
 
-    seen: dict[int, str] = {}
+    seen = Seen()
     for results in workers(partial(answer, task), batches(paths, task.average)):
         told = [told_from_others(result, seen) for result in results]
         yield engine.log.add(told) if engine.has_log else told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from ...converters.spectra.names import plain_name
 from .corrections import COUNTS, SAMPLE_ID
 
 
@@ -13,7 +14,7 @@ class Known(NamedTuple):
 
     Attributes:
         reading: its row.
-        sample_id: as written there, which may differ in case and spaces from what was asked for.
+        sample_id: as written there, which may be written otherwise than what was asked for.
         session: it belongs to, if any.
         stored_at: as the log writes times.
     """
@@ -24,23 +25,18 @@ class Known(NamedTuple):
     stored_at: str
 
 
-def folded(name: str) -> str:
-    """Give a name without what is easily typed in another way: case and spaces."""
-    return "".join(name.casefold().split())
-
-
 def known_as(db: sqlite3.Connection, name: str, counting: bool = True) -> list[Known]:
-    """Give the readings of a name, or of one that differs in case or spaces only, oldest first; those that count."""
-    if not folded(name):
+    """Give the readings of a name, or of one that is the same but for `plain_name`, oldest first; those that count."""
+    if not plain_name(name):
         return []
-    db.create_function("folded", 1, folded, deterministic=True)
+    db.create_function("plain_name", 1, plain_name, deterministic=True)
     # The names alone are looked through: an index has them, and no spectrum is read.
     rows = db.execute(
         f"SELECT r.id, {SAMPLE_ID} AS name, r.session_id, r.stored_at FROM readings r WHERE (r.sample_id IN"
-        " (SELECT n.sample_id FROM (SELECT DISTINCT sample_id FROM readings) n WHERE folded(n.sample_id) = ?1)"
+        " (SELECT n.sample_id FROM (SELECT DISTINCT sample_id FROM readings) n WHERE plain_name(n.sample_id) = ?1)"
         " OR r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename'))"
-        f" AND folded(name) = ?1 {f'AND {COUNTS}' if counting else ''} ORDER BY r.id",
-        (folded(name),),
+        f" AND plain_name(name) = ?1 {f'AND {COUNTS}' if counting else ''} ORDER BY r.id",
+        (plain_name(name),),
     )
     return [Known(*row) for row in rows]
 
@@ -57,17 +53,17 @@ def known_exactly(db: sqlite3.Connection, name: str) -> list[Known]:
 
 
 def names_before(db: sqlite3.Connection, session_id: int) -> frozenset[str]:
-    """Give the names, folded, that the log had before a session's first reading: as measured, and as corrected."""
+    """Give the names, plain, that the log had before a session's first reading: as measured, and as corrected."""
     (first,) = db.execute("SELECT min(id) FROM readings WHERE session_id = ?", (session_id,)).fetchone()
     before, values = ("r.id < ?", (first,)) if first is not None else ("1", ())
     measured = db.execute(f"SELECT DISTINCT r.sample_id FROM readings r WHERE {before}", values)
-    names = {folded(name) for (name,) in measured}
+    names = {plain_name(name) for (name,) in measured}
     renamed = db.execute(
         f"SELECT {SAMPLE_ID} FROM readings r WHERE {before} AND r.id IN"
         " (SELECT reading_id FROM corrections WHERE kind = 'rename')",
         values,
     )
-    return frozenset(names | {folded(str(name)) for (name,) in renamed})
+    return frozenset(names | {plain_name(str(name)) for (name,) in renamed})
 
 
 def reading_of(db: sqlite3.Connection, text: str, session_id: int | None = None) -> Known:

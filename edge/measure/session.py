@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ...converters.spectra.names import plain_name
 from ..engine import Engine
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import Finding, instrument_exchanged
@@ -25,7 +26,7 @@ from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
 from ..log.columns import ReadingFacts, StoredScanKind
 from ..log.corrections import correct, soil_of
-from ..log.names import folded, names_before
+from ..log.names import names_before
 from ..log.write import Result, add_event
 from ..model.estimate import Refusal
 from .plan import NameAsked, Planned, Run
@@ -117,8 +118,8 @@ class Session:
             return False
         if self._names_before is None:
             self._names_before = names_before(self.engine.log.database, self.session_id)
-        wanted = folded(name)
-        return wanted in self._names_before or any(folded(done) == wanted for done in self.state.done)
+        wanted = plain_name(name)
+        return wanted in self._names_before or any(plain_name(done) == wanted for done in self.state.done)
 
     def introduce(self) -> None:
         """Say what is known before the first measurement, and have the models ready for it."""

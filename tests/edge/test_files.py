@@ -259,3 +259,17 @@ def test_a_spectrum_of_two_samples_is_remarked_and_one_of_the_same_sample_is_not
         "B_00001.asd"
     }
     assert "the same spectrum as sample A, so one of the two names is wrong" in found["B_00001.asd"]
+
+
+def test_a_name_in_another_spelling_is_remarked_and_another_name_is_not(tmp_path: Path) -> None:
+    names = ("RS001", "RS001b", "RS1", "RS_01", "rs001", "RS1-1", "RS11", "RS1.10", "RS1_1")
+    paths = [tmp_path / f"{name}.asd" for name in names]
+    for seed, path in enumerate(paths):
+        path.write_bytes(asd_bytes(seed))
+    found = {item.sample_id: item.remarks for item in iter_spectra(paths) if isinstance(item, Spectrum)}
+    assert {name: remarks for name, remarks in found.items() if remarks} == {
+        "RS1": ("an earlier sample is called RS001: if it is the same soil, write both alike",),
+        "RS_01": ("an earlier sample is called RS001: if it is the same soil, write both alike",),
+        "rs001": ("an earlier sample is called RS001: if it is the same soil, write both alike",),
+        "RS1_1": ("an earlier sample is called RS1-1: if it is the same soil, write both alike",),
+    }
