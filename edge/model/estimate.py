@@ -21,6 +21,7 @@ from .recipe import Blocks, Preprocessed, Recipe
 from .replicates import MeanSpectrum, Scatter, scatter
 from .runtime import Runtime
 from .suitability import (
+    check_filled,
     check_sampling,
     corrects_joins,
     remarks_on_steps,
@@ -246,18 +247,24 @@ class Estimator:
         return readings
 
     def _read_one_grid(self, spectra: list[Spectrum], shared: Shared) -> list[_Reading | Refusal]:
+        recipe, golden, most = self.bundle.recipe, self.bundle.golden, self.bundle.stability.sampling_most
         readings: dict[int, _Reading | Refusal] = {}
-        usable: list[int] = []
+        usable: dict[int, list[str]] = {}
         rows: list[Floats] = []
         for i, spectrum in enumerate(spectra):
             try:
-                rows.append(require_reflectance(spectrum, self.bundle.recipe.range_nm))
-                usable.append(i)
+                row = require_reflectance(spectrum, recipe.range_nm)
+                usable[i] = check_filled(spectrum, recipe.range_nm, golden.wavelengths_nm, most) if golden else []
+                rows.append(row)
             except UnsuitableSpectrumError as error:
                 readings[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
         if usable:
             of_grid = [spectra[i] for i in usable]
-            readings |= zip(usable, self._run(of_grid, np.stack(rows), shared), strict=True)
+            run = self._run(of_grid, np.stack(rows), shared)
+            readings |= {
+                i: one._replace(remarks=(*one.remarks, *more)) if more and isinstance(one, _Reading) else one
+                for (i, more), one in zip(usable.items(), run, strict=True)
+            }
         return [readings[i] for i in range(len(spectra))]
 
     def _run(self, spectra: list[Spectrum], values: Floats, shared: Shared) -> list[_Reading | Refusal]:

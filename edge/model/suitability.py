@@ -8,6 +8,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import AnySpectrum, Floats, Spectrum, with_remarks
 from ..errors import UnsuitableSpectrumError
+from .filled import filled_in
 from .grid import Grid
 from .joins import BOUNDARIES_NM, find_step, joins_in
 from .recipe import Blocks, Recipe
@@ -91,21 +92,64 @@ def check_sampling(
     Raises:
         UnsuitableSpectrumError: they lie so far apart that nothing can be estimated.
     """
+    most = COARSER if most is None else most
+    times, before_nm, after_nm, usual = _widest(wavelengths_nm, range_nm, calibration_nm)
+    if times <= most:
+        return []
+    where = f"{before_nm:g} and {after_nm:g} nm"
+    if times > most * TOO_COARSE:
+        raise UnsuitableSpectrumError(
+            f"has no band between {where}; the model was calibrated with one every {usual:.3g} nm: "
+            "measure or export all bands"
+        )
+    return [f"bands of {where} are {times:.1f} times as far apart as the calibration's"]
+
+
+def check_filled(
+    spectrum: Spectrum, range_nm: tuple[float, float], calibration_nm: Floats, most: float | None = None
+) -> list[str]:
+    """Hold what was filled in to the rule of `check_sampling`, as the hole that it was.
+
+    Args:
+        spectrum: of any quantity.
+        range_nm, calibration_nm, most: see `check_sampling`.
+
+    Returns:
+        A remark if more bands were filled in than the model can bear to miss, else none.
+
+    Raises:
+        UnsuitableSpectrumError: so many that nothing can be estimated.
+    """
+    stretches = filled_in(spectrum.values)
+    if not stretches:
+        return []
+    measured = np.full(spectrum.values.size, True)
+    for first, last in stretches:
+        measured[first + 1 : last] = False
+    most = COARSER if most is None else most
+    times, before_nm, after_nm, _ = _widest(spectrum.wavelengths_nm[measured], range_nm, calibration_nm)
+    if times <= most:
+        return []
+    what = f"bands from {before_nm:g} to {after_nm:g} nm lie on one curve to the last digit: filled in, not measured"
+    if times > most * TOO_COARSE:
+        raise UnsuitableSpectrumError(f"{what}; take the file that the instrument wrote, or measure again")
+    return [what]
+
+
+def _widest(
+    wavelengths_nm: Floats, range_nm: tuple[float, float], calibration_nm: Floats
+) -> tuple[float, float, float, float]:
+    """Find the widest distance of two bands.
+
+    Returns:
+        It, in times of the calibration's there; the two bands; and the calibration's, in nm.
+    """
     first, end = np.searchsorted(wavelengths_nm, (range_nm[0] + 1e-6, range_nm[1] - 1e-6))
     nm = wavelengths_nm[max(first - 1, 0) : end + 1]
     usual = np.interp((nm[1:] + nm[:-1]) / 2, calibration_nm[1:], np.diff(calibration_nm))
-    times = np.diff(nm) / usual
+    times = np.diff(nm) / usual / (1 + 1e-6)
     worst = int(times.argmax())
-    most = COARSER if most is None else most
-    if times[worst] <= most * (1 + 1e-6):
-        return []
-    where = f"{nm[worst]:g} and {nm[worst + 1]:g} nm"
-    if times[worst] > most * TOO_COARSE * (1 + 1e-6):
-        raise UnsuitableSpectrumError(
-            f"has no band between {where}; the model was calibrated with one every {usual[worst]:.3g} nm: "
-            "measure or export all bands"
-        )
-    return [f"bands of {where} are {times[worst]:.1f} times as far apart as the calibration's"]
+    return float(times[worst]), float(nm[worst]), float(nm[worst + 1]), float(usual[worst])
 
 
 def find_joins(spectrum: Spectrum, calibrated_nm: tuple[float, ...]) -> tuple[tuple[float, ...], list[str]]:

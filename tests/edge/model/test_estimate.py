@@ -130,6 +130,7 @@ def test_another_kind_of_thing_is_outside(estimator: Estimator, soils: list[Spec
     # A green leaf: chlorophyll, red edge, water of the tissue.
     leaf = 0.05 + 0.45 / (1 + np.exp(-(nm - 715) / 12)) - 0.2 * np.exp(-(((nm - 1450) / 60) ** 2))
     leaf = np.clip(leaf - 0.3 * np.exp(-(((nm - 1940) / 80) ** 2)), 0.02, None)
+    leaf += np.random.default_rng(1).normal(0, 1e-4, nm.size)
     answer = only(estimator.estimate([replace(soils[0], values=leaf)]))
     assert answer.verdict == "outside"
     assert not answer.trusted

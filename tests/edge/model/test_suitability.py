@@ -12,6 +12,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.errors import UnsuitableSpectrumError
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
+from stibium.edge.model.filled import filled_in
 from stibium.edge.model.joins import find_step
 from stibium.edge.model.replicates import mean_spectrum
 from stibium.edge.model.stability import UNKNOWN_LIMITS
@@ -23,6 +24,19 @@ NM = np.arange(350.0, 2501.0)
 @pytest.fixture(scope="module")
 def estimator(shipped_bundle: Bundle) -> Estimator:
     return Estimator(replace(shipped_bundle, stability=UNKNOWN_LIMITS))
+
+
+@pytest.fixture(scope="module")
+def rough(soils: list[Spectrum]) -> Spectrum:
+    """A soil with the noise of an instrument."""
+    return replace(soils[0], values=soils[0].values + np.random.default_rng(5).normal(0, 2e-5, NM.size))
+
+
+@pytest.fixture(scope="module")
+def smooth(soils: list[Spectrum]) -> np.ndarray:
+    """A soil's reflectance without any step, as a wide filter leaves it."""
+    padded = np.pad(soils[0].values, 60, mode="reflect", reflect_type="odd")
+    return np.convolve(padded, np.hanning(121) / 60, "valid")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +64,9 @@ def test_a_spectrum_that_names_no_joins_gets_the_same_answer_and_says_so(estimat
     assert "detector join at 1800 nm not named but found by its step" in unnamed.flags
 
 
-def test_without_a_step_to_be_seen_it_says_that_none_was_taken_out(estimator: Estimator, soils: list[Spectrum]):
-    smooth = np.interp(NM, NM[::40], soils[0].values[::40])
+def test_without_a_step_to_be_seen_it_says_that_none_was_taken_out(
+    estimator: Estimator, soils: list[Spectrum], smooth: np.ndarray
+):
     answer = only(estimator, replace(soils[0], values=smooth, splices_nm=()))
     assert isinstance(answer, Estimate)
     assert "where its detectors join near 1000 nm is not known, no step taken out" in answer.flags
@@ -112,13 +127,12 @@ def test_an_asd_header_with_joins_that_are_none(
 
 
 def test_a_model_calibrated_without_joins_remarks_only_steps_that_matter(
-    shipped_bundle: Bundle, soils: list[Spectrum], stepped: Spectrum
+    shipped_bundle: Bundle, soils: list[Spectrum], stepped: Spectrum, smooth: np.ndarray
 ):
     assert shipped_bundle.golden is not None
     bundle = replace(shipped_bundle, golden=replace(shipped_bundle.golden, splices_nm=()))
     estimator = Estimator(bundle)
     assert not any("step" in flag for flag in only(estimator, replace(stepped, splices_nm=())).flags)  # type: ignore[union-attr]
-    smooth = np.interp(NM, NM[::40], soils[0].values[::40])
     assert not any("step" in flag for flag in only(estimator, replace(soils[0], values=smooth)).flags)  # type: ignore[union-attr]
     (told,) = (flag for flag in only(estimator, stepped).flags if "between its detectors at 1000.5 nm" in flag)  # type: ignore[union-attr]
     assert "the model was calibrated without joins" in told
@@ -177,3 +191,79 @@ def test_what_the_model_does_not_use_may_have_holes_and_what_it_was_calibrated_o
     assert check_sampling(uneven, (400, 2400), uneven) == []
     with pytest.raises(UnsuitableSpectrumError, match="has no band between"):
         check_sampling(coarse, (400, 2400), uneven)
+
+
+# --- holes that were filled in ------------------------------------------------------------------------------------
+
+
+def filled(values: np.ndarray, first_nm: float, last_nm: float, how: str) -> np.ndarray:
+    first, last = np.searchsorted(NM, (first_nm, last_nm))
+    made, hole = values.copy(), slice(first, last + 1)
+    if how == "held":
+        made[hole] = values[first]
+    elif how == "line":
+        made[hole] = np.interp(NM[hole], NM[[first, last]], values[[first, last]])
+    else:
+        at = np.linspace(first, last, 4).astype(int)
+        made[hole] = np.polynomial.Polynomial.fit(NM[at], values[at], 3)(NM[hole])
+    return made
+
+
+@pytest.mark.parametrize("kept_as", [np.float64, np.float32])
+@pytest.mark.parametrize("how", ["held", "line", "cubic"])
+@pytest.mark.parametrize(("first_nm", "last_nm"), [(1800, 1850), (2180, 2230), (700, 716), (400, 430), (2440, 2500)])
+def test_bands_that_were_filled_in_are_refused_as_the_hole_that_they_were(
+    estimator: Estimator, rough: Spectrum, first_nm: float, last_nm: float, how: str, kept_as: type
+):
+    values = filled(rough.values, first_nm, last_nm, how).astype(kept_as).astype(float)
+    answer = only(estimator, replace(rough, values=values))
+    assert isinstance(answer, Refusal)
+    assert answer.reason.startswith(f"bands from {first_nm} to {last_nm} nm lie on one curve to the last digit")
+    # Beyond what the model uses anything may be.
+    assert isinstance(only(estimator, replace(rough, values=filled(rough.values, 350, 390, how))), Estimate)
+
+
+def test_a_model_that_bears_coarser_bands_bears_what_was_filled_in(shipped_bundle: Bundle, rough: Spectrum):
+    limits = shipped_bundle.stability._replace(sampling_most=10.0)
+    estimator = Estimator(replace(shipped_bundle, stability=limits))
+
+    def over(nm: float) -> Estimate | Refusal:
+        return only(estimator, replace(rough, values=filled(rough.values, 1200, 1200 + nm, "line")))
+
+    what = ("bands from 1200 to 1220 nm lie on one curve to the last digit: filled in, not measured",)
+    answers = [over(nm) for nm in (5, 20, 30)]
+    assert [isinstance(answer, Estimate) for answer in answers] == [True, True, False]
+    assert [tuple(f for f in answer.flags if "curve" in f) for answer in answers[:2]] == [(), what]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("digits", [3, 4, 5])
+def test_of_rounded_values_equal_neighbours_are_measured_and_a_held_value_is_not(soils: list[Spectrum], digits: int):
+    for soil in soils:
+        assert filled_in(np.round(soil.values, digits)) == []
+    sloping = np.round(0.2 + 0.05 * np.sin(NM / 150), digits)
+    assert filled_in(sloping) == []
+    held = sloping.copy()
+    held[750:801] = held[750]
+    assert bool(filled_in(held)) == (digits > 3)
+
+
+def test_what_instruments_interpolate_themselves_is_no_hole(soils: list[Spectrum]):
+    for nm in (1.4, 3.0, 3.8, 6.0):
+        knots = np.arange(350.0, 2500.0 + nm, nm)
+        own = np.interp(knots, NM, soils[0].values) + np.random.default_rng(3).normal(0, 1e-4, knots.size)
+        assert filled_in(np.interp(NM, knots, own)) == []
+
+
+def test_what_was_computed_without_noise_is_not_filled_in_and_where_it_is_held_it_is():
+    computed = 0.08 + 0.35 * np.sqrt((NM - 340) / 2150) - 0.05 * np.exp(-(((NM - 1910) / 40) ** 2))
+    for kept in (computed, computed.astype(np.float32).astype(float)):
+        assert filled_in(kept) == []
+    ((first, last),) = filled_in(np.minimum(computed, 0.4))
+    assert (first, last) == (int(np.argmax(computed > 0.4)), NM.size - 1)
+
+
+def test_good_soils_have_nothing_filled_in(shared_data: Path):
+    for name in ("geeves_contact_probe", "moisture_60_soils", "australia_742_clay"):
+        for spectrum in read_spectra(shared_data / "soil" / f"{name}.csv.gz"):
+            for kept in (spectrum.values, spectrum.values.astype(np.float32).astype(float)):
+                assert filled_in(kept) == [], (name, spectrum.sample_id)
