@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from .finding import Finding
 from .rules import Rules
 
-_FOURTH = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
 _BLOCK, _NEAR, _EDGE = 50, 25, 2
 _QUANTILE, _TO_SCATTER = 0.8, 1 / 1.2816 * 6 / 70**0.5
 """Of the fourth differences around a band, in sizes of a lone band; over the normal distribution's for white noise.
@@ -38,23 +36,21 @@ def lone_band(wavelengths_nm: Floats, values: Floats, range_nm: tuple[float, flo
     nm, v = (part[start : end + _NEAR] for part in (wavelengths_nm, values))
     if not rules.lone_band_most or nm.size < 2 * _NEAR:
         return []
-    fourth = np.abs(np.convolve(v, _FOURTH, "valid")) / 6
+    second = v[2:] - 2 * v[1:-1] + v[:-2]
+    fourth = np.abs(second[2:] - 2 * second[1:-1] + second[:-2]) / 6
     before = max(int(first) - start - _EDGE, 0)
-    at = before + _standing_out(fourth[before : int(end) - start - _EDGE], rules.lone_band_most * _LEAST_SCATTER)
-    if not at.size:
+    least = rules.lone_band_most * _LEAST_SCATTER
+    possible = [before + at for at in _standing_out(fourth[before : int(end) - start - _EDGE], least)]
+    heights = {at: _height(nm, v, at, float(fourth[at])) for at in possible}
+    ratios = {
+        at + _EDGE: height / _scatter(fourth, at)
+        for at, height in heights.items()
+        if height > least and not _is_rounding(v, at + _EDGE, height)
+    }
+    band = max(ratios, key=ratios.__getitem__, default=0)
+    if ratios.get(band, 0.0) <= rules.lone_band_most:
         return []
-    i = at + _EDGE
-    left, right = v[i] - (2 * v[i - 1] - v[i - 2]), v[i] - (2 * v[i + 1] - v[i + 2])
-    height = np.where(left * right > 0, np.minimum(np.minimum(np.abs(left), np.abs(right)), fourth[at]), 0.0)
-    height[(nm[i + 2] - nm[i - 2] > 4 * _FARTHEST_NM)] = 0.0
-    ratio = height / _scatter(fourth, at)
-    for k in np.flatnonzero(ratio > rules.lone_band_most):
-        if _is_rounding(v, int(i[k]), float(height[k])):
-            ratio[k] = 0.0
-    worst = int(ratio.argmax())
-    if ratio[worst] <= rules.lone_band_most:
-        return []
-    band, between = i[worst], (v[i[worst] - 1] + v[i[worst] + 1]) / 2
+    between = (v[band - 1] + v[band + 1]) / 2
     return [
         Finding(
             "lone_band",
@@ -64,12 +60,21 @@ def lone_band(wavelengths_nm: Floats, values: Floats, range_nm: tuple[float, flo
     ]
 
 
-def _standing_out(sizes: Floats, least: float) -> NDArray[np.intp]:
+def _height(nm: Floats, v: Floats, at: int, fourth: float) -> float:
+    """Give the height of the band in the middle of the five from `at` on; 0 if it is no lone one."""
+    a, b, c, d, e = v[at : at + 5].tolist()
+    left, right = c - (2 * b - a), c - (2 * d - e)
+    if left * right <= 0 or nm[at + 4] - nm[at] > 4 * _FARTHEST_NM:
+        return 0.0
+    return float(min(abs(left), abs(right), fourth))
+
+
+def _standing_out(sizes: Floats, least: float) -> list[int]:
     """Give the place of the largest in each stretch of (n,) sizes, where it can be a lone band's."""
     starts = np.arange(0, sizes.size, _BLOCK)
     largest = np.maximum.reduceat(sizes, starts)
     possible = (largest > least) & (_BLOCK * largest > _TIMES_MEAN * np.add.reduceat(sizes, starts))
-    return np.array([at + int(sizes[at : at + _BLOCK].argmax()) for at in starts[possible].tolist()], dtype=np.intp)
+    return [at + int(sizes[at : at + _BLOCK].argmax()) for at in starts[possible].tolist()]
 
 
 def _is_rounding(values: Floats, band: int, height: float) -> bool:
@@ -79,10 +84,8 @@ def _is_rounding(values: Floats, band: int, height: float) -> bool:
     return bool(differing.size < 0.8 * steps.size and height < 3 * np.median(differing))
 
 
-def _scatter(fourth: Floats, at: NDArray[np.intp]) -> Floats:
+def _scatter(fourth: Floats, at: int) -> float:
     width = min(2 * _NEAR + 1, fourth.size)
-    first = np.clip(at - _NEAR, 0, fourth.size - width)
-    around = fourth[first[:, np.newaxis] + np.arange(width)]
+    first = min(max(at - _NEAR, 0), fourth.size - width)
     nth = int(_QUANTILE * width)
-    scatter: Floats = np.maximum(np.partition(around, nth, axis=1)[:, nth] * _TO_SCATTER, _LEAST_SCATTER)
-    return scatter
+    return max(float(np.partition(fourth[first : first + width], nth)[nth]) * _TO_SCATTER, _LEAST_SCATTER)
