@@ -255,6 +255,19 @@ def test_rows_that_are_not_as_they_were_stored_are_found(log: Path) -> None:
     assert found.endswith(", and 2 more")
 
 
+def test_a_large_log_is_looked_through_when_that_is_asked_for(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Log(log) as opened:
+        opened.add([Result(spectrum, Refusal("port", "for the test")) for spectrum in spectra_of(10) * 20])
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4096] = bytes(4096)
+    log.write_bytes(content)
+    monkeypatch.setattr(doctor_log, "LOOKED_THROUGH_BYTES", log.stat().st_size)
+    assert next(iter(doctor_log.log(Patient(log)))).level == "problem"
+    monkeypatch.setattr(doctor_log, "LOOKED_THROUGH_BYTES", log.stat().st_size - 1)
+    assert "--all-hashes looks through all of it" in next(iter(doctor_log.log(Patient(log)))).found
+    assert next(iter(doctor_log.log(Patient(log, all_hashes=True)))).level == "problem"
+
+
 def white(measured_at: datetime, number: int, simulated: bool = False) -> Scan:
     return Scan(
         kind="white",
