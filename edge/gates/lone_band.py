@@ -88,4 +88,5 @@ def _scatter(fourth: Floats, at: int) -> float:
     width = min(2 * _NEAR + 1, fourth.size)
     first = min(max(at - _NEAR, 0), fourth.size - width)
     nth = int(_QUANTILE * width)
-    return max(float(np.partition(fourth[first : first + width], nth)[nth]) * _TO_SCATTER, _LEAST_SCATTER)
+    nth_of_all = float(np.partition(fourth[first : first + width], nth)[nth])
+    return max(nth_of_all * float(_TO_SCATTER), _LEAST_SCATTER)

@@ -92,4 +92,4 @@ def _may_be_rounded(
         return np.full(first.size, False)
     of_other_digits = np.array([_off(values[a : b + 1] / least) for a, b in zip(first, last, strict=True)])
     beside = np.maximum(fourth[np.maximum(first - 1, 0)], fourth[np.minimum(last - _WIDTH + 2, fourth.size - 1)])
-    return ~of_other_digits & ((last - first + 1 < _FEWEST_ROUNDED) | (beside <= _CLEAR * least))
+    return np.asarray(~of_other_digits & ((last - first + 1 < _FEWEST_ROUNDED) | (beside <= _CLEAR * least)))
