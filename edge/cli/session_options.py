@@ -78,7 +78,9 @@ class InstrumentOptions:
     )
     count: int | None = option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many samples.")
     position: str | None = option(
-        "--position", metavar="SOURCE", help="gpsd://HOST, /dev/ttyACM0 with NMEA, or LATITUDE,LONGITUDE[,HEIGHT]."
+        "--position",
+        metavar="SOURCE",
+        help="gpsd://HOST, NMEA from /dev/ttyACM0 or socket://PHONE:PORT, or LATITUDE,LONGITUDE[,HEIGHT].",
     )
     models: tuple[str, ...] = shared(models_option)
     log: str | None = shared(log_option)

@@ -341,8 +341,8 @@ def open_position(text: str, oldest_s: float = OLDEST_S, patient: bool = False) 
     named = _PORT.fullmatch(text)
     if named is None:
         raise PositionError(
-            f"{text!r}: no source of positions; write gpsd://localhost, /dev/ttyACM0[@{NMEA_BAUDRATE}] or"
-            " LATITUDE,LONGITUDE[,HEIGHT] in degrees and metres"
+            f"{text!r}: no source of positions; write gpsd://localhost, /dev/ttyACM0[@{NMEA_BAUDRATE}],"
+            " socket://PHONE:PORT or LATITUDE,LONGITUDE[,HEIGHT] in degrees and metres"
         )
 
     def open_port() -> BytePort:
