@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,10 @@ from browser import Phone, browsing
 from page_process import Page
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, write_bundle
+from stibium.edge.simulators.ends import TcpEnd
+from stibium.edge.simulators.fieldspec_instrument import VirtualFieldSpec
+from stibium.edge.simulators.in_front import InFront, things_from
+from stibium.edge.simulators.serve import VirtualProbe
 from stored_checks import stored
 from test_page_http import PROFILE, fieldspec
 
@@ -306,3 +311,39 @@ def test_a_phone_that_slept_catches_up(browser: Any, page: Page, soils: list[Spe
         assert len(phone.readings()) == 1
         phone.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         phone.until("document.querySelectorAll('#list li').length === 3")
+
+
+def test_a_day_with_faults_of_the_instrument_goes_on(browser: Any, page: Page, soils: list[Spectrum]) -> None:
+    page.profile.write_text(PROFILE.replace("replug_s = 30.0", "replug_s = 4.0"))
+    front = InFront(things_from(soils), loop=True)
+    said = "document.getElementById('said').textContent"
+    with VirtualProbe(VirtualFieldSpec(front), TcpEnd("127.0.0.1", 0)) as probe:
+        page.start(probe.name, *DAY)
+        phone = Phone(browser, page.address).open()
+        phone.begin(page.pin)
+        measure(phone, page, 1)
+        # The line breaks under way, and is there again: nothing is asked of the person.
+        phone.tap()
+        probe.unplug(power=False)
+        threading.Timer(1.0, probe.plug).start()
+        measure(phone, page, 2)
+        assert page.rows("SELECT count(*) FROM scans WHERE kind = 'white'") == [(1,)]
+        # Its power goes: white and dark of before are no use, and the sample waits for new ones.
+        probe.unplug(power=True)
+        threading.Timer(1.0, probe.plug).start()
+        phone.tap()
+        phone.until(f"{said}.includes('switched off and on')")
+        assert phone.page.get_attribute("#said", "class") == "warn"
+        assert "white panel" in phone.page.inner_text("#step")
+        measure(phone, page, 3)
+    # Now it is gone for good; why stands there once, and the day is not lost.
+    phone.page.locator("#go").tap()
+    phone.until("document.getElementById('step').textContent === 'Measuring stopped'")
+    assert phone.page.inner_text("#next").count("nothing listens there") == 1
+    with VirtualProbe(VirtualFieldSpec(front), TcpEnd("127.0.0.1", int(probe.name.rpartition(":")[2]))):
+        phone.page.locator("#resume").tap()
+        phone.until("document.getElementById('step').textContent.includes('white panel')")
+        measure(phone, page, 4)
+    names = page.rows("SELECT sample_id, count(*) FROM readings GROUP BY sample_id ORDER BY sample_id")
+    assert names == [("RS001", 1), ("RS002", 1), ("RS003", 1), ("RS004", 1)]
+    assert phone.outside == []
