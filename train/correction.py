@@ -33,8 +33,6 @@ CONCENTRATION = 0.3
 MOST_COMPONENTS = 12
 LEAST_MOVE = 1e-3
 """Of the strongest direction's singular value; weaker ones are rounding."""
-LEAST_WATER = 1e-3
-"""Absorbance; pairs that differ by less were scanned in one condition."""
 ROOM = 1.5
 DRY_ROOM = 3.0
 """Times the lowest mean square error, and that on dry soils without correction, that a setting may have."""
@@ -149,8 +147,6 @@ def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs
         pairs: on the same bands.
         seed: of folds and copies.
     """
-    if np.abs(pairs.differences).max() < LEAST_WATER:
-        return Choice(NOTHING, {str(NOTHING): 1.0})
     z = forward(target, transforms_for(target)[-1])
     (folds,) = inner_folds(target.size, groups, seed=seed)
     names = np.array(pairs.soils)

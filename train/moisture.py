@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.files import write_whole
-from ..converters.spectra.spectrum import Floats, Spectrum
+from ..converters.spectra.spectrum import CONDITIONS, Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.files import iter_spectra
+from ..edge.model.conditions import depths, sees_water
 from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
 from ..edge.model.steps import Absorbance, Resample, SpliceCorrection
@@ -26,6 +27,9 @@ SHIPPED = "shipped"
 """What is named in place of a table for the differences that come with the package."""
 SHIPPED_FILE = "moisture_differences.npz"
 KNOT_NM = 10.0
+LEAST_WATER = 1e-3
+"""Absorbance; scans that differ by less are one."""
+LESS_WATER = "shows less water at 1930 nm than the same soil called dry"
 FEWEST_SOILS = 3
 FIRST_NM, LAST_NM = 400.0, 2450.0
 
@@ -116,41 +120,81 @@ def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> Differences:
             notes.append(f"refused {spectrum.source}: {error}")
             continue
         if not spectrum.condition:
-            notes.append(f"refused {spectrum.source}: nobody says whether {spectrum.sample_id} was dry, damp or wet")
+            notes.append(
+                f"refused {spectrum.source}: nobody says whether {spectrum.sample_id} was dry, damp or wet; write it "
+                "in a column condition"
+            )
             continue
         spectra.setdefault((spectrum.sample_id, spectrum.condition), spectrum)
     names = list(dict.fromkeys(name for name, _ in spectra))
     pairs = [
         (name, state) for name in names for state in ("damp", "wet") if {(name, "dry"), (name, state)} <= set(spectra)
     ]
-    soils = list(dict.fromkeys(name for name, _ in pairs))
-    if alone := [name for name in names if name not in soils]:
-        what = (
-            "has no dry scan beside a damp or wet one"
-            if len(alone) == 1
-            else "have no dry scan beside a damp or wet one"
+    if alone := [name for name in names if name not in {paired for paired, _ in pairs}]:
+        have = "has" if len(alone) == 1 else "have"
+        notes.append(
+            f"{len(alone)} of {len(names)} soils {have} no dry scan beside a damp or wet one: {', '.join(alone[:5])}"
+            f"{', ...' * (len(alone) > 5)}"
         )
-        notes.append(f"{len(alone)} of {len(names)} soils {what}: {', '.join(alone[:5])}{', ...' * (len(alone) > 5)}")
+    grid_nm, differences = np.empty(0), {}
+    if pairs:
+        keys = list(dict.fromkeys(key for name, state in pairs for key in ((name, "dry"), (name, state))))
+        rows, grid_nm = absorbances([spectra[key] for key in keys])
+        absorbance = dict(zip(keys, rows, strict=True))
+        for name, state in pairs:
+            dry, other = absorbance[name, "dry"], absorbance[name, state]
+            if why := _no_pair(spectra[name, "dry"], spectra[name, state], dry, other, grid_nm):
+                notes.append(f"refused {spectra[name, state].source}: {name} {why}")
+            else:
+                differences[name, state] = other - dry
+    less = sum(note.endswith(LESS_WATER) for note in notes)
+    if less > len(pairs) / 2:
+        raise TrainingDataError(
+            f"{source}: of {less} of {len(pairs)} pairs the soil called damp or wet {LESS_WATER}: conditions "
+            "exchanged, or absorbance without a column quantity?"
+        )
+    soils = list(dict.fromkeys(name for name, _ in differences))
     if len(soils) < FEWEST_SOILS:
         if not spectra and notes:
             raise TrainingDataError(f"no moisture pairs: {notes[0].removeprefix('refused ')}")
-        found = f"{len(soils)} soil{'' if len(soils) == 1 else 's'}"
-        refused = [note for note in notes if note.startswith("refused")]
-        first = f"; {refused[0]}" if refused else f"; the first that is no pair: {alone[0]}" if alone else ""
-        raise TrainingDataError(
-            f"{source}: {found} scanned dry and again damp or wet under one name; at least {FEWEST_SOILS} are needed, "
-            f"and twenty do better{first}"
-        )
-    used = list(dict.fromkeys([*pairs, *((name, "dry") for name in soils)]))
-    rows, grid_nm = absorbances([spectra[key] for key in used])
-    absorbance = dict(zip(used, rows, strict=True))
+        raise TrainingDataError(f"{source}: {_too_few(len(soils), list(spectra), notes, alone)}")
     return Differences(
-        differences=np.stack([absorbance[name, state] - absorbance[name, "dry"] for name, state in pairs]),
+        differences=np.stack(list(differences.values())),
         wavelengths_nm=grid_nm,
-        conditions=tuple(state for _, state in pairs),
-        soils=tuple(name for name, _ in pairs),
+        conditions=tuple(state for _, state in differences),
+        soils=tuple(name for name, _ in differences),
         source=f"{len(soils)} soils of {source}",
         notes=tuple(notes),
+    )
+
+
+def _no_pair(dry: Spectrum, other: Spectrum, of_dry: Floats, of_other: Floats, grid_nm: Floats) -> str:
+    """Say why two scans, with their absorbance (bands,), do not show what water does to a soil; "" if they do."""
+    if dry.instrument and other.instrument and dry.instrument != other.instrument:
+        return f"was measured dry with {dry.instrument}, and {other.condition} with {other.instrument}"
+    if np.abs(of_other - of_dry).max() < LEAST_WATER:
+        return f"called {other.condition} has the scan of the same soil called dry"
+    if sees_water(grid_nm):
+        depth, _ = depths(10.0 ** -np.stack([of_dry, of_other]), grid_nm)
+        if depth[1] <= depth[0]:
+            return f"called {other.condition} {LESS_WATER}"
+    return ""
+
+
+def _too_few(soils: int, spectra: Sequence[tuple[str, str]], notes: Sequence[str], alone: Sequence[str]) -> str:
+    counts = ", ".join(f"{sum(one == state for _, one in spectra)} {state}" for state in CONDITIONS)
+    refused = [note for note in notes if note.startswith("refused")]
+    folded = {name.casefold(): name for name in alone}
+    other_case = next(((name, folded[name.casefold()]) for name in alone if folded[name.casefold()] != name), None)
+    if refused:
+        first = f"; {refused[0]}"
+    elif other_case:
+        first = f"; {other_case[0]} and {other_case[1]} differ in case only: write a soil's name in one way"
+    else:
+        first = f"; the first that is no pair: {alone[0]}" if alone else ""
+    return (
+        f"{soils} soil{'' if soils == 1 else 's'} scanned dry and again damp or wet under one name (of {counts}); at "
+        f"least {FEWEST_SOILS} are needed, and twenty do better{first}"
     )
 
 

@@ -15,7 +15,7 @@ from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.recipe import Blocks
 from stibium.edge.model.steps import ExternalParameterOrthogonalisation
 from stibium.train.corrected import Corrected, CorrectedModel
-from stibium.train.correction import NOTHING, Correction, Setting, best_setting, choose
+from stibium.train.correction import NOTHING, Correction, Setting, best_setting
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
@@ -113,12 +113,33 @@ def test_shipped_pairs_say_what_they_are_and_are_written_as_they_were(tmp_path: 
         np.testing.assert_allclose(again["differences"], found.differences, atol=1e-3)
 
 
-def test_doing_nothing_is_chosen_where_water_does_nothing(dry: Samples) -> None:
-    still = pairs_of(
-        named([s for c in ("dry", "wet") for s in (replace(d, condition=c) for d in dry.spectra[:6])], "P"), "p"
-    )  # type: ignore[arg-type]
-    absorbance = np.stack([np.interp(still.wavelengths_nm, NM, -np.log10(s.values)) for s in dry.spectra])
-    assert choose(absorbance, dry.measured, dry.names, still, 1).setting == NOTHING
+def test_scans_that_do_not_show_water_are_no_pairs() -> None:
+    soils = soil_like(6, seed=9, nm=NM)
+    dry, wet = watered(soils, "dry"), watered(soils, "wet")
+    exchanged = [replace(s, condition="wet" if s.condition == "dry" else "dry") for s in (*dry[:2], *wet[:2])]
+    found = pairs_of([*exchanged, *dry[2:], *wet[2:]], "p.csv")
+    assert set(found.soils) == {"S002", "S003", "S004", "S005"}
+    assert [note.partition(": ")[2][:44] for note in found.notes] == [
+        "S000 called wet shows less water at 1930 nm ",
+        "S001 called wet shows less water at 1930 nm ",
+    ]
+    with pytest.raises(TrainingDataError, match="0 soils .*: S000 called wet has the scan of the same soil called dry"):
+        pairs_of([*dry, *(replace(s, condition="wet") for s in dry)], "p.csv")
+    absorbance = [replace(s, values=-np.log10(s.values)) for s in (*dry, *wet)]
+    with pytest.raises(TrainingDataError, match="of 4 of 5 pairs .* absorbance without a column quantity"):
+        pairs_of(absorbance, "p.csv")
+    two = [replace(s, instrument=f"FieldSpec {s.condition}") for s in (*dry, *wet)]
+    with pytest.raises(TrainingDataError, match="S000 was measured dry with FieldSpec dry, and wet with FieldSpec wet"):
+        pairs_of(two, "p.csv")
+
+
+def test_names_that_differ_in_case_and_one_state_are_said() -> None:
+    soils = soil_like(4, nm=NM)
+    small = [replace(s, sample_id=s.sample_id.lower()) for s in watered(soils, "wet")]
+    with pytest.raises(TrainingDataError, match="of 4 dry, 0 damp, 4 wet.*S000 and s000 differ in case only"):
+        pairs_of([*watered(soils, "dry"), *small], "p.csv")
+    with pytest.raises(TrainingDataError, match=r"\(of 0 dry, 0 damp, 4 wet\)"):
+        pairs_of(watered(soils, "wet"), "p.csv")
 
 
 def test_doing_nothing_is_judged_as_a_model_of_dry_soils_is() -> None:

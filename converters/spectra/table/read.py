@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import IO, Any, get_args
 
@@ -91,7 +91,8 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
     columns = find_wavelengths(header, source)
     checked = header_line.encode() if version == VERSIONS[-1] and header[-1] == CHECKSUM else None
     others = set(columns.at.tolist()) | ({len(header) - 1} if checked else set())
-    named = [(i, name.strip()) for i, name in enumerate(header) if i not in others]
+    known = {name.strip() for name in header}
+    named = [(i, _understood(name.strip(), known)) for i, name in enumerate(header) if i not in others]
     row, announced = 0, None
     # One file has one scale, its first spectrum's.
     scale: tuple[str, ...] | None = None
@@ -210,6 +211,12 @@ def _spectrum(
         values, told = to_fraction(values, None, f"{source}: {where}")
     spectrum = from_texts(texts, columns.wavelengths_nm, values, source, where)
     return with_remarks(spectrum, told) if told else spectrum, tuple(told)
+
+
+def _understood(name: str, header: Collection[str]) -> str:
+    """Give a column's name as this format has it: a spreadsheet may write Condition."""
+    lower = name.lower()
+    return lower if lower in COLUMNS and lower not in header else name
 
 
 def from_texts(

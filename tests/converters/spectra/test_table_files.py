@@ -403,3 +403,12 @@ def test_per_cent_is_told_by_the_values_whatever_the_column_of_names_is_called(t
     refused: list[Exception] = []
     assert len(list(iter_spectra(path, refused.append))) == 2
     assert len(refused) == 1
+
+
+def test_a_column_may_be_written_with_capitals() -> None:
+    (wet,) = parse_table(table("a,Wet,0.1,0.2,0.3", header="sample_id,Condition,350,351,352"), "t.csv")
+    assert wet.condition == "wet"
+    assert "Condition" not in wet.extra
+    (dry,) = parse_table(table("a,x,dry,0.1,0.2,0.3", header="sample_id,Condition,condition,350,351,352"), "t.csv")
+    assert dry.condition == "dry"
+    assert dry.extra == {"Condition": "x"}
