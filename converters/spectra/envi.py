@@ -202,6 +202,9 @@ def parse_header(data: bytes, source: str) -> Header:
     factor = _number(fields, "reflectance scale factor", source)
     if factor is not None and not factor > 0:
         raise SpectrumFileError(f"{source}: reflectance scale factor {factor:g} is not above 0")
+    for key, neutral in (("data gain values", 1.0), ("data offset values", 0.0)):
+        if np.any(to_floats(_listed(fields.get(key, "")), source, key) != neutral):
+            raise UnusableSpectrumError(f"{source}: has {key}, which are not applied here: apply them, and save it anew")
     titles = fields.get("z plot titles", "")
     return Header(
         spectra=spectra,

@@ -27,7 +27,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _SPREAD = re.compile(
     r"(.*?)(?:^|[ _.(-])(?:sd|stds?|std?\.?[ _]?dev|standard[ _]?deviation|deviation|variance|sem|std[ _]?err(?:or)?"
-    r"|rsd|cv|sigma|(?:std|stand)\.?[ _]?abw|standardabweichung|[eé]cart[ _-]?type"
+    r"|rsd|cv|sigma|(?:std[ _]?)?errors?|uncertainty|(?:std|stand)\.?[ _]?abw|standardabweichung|[eé]cart[ _-]?type"
     r"|desv(?:iaci[oó]n)?[ ._]*(?:est|std|t[ií]pica).*)\.?\)?",
     re.IGNORECASE,
 )

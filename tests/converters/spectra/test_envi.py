@@ -229,12 +229,19 @@ def test_header_is_refused_wherever_it_is_cut(tmp_path: Path):
         ({"wavelength_units": "Wavenumber"}, "no wavelength"),
         ({"wavelength_units": "Micrometers"}, "wavelengths from 400000"),
         ({"reflectance_scale_factor": "0"}, "scale factor 0"),
+        ({"data_gain_values": "{2}"}, "has data gain values, which are not applied here"),
+        ({"data_gain_values": "{1, 1}", "data_offset_values": "{0, 0.1}"}, "has data offset values"),
         ({"data_ignore_value": "none at all"}, "data ignore value 'none at all'"),
     ],
 )
 def test_damaged_headers_are_refused_with_their_reason(tmp_path: Path, fields: dict[str, str], reason: str):
     with pytest.raises(SpectrumFileError, match=reason):
         read_envi(library(tmp_path, **fields))
+
+
+def test_gains_and_offsets_that_change_nothing_are_no_reason(tmp_path: Path):
+    path = library(tmp_path, data_gain_values="{1, 1}", data_offset_values="{0, 0}")
+    np.testing.assert_array_equal(read_envi(path)[0].values, SOILS[0])
 
 
 def test_one_bad_spectrum_does_not_stop_the_rest(tmp_path: Path):

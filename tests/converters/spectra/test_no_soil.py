@@ -28,6 +28,8 @@ NM = np.arange(400.0, 900.0, 2.0)
         (("TP109", "Desv. Est."), {"Desv. Est."}),
         (("TP109", "TP109_CV"), {"TP109_CV"}),
         (("TP109", "Mittelwert", "Standard Deviation"), {"Mittelwert", "Standard Deviation"}),
+        (("TP109", "TP109 error", "Terror"), {"TP109 error"}),
+        (("TP109", "Uncertainty"), {"Uncertainty"}),
         (("TP109 mean", "TP091 mean"), set()),
         (("North", "North SE", "Meaning"), set()),
         (("CV1", "CV2", "SD-4"), set()),
