@@ -204,7 +204,9 @@ def parse_header(data: bytes, source: str) -> Header:
         raise SpectrumFileError(f"{source}: reflectance scale factor {factor:g} is not above 0")
     for key, neutral in (("data gain values", 1.0), ("data offset values", 0.0)):
         if np.any(to_floats(_listed(fields.get(key, "")), source, key) != neutral):
-            raise UnusableSpectrumError(f"{source}: has {key}, which are not applied here: apply them, and save it anew")
+            raise UnusableSpectrumError(
+                f"{source}: has {key}, which are not applied here: apply them, and save it anew"
+            )
     titles = fields.get("z plot titles", "")
     return Header(
         spectra=spectra,

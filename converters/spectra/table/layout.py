@@ -106,7 +106,8 @@ def find_wavelengths(header: Sequence[str], source: str) -> WavelengthColumns:
         twice = min(name for name, times in Counter(names).items() if times > 1)
         raise SpectrumFileError(f"{source}: more than one column is named {shortened(twice)}")
     if "sample_id" not in names:
-        raise SpectrumFileError(f"{source}: has no column sample_id")
+        saved = " between commas: saved by a spreadsheet? Take it as stibium wrote it" if len(names) == 1 else ""
+        raise SpectrumFileError(f"{source}: has no column sample_id{saved}")
     at = np.array([i for i, name in enumerate(names) if WAVELENGTH.fullmatch(name)], dtype=np.intp)
     nm = np.array([float(names[i]) for i in at], dtype=np.float64)
     if nm.size < 2:

@@ -97,13 +97,15 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
     # One file has one scale, its first spectrum's.
     scale: tuple[str, ...] | None = None
     for line in lines:
+        # Spreadsheets fill up every line with commas, and add lines of nothing else.
+        bare = line.rstrip(",").strip()
+        if not bare:
+            continue
         if announced is not None:
             raise SpectrumFileError(f"{source}: goes on after the line that ends it; two tables in one file?")
-        found = _END.fullmatch(line)
+        found = _END.fullmatch(bare)
         if found is not None:
             announced = int(found[1])
-            continue
-        if not line.strip():
             continue
         row += 1
         fields = split_csv(line, source, f"row {row}")
@@ -181,6 +183,8 @@ def _header(lines: Iterator[str], source: str) -> tuple[list[str], str, bool, st
     closed, version = False, ""
     for i, line in enumerate(lines):
         line = line.removeprefix("\ufeff")
+        if line.startswith("#"):
+            line = line.rstrip(",;\t ")
         if line.startswith(MAGIC):
             version = line[len(MAGIC) :].strip()
             if version not in VERSIONS:

@@ -412,3 +412,16 @@ def test_a_column_may_be_written_with_capitals() -> None:
     (dry,) = parse_table(table("a,x,dry,0.1,0.2,0.3", header="sample_id,Condition,condition,350,351,352"), "t.csv")
     assert dry.condition == "dry"
     assert dry.extra == {"Condition": "x"}
+
+
+def test_a_table_that_a_spreadsheet_has_saved_is_read_or_says_so():
+    padded = (
+        b"# stibium spectra 1,,,\n# closed: yes,,,\nsample_id,350,351,352\nA,0.1,0.2,0.3\n,,,\n# end 1,,,\n,,,\n,,,\n"
+    )
+    (spectrum,) = parse_table(padded, "t.csv")
+    assert (spectrum.sample_id, spectrum.values.tolist()) == ("A", [0.1, 0.2, 0.3])
+    with pytest.raises(SpectrumFileError, match="goes on after the line that ends it"):
+        parse_table(padded + b"B,0.1,0.2,0.3\n", "t.csv")
+    for separator in (b";", b"\t"):
+        with pytest.raises(SpectrumFileError, match="no column sample_id between commas: saved by a spreadsheet?"):
+            parse_table(padded.replace(b",", separator), "t.csv")
