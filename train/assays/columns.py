@@ -25,6 +25,14 @@ from .sheet import Sheet
 from .values import Assay, as_reported
 
 _QUALIFIER = re.compile(r"(?<![^\W_])(?:qual|qualifier|flag|sign|cen|cens|censored|symbol)s?(?![^\W_])", re.IGNORECASE)
+_ALONE = re.compile(
+    r"(?:(?:lab(?:oratory)?|data|result|final|validation)[ _.-]*)?(?:q|qual\w*|flags?|codes?)", re.IGNORECASE
+)
+"""What a column of qualifiers is called that is named after no element; U in it is "not detected"."""
+_DETECTED = re.compile(
+    r"(?:\w+[ _.-])?(?:detect(?:ed|s|ion)?|det|bdl|nd|non[ _-]?detects?|cens(?:ored)?)", re.IGNORECASE
+)
+_YES_OR_NO = frozenset({"y", "n", "yes", "no", "true", "false", "t", "f", "0", "1"})
 _NO_LIMIT = (
     "does not say below what; write the detection limit, such as <0.02, or give it in a row MDL; leave empty what was "
     "not determined"
@@ -89,7 +97,12 @@ def element_columns(sheet: Sheet) -> list[ElementColumn]:
             continue
         named = [(len(word), i) for i, column in found if (word := _named_after(name, sheet.header[i], column))]
         fields = {fields[at].strip() for _, fields in sheet.rows} - {""}
-        if not (fields & SIGNS or (named and fields and _QUALIFIER.search(name))):
+        if _DETECTED.fullmatch(name.strip()) and {field.casefold() for field in fields} <= _YES_OR_NO and fields:
+            raise AssayFileError(
+                f"{sheet.source}: column {name!r} says by {min(fields)!r} what was detected; write < before the values "
+                "that were not, and leave the column out"
+            )
+        if not (fields & SIGNS or (named and fields and _QUALIFIER.search(name)) or _tells_alone(name, fields)):
             continue
         meant = max(named)[1] if named else found[0][0]
         if (not named and len(found) > 1) or meant in signs:
@@ -99,6 +112,13 @@ def element_columns(sheet: Sheet) -> list[ElementColumn]:
             )
         signs[meant] = at
     return [ElementColumn(column, at, signs.get(at)) for at, column in found]
+
+
+def _tells_alone(name: str, fields: set[str]) -> bool:
+    """Say whether a column that is named after no element holds signs in letters, and nothing else."""
+    if any(is_not_detected(field) for field in fields):
+        return all(is_not_detected(field) or field.casefold() in _BOUNDS or len(field) <= 2 for field in fields)
+    return bool(_ALONE.fullmatch(name.strip()) and {"U", "UJ"} & {field.upper() for field in fields})
 
 
 def _named_after(name: str, header: str, column: Column) -> str:

@@ -55,6 +55,10 @@ def test_thousands_are_told_from_decimals(text: str) -> None:
         ("sample,Sb_ppm\nA,12\nB,n.d.\n", r"row 3 \(B\), column Sb_ppm: 'n.d.' does not say below what"),
         ("sample,Sb_ppm\nA,nd\nB,bdl\n", r"\(2 fields of the table cannot be read\)"),
         ("sample,Sb_ppm,Sb_qual\nA,,<\nB,3,\n", "does not say below what"),
+        ("sample,Sb_ppm,Q\nA,5,U\nB,13,J\n", r"row 3 \(B\), column Sb_ppm: 'J' beside it is none of <, > and ="),
+        ("sample,Sb_ppm,As_ppm,Q\nA,5,1,U\n", "name it after its element, such as Sb_qual"),
+        ("sample,Sb_ppm,Detected\nA,5,N\nB,13,Y\n", "column 'Detected' says by 'N' what was detected; write < before"),
+        ("sample,Sb_ppm,BDL\nA,5,TRUE\nB,13,FALSE\n", "column 'BDL' says by 'FALSE' what was detected"),
         ("sample,Sb_ppm\nA,-0.02\nB,-5\n", r"'-0.02' is negative; write .* \(2 fields of the table"),
         ("sample,Sb_ppm\nA,>UL\n", "does not say above what"),
         # Units below the header that are not those in it.
@@ -77,6 +81,9 @@ def test_what_is_not_certain_is_refused_by_name(text: str, said: str) -> None:
         "sample;sign;Sb (ppm)\nA;;12,5\nB;<;0,05\nC;>;4000\n",
         "sample,qualifier (Sb),Sb_ppm,As_ppm,As_qual\nA,,12.5,1,<\nB,BDL,0.05,2,\nC,\u2265,4000,3,\n",
         "sample,Sb_ppm,Sb_qual\nA,12.5,\nB,<0.05,<\nC,>4000,\n",
+        "sample,Sb_ppm,Lab Qualifier\nA,12.5,\nB,0.05,U\nC,>4000,\n",
+        "sample,Sb_ppm,Remark\nA,12.5,\nB,0.05,n.d.\nC,>4000,\n",
+        "sample,Lithology,Sb_ppm,Q\nA,ND,12.5,quartz\nB,shale,<0.05,\nC,,>4000,\n",
     ],
 )
 def test_a_sign_in_a_column_of_its_own_stays_with_its_value(text: str) -> None:
