@@ -179,7 +179,8 @@ def _say_left_out(db: sqlite3.Connection, chosen: Chosen) -> None:
     where = sql_where([*conditions, f"NOT {COUNTS}"])
     (count,) = db.execute(f"SELECT count(*) FROM readings r {where}", values).fetchone()
     if count:
-        say(f"{count} readings that do not count left out: void, or measured again; --history shows them", err=True)
+        what = "1 reading that does not count" if count == 1 else f"{count} readings that do not count"
+        say(f"left out: {what}, void or measured again; --history shows what", err=True)
 
 
 def _layout(models: bool, history: bool = False) -> Layout[ReadingRecord]:

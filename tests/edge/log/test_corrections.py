@@ -224,7 +224,7 @@ def test_the_command_corrects_lists_and_exports(log: Log, tmp_path: Path) -> Non
     assert "Ana: void: wrong pit" in done.stdout
     listed = stibium(log)
     assert "RS002" not in listed.stdout
-    assert "1 readings that do not count left out" in listed.stderr
+    assert "left out: 1 reading that does not count" in listed.stderr
     shown = stibium(log, "--history")
     assert "void: wrong pit" in shown.stdout
     assert "left out" not in shown.stderr
