@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import log_option
-from .output import say
+from .output import notice, say
 
 
 @click.command(epilog="Example:  stibium log edit 12 rename RS007 --who Ana")
@@ -26,7 +26,7 @@ def edit(ctx: click.Context, reading: str, words: tuple[str, ...], who: str | No
 
     from ..errors import CorrectionError, LogError
     from ..log.corrections import correct, history_of, in_words
-    from ..log.names import reading_of
+    from ..log.names import reading_of, warning_of
     from ..log.typed import parse_correction
     from ..log.write import Log, default_log_path
 
@@ -46,5 +46,8 @@ def edit(ctx: click.Context, reading: str, words: tuple[str, ...], who: str | No
         except LookupError as error:
             raise CorrectionError(str(error)) from None
         kind, value = parse_correction(db, meant.reading, " ".join(words))
+        warning = warning_of(db, kind, value)
         correct(opened, meant.reading, kind, value, who)
         say(f"reading {meant.reading} ({meant.sample_id}) {in_words(history_of(db, meant.reading)[-1])}")
+    if warning:
+        notice(warning)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from ...converters.spectra.names import plain_name
 from .corrections import COUNTS, SAMPLE_ID
@@ -52,18 +54,32 @@ def known_exactly(db: sqlite3.Connection, name: str) -> list[Known]:
     return [Known(*row) for row in rows]
 
 
-def names_before(db: sqlite3.Connection, session_id: int) -> frozenset[str]:
-    """Give the names, plain, that the log had before a session's first reading: as measured, and as corrected."""
+def names_taken(db: sqlite3.Connection, session_id: int) -> frozenset[str]:
+    """Give the names, plain, of what was measured before a session's first reading, and those that were corrected."""
     (first,) = db.execute("SELECT min(id) FROM readings WHERE session_id = ?", (session_id,)).fetchone()
     before, values = ("r.id < ?", (first,)) if first is not None else ("1", ())
     measured = db.execute(f"SELECT DISTINCT r.sample_id FROM readings r WHERE {before}", values)
-    names = {plain_name(name) for (name,) in measured}
+    # By whomever: on the page or by `log edit`, the session that runs hears nothing of it.
     renamed = db.execute(
-        f"SELECT {SAMPLE_ID} FROM readings r WHERE {before} AND r.id IN"
-        " (SELECT reading_id FROM corrections WHERE kind = 'rename')",
-        values,
+        f"SELECT {SAMPLE_ID} FROM readings r WHERE r.id IN (SELECT reading_id FROM corrections WHERE kind = 'rename')"
     )
-    return frozenset(names | {plain_name(str(name)) for (name,) in renamed})
+    return frozenset(plain_name(str(name)) for rows in (measured, renamed) for (name,) in rows)
+
+
+def when(known: Known) -> str:
+    """Say when a reading was stored, in this device's time zone; the day only if it is not today."""
+    at = datetime.fromisoformat(known.stored_at).astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    return at.strftime("at %H:%M") if today else at.strftime("on %d %b %Y at %H:%M")
+
+
+def warning_of(db: sqlite3.Connection, kind: str, value: Mapping[str, Any]) -> str:
+    """Say before a correction that it gives a reading the name of another sample; "" if it does not."""
+    known = known_exactly(db, str(value.get("sample_id", ""))) if kind == "rename" else []
+    if not known:
+        return ""
+    name = known[-1].sample_id
+    return f"{name} was measured {when(known[-1])} too: in one session they are one soil; undo takes the new name back"
 
 
 def reading_of(db: sqlite3.Connection, text: str, session_id: int | None = None) -> Known:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..errors import CorrectionError
 from ..log.corrections import LONGEST_NAME, UNDONE, history_of, what_was_said
-from ..log.names import known_exactly, reading_of
+from ..log.names import reading_of, warning_of
 from ..log.typed import EXAMPLES, is_kind, parse_correction
-from .naming import when
 from .points import Sample
 from .session import Session
 from .state import Event
@@ -78,15 +77,14 @@ def _edit_begun(session: Session, sample: Sample, kind: str, text: str) -> None:
 def _rename_begun(session: Session, sample: Sample, new: str, back: bool = False) -> None:
     was = sample.planned.sample_id
     details = {"sample_id": new, "was": was, "back": back}
+    warning = warning_of(session.engine.log.database, "rename", details)
     session.record(Event("sample_renamed", f"{was} is {new}{' again' if back else ''}", details))
-    _say_if_known(session, new)
+    _warn(session, warning)
 
 
-def _say_if_known(session: Session, name: str) -> None:
-    """Say that a sample has now the name of another one: in one session they are one soil."""
-    known = known_exactly(session.engine.log.database, name)
-    if known:
-        session.tell(Fact("warning", f"{name} was measured {when(known[-1])} too; undo takes the new name back"))
+def _warn(session: Session, warning: str) -> None:
+    if warning:
+        session.tell(Fact("warning", warning))
 
 
 def _meant(session: Session, text: str) -> int:
@@ -107,7 +105,6 @@ def _correct(session: Session, reading_id: int, kind: str, value: dict[str, obje
     if undone:
         text = f"{said}: no longer {what_was_said(undone[0])}"
     details = {"reading": reading_id, "sample_id": sample_id, "kind": kind, "value": value}
-    known = known_exactly(db, str(value["sample_id"])) if kind == "rename" else []
+    warning = warning_of(db, kind, value)
     session.correct(Event("corrected", text, details), reading_id, kind, value)
-    if known:
-        _say_if_known(session, str(value["sample_id"]))
+    _warn(session, warning)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
-from ..log.names import Known, known_as
+from ..log.names import known_as, when
 from .plan import NameAsked, Planned
 from .session import Session
 from .state import Event
 from .steps import Fact
-
-
-def when(known: Known) -> str:
-    """Say when a reading was stored, in this device's time zone; the day only if it is not today."""
-    at = datetime.fromisoformat(known.stored_at).astimezone()
-    today = at.date() == datetime.now().astimezone().date()
-    return at.strftime("at %H:%M") if today else at.strftime("on %d %b %Y at %H:%M")
 
 
 def name(session: Session, sample_id: str, doubt: str = "") -> None:

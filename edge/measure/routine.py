@@ -15,7 +15,7 @@ from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError
 from ..gates.finding import reason
 from ..gates.scans import Scan
 from ..gates.time import warming_up
-from ..log.names import known_exactly
+from ..log.names import known_exactly, reading_of
 from .checks import check_panel, check_wavelengths, judge_reference, measure_reference, optimise
 from .editing import edit, undo
 from .naming import answer_name, ask_if_listed, name
@@ -288,9 +288,14 @@ def _repeat(session: Session) -> None:
         number, point = len(state.sample.points), state.sample.points[-1]
         session.record(Event("point_replaced", f"point {number} again", {"scan_id": point.scan_id}))
     elif state.done:
-        last = next(reversed(state.done))
-        known = [one for one in known_exactly(session.engine.log.database, last) if one.session == session.session_id]
-        planned = Planned(last, again=True, replaces=known[-1].reading if known else 0)
+        last, db = next(reversed(state.done)), session.engine.log.database
+        found = [one for one in known_exactly(db, last) if one.session == session.session_id]
+        if not found and (reading_id := session.last_reading(last)) is not None:
+            # Renamed on the page or by `log edit`, of which the session hears nothing.
+            found = [reading_of(db, str(reading_id))]
+        planned = (
+            Planned(found[-1].sample_id, again=True, replaces=found[-1].reading) if found else Planned(last, again=True)
+        )
         session.record(Event("named", f"{planned.sample_id} again", planned.as_details()))
     else:
         session.tell(Fact("warning", "nothing to repeat yet"))

@@ -11,12 +11,11 @@ from ..gates.finding import Finding, reason
 from ..gates.scans import Scan
 from ..log.check_soils import drift_of, soil_of
 from ..log.columns import ReadingFacts, ScanRole
-from ..log.names import known_exactly
+from ..log.names import known_exactly, when
 from ..log.write import Result
 from ..model.estimate import Refusal
 from .checks import OUTDATED
 from .controls import Judgement, SampleAnswer, judge_blank, judge_duplicate, judge_reference
-from .naming import when
 from .plan import Planned
 from .points import Place, Point, Sample, sample_spectrum, scattering, with_condition
 from .session import Session

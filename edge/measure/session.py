@@ -26,7 +26,7 @@ from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
 from ..log.columns import ReadingFacts, StoredScanKind
 from ..log.corrections import correct, soil_of
-from ..log.names import names_before
+from ..log.names import names_taken
 from ..log.write import Result, add_event
 from ..model.estimate import Refusal
 from .plan import NameAsked, Planned, Run
@@ -96,7 +96,8 @@ class Session:
         """Since this process began."""
         self.watch = ClockWatch(datetime.now(timezone.utc), monotonic())
         self._low_disk_told = False
-        self._names_before: frozenset[str] | None = None
+        self._names_taken: tuple[int, frozenset[str]] | None = None
+        """As of which correction, and names that are other samples'."""
         (self._newest_scan,) = engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
 
     def begin(self, port: str, profile_name: str, profile_text: str) -> None:
@@ -116,10 +117,12 @@ class Session:
         """Tell whether a name that is counted up is that of another sample, or of one that a recording repeats."""
         if self.settings.again:
             return False
-        if self._names_before is None:
-            self._names_before = names_before(self.engine.log.database, self.session_id)
+        db = self.engine.log.database
+        (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM corrections").fetchone()
+        if self._names_taken is None or self._names_taken[0] != newest:
+            self._names_taken = newest, names_taken(db, self.session_id)
         wanted = plain_name(name)
-        return wanted in self._names_before or any(plain_name(done) == wanted for done in self.state.done)
+        return wanted in self._names_taken[1] or any(plain_name(done) == wanted for done in self.state.done)
 
     def introduce(self) -> None:
         """Say what is known before the first measurement, and have the models ready for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...converters.spectra.spectrum import CONDITIONS
-from ..measure.naming import when
+from ..log.names import when
 from ..measure.plan import NameAsked
 from ..measure.points import who
 from ..measure.session import Session

@@ -17,6 +17,7 @@ from ..doctor.diagnosis import Device
 from ..doctor.system import EARLIEST, synchronised
 from ..errors import CorrectionError
 from ..log.corrections import correct
+from ..log.names import warning_of
 from ..log.true_time import LEAST_S, add_time_offset
 from ..log.write import Log
 from ..measure.session import host_boot
@@ -40,7 +41,9 @@ def correct_reading(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
         raise CorrectionError('write {"reading": 12, "kind": "rename", "value": {"sample_id": "RS007"}, "who": "Ana"}')
     plain = value if isinstance(value, dict) else {}
     with Log(log_path) as log:
-        return {"correction": correct(log, reading, str(kind), plain, who if isinstance(who, str) else "")}
+        warning = warning_of(log.database, str(kind), plain)
+        row = correct(log, reading, str(kind), plain, who if isinstance(who, str) else "")
+    return {"correction": row, **({"warning": warning} if warning else {})}
 
 
 def compare_clocks(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:

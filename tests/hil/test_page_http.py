@@ -437,6 +437,9 @@ def test_corrections_and_photos_are_rows_of_their_own(measured: Page) -> None:
     measured.log_in()
     rename = {"reading": 2, "kind": "rename", "value": {"sample_id": "RS7"}, "who": "Ana"}
     assert measured.ask("/api/correct", rename)[1] == {"correction": 1}
+    said = measured.ask("/api/correct", {"reading": 1, "kind": "rename", "value": {"sample_id": "RS7"}})[1]
+    assert "RS7 was measured at" in said["warning"]
+    assert measured.ask("/api/correct", {"reading": 1, "kind": "undo", "value": {"correction": 2}})[0] == 200
     assert measured.get("/api/readings?last=2")["readings"][0]["sample_id"] == "RS7"
     assert measured.ask("/api/correct", {"reading": 3, "kind": "void", "value": {"reason": "spilt"}})[0] == 200
     assert [one["void"] for one in measured.get("/api/readings?since=1")["readings"]] == ["", "void: spilt"]

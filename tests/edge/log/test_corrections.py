@@ -22,7 +22,7 @@ from stibium.edge.errors import CorrectionError
 from stibium.edge.log.columns import CORRECTIONS, ReadingFacts
 from stibium.edge.log.corrections import KINDS, correct
 from stibium.edge.log.export import iter_records
-from stibium.edge.log.names import known_as, known_exactly, names_before, reading_of
+from stibium.edge.log.names import known_as, known_exactly, names_taken, reading_of
 from stibium.edge.log.read import Chosen, open_for_reading
 from stibium.edge.log.spectra import iter_spectra
 from stibium.edge.log.typed import parse_correction
@@ -204,8 +204,8 @@ def test_names_are_found_whatever_their_case_and_as_corrected(log: Log) -> None:
     assert known_as(db, "RS002") == known_as(db, "RS003") == known_as(db, " ") == []
     assert [one.reading for one in known_exactly(db, "Adit 3")] == [2]
     assert known_exactly(db, "adit 3") == known_exactly(db, "RS002") == []
-    assert names_before(db, 2) == {"rs1", "rs2", "rs3", "adit3"}
-    assert names_before(db, 3) == {"rs1", "rs2", "rs3", "rs4", "adit3"}
+    assert names_taken(db, 2) == {"rs1", "rs2", "rs3", "adit3"}
+    assert names_taken(db, 3) == {"rs1", "rs2", "rs3", "rs4", "adit3"}
     assert reading_of(db, "5").reading == 5
     assert reading_of(db, "adit 3").reading == 2
     with pytest.raises(LookupError, match=r"one of several soils; .* 1 \(RS001, session 1\), 4 \(RS001, session 2\)"):

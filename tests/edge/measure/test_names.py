@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from routine_bench import Bench
 from scan_samples import GRID_NM
+from stibium.edge.log.corrections import correct
 from stibium.edge.log.export import iter_records
 from stibium.edge.log.read import Chosen, open_for_reading
 from stibium.edge.measure.plan import Plan
@@ -356,3 +357,15 @@ def test_a_reading_that_was_left_out_is_still_known_by_its_name(make: Make) -> N
     bench.type("", "RS001", "", "e void wrong pit")
     assert "no longer void" in texts(bench, "e RS001 undo")
     assert counted(bench) == [(1, "RS001", "1/RS001")]
+
+
+def test_what_is_renamed_elsewhere_keeps_its_name_for_itself(make: Make) -> None:
+    bench = make(plan=Plan(prefix="RS"))
+    bench.type("", "", "")
+    # On the page, or by `log edit` in another terminal.
+    correct(bench.log, 1, "rename", {"sample_id": "RS003"})
+    bench.type("", "")
+    assert [name for _, name, _ in counted(bench)] == ["RS003", "RS002", "RS004", "RS005"]
+    correct(bench.log, 4, "rename", {"sample_id": "RS009"})
+    bench.type("r", "", "")
+    assert counted(bench)[-2:] == [(5, "RS009", "1/RS009"), (6, "RS006", "1/RS006")]
