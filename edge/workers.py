@@ -84,8 +84,10 @@ class Processes:
                 process.terminate()
 
 
-def workers_for(jobs: int) -> Workers:
-    """Give the way of doing work in so many processes."""
+def workers_for(jobs: int | None) -> Workers:
+    """Give the way of doing work in so many processes; None for as many as there are processors to run on."""
+    if jobs is None:
+        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Processes(jobs) if jobs > 1 else OneProcess()
 
 

@@ -8,17 +8,10 @@ spread over processes; what is done is kept in the run's folder and an interrupt
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +21,7 @@ from numpy.typing import NDArray
 from ...converters.spectra.spectrum import Floats
 from ...edge.ore.model import Below
 from ...edge.ore.scenarios import Scenario
-from ..errors import RunError
+from ...edge.workers import workers_for
 from .calibration import along, calibration_error, chance_error
 from .data import OreData
 from .folder import PARTS
@@ -150,7 +143,7 @@ def compare(
 
     Raises:
         TrainingDataError: the table has too few rows, holes or blocks of a class.
-        RunError: a process was killed.
+        JobsError: a process was killed.
     """
     started = time.monotonic()
     split = draw_split(data.ore, data.groups, settings.training_rows, settings.test_rows, settings.seed)
@@ -162,7 +155,7 @@ def compare(
     clock.skip(outcomes)
     # The longest first, so that no process is left alone with one at the end.
     waiting = sorted((t for t in tasks if t not in outcomes), key=lambda t: -MODELS[t.model].cost)
-    for task, outcome in _run(work, waiting, jobs or available_processors()):
+    for task, outcome in workers_for(jobs)(work.do, waiting, in_order=False):
         kept.save(task, outcome)
         outcomes[task] = outcome
         clock.tick(task)
@@ -173,11 +166,6 @@ def compare(
 def forget_parts(folder: Path) -> None:
     """Remove the finished fits, once the run is whole."""
     shutil.rmtree(folder / PARTS, ignore_errors=True)
-
-
-def available_processors() -> int:
-    """Count the processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Work:
@@ -212,7 +200,7 @@ class _Work:
         first, second = self.folds[task.part]
         return self.training.take(first), self.training.take(second)
 
-    def do(self, task: Task) -> Outcome:
+    def do(self, task: Task) -> tuple[Task, Outcome]:
         # Of the processor: what else runs on the machine is not the fit's doing.
         started = time.process_time()
         training, unseen = self.rows(task)
@@ -242,7 +230,7 @@ class _Work:
                 self.settings.seed,
                 variables,
             )
-        return Outcome(
+        return task, Outcome(
             along(chosen.model.curve, raw),
             raw,
             dict(chosen.parameters),
@@ -283,57 +271,3 @@ class _Work:
             final.chosen,
             final.leakage,
         )
-
-
-_work: _Work | None = None
-
-
-def _enter(work: _Work) -> None:
-    global _work
-    _work = work
-    # Ctrl-C is the command's to take; its processes end when it does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Stop when the command is killed; what it had handed out would otherwise be fitted for nobody."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait_for_end([parent.sentinel])
-    os._exit(1)
-
-
-def _do(task: Task) -> Outcome:
-    assert _work is not None
-    return _work.do(task)
-
-
-def _run(work: _Work, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
-    if jobs == 1 or len(tasks) < 2:
-        for task in tasks:
-            yield task, work.do(task)
-        return
-    # One thread each: the processes are the parallel part. Children read the environment when they start.
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_enter, initargs=(work,))
-    try:
-        running: dict[Future[Outcome], Task] = {pool.submit(_do, task): task for task in tasks}
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield running.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise RunError(
-            "a process that fitted models was killed, perhaps for want of memory; give the same command again, with "
-            "--jobs 1: what is done is kept"
-        ) from error
-    finally:
-        # Also when the reader stops half way: what has not begun must not begin.
-        pool.shutdown(cancel_futures=True)
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_runs import PROGRAM
+from stibium.edge.errors import JobsError
 from stibium.edge.ore.columns import read_columns
 from stibium.edge.ore.scenarios import Scenario
-from stibium.train.errors import RunError
 from stibium.train.ore.calibration import calibration_error
 from stibium.train.ore.comparison import Settings, compare, forget_parts
 from stibium.train.ore.data import OreData, load_ore_data
@@ -170,5 +170,5 @@ def test_a_process_that_is_killed_is_one_line(data: OreData, tmp_path: Path):
             if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
                 os.kill(child, signal.SIGKILL)
 
-    with pytest.raises(RunError, match="was killed"):
+    with pytest.raises(JobsError, match="was killed"):
         compare(data, SETTINGS, tmp_path, jobs=2, progress=kill)
