@@ -87,7 +87,8 @@ def ore_predict(
     TABLE is a CSV of blocks. A row that cannot be used is refused with a reason and does not stop the rest. With
     --at-face, classes are asked for one by one (a word, its number, Enter if not known, ? for help), and As, Sb, Pb
     and Zn come from the probe's latest estimates of --sample in the log, as the ranges they are. "Cannot tell" is an
-    answer: where the range holds both, where too much is missing, outside what the model was trained on.
+    answer: where the range holds both, where too much is missing, outside what the model was trained on, and for all
+    of a hole most of whose blocks are outside.
     """
     from ..ore.bundle import default_ore_bundle_path, read_ore_bundle
 
@@ -107,6 +108,7 @@ def ore_predict(
         raise click.UsageError("--sample, --class, --assay and --no-ask belong to --at-face")
     from ..ore.answer import answer_blocks
     from ..ore.columns import read_columns
+    from ..ore.ground import other_ground
     from ..ore.table import iter_blocks
     from .ore_calls import OreCalls
     from .spectra_out import check_out, format_of
@@ -124,8 +126,9 @@ def ore_predict(
 
     def pieces(progress: Progress) -> Iterator[tuple[list[Answer], Sequence[RefusedRow]]]:
         done = 0
+        elsewhere = other_ground(bundle, iter_blocks(table, named))
         for blocks in iter_blocks(table, named):
-            yield answer_blocks(bundle, blocks, explain), blocks.refused
+            yield answer_blocks(bundle, blocks, explain, elsewhere), blocks.refused
             done += len(blocks.ids) + len(blocks.refused)
             progress.at(done)
 

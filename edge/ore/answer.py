@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -71,7 +72,9 @@ def decide(probability: float, threshold: float) -> Decision:
     return "ore" if probability >= threshold else "gangue"
 
 
-def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> list[Answer]:
+def answer_blocks(
+    bundle: OreBundle, blocks: Blocks, explain: bool = False, elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> list[Answer]:
     """Answer for some rows of a table.
 
     A detection limit is replaced as it was in training (see `OreModel.inputs`) and named in the flags. A block that
@@ -82,6 +85,7 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
         bundle: the model.
         blocks: read with the bundle's columns.
         explain: work out the contributions, too.
+        elsewhere: holes of other ground, and why, as `ground.other_ground` finds them in the whole table.
     """
     features = blocks.features
     sums = bundle.model.sums(bundle.model.inputs(blocks.values, blocks.bounds))
@@ -101,6 +105,8 @@ def answer_blocks(bundle: OreBundle, blocks: Blocks, explain: bool = False) -> l
             reason = too_little(bundle, int(lacking[i])) or outside_reason(bundle, blocks.values[i], out[i])
             flags = _flags(bundle.model, blocks.variables, blocks.values[i], blocks.bounds[i])
         reason = reason or apart.get(i, "")
+        if elsewhere and not reason:
+            reason = elsewhere.get(blocks.groups[i].casefold() if blocks.groups is not None else "", "")
         base, contributions = contributions_of(bundle, blocks, i) if explain else (None, ())
         answers.append(
             Answer(

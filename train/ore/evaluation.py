@@ -15,6 +15,7 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.ore.answer import Answer, answer_blocks
 from ...edge.ore.bundle import OreBundle, Worth
 from ...edge.ore.columns import Columns
+from ...edge.ore.ground import other_ground
 from ...edge.ore.table import ORE, UNLABELLED, iter_blocks
 from ..errors import TrainingDataError
 from ..report.page import Table, render, tabulate, write_page
@@ -97,6 +98,7 @@ def evaluate_bundle(
     answers: list[Answer] = []
     ore, groups, features, refused = [], [], [], []
     simulated, unlabelled = bundle.simulated, 0
+    elsewhere = other_ground(bundle, iter_blocks(path, columns))
     for blocks in iter_blocks(path, columns, labelled=True, needed=needed):
         refused += [row.reason for row in blocks.refused]
         simulated = simulated or blocks.simulated
@@ -104,7 +106,7 @@ def evaluate_bundle(
         labelled = blocks.take(np.flatnonzero(blocks.labels != UNLABELLED))
         unlabelled += len(blocks.ids) - len(labelled.ids)
         if labelled.ids:
-            answers += answer_blocks(bundle, labelled)
+            answers += answer_blocks(bundle, labelled, elsewhere=elsewhere)
             features.append(bundle.model.inputs(labelled.values, labelled.bounds))
             ore.append(np.asarray(labelled.labels) == ORE)
             groups += list(labelled.groups if labelled.groups is not None else labelled.ids)

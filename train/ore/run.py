@@ -28,6 +28,7 @@ from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, Worth, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
 from ...edge.ore.domain import OreDomain
+from ...edge.ore.ground import other_ground
 from ..errors import RunError
 from .comparison import Cell, Comparison
 from .data import OreData
@@ -240,7 +241,8 @@ def write_unlabelled(folder: Path, data: OreData, comparison: Comparison) -> int
     for scenario in comparison.settings.scenarios:
         # As it was written, so that the answers name it.
         bundle = read_ore_bundle(folder / bundle_name(scenario.name, comparison.best(scenario.name).model))
-        answers = answer_blocks(bundle, data.unlabelled.pick(scenario.variables))
+        blocks = data.unlabelled.pick(scenario.variables)
+        answers = answer_blocks(bundle, blocks, elsewhere=other_ground(bundle, [blocks]))
         path = folder / TABLES / f"{as_file_name(f'unlabelled_{scenario.name}')}.csv"
         OreCalls("csv", bundle, explain=False).export(str(path), [(answers, ())], None)
     return len(data.unlabelled.ids)

@@ -14,6 +14,7 @@ from stibium.edge.cli import stibium
 from stibium.edge.ore.answer import answer_blocks
 from stibium.edge.ore.bundle import OreBundle, pack_ore_bundle, read_ore_bundle, write_ore_bundle
 from stibium.edge.ore.face import Known, answer_at_face, from_probe, unknown
+from stibium.edge.ore.ground import other_ground
 from stibium.edge.ore.probe_estimates import ProbeEstimate
 from stibium.edge.ore.table import iter_blocks
 from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
@@ -131,3 +132,37 @@ def test_the_interval_of_the_probability_is_in_every_format(tmp_path: Path) -> N
     assert f"{first['probability']:.3f} ({first['interval_low']:.3f} - {first['interval_high']:.3f})" in shown
     header = CliRunner().invoke(stibium, [*command, "csv"], catch_exceptions=False).stdout.splitlines()[0].split(",")
     assert {"interval_low", "interval_high"} <= set(header)
+
+
+def test_a_hole_most_of_whose_blocks_do_not_belong_is_other_ground(together: OreBundle, tmp_path: Path) -> None:
+    """Of another deposit's hole single blocks look like the model's own; they are not told either."""
+    own = blocks_with_levels(together, 40, 2)
+    shuffled = shuffle_columns(blocks_with_levels(together, 500, 3), np.random.default_rng(0))
+    # Two blocks in three of hole B do not exist; the others, by themselves, do.
+    mixed = np.concatenate([own[:14], shuffled[:26]])
+    table = tmp_path / "holes.csv"
+    rows = table_of(together, np.concatenate([own, mixed]), tmp_path).read_text().splitlines()
+    holes = ["hole", *["A"] * 40, *(["B", "b"] * 20)]
+    table.write_text("".join(f"{row},{hole}\n" for row, hole in zip(rows, holes, strict=True)))
+    named = CliRunner().invoke(stibium, ["ore", "predict", str(table), "--model", together.path, "--format", "jsonl"])
+    answers = [json.loads(line) for line in named.stdout.splitlines()]
+    of_a, of_b = answers[:40], answers[40:]
+    assert sum(a["decision"] == "cannot tell" for a in of_a) <= 4
+    assert {a["decision"] for a in of_b} == {"cannot tell"}
+    whole = [a["reason"] for a in of_b if "other ground" in a["reason"]]
+    assert whole
+    assert all("of 40 blocks of hole" in reason for reason in whole)
+
+
+def test_a_table_without_holes_is_judged_as_one_and_few_blocks_not_at_all(together: OreBundle, tmp_path: Path) -> None:
+    own = blocks_with_levels(together, 8, 2)
+    shuffled = shuffle_columns(blocks_with_levels(together, 500, 3), np.random.default_rng(0))
+
+    def found(values: np.ndarray) -> dict[str, str]:
+        return other_ground(together, iter_blocks(table_of(together, values, tmp_path), together.columns))
+
+    assert "of 38 blocks of the table" in found(np.concatenate([own, shuffled[:30]]))[""]
+    assert found(blocks_with_levels(together, 300, 4)) == {}
+    assert found(shuffled[:9]) == {}
+    bare = replace(together, domain=None)
+    assert other_ground(bare, iter_blocks(table_of(together, shuffled, tmp_path), together.columns)) == {}
