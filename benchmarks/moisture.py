@@ -180,9 +180,28 @@ def targets(ways: list[str], pools: dict[tuple[str, str], Pool]) -> list[tuple[s
     return found
 
 
+TITLES = {
+    "dry": "model of dry soils",
+    "pairs": "dry soils and five pairs",
+    "assayed": "all three grounds assayed",
+    "basis": "dry soils and others' differences",
+}
+COLOURS = {"dry": "#b5651d", "damp": "#4f8f5f", "wet": "#1f5fa8"}
+
+
+def mark(state: str, x: float, y: float) -> str:
+    """Draw a circle for dry, a cross for damp, a square for wet: colour alone would not tell."""
+    colour = COLOURS[state]
+    if state == "dry":
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="{colour}" fill-opacity="0.5"/>'
+    if state == "damp":
+        lines = f"M{x - 2.5:.1f} {y - 2.5:.1f}l5 5m0-5l-5 5"
+        return f'<path d="{lines}" stroke="{colour}" stroke-opacity="0.7" fill="none"/>'
+    return f'<rect x="{x - 2:.1f}" y="{y - 2:.1f}" width="4" height="4" fill="none" stroke="{colour}"/>'
+
+
 def picture(path: Path, ways: list[str], pools: dict[tuple[str, str], Pool]) -> None:
-    """Draw estimated over measured carbon, a panel a way, a colour a condition."""
-    colours = {"dry": "#b5651d", "damp": "#4f8f5f", "wet": "#1f5fa8"}
+    """Draw estimated over measured carbon, a panel a way, a mark a condition."""
     size, left, top = 240, 56, 30
     low, high = -1.2, 1.3
 
@@ -192,7 +211,7 @@ def picture(path: Path, ways: list[str], pools: dict[tuple[str, str], Pool]) -> 
     parts = []
     for number, way in enumerate(ways):
         x0 = left + number * (size + 30)
-        parts.append(f'<text x="{x0}" y="{top - 10}">{way}</text>')
+        parts.append(f'<text x="{x0}" y="{top - 10}">{TITLES[way]}</text>')
         parts.append(f'<rect x="{x0}" y="{top}" width="{size}" height="{size}" fill="none" stroke="#999"/>')
         parts.append(f'<line x1="{x0}" y1="{top + size}" x2="{x0 + size}" y2="{top}" stroke="#999"/>')
         for tick in (0.1, 1, 10):
@@ -200,19 +219,21 @@ def picture(path: Path, ways: list[str], pools: dict[tuple[str, str], Pool]) -> 
             if not number:
                 y = top + size - at(tick) + 4
                 parts.append(f'<text x="{x0 - 6}" y="{y:.0f}" text-anchor="end">{tick:g}</text>')
-        for state, colour in colours.items():
+        for state in COLOURS:
             pool = pools[way, state]
             for p, y in zip(pool.predicted, pool.measured, strict=True):
-                cx, cy = x0 + at(y), top + size - at(p)
-                parts.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="2" fill="{colour}" fill-opacity="0.5"/>')
+                parts.append(mark(state, x0 + at(y), top + size - at(p)))
     foot = top + size + 38
     parts.append(f'<text x="{left}" y="{foot}">measured carbon, % (estimated: upwards);</text>')
-    for number, (state, colour) in enumerate(colours.items()):
-        parts.append(f'<text x="{left + 290 + 60 * number}" y="{foot}" fill="{colour}">{state}</text>')
+    for number, (state, colour) in enumerate(COLOURS.items()):
+        x = left + 300 + 70 * number
+        parts.append(f'{mark(state, x - 9, foot - 4)}<text x="{x}" y="{foot}" fill="{colour}">{state}</text>')
     width = left + len(ways) * (size + 30)
+    title = "Estimated over measured carbon of dry, damp and wet soils"
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {foot + 12}" font-family="sans-serif" '
-        f'font-size="13"><rect width="{width}" height="{foot + 12}" fill="white"/>{"".join(parts)}</svg>\n'
+        f'font-size="13" role="img"><title>{title}</title><rect width="{width}" height="{foot + 12}" fill="white"/>'
+        f"{''.join(parts)}</svg>\n"
     )
 
 

@@ -6,17 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...converters.spectra.spectrum import Floats
 from ...edge.model.bundle import Bundle
 from ...edge.model.correction import Correction
 from ...edge.model.lineage import Adaptation
 from ...edge.model.target import forward, inverse, within_range
+from ...edge.units import shown_unit
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, reach_of, require_room, usable
-from .follow import following_conditions, following_domain, own_interval, own_range, with_own_detection
+from .follow import correlation, following_conditions, following_domain, own_interval, own_range, with_own_detection
 from .output import FEWEST, fit_output, rms
 
 JUDGED = "leave-one-out, around the choice"
+MOST_TIMES, MOST_TIMES_OF_DECADES = 8.0, 30.0
+"""By which assays may differ from the model's answers, of a target as it is and of one over decades; more is a unit."""
 
 
 def adapt_by_assays(parent: Bundle, samples: Samples) -> Adapted:
@@ -42,6 +46,7 @@ def adapt_by_assays(parent: Bundle, samples: Samples) -> Adapted:
     measured = forward(np.array(values), parent.transform)
     reach = reach_of(estimator, kept)
     require_room(outputs, reach, parent.name)
+    _require_likeness(parent, outputs, np.array(values))
     fitted = fit_output(outputs, measured)
 
     known = parent.correction
@@ -89,3 +94,26 @@ def adapt_by_assays(parent: Bundle, samples: Samples) -> Adapted:
         after=np.array(within_range(measured - fitted.errors, *to_unit)),
         refused=(*samples.refused, *refused),
     )
+
+
+def _require_likeness(parent: Bundle, outputs: Floats, values: Floats) -> None:
+    """Refuse assays (n,) that have nothing to do with the model's outputs (n,): of another unit, or under wrong names.
+
+    Raises:
+        TrainingDataError: which of these it looks like.
+    """
+    said, known = float(np.median(inverse(outputs, parent.transform))), float(np.median(values))
+    most = MOST_TIMES if parent.transform == "none" else MOST_TIMES_OF_DECADES
+    if min(said, known) > 0 and not 1 / most < known / said < most:
+        raise TrainingDataError(
+            f"the assays of {parent.element} are {known / said:.3g} times what {parent.name} says of these samples "
+            f"(medians {known:.4g} and {said:.4g} {shown_unit(parent.unit)}): are they in another unit? A model that "
+            "is so far off cannot be shifted: train one on these samples"
+        )
+    if values.size > FEWEST:
+        r, least = correlation(forward(values, parent.transform), outputs)
+        if r < -least:
+            raise TrainingDataError(
+                f"samples that the laboratory calls rich are poor by {parent.name}, and the other way round "
+                f"(r = {r:.2f}): do the names stand for the same samples in both?"
+            )

@@ -17,7 +17,7 @@ from ...edge.model.lineage import Adaptation, Tried
 from ...edge.model.target import within_range
 from ..errors import TrainingDataError
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of
-from .follow import following_domain, t_quantile, wider_interval, with_own_detection
+from .follow import correlation, following_domain, wider_interval, with_own_detection
 from .output import KINDS, WORTH, Kind, fit_kind, rms
 from .transfer import Way, fit_ways, mean_of, ways
 
@@ -25,8 +25,6 @@ FEWEST = 5
 FOLDS = 10
 TOGETHER = 5
 """Corrections of spectra of which the mean is taken."""
-NO_RELATION = 0.05
-"""Chance by which readings of unlike samples would go together as well as those of the pairs do."""
 JUDGED = "pairs left out from fit and choice, against the parent's readings of the other instrument"
 
 
@@ -272,10 +270,8 @@ def _require_relation(wanted: Floats, outputs: Floats, pairs: int) -> None:
     Raises:
         TrainingDataError: as samples under wrong names have.
     """
-    spread = float(np.std(wanted)) * float(np.std(outputs))
-    r = float(np.mean((wanted - wanted.mean()) * (outputs - outputs.mean()))) / spread if spread > 0 else 0.0
-    least = t_quantile(1 - NO_RELATION, pairs - 2)
-    if r < least / float(np.sqrt(pairs - 2 + least**2)):
+    r, least = correlation(wanted, outputs)
+    if r < least:
         raise TrainingDataError(
             f"--pairs: readings of the {pairs} pairs do not go together, even when corrected (r = {r:.2f}): are the "
             "samples' names the same soils in both, and do their contents differ enough to tell?"

@@ -19,7 +19,7 @@ from ...edge.assay_values import (
     is_withheld,
     parse_content,
 )
-from ...edge.units import conversion, split_column, unit_names
+from ...edge.units import conversion, find_unit, split_column, unit_names
 from ..errors import AssayFileError
 from .sheet import Sheet
 from .values import Assay, as_reported
@@ -33,6 +33,7 @@ _DETECTED = re.compile(
     r"(?:\w+[ _.-])?(?:detect(?:ed|s|ion)?|det|bdl|nd|non[ _-]?detects?|cens(?:ored)?)", re.IGNORECASE
 )
 _YES_OR_NO = frozenset({"y", "n", "yes", "no", "true", "false", "t", "f", "0", "1"})
+ALL_PPM = 1e6
 _NO_LIMIT = (
     "does not say below what; write the detection limit, such as <0.02, or give it in a row MDL; leave empty what was "
     "not determined"
@@ -198,6 +199,9 @@ def _content(fields: Sequence[str], column: ElementColumn, decimal: str) -> Cont
     """Read one field, and the sign that stands in a column of its own; raises ValueError with what is wrong."""
     field = fields[column.at]
     content = parse_content(field, "." if isinstance(field, ExactNumber) else decimal, column.column.unit == "pct")
+    unit = find_unit(column.column.unit)
+    if content is not None and unit is not None and content.value * unit.ppm > ALL_PPM:
+        raise ValueError(f"{field.strip()[:40]!r} {unit.shown} is more than the whole sample; is it another unit?")
     if column.sign_at is None:
         return content
     sign = fields[column.sign_at].strip()

@@ -16,7 +16,12 @@ from .common import check_folder_of, say, simulated_note
 
 if TYPE_CHECKING:
     from ...edge.model.bundle import Bundle
+    from ...edge.model.target import Transform
     from ..adaptation.adapted import Adapted
+
+
+FEWEST_TO_NAME, LONE_SHARE = 4, 0.8
+"""Samples, and share of the squared error, from which on one of them is named."""
 
 
 @click.command(
@@ -119,9 +124,26 @@ def _words(parent: Bundle, adapted: Adapted, by_pairs: bool) -> list[str]:
         + (" helps; the answers stay as they are" if did.what == "nothing" else ""),
         f"RMSE {did.before:.4g} before, {did.after:.4g} after ({space}; {did.judged})",
         "tried: " + "; ".join(f"{tried.what} {tried.rmse:.4g}" for tried in did.tried),
+        _lone_error(adapted, parent.transform),
         f"applicability domain: {adapted.domain or 'as before'}",
     ]
     return [line for line in lines if line]
+
+
+def _lone_error(adapted: Adapted, transform: Transform) -> str:
+    """Name a sample that makes nearly all of the error that is left; "" if there is none."""
+    import numpy as np
+
+    from ...edge.model.target import forward
+
+    squares = np.square(forward(adapted.wanted, transform) - forward(adapted.after, transform))
+    worst = int(squares.argmax())
+    if squares.size < FEWEST_TO_NAME or squares[worst] < LONE_SHARE * squares.sum():
+        return ""
+    share = squares[worst] / squares.sum()
+    return (
+        f"{adapted.samples[worst]} alone makes {share:.0%} of the squared error: look at its value and its name again"
+    )
 
 
 def _rows(adapted: Adapted) -> list[dict[str, Any]]:

@@ -143,6 +143,13 @@ def test_several_files_become_one_table_in_one_unit(tmp_path: Path) -> None:
     assert len(found.sha256) == 2
 
 
+@pytest.mark.parametrize(("column", "value"), [("clay_pct", "101"), ("clay_g_kg", "1001"), ("Sb_ppm", ">2000000")])
+def test_more_than_the_whole_sample_is_another_unit(column: str, value: str) -> None:
+    with pytest.raises(AssayFileError, match=r"row 3 \(B\), .* is more than the whole sample; is it another unit\?"):
+        table(f"sample,{column}\nA,5\nB,{value}\n")
+    assert table("sample,clay_pct\nA,5\nB,100\n")
+
+
 def test_columns_can_be_chosen() -> None:
     found = table("sample,Sb_ppm,As_ppm,Zn_ppm\nS1,1,2,3\n").select(["Zn", "Sb_ppm", "Zn"])
     assert [column.element for column in found.columns] == ["Zn", "Sb"]

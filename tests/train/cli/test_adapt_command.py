@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,17 +136,21 @@ def test_a_few_assays_shift_the_answers(made: Path, shipped_bundle: Bundle, tmp_
     assert succeed("check", new).returncode == 0
 
 
-def test_where_nothing_helps_nothing_is_done(made: Path, shipped_bundle: Bundle, tmp_path: Path) -> None:
-    """The laboratory agrees with the model."""
+def answers_as_assays(made: Path, bundle: Bundle, path: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """The laboratory says what the model does, changed: a table for the site's samples."""
     soils = list(read_spectra(made / "site.csv"))
-    values = 10 ** np.array(Estimator(shipped_bundle).outputs(soils))
-    with (tmp_path / "agrees.csv").open("w", newline="") as file:
+    values = change(10 ** np.array(Estimator(bundle).outputs(soils)))
+    with path.open("w", newline="") as file:
         rows = [(s.sample_id, f"{v:.6g}") for s, v in zip(soils, values, strict=True)]
         csv.writer(file).writerows([("sample", "Sb_ppm"), *rows])
+    return path
+
+
+def test_where_nothing_helps_nothing_is_done(made: Path, shipped_bundle: Bundle, tmp_path: Path) -> None:
+    """The laboratory agrees with the model."""
+    agrees = answers_as_assays(made, shipped_bundle, tmp_path / "agrees.csv", lambda values: values)
     new = tmp_path / "new.tflite"
-    done = succeed(
-        "adapt", shipped_bundle.path, "--spectra", made / "site.csv", "--assays", tmp_path / "agrees.csv", "--out", new
-    )
+    done = succeed("adapt", shipped_bundle.path, "--spectra", made / "site.csv", "--assays", agrees, "--out", new)
     assert "nothing helps; the answers stay as they are" in done.stdout
     assert read_bundle(new).correction.is_none
 
@@ -169,6 +174,35 @@ def test_what_cannot_be_is_one_line(
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "new.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda values: values * 1e3, "are they in another unit?"),
+        (lambda values: values / 1e4, "are they in another unit?"),
+        (lambda values: values.min() * values.max() / values, "do the names stand for the same samples in both?"),
+    ],
+)
+def test_assays_of_another_unit_or_of_other_samples_are_refused(
+    change: Callable[[np.ndarray], np.ndarray], said: str, made: Path, shipped_bundle: Bundle, tmp_path: Path
+) -> None:
+    assays = answers_as_assays(made, shipped_bundle, tmp_path / "assays.csv", change)
+    new = tmp_path / "new.tflite"
+    done = stibium("adapt", shipped_bundle.path, "--spectra", made / "site.csv", "--assays", assays, "--out", new)
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+    assert not new.exists()
+
+
+def test_one_sample_that_makes_the_error_is_named(made: Path, shipped_bundle: Bundle, tmp_path: Path) -> None:
+    first = next(iter(read_spectra(made / "site.csv"))).sample_id
+    assays = answers_as_assays(
+        made, shipped_bundle, tmp_path / "assays.csv", lambda values: np.append(values[:1] * 100, values[1:])
+    )
+    new = tmp_path / "new.tflite"
+    done = succeed("adapt", shipped_bundle.path, "--spectra", made / "site.csv", "--assays", assays, "--out", new)
+    assert f"{first} alone makes" in done.stdout
 
 
 @pytest.mark.parametrize(
