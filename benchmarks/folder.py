@@ -1,4 +1,4 @@
-"""A folder of 10,000 .asd files through `stibium predict` on one core: rate, and memory against 1,000 files."""
+"""A folder of 10,000 .asd files through `stibium predict` on one core: rate, also with `--stability`, and memory."""
 
 from __future__ import annotations
 
@@ -26,23 +26,26 @@ def main() -> bool:
             folder.mkdir()
             write_demo_asd(folder, count)
 
-        def predict(folder: Path, n: int) -> Run:
+        def predict(folder: Path, n: int, *more: str) -> Run:
             log = Path(temporary) / f"{folder.name}-{n}.db"
-            run = run_process([program, "predict", str(folder), "--format", "csv", "--log", str(log)], core=core)
+            run = run_process([program, "predict", str(folder), "--format", "csv", "--log", str(log), *more], core=core)
             for path in log.parent.glob(f"{log.name}*"):
                 path.unlink()
             return run
 
         pairs = [(predict(few, n), predict(many, n)) for n in range(3)]
+        steady = [predict(many, n, "--stability") for n in range(3)]
     rate = median(FILES / b.wall_s for _, b in pairs)
+    steady_rate = median(FILES / run.wall_s for run in steady)
     memory = median(b.peak_mb / a.peak_mb for a, b in pairs)
     print(f"stibium predict FOLDER, {FILES} .asd files, one core, each stored in the log, median of {len(pairs)}")
     print(f"  rate    {rate:6.0f} spectra/s (bound {RATE_BOUND})")
+    print(f"  rate    {steady_rate:6.0f} spectra/s with --stability (bound {RATE_BOUND})")
     print(
         f"  memory  {median(b.peak_mb for _, b in pairs):6.0f} MB, with {FILES // 10} files"
         f" {median(a.peak_mb for a, _ in pairs):.0f} MB: ratio {memory:.2f} (bound {MEMORY_BOUND})"
     )
-    return rate >= RATE_BOUND and memory <= MEMORY_BOUND
+    return min(rate, steady_rate) >= RATE_BOUND and memory <= MEMORY_BOUND
 
 
 if __name__ == "__main__":

@@ -65,6 +65,18 @@ def _lone_band(by: float) -> Disturb:
     return disturb
 
 
+def _filled(first_nm: float, how: str) -> Disturb:
+    """Hold the first of 50 nm, or lay a line over them, as a program that fills holes does."""
+
+    def disturb(nm: Floats, values: Floats, rng: np.random.Generator) -> Floats:
+        changed, hole = values.copy(), (nm >= first_nm) & (nm <= first_nm + 50)
+        ends = nm[hole][[0, -1]], values[hole][[0, 0 if how == "held" else -1]]
+        changed[hole] = np.interp(nm[hole], *ends)
+        return changed
+
+    return disturb
+
+
 DISTURBANCES: dict[str, dict[str, Disturb]] = {
     "shift of the wavelengths, nm": {f"{by:g}": _shift(by) for by in (0.5, 1, 2, 5)},
     "offset of reflectance": {f"{by:g}": _offset(by) for by in (0.005, 0.02, 0.05)},
@@ -73,6 +85,8 @@ DISTURBANCES: dict[str, dict[str, Disturb]] = {
     "step at 1390 nm": {f"{by:g}": _step(1390, by) for by in (0.005, 0.02, 0.05)},
     "slope over the range": {f"{by:g}": _slope(by) for by in (0.02, 0.05, 0.2)},
     "dirty panel": {f"{share:g}": _dirty(share) for share in (0.02, 0.05, 0.15)},
+    "50 nm held from": {f"{nm:g}": _filled(nm, "held") for nm in (680, 1390, 1800, 2180)},
+    "50 nm on a line from": {f"{nm:g}": _filled(nm, "line") for nm in (680, 1390, 1800, 2180)},
     "lone band": {f"{by:g}": _lone_band(by) for by in (0.01, 0.05, 0.3)},
 }
 

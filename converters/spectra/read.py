@@ -16,6 +16,8 @@ FORMATS = (
 )
 """What is read, as a person would be told."""
 
+_PACKED = (GZIP_MAGIC, b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x1f\x9d")
+
 
 def read_spectra(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> list[Spectrum]:
     """Read a file of spectra in any known format; see `iter_spectra`."""
@@ -113,6 +115,10 @@ def _described(source: str, head: bytes) -> str:
         return "values of an ENVI library without their header; put the .hdr beside it"
     if head.startswith(b"PK\x03\x04"):
         return "a ZIP archive; unpack it"
+    if head.startswith(_PACKED) or head[257:262] == b"ustar":
+        return "an archive or compressed otherwise than by gzip once; unpack it"
+    if head.startswith((b"\x89HDF\r\n", b"CDF\x01", b"CDF\x02", b"MATLAB 5.0")):
+        return "an array file (HDF5, NetCDF, MATLAB); save its spectra as CSV"
     if head.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff")):
         return "a document or picture"
     if not head.strip(b"\0"):
