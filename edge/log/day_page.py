@@ -14,13 +14,15 @@ _STYLE = """
 body{font:16px/1.4 system-ui,sans-serif;color:#000;background:#fff;max-width:60rem;margin:1rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:1.6rem 0 .4rem;border-bottom:2px solid #000}
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .5rem;
-border-bottom:1px solid #999;overflow-wrap:anywhere}th{border-bottom:2px solid #000}td.n,th.n{text-align:right;
+border-bottom:1px solid #999}td.long{overflow-wrap:anywhere}th{border-bottom:2px solid #000}td.n,th.n{text-align:right;
 white-space:nowrap}tr.said td{padding-top:0}tr.more td{border-bottom:0;padding-bottom:0}
 .warn{border:3px solid #000;padding:.4rem .7rem;font-weight:bold}.wide{overflow-x:auto}
 svg{max-width:100%;height:auto;border:1px solid #999}tr{break-inside:avoid}
 @media(max-width:40rem){td.n,th.n{white-space:normal}th,td{padding:.25rem .2rem}}
 @media print{body{margin:0;max-width:none;font-size:11pt}h2{break-after:avoid}}
 """
+
+_LONGEST_WORD = 20
 
 
 def day_page(day: Day) -> str:
@@ -50,13 +52,11 @@ def _summary(day: Day) -> str:
 
 def _sessions(day: Day) -> str:
     rows = [
-        (
-            *(str(one.id), clock(one.started_at), clock(one.ended_at) if one.ended_at else "not ended"),
-            *(one.instrument or one.port, one.profile_name, one.operator),
-        )
+        (str(one.id), clock(one.started_at), clock(one.ended_at) if one.ended_at else "not ended", one.operator)
         for one in day.sessions
     ]
-    return _section("Sessions", ("session", "began", "ended", "instrument", "profile", "operator"), rows)
+    below = ["; ".join(filter(None, (one.instrument or one.port, one.profile_name))) for one in day.sessions]
+    return _section("Sessions", ("no.", "began", "ended", "operator"), rows, below)
 
 
 def _samples(day: Day) -> str:
@@ -91,10 +91,10 @@ def _words(record: ReadingRecord, one: EstimateRecord) -> str:
 def _controls(day: Day) -> str:
     words = {True: "passed", False: "FAILED", None: "open"}
     rows = [
-        (clock(e.at), str(e.details.get("sample_id", "")), words.get(e.details.get("passed"), "open"), e.text)
+        (clock(e.at), str(e.details.get("sample_id", "")), words.get(e.details.get("passed"), "open"))
         for e in day.controls
     ]
-    return _section("Controls and their judgement", ("time", "control", "judgement", "in words"), rows)
+    return _section("Controls", ("time", "control", "judgement"), rows, [e.text for e in day.controls])
 
 
 def _refusals(day: Day) -> str:
@@ -103,10 +103,9 @@ def _refusals(day: Day) -> str:
 
 
 def _void(day: Day) -> str:
-    rows = [
-        (str(one.reading), _name(one), one.void, "; ".join(said.text for said in one.corrections)) for one in day.void
-    ]
-    return _section("Measured, and does not count", ("reading", "sample", "why", "what was said"), rows)
+    rows = [(str(one.reading), _name(one), one.void) for one in day.void]
+    below = ["; ".join(said.text for said in one.corrections) for one in day.void]
+    return _section("Measured, and does not count", ("no.", "sample", "why"), rows, below)
 
 
 def _references(day: Day) -> str:
@@ -176,11 +175,19 @@ def _section(title: str, titles: Sequence[str], rows: Iterable[Sequence[str]], b
     head = "".join(f"<th{c}>{escape(one.lstrip('>'))}</th>" for c, one in zip(of, titles, strict=True))
     body, more = "", '<tr class="more">' if below else "<tr>"
     for number, row in enumerate(listed):
-        cells = "".join(f"<td{c}>{escape(cell)}</td>" for c, cell in zip(of, row, strict=True))
+        cells = "".join(f"<td{c or _breaks(cell)}>{escape(cell)}</td>" for c, cell in zip(of, row, strict=True))
         body += f"{more}{cells}</tr>\n"
         if below:
-            body += f'<tr class="said"><td></td><td colspan="{len(titles) - 1}">{escape(below[number])}</td></tr>\n'
+            said = below[number]
+            body += (
+                f'<tr class="said"><td></td><td{_breaks(said)} colspan="{len(titles) - 1}">{escape(said)}</td></tr>\n'
+            )
     return f'<h2>{title}</h2><div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
+
+
+def _breaks(cell: str) -> str:
+    """A word that is longer than a column may be is broken; no other one is."""
+    return ' class="long"' if max(map(len, cell.split()), default=0) > _LONGEST_WORD else ""
 
 
 def _paragraph(text: str) -> str:
