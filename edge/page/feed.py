@@ -303,7 +303,9 @@ def charts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
         LogError: the log cannot be read.
     """
     with open_for_reading(path) as db:
-        return {"soils": [chart_data(soil) for soil in check_soils(db)], "blanks": blank_data(db)}
+        soils, blanks = [chart_data(soil) for soil in check_soils(db)], blank_data(db)
+    soils, blanks = ([{**one, "unit": shown_unit(one["unit"])} for one in part] for part in (soils, blanks))
+    return {"soils": soils, "blanks": blanks}
 
 
 def drawn_bands(wavelengths_nm: Floats) -> slice:
