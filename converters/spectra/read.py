@@ -100,6 +100,8 @@ def _read_others(source: str, head: bytes, packed: bool, on_bad: OnBad | None) -
         raise UnknownFormatError(f"{source}: is {workbook}; open it and save its sheet of spectra as CSV")
     from .text import is_text
 
+    if head.lstrip().startswith((b"##TITLE", b"{", b"[")):
+        raise UnknownFormatError(f"{source}: is JCAMP-DX or JSON; save it as a table of wavelength and reflectance")
     if is_text(head):
         from .ascii_table import read_ascii_table
 

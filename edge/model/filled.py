@@ -19,6 +19,8 @@ _SINGLE, _DOUBLE = 2e-6, 1e-13
 _ROUGH, _SMOOTH = 10.0, 1e-6
 """Times the former that a spectrum's fourth differences are, mostly, where its noise shows; and of the largest value,
 where it shows in double precision."""
+_UPPER = 0.95
+"""Part of the fourth differences that are next to none where a spectrum was laid out between bands far apart."""
 _FEWEST_ROUNDED, _CLEAR = 40, 20.0
 """Of values that were rounded to more than their noise, many neighbours are equal: bands of a stretch, and the steps of
 rounding by which the next band leaves it. Of the same soils rounded to 2 to 6 digits none has both."""
@@ -45,10 +47,11 @@ def filled_in(values: Floats) -> list[tuple[int, int]]:
     if not (first_look[1:] & first_look[:-1]).any():
         return []
     fourth = np.abs(_fourth(values, 1))
-    usual = float(np.median(fourth))
+    middle, upper = fourth.size // 2, int(_UPPER * fourth.size)
+    usual, high = np.partition(fourth, (middle, upper))[[middle, upper]].tolist()
     if usual > _ROUGH * rough:
         on_curve = fourth <= rough
-    elif usual > _SMOOTH * largest:
+    elif usual > _SMOOTH * largest or high > _ROUGH * rough:
         on_curve = fourth <= _DOUBLE * largest
     else:  # what was computed has no noise, what was rounded often none that shows
         still = values[1:] == values[:-1]
@@ -83,7 +86,8 @@ def _may_be_rounded(
     within = np.zeros(values.size + 1, dtype=np.intp)
     np.add.at(within, first, 1)
     np.add.at(within, last, -1)
-    gaps = np.diff(np.unique(steps[within.cumsum()[: steps.size] == 0]))
+    others = steps[within.cumsum()[: steps.size] == 0]
+    gaps = np.diff(np.unique(others if others.size > _FEWEST else steps))
     gaps = gaps[gaps > _ONE * rough]
     if not gaps.size:
         return np.full(first.size, True)

@@ -88,6 +88,8 @@ def test_what_is_no_file_of_spectra_is_refused_in_one_line(tmp_path: Path):
         (b"\0" * 500, "only zero bytes"),
         (bytes(range(256)) * 9, "binary content of no known format; known are ASD .asd"),
         (b"PK\x03\x04" + b"\0" * 99, "ZIP archive; unpack it"),
+        (b"##TITLE=soil\n##XUNITS=1/CM\n400 0.1\n##END=\n", "is JCAMP-DX or JSON; save it as a table"),
+        (b'{"wavelengths": [350, 351]}', "is JCAMP-DX or JSON; save it as a table"),
         (b"BZh91AY" + b"\0" * 99, "compressed otherwise than by gzip once; unpack it"),
         (b"soil.txt".ljust(257, b"\0") + b"ustar" + b"\0" * 99, "an archive or compressed"),
         (gzip.compress(gzip.compress(b"350 0.1\n")), "compressed otherwise than by gzip once; unpack it"),

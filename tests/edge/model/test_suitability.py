@@ -262,6 +262,16 @@ def test_what_was_computed_without_noise_is_not_filled_in_and_where_it_is_held_i
     assert (first, last) == (int(np.argmax(computed > 0.4)), NM.size - 1)
 
 
+def test_a_spectrum_that_was_laid_out_between_bands_far_apart_is_as_coarse_as_it_was(
+    estimator: Estimator, rough: Spectrum
+):
+    for nm in (20, 30, 40):
+        coarse = np.interp(NM, NM[::nm], rough.values[::nm])
+        answer = only(estimator, replace(rough, values=coarse))
+        assert isinstance(answer, Refusal)
+        assert "lie on one curve to the last digit" in answer.reason
+
+
 def test_good_soils_have_nothing_filled_in(shared_data: Path):
     for name in ("geeves_contact_probe", "moisture_60_soils", "australia_742_clay"):
         for spectrum in read_spectra(shared_data / "soil" / f"{name}.csv.gz"):
