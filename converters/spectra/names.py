@@ -102,9 +102,9 @@ def _without_date(base: str, measured_at: datetime | None) -> str:
 def plain_name(name: str) -> str:
     """Return a sample's name without what people write differently: case, spaces, separators and leading zeros.
 
-    Between two digits something has to stay: `1-1` is not `11`.
+    Between two digits something has to stay: `1-1` is not `11`. Behind a decimal mark zeros count: `0.5` is not `0.05`.
     """
-    without_zeros = re.sub(r"(?<!\d)0+(?=\d)", "", name)
+    without_zeros = re.sub(r"(?<!\d)(?<!\d[.,])0+(?=\d)", "", name)
     return re.sub(r"[\s._-]+", "", re.sub(r"(?<=\d)[\s._-]+(?=\d)", "/", without_zeros)).casefold()
 
 

@@ -262,7 +262,7 @@ def test_a_spectrum_of_two_samples_is_remarked_and_one_of_the_same_sample_is_not
 
 
 def test_a_name_in_another_spelling_is_remarked_and_another_name_is_not(tmp_path: Path) -> None:
-    names = ("RS001", "RS001b", "RS1", "RS_01", "rs001", "RS1-1", "RS11", "RS1.10", "RS1_1")
+    names = ("RS001", "RS001b", "RS1", "RS_01", "rs001", "RS1-1", "RS11", "RS1.10", "RS1_1", "S 0.5 mm", "S 0.05 mm")
     paths = [tmp_path / f"{name}.asd" for name in names]
     for seed, path in enumerate(paths):
         path.write_bytes(asd_bytes(seed))
