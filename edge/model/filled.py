@@ -19,6 +19,8 @@ _SINGLE, _DOUBLE = 2e-6, 1e-13
 _ROUGH, _SMOOTH = 10.0, 1e-6
 """Times the former that a spectrum's fourth differences are, mostly, where its noise shows; and of the largest value,
 where it shows in double precision."""
+_OF_ALL = 3
+"""Fourth differences, and steps, of which one is looked at to tell what is usual."""
 _UPPER = 0.95
 """Part of the fourth differences that are next to none where a spectrum was laid out between bands far apart."""
 _FEWEST_ROUNDED, _CLEAR = 40, 20.0
@@ -47,8 +49,9 @@ def filled_in(values: Floats) -> list[tuple[int, int]]:
     if not (first_look[1:] & first_look[:-1]).any():
         return []
     fourth = np.abs(_fourth(values, 1))
-    middle, upper = fourth.size // 2, int(_UPPER * fourth.size)
-    usual, high = np.partition(fourth, (middle, upper))[[middle, upper]].tolist()
+    some = fourth[::_OF_ALL]
+    middle, upper = some.size // 2, int(_UPPER * some.size)
+    usual, high = np.partition(some, (middle, upper))[[middle, upper]].tolist()
     if usual > _ROUGH * rough:
         on_curve = fourth <= rough
     elif usual > _SMOOTH * largest or high > _ROUGH * rough:
@@ -87,13 +90,16 @@ def _may_be_rounded(
     np.add.at(within, first, 1)
     np.add.at(within, last, -1)
     others = steps[within.cumsum()[: steps.size] == 0]
-    gaps = np.diff(np.unique(others if others.size > _FEWEST else steps))
+    gaps = np.diff(np.unique((others if others.size > _FEWEST else steps)[::_OF_ALL]))
     gaps = gaps[gaps > _ONE * rough]
     if not gaps.size:
         return np.full(first.size, True)
     least = float(gaps[gaps < 1.5 * gaps.min()].mean())
     if least < rough:
         return np.full(first.size, False)
-    of_other_digits = np.array([_off(values[a : b + 1] / least) for a, b in zip(first, last, strict=True)])
+    moves = np.concatenate([[0], np.cumsum(steps != 0)])
+    of_other_digits = moves[last] > moves[first]  # what is flat has the digits of its own first band
+    for i in np.flatnonzero(of_other_digits).tolist():
+        of_other_digits[i] = _off(values[first[i] : last[i] + 1] / least)
     beside = np.maximum(fourth[np.maximum(first - 1, 0)], fourth[np.minimum(last - _WIDTH + 2, fourth.size - 1)])
     return np.asarray(~of_other_digits & ((last - first + 1 < _FEWEST_ROUNDED) | (beside <= _CLEAR * least)))
