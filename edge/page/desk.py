@@ -227,6 +227,7 @@ class Desk:
                 return True
             self._show("busy", session, asked, doing=order.command.letter)
             self._number += order.command.letter not in ANY_TIME
+            before = _last_event(session)
             do(session, order.command)
         except OrderRefusedError as error:
             order.answer.set_exception(error)
@@ -236,7 +237,7 @@ class Desk:
             raise
         # What was asked next is part of the answer, so that a page never offers what is done already.
         self._ask(session, prompt(session))
-        order.answer.set_result(self._answer())
+        order.answer.set_result(self._answer(_last_event(session) != before))
         return False
 
     # --- what is shown ---------------------------------------------------------------------------------------
@@ -247,8 +248,8 @@ class Desk:
         self._asked = now
         self._show("done" if asked.step is Step.DONE else "ready", session, asked)
 
-    def _answer(self) -> dict[str, Any]:
-        return {"told": self._told, "desk": self.snapshot}
+    def _answer(self, stored: bool = True) -> dict[str, Any]:
+        return {"told": self._told, "stored": stored, "desk": self.snapshot}
 
     def _tell(self, fact: Fact) -> None:
         self._told.append({"kind": fact.kind, "text": fact.text})
@@ -273,3 +274,9 @@ class Desk:
             # An answer and the stream of news may overtake each other: the page keeps the newer one.
             self.snapshot = {**shown, "run": self._run_id, "number": self.snapshot.get("number", 0) + 1}
             self._changed()
+
+
+def _last_event(session: Session) -> int:
+    """Give the log's last event: everything that an order does leaves one."""
+    (newest,) = session.engine.log.database.execute("SELECT max(id) FROM events").fetchone()
+    return int(newest or 0)

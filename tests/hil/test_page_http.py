@@ -302,6 +302,10 @@ def test_a_day_is_led_by_the_page(page: Page, soils: list[Spectrum]) -> None:
             desk = page.tap()
         assert steps == ["optimise", "white"]
         assert (desk["sample"]["id"], desk["white"]["age_min"]) == ("T001", 0)
+        # Nothing came of it, and so nothing is said to be stored.
+        status, said = page.order("do", "u")
+        assert (status, said["stored"]) == (200, False)
+        assert "nothing was edited" in said["told"][0]["text"]
         desk = page.tap("i", "Rua do Alto 7\x1b[2J")
         assert desk["sample"]["id"] == "Rua do Alto 7[2J"
         page.tap("n", "wet, roots")
@@ -314,7 +318,8 @@ def test_a_day_is_led_by_the_page(page: Page, soils: list[Spectrum]) -> None:
         assert (reading["sample_id"], reading["notes"]) == ("Rua do Alto 7[2J", "wet, roots")
         page.tap("r")
         page.measured(3)
-        page.tap("n", "roots")
+        status, said = page.order("do", "n", "roots")
+        assert said["stored"]
         status, said = page.order("end")
         # What was told of the tap before is no news of this one.
         assert (status, said["told"]) == (200, [])
