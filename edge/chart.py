@@ -123,7 +123,8 @@ def root_steps(low: float, high: float, wanted: int) -> list[float]:
         near = min((m * power for m in (1, 1.5, 2, 3, 4, 5, 7, 10)), key=lambda v: abs(math.sqrt(v) - float(root)))
         if low <= near <= high:
             found.append(round(near, 12))
-    return sorted(set(found))
+    # Where all of the axis is far from zero, none of these may lie on it; roots are nearly even there.
+    return sorted(set(found)) if len(set(found)) > 1 else nice_steps(low, high, wanted)
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -14,6 +14,7 @@ from .model.applicability import absorbance_shapes, distances
 from .model.bundle import Bundle
 from .model.recipe import Blocks, Recipe
 from .model.runtime import Runtime
+from .model.steps import Derivative, SavitzkyGolayDerivative, Step
 from .record import EstimateRecord, ReadingRecord, told
 from .units import shown_unit
 
@@ -28,12 +29,20 @@ TITLES = {
     "absorbance": "absorbance",
     "continuum_removal": "continuum removed",
     "savitzky_golay": "smoothed",
-    "savitzky_golay_derivative": "derivative",
-    "derivative": "derivative",
     "standard_normal_variate": "standard normal variate",
     "cut": "bands cut away",
     "thin": "every so-many-th band",
 }
+
+
+def step_in_words(step: Step) -> str:
+    """Say in a few words what spectra are after a step."""
+    words = TITLES.get(step.step, step.step.replace("_", " "))
+    if isinstance(step, (SavitzkyGolayDerivative, Derivative)):
+        orders = {0: "smoothed", 1: "first derivative", 2: "second derivative"}
+        words = orders.get(step.order, f"derivative of order {step.order}")
+    window_nm = getattr(step, "window_nm", None)
+    return words if window_nm is None else f"{words} over {window_nm:g} nm"
 
 
 def draw_spectra(spectra: Sequence[Spectrum]) -> str:
@@ -69,7 +78,7 @@ def draw_steps(spectrum: Spectrum, recipe: Recipe | Blocks) -> list[tuple[str, s
             else:
                 part = Recipe(done).preprocess(spectrum.values, spectrum.wavelengths_nm, spectrum.splices_nm)
                 values, nm = part.spectra, part.wavelengths_nm
-            title = TITLES.get(done[-1].step, done[-1].step.replace("_", " "))
+            title = step_in_words(done[-1])
             if isinstance(recipe, Blocks) and count > len(one.beginning):
                 title = f"block {number}: {title}"
             grid = spectrum.wavelengths_nm if nm is None else nm
@@ -207,16 +216,18 @@ def draw_rests_on(spectrum: Spectrum, bundle: Bundle) -> str:
     return chart.svg(bundle.simulated or spectrum.simulated)
 
 
-def as_page(title: str, figures: Sequence[tuple[str, str]]) -> str:
-    """Give figures as one HTML page that needs nothing else."""
+def as_page(title: str, figures: Sequence[tuple[str, str]], text: str = "") -> str:
+    """Give figures as one HTML page that needs nothing else, above them a text as it is laid out."""
+    said = f"<pre>{escape(text)}</pre>" if text else ""
     body = "".join(f"<figure><figcaption>{escape(name)}</figcaption>{svg}</figure>" for name, svg in figures)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><style>'
         "body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1f2933}main{display:grid;gap:1rem;"
         "grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr))}figure{margin:0}svg{width:100%;height:auto}"
+        "h1{overflow-wrap:anywhere;line-height:1.2}pre{font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap}"
         "figcaption{font-weight:600}@media print{main{grid-template-columns:1fr 1fr}figure{break-inside:avoid}}"
-        f"</style><h1>{escape(title)}</h1><main>{body}</main></html>\n"
+        f"</style><h1>{escape(title)}</h1>{said}<main>{body}</main></html>\n"
     )
 
 

@@ -13,6 +13,7 @@ from ..edge.chart import BLUE, GREY, VERMILLION, Chart, axis_over
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.target import forward
+from ..edge.units import shown_unit
 from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError
 from .evaluate import metrics_table, trained_on
@@ -132,6 +133,8 @@ def compare(
         raise TrainingDataError(f"{len(both)} of {len(rows)} spectra are answered by both models; nothing to compare")
     measured = np.array([samples.target[rows[i].sample_id] for i in both])
     sides = []
+    # An old model and a new one are often of one name, in two folders.
+    named = "name" if first.name != second.name else "path"
     for bundle, answers in zip((first, second), found, strict=True):
         known = trained_on(bundle)
         usable: list[Estimate] = [answers[i] for i in both]  # type: ignore[misc]
@@ -142,7 +145,7 @@ def compare(
             covered, width = coverage(low, high, measured, bundle.calibrated_range), float(np.median(high - low))
         sides.append(
             Side(
-                model=bundle.name,
+                model=getattr(bundle, named),
                 model_sha256=bundle.sha256,
                 answers=values,
                 metrics=measure(values, measured),
@@ -210,7 +213,9 @@ def table(comparison: Comparison) -> str:
     for side in (c.first, c.second):
         said = [f"{side.outside} outside its calibration, {side.refused} refused"]
         if side.coverage is not None:
-            said.append(f"{100 * side.coverage:.1f} % of the values in their interval, median width {side.width:.4g}")
+            said.append(
+                f"{100 * side.coverage:.1f} % of the values in their interval, median width {side.width:.4g} {c.unit}"
+            )
         if side.trained_on:
             said.append(f"TRAINED on {side.trained_on} of these soils: its figures flatter")
         lines.append(f"{side.model}: {'; '.join(said)}")
@@ -234,11 +239,12 @@ def draw(comparison: Comparison, kind: str) -> list[tuple[str, str]]:
     """
     c = comparison
     spaced: Any = kind
+    unit, element = shown_unit(c.unit), c.element.replace("_", " ")
     figures = []
     values = [c.measured, c.first.answers, c.second.answers]
     for side, colour in ((c.first, BLUE), (c.second, VERMILLION)):
-        x = axis_over(f"{c.element} by the laboratory ({c.unit})", *values, kind=spaced)
-        y = axis_over(f"{c.element} by {side.model} ({c.unit})", *values, kind=spaced)
+        x = axis_over(f"{element} by the laboratory ({unit})", *values, kind=spaced)
+        y = axis_over(f"{element} by {side.model} ({unit})", *values, kind=spaced)
         chart = Chart(x, y, f"{side.model} beside the laboratory", height=360)
         chart.line([x.low, x.high], [x.low, x.high], GREY, dash="4 3")
         titles = [
@@ -249,8 +255,8 @@ def draw(comparison: Comparison, kind: str) -> list[tuple[str, str]]:
             (f"{side.model}: R2 {'-' if side.metrics.r2 is None else f'{side.metrics.r2:.3f}'}", chart.svg(c.simulated))
         )
     errors = [np.abs(side.answers - c.measured) for side in (c.first, c.second)]
-    x = axis_over(f"error of {c.first.model} ({c.unit})", *errors, kind="sqrt")
-    y = axis_over(f"error of {c.second.model} ({c.unit})", *errors, kind="sqrt")
+    x = axis_over(f"error of {c.first.model} ({unit})", *errors, kind="sqrt")
+    y = axis_over(f"error of {c.second.model} ({unit})", *errors, kind="sqrt")
     chart = Chart(x, y, "Errors of both models", height=360)
     chart.line([x.low, x.high], [x.low, x.high], GREY, dash="4 3")
     chart.points(errors[0], errors[1], BLUE, titles=list(c.names))

@@ -267,7 +267,7 @@ def _print_entry(key: str, value: Any, depth: int) -> None:
             text = ", ".join(f"{k} {x}" for k, x in v.items())
             say(f"{'  ' * (depth + 1)}{text}")
     else:
-        say(f"{name:<24}{_in_words(value)}")
+        say(f"{name:<23} {_in_words(value)}")
 
 
 def _in_words(value: Any) -> str:

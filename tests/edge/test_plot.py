@@ -47,6 +47,10 @@ def test_each_step_is_drawn_once_as_the_recipe_does_it(soils: list[Spectrum], sh
     drawn = [step for step in one.steps if step.step != "spectrogram"]
     assert len(figures) >= len(drawn)
     assert len({title for title, _ in figures}) == len(figures)
+    # Three of the shipped model's blocks have another derivative or none, and each is called what it is.
+    titles = [title for title, _ in figures]
+    assert {"block 1: first derivative over 31 nm", "block 3: smoothed over 15 nm"} <= set(titles)
+    assert any("second derivative over 61 nm" in title for title in titles)
     twice = Blocks((one, one))
     assert len(draw_steps(soils[0], twice)) == len(drawn)
 

@@ -96,6 +96,12 @@ def test_the_command_says_the_same_and_draws_it(shipped_bundle: Bundle, samples:
     assert record["says"] == "a.tflite is nearer to the laboratory's values on these soils."
     assert record["first_r2"] > record["second_r2"]
     assert page.read_text().count("<svg") == 3
+    # The page stands by itself: figures and test are on it.
+    assert "signed-rank test p = " in page.read_text()
+    (tmp_path / "new").mkdir()
+    write_bundle(tmp_path / "new" / "a.tflite", shipped_bundle)
+    done = stibium("compare", tmp_path / "a.tflite", tmp_path / "new" / "a.tflite", *data)
+    assert f"RMSE of {tmp_path / 'new' / 'a.tflite'} minus {tmp_path / 'a.tflite'}" in done.stdout
     done = stibium("compare", tmp_path / "a.tflite", tmp_path / "none.tflite", *data)
     assert done.returncode == 1
     assert "none.tflite: there is no such file" in done.stderr

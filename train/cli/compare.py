@@ -51,6 +51,6 @@ def compare(
     click.echo(json.dumps(found.to_dict()) if out_format == "json" else table(found), nl=out_format == "json")
     if report is not None:
         title = f"{found.element}: {found.first.model} and {found.second.model}"
-        write_whole(report, as_page(title, draw(found, found.transform)).encode())
+        write_whole(report, as_page(title, draw(found, found.transform), table(found)).encode())
         say([f"report: {report}"])
     ctx.exit(1 if samples.refused or found.first.refused or found.second.refused else 0)

@@ -17,6 +17,11 @@ from ..crossval.validation import Validation
 from ..formats import QuantisationFormats
 
 
+def in_words(column: str) -> str:
+    """Give a column's name as people say it: total carbon for total_carbon."""
+    return column.replace("_", " ")
+
+
 @dataclass(frozen=True)
 class MetricsColumn:
     """Metrics of one set of samples; `unit` of its errors, "" in a transform's space."""

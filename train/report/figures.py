@@ -56,6 +56,7 @@ from .contents import (
     SampleCurves,
     SpectraTrace,
     StepResult,
+    in_words,
 )
 
 SET_STYLES: tuple[tuple[str, Shape, bool], ...] = (
@@ -87,7 +88,7 @@ class Look:
     @classmethod
     def at(cls, contents: ReportContents) -> Look:
         """Take it from a report's contents, the unit as people write it."""
-        return cls(contents.element, shown_unit(contents.unit), contents.transform, contents.simulated)
+        return cls(in_words(contents.element), shown_unit(contents.unit), contents.transform, contents.simulated)
 
     @property
     def of(self) -> str:
@@ -238,7 +239,8 @@ def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: i
         f"Predicted against measured {look.of} of {len(part.measured)} {part.name} rows: R2 {r2}, RMSE "
         f"{figures.rmse:.3g} {look.unit}, measured from {part.measured.min():.3g} to {part.measured.max():.3g}."
     )
-    chart = Chart(x, y, alt, height=400)
+    # What is said of a set stands above it: within, it would hide a soil in a corner.
+    chart = Chart(x, y, alt, height=430, top=44)
     chart.line([x.low, x.high], [x.low, x.high], INK, width=1)
     colour, shape, hollow = SET_STYLES[which % len(SET_STYLES)]
     if part.low is not None and part.high is not None:
@@ -254,14 +256,13 @@ def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: i
         xs, ys = chart.px(part.measured[part.outside]), chart.py(part.predicted[part.outside])
         rings = "".join(f'<ellipse cx="{a:.1f}" cy="{b:.1f}" rx="7" ry="7"/>' for a, b in zip(xs, ys, strict=True))
         chart.raw(f'<g fill="none" stroke="{INK}" stroke-width="1.2">{rings}</g>')
-    chart.text(chart.left + 8, 30, part.name, bold=True, size=13)
-    chart.text(chart.left + 8, 47, f"R² {r2}")
-    chart.text(chart.left + 8, 63, f"RMSE {number(figures.rmse, 3)} {look.unit}")
-    chart.text(chart.left + 8, 79, f"n {len(part.measured)}")
+    chart.text(chart.left, 14, part.name, bold=True, size=13)
+    facts = [f"R² {r2}", f"RMSE {number(figures.rmse, 3)} {look.unit}", f"n {len(part.measured)}"]
     if kind != "none":
         # What the axes show; a few high grades decide the plain figure alone.
         of_axes = measure(forward(part.predicted, kind), forward(part.measured, kind))
-        chart.text(chart.left + 8, 95, f"R² of {kind} {'–' if of_axes.r2 is None else fixed(of_axes.r2)}")
+        facts.append(f"R² of {kind} {'–' if of_axes.r2 is None else fixed(of_axes.r2)}")
+    chart.text(chart.left, 32, " · ".join(facts))
     return chart.svg(look.simulated)
 
 
@@ -290,7 +291,8 @@ def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int
         y,
         f"Residuals of {len(residuals)} {part.name} rows against measured {look.of}, as {what} from "
         f"{number(float(residuals.min()), 3)} to {number(float(residuals.max()), 3)}.",
-        height=280,
+        height=296,
+        top=26,
         left=66,
     )
     chart.rule(y=neutral)
@@ -306,7 +308,7 @@ def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int
             centre = forward(residuals[rows], kind if kind == "log10" else "none").mean()
             at = 10**centre if kind == "log10" else centre
             chart.line([low, high], [at, at], INK, width=3)
-    chart.text(chart.left + 8, 28, part.name, bold=True, size=13)
+    chart.text(chart.left, 14, part.name, bold=True, size=13)
     return chart.svg(look.simulated)
 
 
@@ -488,7 +490,7 @@ def matrices(correlations: Sequence[Correlations], printed: PrintedTables | None
         over = f"{n.min()} samples" if n.min() == n.max() else f"{n.min()} to {n.max()} samples a pair"
         bounds = int(part.n_bounds.max())
         more = f"; in up to {bounds} of them a bound is taken as the value" if bounds else ""
-        found.append(Matrix(part.elements, part.r, f"{METHODS[part.method]} over {over}{more}."))
+        found.append(Matrix(tuple(map(in_words, part.elements)), part.r, f"{METHODS[part.method]} over {over}{more}."))
     if not parts or printed is None:
         return found
     elements = parts[0].elements

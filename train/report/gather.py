@@ -17,6 +17,7 @@ from ...edge.model.estimate import Estimate, Estimator
 from ...edge.model.interval import interval
 from ...edge.model.recipe import Blocks, Recipe
 from ...edge.model.target import Transform, forward, inverse
+from ...edge.plot import step_in_words
 from ...edge.units import same_unit, shown_unit
 from ..assays.files import AssayFiles
 from ..crossval.metrics import measure
@@ -37,6 +38,7 @@ from .contents import (
     PrintedTables,
     ReportContents,
     SampleCurves,
+    in_words,
 )
 from .importance_part import Progress, importance_part
 from .trace import trace_spectra
@@ -113,10 +115,17 @@ def first_recipe(recipe: Recipe | Blocks) -> Recipe:
 
 
 def preprocessing_in_words(recipe: Recipe | Blocks) -> str:
-    """Name a recipe, or say how many views there are."""
-    if isinstance(recipe, Blocks):
-        return f"{len(recipe.recipes)} views; the first is drawn below"
-    return recipe.name or "a recipe of its own"
+    """Say the steps in short, block by block where there are several."""
+    recipes = recipe.recipes if isinstance(recipe, Blocks) else (recipe,)
+    first, last = recipe.range_nm
+    said = [", ".join(step_in_words(step) for step in one.steps[len(one.beginning) :]) or "as it is" for one in recipes]
+    side_by_side = f"{len(said)} blocks side by side: " if len(said) > 1 else ""
+    return f"{first:g}–{last:g} nm; {side_by_side}{'; '.join(said)}"
+
+
+def response_in_words(transform: Transform) -> str:
+    """Say what of the content a model answers with."""
+    return {"none": "the content itself", "sqrt": "its square root", "log10": "its logarithm (log10)"}[transform]
 
 
 def axes_for(transform: Transform, measured: Iterable[float]) -> Transform:
@@ -140,22 +149,22 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
     chosen = str(trained.record.get("chosen", ""))
     checked = trained.censored
     return (
-        ("element", f"{joined.element} in {shown_unit(joined.unit)}"),
+        ("property", f"{in_words(joined.element)}, in {shown_unit(joined.unit)}"),
         ("samples", samples),
         ("spectra", f"{len(joined.spectra)} measurements, {taken}"),
         ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", preprocessing_in_words(trained.recipe)),
-        ("target answered as", trained.transform if trained.transform != "none" else "it is"),
-        ("model", f"{trained.method.key}, {trained.model.parameters} parameters"),
-        *([("made of", chosen)] if chosen else []),
+        ("response", response_in_words(trained.transform)),
+        ("model", f"{trained.method.about} ({trained.method.key}); {trained.model.parameters} parameters"),
+        *([("chosen by inner cross-validation", chosen)] if chosen else []),
         (
             "calibrated range",
             f"{trained.calibrated_range[0]:g} to {trained.calibrated_range[1]:g} {shown_unit(joined.unit)}",
         ),
-        *([("influence", influence)] if (influence := trained.influence()) else []),
+        *([("most influential sample", influence)] if (influence := trained.influence()) else []),
         *(
             (name.lower(), line.rstrip("."))
-            for name, _, line in (said.partition(": ") for said in trained.detection_lines())
+            for name, _, line in (said.partition(": ") for said in trained.detection_lines(shown_unit(joined.unit)))
         ),
         *([("censored", checked.line().removeprefix("Censored samples: "))] if checked is not None else []),
         ("seed", str(trained.record["seed"])),
@@ -217,7 +226,7 @@ def _cross_validated(trained: Trained, comparison: Validation, part: Prepared) -
 
 def spoken(element: str) -> str:
     """Begin a title with a column's name: total_carbon as Total carbon, Sb and pH as they are."""
-    words = element.replace("_", " ")
+    words = in_words(element)
     return words[0].upper() + words[1:] if words.islower() else words
 
 
@@ -325,7 +334,7 @@ def evaluation_contents(
         )
     facts = (
         ("model", f"{bundle.name}, SHA-256 {bundle.sha256[:12]}…"),
-        ("element", f"{bundle.element} in {shown_unit(bundle.unit)}"),
+        ("property", f"{in_words(bundle.element)}, in {shown_unit(bundle.unit)}"),
         ("format", bundle.quantisation),
         ("samples", f"{evaluation.samples}; {evaluation.rows} estimates, {evaluation.refused} refused"),
         (
@@ -334,7 +343,7 @@ def evaluation_contents(
         ),
         ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),
         ("preprocessing", preprocessing_in_words(bundle.recipe)),
-        ("target learned as", bundle.transform if bundle.transform != "none" else "it is"),
+        ("response", response_in_words(bundle.transform)),
         (
             "calibrated range",
             f"{bundle.calibrated_range[0]:g} to {bundle.calibrated_range[1]:g} {shown_unit(bundle.unit)}",

@@ -12,7 +12,7 @@ from ..assays.files import AssayFiles
 from ..crossval.metrics import Metrics, measure
 from ..crossval.validation import MethodScore, Validation
 from ..samples import Samples
-from .contents import MetricsColumn, Predictions, ReportContents
+from .contents import MetricsColumn, Predictions, ReportContents, in_words
 from .gather import assay_parts, axes_for, cross_validated_set, spoken
 from .importance_part import Progress
 
@@ -47,7 +47,7 @@ def validation_contents(
         transform=axes_for("none", validation.measured),
         simulated=joined.simulated,
         facts=(
-            ("element", f"{validation.name} in {shown_unit(validation.unit)}"),
+            ("property", f"{in_words(validation.name)}, in {shown_unit(validation.unit)}"),
             ("samples", str(len(set(validation.samples)))),
             ("folds", validation.folds),
             ("data", f"{assays.name}, SHA-256 {joined.sha256[:12]}…"),

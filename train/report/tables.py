@@ -16,7 +16,7 @@ from ..crossval.table import no_better
 from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
 from ..formats import FormatResult, QuantisationFormats
 from ..methods.faults import FAULTS
-from .contents import DomainPart, MetricsColumn, PredictedSet, PrintedTables
+from .contents import DomainPart, MetricsColumn, PredictedSet, PrintedTables, in_words
 from .figures import Look, grade_classes
 from .page import Table, tabulate
 
@@ -51,7 +51,7 @@ def _percent(share: float | None) -> str:
 
 
 def _column(element: str, unit: str) -> str:
-    return f"{element} ({shown_unit(unit)})" if unit else element
+    return f"{in_words(element)} ({shown_unit(unit)})" if unit else in_words(element)
 
 
 def leading_column(columns: Sequence[MetricsColumn]) -> MetricsColumn:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from stibium.edge.chart import Axis, axis_over, image, nice_steps, number, sequential, thin
 from stibium.train.report.contents import BandProfile, PredictedSet, ReportContents
@@ -68,6 +68,24 @@ def test_a_perfect_prediction_lies_on_the_diagonal() -> None:
     x0, y0, x1, y1 = map(float, line.groups())
     for x, y in circles:
         assert (y - y0) / (y1 - y0) == pytest.approx((x - x0) / (x1 - x0), abs=0.002)
+
+
+def test_no_soil_is_hidden_by_what_is_said_of_the_set() -> None:
+    # The farthest off of all stood behind the figures of merit, in the corner.
+    s = PredictedSet("cross-validation", ("a", "b", "c"), np.array([0.1, 1.0, 6.0]), np.array([6.0, 1.0, 6.0]))
+    look = replace(SB, element="total carbon", unit="%")
+    for svg in (draw_predictions(s, (s,), 0, look), draw_residuals(s, (s,), 0, look)):
+        points = re.findall(r'<g class="points".*?</g>', svg)[0]
+        highest = min(float(y) for y in re.findall(r' cy="([\d.]+)"', points))
+        written = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*paint-order="stroke"', svg)]
+        assert written
+        assert max(written) < highest
+
+
+def test_axes_name_an_element_in_words() -> None:
+    contents = ReportContents("Total carbon", "training", "total_carbon", "pct", "none", False)
+    s = PredictedSet("x", ("a", "b"), np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    assert "measured total carbon (%)" in draw_predictions(s, (s,), 0, Look.at(contents))
 
 
 def test_residuals_are_factors_on_log_axes_and_differences_else() -> None:
@@ -203,6 +221,7 @@ def test_ticks_lie_on_the_axis(low: float, length: float, wanted: int) -> None:
     assert 2 <= len(at) <= 4 * wanted + 4
 
 
+@example([700001.0, 700002.0], "sqrt")
 @given(st.lists(st.floats(0.01, 1e6), min_size=1, max_size=30), st.sampled_from(["none", "sqrt", "log10"]))
 def test_an_axis_holds_its_values(values: list[float], kind: str) -> None:
     axis = axis_over("x", values, kind=kind)  # type: ignore[arg-type]
