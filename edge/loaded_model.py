@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+import numpy as np
+
 from ..converters.spectra.spectrum import Spectrum
 from .engine import Engine, average_samples, in_chunks
 from .files import iter_spectra
@@ -57,6 +59,9 @@ class Model:
             One record a spectrum (a sample, if averaged), in order. What cannot be used has no `estimates` and says why
             in `reason`: one bad file or spectrum never stops the others. An estimate's `value` is None unless it may be
             used as it stands.
+
+        Raises:
+            TypeError: something else was given, such as an array, which has no wavelengths.
         """
         engine = Engine(self._estimator, None, DEFAULT_RULES if gates else None, stability=stability)
         known = StoredModel(self.bundle.sha256, self.bundle.name, *self.bundle.calibrated_range)
@@ -82,8 +87,19 @@ def load_model(path: Path | None = None) -> Model:
 
 def _items(spectra: Spectrum | Path | Iterable[Spectrum | Path]) -> Iterable[Spectrum | Refusal]:
     several = [spectra] if isinstance(spectra, (Spectrum, str, os.PathLike)) else spectra
+    if not isinstance(several, Iterable) or isinstance(several, (bytes, np.ndarray)):
+        raise _unknown(spectra)
     for one in several:
         if isinstance(one, Spectrum):
             yield one
-        else:
+        elif isinstance(one, (str, os.PathLike)):
             yield from iter_spectra([one])
+        else:
+            raise _unknown(one)
+
+
+def _unknown(given: object) -> TypeError:
+    return TypeError(
+        f"estimate takes a file, a folder, a Spectrum, or several of them, not {type(given).__name__}; of arrays make "
+        'Spectrum(wavelengths_nm, values, "reflectance", name)'
+    )

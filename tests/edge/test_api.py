@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import stibium
 from record_check import conforms
@@ -83,3 +85,11 @@ def test_what_needs_the_training_side_says_so_without_it(tmp_path: Path) -> None
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "pip install 'stibium[train]'" in said
+
+
+@pytest.mark.parametrize(
+    "given", [None, 5, b"soil.asd", np.ones((2, 2151)), [0.3, 0.4]], ids=lambda one: type(one).__name__
+)
+def test_what_is_no_spectrum_is_said_to_be_none(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"estimate takes a file, a folder, a Spectrum.*make Spectrum\(wavelengths_nm"):
+        stibium.load_model().estimate(given)
