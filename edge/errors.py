@@ -34,6 +34,7 @@ __all__ = [
     "StibiumError",
     "UnsuitableSpectrumError",
     "WavelengthRangeError",
+    "installing",
     "why_refused",
 ]
 
@@ -52,6 +53,11 @@ def why_refused(error: Exception) -> str:
     if os.environ.get("STIBIUM_TRACEBACK"):
         raise error
     return f"unexpected {type(error).__name__}: {error} (a defect: please report it)"
+
+
+def installing(extra: str) -> str:
+    """Say how a part that is not installed gets here: no package index has stibium."""
+    return f"pip install '.[{extra}]' where stibium was cloned"
 
 
 class RecipeError(StibiumError, ValueError):

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from ..edge import __version__
+from ..edge.errors import installing
 from ..edge.workers import Workers, flow
 from .errors import ClusterError
 
@@ -43,7 +44,7 @@ def connect(address: str) -> Iterator[Workers]:
     try:
         import distributed
     except ImportError as error:
-        raise ClusterError("--scheduler needs Dask: pip install 'stibium[train,cluster]'") from error
+        raise ClusterError(f"--scheduler needs Dask: {installing('train,cluster')}") from error
     # What it says on its own account, as of every worker that goes, is said here in one line.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     dask: Any = distributed

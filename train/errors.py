@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from ..converters.spectra.errors import StibiumError
+from ..edge.errors import installing
 
 
 class AssayFileError(StibiumError, ValueError):
@@ -39,10 +40,7 @@ class ClusterError(StibiumError, RuntimeError):
     """A Dask cluster that cannot be had, or has gone."""
 
 
-NEEDS_TRAIN = (
-    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
-    "cloned"
-)
+NEEDS_TRAIN = f"needs the training side, which is not installed here: {installing('train')}"
 
 
 class MissingTrainingSideError(StibiumError, ImportError):

@@ -56,7 +56,7 @@ def day(
     """Say what a day came to: what was measured, controls, refusals, white references, places, what was exported.
 
     DATE is a day in this device's time zone; without it the day of the last reading. An .html is one page to read or
-    print, an .xlsx a workbook (pip install 'stibium[xlsx]'), a .csv one row for each estimate. What was corrected
+    print, an .xlsx a workbook (pip install '.[xlsx]'), a .csv one row for each estimate. What was corrected
     with `stibium log edit` counts as corrected. Exit code 1 if a control failed.
     """
     from ..errors import LogError

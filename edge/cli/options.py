@@ -63,7 +63,9 @@ def workers_of(ctx: click.Context, jobs: int, scheduler: str = "") -> Workers:
     if (connect := of_the_desk("clusters", "dask")) is not None:
         workers: Workers = ctx.with_resource(connect(scheduler))
         return workers
-    raise click.UsageError("--scheduler needs the training side and Dask: pip install 'stibium[train,cluster]'")
+    from ..errors import installing
+
+    raise click.UsageError(f"--scheduler needs the training side and Dask: {installing('train,cluster')}")
 
 
 def model_option(command: F) -> F:

@@ -76,9 +76,9 @@ def plot(
         raise click.UsageError(f"--out {out}: end it in .svg, .png or .html")
     render = of_the_desk("pictures", "png") if ending == ".png" else None
     if ending == ".png" and render is None:
-        raise click.UsageError(
-            f"--out {out}: a PNG needs the training side, pip install 'stibium[train]'; .svg does not"
-        )
+        from ..errors import installing
+
+        raise click.UsageError(f"--out {out}: a PNG needs the training side, {installing('train')}; .svg does not")
     if recipe is not None and steps:
         raise click.UsageError("--steps draws those of the model, --recipe others: choose one")
     own = read_preprocessing(recipe).blocks if recipe is not None else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ServeError
+from ..errors import ServeError, installing
 from ..log.write import default_log_path
 from ..supervise import Supervisor
 from .options import load_bundles
@@ -28,7 +28,7 @@ def serve(options: ServeOptions) -> None:
 
     With PORT the page leads a session as `stibium measure` does; without, or where another program measures, it shows
     what is committed to the log. Looking is free to all who reach the address; everything that changes needs the PIN,
-    which is printed at the start. Needs the extra: pip install 'stibium[web]'; --lines does without. Ctrl-C ends it; a
+    which is printed at the start. Needs the extra: pip install '.[web]'; --lines does without. Ctrl-C ends it; a
     session that is under way goes on at the next start.
     """
     from ..log.write import Log
@@ -51,7 +51,7 @@ def serve(options: ServeOptions) -> None:
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "anyio", "h11"):
                 raise
-            line = f"{error.name} is not installed, so there is no page; run: pip install 'stibium[web]'"
+            line = f"{error.name} is not installed, so there is no page; run: {installing('web')}"
             if sender is None:
                 raise ServeError(line) from None
             notice(line)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..doctor.diagnosis import Patient
 from ..doctor.system import clock, storage, temperature, throttling
-from ..errors import ExportError, ServeError, StibiumError
+from ..errors import ExportError, ServeError, StibiumError, installing
 from ..log.day import Day, day_of, last_day
 from ..log.export import iter_records
 from ..log.exports import Noted
@@ -121,7 +121,7 @@ def _show_qr(url: str) -> None:
     try:
         import segno
     except ModuleNotFoundError:
-        raise ServeError("segno is not installed; run: pip install 'stibium[web]'") from None
+        raise ServeError(f"segno is not installed; run: {installing('web')}") from None
     segno.make(url, error="m").terminal(compact=True)
 
 

@@ -148,12 +148,12 @@ def _desk_writer(to: str) -> Callable[[str, Iterator[Spectrum]], int]:
     Raises:
         OutputError: the training side is not installed.
     """
-    from ..errors import OutputError
+    from ..errors import OutputError, installing
     from .desk_only import of_the_desk
 
     if (writer := of_the_desk("spectra_writers", to)) is not None:
         return writer  # type: ignore[no-any-return]
-    raise OutputError(f"--to {to} needs the training side, which is not installed here: pip install 'stibium[train]'")
+    raise OutputError(f"--to {to} needs the training side, which is not installed here: {installing('train')}")
 
 
 def _counted(spectra: Iterator[Spectrum], tally: Tally) -> Iterator[Spectrum]:

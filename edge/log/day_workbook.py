@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...converters.spectra.files import replacing
-from ..errors import ExportError
+from ..errors import ExportError, installing
 from ..record import FLAT_NAMES, as_rows
 from .day import Day
 from .wide import wide_names, wide_rows
@@ -22,7 +22,7 @@ def write_workbook(day: Day, out: str) -> None:
     try:
         from openpyxl import Workbook
     except ModuleNotFoundError:
-        raise ExportError(f"{out}: openpyxl is not installed; run: pip install 'stibium[xlsx]'") from None
+        raise ExportError(f"{out}: openpyxl is not installed; run: {installing('xlsx')}") from None
     book = Workbook()
     book.remove(book.active)
     names = wide_names(day.elements)

@@ -519,7 +519,9 @@ def test_lines_need_no_web_extra(page: Page, soils: list[Spectrum], tmp_path: Pa
     command = [STIBIUM, "serve", "--log", str(page.log), "--model", str(page.bundle)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr == "stibium: starlette is not installed, so there is no page; run: pip install 'stibium[web]'\n"
+    assert done.stderr == (
+        "stibium: starlette is not installed, so there is no page; run: pip install '.[web]' where stibium was cloned\n"
+    )
     write_table(tmp_path / "soils.csv", soils[:1])
     with subprocess.Popen(
         [*command, "--lines", "127.0.0.1:0"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from ..errors import MissingTrainingSideError
-
-if TYPE_CHECKING:
-    pass
+from ..errors import NEEDS_TRAIN, MissingTrainingSideError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-NEEDS_TRAIN = (
-    "needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
-    "cloned"
-)
 
 
 def require_training_side() -> None:

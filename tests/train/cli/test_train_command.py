@@ -253,8 +253,7 @@ def test_without_the_training_side_it_is_one_line(small_soils: Soils, tmp_path: 
     done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        "stibium: needs the training side, which is not installed here: pip install 'stibium[train]', or '.[train]' where it was "
-        "cloned"
+        "stibium: needs the training side, which is not installed here: pip install '.[train]' where stibium was cloned"
     )
 
 
