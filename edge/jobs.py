@@ -24,9 +24,10 @@ from .model.replicates import MeanSpectrum
 from .seen import Seen
 from .workers import Workers
 
-FILES = 64
-BYTES = 4 << 20
-"""A batch is full with so many files, or so many bytes of them: a task of about a second."""
+FILES = 256
+BYTES = 16 << 20
+"""A batch is full with so many files, or so many bytes of them: a task of some tenths of a second to a second, beside
+which what a cluster's scheduler takes for one is little."""
 
 
 class Batch(NamedTuple):
