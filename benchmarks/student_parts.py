@@ -69,7 +69,7 @@ class StudentPart:
         def features(rows: np.ndarray) -> np.ndarray:
             return np.asarray(blocks.preprocess(rows, wavelengths_nm, splices_nm).features)
 
-        scaling = block_scaling(features(reflectance), blocks)
+        scaling = block_scaling(features(reflectance), blocks.sizes)
         rows, labels = [], []
         for spectra in synthetic_spectra(
             reflectance, wavelengths_nm, splices_nm, Synthesis(), np.random.default_rng(seed)

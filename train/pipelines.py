@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import svm
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from ..converters.models.parity import check_parity
 from ..converters.spectra.spectrum import Floats, Spectrum
@@ -19,32 +20,39 @@ from ..edge.errors import PreprocessError
 from ..edge.loaded_model import Model, load_model
 from ..edge.model.bundle import write_bundle
 from ..edge.model.grid import Grid
-from ..edge.model.recipe import Recipe
-from ..edge.model.steps import Resample
-from .crossval.folds import inner_folds
+from ..edge.model.recipe import Blocks, Recipe
+from ..edge.model.steps import Resample, Step
 from .errors import TrainingDataError
-from .estimators import StepTransformer
+from .estimators import SVR, StepTransformer
 from .export import export_run
+from .methods.blocks import block_scaling
 from .methods.common import BackTransformation, check_training
-from .methods.linear import Plsr, linear_model
-from .methods.stack import StackModel
+from .methods.kernel_members import Projection
+from .methods.linear import linear_network
+from .methods.mobilenetv2 import DistilledModel, MobileNetV2
+from .methods.radial_network import Branch, RadialNetwork
+from .methods.stack import Stack, StackModel
+from .network_estimators import MobileNetV2Regressor, StackRegressor
 from .run import load_run, save_run
 from .samples import Samples
 from .training import TrainingOptions, train
 
 LINEAR_WITHIN = 1e-8
 """Relative: how far from a weight a band a regression may be that is called linear."""
-FORMAT = "float32"
-"""A pipeline is carried as it is; `stibium train` chooses among formats."""
+SAME_WITHIN = 1e-6
+"""Relative to the spread of the values: how far a network may be from the regressor that it stands for."""
 
 
 @dataclass(frozen=True)
-class PipelineMethod(Plsr):
-    """A pipeline of our preprocessing steps and a linear regression, as a method; it is fitted anew in each fold."""
+class PipelineMethod(Stack):
+    """A pipeline of our steps and a regressor that is a network of radial units; it is fitted anew in each fold."""
 
     pipeline: Any = field(default=None, compare=False)
     name: ClassVar[str] = "pipeline"
-    about: ClassVar[str] = "a pipeline of preprocessing steps and a linear regression"
+    about: ClassVar[str] = "a pipeline of preprocessing steps and a regressor"
+
+    def for_learning_curve(self) -> None:  # type: ignore[override]
+        """None: a pipeline is fitted as it is."""
 
     def fit(
         self,
@@ -59,28 +67,75 @@ class PipelineMethod(Plsr):
         """Fit a clone; see `Method.fit`.
 
         Raises:
-            TrainingDataError: a step that a device does not have, other wavelengths, or a regression not linear.
+            TrainingDataError: a step or a regressor that a device does not have, or other wavelengths.
         """
-        rows, nm, values = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-        check_training(rows, nm, values)
-        fitted = clone(self.pipeline).fit(rows, values)
-        weights, intercept = linear_parts(fitted[-1])
-        predicted = np.empty(values.size)
-        for fold in inner_folds(values.size, groups, repeats=1, seed=seed)[0]:
-            part = clone(self.pipeline).fit(rows[fold.training], values[fold.training])
-            predicted[fold.test] = np.ravel(part.predict(rows[fold.test]))
-        back = BackTransformation.learn("none", values, predicted)
-        recipe = recipe_of(fitted, nm)
-        return linear_model(
-            recipe, nm, splices_nm, rows, weights, intercept, back, back(predicted)[None], repr(self.pipeline)
+        fitted, blocks, features = _fit(self.pipeline, reflectance, wavelengths_nm, target)
+        network = radial_network_of(fitted[-1], features, np.asarray(target, dtype=np.float64))
+        return StackModel(
+            recipe=blocks,
+            wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64),
+            splices_nm=splices_nm,
+            network=network,
+            scaling=block_scaling(features, blocks.sizes),
+            out_of_fold=np.full((1, len(features)), np.nan),
+            transform=network.backs[int(network.shares.argmax())].transform,
+            chosen=repr(self.pipeline),
         )
 
 
-def recipe_of(fitted: Pipeline, wavelengths_nm: Floats) -> Recipe:
-    """Give a fitted pipeline's transformers as a recipe.
+@dataclass(frozen=True)
+class DistilledPipelineMethod(MobileNetV2):
+    """The same with a `MobileNetV2Regressor` at its end."""
+
+    pipeline: Any = field(default=None, compare=False)
+    name: ClassVar[str] = PipelineMethod.name
+    about: ClassVar[str] = PipelineMethod.about
+
+    def for_learning_curve(self) -> None:  # type: ignore[override]
+        """None: a pipeline is fitted as it is."""
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> DistilledModel:
+        """Fit a clone; see `PipelineMethod.fit`."""
+        fitted, blocks, _ = _fit(self.pipeline, reflectance, wavelengths_nm, target)
+        network: MobileNetV2Regressor = fitted[-1]
+        return DistilledModel(
+            recipe=blocks,
+            wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64),
+            splices_nm=splices_nm,
+            scaling=network.scaling_,
+            transform=network.transform_,
+            calibrated_range=network.range_,
+            taught=network.distilled_.taught,
+            representative=network.distilled_.representative,
+            quantisation=network.distilled_.quantisation,
+            runtime=network.distilled_.runtime,
+            teacher=repr(self.pipeline),
+        )
+
+
+def _fit(pipeline: Any, reflectance: Floats, wavelengths_nm: Floats, target: Floats) -> tuple[Pipeline, Blocks, Floats]:
+    """Fit a clone: the pipeline, its steps as a device has them, and the features of the rows."""
+    rows, nm, values = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
+    check_training(rows, nm, values)
+    fitted = clone(pipeline).fit(rows, values)
+    return fitted, blocks_of(fitted, nm), np.asarray(fitted[:-1].transform(rows))
+
+
+def blocks_of(fitted: Pipeline, wavelengths_nm: Floats) -> Blocks:
+    """Give a fitted pipeline's transformers as preprocessing blocks: one, or those of a `FeatureUnion`.
 
     Args:
-        fitted: all but its last step are transformers of `estimators`.
+        fitted: all but its last step are transformers of `estimators`; the last of them may be a `FeatureUnion` of such
+            or of pipelines of such.
         wavelengths_nm: (bands,) of X, evenly spaced.
 
     Raises:
@@ -91,9 +146,28 @@ def recipe_of(fitted: Pipeline, wavelengths_nm: Floats) -> Recipe:
         step_nm = Grid(nm).uniform_step_nm()
     except PreprocessError as error:
         raise TrainingDataError(f"the wavelengths are not evenly spaced ({error}); resample them first") from error
-    steps: list[Any] = [Resample(float(nm[0]), float(nm[-1]), step_nm)]
-    expected = nm
-    for name, transformer in fitted.steps[:-1]:
+    begun: tuple[Step, ...] = (Resample(float(nm[0]), float(nm[-1]), step_nm),)
+    *before, last = fitted.steps[:-1] or [("", Pipeline([]))]
+    if not isinstance(last[1], FeatureUnion):
+        before, last = [*before, last], ("", None)
+    common, at_nm = _steps_of(before, nm)
+    if last[1] is None:
+        return Blocks((Recipe((*begun, *common)),))
+    if last[1].transformer_weights:
+        raise TrainingDataError(f"{last[0]}: a device has no weights for blocks; leave transformer_weights away")
+    parts = [_steps_of([one], at_nm)[0] for one in last[1].transformer_list]
+    return Blocks(tuple(Recipe((*begun, *common, *part)) for part in parts))
+
+
+def _steps_of(transformers: Sequence[tuple[str, Any]], wavelengths_nm: Floats) -> tuple[list[Step], Floats]:
+    """Give named transformers, or pipelines of such, as a recipe's steps, and the wavelengths of what they give."""
+    found: list[Step] = []
+    expected = wavelengths_nm
+    for name, transformer in transformers:
+        if isinstance(transformer, Pipeline):
+            more, expected = _steps_of(transformer.steps, expected)
+            found += more
+            continue
         if not isinstance(transformer, StepTransformer):
             raise TrainingDataError(
                 f"{name} ({type(transformer).__name__}) is no step that a device has; take those of "
@@ -101,11 +175,63 @@ def recipe_of(fitted: Pipeline, wavelengths_nm: Floats) -> Recipe:
             )
         if transformer.least:
             raise TrainingDataError(f"{name}: a device refuses what is not above zero; leave `least` at 0")
-        if not np.allclose(transformer.grid_.wavelengths_nm, expected, rtol=0, atol=1e-6):
+        nm = transformer.grid_.wavelengths_nm
+        if nm.shape != expected.shape or not np.allclose(nm, expected, rtol=0, atol=1e-6):
             raise TrainingDataError(f"{name} was given other wavelengths than its input has; name them, in nm")
         expected = transformer.out_nm_
-        steps.append(transformer.step())
-    return Recipe(tuple(steps))
+        found.append(transformer.step())
+    return found, expected
+
+
+def radial_network_of(regressor: Any, features: Floats, target: Floats) -> RadialNetwork:
+    """Give a fitted regressor as a network of radial units: a stack, support vectors, or any that is linear.
+
+    Args:
+        regressor: fitted to `features` and `target`.
+        features: (n, features).
+        target: (n,).
+
+    Raises:
+        TrainingDataError: a device has no such network.
+    """
+    if isinstance(regressor, StackRegressor):
+        return regressor.network_
+    back = BackTransformation("none", float(target.min()), float(target.max()), 0.0, 0.0)
+    if isinstance(regressor, SVR):
+        scale, spread = regressor.scaling_.scale, regressor.spread_
+        found = regressor.model_
+        return _of_support_vectors(
+            Projection(1 / scale, -regressor.scaling_.offset / scale, np.ones((1, scale.size))),
+            regressor.rows_[found.support_],
+            found.dual_coef_[0] * spread,
+            float(found.intercept_[0]) * spread + regressor.mean_,
+            regressor.gamma_,
+            back,
+        )
+    if isinstance(regressor, svm.SVR) and regressor.kernel == "rbf":
+        bands = features.shape[1]
+        by_name = {"scale": 1.0 / (bands * features.var()), "auto": 1.0 / bands}
+        network = _of_support_vectors(
+            Projection(np.ones(bands), np.zeros(bands), np.ones((1, bands))),
+            regressor.support_vectors_,
+            regressor.dual_coef_[0],
+            float(regressor.intercept_[0]),
+            by_name.get(regressor.gamma, regressor.gamma),
+            back,
+        )
+        # It is somebody else's class: what it says is believed, not what it is called.
+        said = np.clip(np.ravel(regressor.predict(features)), back.low, back.high)
+        if np.abs(network.predict(features) - said).max() > SAME_WITHIN * float(np.ptp(target)):
+            raise TrainingDataError(f"{type(regressor).__name__} is no support vector machine that a device has")
+        return network
+    return linear_network(*linear_parts(regressor), back)
+
+
+def _of_support_vectors(
+    projection: Projection, centres: Floats, weights: Floats, intercept: float, gamma: float, back: BackTransformation
+) -> RadialNetwork:
+    branch = Branch(projection, centres, weights[None, None, :, None], np.zeros((projection.weights.size, 1)))
+    return RadialNetwork((branch,), (float(gamma),), np.array([intercept]), (back,), np.ones(1))
 
 
 def linear_parts(regressor: Any) -> tuple[Floats, float]:
@@ -122,8 +248,8 @@ def linear_parts(regressor: Any) -> tuple[Floats, float]:
     said, linear = np.ravel(regressor.predict(tried)), tried @ weights + intercept
     if not np.allclose(said, linear, rtol=LINEAR_WITHIN, atol=LINEAR_WITHIN * max(1.0, float(np.abs(said).max()))):
         raise TrainingDataError(
-            f"{type(regressor).__name__} is not linear, and a device has no network for it: distil it, "
-            "`stibium train --teacher package.module:Class`"
+            f"{type(regressor).__name__} is neither linear nor support vectors, and a device has no network for it: "
+            "distil it, `stibium train --teacher package.module:Class`"
         )
     return weights, intercept
 
@@ -138,6 +264,8 @@ def export_pipeline(
     element: str,
     unit: str,
     names: Sequence[str] = (),
+    folds: int = 5,
+    repeats: int = 2,
     seed: int = 42,
 ) -> Model:
     """Make a bundle of a pipeline.
@@ -146,13 +274,16 @@ def export_pipeline(
     do in `stibium train`; the model itself is fitted to all of them.
 
     Args:
-        pipeline: transformers of `stibium.train.estimators`, then a linear regression (PLSR, ridge, ...); it is cloned.
+        pipeline: transformers of `stibium.train.estimators` (the last may be a `FeatureUnion` of such), then a linear
+            regression (PLSR, ridge, ...), support vectors with a radial kernel, a `StackRegressor` or a
+            `MobileNetV2Regressor`. A clone of it is fitted.
         X: (n, bands) reflectance, as a fraction.
         y: (n,) laboratory values, in `unit`.
         out: bundle to write.
         wavelengths_nm: (bands,) of X, ascending, evenly spaced.
         element, unit: of y, such as "Sb" and "ppm".
         names: n sample names; rows of one sample are never parted. () names each row.
+        folds, repeats: of the cross-validation; the pipeline is fitted once for each fold, and once more.
         seed: of the folds.
 
     Returns:
@@ -166,11 +297,15 @@ def export_pipeline(
     known = tuple(names) or tuple(f"row {i + 1}" for i in range(len(rows)))
     spectra = tuple(Spectrum(nm, row, "reflectance", name) for row, name in zip(rows, known, strict=True))
     samples = Samples(spectra, dict(zip(known, values.tolist(), strict=True)), element, unit)
-    method = PipelineMethod(pipeline=pipeline)
+    distilled = isinstance(pipeline[-1], MobileNetV2Regressor)
+    kind = DistilledPipelineMethod if distilled else PipelineMethod
+    method = kind(pipeline=pipeline, folds=folds, repeats=repeats)
     trained = train(samples, method, TrainingOptions(baselines=False, seed=seed), curve=False)
     with tempfile.TemporaryDirectory(prefix="stibium-pipeline-") as folder:
         save_run(folder, trained)
-        exported = export_run(load_run(folder), (FORMAT,))[FORMAT]
-    check_parity(exported.parity, FORMAT, PipelineMethod.formats)
+        # A pipeline is carried as it is; `stibium train` chooses among formats.
+        form = trained.model.quantisation if isinstance(trained.model, DistilledModel) else "float32"
+        exported = export_run(load_run(folder), (form,))[form]
+    check_parity(exported.parity, form, method.formats)
     write_bundle(out, exported.bundle)
     return load_model(out)

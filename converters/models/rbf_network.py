@@ -45,9 +45,9 @@ def convert_rbf_network(
 
     Args:
         arrays: the network. For all of it `gammas` (g,), `bias`, `shares` and `transforms` (t,), `corrections` (t, 2)
-            and `range` (2,); for the block with number i, from 0, `projection_i` (bands, components), `offset_i`
-            (components,), `factors_i` (powers, components), `centres_i` (m, components), `kernel_weights_i`
-            (powers, g, m, t) and `linear_weights_i` (bands, t).
+            and `range` (2,); for the block with number i, from 0, `projection_i` (bands, components) or (bands,) where
+            each band is a component, `offset_i` (components,), `factors_i` (powers, components), `centres_i`
+            (m, components), `kernel_weights_i` (powers, g, m, t) and `linear_weights_i` (bands, t).
         scaling: of the features of all blocks, side by side; the file takes scaled features.
         transform: the space that the file is to answer in, see `edge.estimate.inverse`.
         quantisations: formats wanted, of `RBF_QUANTISATIONS`.
@@ -102,7 +102,10 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
     arrays = _in_units_of(size, arrays)
     calibrated = _limits(arrays)
     blocks = sum(name.startswith("projection_") for name in arrays)
-    largest = max(float(np.abs(arrays[f"kernel_weights_{i}"]).max()) for i in range(blocks))
+    # A network without radial units is as large as its shortcut.
+    kinds = "kernel_weights", "linear_weights"
+    kernel, linear = (max(float(np.abs(arrays[f"{kind}_{i}"]).max()) for i in range(blocks)) for kind in kinds)
+    largest = kernel or linear
     unit = 2.0 ** np.ceil(np.log2(max(largest, 1e-30) / LARGEST_WEIGHT))
     starts = np.cumsum([0, *(len(arrays[f"linear_weights_{i}"]) for i in range(blocks))])
 
@@ -120,7 +123,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
         """Weigh bands, whose products are large and cancel: where each number has 24 bits, so has their sum."""
         if quantisation != "float32":
             return weigh(bands, weights)
-        sums = [_exact_sum(tf.multiply(bands, constant(of_one[None])), len(of_one)) for of_one in weights.T]
+        sums = [_exact_sum(tf.multiply(bands, constant(of_one[None]))) for of_one in weights.T]
         return tf.concat(sums, axis=1)
 
     def exact(one: Any, *values: float) -> list[Any]:
@@ -136,16 +139,31 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
         band = slice(int(starts[i]), int(starts[i + 1]))
         shift, scale = scaling.offset[band], scaling.scale[band, None]
         x = features[:, band]
-        scores = tf.matmul(x, constant(projection * scale)) + constant((shift @ projection + offset)[None])
+        if projection.ndim == 1:
+            scores = x * constant((projection * scale[:, 0])[None]) + constant((shift * projection + offset)[None])
+        else:
+            scores = tf.matmul(x, constant(projection * scale)) + constant((shift @ projection + offset)[None])
         added = weigh_bands(x, linear_weights * scale / unit)
         for factor, of_power in zip(factors, kernel_weights, strict=True):
-            weighed = scores * constant(factor[None])
-            squares = tf.reduce_sum(tf.square(weighed), axis=1, keepdims=True)
-            products = tf.matmul(weighed, constant((centres * factor).T))
-            distances = tf.nn.relu(squares + constant(np.sum((centres * factor) ** 2, axis=1)[None]) - 2.0 * products)
+            if not np.any(of_power):
+                continue
+            weighed, at = scores * constant(factor[None]), centres * factor
+            if quantisation == "float32":
+                apart = tf.square(weighed[:, None, :] - constant(at[None]))
+                distances = tf.reshape(_exact_sum(apart), (1, len(at)))
+            else:
+                squares = tf.reduce_sum(tf.square(weighed), axis=1, keepdims=True)
+                products = tf.matmul(weighed, constant(at.T))
+                distances = tf.nn.relu(squares + constant(np.sum(at**2, axis=1)[None]) - 2.0 * products)
             for gamma, weights in zip(arrays["gammas"], of_power, strict=True):
-                if np.any(weights):
-                    added = added + weigh(tf.exp(distances * np.float32(-gamma)), weights / unit)
+                if not np.any(weights):
+                    continue
+                if quantisation == "float32" and _near(at, gamma, weights):
+                    half = tf.tanh(distances * np.float32(gamma / 2))
+                    units = -2.0 * half / (1.0 + half)
+                else:
+                    units = tf.exp(distances * np.float32(-gamma))
+                added = added + weigh_bands(units, weights / unit)
         return added
 
     def answer(added: Any, one: Any) -> Any:
@@ -187,22 +205,34 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
     return network
 
 
-def _exact_sum(terms: Any, count: int) -> Any:
-    """Add (1, count) terms up to (1, 1) in float32 without losing what each addition rounds away.
+def _near(centres: Floats, gamma: float, weights: Floats) -> bool:
+    """Say whether units are better given as what they are below 1, of which a float32 tells more where they are near.
+
+    Weights of support vectors add up to nothing, so that the ones add nothing; elsewhere units stay as they are.
+    """
+    cancel = np.abs(weights.sum(axis=0)) <= 1e-9 * np.abs(weights).sum(axis=0)
+    squares = np.sum(centres**2, axis=1)
+    apart = np.maximum(squares[:, None] + squares - 2.0 * centres @ centres.T, 0.0)
+    return bool(cancel.all() and np.exp(-gamma * apart).mean() > 0.5)
+
+
+def _exact_sum(terms: Any) -> Any:
+    """Add (..., count) terms up to (..., 1) in float32 without losing what each addition rounds away.
 
     Two by two, and the remainders beside them: the error-free sum of Knuth, The Art of Computer Programming 2, 4.2.2.
     """
     import tensorflow as tf
 
+    count = int(terms.shape[-1])
     size = 1 << max(0, count - 1).bit_length()
-    total, lost = tf.pad(terms, ((0, 0), (0, size - count))), None
+    total, lost = tf.pad(terms, (*((0, 0),) * (len(terms.shape) - 1), (0, size - count))), None
     while size > 1:
         size //= 2
-        a, b = total[:, :size], total[:, size:]
+        a, b = total[..., :size], total[..., size:]
         total = a + b
         of_b = total - a
         rounded = (a - (total - of_b)) + (b - of_b)
-        lost = rounded if lost is None else lost[:, :size] + lost[:, size:] + rounded
+        lost = rounded if lost is None else lost[..., :size] + lost[..., size:] + rounded
     return total if lost is None else total + lost
 
 

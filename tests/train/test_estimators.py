@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from stibium.edge.errors import PreprocessError
 from stibium.edge.model import steps
 from stibium.edge.model.recipe import Recipe
-from stibium.train import estimators
+from stibium.edge.model.target import forward
+from stibium.train import estimators, network_estimators
 from stibium.train.estimators import (
     PLSR,
     SVR,
@@ -29,6 +31,7 @@ from stibium.train.estimators import (
     SavitzkyGolayDerivative,
     StandardNormalVariate,
 )
+from stibium.train.network_estimators import MobileNetV2Regressor, StackRegressor
 
 TOO_FEW_BANDS = "the checks fit two bands; a window needs as many bands as it is wide"
 FLAT = "the check has a row that is the same everywhere, which has no variance to be scaled by"
@@ -61,12 +64,43 @@ def not_passed(estimator: Any) -> dict[str, str]:
         PLSR(),
         RidgeRegressor(),
         SVR(),
+        StackRegressor(fast=True),
     ],
     expected_failed_checks=not_passed,
 )
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     with np.errstate(all="ignore"):
         check(estimator)
+
+
+def least_squares(rows: Any, labels: Any, own: Any, target: Any, transform: Any, *rest: Any) -> SimpleNamespace:
+    """Stand in for `distil`, which takes up to a minute: what answers is fitted, as bytes, to the same rows."""
+    weights = np.linalg.lstsq(np.c_[rows, np.ones(len(rows))].astype(float), forward(labels, transform), rcond=None)[0]
+    return SimpleNamespace(model=weights.tobytes(), quantisation="int8", runtime=Answers(weights.tobytes()))
+
+
+class Answers:
+    """Stand in for the runtime."""
+
+    def __init__(self, model: bytes, known_good: bool = False) -> None:
+        self.weights = np.frombuffer(model)
+
+    def run(self, features: Any) -> Any:
+        return features @ self.weights[:-1] + self.weights[-1]
+
+
+@parametrize_with_checks([MobileNetV2Regressor(fast=True, mixtures=60)])
+def test_scikit_learns_own_checks_of_what_is_around_the_network(estimator: Any, check: Any) -> None:
+    # A check that passes a network's wrapper passes the network: that it answers as it should is test_pipelines.py's.
+    with pytest.MonkeyPatch.context() as patched, np.errstate(all="ignore"):
+        patched.setattr(network_estimators, "distil", least_squares)
+        patched.setattr(network_estimators, "Runtime", Answers)
+        check(estimator)
+
+
+def test_blocks_are_of_one_size() -> None:
+    with pytest.raises(ValueError, match="X has 120 features, which are not 7 blocks of one size"):
+        StackRegressor(blocks=7).fit(reflectance(), np.arange(12.0))
 
 
 def reflectance(rows: int = 12, bands: int = 120) -> np.ndarray:

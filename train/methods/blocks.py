@@ -26,19 +26,19 @@ def blocks_on(wavelengths_nm: Floats, variants: Sequence[Variant] = VARIANTS, ke
     return Blocks(tuple(block_recipe(v.order, v.window_nm, v.snv, grid, keep_nm) for v in variants))
 
 
-def divide(features: Floats, blocks: Blocks) -> list[Floats]:
-    """Give (n, bands) of each block for (n, features) of all."""
-    return np.split(features, np.cumsum(blocks.sizes)[:-1], axis=1)
+def divide(features: Floats, sizes: Sequence[int]) -> list[Floats]:
+    """Give (n, bands) of each block of these sizes for (n, features) of all."""
+    return np.split(features, np.cumsum(sizes)[:-1], axis=1)
 
 
-def block_scaling(features: Floats, blocks: Blocks) -> Scaling:
+def block_scaling(features: Floats, sizes: Sequence[int]) -> Scaling:
     """Scale each band to about one standard deviation, those that hardly vary to less; rounded as a bundle does.
 
     Args:
         features: (n, features) of training rows.
-        blocks: that gave them.
+        sizes: of the blocks that gave them.
     """
-    parts = divide(features, blocks)
+    parts = divide(features, sizes)
     # Without the addition, noise of a band that does not vary would become as large as any signal.
     scales = [part.std(axis=0) + 1e-3 * (float(part.std()) or 1.0) for part in parts]
     return as_stored(Scaling(features.mean(axis=0), np.concatenate(scales)))

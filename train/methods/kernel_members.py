@@ -31,7 +31,7 @@ class Projection:
     components count for more in the distances, up to all for the same at a power of 1.
 
     Attributes:
-        weights: (bands, components), scaling of the bands included.
+        weights: (bands, components), scaling of the bands included; (bands,) where each band is a component.
         offset: (components,), so that scores are `spectra @ weights + offset`.
         factors: (powers, components) to multiply scores by; the mean squared norm stays 1.
     """
@@ -65,7 +65,7 @@ class Projection:
 
     def scores(self, spectra: Floats) -> Floats:
         """Give (n, components) for (n, bands)."""
-        return spectra @ self.weights + self.offset
+        return (spectra * self.weights if self.weights.ndim == 1 else spectra @ self.weights) + self.offset
 
 
 @dataclass(frozen=True, eq=False)

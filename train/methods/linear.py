@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.recipe import Blocks, Recipe
+from ...edge.model.recipe import Blocks
 from .baselines import PartialLeastSquares
 from .blocks import block_scaling
 from .common import BackTransformation
@@ -20,53 +20,23 @@ from .kernel_members import Projection
 from .radial_network import Branch, RadialNetwork
 from .stack import Stack, StackModel
 
-FAR = 1e3
-"""Where the one silent unit stands: exp(-FAR**2) is nothing."""
 
-
-def linear_model(
-    recipe: Recipe,
-    wavelengths_nm: Floats,
-    splices_nm: tuple[float, ...],
-    reflectance: Floats,
-    weights: Floats,
-    intercept: float,
-    back: BackTransformation,
-    out_of_fold: Floats,
-    chosen: str,
-) -> StackModel:
-    """Give a linear model as one that a device can carry.
+def linear_network(weights: Floats, intercept: float, back: BackTransformation) -> RadialNetwork:
+    """Give a linear model as a network that a device can carry.
 
     Args:
-        recipe: preprocessing, of `bands` features.
-        wavelengths_nm, splices_nm: of the spectra that `StackModel.predict` takes.
-        reflectance: (n, bands') of the training.
         weights: (bands,) of the features, in the transform's space.
         intercept: likewise.
         back: from there to the unit.
-        out_of_fold: (repeats, n) in the unit.
-        chosen: in words.
     """
-    blocks = Blocks((recipe,))
-    features = blocks.preprocess(reflectance, wavelengths_nm, splices_nm).features
     nowhere = Projection(np.zeros((weights.size, 1)), np.zeros(1), np.ones((1, 1)))
-    silent = np.full((1, 1, 1, 1), float(np.abs(weights).max()) or 1.0)
-    network = RadialNetwork(
-        branches=(Branch(nowhere, np.full((1, 1), FAR), silent, weights[:, None]),),
+    silent = Branch(nowhere, np.zeros((1, 1)), np.zeros((1, 1, 1, 1)), weights[:, None])
+    return RadialNetwork(
+        branches=(silent,),
         gammas=(1.0,),
         bias=np.array([intercept]),
         backs=(back,),
         shares=np.ones(1),
-    )
-    return StackModel(
-        recipe=blocks,
-        wavelengths_nm=wavelengths_nm,
-        splices_nm=splices_nm,
-        network=network,
-        scaling=block_scaling(features, blocks),
-        out_of_fold=out_of_fold,
-        transform=back.transform,
-        chosen=chosen,
     )
 
 
@@ -103,14 +73,16 @@ class Plsr(Stack):
         scaled = found.answer(np.eye(nothing.size)) - intercept
         weights = np.zeros(found.recipe.wavelengths_nm.size)
         weights[kept] = scaled / found.scaling.scale
-        return linear_model(
-            found.recipe,
-            found.wavelengths_nm,
-            found.splices_nm,
-            np.asarray(reflectance, dtype=np.float64),
-            weights,
-            intercept - float(found.scaling.offset @ weights[kept]),
-            found.back,
-            found.out_of_fold,
-            found.chosen,
+        blocks = Blocks((found.recipe,))
+        rows = np.asarray(reflectance, dtype=np.float64)
+        features = blocks.preprocess(rows, found.wavelengths_nm, found.splices_nm).features
+        return StackModel(
+            recipe=blocks,
+            wavelengths_nm=found.wavelengths_nm,
+            splices_nm=found.splices_nm,
+            network=linear_network(weights, intercept - float(found.scaling.offset @ weights[kept]), found.back),
+            scaling=block_scaling(features, blocks.sizes),
+            out_of_fold=found.out_of_fold,
+            transform=found.back.transform,
+            chosen=found.chosen,
         )

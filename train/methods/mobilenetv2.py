@@ -174,42 +174,36 @@ class MobileNetV2(CrossValidated):
         teacher = self.teacher_of(reflectance, nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
         blocks = self.recipe.blocks if self.recipe is not None else blocks_on(nm)
         own = blocks.preprocess(reflectance, nm, splices_nm).features
-        scaling = block_scaling(own, blocks)
+        scaling = block_scaling(own, blocks.sizes)
         synthesis = self.synthesis or (FAST_SYNTHESIS if self.fast else Synthesis())
         rows, labels = [], []
         for spectra in synthetic_spectra(reflectance, nm, splices_nm, synthesis, rng):
             features = blocks.preprocess(spectra, nm, splices_nm).features
             rows.append(scaled(scaling, features))
             labels.append(_ask(teacher, blocks, spectra, features))
-        synthetic = np.concatenate(rows)
-        z = forward(np.concatenate(labels), teacher.transform)
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
-        taught = teach(synthetic, z, len(blocks.sizes), config, seed)
-        calibrated_range = float(target.min()), float(target.max())
-
-        def in_unit(z: Floats) -> Floats:
-            return np.clip(inverse(z, teacher.transform), *calibrated_range)
-
-        errors = teacher.out_of_fold[:, : target.size] - target
-        own_rows, representative = scaled(scaling, own), spanning(synthetic, z, REPRESENTATIVE_ROWS)
-        exact = in_unit(answers(taught.model, own_rows))
-        for quantisation in self.formats:
-            with quiet():
-                runtime = Runtime(convert(taught.model, quantisation, representative))
-            rounding = in_unit(runtime.run(own_rows)) - exact
-            if _rounds_little(rounding, errors, target):
-                break
+        distilled = distil(
+            np.concatenate(rows),
+            np.concatenate(labels),
+            scaled(scaling, own),
+            target,
+            teacher.transform,
+            teacher.out_of_fold[:, : target.size],
+            len(blocks.sizes),
+            config,
+            seed,
+        )
         return DistilledModel(
             recipe=blocks,
             wavelengths_nm=nm,
             splices_nm=splices_nm,
             scaling=scaling,
             transform=teacher.transform,
-            calibrated_range=calibrated_range,
-            taught=taught,
-            representative=representative,
-            quantisation=quantisation,
-            runtime=runtime,
+            calibrated_range=(float(target.min()), float(target.max())),
+            taught=distilled.taught,
+            representative=distilled.representative,
+            quantisation=distilled.quantisation,
+            runtime=distilled.runtime,
             teacher=teacher.chosen,
         )
 
@@ -236,6 +230,59 @@ class MobileNetV2(CrossValidated):
         # A local soil counts as two of the library's.
         twice = np.tile(reflectance, (2, 1)), wavelengths_nm, np.tile(target, 2), keys * 2
         return helped(fit, *twice, target.size, self.library)
+
+
+@dataclass(frozen=True, eq=False)
+class Distilled:
+    """A quantised student; see `DistilledModel`. `model` is its flatbuffer."""
+
+    taught: Taught
+    representative: Rows
+    quantisation: Quantisation
+    model: bytes
+    runtime: Runtime
+
+
+def distil(
+    synthetic: Rows,
+    labels: Floats,
+    own: Rows,
+    target: Floats,
+    transform: Transform,
+    out_of_fold: Floats,
+    blocks: int,
+    config: StudentConfig,
+    seed: int,
+) -> Distilled:
+    """Teach a student, and quantise it in the smallest format that rounds little.
+
+    Args:
+        synthetic: (m, features) scaled rows.
+        labels: (m,) what the teacher says of them, in the unit.
+        own: (n, features) scaled rows of the training.
+        target: (n,) in the unit.
+        transform: of the target, that the student learns in.
+        out_of_fold: (repeats, n) the teacher's, in the unit: what rounding is held against.
+        blocks: that the features are of, of one size.
+        config: of the student.
+        seed: of weights and batches.
+    """
+    z = forward(labels, transform)
+    taught = teach(synthetic, z, blocks, config, seed)
+    low, high = float(target.min()), float(target.max())
+
+    def in_unit(z: Floats) -> Floats:
+        return np.clip(inverse(z, transform), low, high)
+
+    representative = spanning(synthetic, z, REPRESENTATIVE_ROWS)
+    exact = in_unit(answers(taught.model, own))
+    for quantisation in MobileNetV2.formats:
+        with quiet():
+            model = convert(taught.model, quantisation, representative)
+            runtime = Runtime(model)
+        if _rounds_little(in_unit(runtime.run(own)) - exact, out_of_fold - target, target):
+            break
+    return Distilled(taught, representative, quantisation, model, runtime)
 
 
 def scaled(scaling: Scaling, features: Floats) -> Rows:

@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Protocol, get_args
 
 import numpy as np
 
@@ -56,6 +56,14 @@ VARIANTS_OF_MANY = (VARIANTS[0], *VARIANTS[2:])
 MANY = 120
 """Training rows above which one block less leaves its parameters to the centres of the others."""
 MOST_PARAMETERS = 84_000
+
+
+class Scaled(Protocol):
+    """What a stack knows of a block, which `str` names."""
+
+    @property
+    def autoscale(self) -> bool:
+        """Give each band the same variance."""
 
 
 @dataclass(frozen=True)
@@ -241,33 +249,60 @@ class Stack(CrossValidated):
         config = self.config or (FAST_CONFIG if self.fast else Config())
         blocks, variants = _blocks(nm, target.size, self.recipe, config)
         features = blocks.preprocess(reflectance, nm, splices_nm).features
-        parts = divide(features, blocks)
-        projections = [
-            Projection.learn(part, variant.autoscale, config.components, config.powers)
-            for part, variant in zip(parts, variants, strict=True)
-        ]
         folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
-        spaces = [
-            fit_space(parts, projections, variants, target, transform, folds, config, self.decide_by)
-            for transform in _transforms_to_try(target, config)
-        ]
-        answers = [space.back(space.out_of_fold) for space in spaces]
-        losses = [unexplained(answer, target, self.decide_by) for answer in answers]
-        shares = soft_shares(losses, config.softness, LEAST_SHARE, _priors(spaces, target))
-        kept = np.flatnonzero(shares)
-        spaces, shares = [spaces[i] for i in kept], shares[kept]
-        network = fold_network(parts, projections, spaces, shares, config.gammas)
-        network = reduce_centres(network, config.most_parameters)
+        fitted = fit_features(divide(features, blocks.sizes), variants, target, folds, config, self.decide_by)
         return StackModel(
             recipe=blocks,
             wavelengths_nm=nm,
             splices_nm=splices_nm,
-            network=network,
-            scaling=block_scaling(features, blocks),
-            out_of_fold=np.tensordot(shares, np.stack([answers[i] for i in kept]), 1),
-            transform=spaces[int(shares.argmax())].transform,
-            chosen=_in_words(variants, spaces, shares, network.parameters),
+            network=fitted.network,
+            scaling=block_scaling(features, blocks.sizes),
+            out_of_fold=fitted.out_of_fold,
+            transform=fitted.transform,
+            chosen=fitted.chosen,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class FittedStack:
+    """A stack from features on; see `StackModel`."""
+
+    network: RadialNetwork
+    out_of_fold: Floats
+    transform: Transform
+    chosen: str
+
+
+def fit_features(
+    parts: Sequence[Floats],
+    variants: Sequence[Scaled],
+    target: Floats,
+    folds: InnerFolds,
+    config: Config,
+    decide_by: DecideBy = "both",
+) -> FittedStack:
+    """Fit a stack to features, whatever they come from; see `fit_space`."""
+    projections = [
+        Projection.learn(part, variant.autoscale, config.components, config.powers)
+        for part, variant in zip(parts, variants, strict=True)
+    ]
+    spaces = [
+        fit_space(parts, projections, variants, target, transform, folds, config, decide_by)
+        for transform in _transforms_to_try(target, config)
+    ]
+    answers = [space.back(space.out_of_fold) for space in spaces]
+    losses = [unexplained(answer, target, decide_by) for answer in answers]
+    shares = soft_shares(losses, config.softness, LEAST_SHARE, _priors(spaces, target))
+    kept = np.flatnonzero(shares)
+    spaces, shares = [spaces[i] for i in kept], shares[kept]
+    network = fold_network(parts, projections, spaces, shares, config.gammas)
+    network = reduce_centres(network, config.most_parameters)
+    return FittedStack(
+        network,
+        np.tensordot(shares, np.stack([answers[i] for i in kept]), 1),
+        spaces[int(shares.argmax())].transform,
+        _in_words(variants, spaces, shares, network.parameters),
+    )
 
 
 def _priors(spaces: Sequence[Space], target: Floats) -> list[float]:
@@ -299,7 +334,7 @@ def _transforms_to_try(target: Floats, config: Config) -> tuple[Transform, ...]:
 def fit_space(
     parts: Sequence[Floats],
     projections: Sequence[Projection],
-    variants: Sequence[Candidate],
+    variants: Sequence[Scaled],
     target: Floats,
     transform: Transform,
     folds: InnerFolds,
@@ -400,7 +435,7 @@ def fold_network(
     return RadialNetwork(tuple(branches), gammas, bias, tuple(space.back for space in spaces), shares)
 
 
-def _in_words(variants: Sequence[Candidate], spaces: Sequence[Space], shares: Floats, parameters: int) -> str:
+def _in_words(variants: Sequence[Scaled], spaces: Sequence[Space], shares: Floats, parameters: int) -> str:
     kinds: dict[str, float] = defaultdict(float)
     for space, share in zip(spaces, shares, strict=True):
         kinds["support vectors"] += share * space.weights[:, :-1].sum()

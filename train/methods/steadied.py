@@ -103,7 +103,7 @@ def bearable_strength(
         found = blocks.preprocess(rows, wavelengths_nm, splices_nm).features
         return found if scaling is None else scaling.apply(found)
 
-    scaling = block_scaling(features(reflectance), blocks)
+    scaling = block_scaling(features(reflectance), blocks.sizes)
     own, rng = features(reflectance, scaling), np.random.default_rng((seed, 3))
     strongest = STRENGTHS[-1]
     # Disturbances are small, so that features move in proportion to them.

@@ -124,21 +124,24 @@ def synthetic_spectra(
     Yields:
         Reflectance (up to 1000, bands): first mixtures, then the training rows.
     """
-    absorbance = absorbance_of(reflectance)
-    n = len(absorbance)
     joins = tuple(splices_nm) or ASD_JOINS_NM
-    mean = absorbance.mean(axis=0)
-    _, singular, directions = np.linalg.svd(absorbance - mean, full_matrices=False)
+    for portion in mixed_rows(absorbance_of(reflectance), synthesis, rng):
+        yield disturb(portion, nm, joins, synthesis.disturbance, rng)
+
+
+def mixed_rows(rows: Floats, synthesis: Synthesis, rng: np.random.Generator) -> Iterator[Floats]:
+    """Mix rows (n, bands), and give each of them several times: see `synthetic_spectra`, but not disturbed."""
+    n = len(rows)
+    _, singular, directions = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
     kept = min(synthesis.components, len(singular))
     moves = synthesis.jitter / np.sqrt(n) * singular[:kept, None] * directions[:kept]
     for first in range(0, synthesis.mixtures, CHUNK):
         count = min(CHUNK, synthesis.mixtures - first)
-        mixed = _shares(count, n, synthesis, rng) @ absorbance + rng.standard_normal((count, kept)) @ moves
-        yield disturb(mixed, nm, joins, synthesis.disturbance, rng)
+        yield _shares(count, n, synthesis, rng) @ rows + rng.standard_normal((count, kept)) @ moves
     copies = max(1, min(synthesis.copies, synthesis.most_copies // n))
-    rows = np.tile(np.arange(n), copies)
-    for first in range(0, len(rows), CHUNK):
-        yield disturb(absorbance[rows[first : first + CHUNK]], nm, joins, synthesis.disturbance, rng)
+    again = np.tile(np.arange(n), copies)
+    for first in range(0, len(again), CHUNK):
+        yield rows[again[first : first + CHUNK]]
 
 
 def _shares(count: int, n: int, synthesis: Synthesis, rng: np.random.Generator) -> Floats:

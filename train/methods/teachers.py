@@ -120,7 +120,7 @@ class Regressor:
         check_training(reflectance, wavelengths_nm, target)
         blocks = self.recipe.blocks if self.recipe is not None else blocks_on(wavelengths_nm)
         features = blocks.preprocess(reflectance, wavelengths_nm, splices_nm).features
-        scaling = block_scaling(features, blocks)
+        scaling = block_scaling(features, blocks.sizes)
         rows = scaling.apply(features)
         folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
         tried = [(t, self._out_of_fold(rows, forward(target, t), folds)) for t in transforms_for(target)]
