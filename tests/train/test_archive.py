@@ -29,17 +29,17 @@ MODEL = SHIPPED / "sb_simulated.tflite"
 
 @pytest.fixture(scope="module")
 def spectra(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """160 files, one of them cut, one empty: three batches."""
+    """562 files, one of them cut, one empty: three batches."""
     folder = tmp_path_factory.mktemp("archive") / "spectra"
     folder.mkdir()
     made = folder.parent / "asd"
     done = run("convert", SHIPPED / "demo_samples.csv.gz", f"{made}/")
     assert done.returncode == 0, done.stderr
-    for copy in range(4):
+    for copy in range(14):
         for path in sorted(made.iterdir()):
-            shutil.copy(path, folder / f"c{copy}_{path.name}")
-    (folder / "c1_cut.asd").write_bytes((folder / "c1_TP091_00001.asd").read_bytes()[:3000])
-    (folder / "c2_empty.asd").write_bytes(b"")
+            os.link(path, folder / f"c{copy:02d}_{path.name}")
+    (folder / "c01_cut.asd").write_bytes((folder / "c01_TP091_00001.asd").read_bytes()[:3000])
+    (folder / "c02_empty.asd").write_bytes(b"")
     return folder
 
 
@@ -57,7 +57,7 @@ def expected(spectra: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
 
 
 def same(found: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
-    assert len(found) == len(said) == 162
+    assert len(found) == len(said) == 562
     for row, record in zip(found, said, strict=True):
         one = record["estimates"][0] if record["estimates"] else {"shown": None, "low": None}
         keys = (row["status"], row["sample_id"], row["source"], row["shown"], row["low"])
@@ -73,7 +73,7 @@ def test_an_archive_says_what_predict_says(
     out = tmp_path / "out"
     done = run("archive", spectra, "--model", MODEL, "--out", out, "--jobs", jobs)
     assert done.returncode == 1, done.stderr
-    assert "160 estimated, 2 refused" in done.stderr
+    assert "560 estimated, 2 refused" in done.stderr
     same(rows(out), expected)
 
 
@@ -98,8 +98,8 @@ def test_a_batch_never_parts_a_sample_that_is_averaged(tmp_path: Path) -> None:
     made = tmp_path / "asd"
     assert run("convert", SHIPPED / "demo_samples.csv.gz", f"{made}/").returncode == 0
     points = sorted(made.iterdir())
-    for number in range(70):  # one sample over more than a batch of 64 files
-        shutil.copy(points[0], made / f"LONG_{number:05d}.asd")
+    for number in range(300):  # one sample over more than a batch of 256 files
+        os.link(points[0], made / f"LONG_{number:05d}.asd")
     for average in (False, True):
         parts = list(batches([made], average))
         files = [path for batch in parts for path in batch.files]
@@ -159,7 +159,7 @@ def test_a_cluster_gives_the_same_and_a_worker_may_die(
         workers[0].send_signal(signal.SIGKILL)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 1, said
-    assert "160 estimated, 2 refused" in said
+    assert "560 estimated, 2 refused" in said
     same(rows(out), expected)
 
 
