@@ -115,12 +115,15 @@ def first_recipe(recipe: Recipe | Blocks) -> Recipe:
 
 
 def preprocessing_in_words(recipe: Recipe | Blocks) -> str:
-    """Say the steps in short, block by block where there are several."""
+    """Say the steps in short, those that blocks have in common once."""
     recipes = recipe.recipes if isinstance(recipe, Blocks) else (recipe,)
+    parts = [[step_in_words(step) for step in one.steps[len(one.beginning) :]] for one in recipes]
+    shared = [len(set(words)) == 1 for words in zip(*parts, strict=False)]
+    common = [*shared, False].index(False) if len(parts) > 1 else 0
     first, last = recipe.range_nm
-    said = [", ".join(step_in_words(step) for step in one.steps[len(one.beginning) :]) or "as it is" for one in recipes]
-    side_by_side = f"{len(said)} blocks side by side: " if len(said) > 1 else ""
-    return f"{first:g}–{last:g} nm; {side_by_side}{'; '.join(said)}"
+    begun = ", ".join([f"{first:g}–{last:g} nm", *parts[0][:common]])
+    blocks = "; ".join(", ".join(part[common:]) or "no more" for part in parts)
+    return f"{begun}; {f'{len(parts)} blocks side by side: ' if len(parts) > 1 else ''}{blocks}"
 
 
 def response_in_words(transform: Transform) -> str:
