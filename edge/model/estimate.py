@@ -254,16 +254,20 @@ class Estimator:
         for i, spectrum in enumerate(spectra):
             try:
                 row = require_reflectance(spectrum, recipe.range_nm)
-                usable[i] = check_filled(spectrum, recipe.range_nm, golden.wavelengths_nm, most) if golden else []
+                more: list[str] = []
+                # A mean hides what was filled in at one of its points.
+                for one in (spectrum, *_points(spectrum)):
+                    more += check_filled(one, recipe.range_nm, golden.wavelengths_nm, most) if golden else []
                 rows.append(row)
+                usable[i] = list(dict.fromkeys(more))
             except UnsuitableSpectrumError as error:
                 readings[i] = Refusal(spectrum.source, str(error), spectrum.sample_id)
         if usable:
             of_grid = [spectra[i] for i in usable]
             run = self._run(of_grid, np.stack(rows), shared)
             readings |= {
-                i: one._replace(remarks=(*one.remarks, *more)) if more and isinstance(one, _Reading) else one
-                for (i, more), one in zip(usable.items(), run, strict=True)
+                i: one._replace(remarks=(*one.remarks, *filled)) if filled and isinstance(one, _Reading) else one
+                for (i, filled), one in zip(usable.items(), run, strict=True)
             }
         return [readings[i] for i in range(len(spectra))]
 

@@ -219,6 +219,7 @@ def test_bands_that_were_filled_in_are_refused_as_the_hole_that_they_were(
     answer = only(estimator, replace(rough, values=values))
     assert isinstance(answer, Refusal)
     assert answer.reason.startswith(f"bands from {first_nm} to {last_nm} nm lie on one curve to the last digit")
+    assert isinstance(only(estimator, mean_spectrum([rough, replace(rough, values=values)])), Refusal)
     # Beyond what the model uses anything may be.
     assert isinstance(only(estimator, replace(rough, values=filled(rough.values, 350, 390, how))), Estimate)
 
