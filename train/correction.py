@@ -31,8 +31,6 @@ MOST_SHARE = 1.2
 CONCENTRATION = 0.3
 """Of the Dirichlet distribution of the differences' shares: one leads."""
 MOST_COMPONENTS = 12
-LEAST_MOVE = 1e-3
-"""Of the strongest direction's singular value; weaker ones are rounding."""
 ROOM = 1.5
 DRY_ROOM = 3.0
 """Times the lowest mean square error, and that on dry soils without correction, that a setting may have."""
@@ -87,10 +85,12 @@ def fit_step(absorbance: Floats, pairs: Differences, count: int) -> ExternalPara
         count: of directions, at most; two fewer than there are pairs at most.
     """
     nm = pairs.wavelengths_nm
-    metric = _metric(absorbance, nm)
-    left, singular, _ = np.linalg.svd(pairs.differences @ metric, full_matrices=False)
-    kept = max(1, min(count, len(pairs.differences) - 2, int(np.count_nonzero(singular > LEAST_MOVE * singular[0]))))
-    directions = (left[:, :kept] / singular[:kept]).T @ pairs.differences
+    shapes = _normalised(absorbance)
+    moved = _normalised(pairs.dry + pairs.differences) - _normalised(pairs.dry)
+    metric = _metric(shapes, nm)
+    left, singular, _ = np.linalg.svd(moved @ metric, full_matrices=False)
+    kept = max(1, min(count, len(moved) - 2, int(np.count_nonzero(singular > 1e-6 * singular[0]))))
+    directions = (left[:, :kept] / singular[:kept]).T @ moved
     duals = (directions @ metric) @ metric.T
     knots_nm = np.linspace(nm[0], nm[-1], KNOTS)
 
@@ -100,10 +100,17 @@ def fit_step(absorbance: Floats, pairs: Differences, count: int) -> ExternalPara
         return rows.astype(np.float32).astype(np.float64)
 
     return ExternalParameterOrthogonalisation(
-        centre=tuple(at_knots(absorbance.mean(axis=0))[0].tolist()),
+        level=float(absorbance.mean()),
+        spread=float(absorbance.std(axis=1).mean()),
+        centre=tuple(at_knots(shapes.mean(axis=0))[0].tolist()),
         directions=tuple(map(tuple, at_knots(directions).tolist())),
         duals=tuple(map(tuple, at_knots(duals / np.abs(duals).max()).tolist())),
     )
+
+
+def _normalised(absorbance: Floats) -> Floats:
+    centred = absorbance - absorbance.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt(np.square(centred).sum(axis=1, keepdims=True) / (absorbance.shape[1] - 1)))
 
 
 def _derivatives(absorbance: Floats, wavelengths_nm: Floats) -> Floats:
@@ -111,9 +118,9 @@ def _derivatives(absorbance: Floats, wavelengths_nm: Floats) -> Floats:
     return step.apply(absorbance, wavelengths_nm)
 
 
-def _metric(absorbance: Floats, wavelengths_nm: Floats) -> Floats:
-    """Give the matrix that takes absorbance (n, bands) to scaled first derivatives."""
-    scale = _derivatives(absorbance, wavelengths_nm).std(axis=0)
+def _metric(shapes: Floats, wavelengths_nm: Floats) -> Floats:
+    """Give the matrix that takes normalised absorbance (n, bands) to scaled first derivatives."""
+    scale = _derivatives(shapes, wavelengths_nm).std(axis=0)
     to_derivatives = _derivatives(np.eye(wavelengths_nm.size), wavelengths_nm)
     return np.asarray(to_derivatives / (scale + 0.1 * scale.mean()))
 

@@ -40,6 +40,7 @@ class Differences:
 
     Attributes:
         differences: (q, bands) of absorbance, log10(1 / R); of a wet or damp soil minus the same soil dry.
+        dry: (q, bands) absorbance of these soils when dry, or as they were before.
         wavelengths_nm: (bands,).
         conditions: q, damp or wet; another word for what is no water.
         soils: q names.
@@ -48,6 +49,7 @@ class Differences:
     """
 
     differences: Floats
+    dry: Floats
     wavelengths_nm: Floats
     conditions: tuple[str, ...]
     soils: tuple[str, ...]
@@ -64,6 +66,7 @@ class Differences:
         """Hash of all that a model depends on."""
         digest = hashlib.sha256(repr((self.conditions, self.soils)).encode())
         digest.update(self.differences.tobytes())
+        digest.update(self.dry.tobytes())
         digest.update(self.wavelengths_nm.tobytes())
         return digest.hexdigest()
 
@@ -79,8 +82,10 @@ class Differences:
                 f"{self.source} cover {nm[0]:g}-{nm[-1]:g} nm, and the model stands on {wavelengths_nm[0]:g}-"
                 f"{wavelengths_nm[-1]:g} nm: scan pairs with the calibration's instrument"
             )
-        differences = np.stack([np.interp(wavelengths_nm, nm, row) for row in self.differences])
-        return replace(self, differences=differences, wavelengths_nm=wavelengths_nm)
+        differences, dry = (
+            np.stack([np.interp(wavelengths_nm, nm, row) for row in rows]) for rows in (self.differences, self.dry)
+        )
+        return replace(self, differences=differences, dry=dry, wavelengths_nm=wavelengths_nm)
 
     def only(self, which: NDArray[np.bool_]) -> Differences:
         """Give some of the differences, by a mask (q,)."""
@@ -88,6 +93,7 @@ class Differences:
         return replace(
             self,
             differences=self.differences[kept],
+            dry=self.dry[kept],
             conditions=tuple(self.conditions[i] for i in kept),
             soils=tuple(self.soils[i] for i in kept),
         )
@@ -136,7 +142,7 @@ def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> Differences:
             f"{len(alone)} of {len(names)} soils {have} no dry scan beside a damp or wet one: {', '.join(alone[:5])}"
             f"{', ...' * (len(alone) > 5)}"
         )
-    grid_nm, differences = np.empty(0), {}
+    grid_nm, absorbance, differences = np.empty(0), {}, {}
     if pairs:
         keys = list(dict.fromkeys(key for name, state in pairs for key in ((name, "dry"), (name, state))))
         rows, grid_nm = absorbances([spectra[key] for key in keys])
@@ -160,6 +166,7 @@ def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> Differences:
         raise TrainingDataError(f"{source}: {_too_few(len(soils), list(spectra), notes, alone)}")
     return Differences(
         differences=np.stack(list(differences.values())),
+        dry=np.stack([absorbance[name, "dry"] for name, _ in differences]),
         wavelengths_nm=grid_nm,
         conditions=tuple(state for _, state in differences),
         soils=tuple(name for name, _ in differences),
@@ -235,6 +242,7 @@ def write_differences(path: str, pairs: Differences, said: Sequence[str]) -> Non
     np.savez_compressed(
         packed,
         differences=pairs.on(knots_nm).differences.astype(np.float16),
+        dry=pairs.on(knots_nm).dry.astype(np.float16),
         wavelengths_nm=knots_nm,
         conditions=np.array(pairs.conditions),
         soils=np.array(pairs.soils),
@@ -250,6 +258,7 @@ def shipped_pairs() -> Differences:
     soils = tuple(arrays["soils"].tolist())
     return Differences(
         differences=arrays["differences"].astype(np.float64),
+        dry=arrays["dry"].astype(np.float64),
         wavelengths_nm=arrays["wavelengths_nm"],
         conditions=tuple(arrays["conditions"].tolist()),
         soils=soils,

@@ -59,6 +59,7 @@ def read_sessions(path: str) -> Differences:
     soils = [keys[i][0] for i in later]
     return Differences(
         differences=np.concatenate([moved, -moved]),
+        dry=np.concatenate([means[[i - 1 for i in later]], means[later]]),
         wavelengths_nm=grid_nm,
         conditions=(SESSION,) * (2 * len(later)),
         soils=(*soils, *soils),

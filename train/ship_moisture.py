@@ -20,7 +20,7 @@ TARGET = Path(__file__).parent / "data" / SHIPPED_FILE
 IN_COMMENT: dict[str, Condition] = {"air-dried": "dry", "wet": "wet", "wet then one day of drying": "damp"}
 SAID = (
     "Differences of the absorbance of 60 soils of the survey of Geeves et al. 1994 (New South Wales and Victoria),",
-    "wet and one day later minus air-dried; from the R package soilspec (A. Wadoux), MIT.",
+    "wet and one day later minus air-dried, and the air-dried soils; from the R package soilspec (A. Wadoux), MIT.",
 )
 
 

@@ -354,24 +354,28 @@ class StandardNormalVariate(Step):
 class ExternalParameterOrthogonalisation(Step):
     """Take out of absorbance what an external parameter, such as water, makes of it (Roger et al. 2003).
 
-    Each spectrum loses what lies along the directions. With duals that are the directions this is the orthogonal
-    projection of Roger, Chauchard and Bellon-Maurel (Chemometrics and Intelligent Laboratory Systems 66:191), for
-    moisture that of Minasny et al. 2011 (Geoderma 167-168:118); other duals make it orthogonal in another metric, such
-    as that of derivatives.
+    Each spectrum gets the calibration's mean level and contrast (a standard normal variate, scaled back), and then
+    loses what lies along the directions. With duals that are the directions this is the orthogonal projection of Roger,
+    Chauchard and Bellon-Maurel (Chemometrics and Intelligent Laboratory Systems 66:191), for moisture that of Minasny
+    et al. 2011 (Geoderma 167-168:118); other duals make it orthogonal in another metric, such as that of derivatives.
 
     Attributes:
-        centre: (knots,) a spectrum that stays as it is; knots lie evenly from the grid's first to its last wavelength,
-            straight lines between them.
+        level, spread: mean absorbance and its standard deviation over the spectrum, of the calibration's mean soil.
+        centre: (knots,) a spectrum that stays as it is, of mean 0 and standard deviation 1; knots lie evenly from the
+            grid's first to its last wavelength, straight lines between them.
         directions: (k, knots) that are taken out.
         duals: (k, knots) which say how much of each is in a spectrum.
     """
 
     step: ClassVar[str] = "external_parameter_orthogonalisation"
+    level: float
+    spread: float
     centre: tuple[float, ...]
     directions: tuple[tuple[float, ...], ...]
     duals: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
+        self._check_real("spread")
         shapes = []
         for name in ("centre", "directions", "duals"):
             try:
@@ -386,7 +390,9 @@ class ExternalParameterOrthogonalisation(Step):
         (knots,) = shapes[0] if len(shapes[0]) == 1 else (0,)
         if not 2 <= knots <= MOST_BANDS or shapes[1] != shapes[2] or shapes[1][1:] != (knots,):
             raise RecipeError(f"{self.step}: centre, directions and duals of shapes {shapes} do not fit together")
-        object.__setattr__(self, "_hash", hash((self.centre, self.directions, self.duals)))
+        if not math.isfinite(self.level):
+            raise RecipeError(f"{self.step}: level is {self.level!r}; a number is needed")
+        object.__setattr__(self, "_hash", hash((self.level, self.spread, self.centre, self.directions, self.duals)))
 
     def __hash__(self) -> int:
         # Recipes are looked up by their steps, and there are thousands of numbers in this one.
@@ -404,9 +410,14 @@ class ExternalParameterOrthogonalisation(Step):
         if np.linalg.cond(overlap) > 1e9:
             raise PreprocessError(f"{self.step}: its directions cannot be told apart on this grid")
         to_parts = np.linalg.solve(overlap.T, duals).T
+        normalise, _ = StandardNormalVariate().prepare(grid)
 
         def take_out(absorbance: Floats) -> Floats:
-            return np.asarray(absorbance - ((absorbance - centre) @ to_parts) @ directions)
+            values = normalise(absorbance)
+            values -= ((values - centre) @ to_parts) @ directions
+            values *= self.spread
+            values += self.level
+            return values
 
         return take_out, grid
 

@@ -90,6 +90,7 @@ def test_pairs_of_another_range_are_refused_before_any_fit(dry: Samples, pairs: 
     few = replace(
         pairs,
         differences=pairs.differences[:, used],
+        dry=pairs.dry[:, used],
         wavelengths_nm=pairs.wavelengths_nm[used],
     )
     with pytest.raises(

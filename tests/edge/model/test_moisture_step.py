@@ -22,7 +22,11 @@ GRID = Resample(400.0, 2400.0, 20.0)
 def step_of(directions: np.ndarray, duals: np.ndarray | None = None) -> ExternalParameterOrthogonalisation:
     rows = tuple(map(tuple, directions.tolist()))
     others = rows if duals is None else tuple(map(tuple, duals.tolist()))
-    return ExternalParameterOrthogonalisation(tuple(np.zeros(101).tolist()), rows, others)
+    return ExternalParameterOrthogonalisation(0.4, 0.1, tuple(np.zeros(101).tolist()), rows, others)
+
+
+def normalised(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean(axis=-1, keepdims=True)) / values.std(axis=-1, ddof=1, keepdims=True)
 
 
 @given(st.integers(0, 10_000))
@@ -31,8 +35,9 @@ def test_orthogonal_directions_are_projected_away(seed: int) -> None:
     random = np.random.default_rng(seed)
     directions, _ = np.linalg.qr(random.normal(size=(101, 3)))
     absorbance = random.normal(size=(4, 101))
-    wanted = absorbance @ (np.eye(101) - directions @ directions.T)
-    np.testing.assert_allclose(step_of(directions.T).apply(absorbance, NM), wanted, atol=1e-9)
+    found = (step_of(directions.T).apply(absorbance, NM) - 0.4) / 0.1
+    wanted = normalised(absorbance) @ (np.eye(101) - directions @ directions.T)
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
 
 
 @given(st.integers(0, 10_000))
@@ -41,7 +46,7 @@ def test_other_duals_project_too(seed: int) -> None:
     directions, duals = random.normal(size=(2, 2, 101))
     step = step_of(directions, duals)
     absorbance = random.normal(size=(3, 101))
-    once = step.apply(absorbance, NM)
+    once = (step.apply(absorbance, NM) - 0.4) / 0.1
     # Nothing is left that the duals see.
     np.testing.assert_allclose(once @ duals.T, 0, atol=1e-8 * max(1, np.abs(once).max()))
 
@@ -53,6 +58,8 @@ def test_other_duals_project_too(seed: int) -> None:
         {"duals": ()},
         {"centre": (1.0,)},
         {"centre": ("a",) * 101},
+        {"spread": 0.0},
+        {"level": float("nan")},
     ],
 )
 def test_what_cannot_be_is_refused(change: dict[str, object]) -> None:
