@@ -1,9 +1,11 @@
 """From what a model calls a probability to how often it is right, fitted to left-out rows and never certain.
 
-Five ways: none; Platt's logistic curve and the beta curve, both drawn towards none where rows are few; isotonic steps
-with shrunken ends; and Venn-Abers. Which one is taken is decided by the log loss on holes that the curve was not fitted
-to; the simpler one, if that hardly differs. How far the probabilities would move with other holes is found by fitting
-again to holes drawn anew.
+Four ways: Platt's logistic curve and the beta curve, both drawn towards leaving a probability as it is where rows are
+few; isotonic steps with shrunken ends; and Venn-Abers. Which one is taken is decided by the log loss on holes that the
+curve was not fitted to; one of steps only if it is clearly better. To leave all probabilities as they are is no choice:
+the models that a fold's curve is fitted to have seen the fold that judges it, and where that one is rich they state too
+much and the curve less, so that any curve looks worse there than it is on other holes. How far the probabilities would
+move with other holes is found by fitting again to holes drawn anew.
 """
 
 from __future__ import annotations
@@ -27,9 +29,7 @@ Choice = TypeVar("Choice", bound=str)
 KNOTS = 100
 """Values that stand for all others in isotonic steps and Venn-Abers, as equal in rows as can be."""
 PRIOR = 0.5
-"""Spread of the slopes and the intercept of a curve about those of none, before any row is seen."""
-WITHIN = 0.5
-"""Standard errors by which a curve may be worse than the best and still be taken, as it is simpler."""
+"""Spread of the slopes and the intercept of a curve about those that change nothing, before any row is seen."""
 MOST_STEPS, LONGEST_STEP = 50, 2.0
 """Of Newton's method."""
 DRAWS = 100
@@ -89,12 +89,6 @@ def _logistic_fit(columns: Floats, ore: Bools) -> Floats:
         if np.abs(step).max() < 1e-8:
             break
     return found
-
-
-def _none(plain: Floats, ore: Bools) -> Calibration:
-    """Leave probabilities as they are, short of certain."""
-    del plain, ore
-    return Calibration("platt", "probability", np.array([1.0, 0.0]), np.zeros(0))
 
 
 def _platt(plain: Floats, ore: Bools) -> Calibration:
@@ -159,17 +153,16 @@ def _venn_abers(plain: Floats, ore: Bools) -> Calibration:
     return _curve("venn-abers", x, np.maximum.accumulate(ends[1] / (1 - ends[0] + ends[1])))
 
 
-Kind = Literal["none", "platt", "beta", "venn-abers", "isotonic"]
+Kind = Literal["platt", "beta", "venn-abers", "isotonic"]
 FITS: dict[Kind, Callable[[Floats, Bools], Calibration]] = {
     "platt": _platt,
-    "none": _none,
     "beta": _beta,
     "venn-abers": _venn_abers,
     "isotonic": _isotonic,
 }
-"""The simplest first; Platt's before none, as it comes near none where rows are few."""
-SMOOTH: tuple[Kind, ...] = ("platt", "none", "beta")
-TITLES = {"platt": "Platt", "beta": "beta", "isotonic": "isotonic", "venn-abers": "Venn-Abers", "none": "none"}
+"""The simplest first."""
+SMOOTH: tuple[Kind, ...] = ("platt", "beta")
+TITLES = {"platt": "Platt", "beta": "beta", "isotonic": "isotonic", "venn-abers": "Venn-Abers"}
 
 
 def fit_calibration(kind: Kind, plain: Floats, ore: Bools) -> Calibration:
@@ -182,8 +175,8 @@ def choose_calibration(
 ) -> tuple[Kind, Calibration, dict[str, float]]:
     """Choose the curve whose log loss, on rows it was not fitted to, is the lowest; one of steps only if clearly so.
 
-    Clearly: by more than `WITHIN` standard errors, over holes, of the difference. A curve of many steps that is better
-    by chance is worse on the next hole; the others are drawn to none where rows are few.
+    Clearly: by more than a standard error, over holes, of the difference. A curve of many steps that is better by
+    chance is worse on the next hole; the others are drawn to no change where rows are few.
 
     Args:
         plain: (n,) probabilities of rows the model had not seen.
@@ -206,24 +199,23 @@ def choose_calibration(
         losses[kind] = log_losses(calibrated, ore)
     smooth = min(SMOOTH, key=lambda kind: float(losses[kind].mean()))
     compared = {kind: losses[kind] for kind in (smooth, *FITS) if kind == smooth or kind not in SMOOTH}
-    chosen = simplest(compared, holes if holes is not None else np.arange(len(ore)), WITHIN)
+    chosen = simplest(compared, holes if holes is not None else np.arange(len(ore)))
     return chosen, fit_calibration(chosen, plain, ore), {kind: float(found.mean()) for kind, found in losses.items()}
 
 
-def simplest(losses: Mapping[Choice, Floats], holes: Rows, within: float = 1.0) -> Choice:
+def simplest(losses: Mapping[Choice, Floats], holes: Rows) -> Choice:
     """Choose the first whose mean loss is within a standard error, over holes, of its difference from the lowest.
 
     Args:
         losses: (n,) of each choice, the simplest choice first.
         holes: (n,) of the rows.
-        within: how many standard errors.
     """
     rows = rows_by_group(holes)
     lowest = min(losses, key=lambda kind: float(losses[kind].mean()))
     for chosen, loss in losses.items():
         more = loss - losses[lowest]
         of_holes = np.array([float(more[r].sum()) for r in rows])
-        if more.mean() <= of_holes.std(ddof=1) * np.sqrt(len(rows)) / len(holes) * within:
+        if more.mean() <= of_holes.std(ddof=1) * np.sqrt(len(rows)) / len(holes):
             return chosen
     return lowest
 
@@ -235,14 +227,11 @@ def log_losses(probability: Floats, ore: Bools) -> Floats:
 
 
 def with_band(kind: Kind, curve: Calibration, plain: Floats, ore: Bools, holes: Rows, seed: int) -> Calibration:
-    """Give a curve the interval of its probabilities, from fits of its kind to holes drawn anew.
-
-    Where no curve is wanted, of Platt's: how far the rows would bend it.
-    """
+    """Give a curve the interval of its probabilities, from fits of its kind to holes drawn anew."""
     at = np.unique(np.concatenate([np.quantile(plain, np.linspace(0, 1, 41)), np.linspace(0, 1, 21)]))
     chance = np.random.default_rng(seed)
     rows = rows_by_group(holes)
-    fit = FITS["platt" if kind == "none" else kind]
+    fit = FITS[kind]
     drawn = []
     for _ in range(DRAWS):
         sample = np.concatenate([rows[i] for i in chance.integers(0, len(rows), len(rows))])

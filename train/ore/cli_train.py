@@ -183,6 +183,7 @@ def _print_scores(result: OreResult, out_format: str) -> None:
 
     from ...edge.cli.output import Layout, Output
     from .models import MODELS
+    from .report_tables import three
     from .run import calibration_by_chance, plain
     from .scores import SCORES, TITLES
 
@@ -224,7 +225,7 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         return known | scores | spreads | more | {"worth_nothing": record(cell)["worth_nothing"]}
 
     def cells(cell: Cell) -> list[str]:
-        spreads = [f"{cell.cross_validated[s].mean:.3f} ± {cell.cross_validated[s].sd:.3f}" for s in SCORES]
+        spreads = [f"{three(cell.cross_validated[s].mean)} ± {three(cell.cross_validated[s].sd)}" for s in SCORES]
         mark = "*" if comparison.best(cell.scenario) is cell else " "
         leakage = f"{cell.leakage.difference['auc']:+.3f}" if cell.leakage else "–"
         spreads[SCORES.index("ece")] = f"{cell.unseen_error:.3f} ({cell.unseen_chance:.3f})"
@@ -240,12 +241,12 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         note += "; leakage: what folds at random add to the AUC, on the same rows"
     call = "ore" if ore_share >= 0.5 else "gangue"
     note += (
-        f"\n{100 * ore_share:.1f} % of the blocks are ore: to call all of them {call} is right in "
+        f". {100 * ore_share:.1f} % of the blocks are ore: to call all of them {call} is right in "
         f"{100 * max(ore_share, 1 - ore_share):.1f} % (base); ECE: of all left-out blocks "
         "together, and by chance, if all probabilities were true"
     )
     if result.data.simulated:
-        note = f"SIMULATED: these figures are about the software and say nothing about real ground.\n\n{note}"
+        note = f"SIMULATED: these figures are about the software and say nothing about real ground. {note}"
     layout = Layout[Any](
         record,
         rows=lambda cell: [row(cell)],

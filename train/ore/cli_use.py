@@ -91,6 +91,7 @@ def _print(evaluation: OreEvaluation, out_format: str) -> None:
 
     from ...edge.cli.output import Layout, Output
     from .evaluation import beside, verdicts
+    from .report_tables import three
     from .run import plain
     from .scores import SCORES, TITLES
 
@@ -125,7 +126,10 @@ def _print(evaluation: OreEvaluation, out_format: str) -> None:
         yield ""
         if worth is not None:
             for name in SCORES:
-                of, more = f"{evaluation.scores[name]:.3f} ± {evaluation.spread[name].sd:.3f}", beside(evaluation, name)
+                of, more = (
+                    f"{three(evaluation.scores[name])} ± {three(evaluation.spread[name].sd)}",
+                    beside(evaluation, name),
+                )
                 yield f"{TITLES[name]:<12} {of}{f'   ({more})' if more else ''}"
             yield ""
         yield f"at the threshold {bundle.threshold:.3f}:"

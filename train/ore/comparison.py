@@ -34,7 +34,7 @@ from .tasks import FINAL, Clock, Kept, Outcome, Progress, Task
 
 Rows = NDArray[np.intp]
 
-_VERSION = 4
+_VERSION = 5
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ How it is made: along drill holes, spatially continuous fields are drawn for ars
 silica, strain, hardness, and for how much gold the arsenopyrite holds. Most gold sits unseen in fine arsenopyrite;
 where arsenopyrite is coarse and massive it is barren. So the true grade rises with As and falls again, a relation that
 no straight line follows, and the assay of Au, of a few grams with or without a grain, knows the true grade less well
-than As does. A block is ore if its true grade is above the cut-off.
+than As does. A block is ore if its true grade is above the cut-off. Whoever logs the core misses part of the
+arsenopyrite over whole stretches, and Pb and Zn have levels of their own from place to place: a model that has seen a
+block's neighbours knows the stretch again and what the eye missed there, which blocks of other holes do not tell.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ LOGGED = (
 
 _HOLE_SPACING_M = 25.0
 _HOLES_A_ROW = 27
+_UNSEEN = 0.5
+"""Of what the eye misses or takes for arsenopyrite, stretch by stretch, to one of the arsenopyrite itself."""
 _RANGES_M = {"ore": (12.0, 30.0, 22.0), "wide": (40.0, 60.0, 50.0)}
 
 
@@ -115,7 +119,9 @@ class _Ground:
         own = {name: gaussian_field(places_m, _RANGES_M["ore"], chance) for name in names}
         self.tenor = gaussian_field(places_m, _RANGES_M["wide"], chance)
         self.host = gaussian_field(places_m, _RANGES_M["wide"], chance)
+        self.lead = gaussian_field(places_m, _RANGES_M["wide"], chance)
         self.zinc = gaussian_field(places_m, _RANGES_M["wide"], chance)
+        unseen = gaussian_field(places_m, _RANGES_M["ore"], chance)
         n = len(places_m)
 
         def mix(shares: dict[str, float]) -> Floats:
@@ -124,6 +130,7 @@ class _Ground:
             return np.asarray(np.sum(parts, axis=0) + np.sqrt(rest) * chance.standard_normal(n))
 
         self.arsenopyrite = mix({"arsenopyrite": 0.95})
+        self.seen_arsenopyrite = (self.arsenopyrite + _UNSEEN * unseen) / np.hypot(1, _UNSEEN)
         self.pyrite = mix({"arsenopyrite": 0.55, "pyrite": 0.75})
         self.base_metals = mix({"arsenopyrite": 0.45, "base_metals": 0.85})
         self.copper = mix({"base_metals": 0.5, "copper": 0.8})
@@ -156,8 +163,8 @@ def _assay(ground: _Ground, grade_g_t: Floats, chance: np.random.Generator) -> F
                     np.log(grade_g_t) + noise(1.25) + grains,
                     arsenic + noise(0.08),
                     sulphur + noise(0.1),
-                    2.9 + 0.8 * ground.base_metals + noise(0.05),
-                    4.1 + 0.7 * ground.base_metals + 0.35 * ground.zinc + noise(0.05),
+                    3.5 + 0.5 * ground.base_metals + 0.8 * ground.lead + noise(0.02),
+                    4.1 + 0.5 * ground.base_metals + 0.8 * ground.zinc + noise(0.02),
                     3.4 + 0.5 * ground.host + 0.15 * ground.copper + noise(0.05),
                 ],
                 axis=1,
@@ -169,18 +176,19 @@ def _assay(ground: _Ground, grade_g_t: Floats, chance: np.random.Generator) -> F
 def _log_classes(ground: _Ground, hole: NDArray[np.intp], chance: np.random.Generator) -> NDArray[np.int8]:
     """Judge by eye: a latent, the geologist's own bias (one a hole), misjudgement of the block, two thresholds."""
     n, holes = len(hole), int(hole.max()) + 1
-    sulphides = 0.75 * ground.arsenopyrite + 0.55 * ground.pyrite
+    arsenopyrite = ground.seen_arsenopyrite
+    sulphides = 0.75 * arsenopyrite + 0.55 * ground.pyrite
     clusters = sulphides / sulphides.std()
-    seen = clusters + 0.4 * chance.standard_normal(n)
+    seen = clusters + 0.2 * chance.standard_normal(n)
     latent = {
         "Class_Boud": (0.8 * ground.strain + 0.5 * ground.silica, 0.5),
         "Sulfetac": (seen, 0.0),
         "Au_Potenc": (seen, 0.15),
-        "Class_As": (ground.arsenopyrite, 0.4),
+        "Class_As": (arsenopyrite, 0.2),
         "Class_Hardn": (ground.hardness, 0.4),
         "Class_Def": (ground.strain, 0.4),
         "sulphidation": (0.6 * clusters + 0.65 * ground.base_metals, 0.5),
-        "Class_Silic": (ground.silica, 0.3),
+        "Class_Silic": (ground.silica, 0.15),
         "texture": (ground.texture, 0.4),
         "Class_Pb-Zn": (0.55 * clusters + 0.85 * ground.base_metals, 0.4),
     }

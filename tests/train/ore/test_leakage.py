@@ -91,13 +91,13 @@ def test_neighbours_give_much_away_to_a_forest(found: Comparison) -> None:
 
 
 def test_neighbours_of_the_simulated_deposit_give_away_what_a_test_sees() -> None:
-    """Logged classes of thirty holes: what is left of ore is continuous along them, and trees know the place again."""
+    """Logged classes of thirty holes: what the eye missed is continuous along them, and trees know the place again."""
     made = simulate_deposit(3000, seed=1)
     features = np.where(made.missing, np.nan, np.hstack([made.assays, made.classes + 1.0]))[:, [3, 4, *range(6, 16)]]
     parameters = {"n_estimators": 60, "max_depth": 7, "learning_rate": 0.2}
     leakage = measure_leakage(MODELS["xgboost"], parameters, features, made.ore, made.hole, FOLDS, seed=1)
-    assert leakage.difference["auc"] > 0.015
-    assert leakage.difference["accuracy"] > 0.01
+    assert leakage.difference["auc"] > 0.05
+    assert leakage.difference["accuracy"] > 0.03
 
 
 def test_a_table_without_holes_has_no_leakage_to_tell(tmp_path: Path) -> None:

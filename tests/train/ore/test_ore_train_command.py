@@ -120,6 +120,13 @@ def test_an_exported_model_predicts_and_is_evaluated(small_ore_run: Path, small_
     assert f"{not_told} of 1500 blocks are answered with cannot tell" in table
     assert "is right who calls all" in table
     assert "by chance, if all probabilities were true" in table
+    # Of gangue alone there is no recall, and no number that is none.
+    alone = tmp_path / "gangue.csv"
+    rows = small_deposit.read_text().splitlines()
+    alone.write_text("\n".join([*rows[:2], *(row for row in rows[2:] if ",gangue" in row)]) + "\n")
+    undefined = succeed("ore", "evaluate", face, alone).stdout
+    assert "nan" not in undefined
+    assert "recall       – ± –" in undefined
     header, values = succeed("ore", "evaluate", face, small_deposit, "--format", "csv").stdout.splitlines()
     row = dict(zip(header.split(","), values.split(","), strict=True))
     assert float(row["auc"]) == pytest.approx(line["scores"]["auc"], abs=1e-4)
