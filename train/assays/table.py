@@ -21,10 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from ...converters.spectra.text import no_soil
 from ...edge.units import same_unit
 from ..errors import AssayFileError
 from .columns import Column, element_columns, read_columns
-from .header import is_name
+from .header import Row, is_name
 from .kinds import Kind, parse_kind, recognise
 from .sheet import Sheet, parse_sheet, read_sheet
 from .values import Assay
@@ -216,9 +217,27 @@ def _kind_column(header: Sequence[str]) -> int | None:
     return next((i for i, field in enumerate(header) if field.lower() in ("kind", "qc_type")), None)
 
 
+def _without_sums(sheet: Sheet, name_at: int, kind_at: int | None) -> Sheet:
+    """Pass over rows that a spreadsheet made of the others: their mean, deviation, extremes."""
+    rows: list[Row] = []
+    passed: list[Row] = []
+    for row in sheet.rows:
+        name = row[1][name_at].strip()
+        says_kind = kind_at is not None and row[1][kind_at].strip()
+        # Among assays "STD" is a standard.
+        made = not says_kind and name.lower() not in ("std", "stds") and no_soil(name, {"a soil"})
+        (passed if made else rows).append(row)
+    if not passed or not rows:
+        return sheet
+    which = ", ".join(f"{fields[name_at].strip()} (row {row})" for row, fields in passed)
+    note = f"{sheet.source}: {which}: made of the other rows by name, no sample: left out"
+    return replace(sheet, rows=rows, notes=(*sheet.notes, note))
+
+
 def _part_of(sheet: Sheet) -> _Part:
     header, source = sheet.header, sheet.source
     kind_at, name_at = _kind_column(header), name_column(header)
+    sheet = _without_sums(sheet, name_at, kind_at)
     columns = element_columns(sheet)
     if not sheet.rows:
         raise AssayFileError(f"{source}: has a header and no rows")

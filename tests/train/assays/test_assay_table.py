@@ -50,6 +50,23 @@ def test_a_name_says_what_a_row_is(name: str, kind: str) -> None:
     assert recognise(name, None, {name, "RS090"}) == (kind, name)
 
 
+@pytest.mark.parametrize("name", ["Mean", "average", "Total", "MAX", "Min", "Std dev", "Standard deviation", "Moyenne"])
+def test_what_a_spreadsheet_made_of_the_rows_is_no_sample(name: str) -> None:
+    found = table(f"sample,Sb_ppm\nRS001,3\nRS002,5\n{name},4\n")
+    assert [row.name for row in found.rows] == ["RS001", "RS002"]
+    assert found.notes == (f"t.csv: {name} (row 4): made of the other rows by name, no sample: left out",)
+
+
+def test_a_standard_and_a_row_of_a_stated_kind_stay() -> None:
+    assert [row.name for row in table("sample,Sb_ppm\nRS001,3\nSTD,5\nMaxwell 3,4\n").rows] == [
+        "RS001",
+        "STD",
+        "Maxwell 3",
+    ]
+    stated = table("sample,kind,Sb_ppm\nRS001,,3\nMean,sample,5\n")
+    assert [row.name for row in stated.rows] == ["RS001", "Mean"]
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
