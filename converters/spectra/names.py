@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from .spectrum import SIMULATED, Spectrum
 
@@ -99,6 +100,7 @@ def _without_date(base: str, measured_at: datetime | None) -> str:
     return base
 
 
+@lru_cache(maxsize=8192)
 def plain_name(name: str) -> str:
     """Return a sample's name without what people write differently: case, spaces, separators and leading zeros.
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from routine_bench import Bench
 from scan_samples import GRID_NM
+from stibium.converters.spectra.names import plain_name
 from stibium.edge.log.corrections import correct
 from stibium.edge.log.export import iter_records
 from stibium.edge.log.read import Chosen, open_for_reading
@@ -369,3 +370,12 @@ def test_what_is_renamed_elsewhere_keeps_its_name_for_itself(make: Make) -> None
     correct(bench.log, 4, "rename", {"sample_id": "RS009"})
     bench.type("r", "", "")
     assert counted(bench)[-2:] == [(5, "RS009", "1/RS009"), (6, "RS006", "1/RS006")]
+
+
+def test_names_that_are_done_are_not_made_plain_again_at_each_question(make: Make) -> None:
+    bench = make(plan=Plan(prefix="RS"))
+    bench.type("", "", "", "")
+    bench.prompt()
+    before = plain_name.cache_info().misses
+    bench.prompt()
+    assert plain_name.cache_info().misses == before
