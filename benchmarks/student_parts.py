@@ -71,11 +71,11 @@ class StudentPart:
 
         scaling = block_scaling(features(reflectance), blocks.sizes)
         rows, labels = [], []
-        for spectra in synthetic_spectra(
+        for told, seen in synthetic_spectra(
             reflectance, wavelengths_nm, splices_nm, Synthesis(), np.random.default_rng(seed)
         ):
-            rows.append(scaled(scaling, features(spectra)))
-            labels.append(teacher.predict(spectra))
+            rows.append(scaled(scaling, features(seen)))
+            labels.append(teacher.predict(told))
         x, z = np.concatenate(rows), forward(np.concatenate(labels), teacher.transform)
         if self.config is None:
             ((weights, intercept),) = ridge(x, z, (LINE_PENALTY,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.runtime import runtime_name
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform, forward, inverse
+from ..edge.record import rounded
 from .methods.method import ModelFile
 from .methods.registry import DEVICE_METHODS
 from .prepared import Prepared, prepare
@@ -170,8 +171,17 @@ def _provenance(run: TrainingRun, parity: Parity) -> dict[str, Any]:
     kept = ("method", "parameters", "training", "data", "metrics", "comparison", "versions", "weights_sha256")
     return {
         "spectra": "simulated" if run.bundle.simulated else "measured",
-        **{name: record[name] for name in kept},
-        "parity": parity.to_dict(),
+        **{name: _short(record[name]) for name in kept},
+        "parity": _short(parity.to_dict()),
         "training_samples": record["split"]["training"],
         "training_bounds": record["split"].get("training_bounds", []),
     }
+
+
+def _short(value: Any) -> Any:
+    """Give JSON values with six digits of each figure: they are for people, and a device holds them all."""
+    if isinstance(value, Mapping):
+        return {name: _short(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(one) for one in value]
+    return rounded(value) if isinstance(value, float) else value

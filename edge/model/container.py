@@ -44,7 +44,7 @@ def pack(kind: str, version: int, manifest: Mapping[str, Any], arrays: Mapping[s
     whole = {"format": kind, "version": version, **manifest, "arrays_sha256": _sha256(packed.getvalue())}
     if front:
         whole["model"] = {"bytes": len(front), "sha256": _sha256(front)}
-    text = json.dumps(whole, indent=1, sort_keys=True, allow_nan=False).encode()
+    text = json.dumps(whole, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
     out = io.BytesIO(front)
     with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = f"{kind} {_sha256(text)}".encode()

@@ -30,7 +30,7 @@ from .common import check_training, refuse_spectrogram
 from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
 from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
-from .stack import Stack, StackModel
+from .stack import Stack
 from .steadied import Steadied
 from .student import CLIP, Rows, StudentConfig, Taught, answers, teach
 from .synthetic import Synthesis, synthetic_spectra
@@ -177,10 +177,9 @@ class MobileNetV2(CrossValidated):
         scaling = block_scaling(own, blocks.sizes)
         synthesis = self.synthesis or (FAST_SYNTHESIS if self.fast else Synthesis())
         rows, labels = [], []
-        for spectra in synthetic_spectra(reflectance, nm, splices_nm, synthesis, rng):
-            features = blocks.preprocess(spectra, nm, splices_nm).features
-            rows.append(scaled(scaling, features))
-            labels.append(_ask(teacher, blocks, spectra, features))
+        for told, seen in synthetic_spectra(reflectance, nm, splices_nm, synthesis, rng):
+            rows.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
+            labels.append(teacher.predict(told))
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
         distilled = distil(
             np.concatenate(rows),
@@ -304,10 +303,3 @@ def _rounds_little(rounding: Floats, errors: Floats, target: Floats) -> bool:
         added_by_rounding(rounding[rows], errors[:, rows]) <= MOST_ADDED
         for rows in rows_by_grade(target, grade_limits(target))
     )
-
-
-def _ask(teacher: TeachingPredictor, blocks: Blocks, spectra: Floats, features: Floats) -> Floats:
-    # Features that are there already need not be computed again.
-    if isinstance(teacher, StackModel) and teacher.recipe == blocks:
-        return teacher.network.predict(features)
-    return teacher.predict(spectra)

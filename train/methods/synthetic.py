@@ -7,7 +7,7 @@ training soils themselves, many times; each disturbed as an instrument would dis
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,6 +96,8 @@ class Synthesis:
         jitter: by how much, in standard deviations of the component.
         copies, most_copies: of each measured spectrum, and of all together.
         disturbance: of all.
+        told: share of noise and shift that the teacher sees, of what the student sees of them. At 1 the student answers
+            them as the teacher does; below it learns to answer them less.
     """
 
     mixtures: int = 9000
@@ -107,11 +109,12 @@ class Synthesis:
     copies: int = 20
     most_copies: int = 6000
     disturbance: Disturbance = Disturbance()
+    told: float = 0.5
 
 
 def synthetic_spectra(
     reflectance: Floats, nm: Floats, splices_nm: Sequence[float], synthesis: Synthesis, rng: np.random.Generator
-) -> Iterator[Floats]:
+) -> Iterator[tuple[Floats, Floats]]:
     """Make synthetic spectra from training rows alone, in portions.
 
     Args:
@@ -122,11 +125,16 @@ def synthetic_spectra(
         rng: draws.
 
     Yields:
-        Reflectance (up to 1000, bands): first mixtures, then the training rows.
+        Reflectance (up to 1000, bands) that the teacher is asked about, and the same with all of noise and shift, for
+        the student: first mixtures, then the training rows.
     """
     joins = tuple(splices_nm) or ASD_JOINS_NM
     for portion in mixed_rows(absorbance_of(reflectance), synthesis, rng):
-        yield disturb(portion, nm, joins, synthesis.disturbance, rng)
+        by, share, seed = synthesis.disturbance, synthesis.told, int(rng.integers(2**32))
+        told = replace(by, noise=share * by.noise, shift_nm=share * by.shift_nm)
+        # The same draws for both.
+        asked, seen = (disturb(portion, nm, joins, how, np.random.default_rng(seed)) for how in (told, by))
+        yield asked, seen
 
 
 def mixed_rows(rows: Floats, synthesis: Synthesis, rng: np.random.Generator) -> Iterator[Floats]:

@@ -29,6 +29,10 @@ from stibium.train.methods.rounding import GRADES, MOST_ADDED
 from stibium.train.run import load_run
 
 
+def in_six_digits(value: object) -> object:
+    return json.loads(json.dumps(value), parse_float=lambda text: float(f"{float(text):.6g}"))
+
+
 def test_bundle_carries_what_the_run_knows(small_bundle: Path, small_run: Path) -> None:
     bundle, run = read_bundle(small_bundle), load_run(small_run)
     assert (bundle.element, bundle.unit, bundle.quantisation, bundle.transform) == ("Sb", "ppm", "int8", "log10")
@@ -42,7 +46,7 @@ def test_bundle_carries_what_the_run_knows(small_bundle: Path, small_run: Path) 
     provenance = bundle.provenance
     assert provenance["spectra"] == "simulated"
     for key in ("data", "metrics", "versions", "weights_sha256", "training", "method", "comparison", "parameters"):
-        assert provenance[key] == run.record[key]
+        assert provenance[key] == in_six_digits(run.record[key])
     assert provenance["training_samples"] == run.record["split"]["training"]
     assert provenance["training"]["seed"] == 42
     assert provenance["parity"]["n"] == len(run.held_out)

@@ -149,7 +149,10 @@ def test_a_short_range_is_enough(data: Samples) -> None:
 def test_synthetic_spectra_are_mixtures_of_the_rows_and_the_rows_themselves(data: Samples) -> None:
     nothing = Disturbance(noise=0, gain=0, step=0, slope=0, scale=0, shift_nm=0)
     how = Synthesis(mixtures=1200, jitter=0.0, beyond=0.0, copies=3, most_copies=250, disturbance=nothing)
-    portions = list(synthetic_spectra(data.reflectance, NM, (), how, np.random.default_rng(0)))
+    pairs = list(synthetic_spectra(data.reflectance, NM, (), how, np.random.default_rng(0)))
+    portions = [seen for _, seen in pairs]
+    # Without noise the teacher sees what the student does.
+    assert all(np.array_equal(told, seen) for told, seen in pairs)
     assert [len(portion) for portion in portions] == [1000, 200, 200]
     # Two copies of a hundred rows: three would be more than 250.
     np.testing.assert_allclose(portions[2], np.tile(data.reflectance, (2, 1)), rtol=1e-9)
@@ -159,6 +162,14 @@ def test_synthetic_spectra_are_mixtures_of_the_rows_and_the_rows_themselves(data
     # Every mixture lies in the plane of a few soils: shares of them, 1 together, explain it.
     shares = np.linalg.lstsq(np.vstack([own.T, np.ones(len(own))]), np.vstack([mixed[:5].T, np.ones(5)]), rcond=None)
     np.testing.assert_allclose(own.T @ shares[0], mixed[:5].T, atol=1e-6)
+
+
+def test_a_teacher_sees_a_share_of_the_noise(data: Samples) -> None:
+    noise = Disturbance(noise=1e-3, gain=0, step=0, slope=0, scale=0, shift_nm=0)
+    how = Synthesis(mixtures=0, copies=1, disturbance=noise, told=0.25)
+    ((told, seen),) = synthetic_spectra(data.reflectance, NM, (), how, np.random.default_rng(0))
+    assert np.std(seen - data.reflectance) == pytest.approx(1e-3, rel=0.02)
+    np.testing.assert_allclose(told - data.reflectance, 0.25 * (seen - data.reflectance), atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +243,7 @@ def test_copies_are_as_strong_as_the_soils_bear() -> None:
     # What tells the target is a line as weak as noise: any copy costs.
     weak = soil_like(60, seed=5).reflectance
     line = 1e-4 * (data.measured - 30)[:, None] / 30 * (np.abs(NM - 1000) < 20)
-    assert bears(weak * (1 + line)) < STRENGTHS[-1]
+    assert bears(weak * (1 + line)) == STRENGTHS[0]
 
 
 def test_a_steadied_teacher_answers_for_the_rows_alone(data: Samples) -> None:
