@@ -20,6 +20,8 @@ HIGHEST_REFLECTANCE = 1.5
 COARSER, TOO_COARSE = 2.0, 2.5
 """Times the calibration's distance of bands that is remarked for models that do not say what they can bear; and times
 that, from where on nothing is estimated."""
+FLOOR_MOST_NM = 150.0
+"""Of an end that software cut off as too dark: a red soil's blue; what is dark for longer had no light."""
 NAMED_NEAR_NM = 10.0
 """A step so near to a join that the file names is that join's: of an overlap some name the middle, some the end."""
 LARGE_STEP = 0.01
@@ -115,7 +117,8 @@ def check_filled(
         range_nm, calibration_nm, most: see `check_sampling`.
 
     Returns:
-        A remark if more bands were filled in than the model can bear to miss, else none.
+        Remarks if an end of the spectrum lies on a floor, and if more bands were filled in than the model can bear to
+        miss.
 
     Raises:
         UnsuitableSpectrumError: so many that nothing can be estimated.
@@ -123,17 +126,26 @@ def check_filled(
     stretches = filled_in(spectrum.values)
     if not stretches:
         return []
-    measured = np.full(spectrum.values.size, True)
+    nm, values = spectrum.wavelengths_nm, spectrum.values
+    darkest = values.max() if spectrum.quantity == "absorbance" else values.min()
+    measured = np.full(values.size, True)
+    remarks = []
     for first, last in stretches:
-        measured[first + 1 : last] = False
+        # Software cuts off what is too dark at an end; a hole has brighter bands on both sides.
+        at_an_end = (first == 0 or last == values.size - 1) and nm[last] - nm[first] <= FLOOR_MOST_NM
+        if at_an_end and values[first] == values[last] == darkest:
+            if nm[first] < range_nm[1] and nm[last] > range_nm[0]:
+                remarks.append(f"bands from {nm[first]:g} to {nm[last]:g} nm were cut off at the least value of all")
+        else:
+            measured[first + 1 : last] = False
     most = COARSER if most is None else most
-    times, before_nm, after_nm, _ = _widest(spectrum.wavelengths_nm[measured], range_nm, calibration_nm)
+    times, before_nm, after_nm, _ = _widest(nm[measured], range_nm, calibration_nm)
     if times <= most:
-        return []
+        return remarks
     what = f"bands from {before_nm:g} to {after_nm:g} nm lie on one curve to the last digit: filled in, not measured"
     if times > most * TOO_COARSE:
         raise UnsuitableSpectrumError(f"{what}; take the file that the instrument wrote, or measure again")
-    return [what]
+    return [*remarks, what]
 
 
 def _widest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,6 +223,22 @@ def test_bands_that_were_filled_in_are_refused_as_the_hole_that_they_were(
     assert isinstance(only(estimator, mean_spectrum([rough, replace(rough, values=values)])), Refusal)
     # Beyond what the model uses anything may be.
     assert isinstance(only(estimator, replace(rough, values=filled(rough.values, 350, 390, how))), Estimate)
+
+
+@pytest.mark.parametrize("kept_as", [np.float64, np.float32])
+def test_an_end_that_was_cut_off_at_a_floor_is_remarked(estimator: Estimator, rough: Spectrum, kept_as: type):
+    """As software does with what is too dark; on a floor for long there was no light, or no detector."""
+    floor = float(rough.values[: np.searchsorted(NM, 431) + 1].max()) + 0.002
+    dark = rough.values.copy()
+    dark[: np.searchsorted(NM, 431) + 1] = floor
+    dark = np.maximum(dark, floor).astype(kept_as).astype(float)
+    answer = only(estimator, replace(rough, values=dark))
+    assert isinstance(answer, Estimate)
+    (told,) = (flag for flag in answer.flags if "on one curve" in flag or "cut off" in flag)
+    assert re.fullmatch(r"bands from 350 to 4\d\d nm were cut off at the least value of all", told)
+    long = dark.copy()
+    long[: np.searchsorted(NM, 560)] = dark.min()
+    assert isinstance(only(estimator, replace(rough, values=long)), Refusal)
 
 
 def test_a_model_that_bears_coarser_bands_bears_what_was_filled_in(shipped_bundle: Bundle, rough: Spectrum):
