@@ -81,7 +81,8 @@ def _check_even(nm: Floats, source: str) -> None:
     usual = float(np.median(steps)) if steps.size else 0.0
     if usual <= 0 or steps.size < 2 * MIN_BANDS_PER_DETECTOR:
         return
-    off = np.abs(steps - usual) > _OFF * usual
+    # What is a twentieth off by its digits may be a little less by its binary number.
+    off = np.abs(steps - usual) > _OFF * usual * (1 - 1e-6)
     if np.count_nonzero(np.abs(steps - usual) > _EVEN * usual) > 0.05 * steps.size:
         return
     alone = off[:-1] & off[1:] & (np.abs(steps[:-1] + steps[1:] - 2 * usual) <= 2 * _EVEN * usual)

@@ -48,7 +48,7 @@ _ONE_CONDITION = "CHECK (condition IN ('dry', 'damp', 'wet'))"
 _SPECTRUM, _FACTS = 0, 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ReadingFacts:
     """What the measuring routine knows of a reading beside its spectrum.
 

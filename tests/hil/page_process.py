@@ -117,8 +117,12 @@ class Page:
         return answer.status, json.loads(found) if is_json else found, answer.headers
 
     def get(self, path: str) -> Any:
-        """Give what is answered; it must be found."""
+        """Give what is answered, asking again as a page does where that was too often; it must be found."""
+        give_up_s = time.monotonic() + PATIENCE_S
         status, said, _ = self.ask(path)
+        while status == 429 and time.monotonic() < give_up_s:
+            time.sleep(0.2)
+            status, said, _ = self.ask(path)
         assert status == 200, said
         return said
 

@@ -339,7 +339,7 @@ def test_who_listens_has_a_place_for_each_sample_from_the_gps_of_a_phone(port: s
         thread = threading.Thread(target=say_where, daemon=True)
         thread.start()
         where = f"socket://127.0.0.1:{phone.getsockname()[1]}"
-        done = listener.run(port, "--points", "1", "--count", "3", "--white", "now", "--position", where)
+        done = listener.run(port, "--points", "1", "--count", "20", "--white", "now", "--position", where)
         stop.set()
     assert done.code == 0, done.err
     places = [(one["latitude_deg"], one["longitude_deg"], one["altitude_m"]) for one in done.records]

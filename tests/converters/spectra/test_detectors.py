@@ -89,6 +89,13 @@ def test_one_damaged_digit_of_an_even_axis_is_refused_or_moves_no_band_between_o
     assert join_detectors(whole, "x.txt")[1] == ()
 
 
+def test_a_band_that_is_just_a_twentieth_of_a_distance_off_is_refused():
+    nm = np.array([float(f"{344.6 + 2.0 * i:.1f}") for i in range(400)])
+    nm[1] = 346.7
+    with pytest.raises(UnusableSpectrumError):
+        join_detectors(nm, "x.txt")
+
+
 @pytest.mark.parametrize(
     "nm",
     [
