@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..converters.spectra.files import write_whole
+from ..converters.spectra.names import plain_name
 from ..converters.spectra.spectrum import CONDITIONS, Floats, Spectrum
 from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
@@ -191,12 +192,12 @@ def _no_pair(dry: Spectrum, other: Spectrum, of_dry: Floats, of_other: Floats, g
 def _too_few(soils: int, spectra: Sequence[tuple[str, str]], notes: Sequence[str], alone: Sequence[str]) -> str:
     counts = ", ".join(f"{sum(one == state for _, one in spectra)} {state}" for state in CONDITIONS)
     refused = [note for note in notes if note.startswith("refused")]
-    folded = {name.casefold(): name for name in alone}
-    other_case = next(((name, folded[name.casefold()]) for name in alone if folded[name.casefold()] != name), None)
+    plain = {plain_name(name): name for name in alone}
+    spellings = next(((name, plain[plain_name(name)]) for name in alone if plain[plain_name(name)] != name), None)
     if refused:
         first = f"; {refused[0]}"
-    elif other_case:
-        first = f"; {other_case[0]} and {other_case[1]} differ in case only: write a soil's name in one way"
+    elif spellings:
+        first = f"; {spellings[0]} and {spellings[1]} may be one soil: write its name in one way"
     else:
         first = f"; the first that is no pair: {alone[0]}" if alone else ""
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -16,6 +17,8 @@ FORMATS = (
 )
 """What is read, as a person would be told."""
 
+_NO_TABLE = re.compile(rb"\s*(?:##TITLE|[{\[]\s*[\"\d{\[-])")
+"""JCAMP-DX, and JSON; a line such as [Data] is of neither."""
 _PACKED = (GZIP_MAGIC, b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x1f\x9d")
 
 
@@ -100,7 +103,7 @@ def _read_others(source: str, head: bytes, packed: bool, on_bad: OnBad | None) -
         raise UnknownFormatError(f"{source}: is {workbook}; open it and save its sheet of spectra as CSV")
     from .text import is_text
 
-    if head.lstrip().startswith((b"##TITLE", b"{", b"[")):
+    if _NO_TABLE.match(head):
         raise UnknownFormatError(f"{source}: is JCAMP-DX or JSON; save it as a table of wavelength and reflectance")
     if is_text(head):
         from .ascii_table import read_ascii_table

@@ -213,3 +213,15 @@ def test_a_file_appears_when_it_is_whole_and_what_a_kill_left_goes(tmp_path: Pat
         (tmp_path / name).write_bytes(b"")
     remove_unfinished(str(tmp_path), {"run.json"})
     assert sorted(p.name for p in tmp_path.iterdir()) == [".other.txt.0123abcd.part", "mine.part", "run.json"]
+
+
+@pytest.mark.parametrize("title", ["[Header]", "[ Data ]", "{soil of the east slope}"])
+def test_a_title_in_brackets_makes_no_json_of_a_table(tmp_path: Path, title: str):
+    rows = "".join(f"{nm}\t{0.2 + 0.0001 * (nm % 7):.4f}\n" for nm in range(400, 500))
+    path = tmp_path / "soil.txt"
+    path.write_text(f"{title}\nInstrument: X\nWavelength\tReflectance\n{rows}")
+    (spectrum,) = read_spectra(path)
+    assert spectrum.wavelengths_nm[[0, -1]].tolist() == [400, 499]
+    path.write_text('[\n  {"wavelength": 400, "reflectance": 0.2}\n]\n')
+    with pytest.raises(UnknownFormatError, match="is JCAMP-DX or JSON"):
+        read_spectra(path)
