@@ -218,6 +218,7 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     autoscale: bool
     seed: int
+    _fewest_rows: ClassVar[int] = 2
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> TunedRegressor:
         """Choose and fit.
@@ -226,11 +227,14 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             X: (n, bands) preprocessed spectra.
             y: (n,) values.
         """
-        rows, target = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        rows, target = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=self._fewest_rows)
         target = np.asarray(target, dtype=np.float64)
-        folds = inner_folds(target.size, None, repeats=1, seed=self.seed)
-        self._fit(rows, target, folds)
+        self._fit(rows, target, inner_folds(target.size, None, repeats=self._repeats(target.size), seed=self.seed))
         return self
+
+    def _repeats(self, count: int) -> int:
+        """Say how often so many rows are divided."""
+        return 1
 
     def _fit(self, rows: Floats, target: Floats, folds: Any) -> None:
         raise NotImplementedError

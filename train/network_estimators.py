@@ -7,26 +7,21 @@ as an instrument would disturb them; of features nobody knows how they would be,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..converters.spectra.spectrum import Floats
 from ..edge.model.runtime import Runtime
 from ..edge.model.target import inverse
-from .crossval.folds import inner_folds
+from .crossval.folds import InnerFolds
+from .estimators import TunedRegressor
 from .methods.blocks import block_scaling, divide
 from .methods.common import repeats_for
 from .methods.mobilenetv2 import FAST_STUDENT, FAST_SYNTHESIS, distil, scaled
 from .methods.stack import FAST_CONFIG, Config, FittedStack, fit_features
 from .methods.student import StudentConfig
 from .methods.synthetic import Synthesis, mixed_rows
-
-FEWEST_ROWS = 10
-"""Inner folds of fewer leave nothing to choose settings by."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class _Block:
         return f"block {self.number}" + (", autoscaled" if self.autoscale else "")
 
 
-class _OnFeatures(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class _OnFeatures(TunedRegressor):
     """A regressor on preprocessing blocks of one size, side by side.
 
     Attributes:
@@ -49,40 +44,20 @@ class _OnFeatures(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     blocks: int
-    autoscale: bool
     fast: bool
-    seed: int
+    # Inner folds of fewer leave nothing to choose settings by.
+    _fewest_rows: ClassVar[int] = 10
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> _OnFeatures:
-        """Choose and fit.
-
-        Args:
-            X: (n, features) preprocessed spectra, ten at least.
-            y: (n,) values.
-        """
-        rows, target = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=FEWEST_ROWS)
-        if self.blocks < 1 or rows.shape[1] % self.blocks:
-            raise ValueError(f"X has {rows.shape[1]} features, which are not {self.blocks} blocks of one size")
-        self._fit(rows, np.asarray(target, dtype=np.float64))
-        return self
-
-    def _fit(self, rows: Floats, target: Floats) -> None:
-        raise NotImplementedError
-
-    def predict(self, X: ArrayLike) -> Floats:
-        """Predict (n,) values, within those of the training, from (n, features)."""
-        check_is_fitted(self)
-        return self._predict(validate_data(self, X, dtype=np.float64, reset=False))
-
-    def _predict(self, rows: Floats) -> Floats:
-        raise NotImplementedError
+    def _repeats(self, count: int) -> int:
+        return repeats_for(count, self.fast)
 
     def _sizes(self, rows: Floats) -> tuple[int, ...]:
         return (rows.shape[1] // self.blocks,) * self.blocks
 
-    def _stack(self, rows: Floats, target: Floats) -> FittedStack:
+    def _stack(self, rows: Floats, target: Floats, folds: InnerFolds) -> FittedStack:
+        if self.blocks < 1 or rows.shape[1] % self.blocks:
+            raise ValueError(f"X has {rows.shape[1]} features, which are not {self.blocks} blocks of one size")
         variants = [_Block(number + 1, self.autoscale) for number in range(self.blocks)]
-        folds = inner_folds(target.size, None, repeats=repeats_for(target.size, self.fast), seed=self.seed)
         config = FAST_CONFIG if self.fast else Config()
         return fit_features(divide(rows, self._sizes(rows)), variants, target, folds, config)
 
@@ -100,8 +75,8 @@ class StackRegressor(_OnFeatures):
         self.fast = fast
         self.seed = seed
 
-    def _fit(self, rows: Floats, target: Floats) -> None:
-        fitted = self._stack(rows, target)
+    def _fit(self, rows: Floats, target: Floats, folds: InnerFolds) -> None:
+        fitted = self._stack(rows, target, folds)
         self.network_, self.chosen_ = fitted.network, fitted.chosen
 
     def _predict(self, rows: Floats) -> Floats:
@@ -133,8 +108,8 @@ class MobileNetV2Regressor(_OnFeatures):
         self.steps = steps
         self.mixtures = mixtures
 
-    def _fit(self, rows: Floats, target: Floats) -> None:
-        teacher = self._stack(rows, target)
+    def _fit(self, rows: Floats, target: Floats, folds: InnerFolds) -> None:
+        teacher = self._stack(rows, target, folds)
         usual, student = (FAST_SYNTHESIS, FAST_STUDENT) if self.fast else (Synthesis(), StudentConfig())
         synthesis = usual if self.mixtures is None else Synthesis(mixtures=self.mixtures, most_copies=usual.most_copies)
         config = student if self.steps is None else StudentConfig(steps=self.steps)
