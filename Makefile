@@ -32,8 +32,10 @@ test: $(DEV)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --max-worker-restart 0 $(TESTS)
 
 # The fault tests for as long as a day in the field: an hour of replay with mishaps every few seconds, 1,000 kills, 10,000
-# measurements in a row, 10,000 files at once. `make soak MINUTES=5 KILLS=100` for a shorter one.
+# measurements in a row, 10,000 files at once. `make soak MINUTES=5 KILLS=100` for a shorter one. First the property tests, with
+# examples that nobody has seen: `make test` tries the same ones each time.
 soak: $(DEV)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m hypothesis --hypothesis-profile search --ignore tests/pi tests
 	$(BIN)/python tests/hil/soak.py --minutes $(MINUTES) --kills $(KILLS) $(OPTIONS)
 
 # The device's dependencies with their hashes, for install.sh; `make lint` looks whether they fit pyproject.toml.
