@@ -162,7 +162,7 @@ class Chart:
         height: int = 300,
         top: int = 14,
         left: int = 60,
-        right: int = 14,
+        right: int = 18,
         bottom: int = 44,
         y_ticks: Sequence[tuple[float, str]] | None = None,
         x_grid: bool = True,

@@ -10,6 +10,18 @@ from .errors import PictureError
 
 SHOWN_PX = 960
 """Width; twice that of the drawing's own units, so that text is 24 pixels high."""
+FAMILIES = (
+    "Arial",
+    "Helvetica",
+    "DejaVu Sans",
+    "Liberation Sans",
+    "Noto Sans",
+    "FreeSans",
+    "Ubuntu",
+    "Roboto",
+    "Segoe UI",
+)
+"""Fonts that write a picture's words, the first that is installed."""
 
 
 def render_png(svg: str, width_px: int = SHOWN_PX) -> bytes:
@@ -22,19 +34,23 @@ def render_png(svg: str, width_px: int = SHOWN_PX) -> bytes:
     Raises:
         PictureError: this machine has no font, and a picture without its words would say nothing.
     """
-    if not _has_fonts():
+    family = _family()
+    if not family:
         raise PictureError(
             "a PNG needs a font, and none is installed here: apt install fonts-dejavu-core, or end --out in .svg"
         )
-    return _render(svg, width_px)
+    return _render(svg, width_px, family)
 
 
-def _render(svg: str, width_px: int) -> bytes:
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width_px, background="#ffffff"))
+def _render(svg: str, width_px: int, family: str) -> bytes:
+    found = resvg_py.svg_to_bytes(svg_string=svg, width=width_px, background="#ffffff", sans_serif_family=family)
+    return bytes(found)
 
 
 @cache
-def _has_fonts() -> bool:
+def _family() -> str:
+    """Name a font that is here; "" if none is. resvg takes sans-serif for Arial, which few Linux machines have."""
     nothing = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20">{}</svg>'
-    word = '<text x="2" y="15" font-family="system-ui, sans-serif">Sb</text>'
-    return _render(nothing.format(word), 40) != _render(nothing.format(""), 40)
+    word = '<text x="2" y="15" font-family="sans-serif">Sb</text>'
+    empty = _render(nothing.format(""), 40, FAMILIES[0])
+    return next((family for family in FAMILIES if _render(nothing.format(word), 40, family) != empty), "")

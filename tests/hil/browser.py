@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,27 +28,26 @@ ALONE = (
 
 def chromium() -> str:
     """Give the browser's path; skips, saying why, where there is none."""
+    if shutil.which("chromium") is None:
+        install("chromium", "fonts-dejavu-core")
     found = shutil.which("chromium")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        # Tests run side by side: one installs, the others wait for it.
-        with open(Path(tempfile.gettempdir(), "stibium-chromium.lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            found = shutil.which("chromium") or _install()
     if found is None:
         pytest.skip("no chromium: apt-get install chromium, as root")
     return found
 
 
-def _install() -> str | None:
+def install(*packages: str) -> None:
+    """Have packages of Debian where that may be; whoever asks looks afterwards whether they came."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"]):
-        try:
-            subprocess.run(
-                ["apt-get", "-qq", *command], env=environment, check=True, capture_output=True, timeout=INSTALL_S
-            )
-        except (subprocess.SubprocessError, OSError):
-            return None
-    return shutil.which("chromium")
+    # Tests run side by side: one installs, the others wait for it and find it done.
+    with open(Path(tempfile.gettempdir(), "stibium-install.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            done = ["apt-get", "-qq", *command]
+            with suppress(subprocess.SubprocessError, OSError):
+                subprocess.run(done, env=environment, check=True, capture_output=True, timeout=INSTALL_S)
 
 
 @contextmanager
