@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
@@ -77,6 +78,8 @@ def main() -> NoReturn:
     """Run the command line; every failure a user can meet ends in one line and an exit code."""
     # What is imported stays: looking through it for garbage again and again would be a twentieth of a start.
     gc.set_threshold(YOUNG_OBJECTS)
+    # Nor is there anything to be gained from looking once more at what ends anyway.
+    atexit.register(gc.disable)
     from ...converters.spectra.errors import StibiumError  # brings NumPy along: after that
 
     if not os.environ.get("STIBIUM_TRACEBACK"):
