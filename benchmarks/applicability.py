@@ -22,6 +22,7 @@ from stibium.train.applicability import fit_domain
 SPLITS = (42, 43, 44, 45, 46)
 REFUSED_BOUND, CAUGHT_BOUND = 0.05, 0.95
 FEW = (20, 30, 60)
+SHIFTS_NM = (3, 5)
 SOILS = "left-out soils"
 
 
@@ -45,6 +46,10 @@ def shares_outside(survey: Survey, soils: Floats, others: dict[str, Floats]) -> 
         training, left_out = split(len(soils), seed)
         domain = fit_domain(soils[training], survey.recipe.grid_nm, training.tolist()).stats
         theirs = {SOILS: soils[left_out], f"{SOILS}, measured worse": measured_worse(soils[left_out], rng)}
+        nm = survey.recipe.grid_nm
+        for by_nm in SHIFTS_NM:
+            moved = [np.interp(nm - by_nm, nm, soil) for soil in soils[left_out]]
+            theirs[f"{SOILS}, shifted by {by_nm} nm"] = np.stack(moved)
         for name, values in (theirs | foreign(survey.recipe, soils[training], rng)).items():
             shares.setdefault(name, []).append(outside(survey, values, domain))
         other = [outside(survey, values, domain) for values in others.values()]

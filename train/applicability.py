@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..converters.spectra.spectrum import Floats
-from ..edge.model.applicability import ApplicabilityDomain, Shapes, absorbance_shapes, chlorophyll_depth, distances
+from ..edge.model.applicability import (
+    ApplicabilityDomain,
+    Shapes,
+    absorbance_shapes,
+    band_shifts,
+    chlorophyll_depth,
+    distances,
+    shape_changes,
+    unexplained,
+)
 from ..edge.model.interval import FARTHEST, LEAST_RATIO, IntervalStats, lifting
 from ..edge.model.replicates import ReplicateStats
 from .errors import TrainingDataError
@@ -36,6 +45,12 @@ LEVEL_ROOM = 0.15
 CONTRAST_ROOM = 1.5
 CHLOROPHYLL_ROOM = 0.05
 LEAST_RESIDUAL_SCALE = 0.1
+SHIFT_SHARE, SHIFT_ROOM, LEAST_SHIFT_NM, SHIFT_FEW = 0.95, 1.5, 2.0, 8.0
+"""A spectrum's bands may lie as far from the calibration's as 95 of 100 left-out spectra's seem to, times 1.5, and at
+least 2 nm: instruments differ by 1 nm. Few samples show less of what soils do: times 1 + 8 over their number."""
+TELLING_SHIFT_NM = 5.0
+"""Where 95 of 100 soils that are shifted so far would not be told there is no limit: they have no bands, or at other
+places from soil to soil."""
 
 LIFTS = tuple(round(0.1 * i, 1) for i in range(21))
 RICHEST, COVERAGE_OF_RICHEST = 0.1, 0.92
@@ -94,16 +109,24 @@ def fit_domain(reflectance: ArrayLike, wavelengths_nm: ArrayLike, samples: Seque
     folds = min(FOLDS, len(names))
     fold_of = dict(zip(names, rng.permutation(len(names)) % folds, strict=True))
     fold = np.array([fold_of[name] for name in samples])
-    t2, deviation = np.empty((2, len(values))), np.empty((2, *measured.shapes.shape))
+    off = np.stack([np.interp(nm - TELLING_SHIFT_NM, nm, row) for row in values])
+    shifted = absorbance_shapes(off, nm, bands_per_bin)
+    changes = np.stack([shape_changes(measured, values, bands_per_bin), shape_changes(shifted, off, bands_per_bin)])
+    t2, deviation = np.empty((3, len(values))), np.empty((3, *measured.shapes.shape))
     for k in range(folds):
         left_out = fold == k
         stats = _components(measured.shapes[~left_out], components)
-        for row, spectra in enumerate((measured.shapes, again.shapes)):
+        for row, spectra in enumerate((measured.shapes, again.shapes, shifted.shapes)):
             far = distances(spectra[left_out], stats)
             t2[row, left_out], deviation[row, left_out] = far.t2, far.deviation
-    scale = np.sqrt(np.mean(deviation**2, axis=(0, 1)))
+        changes[:, left_out] = unexplained(changes[:, left_out], stats)
+    # What is shifted does not belong: limits go by the other two.
+    scale = np.sqrt(np.mean(deviation[:2] ** 2, axis=(0, 1)))
     scale = np.maximum(scale, LEAST_RESIDUAL_SCALE * np.median(scale))
     scale = _as_stored(np.where(scale > 0, scale, 1.0))
+    by_nm, when_off_nm = (band_shifts(deviation[row] / scale, changes[i] / scale) for i, row in enumerate((0, 2)))
+    most_shift_nm = _most_shift(by_nm, when_off_nm, len(names))
+    t2, deviation = t2[:2], deviation[:2]
     q = np.sum((deviation / scale) ** 2, axis=2)
 
     t2_limit, q_limit = _joint_limits(np.stack([t2.ravel(), q.ravel()]), len(names))
@@ -123,6 +146,7 @@ def fit_domain(reflectance: ArrayLike, wavelengths_nm: ArrayLike, samples: Seque
             float(measured.contrast.max()) * CONTRAST_ROOM,
         ),
         most_chlorophyll=_most_chlorophyll(measured),
+        most_shift_nm=most_shift_nm,
     )
     method = (
         f"{len(stats.loadings)} principal components of {len(values)} spectra of {len(names)} samples, absorbance "
@@ -172,6 +196,13 @@ def _joint_limits(distance: Floats, samples: int) -> tuple[float, float]:
 def _most_chlorophyll(shapes: Shapes) -> float | None:
     depth = chlorophyll_depth(shapes)
     return None if depth is None else max(float(depth.max()), 0.0) + CHLOROPHYLL_ROOM
+
+
+def _most_shift(shifts_nm: Floats, when_off_nm: Floats, samples: int) -> float | None:
+    """Set the limit by what (n,) left-out spectra seem shifted by; None if it would not tell when they are."""
+    most = max(LEAST_SHIFT_NM, SHIFT_ROOM * float(np.quantile(np.abs(shifts_nm), SHIFT_SHARE)))
+    most *= 1 + SHIFT_FEW / samples
+    return most if np.quantile(np.abs(when_off_nm), 1 - SHIFT_SHARE) > most else None
 
 
 def _as_stored(array: Floats) -> Floats:

@@ -4,6 +4,7 @@ Its statistics come with the bundle, fitted by `stibium.train.applicability`; he
 docs/applicability.md says why these and not others, with what was measured.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -32,6 +33,9 @@ REGIONS_NM: tuple[tuple[float, float, str], ...] = (
 )
 """From, to, and what absorbs there in soils (Stenberg et al. 2010, Advances in Agronomy 107:163)."""
 
+_APART_NM = 100.0
+"""Of the two bands by which a shift is told."""
+
 CHLOROPHYLL_NM = (550.0, 675.0, 750.0)
 """Green peak, red band and the plateau beyond the red edge."""
 
@@ -53,6 +57,8 @@ class ApplicabilityDomain:
         brightness_range: lowest and highest mean absorbance that is allowed; None for any.
         contrast_range: lowest and highest standard deviation of the absorbance over the spectrum; None for any.
         most_chlorophyll: largest depth in absorbance of the band at 675 nm, for the wording only; None if unknown.
+        most_shift_nm: how far a spectrum's bands may lie from where the calibration has them, all together; None where
+            the calibration's bands cannot tell it, as in bundles of before.
     """
 
     mean: Floats
@@ -67,6 +73,7 @@ class ApplicabilityDomain:
     brightness_range: tuple[float, float] | None = None
     contrast_range: tuple[float, float] | None = None
     most_chlorophyll: float | None = None
+    most_shift_nm: float | None = None
 
 
 class Applicability(NamedTuple):
@@ -156,13 +163,59 @@ def distances(spectra: Floats, domain: ApplicabilityDomain) -> Distances:
     """
     centred = spectra - domain.mean
     scores = centred @ domain.loadings.T
-    centred -= scores @ domain.loadings
-    if domain.residual_scale is not None:
-        centred /= domain.residual_scale
+    centred = unexplained(centred, domain, scores)
     q = np.einsum("ij,ij->i", centred, centred) / domain.q_limit
     scores /= np.sqrt(domain.score_variance)
     t2 = np.einsum("ij,ij->i", scores, scores) / domain.t2_limit
     return Distances(t2, q, centred, scores)
+
+
+def unexplained(differences: Floats, domain: ApplicabilityDomain, scores: Floats | None = None) -> Floats:
+    """Give what the components do not explain of (n, bins) differences of spectra, over its usual size."""
+    scores = differences @ domain.loadings.T if scores is None else scores
+    rest = differences - scores @ domain.loadings
+    return rest if domain.residual_scale is None else np.asarray(rest / domain.residual_scale)
+
+
+def shape_changes(shapes: Shapes, reflectance: Floats, bands_per_bin: int) -> Floats:
+    """Say how `absorbance_shapes` change if all bands lie 1 nm farther up.
+
+    Args:
+        shapes: of `reflectance`.
+        reflectance: (n, bands), evenly spaced.
+        bands_per_bin: as for the shapes.
+
+    Returns:
+        (n, bins).
+    """
+    nm, bins = shapes.wavelengths_nm, shapes.wavelengths_nm.size
+    # What a bin loses is what its two ends differ by; an end lies between two bands.
+    starts = np.arange(0, (bins + 1) * bands_per_bin, bands_per_bin)
+    before, after = np.maximum(starts - 1, 0), np.minimum(starts, reflectance.shape[1] - 1)
+    ends = (reflectance[:, before] + reflectance[:, after]) / 2
+    # Back from absorbance of mean 0 and deviation 1 to the bins' reflectance.
+    contrast = np.maximum(shapes.contrast, LEAST_CONTRAST)[:, None]
+    binned = np.power(10.0, -(shapes.shapes * contrast + shapes.brightness[:, None]))
+    changes = np.diff(ends, axis=1) / ((nm[1] - nm[0]) * math.log(10) * binned)
+    changes -= changes.mean(axis=1, keepdims=True)
+    changes -= shapes.shapes * (np.einsum("ij,ij->i", shapes.shapes, changes) / bins)[:, None]
+    return np.asarray(changes / contrast)
+
+
+def band_shifts(deviation: Floats, changes: Floats) -> Floats:
+    """Say by how many nm the bands of spectra lie farther up than the calibration's, by least squares.
+
+    Only what the components do not explain counts: bands that lie elsewhere from soil to soil tell no shift.
+
+    Args:
+        deviation: (n, bins), of `distances`.
+        changes: (n, bins) of `shape_changes`, of which what the components explain is taken out; weighed likewise.
+
+    Returns:
+        (n,) nm.
+    """
+    size = np.einsum("ij,ij->i", changes, changes)
+    return np.asarray(np.einsum("ij,ij->i", deviation, changes) / np.maximum(size, 1e-12))
 
 
 def assess(
@@ -189,12 +242,16 @@ def assess(
         spectra, nm = shapes.shapes, shapes.wavelengths_nm
     far = distances(spectra, domain)
     outside = (far.t2 > 1) | (far.q > 1)
+    ground = unfit or [""] * len(outside)
+    shifted = [""] * len(outside)
     if shapes is not None:
         outside |= _beyond(shapes.brightness, domain.brightness_range)
         outside |= _beyond(shapes.contrast, domain.contrast_range)
-    ground = unfit or [""] * len(outside)
-    outside |= np.array([bool(why) for why in ground])
-    reasons = [_reason(i, far, shapes, nm, domain, ground[i]) if out else "" for i, out in enumerate(outside)]
+        if domain.most_shift_nm is not None:
+            shifted = _shifted(preprocessed.reflectance, shapes, far, domain, domain.most_shift_nm)
+    known = [of_ground or of_shift for of_ground, of_shift in zip(ground, shifted, strict=True)]
+    outside |= np.array([bool(why) for why in known])
+    reasons = [_reason(i, far, shapes, nm, domain, known[i]) if out else "" for i, out in enumerate(outside)]
     return [
         Applicability("outside" if why else "inside", why, t2, q)
         for why, t2, q in zip(reasons, far.t2.tolist(), far.q.tolist(), strict=True)
@@ -207,8 +264,33 @@ def _beyond(values: Floats, allowed: tuple[float, float] | None) -> NDArray[np.b
     return (values < allowed[0]) | (values > allowed[1])
 
 
-def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: ApplicabilityDomain, ground: str) -> str:
-    """Say in words what is most unlike the calibration soils; of ground that the model is not for, only that."""
+def _shifted(
+    reflectance: Floats, shapes: Shapes, far: Distances, domain: ApplicabilityDomain, most_nm: float
+) -> list[str]:
+    """Say of each spectrum whether its bands lie elsewhere than the calibration's, all by as much; "" for those near.
+
+    Of a spectrum that is unlike the calibration, a shift is told only if it explains most of that.
+    """
+    nm = shapes.wavelengths_nm
+    changes = unexplained(shape_changes(shapes, reflectance, domain.bands_per_bin), domain)
+    by_nm = band_shifts(far.deviation, changes)
+    explains = np.square(by_nm) * np.einsum("ij,ij->i", changes, changes)
+    told = (np.abs(by_nm) > most_nm) & ((far.q <= 1) | (explains > far.q * domain.q_limit / 2))
+    found = [""] * len(by_nm)
+    for i in np.flatnonzero(told).tolist():
+        share = by_nm[i] * far.deviation[i] * changes[i]
+        first = int(share.argmax())
+        share[np.abs(nm - nm[first]) < _APART_NM] = -np.inf
+        places = " and ".join(f"{nm[at]:.0f}" for at in sorted((first, int(share.argmax()))))
+        found[i] = (
+            f"bands lie about {abs(by_nm[i]):.1f} nm too {'high' if by_nm[i] > 0 else 'low'}, as at {places} nm "
+            f"({most_nm:.1f} nm allowed): check the instrument's wavelengths"
+        )
+    return found
+
+
+def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: ApplicabilityDomain, known: str) -> str:
+    """Say in words what is most unlike the calibration soils; what is known of it already comes before distances."""
     contrast = brightness = 0.0
     if shapes is not None:
         contrast, brightness = float(shapes.contrast[i]), float(shapes.brightness[i])
@@ -217,8 +299,8 @@ def _reason(i: int, far: Distances, shapes: Shapes | None, nm: Floats, domain: A
         depth = chlorophyll_depth(shapes)
         if depth is not None and domain.most_chlorophyll is not None and depth[i] > domain.most_chlorophyll:
             return "a band at 675 nm that no calibration soil has: chlorophyll of a plant?"
-    if ground:
-        return ground
+    if known:
+        return known
     if shapes is not None and far.t2[i] <= 1 and far.q[i] <= 1:
         if domain.contrast_range and contrast > domain.contrast_range[1]:
             return "stronger contrast than any calibration soil"

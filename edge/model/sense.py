@@ -96,6 +96,8 @@ def _domain(domain: ApplicabilityDomain) -> None:
             _require(ends[0] < ends[1], name, list(ends))
     if domain.most_chlorophyll is not None:
         _numbers("most_chlorophyll", (domain.most_chlorophyll,), -MOST, MOST, 1)
+    if domain.most_shift_nm is not None:
+        _numbers("most_shift_nm", (domain.most_shift_nm,), 1e-3, 1e3, 1)
     _require(domain.mean.ndim == 1 and domain.mean.size > 0, "domain_mean", domain.mean.shape)
     _require(
         domain.loadings.shape == (domain.score_variance.size, domain.mean.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,24 @@ def test_the_same_soils_give_the_same_domain_and_it_is_small() -> None:
     for name, value in vars(one).items():
         np.testing.assert_array_equal(value, getattr(two, name))
     assert sum(a.size for a in vars(one).values() if isinstance(a, np.ndarray)) * 4 < 20_000
+
+
+@pytest.mark.parametrize("n", [40, 120])
+def test_the_limit_of_a_shift_spares_good_soils_and_tells_5_nm(n: int) -> None:
+    domain, new = fit_domain(soil_like(n), NM, range(n)).stats, soil_like(100, 7)
+    assert domain.most_shift_nm is not None
+    assert domain.most_shift_nm >= trust.LEAST_SHIFT_NM
+    without = replace(domain, most_shift_nm=None)
+    assert (outside(new, domain) == outside(new, without)).mean() >= 0.99
+    for by_nm in (-5, 5):
+        assert outside(np.stack([np.interp(NM - by_nm, NM, soil) for soil in new]), domain).mean() >= 0.95
+
+
+def test_soils_without_bands_learn_no_limit_of_a_shift() -> None:
+    rng = np.random.default_rng(4)
+    tilt, level = rng.uniform(0.5, 1.5, (2, 80, 1))
+    bare = 0.3 * level + 0.1 * tilt * (NM - 400) / 2000 + rng.normal(0, 1e-3, (80, NM.size))
+    assert fit_domain(bare, NM, range(80)).stats.most_shift_nm is None
 
 
 def test_few_and_equal_spectra_are_refused() -> None:

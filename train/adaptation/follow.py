@@ -9,7 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.applicability import ApplicabilityDomain, absorbance_shapes, distances
+from ...edge.model.applicability import (
+    ApplicabilityDomain,
+    absorbance_shapes,
+    band_shifts,
+    distances,
+    shape_changes,
+    unexplained,
+)
 from ...edge.model.bundle import Bundle
 from ...edge.model.conditions import Conditions, depths, sees_water
 from ...edge.model.interval import IntervalStats, normal_quantile
@@ -179,6 +186,13 @@ def following_domain(parent: Bundle, on_grid: Floats, what: str) -> tuple[Applic
     if (brightness, contrast) != (domain.brightness_range, domain.contrast_range):
         done.append(f"brightness and contrast to those of {len(seen.shapes)} {what}")
         found = replace(found, brightness_range=brightness, contrast_range=contrast)
+    if found.most_shift_nm is not None:
+        changes = shape_changes(seen, preprocessed.reflectance, found.bands_per_bin)
+        shifts_nm = band_shifts(distances(seen.shapes, found).deviation, unexplained(changes, found))
+        farthest_nm = float(np.abs(shifts_nm).max())
+        if farthest_nm > found.most_shift_nm:
+            done.append(f"its limit of a shift to {farthest_nm:.2g} nm, to the farthest of {len(seen.shapes)} {what}")
+            found = replace(found, most_shift_nm=farthest_nm)
     words = "; ".join(done)
     return (replace(found, method=f"{found.method}; {words}"), words) if words else (domain, "")
 

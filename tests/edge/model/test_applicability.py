@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,11 @@ from stibium.edge.model.applicability import (
     ApplicabilityDomain,
     absorbance_shapes,
     assess,
+    band_shifts,
     chlorophyll_depth,
     distances,
+    shape_changes,
+    unexplained,
 )
 from stibium.edge.model.interval import IntervalStats, interval, normal_quantile, widening
 from stibium.edge.model.recipe import Preprocessed
@@ -228,3 +233,36 @@ def test_scatter_where_the_bundle_says_nothing_of_replicates() -> None:
     assert found.extra_sd == pytest.approx(np.sqrt(1 / 3))
     assert scatter(outputs, None, None).over_limit is None
     assert scatter([1.0, 1.0], ReplicateStats(0.1, 0.2, ""), None).over_limit == 0.0
+
+
+def test_changes_of_a_shape_are_those_of_a_spectrum_that_is_shifted() -> None:
+    soils = soil_like(5) + 0.0
+    shapes = absorbance_shapes(soils, NM, 10)
+    up, down = (
+        absorbance_shapes(np.stack([np.interp(NM - by, NM, soil) for soil in soils]), NM, 10).shapes
+        for by in (0.5, -0.5)
+    )
+    inner = slice(1, -1)  # beyond its ends a spectrum has nothing to be shifted in
+    found = shape_changes(shapes, soils, 10)
+    np.testing.assert_allclose(found[:, inner], (up - down)[:, inner], atol=2e-4)
+
+
+@pytest.mark.parametrize("by_nm", [-5.0, -3.0, 3.0, 5.0])
+def test_bands_that_lie_elsewhere_than_the_calibrations_are_told_in_words(by_nm: float) -> None:
+    domain, soils = replace(a_domain(5, 1e6, 1e6), most_shift_nm=2.0), soil_like(8, 3)
+    shifted = np.stack([np.interp(NM - by_nm, NM, soil) for soil in soils])
+    assert all(one.verdict == "inside" for one in assess(batch(soils), domain))
+    assert all(one.verdict == "inside" for one in assess(batch(shifted), replace(domain, most_shift_nm=None)))
+    told = assess(batch(shifted), domain)
+    assert all(one.verdict == "outside" for one in told)
+    assert all(f"nm too {'high' if by_nm > 0 else 'low'}, as at " in one.reason for one in told)
+    assert all("(2.0 nm allowed): check the instrument's wavelengths" in one.reason for one in told)
+    shapes = absorbance_shapes(shifted, NM, 10)
+    changes = unexplained(shape_changes(shapes, shifted, 10), domain)
+    assert band_shifts(distances(shapes.shapes, domain).deviation, changes) == pytest.approx(by_nm, rel=0.35)
+
+
+def test_what_is_unlike_the_calibration_in_another_way_is_not_called_shifted() -> None:
+    domain = replace(a_domain(3, 1e6, 30.0), most_shift_nm=2.0)
+    banded = soil_like(4, 3) * (1 - 0.3 * np.exp(-(((NM - 1700) / 20) ** 2)))
+    assert all("most at 1" in one.reason for one in assess(batch(banded), domain))

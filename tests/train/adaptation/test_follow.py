@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.model.applicability import ApplicabilityDomain, absorbance_shapes, distances
+from stibium.edge.model.applicability import ApplicabilityDomain, absorbance_shapes, assess, distances
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.conditions import Conditions, Water
 from stibium.edge.model.estimate import Estimator
@@ -129,6 +129,22 @@ def test_the_domain_follows_a_common_difference(shipped_bundle: Bundle, on_grid:
     preprocessed = bundle.recipe.preprocess(plant, nm, ())
     far = distances(absorbance_shapes(preprocessed.reflectance, preprocessed.reflectance_nm, 10).shapes, found)
     assert (np.maximum(far.t2, far.q) > 1).all()
+
+
+def test_the_limit_of_a_shift_follows_an_instrument_whose_bands_lie_elsewhere(
+    shipped_bundle: Bundle, on_grid: np.ndarray
+) -> None:
+    bundle, domain = narrow(shipped_bundle, on_grid)
+    nm = bundle.recipe.grid_nm
+    wide = replace(domain, t2_limit=1e9, q_limit=1e9, brightness_range=None, contrast_range=None, most_shift_nm=0.1)
+    bundle = replace(bundle, domain=wide)
+    shifted = np.stack([np.interp(nm - 3, nm, row) for row in on_grid])
+    found, words = following_domain(bundle, shifted, "samples")
+    assert found is not None
+    assert "its limit of a shift to" in words
+    preprocessed = bundle.recipe.preprocess(shifted, nm, ())
+    assert all(one.verdict == "outside" for one in assess(preprocessed, wide))
+    assert all(one.verdict == "inside" for one in assess(preprocessed, found))
 
 
 def test_ground_that_was_assayed_is_ground_that_the_model_is_for(shipped_bundle: Bundle, on_grid: np.ndarray) -> None:
