@@ -102,9 +102,31 @@ class Baseline:
     def __post_init__(self) -> None:
         refuse_spectrogram(self.name, self.recipe)
 
-    def candidates(self, usual: Sequence[Variant]) -> tuple[Candidate, ...]:
-        """Give the preprocessings to choose among."""
-        return of_ones_own(self.recipe) if self.recipe is not None else tuple(usual)
+    def usual(self) -> Sequence[Variant]:
+        """Give the preprocessings that it tries by itself."""
+        raise NotImplementedError
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """Choose by the inner folds, and fit to all rows."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        reflectance: Floats,
+        wavelengths_nm: Floats,
+        target: Floats,
+        *,
+        splices_nm: tuple[float, ...] = (),
+        groups: Sequence[Hashable] | None = None,
+        seed: int = 0,
+    ) -> Regression:
+        """Fit; see `Method.fit`."""
+        variants = of_ones_own(self.recipe) if self.recipe is not None else tuple(self.usual())
+        return self.choose(
+            BaselineTraining.prepare(
+                variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -200,6 +222,7 @@ class BaselineTraining:
     wavelengths_nm: Floats
     splices_nm: tuple[float, ...]
     decide_by: DecideBy = "both"
+    seed: int = 0
 
     @classmethod
     def prepare(
@@ -233,7 +256,13 @@ class BaselineTraining:
             nm,
             splices_nm,
             decide_by,
+            seed,
         )
+
+    @property
+    def variants(self) -> tuple[Candidate, ...]:
+        """Preprocessings to choose among."""
+        return tuple(self.spectra)
 
     def loss(self, predicted: Floats, transform: Transform) -> float:
         """Give what a choice is judged by: see `inner_loss`."""
@@ -282,25 +311,16 @@ class PartialLeastSquares(Baseline):
 
     name: str = "PLSR"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FAST_VARIANTS if self.fast else PLSR_VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FAST_VARIANTS if self.fast else PLSR_VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         fewest = min(fold.training.size for repeat in data.folds for fold in repeat)
-        most = max(1, min(15 if self.fast else 25, fewest - 1, data.spectra[variants[0]].shape[1]))
+        most = max(1, min(15 if self.fast else 25, fewest - 1, data.spectra[data.variants[0]].shape[1]))
         best: tuple[float, Candidate, Transform, int, Floats] | None = None
-        for variant, transform in product(variants, data.transforms):
+        for variant, transform in product(data.variants, data.transforms):
             x, z = data.spectra[variant], forward(data.target, transform)
 
             def fit_predict(
@@ -338,26 +358,17 @@ class SupportVectors(Baseline):
 
     name: str = "SVR"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FAST_VARIANTS if self.fast else SVR_VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FAST_VARIANTS if self.fast else SVR_VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         costs, gammas = ((10, 100, 1000), (0.03, 0.1, 0.3)) if self.fast else (COSTS, GAMMAS)
         epsilons, kept = ((0.1,), 1) if self.fast else (EPSILONS, 2)
         first = data.folds[:1]
         # Distances need no target; scaled once for all inner folds they save nine tenths of the time.
-        scaled = {v: BandScaling.learn(data.spectra[v], v.autoscale)(data.spectra[v]) for v in variants}
+        scaled = {v: BandScaling.learn(data.spectra[v], v.autoscale)(data.spectra[v]) for v in data.variants}
         distances = {v: square_distances(rows, rows) for v, rows in scaled.items()}
         best: tuple[float, Candidate, Transform, _Setting, Floats] | None = None
         for transform in data.transforms:
@@ -382,7 +393,7 @@ class SupportVectors(Baseline):
                 return data.loss(predicted, transform), predicted
 
             plain = [_Setting(10.0, 0.3, 0.1), _Setting(100.0, 0.1, 0.1)]
-            ranked = sorted(variants, key=lambda v: min(judge(v, setting, first)[0] for setting in plain))
+            ranked = sorted(data.variants, key=lambda v: min(judge(v, setting, first)[0] for setting in plain))
             for variant in ranked[:kept]:
                 grid = [_Setting(float(c), gamma, 0.1) for c, gamma in product(costs, gammas)]
                 grid.sort(key=lambda setting: judge(variant, setting, first)[0])
@@ -426,21 +437,12 @@ class RandomForest(Baseline):
 
     name: str = "random forest"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FOREST_VARIANTS[:2] if self.fast else FOREST_VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         # Averages over trees vary little from one division to the next, and forests are slow.
         rounds, trees = data.folds[:1], 30 if self.fast else 60
         found: dict[tuple[Candidate, _Forest, Transform], tuple[float, Floats]] = {}
@@ -455,14 +457,14 @@ class RandomForest(Baseline):
                 x = x[:, :: further(variant, FOREST_BAND_STEP)]
 
                 def fit_predict(training: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
-                    return np.asarray(forest.fit(x[training], z[training], trees, seed).predict(x[test]))
+                    return np.asarray(forest.fit(x[training], z[training], trees, data.seed).predict(x[test]))
 
                 predicted = out_of_fold(rounds, data.target.size, fit_predict)
                 found[key] = data.loss(predicted, transform), predicted
             return found[key][0]
 
         plain = _Forest("sqrt", 1)
-        variant = min(variants, key=lambda v: judge(v, plain, "none"))
+        variant = min(data.variants, key=lambda v: judge(v, plain, "none"))
         shapes = (plain,) if self.fast else (plain, _Forest("sqrt", 3), _Forest(1 / 3, 1), _Forest(1 / 3, 3))
         # Splits hardly change under a square root.
         transforms = tuple(t for t in data.transforms if t != "sqrt")
@@ -471,7 +473,7 @@ class RandomForest(Baseline):
         x = BandScaling.learn(data.spectra[variant], False)(data.spectra[variant])
         step = further(variant, FOREST_BAND_STEP)
         x = x[:, ::step]
-        model = forest.fit(x, forward(data.target, transform), 100 if self.fast else 400, seed)
+        model = forest.fit(x, forward(data.target, transform), 100 if self.fast else 400, data.seed)
 
         def answer(spectra: Floats) -> Floats:
             return np.asarray(model.predict(spectra[:, ::step]))

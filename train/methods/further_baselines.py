@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
@@ -39,23 +39,14 @@ class Ridge(Baseline):
 
     name: str = "ridge"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FAST_VARIANTS if self.fast else VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FAST_VARIANTS if self.fast else VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         tried = []
-        for variant, transform in product(variants, data.transforms):
+        for variant, transform in product(data.variants, data.transforms):
             z, x = forward(data.target, transform), data.scaled(variant)
             kernel = x @ x.T
 
@@ -94,23 +85,14 @@ class GaussianProcess(Baseline):
 
     name: str = "Gaussian process"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FAST_VARIANTS if self.fast else VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FAST_VARIANTS if self.fast else VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         tried = []
-        for variant in variants:
+        for variant in data.variants:
             x = data.scaled(variant)
             for transform in data.transforms:
                 z = forward(data.target, transform)
@@ -172,28 +154,19 @@ class LocalPartialLeastSquares(Baseline):
 
     name: str = "local PLSR"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         # A regression for each row: one division of the rows has to do.
         rounds = data.folds[:1]
         fewest = min(fold.training.size for fold in rounds[0])
         counts = tuple(k for k in NEIGHBOURS if k < fewest) or (fewest,)
         most = max(1, min(LOCAL_COMPONENTS, counts[0] - 2))
         tried = []
-        for variant, transform, count in product(variants, data.transforms, counts):
+        for variant, transform, count in product(data.variants, data.transforms, counts):
             x, z = data.scaled(variant), forward(data.target, transform)
 
             def fit_predict(training: Rows, test: Rows, x: Floats = x, z: Floats = z, count: int = count) -> Floats:
@@ -244,23 +217,14 @@ class Cubist(Baseline):
 
     name: str = "Cubist"
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
-        """Fit; see `Method.fit`."""
-        variants = self.candidates(FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS)
-        data = BaselineTraining.prepare(
-            variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-        )
+    def usual(self) -> Sequence[Variant]:
+        """See `Baseline`."""
+        return FAST_VARIANTS[:1] if self.fast else FAST_VARIANTS
+
+    def choose(self, data: BaselineTraining) -> Regression:
+        """See `Baseline`."""
         rounds, settings = data.folds[:1], CUBIST_SETTINGS[:1] if self.fast else CUBIST_SETTINGS
-        rows = {variant: data.scaled(variant)[:, :: further(variant, CUBIST_BAND_STEP)] for variant in variants}
+        rows = {variant: data.scaled(variant)[:, :: further(variant, CUBIST_BAND_STEP)] for variant in data.variants}
         found: dict[tuple[Candidate, tuple[int, int], Transform], tuple[float, Floats]] = {}
 
         def judge(variant: Candidate, setting: tuple[int, int], transform: Transform) -> float:
@@ -269,17 +233,17 @@ class Cubist(Baseline):
                 x, z = rows[variant], forward(data.target, transform)
 
                 def fit_predict(training: Rows, test: Rows) -> Floats:
-                    return _answers(_cubist(x[training], z[training], setting[0], setting[1], seed), x[test])
+                    return _answers(_cubist(x[training], z[training], setting[0], setting[1], data.seed), x[test])
 
                 predicted = out_of_fold(rounds, z.size, fit_predict)
                 found[key] = data.loss(predicted, transform), predicted
             return found[key][0]
 
-        variant = min(variants, key=lambda v: judge(v, settings[0], data.transforms[0]))
+        variant = min(data.variants, key=lambda v: judge(v, settings[0], data.transforms[0]))
         # Rules hardly change under a square root.
         transforms = tuple(t for t in data.transforms if t != "sqrt")
         setting, transform = min(product(settings, transforms), key=lambda choice: judge(variant, *choice))
-        model = _cubist(rows[variant], forward(data.target, transform), setting[0], setting[1], seed)
+        model = _cubist(rows[variant], forward(data.target, transform), setting[0], setting[1], data.seed)
         return data.regression(
             variant,
             transform,
