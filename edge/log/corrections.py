@@ -207,29 +207,28 @@ def _void(one: StoredCorrection) -> str:
 def _checked(db: sqlite3.Connection, reading_id: int, kind: str, value: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in KINDS:
         raise CorrectionError(f"{kind!r}: no such correction; there are {', '.join(KINDS)}")
-    row = db.execute(f"SELECT {SAMPLE_ID} FROM readings r WHERE r.id = ?", (reading_id,)).fetchone()
-    if row is None:
+    if db.execute("SELECT 1 FROM readings WHERE id = ?", (reading_id,)).fetchone() is None:
         raise CorrectionError(f"reading {reading_id} is not in this log; `stibium log` lists their numbers")
     try:
-        said = _CHECKS[kind](db, reading_id, value)
+        return _CHECKS[kind](db, reading_id, value)
     except KeyError as error:
         raise CorrectionError(f"{kind}: {error.args[0]} is missing") from None
     except (TypeError, ValueError) as error:
         raise CorrectionError(f"{kind}: {error}") from None
-    if kind == "rename":
-        said["was"] = row[0]
-    return said
 
 
 def _check_void(_db: sqlite3.Connection, _reading_id: int, value: Mapping[str, Any]) -> dict[str, Any]:
     return {"reason": _line(value.get("reason") or "")}
 
 
-def _check_rename(_db: sqlite3.Connection, _reading_id: int, value: Mapping[str, Any]) -> dict[str, Any]:
+def _check_rename(db: sqlite3.Connection, reading_id: int, value: Mapping[str, Any]) -> dict[str, Any]:
     name = _line(value["sample_id"])
     if not name or len(name) > LONGEST_NAME:
         raise ValueError(f"a name has 1 to {LONGEST_NAME} characters")
-    return {"sample_id": name}
+    (was,) = db.execute(f"SELECT {SAMPLE_ID} FROM readings r WHERE r.id = ?", (reading_id,)).fetchone()
+    if name == was:
+        raise ValueError(f"it is {was} already")
+    return {"sample_id": name, "was": was}
 
 
 def _check_note(_db: sqlite3.Connection, _reading_id: int, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,8 @@ def _edit_begun(session: Session, sample: Sample, kind: str, text: str) -> None:
         new = text.removeprefix("to ").strip()
         if not new or len(new) > LONGEST_NAME:
             session.tell(Fact("warning", f"{name} is what? Write for example: e rename RS007"))
+        elif new == name:
+            session.tell(Fact("warning", f"it is {name} already"))
         else:
             _rename_begun(session, sample, new)
     elif kind in ("void", "delete", "remove"):

@@ -15,11 +15,9 @@ from ..errors import InstrumentError, InstrumentExchangedError, MeasurementError
 from ..gates.finding import reason
 from ..gates.scans import Scan
 from ..gates.time import warming_up
-from ..log.names import known_exactly, reading_of
 from .checks import check_panel, check_wavelengths, judge_reference, measure_reference, optimise
 from .editing import edit, undo
 from .naming import answer_name, ask_if_listed, name
-from .plan import Planned
 from .samples import finish, judge_point, measure_point
 from .session import Session
 from .state import Event
@@ -249,13 +247,18 @@ def note(session: Session, text: str, for_next: bool = False) -> None:
         for_next: between two samples, put it to the next one; so it is once that has been named, or is the first.
     """
     state = session.state
+    last, reading = session.last_sample(), 0
     if state.sample is not None:
         of, name = "sample", state.sample.planned.sample_id
-    elif for_next or state.named is not None or not state.done:
+    elif for_next or state.named is not None or last is None:
         of, name = "next", state.planned.sample_id
     else:
-        of, name = "last", next(reversed(state.done))
-    session.note(Event("note", f"note for {name}: {text}", {"text": text, "of": of, "sample_id": name}))
+        of, name, reading = "last", last.sample_id, last.replaces
+    event = Event("note", f"note for {name}: {text}", {"text": text, "of": of, "sample_id": name})
+    if reading:
+        session.correct(event, reading, "note", {"text": text})
+    else:
+        session.record(event)
 
 
 def _name(session: Session, sample_id: str, doubt: str) -> None:
@@ -287,16 +290,8 @@ def _repeat(session: Session) -> None:
     if state.sample is not None and state.sample.points:
         number, point = len(state.sample.points), state.sample.points[-1]
         session.record(Event("point_replaced", f"point {number} again", {"scan_id": point.scan_id}))
-    elif state.done:
-        last, db = next(reversed(state.done)), session.engine.log.database
-        found = [one for one in known_exactly(db, last) if one.session == session.session_id]
-        if not found and (reading_id := session.last_reading(last)) is not None:
-            # Renamed on the page or by `log edit`, of which the session hears nothing.
-            found = [reading_of(db, str(reading_id))]
-        planned = (
-            Planned(found[-1].sample_id, again=True, replaces=found[-1].reading) if found else Planned(last, again=True)
-        )
-        session.record(Event("named", f"{planned.sample_id} again", planned.as_details()))
+    elif (last := session.last_sample()) is not None:
+        session.record(Event("named", f"{last.sample_id} again", last.as_details()))
     else:
         session.tell(Fact("warning", "nothing to repeat yet"))
 

@@ -193,7 +193,9 @@ def _control(session: Session, planned: Planned, result: Result) -> list[Event]:
         judgement = judge_reference(planned.sample_id, outcome, session.settings.stated)
         return [_judged(judgement), *_drifts(session, planned, result)]
     elif planned.kind == "duplicate":
-        first = session.state.done.get(planned.duplicate_of)
+        counting = known_exactly(session.engine.log.database, planned.duplicate_of)
+        counts = any(one.session == session.session_id for one in counting)
+        first = session.state.done.get(planned.duplicate_of) if counts else None
         judgement = judge_duplicate(planned.sample_id, outcome, first, session.engine.estimator.bundle)
     else:
         return []

@@ -26,7 +26,7 @@ from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
 from ..log.columns import ReadingFacts, StoredScanKind
 from ..log.corrections import correct, soil_of
-from ..log.names import names_taken
+from ..log.names import names_taken, reading_of
 from ..log.write import Result, add_event
 from ..model.estimate import Refusal
 from .plan import NameAsked, Planned, Run
@@ -185,14 +185,6 @@ class Session:
             if event.shown is not None:
                 self.tell(Fact(event.shown, event.text, event.result))
 
-    def note(self, event: Event) -> None:
-        """Record a note; one on a sample that is done is a correction of its reading, which stays as it is."""
-        reading_id = self.last_reading(event.details["sample_id"]) if event.details["of"] == "last" else None
-        if reading_id is None:
-            self.record(event)
-        else:
-            self.correct(event, reading_id, "note", {"text": event.details["text"]})
-
     def correct(self, event: Event, reading_id: int, kind: str, value: Mapping[str, Any]) -> None:
         """Correct a reading of the log, and record that it was done, in one transaction.
 
@@ -205,6 +197,17 @@ class Session:
             return self._store([event])
 
         self._have_happened(self.engine.log.together(work))
+
+    def last_sample(self) -> Planned | None:
+        """Give what was measured here last, to be measured again, by the name that it has now; None if nothing was."""
+        if not self.state.done:
+            return None
+        name = next(reversed(self.state.done))
+        reading_id = self.last_reading(name)
+        if reading_id is None:
+            return Planned(name, again=True)
+        now = reading_of(self.engine.log.database, str(reading_id))
+        return Planned(now.sample_id, again=True, replaces=reading_id)
 
     def last_reading(self, sample_id: str = "") -> int | None:
         """Give the row of this session's last reading: of a sample, or of any."""

@@ -105,7 +105,7 @@ class State:
         since_panel: samples since the panel last read 1.
         failures, useless: measurements in a row that failed, and that were no use.
         known: measurements that the log held already.
-        done: what came of each sample, the last time it was measured.
+        done: what came of each sample, the last time it was measured, by its name then.
     """
 
     run: Run
@@ -282,12 +282,6 @@ class State:
             case "sample_skipped":
                 self.sample = self.named = None
                 self.run.done(Planned.from_details(details), measured=False)
-            case "corrected" if details["sample_id"] in self.done:
-                answer = self.done.pop(details["sample_id"])
-                if details["kind"] == "rename":
-                    self.done[details["value"]["sample_id"]] = answer
-                elif details["kind"] != "void":
-                    self.done[details["sample_id"]] = answer
             case "control":
                 self.failed_controls += details["passed"] is False
 

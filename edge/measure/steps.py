@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from ...converters.spectra.spectrum import CONDITIONS
+from ..log.typed import is_kind
 
 if TYPE_CHECKING:
     from ..log.write import Result
@@ -133,8 +134,8 @@ def parse_command(line: str) -> Command | None:
 
     A letter or a word of the commands, alone or with what it takes after a space, is a command and never a name, in
     upper or lower case; dry, damp or wet alone says the condition of the ground. Anything else is a sample's name, as a
-    scanner types it; without a digit in it, it is one in doubt. A name that looks like a command is given with `i`.
-    Control characters are left out.
+    scanner types it; without a digit in it, or where it reads like an edit, it is one in doubt.
+    A name that looks like a command is given with `i`. Control characters are left out.
     """
     text = "".join(c for c in line if c.isprintable() or c == "\t").strip()[:LONGEST_NAME]
     first, _, rest = text.replace("\t", " ").partition(" ")
@@ -148,7 +149,7 @@ def parse_command(line: str) -> Command | None:
         return Command("i", text, f"{first} takes nothing after it")
     if len(text) == 1 and not text.isdigit():
         return None
-    return Command("i", text, _doubt(text))
+    return Command("i", text, "edits begin with e: e RS005 void wrong pit" if is_kind(first) else _doubt(text))
 
 
 def _doubt(text: str) -> str:

@@ -7,6 +7,8 @@ import fcntl
 import ipaddress
 import socket
 import struct
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ..errors import ServeError
@@ -55,3 +57,9 @@ def listening(address: str, port: int) -> socket.socket:
         }.get(error.errno or 0, error.strerror or str(error))
         raise ServeError(f"{address}:{port}: {what}") from None
     return made
+
+
+def most_crowded(addresses: Sequence[str]) -> int:
+    """Tell which of those who are connected, the oldest first, goes for another: the oldest of whoever has the most."""
+    ((address, _),) = Counter(addresses).most_common(1)
+    return addresses.index(address)

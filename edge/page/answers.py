@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from ..errors import ExportError, LogError
-from .feed import MOST_READINGS, Cursor, News, charts_of
+from .feed import MOST_READINGS, Cursor, Feed, News
 from .guard import COOKIE, refusal
 from .serving import Serving, WantedFile, serving_of
 
 HEARTBEAT_S = 10.0
-MOST_STREAMS, MOST_EXPORTS = 16, 2
+MOST_EXPORTS = 4
+"""Written or fetched at once; half of them by strangers."""
 EXPORTS = {
     "readings.csv": "text/csv; charset=utf-8",
     "readings.jsonl": "application/jsonl; charset=utf-8",
@@ -45,14 +47,18 @@ async def answer_state(request: Request) -> Response:
 
 async def answer_readings(request: Request) -> Response:
     """Answer with the readings after one, or the last ones."""
-    feed, asked = serving_of(request).feed, request.query_params
+    asked = request.query_params
     since, last = _number(asked.get("since")), _number(asked.get("last"))
     if asked.keys() - {"since", "last"} or since is None or last is None:
         return refusal(400, "write /api/readings?since=READING or /api/readings?last=N")
-    if "since" in asked:
+
+    def read(feed: Feed) -> dict[str, Any]:
+        if "since" not in asked:
+            return {"readings": feed.last(last or MOST_READINGS), "more": False}
         found = feed.readings(since, MOST_READINGS)
-        return as_answer({"readings": found, "more": len(found) == MOST_READINGS})
-    return as_answer({"readings": feed.last(last or MOST_READINGS), "more": False})
+        return {"readings": found, "more": len(found) == MOST_READINGS}
+
+    return as_answer(await _apart(request, read))
 
 
 async def answer_spectrum(request: Request) -> Response:
@@ -64,7 +70,7 @@ async def answer_spectrum(request: Request) -> Response:
 async def answer_places(request: Request) -> Response:
     """Answer with what a map of a day shows."""
     try:
-        return as_answer(serving_of(request).feed.places(request.query_params.get("day", "")))
+        return as_answer(await _apart(request, lambda feed: feed.places(request.query_params.get("day", ""))))
     except ValueError:
         return refusal(400, "write the day as in /api/places?day=2026-05-06")
 
@@ -77,7 +83,7 @@ async def answer_points(request: Request) -> Response:
 
 async def answer_charts(request: Request) -> Response:
     """Answer with the control charts: check soils with centre and limits, and blanks."""
-    return as_answer(await asyncio.to_thread(charts_of, serving_of(request).feed.path))
+    return as_answer(await _apart(request, Feed.charts))
 
 
 async def answer_models(request: Request) -> Response:
@@ -97,24 +103,22 @@ async def answer_export(request: Request) -> Response:
     serving, wanted = serving_of(request), _wanted_file(request)
     if wanted is None:
         return refusal(404, f"write /export/ and one of {', '.join(EXPORTS)}; ?session=N for one session")
-    if serving.exports >= MOST_EXPORTS:
-        return refusal(503, "two exports are being written; wait a moment", retry_s=2.0)
-    serving.exports += 1
-    try:
+    known = serving.door.knows(request.cookies.get(COOKIE, ""))
+    if serving.exports >= (MOST_EXPORTS if known else MOST_EXPORTS // 2):
+        return refusal(503, "other exports are being fetched; wait a moment", retry_s=2.0)
+    with ExitStack() as stack:
+        serving.exports += 1
+        stack.callback(serving.export_done)
         # The person's own file system may be full or slow; the name is that of nobody's file.
-        folder = tempfile.TemporaryDirectory(prefix="stibium-export-")
-        path = Path(folder.name, wanted.name)
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stibium-export-")), wanted.name)
         try:
             noted = await asyncio.to_thread(serving.export, str(path), wanted)
         except (ExportError, LogError, OSError) as error:
-            folder.cleanup()
             return refusal(409, _plain_reason(error, path))
         said = wanted.download_name
-        if serving.door.knows(request.cookies.get(COOKIE, "")):
+        if known:
             await asyncio.to_thread(serving.exported, noted, wanted.name.rpartition(".")[2], said)
-    finally:
-        serving.exports -= 1
-    return _Temporary(folder, path, media_type=EXPORTS[wanted.name], filename=said)
+        return _Temporary(stack.pop_all(), path, media_type=EXPORTS[wanted.name], filename=said)
 
 
 def _wanted_file(request: Request) -> WantedFile | None:
@@ -135,15 +139,13 @@ async def answer_photo(request: Request) -> Response:
 class _Temporary(FileResponse):
     """A file that is gone when it has been sent."""
 
-    def __init__(self, folder: tempfile.TemporaryDirectory[str], path: Path, **said: Any) -> None:
+    def __init__(self, until_sent: ExitStack, path: Path, **said: Any) -> None:
         super().__init__(path, **said)
-        self._folder = folder
+        self._until_sent = until_sent
 
     async def __call__(self, *asgi: Any) -> None:
-        try:
+        with self._until_sent:
             await super().__call__(*asgi)
-        finally:
-            self._folder.cleanup()
 
 
 def _plain_reason(error: Exception, path: Path) -> str:
@@ -153,8 +155,6 @@ def _plain_reason(error: Exception, path: Path) -> str:
 async def answer_events(request: Request) -> Response:
     """Answer with news as server-sent events; `Last-Event-ID` or `after` says what is known already."""
     serving = serving_of(request)
-    if serving.streams >= MOST_STREAMS:
-        return refusal(503, "too many pages are open", retry_s=5.0)
     known = request.headers.get("last-event-id") or request.query_params.get("after", "")
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(serving, Cursor.parse(known)), 200, headers, "text/event-stream")
@@ -165,28 +165,24 @@ async def _stream(serving: Serving, cursor: Cursor | None) -> AsyncIterator[byte
     assert hub is not None
     desk: dict[str, Any] | None = None
     health: list[dict[str, Any]] | None = None
-    serving.streams += 1
-    try:
-        yield b"retry: 1000\n\n"
-        while not hub.stopping:
-            news = feed.since(cursor) if cursor is not None else None
-            if news is None:
-                cursor = feed.newest()
-                yield _event("again", {}, cursor)
-            elif news.cursor != cursor:
-                cursor = news.cursor
-                yield _event("log", {**_told(news), "session": feed.session()}, cursor)
-            if serving.desk is not None and serving.desk.snapshot is not desk:
-                desk = serving.desk.snapshot
-                yield _event("desk", desk)
-            if serving.health_now is not health:
-                health = serving.health_now
-                yield _event("health", {"health": health})
-            else:
-                yield b": \n\n"
-            await hub.wait(HEARTBEAT_S)
-    finally:
-        serving.streams -= 1
+    yield b"retry: 1000\n\n"
+    while not hub.stopping:
+        news = feed.since(cursor) if cursor is not None else None
+        if news is None:
+            cursor = feed.newest()
+            yield _event("again", {}, cursor)
+        elif news.cursor != cursor:
+            cursor = news.cursor
+            yield _event("log", {**_told(news), "session": feed.session()}, cursor)
+        if serving.desk is not None and serving.desk.snapshot is not desk:
+            desk = serving.desk.snapshot
+            yield _event("desk", desk)
+        if serving.health_now is not health:
+            health = serving.health_now
+            yield _event("health", {"health": health})
+        else:
+            yield b": \n\n"
+        await hub.wait(HEARTBEAT_S)
 
 
 def _told(news: News) -> dict[str, Any]:
@@ -196,6 +192,18 @@ def _told(news: News) -> dict[str, Any]:
 def _event(kind: str, said: dict[str, Any], cursor: Cursor | None = None) -> bytes:
     mark = "" if cursor is None else f"id: {cursor}\n"
     return f"event: {kind}\n{mark}data: {json_text(said)}\n\n".encode("utf-8", "replace")
+
+
+async def _apart(request: Request, read: Callable[[Feed], dict[str, Any]]) -> dict[str, Any]:
+    """Read what takes long in another thread, one after the other: whoever taps meanwhile is answered."""
+    serving = serving_of(request)
+
+    def work() -> dict[str, Any]:
+        with closing(serving.feed.another()) as feed:
+            return read(feed)
+
+    async with serving.reading:
+        return await asyncio.to_thread(work)
 
 
 def _number(text: str | None) -> int | None:

@@ -114,6 +114,10 @@ class Feed:
         """Close the log."""
         self._stack.close()
 
+    def another(self) -> Feed:
+        """Give one of the same log, for another thread. Raises LogError."""
+        return Feed(self.path, self._describe, left=False)
+
     def changed(self) -> bool:
         """Tell whether anybody has written to the log since this was last asked."""
         if self._pragma("user_version") != self._schema:
@@ -284,6 +288,12 @@ class Feed:
         placed = [record for record in records if None not in (record.latitude_deg, record.longitude_deg)]
         return {"day": day, "places": [self._place(record) for record in placed]}
 
+    def charts(self) -> dict[str, Any]:
+        """Give the control charts: check soils with centre and limits, and blanks."""
+        parts = [chart_data(soil) for soil in check_soils(self._db)], blank_data(self._db)
+        soils, blanks = ([{**one, "unit": shown_unit(one["unit"])} for one in part] for part in parts)
+        return {"soils": soils, "blanks": blanks}
+
     def _any(self) -> bool:
         return bool(self._one("SELECT EXISTS (SELECT 1 FROM readings)"))
 
@@ -294,18 +304,6 @@ class Feed:
             for e in record.estimates
         ]
         return {**{name: getattr(record, name) for name in names}, "estimates": shown}
-
-
-def charts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Give the control charts of a log, for any thread: check soils with centre and limits, and blanks.
-
-    Raises:
-        LogError: the log cannot be read.
-    """
-    with open_for_reading(path) as db:
-        soils, blanks = [chart_data(soil) for soil in check_soils(db)], blank_data(db)
-    soils, blanks = ([{**one, "unit": shown_unit(one["unit"])} for one in part] for part in (soils, blanks))
-    return {"soils": soils, "blanks": blanks}
 
 
 def drawn_bands(wavelengths_nm: Floats) -> slice:

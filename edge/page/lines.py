@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import LogError
 from ..log.exports import Noted
+from .address import most_crowded
 from .feed import Describe, Feed
 
 LOOK_S = 0.2
@@ -61,7 +62,7 @@ class LineServer:
     def __init__(self, listener: socket.socket, path: str | os.PathLike[str], describe: Describe) -> None:
         self._listener, self._path, self._describe = listener, path, describe
         self._stopping = threading.Event()
-        self._clients: list[socket.socket] = []
+        self._clients: dict[socket.socket, str] = {}  # with their addresses, the oldest first
         self.failure = ""
         """Why it ended, where nobody asked it to."""
         self.unnoted = ""
@@ -114,13 +115,13 @@ class LineServer:
 
     def _hear(self, selector: selectors.BaseSelector, who: Any) -> None:
         if who is self._listener:
-            client, _ = self._listener.accept()
-            if len(self._clients) >= MOST_CLIENTS:
-                client.close()
-                return
-            client.settimeout(_SEND_S)
-            self._clients.append(client)
-            selector.register(client, selectors.EVENT_READ)
+            with suppress(OSError):  # gone already
+                client, address = self._listener.accept()
+                client.settimeout(_SEND_S)
+                selector.register(client, selectors.EVENT_READ)
+                self._clients[client] = address[0]
+                if len(self._clients) > MOST_CLIENTS:
+                    self._drop(selector, list(self._clients)[most_crowded(list(self._clients.values()))])
             return
         with suppress(OSError):
             # Nothing that is sent here means anything.
@@ -137,5 +138,5 @@ class LineServer:
 
     def _drop(self, selector: selectors.BaseSelector, client: socket.socket) -> None:
         selector.unregister(client)
-        self._clients.remove(client)
+        del self._clients[client]
         client.close()

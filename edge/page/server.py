@@ -13,6 +13,7 @@ import uvicorn
 
 from .address import MOST_CONNECTIONS
 from .app import application
+from .connections import Connection
 from .guard import Guard
 from .hub import Hub
 from .serving import Serving
@@ -46,15 +47,16 @@ class Page:
         config = uvicorn.Config(
             guard,
             log_config=None,
+            log_level="error",  # of what strangers send wrongly nothing is said
             access_log=False,
             server_header=False,
             date_header=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Connection,
             loop="asyncio",
             proxy_headers=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            backlog=MOST_CONNECTIONS,
             h11_max_incomplete_event_size=16_384,
             timeout_keep_alive=20,
             timeout_graceful_shutdown=3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from base64 import b64encode
@@ -80,14 +81,18 @@ class Serving:
     writes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
     portal: Portal | None = None
     health_now: list[dict[str, Any]] = field(default_factory=list)
-    streams: int = 0
     exports: int = 0
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     hub: Hub | None = None
 
     @cached_property
     def page(self) -> Template:
         """The page's file."""
         return Template((files(__package__) / "page.html").read_text("utf-8"))
+
+    def export_done(self) -> None:
+        """Count one export less."""
+        self.exports -= 1
 
     def start(self, request: Request) -> dict[str, Any]:
         """Give what a page begins with."""

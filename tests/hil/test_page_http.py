@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +261,30 @@ def test_sizes_rates_and_ways_are_bounded(measured: Page) -> None:
     ):
         assert measured.ask("/api/order", wrong)[0] in (400, 409), wrong
     assert 429 in [measured.ask("/api/nothing")[0] for _ in range(120)]
+
+
+def test_somebody_who_takes_all_connections_keeps_nobody_out(measured: Page) -> None:
+    assert measured.process is not None
+    held = [socket.create_connection(measured.address, 30, ("127.0.0.9", 0)) for _ in range(150)]
+    try:
+        assert measured.ask("/api/health")[0] == 200
+        with measured.events() as news:
+            assert news.get(timeout=30)["event"] == "again"
+            for line in [socket.create_connection(measured.address, 30, ("127.0.0.9", 0)) for _ in range(150)]:
+                held.append(line)
+                with suppress(OSError):
+                    line.sendall(f"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:{measured.address[1]}\r\n\r\n".encode())
+            # Whoever has one connection keeps it.
+            measured.log_in()
+            measured.ask("/api/correct", {"reading": 1, "kind": "note", "value": {"text": "wet"}})
+            while news.get(timeout=30)["event"] != "log":
+                pass
+        # No files are left for the log otherwise.
+        assert len(os.listdir(f"/proc/{measured.process.pid}/fd")) < 150
+    finally:
+        for line in held:
+            line.close()
+    assert measured.said_wrong() == ""
 
 
 @pytest.mark.parametrize(

@@ -280,12 +280,54 @@ def test_a_correction_that_cannot_be_is_said_and_changes_nothing(make: Make, lin
     assert bench.rows("SELECT count(*) FROM corrections") == [(0,)]
 
 
-def test_a_sample_that_was_renamed_is_known_by_its_new_name_also_after_a_crash(make: Make) -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_sample_that_was_renamed_is_meant_by_notes_and_by_r(make: Make, resumed: bool) -> None:
     bench = make()
-    bench.type("", "RS001", "", "e rename RS002")
-    assert list(bench.state.done) == ["RS002"]
-    bench.resume()
-    assert list(bench.state.done) == ["RS002"]
+    bench.type("", "RS001", "", "e rename TP7")
+    bench = bench.resume() if resumed else bench
+    assert "note for TP7: roots" in texts(bench, "n roots")
+    assert bench.rows("SELECT reading_id FROM corrections WHERE kind = 'note'") == [(1,)]
+    bench.type("r")
+    assert bench.state.planned.sample_id == "TP7"
+    bench.type("")
+    assert [(number, name) for number, name, _ in counted(bench)] == [(2, "TP7")]
+
+
+@pytest.mark.parametrize("edit", ["e RS001 rename RS009", "e RS001 note roots", "e RS001 void wrong pit"])
+def test_what_is_said_of_an_earlier_sample_makes_it_not_the_last(make: Make, edit: str) -> None:
+    bench = make()
+    bench.type("", "RS001", "", "RS002", "", edit)
+    assert "note for RS002: stones" in texts(bench, "n stones")
+    assert bench.rows("SELECT reading_id FROM corrections ORDER BY id")[-1] == (2,)
+    bench.type("r")
+    assert (bench.state.planned.sample_id, bench.state.planned.replaces) == ("RS002", 2)
+
+
+def test_a_name_that_was_taken_back_is_free_again(make: Make) -> None:
+    bench = make(plan=Plan(prefix="RS"))
+    bench.type("", "", "", "e rename RS3")
+    assert bench.state.planned.sample_id == "RS004"
+    bench.type("u")
+    assert bench.state.planned.sample_id == "RS003"
+    assert "note for RS002" in texts(bench, "n roots")
+
+
+def test_a_name_that_it_has_is_no_new_one(make: Make) -> None:
+    bench = make()
+    bench.type("", "RS001", "")
+    assert "it is RS001" in texts(bench, "e rename RS001")
+    assert bench.rows("SELECT count(*) FROM corrections") == [(0,)]
+    bench.type("e rename RS002", "e rename RS001")
+    assert [name for _, name, _ in counted(bench)] == ["RS001"]
+
+
+@pytest.mark.parametrize("line", ["Rename RS009", "void 12", "place 41.1,-8.3", "VOID RS001 wrong pit", "together 12"])
+def test_an_edit_without_its_letter_is_asked_about(make: Make, line: str) -> None:
+    bench = make()
+    bench.type("", "RS001", "")
+    assert "edits begin with e" in texts(bench, line)
+    bench.type("s")
+    assert bench.state.planned.sample_id != line
 
 
 # --- the sample at hand -----------------------------------------------------------------------------------
