@@ -106,9 +106,8 @@ def ore_predict(
         raise click.UsageError("name a table of blocks, or use --at-face")
     if sample is not None or classes or assays or no_ask:
         raise click.UsageError("--sample, --class, --assay and --no-ask belong to --at-face")
-    from ..ore.answer import answer_blocks
     from ..ore.columns import read_columns
-    from ..ore.ground import other_ground
+    from ..ore.ground import answer_table
     from ..ore.table import iter_blocks
     from .ore_calls import OreCalls
     from .spectra_out import check_out, format_of
@@ -126,9 +125,8 @@ def ore_predict(
 
     def pieces(progress: Progress) -> Iterator[tuple[list[Answer], Sequence[RefusedRow]]]:
         done = 0
-        elsewhere = other_ground(bundle, iter_blocks(table, named))
-        for blocks in iter_blocks(table, named):
-            yield answer_blocks(bundle, blocks, explain, elsewhere), blocks.refused
+        for blocks, answers in answer_table(bundle, iter_blocks(table, named), explain):
+            yield answers, blocks.refused
             done += len(blocks.ids) + len(blocks.refused)
             progress.at(done)
 

@@ -15,7 +15,7 @@ from ..record import in_figures
 from .bundle import OreBundle
 from .cells import ABOVE, BELOW
 from .columns import Variable
-from .domain import measure, odd_pairs
+from .domain import Measures, measure, odd_pairs
 from .model import OreModel
 from .table import Blocks
 
@@ -73,9 +73,13 @@ def decide(probability: float, threshold: float) -> Decision:
 
 
 def answer_blocks(
-    bundle: OreBundle, blocks: Blocks, explain: bool = False, elsewhere: Mapping[str, str] = MappingProxyType({})
+    bundle: OreBundle,
+    blocks: Blocks,
+    explain: bool = False,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+    measured: Measures | None = None,
 ) -> list[Answer]:
-    """Answer for some rows of a table.
+    """Answer for some rows of a table, each by itself; a whole table: `ground.answer_table`.
 
     A detection limit is replaced as it was in training (see `OreModel.inputs`) and named in the flags. A block that
     lacks more than the training blocks did, lies outside what they spanned, or holds values that do not belong together
@@ -85,7 +89,8 @@ def answer_blocks(
         bundle: the model.
         blocks: read with the bundle's columns.
         explain: work out the contributions, too.
-        elsewhere: holes of other ground, and why, as `ground.other_ground` finds them in the whole table.
+        elsewhere: holes of other ground, and why.
+        measured: how far the blocks are from the training; None to measure it.
     """
     features = blocks.features
     sums = bundle.model.sums(bundle.model.inputs(blocks.values, blocks.bounds))
@@ -95,7 +100,7 @@ def answer_blocks(
     lacking = absent.sum(axis=1)
     out = outside(bundle, blocks.values)
     odd = (lacking > 0) | out.any(axis=1) | blocks.bounds.any(axis=1)
-    apart = together_reasons(bundle, features, blocks.bounds)
+    apart = together_reasons(bundle, features, blocks.bounds, measured=measured)
     answers = []
     for i, probability in enumerate(probabilities.tolist()):
         decision: Decision = decide(probability, bundle.threshold)
@@ -143,7 +148,11 @@ def outside(bundle: OreBundle, values: Floats) -> NDArray[np.bool_]:
 
 
 def together_reasons(
-    bundle: OreBundle, features: Floats, bounds: NDArray[np.int8], texts: Sequence[str] = ()
+    bundle: OreBundle,
+    features: Floats,
+    bounds: NDArray[np.int8],
+    texts: Sequence[str] = (),
+    measured: Measures | None = None,
 ) -> dict[int, str]:
     """Say in words of which rows, and why, the values do not belong together; none if the bundle has no domain.
 
@@ -152,14 +161,15 @@ def together_reasons(
         features: (rows, variables) a number each, half of a detection limit.
         bounds: (rows, variables) where they are limits.
         texts: how each variable is written; none to write them by their numbers.
+        measured: of these rows; None to measure them.
     """
     if bundle.domain is None:
         return {}
-    found = measure(bundle.domain, features)
+    found = measured if measured is not None else measure(bundle.domain, features)
     rows = np.flatnonzero(found.beyond(bundle.domain))
     if not rows.size:
         return {}
-    odd = odd_pairs(bundle.domain, features[rows], found.sums[rows])
+    odd = odd_pairs(bundle.domain, features, found, rows)
     return {
         int(row): _together_reason(
             [

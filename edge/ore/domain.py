@@ -7,6 +7,8 @@ Three measures, each with a limit that left-out holes keep (`stibium.train.ore.d
   much likelier such values stand together than apart (Hastie, Tibshirani & Friedman 2009, The Elements of Statistical
   Learning, 14.2.4), whatever the shape of the dependence. Beside the values they see what a weighted sum of the other
   columns leaves of each, which few blocks suffice to find.
+
+A hole as a whole is measured too: by the means of its blocks, which tell other ground where single blocks cannot.
 """
 
 from __future__ import annotations
@@ -25,6 +27,12 @@ from .columns import Variable
 from .steps import log10_above, one_hot
 from .trees import Trees, trees_from_arrays, trees_to_arrays
 
+FEWEST_BLOCKS = 10
+"""Of a hole, before anything is said of it as a whole."""
+MOST_SHARE = 0.5
+"""Of a hole's blocks that may lie outside or not belong together; of left-out holes it is a twentieth on average."""
+FAR_SCORE, FAR_SUM = 4.0, 8.0
+"""Normal score and sum of the trees beyond which a block counts no more in its hole's mean."""
 _LINEAR = ("mean", "loadings", "score_variance", "residual_scale")
 _OWN = ("floor", "centre", "scale", "knots", "lowest", "highest", "precision")
 _LEAST = 1e-9
@@ -32,6 +40,36 @@ LEVELS = np.linspace(-2.25, 2.25, 19)
 """Normal scores at which the quantiles of a column are kept."""
 _TAIL = 4
 """Knots that say how a score rises beyond them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What holes of the training's ground are like as a whole: the means of their blocks, `hole_inputs`.
+
+    Attributes:
+        centre: (columns + 1,) of the means of left-out holes.
+        between: (columns + 1, columns + 1) their covariance.
+        within: the same of the blocks of one hole about its mean.
+        blocks: of a usual hole; the means of a shorter one may lie further out.
+        limit: Hotelling T2 of a hole's means that left-out holes keep.
+        usual: the same that 95 % of them keep; the means of many holes together lie further in.
+    """
+
+    centre: Floats
+    between: Floats
+    within: Floats
+    blocks: float
+    limit: float
+    usual: float
+
+    def parts(self, means: Floats, count: int) -> Floats:
+        """Give what each of the means, (columns + 1,), of so many blocks has of their T2."""
+        spread = self.between + self.within * max(0.0, 1 / count - 1 / self.blocks)
+        away = means - self.centre
+        return np.asarray(away * np.linalg.solve(spread, away))
+
+
+_GROUND = ("centre", "between", "within")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +89,7 @@ class OreDomain:
         left_out_share: share of the blocks of left-out holes that any limit refuses.
         shuffled_share: the same of left-out blocks whose columns were shuffled each by itself: what it can tell.
         method: how it was fitted.
+        ground: of whole holes; None of bundles before there was one, and where there were too few holes.
     """
 
     words: tuple[int, ...]
@@ -67,6 +106,7 @@ class OreDomain:
     left_out_share: float
     shuffled_share: float
     method: str
+    ground: Ground | None = None
 
     @cached_property
     def variable_of(self) -> NDArray[np.intp]:
@@ -139,8 +179,12 @@ def _slope(at: Floats) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """How far blocks are from the training: `t2` and `q` over their limits, `sums` of the trees; (rows,) each."""
+    """How far blocks are from the training.
 
+    `scores`: (rows, columns) normal scores; `t2` and `q` over their limits, `sums` of the trees: (rows,) each.
+    """
+
+    scores: Floats
     t2: Floats
     q: Floats
     sums: Floats
@@ -154,7 +198,13 @@ def measure(domain: OreDomain, values: Floats) -> Measures:
     """Measure blocks, (rows, variables) as models take them."""
     columns = normal_scores(standardise(domain, values), domain.knots)
     far = distances(np.nan_to_num(columns), domain.linear)
-    return Measures(far.t2, far.q, domain.trees.sums(tree_inputs(columns, domain.precision)))
+    return Measures(columns, far.t2, far.q, domain.trees.sums(tree_inputs(columns, domain.precision)))
+
+
+def hole_inputs(found: Measures) -> Floats:
+    """(rows, columns + 1) what a hole's means are of: normal scores, 0 where missing, and the sum of the trees."""
+    scores = np.clip(np.nan_to_num(found.scores), -FAR_SCORE, FAR_SCORE)
+    return np.column_stack([scores, np.clip(found.sums, -FAR_SUM, FAR_SUM)])
 
 
 def beyond(domain: OreDomain, values: Floats) -> NDArray[np.bool_]:
@@ -173,9 +223,9 @@ class Odd:
     pairs: NDArray[np.intp]
 
 
-def odd_pairs(domain: OreDomain, values: Floats, sums: Floats) -> Odd:
-    """Find the two variables of each block that belong together least, or stand furthest out; `sums` of the trees."""
-    columns = normal_scores(standardise(domain, values), domain.knots)
+def odd_pairs(domain: OreDomain, values: Floats, found: Measures, rows: NDArray[np.intp]) -> Odd:
+    """Find the two variables of each of the `rows` that belong together least, or stand furthest out."""
+    values, columns, sums = values[rows], found.scores[rows], found.sums[rows]
     known = np.nan_to_num(columns)
     count = known.shape[1]
     inputs = tree_inputs(columns, domain.precision)
@@ -195,8 +245,8 @@ def odd_pairs(domain: OreDomain, values: Floats, sums: Floats) -> Odd:
 def domain_to_arrays(domain: OreDomain) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Give a domain as JSON values and as named arrays."""
     trees, arrays = trees_to_arrays(domain.trees)
-    linear = domain.linear
-    values = {
+    linear, ground = domain.linear, domain.ground
+    values: dict[str, Any] = {
         "words": list(domain.words),
         "t2_limit": linear.t2_limit,
         "q_limit": linear.q_limit,
@@ -204,6 +254,9 @@ def domain_to_arrays(domain: OreDomain) -> tuple[dict[str, Any], dict[str, NDArr
         **{name: getattr(domain, name) for name in ("least_sum", "left_out_share", "shuffled_share", "method")},
     }
     arrays |= {name: getattr(domain, name) for name in _OWN} | {name: getattr(linear, name) for name in _LINEAR}
+    if ground is not None:
+        values["ground"] = {name: getattr(ground, name) for name in ("blocks", "limit", "usual")}
+        arrays |= {f"ground_{name}": getattr(ground, name) for name in _GROUND}
     return values, {f"domain_{name}": array for name, array in arrays.items()}
 
 
@@ -235,9 +288,17 @@ def domain_from_arrays(
         left_out_share=float(values["left_out_share"]),
         shuffled_share=float(values["shuffled_share"]),
         method=values["method"],
+        ground=_ground(values.get("ground"), found),
     )
     _require_fit(domain, variables)
     return domain
+
+
+def _ground(values: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]) -> Ground | None:
+    if values is None:
+        return None
+    centre, between, within = (np.asarray(arrays[f"ground_{name}"], dtype=np.float64) for name in _GROUND)
+    return Ground(centre, between, within, *(float(values[name]) for name in ("blocks", "limit", "usual")))
 
 
 def _require_fit(domain: OreDomain, variables: Sequence[Variable]) -> None:
@@ -262,6 +323,13 @@ def _require_fit(domain: OreDomain, variables: Sequence[Variable]) -> None:
     limits = np.array([linear.t2_limit, linear.q_limit])
     if not all(bool(np.all(n > 0) and np.isfinite(n).all()) for n in (*spreads, limits)):
         raise ValueError("its domain has a spread or a limit that is not above zero")
+    ground = domain.ground
+    if ground is not None:
+        square = (columns + 1, columns + 1)
+        if (ground.centre.shape, ground.between.shape, ground.within.shape) != (square[:1], square, square):
+            raise ValueError("its domain has holes that do not fit the variables")
+        if not (min(ground.blocks, ground.limit, ground.usual) > 0 and np.linalg.eigvalsh(ground.between).min() > 0):
+            raise ValueError("its domain has holes whose spread or limit is not above zero")
     if not np.isfinite(domain.least_sum) or (domain.lowest > domain.highest).any():
         raise ValueError("its domain has limits that no block keeps")
 

@@ -2,7 +2,8 @@
 
 Whole holes are left out in turn. What tells blocks from shuffled ones is chosen among ensembles by its log loss on
 them; the limits are set together, so that the share of their blocks that any of them refuses, missing too much and
-lying outside the range included, stays below 5 %, a standard error over holes allowed for.
+lying outside the range included, stays below 5 %, a standard error over holes allowed for. The means of left-out
+holes say how unlike the training's a hole as a whole may be.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
+from scipy.stats import t as student
 from xgboost import XGBClassifier
 
 from ...converters.models.ore import most_missing, trees_of
@@ -21,8 +23,11 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.applicability import ApplicabilityDomain
 from ...edge.ore.columns import Variable
 from ...edge.ore.domain import (
+    FEWEST_BLOCKS,
     LEVELS,
+    Ground,
     OreDomain,
+    hole_inputs,
     least_of,
     measure,
     normal_scores,
@@ -33,6 +38,7 @@ from ...edge.ore.domain import (
     words_of,
 )
 from ...edge.ore.trees import Trees
+from .calibration import rows_by_group
 from .splits import some_rows
 
 Rows = NDArray[np.intp]
@@ -42,6 +48,8 @@ MOST_REFUSED = 0.045
 """Share of left-out blocks, with a standard error over holes, that all limits together refuse."""
 FAR_SHARES = {"excess": 0.002, "t2": 0.003, "q": 0.002}
 """Of them by the range, by T2 and by Q; the trees have the rest, as they see the distances too and tell more."""
+FAR_HOLES, UNUSUAL_HOLES = 0.005, 0.05
+"""Shares of holes that lie further out as a whole than the limit of one, and than that of a table's holes together."""
 FOLDS, FAST_FOLDS = 8, 4
 CHOOSING_FOLDS = 2
 """Folds that choose the ensemble."""
@@ -54,6 +62,8 @@ EXPLAINED = 0.8
 SHRINKAGE = 0.02
 FEW_VALUES = 12
 LEAST_STEP = 1e-6
+LEAST_SPREAD = 0.01
+"""Of the means of holes, in normal scores."""
 CLIP = 4.0
 """Spreads beyond which a value counts no more for the covariance than at them."""
 ROOM_FOR_FEW = 1.1
@@ -105,19 +115,52 @@ def fit_ore_domain(
     allowed = _Allowed.of(out, holes, most_missing(features))
     room = np.where(whole.floor > 0, allowed.room * whole.scale[_first_columns(words)], 0.0)
     shift = np.where(whole.floor > 0, 10.0**room, 1.0)
-    refused = allowed.refuses(out.real)
     domain = with_limits(whole, allowed.t2, allowed.q, allowed.least_sum)
+    ground = fit_ground(out.real.inputs, holes)
+    shares = [float(allowed.refuses(found).mean()) for found in (out.real, out.shuffled)]
     return replace(
         domain,
         lowest=np.nanmin(features, axis=0) / shift,
         highest=np.nanmax(features, axis=0) * shift,
-        left_out_share=float(refused.mean()),
-        shuffled_share=float(allowed.refuses(out.shuffled).mean()),
+        left_out_share=shares[0],
+        shuffled_share=shares[1],
         method=(
             f"{len(domain.linear.loadings)} principal components and {ensemble.trees} trees of depth {ensemble.depth} "
             f"on {len(features)} blocks of {len(names)} holes; limits by {folds} folds of whole holes"
         ),
+        ground=ground,
     )
+
+
+def fit_ground(inputs: Floats, holes: Rows) -> Ground | None:
+    """Describe holes by the means of (n, columns + 1) `hole_inputs` of left-out blocks; None if there are too few."""
+    rows = [own for own in rows_by_group(holes) if len(own) >= FEWEST_BLOCKS]
+    if len(rows) < FEWEST_HOLES:
+        return None
+    counts = np.array([len(own) for own in rows])
+    means = np.stack([inputs[own].mean(axis=0) for own in rows])
+    about = np.concatenate([inputs[own] - mean for own, mean in zip(rows, means, strict=True)])
+    within = about.T @ about / (len(about) - len(rows))
+    blocks = float(1 / np.mean(1 / counts))
+
+    def of(kept: Floats, limit: float = 1.0, usual: float = 1.0) -> Ground:
+        between = np.cov(kept, rowvar=False)
+        # Few holes tell spreads, and not yet which means go together.
+        shrunk = min(1.0, len(between) / len(kept))
+        least = np.maximum(np.diag(within) / blocks, LEAST_SPREAD**2)
+        between += np.diag(shrunk * np.diag(between)) - shrunk * between
+        between += np.diag(np.maximum(least - np.diag(between), 0))
+        return Ground(kept.mean(axis=0), between, within, blocks, limit, usual)
+
+    t2 = np.array([of(np.delete(means, k, axis=0)).parts(means[k], int(counts[k])).sum() for k in range(len(means))])
+    logs, n = np.log(t2), len(t2)
+
+    def kept_by_all_but(share: float) -> float:
+        # Of few holes the furthest is no limit that the next one keeps; their logarithms are near normal.
+        further = logs.mean() + student.ppf(1 - share, n - 1) * logs.std(ddof=1) * math.sqrt(1 + 1 / n)
+        return max(math.exp(further), _highest(t2, share))
+
+    return of(means, kept_by_all_but(FAR_HOLES), kept_by_all_but(UNUSUAL_HOLES))
 
 
 def _first_columns(words: Sequence[int]) -> Rows:
@@ -126,13 +169,17 @@ def _first_columns(words: Sequence[int]) -> Rows:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Of (n,) left-out blocks: how far beyond the range in spreads, T2, Q, the trees' sum, and how many are missing."""
+    """Of (n,) left-out blocks: how far beyond the range in spreads, T2, Q, the trees' sum, and how many are missing.
+
+    `inputs`: (n, columns + 1) `hole_inputs`.
+    """
 
     excess: Floats
     t2: Floats
     q: Floats
     sums: Floats
     lacking: NDArray[np.intp]
+    inputs: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,23 +196,20 @@ def _leave_out(
 ) -> _LeftOut:
     """Measure the blocks `which`, whole folds, by what the other folds are like."""
     chance = np.random.default_rng(seed + 1)
-    real, shuffled = np.empty((4, len(fold))), np.empty((4, len(fold)))
+    real, shuffled = [], []
     for part in np.unique(fold[which]):
         rows = fold == part
         domain = _fit(variables, features[~rows], ensemble, seed)
-        real[:, rows] = _distances(domain, features[rows])
-        shuffled[:, rows] = _distances(domain, shuffle_columns(features[rows], chance))
-    real, shuffled, lacking = real[:, which], shuffled[:, which], np.isnan(features[which]).sum(axis=1)
-    loss = float(np.logaddexp(0, -real[3]).mean() + np.logaddexp(0, shuffled[3]).mean())
-    return _LeftOut(_found(real, lacking), _found(shuffled, lacking), loss)
+        real.append(_found(domain, features[rows]))
+        shuffled.append(_found(domain, shuffle_columns(features[rows], chance)))
+    order = np.argsort(np.argsort(fold[which], kind="stable"), kind="stable")
+    own, apart = (_Found(*(np.concatenate(of)[order] for of in zip(*parts, strict=True))) for parts in (real, shuffled))
+    loss = float(np.logaddexp(0, -own.sums).mean() + np.logaddexp(0, apart.sums).mean())
+    return _LeftOut(own, apart, loss)
 
 
-def _found(distances: Floats, lacking: Rows) -> _Found:
-    excess, t2, q, sums = distances
-    return _Found(excess, t2, q, sums, lacking)
-
-
-def _distances(domain: OreDomain, values: Floats) -> Floats:
+def _found(domain: OreDomain, values: Floats) -> tuple[Floats, ...]:
+    """Give what `_Found` holds, of some blocks."""
     far = measure(domain, values)
     first = _first_columns(domain.words)
     columns = standardise(domain, values)[:, first]
@@ -173,7 +217,8 @@ def _distances(domain: OreDomain, values: Floats) -> Floats:
     low, high = ((end - domain.centre)[first] / domain.scale[first] for end in ends)
     # A class has no room: a word that no training block had is not known.
     columns = np.where((domain.floor > 0) & ~np.isnan(columns), columns, low)
-    return np.stack([np.maximum(low - columns, columns - high).max(axis=1), far.t2, far.q, far.sums])
+    excess = np.maximum(low - columns, columns - high).max(axis=1)
+    return excess, far.t2, far.q, far.sums, np.isnan(values).sum(axis=1), hole_inputs(far)
 
 
 def shuffle_columns(values: Floats, chance: np.random.Generator) -> Floats:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ...converters.models.errors import ParityError
 from ...converters.spectra.spectrum import Floats
-from ...edge.ore.answer import Answer, answer_blocks
+from ...edge.ore.answer import Answer
 from ...edge.ore.bundle import OreBundle, Worth
 from ...edge.ore.columns import Columns
-from ...edge.ore.ground import other_ground
+from ...edge.ore.ground import answer_table
 from ...edge.ore.table import ORE, UNLABELLED, iter_blocks
 from ..errors import TrainingDataError
 from ..report.page import Table, render, tabulate, write_page
@@ -98,15 +98,15 @@ def evaluate_bundle(
     answers: list[Answer] = []
     ore, groups, features, refused = [], [], [], []
     simulated, unlabelled = bundle.simulated, 0
-    elsewhere = other_ground(bundle, iter_blocks(path, columns))
-    for blocks in iter_blocks(path, columns, labelled=True, needed=needed):
+    for blocks, called in answer_table(bundle, iter_blocks(path, columns, labelled=True, needed=needed)):
         refused += [row.reason for row in blocks.refused]
         simulated = simulated or blocks.simulated
         assert blocks.labels is not None
-        labelled = blocks.take(np.flatnonzero(blocks.labels != UNLABELLED))
+        rows = np.flatnonzero(blocks.labels != UNLABELLED)
+        labelled = blocks.take(rows)
         unlabelled += len(blocks.ids) - len(labelled.ids)
         if labelled.ids:
-            answers += answer_blocks(bundle, labelled, elsewhere=elsewhere)
+            answers += [called[row] for row in rows]
             features.append(bundle.model.inputs(labelled.values, labelled.bounds))
             ore.append(np.asarray(labelled.labels) == ORE)
             groups += list(labelled.groups if labelled.groups is not None else labelled.ids)

@@ -23,7 +23,7 @@ def domains_in_words(result: OreResult) -> list[str]:
             what = "no joint domain, for want of holes or blocks: values that do not belong together go unnoticed"
         else:
             what = (
-                f"cannot tell {100 * domain.left_out_share:.1f} % of the blocks of left-out holes, and "
+                f"cannot tell {100 * domain.left_out_share:.1f} % of the single blocks of left-out holes, and "
                 f"{100 * domain.shuffled_share:.0f} % of blocks whose columns were shuffled each by itself"
             )
         lines.append(f"{scenario.name}: {what}")

@@ -24,11 +24,10 @@ from ...converters.models.ore import convert
 from ...converters.spectra.files import write_whole
 from ...converters.spectra.text import for_spreadsheet
 from ...edge.cli.ore_calls import OreCalls
-from ...edge.ore.answer import answer_blocks
 from ...edge.ore.bundle import Costs, OreBundle, Worth, read_ore_bundle, write_ore_bundle
 from ...edge.ore.columns import Columns
 from ...edge.ore.domain import OreDomain
-from ...edge.ore.ground import other_ground
+from ...edge.ore.ground import answer_table
 from ..errors import RunError
 from .comparison import Cell, Comparison
 from .data import OreData
@@ -241,8 +240,7 @@ def write_unlabelled(folder: Path, data: OreData, comparison: Comparison) -> int
     for scenario in comparison.settings.scenarios:
         # As it was written, so that the answers name it.
         bundle = read_ore_bundle(folder / bundle_name(scenario.name, comparison.best(scenario.name).model))
-        blocks = data.unlabelled.pick(scenario.variables)
-        answers = answer_blocks(bundle, blocks, elsewhere=other_ground(bundle, [blocks]))
+        ((_, answers),) = answer_table(bundle, [data.unlabelled.pick(scenario.variables)])
         path = folder / TABLES / f"{as_file_name(f'unlabelled_{scenario.name}')}.csv"
         OreCalls("csv", bundle, explain=False).export(str(path), [(answers, ())], None)
     return len(data.unlabelled.ids)

@@ -11,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 from ore_tables import table_of
 from stibium.edge.cli import stibium
+from stibium.edge.ore import ground
 from stibium.edge.ore.answer import answer_blocks
 from stibium.edge.ore.bundle import OreBundle, pack_ore_bundle, read_ore_bundle, write_ore_bundle
 from stibium.edge.ore.face import Known, answer_at_face, from_probe, unknown
-from stibium.edge.ore.ground import other_ground
+from stibium.edge.ore.ground import answer_table
 from stibium.edge.ore.probe_estimates import ProbeEstimate
 from stibium.edge.ore.table import iter_blocks
 from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
@@ -158,11 +159,52 @@ def test_a_table_without_holes_is_judged_as_one_and_few_blocks_not_at_all(togeth
     own = blocks_with_levels(together, 8, 2)
     shuffled = shuffle_columns(blocks_with_levels(together, 500, 3), np.random.default_rng(0))
 
-    def found(values: np.ndarray) -> dict[str, str]:
-        return other_ground(together, iter_blocks(table_of(together, values, tmp_path), together.columns))
+    def found(values: np.ndarray) -> set[str]:
+        return {a.reason for a in table_answers(together, values, tmp_path) if "other ground" in a.reason}
 
-    assert "of 38 blocks of the table" in found(np.concatenate([own, shuffled[:30]]))[""]
-    assert found(blocks_with_levels(together, 300, 4)) == {}
-    assert found(shuffled[:9]) == {}
-    bare = replace(together, domain=None)
-    assert other_ground(bare, iter_blocks(table_of(together, shuffled, tmp_path), together.columns)) == {}
+    (reason,) = found(np.concatenate([own, shuffled[:30]]))
+    assert "of 38 blocks of the table" in reason
+    assert not found(blocks_with_levels(together, 300, 4))
+    assert not found(shuffled[:9])
+    bare = table_answers(replace(together, domain=None), shuffled, tmp_path)
+    assert not any("together" in a.reason for a in bare)
+
+
+def table_answers(bundle: OreBundle, values: np.ndarray, folder: Path, holes: int = 0) -> list:
+    """The answers to a table; with `holes` its blocks are those of so many, one after the other in turn."""
+    columns = replace(bundle.columns, group="hole") if holes else bundle.columns
+    table = table_of(bundle, values, folder)
+    if holes:
+        rows = table.read_text().splitlines()
+        named = ["hole", *(f"H{i % holes}" for i in range(len(values)))]
+        table.write_text("".join(f"{row},{hole}\n" for row, hole in zip(rows, named, strict=True)))
+    return [a for _, answers in answer_table(bundle, iter_blocks(table, columns, chunk=64)) for a in answers]
+
+
+def test_holes_whose_blocks_are_all_richer_are_other_ground(together: OreBundle, tmp_path: Path) -> None:
+    """Every block by itself could be one of the model's own rich ones."""
+    values = blocks_with_levels(together, 300, 8)
+    assay = np.array([v.kind == "assay" for v in together.columns.variables])
+    rich = np.argsort(-np.log(values[:, assay]).sum(axis=1))[:60]
+    few = table_answers(together, values[rich[:9]], tmp_path)
+    assert sum(a.decision == "cannot tell" for a in few) <= 2
+    answers = table_answers(together, values[rich], tmp_path, holes=3)
+    assert {a.decision for a in answers} == {"cannot tell"}
+    unlike = [a.reason for a in answers if "other ground" in a.reason]
+    assert len(unlike) > 40
+    assert "the 20 blocks of hole H0 are on average unlike those of the training's holes, most in " in " ".join(unlike)
+
+
+def test_a_table_is_read_once_and_need_not_fit_into_memory(
+    together: OreBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe cannot be read twice; what was read lies in a file until the last block is known."""
+    values = blocks_with_levels(together, 300, 4)
+    expected = table_answers(together, values, tmp_path, holes=6)
+    monkeypatch.setattr(ground, "IN_MEMORY", 100)
+    assert table_answers(together, values, tmp_path, holes=6) == expected
+    times = []
+    pieces = iter_blocks(table_of(together, values, tmp_path), together.columns, chunk=64)
+    once = (times.append(piece) or piece for piece in pieces)
+    assert sum(len(answers) for _, answers in answer_table(together, once)) == 300
+    assert len(times) == 5

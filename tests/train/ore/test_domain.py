@@ -8,9 +8,18 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from stibium.edge.ore.columns import Variable
-from stibium.edge.ore.domain import OreDomain, beyond, domain_from_arrays, domain_to_arrays, measure, odd_pairs
-from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
+from stibium.edge.ore.domain import (
+    OreDomain,
+    beyond,
+    domain_from_arrays,
+    domain_to_arrays,
+    hole_inputs,
+    measure,
+    odd_pairs,
+)
+from stibium.train.ore.domain import fit_ground, fit_ore_domain, shuffle_columns
 
 Values = np.ndarray
 ROWS = 1800
@@ -161,7 +170,7 @@ def test_the_pair_that_does_not_belong_together_is_named(kind: str) -> None:
         odd = odd[np.abs(np.log(values[:, 2])) < 0.3]
     rows = np.flatnonzero(beyond(domain, odd))
     assert len(rows) > 0.6 * len(odd)
-    found = odd_pairs(domain, odd[rows], measure(domain, odd[rows]).sums)
+    found = odd_pairs(domain, odd, measure(domain, odd), rows)
     named = [among <= set(pair.tolist()) for pair in found.pairs]
     assert np.mean(named) >= 0.8
 
@@ -171,9 +180,56 @@ def test_a_domain_read_back_measures_the_same() -> None:
     again = domain_from_arrays(*domain_to_arrays(domain), made.variables)
     values, _ = made.values(500, 7)
     np.testing.assert_array_equal(beyond(again, values), beyond(domain, values))
-    sums = measure(domain, values).sums
-    np.testing.assert_array_equal(odd_pairs(again, values, sums).pairs, odd_pairs(domain, values, sums).pairs)
+    found, rows = measure(domain, values), np.arange(500)
+    np.testing.assert_array_equal(
+        odd_pairs(again, values, found, rows).pairs, odd_pairs(domain, values, found, rows).pairs
+    )
     assert again.method == domain.method
+    assert again.ground is not None
+    means = hole_inputs(found).mean(axis=0)
+    np.testing.assert_array_equal(again.ground.parts(means, 500), domain.ground.parts(means, 500))
+    stored, arrays = domain_to_arrays(domain)
+    assert domain_from_arrays(stored | {"ground": None}, arrays, made.variables).ground is None
+
+
+@pytest.mark.parametrize("differ", [0.0, 0.5], ids=["alike", "that differ"])
+def test_holes_of_another_deposit_are_further_out_than_those_of_left_out_holes(differ: float) -> None:
+    """Three columns, all of them higher: single blocks are as the model's own rich ones."""
+    chance = np.random.default_rng(0)
+
+    def holes(count: int, shift: float) -> tuple[Values, NDArray[np.intp]]:
+        hole = np.repeat(np.arange(count), 40)
+        level = chance.standard_normal((len(hole), 1)) + differ * chance.standard_normal((count, 3))[hole]
+        return np.exp(level + chance.standard_normal((len(hole), 3)) + shift), hole
+
+    variables = tuple(Variable(name, name, "assay", "ppm") for name in "abc")
+    domain = fit_ore_domain(variables, *holes(30, 0.0), 0, fast=True)
+    assert domain is not None
+    ground = domain.ground
+    assert ground is not None
+
+    def further_out(shift: float) -> tuple[float, bool]:
+        values, hole = holes(40, shift)
+        inputs = hole_inputs(measure(domain, values))
+        means = [inputs[hole == k].mean(axis=0) for k in range(40)]
+        alone = [ground.parts(mean, 40).sum() > ground.limit for mean in means]
+        return float(np.mean(alone)), bool(ground.parts(np.mean(means, axis=0), 1600).sum() > ground.usual)
+
+    share, together = further_out(0.0)
+    assert share <= 0.05
+    assert not together
+    values, _ = holes(40, 2.0)
+    assert refused(domain, values) < 0.8
+    share, together = further_out(2.0)
+    assert together
+    assert share == 1.0 or differ
+
+
+def test_few_holes_have_no_ground() -> None:
+    inputs = np.random.default_rng(0).standard_normal((400, 4))
+    assert fit_ground(inputs, np.arange(400) // 8) is None, "of holes of 8 blocks nothing is said"
+    assert fit_ground(inputs, np.arange(400) // 100) is None
+    assert fit_ground(inputs, np.arange(400) // 40) is not None
 
 
 @pytest.mark.parametrize(
@@ -185,8 +241,10 @@ def test_a_domain_read_back_measures_the_same() -> None:
         lambda d: replace(d, precision=d.precision[1:]),
         lambda d: replace(d, lowest=d.highest + 1),
         lambda d: replace(d, linear=replace(d.linear, t2_limit=0.0)),
+        lambda d: replace(d, ground=replace(d.ground, centre=d.ground.centre[1:])),
+        lambda d: replace(d, ground=replace(d.ground, between=0 * d.ground.between)),
     ],
-    ids=["words", "scale", "knots", "precision", "range", "limit"],
+    ids=["words", "scale", "knots", "precision", "range", "limit", "holes", "spread of holes"],
 )
 def test_a_domain_that_does_not_fit_is_refused(change: Callable[[OreDomain], OreDomain]) -> None:
     values, arrays = domain_to_arrays(change(fitted("logged")))
