@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from ..edge import __version__
 from ..edge.errors import installing
 from ..edge.workers import Workers, flow
@@ -114,7 +116,8 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def _do(packed: bytes, folder: str, item: Any) -> Any:
-    with _ONE_AT_A_TIME:
+    # On one thread, as every process that work is spread over: only a worker that a nanny began has one by itself.
+    with _ONE_AT_A_TIME, threadpool_limits(1):
         before = os.getcwd()
         try:
             os.chdir(folder)

@@ -22,6 +22,7 @@ from soil_like import soil_like
 from stibium import edge
 from stibium.edge.errors import JobsError
 from stibium.edge.workers import OneProcess, Processes, workers_for
+from stibium.train.cluster import connect
 from stibium.train.crossval.folds import repeated_folds
 from stibium.train.crossval.learning_curve import learning_curve
 from stibium.train.crossval.validation import Validation, cross_validate
@@ -168,6 +169,11 @@ def test_a_cluster_predicts_validates_and_trains_as_one_machine_and_a_worker_may
     expected = [process.communicate(timeout=250) for process in here]
     keep = tmp_path / "fits.jsonl"
     with cluster(tmp_path / "dask") as (address, workers):
+        with connect(address) as two:
+            asked = (
+                "(__import__('numpy'), [p['num_threads'] for p in __import__('threadpoolctl').threadpool_info()])[1]"
+            )
+            assert {count for counts in two(eval, [asked] * 4) for count in counts} == {1}
         there = run(*predict, "--scheduler", address)
         assert (there.communicate(timeout=120)[0], there.returncode) == (expected[0][0], here[0].returncode)
         killed = run(*validate, "--keep", keep, "--scheduler", address)
