@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from datetime import datetime
 from functools import lru_cache
 
@@ -105,9 +106,12 @@ def plain_name(name: str) -> str:
     """Return a sample's name without what people write differently: case, spaces, separators and leading zeros.
 
     Between two digits something has to stay: `1-1` is not `11`. Behind a decimal mark zeros count: `0.5` is not `0.05`.
+    What Unicode writes in several ways is one, and separators are left where there is nothing else.
     """
+    name = unicodedata.normalize("NFKC", name)
     without_zeros = re.sub(r"(?<!\d)(?<!\d[.,])0+(?=\d)", "", name)
-    return re.sub(r"[\s._-]+", "", re.sub(r"(?<=\d)[\s._-]+(?=\d)", "/", without_zeros)).casefold()
+    plain = re.sub(r"[\s._-]+", "", re.sub(r"(?<=\d)[\s._-]+(?=\d)", "/", without_zeros)).casefold()
+    return plain or "".join(name.split())
 
 
 def spectrum_name(spectrum: Spectrum) -> str:

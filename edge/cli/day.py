@@ -19,10 +19,12 @@ _FORMAT_OF = {".html": "html", ".htm": "html", ".xlsx": "xlsx", ".csv": "csv"}
 
 
 def _date(ctx: click.Context, param: click.Parameter, text: str | None) -> date | None:
+    from ..log.day import read_day
+
     if not text or text == "today":
         return datetime.now().astimezone().date() if text else None
     try:
-        return date.fromisoformat(text)
+        return read_day(text)
     except ValueError:
         raise click.BadParameter(f"{text} is no day; write 2026-05-06, or today", ctx, param) from None
 

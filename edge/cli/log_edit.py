@@ -39,6 +39,8 @@ def edit(ctx: click.Context, reading: str, words: tuple[str, ...], who: str | No
             who = getpass.getuser()
         except (KeyError, OSError):  # a user without a name
             who = ""
+    if reading.lower() == "reading" and len(words) > 1:
+        reading, words = f"reading {words[0]}", words[1:]
     with Log(path) as opened:
         db = opened.database
         try:

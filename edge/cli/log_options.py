@@ -45,7 +45,9 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--until", metavar="TIME", callback=_time, help="Only what was stored up to this day or time."
             ),
-            click.option("--session", type=int, metavar="NUMBER", help="Only this measuring session."),
+            click.option(
+                "--session", type=click.IntRange(1, 2**63 - 1), metavar="NUMBER", help="Only this measuring session."
+            ),
             click.option("--simulated/--real", default=None, help="Only simulated spectra, or only real ones."),
         )
     ):

@@ -8,14 +8,13 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..doctor.diagnosis import Patient
 from ..doctor.system import clock, storage, temperature, throttling
 from ..errors import ExportError, ServeError, StibiumError, installing
-from ..log.day import Day, day_of, last_day
+from ..log.day import Day, day_of, last_day, read_day
 from ..log.export import iter_records
 from ..log.exports import Noted
 from ..log.read import Chosen, open_for_reading
@@ -211,7 +210,7 @@ def _export(path: Path, out: str, wanted: WantedFile) -> Noted:
 
 def _day(db: sqlite3.Connection, text: str) -> Day:
     try:
-        wanted = date.fromisoformat(text) if text else last_day(db)
+        wanted = read_day(text) if text else last_day(db)
     except ValueError:
         raise ExportError("write the day as in ?day=2026-05-06") from None
     if wanted is None:

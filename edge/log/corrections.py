@@ -93,6 +93,13 @@ def correct(log: Log, reading_id: int, kind: str, value: Mapping[str, Any], who:
     return log.together(work)
 
 
+def has_reading(db: sqlite3.Connection, number: int) -> bool:
+    """Tell whether the log has a reading of this number, which may be any."""
+    return abs(number) < 2**63 and bool(
+        db.execute("SELECT EXISTS (SELECT 1 FROM readings WHERE id = ?)", (number,)).fetchone()[0]
+    )
+
+
 def history_of(db: sqlite3.Connection, reading_id: int) -> tuple[StoredCorrection, ...]:
     """Give all that was said of a reading, in order."""
     found = []
@@ -207,7 +214,7 @@ def _void(one: StoredCorrection) -> str:
 def _checked(db: sqlite3.Connection, reading_id: int, kind: str, value: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in KINDS:
         raise CorrectionError(f"{kind!r}: no such correction; there are {', '.join(KINDS)}")
-    if db.execute("SELECT 1 FROM readings WHERE id = ?", (reading_id,)).fetchone() is None:
+    if not has_reading(db, reading_id):
         raise CorrectionError(f"reading {reading_id} is not in this log; `stibium log` lists their numbers")
     try:
         return _CHECKS[kind](db, reading_id, value)
@@ -298,7 +305,7 @@ def _other(db: sqlite3.Connection, reading_id: int, other: object) -> int:
         raise ValueError(f"{other!r} is no number of a reading")
     if other == reading_id:
         raise ValueError(f"{other} is the reading itself")
-    if db.execute("SELECT 1 FROM readings WHERE id = ?", (other,)).fetchone() is None:
+    if not has_reading(db, other):
         raise ValueError(f"reading {other} is not in this log")
     return other
 

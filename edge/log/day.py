@@ -103,7 +103,7 @@ def day_of(db: sqlite3.Connection, day: date) -> Day:
         db: from `read.open_for_reading`.
         day: the date.
     """
-    chosen = _whole_day(day)
+    chosen = whole_day(day)
     records = list(iter_records(db, chosen))
     counting = tuple(one for one in records if not one.void)
     events = list(iter_events(db, chosen))
@@ -119,9 +119,26 @@ def day_of(db: sqlite3.Connection, day: date) -> Day:
     )
 
 
+def read_day(text: str) -> date:
+    """Read a day such as "2026-05-06". Raises ValueError: it is none, or has none before or after it."""
+    day = date.fromisoformat(text)
+    if not date.min + timedelta(days=2) < day < date.max - timedelta(days=2):
+        raise ValueError(f"{text}: none before or after it")
+    return day
+
+
+def whole_day(day: date, void: bool = True) -> Chosen:
+    """Choose what was stored on a day, from midnight to midnight of this device's time zone."""
+    begins = datetime.combine(day, time()).astimezone()
+    ends = datetime.combine(day + timedelta(days=1), time()).astimezone()
+    return Chosen(since=begins, until=ends, void=void)
+
+
 def last_day(db: sqlite3.Connection) -> date | None:
     """Give the day of the log's last reading; None if it has none."""
-    (stored_at,) = db.execute("SELECT max(stored_at) FROM readings").fetchone()
+    (stored_at,) = db.execute(
+        "SELECT max(stored_at) FROM readings WHERE id = (SELECT max(id) FROM readings)"
+    ).fetchone()
     return None if stored_at is None else datetime.fromisoformat(stored_at).astimezone().date()
 
 
@@ -161,12 +178,6 @@ def _listed(title: str, texts: list[str]) -> Iterator[str]:
     if texts:
         yield f"{title}:"
         yield from (f"  {text}" for text in texts)
-
-
-def _whole_day(day: date) -> Chosen:
-    begins = datetime.combine(day, time()).astimezone()
-    ends = datetime.combine(day + timedelta(days=1), time()).astimezone()
-    return Chosen(since=begins, until=ends, void=True)
 
 
 def _session(one: StoredSession) -> dict[str, Any]:

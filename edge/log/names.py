@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ...converters.spectra.names import plain_name
-from .corrections import COUNTS, SAMPLE_ID
+from .corrections import COUNTS, SAMPLE_ID, has_reading
 
 
 class Known(NamedTuple):
@@ -82,23 +82,34 @@ def warning_of(db: sqlite3.Connection, kind: str, value: Mapping[str, Any]) -> s
     return f"{name} was measured {when(known[-1])} too: in one session they are one soil; undo takes the new name back"
 
 
+def reading_as_known(db: sqlite3.Connection, number: int) -> Known:
+    """Give a reading that there is, by its number."""
+    row = db.execute(f"SELECT r.id, {SAMPLE_ID}, r.session_id, r.stored_at FROM readings r WHERE r.id = ?", (number,))
+    return Known(*row.fetchone())
+
+
 def reading_of(db: sqlite3.Connection, text: str, session_id: int | None = None) -> Known:
     """Find the one reading that a person means by its number, or by its sample: the last that counts, if any does.
 
     Args:
         db: the log's connection.
-        text: number or name.
+        text: number or name; "reading 12" is the number, even where 12 is also a sample.
         session_id: whose samples are meant rather than those of others.
 
     Raises:
-        LookupError: there is none, or several sessions have the name; says so in one line.
+        LookupError: there is none, or more than one may be meant; says so in one line.
     """
-    if text.isdecimal():
-        row = db.execute(
-            f"SELECT r.id, {SAMPLE_ID}, r.session_id, r.stored_at FROM readings r WHERE r.id = ?", (int(text),)
-        ).fetchone()
-        if row is not None:
-            return Known(*row)
+    number = text.lower().removeprefix("reading ").strip()
+    if number.isdecimal() and len(number) < 20 and has_reading(db, int(number)):
+        meant = reading_as_known(db, int(number))
+        others = [one for one in known_as(db, text) if one.sample_id == text and one.reading != meant.reading]
+        if not others:
+            return meant
+        other = others[-1].reading
+        raise LookupError(
+            f"{text!r} may be reading {number} ({meant.sample_id}) or sample {text} (reading {other}); "
+            f"write reading {number} or reading {other}"
+        )
     # One that was left out is meant only where none of its name counts, as by "RS007 undo".
     found = known_as(db, text) or known_as(db, text, counting=False)
     found = [one for one in found if one.sample_id == text] or found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import CorrectionError
 from ..log.corrections import LONGEST_NAME, UNDONE, history_of, what_was_said
-from ..log.names import reading_of, warning_of
+from ..log.names import reading_as_known, reading_of, warning_of
 from ..log.typed import EXAMPLES, is_kind, parse_correction
 from .points import Sample
 from .session import Session
@@ -100,7 +100,7 @@ def _meant(session: Session, text: str) -> int:
 
 def _correct(session: Session, reading_id: int, kind: str, value: dict[str, object]) -> None:
     db = session.engine.log.database
-    sample_id = reading_of(db, str(reading_id)).sample_id
+    sample_id = reading_as_known(db, reading_id).sample_id
     undone = [one for one in history_of(db, reading_id) if kind == "undo" and one.id == value["correction"]]
     said = f"{sample_id} (reading {reading_id})"
     text = f"{said}: {kind} {' '.join(str(part) for part in value.values() if part is not None)}".strip()

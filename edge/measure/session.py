@@ -26,7 +26,7 @@ from ..instruments.driver import Instrument
 from ..instruments.profile import Profile
 from ..log.columns import ReadingFacts, StoredScanKind
 from ..log.corrections import correct, soil_of
-from ..log.names import names_taken, reading_of
+from ..log.names import names_taken, reading_as_known
 from ..log.write import Result, add_event
 from ..model.estimate import Refusal
 from .plan import NameAsked, Planned, Run
@@ -206,7 +206,7 @@ class Session:
         reading_id = self.last_reading(name)
         if reading_id is None:
             return Planned(name, again=True)
-        now = reading_of(self.engine.log.database, str(reading_id))
+        now = reading_as_known(self.engine.log.database, reading_id)
         return Planned(now.sample_id, again=True, replaces=reading_id)
 
     def last_reading(self, sample_id: str = "") -> int | None:

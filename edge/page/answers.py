@@ -48,7 +48,7 @@ async def answer_state(request: Request) -> Response:
 async def answer_readings(request: Request) -> Response:
     """Answer with the readings after one, or the last ones."""
     asked = request.query_params
-    since, last = _number(asked.get("since")), _number(asked.get("last"))
+    since, last = number_of(asked.get("since")), number_of(asked.get("last"))
     if asked.keys() - {"since", "last"} or since is None or last is None:
         return refusal(400, "write /api/readings?since=READING or /api/readings?last=N")
 
@@ -63,7 +63,8 @@ async def answer_readings(request: Request) -> Response:
 
 async def answer_spectrum(request: Request) -> Response:
     """Answer with a reading's spectrum and its points."""
-    found = serving_of(request).feed.spectrum(request.path_params["reading"], "full" in request.query_params)
+    reading = number_of(request.path_params["reading"])
+    found = serving_of(request).feed.spectrum(reading, "full" in request.query_params) if reading else None
     return refusal(404, "there is no such reading") if found is None else as_answer(found)
 
 
@@ -123,7 +124,7 @@ async def answer_export(request: Request) -> Response:
 
 def _wanted_file(request: Request) -> WantedFile | None:
     name, asked = request.path_params["name"], request.query_params
-    session = _number(asked.get("session"))
+    session = number_of(asked.get("session"))
     if name not in EXPORTS or session is None:
         return None
     texts = {key: asked[key] for key in ("separator", "decimal", "day") if key in asked}
@@ -206,7 +207,8 @@ async def _apart(request: Request, read: Callable[[Feed], dict[str, Any]]) -> di
         return await asyncio.to_thread(work)
 
 
-def _number(text: str | None) -> int | None:
+def number_of(text: str | None) -> int | None:
+    """Read a number of a query or path: 0 for none, None for what is no number of anything."""
     if not text:
         return 0
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None

@@ -40,7 +40,7 @@ def application(serving: Serving) -> Starlette:
         Route("/api/state", answer_state, methods=get),
         Route("/api/events", answer_events, methods=["GET"]),
         Route("/api/readings", answer_readings, methods=get),
-        Route("/api/spectra/{reading:int}", answer_spectrum, methods=get),
+        Route("/api/spectra/{reading}", answer_spectrum, methods=get),
         Route("/api/points", answer_points, methods=get),
         Route("/api/places", answer_places, methods=get),
         Route("/api/models", answer_models, methods=get),
@@ -50,7 +50,7 @@ def application(serving: Serving) -> Starlette:
         Route("/photos/{name}", answer_photo, methods=get),
         Route("/api/login", do_login, methods=post),
         Route("/api/order", do_order, methods=post),
-        Route("/api/photo/{reading:int}", do_photo, methods=post),
+        Route("/api/photo/{reading}", do_photo, methods=post),
         Route("/api/{name}", do_write, methods=post),
     ]
     if serving.portal is not None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from ..errors import StibiumError
 from ..measure.steps import LETTERS, LONGEST_NAME, Command
-from .answers import as_answer
+from .answers import as_answer, number_of
 from .desk import Order, OrderRefusedError
 from .guard import COOKIE, may_not_change, refusal, try_pin, try_pin_refusal
 from .serving import serving_of
@@ -110,8 +110,8 @@ async def do_photo(request: Request) -> Response:
     refused = may_not_change(serving.door, request)
     if refused is not None:
         return refused
-    reading = request.path_params["reading"]
-    if not serving.feed.exists(reading):
+    reading = number_of(request.path_params["reading"])
+    if not reading or not serving.feed.exists(reading):
         return refusal(404, "there is no such reading")
     try:
         content = await request.body()

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,8 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..log.check_soils import blank_data, chart_data, check_soils
+from ..log.corrections import has_reading
+from ..log.day import last_day, read_day, whole_day
 from ..log.export import iter_records, record_of_entry
 from ..log.exports import EXPORTED, SENT, Left, left_since
 from ..log.history import iter_sessions
@@ -241,7 +242,7 @@ class Feed:
 
     def exists(self, reading: int) -> bool:
         """Tell whether a reading is in the log."""
-        return bool(self._one("SELECT EXISTS (SELECT 1 FROM readings WHERE id = ?)", reading))
+        return has_reading(self._db, reading)
 
     def spectrum(self, reading: int, full: bool) -> dict[str, Any] | None:
         """Give a reading's spectrum with its points; None if there is none.
@@ -277,25 +278,18 @@ class Feed:
         Raises:
             ValueError: it is no day.
         """
-        if not day:
-            newest = self._one("SELECT stored_at FROM readings ORDER BY id DESC LIMIT 1") if self._any() else None
-            day = datetime.fromisoformat(newest).astimezone().date().isoformat() if newest else ""
-        if not day:
+        wanted = read_day(day) if day else last_day(self._db)
+        if wanted is None:
             return {"day": "", "places": []}
-        begins = datetime.combine(datetime.fromisoformat(day).date(), time()).astimezone()
-        chosen = Chosen(since=begins, until=begins + timedelta(days=1))
-        records = iter_records(self._db, chosen, last=MOST_PLACES)
+        records = iter_records(self._db, whole_day(wanted, void=False), last=MOST_PLACES)
         placed = [record for record in records if None not in (record.latitude_deg, record.longitude_deg)]
-        return {"day": day, "places": [self._place(record) for record in placed]}
+        return {"day": wanted.isoformat(), "places": [self._place(record) for record in placed]}
 
     def charts(self) -> dict[str, Any]:
         """Give the control charts: check soils with centre and limits, and blanks."""
         parts = [chart_data(soil) for soil in check_soils(self._db)], blank_data(self._db)
         soils, blanks = ([{**one, "unit": shown_unit(one["unit"])} for one in part] for part in parts)
         return {"soils": soils, "blanks": blanks}
-
-    def _any(self) -> bool:
-        return bool(self._one("SELECT EXISTS (SELECT 1 FROM readings)"))
 
     def _place(self, record: ReadingRecord) -> dict[str, Any]:
         names = ("reading", "sample_id", "latitude_deg", "longitude_deg", "status", "simulated")

@@ -212,6 +212,47 @@ def test_names_are_found_whatever_their_case_and_as_corrected(log: Log) -> None:
         reading_of(db, "RS001")
 
 
+def test_a_number_that_is_a_name_too_is_asked_about(log: Log) -> None:
+    correct(log, 2, "rename", {"sample_id": "5"})
+    db = log.database
+    with pytest.raises(
+        LookupError, match=r"'5' may be reading 5 \(RS004\) or sample 5 \(reading 2\); .* reading 5 or reading 2"
+    ):
+        reading_of(db, "5")
+    assert [reading_of(db, text).reading for text in ("reading 5", "Reading 2", "3")] == [5, 2, 3]
+    correct(log, 5, "rename", {"sample_id": "4"})
+    correct(log, 4, "rename", {"sample_id": "5"})
+    correct(log, 4, "void", {})
+    # One that is left out, or is the reading itself, is no other one.
+    correct(log, 3, "rename", {"sample_id": "3"})
+    assert reading_of(db, "3").reading == 3
+
+
+@pytest.mark.parametrize("number", [2**70, -(2**70), 2**63])
+def test_a_number_beyond_all_numbers_is_no_reading(log: Log, number: int) -> None:
+    for reading, kind, value in (
+        (number, "void", {}),
+        (1, "together", {"with": number}),
+        (1, "again", {"counts": number}),
+        (1, "undo", {"correction": number}),
+    ):
+        with pytest.raises(CorrectionError):
+            correct(log, reading, kind, value)
+    with pytest.raises(LookupError):
+        reading_of(log.database, str(number))
+    done = stibium(log, "--session", str(number))
+    assert (done.returncode, done.stderr.count("Overflow")) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("..", ".."), ("\uff32\uff33\uff17", "rs7"), ("\u00e9-1", "e\u0301 1")],
+)
+def test_a_name_that_looks_the_same_is_known(log: Log, one: str, other: str) -> None:
+    correct(log, 1, "rename", {"sample_id": one})
+    assert [known.reading for known in known_as(log.database, other)] == [1]
+
+
 def stibium(log: Log, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stibium.edge", "log", "--log", str(log.path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -201,6 +201,8 @@ def test_the_workbook_has_a_sheet_for_each_thing(day_log: Path, tmp_path: Path) 
     ("arguments", "code", "why"),
     [
         (("yesterday",), 2, "is no day; write 2026-05-06"),
+        (("9999-12-31",), 2, "is no day; write 2026-05-06"),
+        (("0001-01-01",), 2, "is no day; write 2026-05-06"),
         (("2001-01-01",), 1, "nothing was measured on 2001-01-01"),
         (("--export", "day.pdf"), 2, "end it in .html, .xlsx or .csv"),
         (("--decimal", "comma"), 2, "--decimal comma needs another --separator"),
