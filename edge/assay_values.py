@@ -23,11 +23,11 @@ SIGNS = frozenset("<>≤≥") | {"<=", ">="}
 """What stands in a column of its own where a laboratory keeps bounds apart from their values."""
 
 _WITHHELD = (
-    "is ins iss nss ns snr lnr insufficientsample listednotreceived notreceived notanalysed notanalyzed nosample"
+    "is ins iss nss ns snr lnr insufficientsample listednotreceived notreceived notanalysed notanalyzed nosample nb"
 )
 _NOT_DETECTED = (
     "nd bd bdl bld blod bloq blq bql bmdl brl nn nq tr trace belowdetection belowdetectionlimit notdetected nondetect "
-    "nondetected undetected <dl <ld <lod <mdl <lld <lloq <loq <lq <rl <lor <idl <pql <det <detectionlimit"
+    "nondetected undetected <dl <ld <lod <mdl <lld <lloq <loq <lq <rl <lor <idl <pql <det <detectionlimit <bg <ng <lc"
 )
 _OVER = "over overrange aboverange >uloq >udl >ul >max >range"
 _NUMBER = r"[-\u2212]?[\d.,'\u2019 \u00a0\u2009\u202f]*\d[\d.,'\u2019 \u00a0\u2009\u202f]*(?:[eE][-+]?\d+)?"

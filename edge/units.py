@@ -46,9 +46,13 @@ def find_unit(name: str) -> ContentUnit | None:
     return _spellings(tuple(UNITS)).get(_spelled(name))
 
 
+_DRY = re.compile(r"(?<=\w) \(?(?:ts|tm|ms|mt|dm|dw|d\.w\.|d\.m\.|dry(?: matter| weight)?)\)?$")
+"""Of dry matter, in German, French and English: as soils are analysed everywhere."""
+
+
 def _spelled(text: str) -> str:
     """Bring a unit's different ways of writing together: case, the letter µ, powers in place of a slash."""
-    text = " ".join(re.sub("[µμ]", "u", text.lower()).replace("⁻¹", "-1").split())
+    text = _DRY.sub("", " ".join(re.sub("[µμ]", "u", text.lower()).replace("⁻¹", "-1").split()))
     return re.sub(r"([a-z])[ .·*]([a-z]+) ?\^?-1", r"\1/\2", text)
 
 

@@ -37,6 +37,8 @@ FIRST_NM, LAST_NM = 400.0, 2450.0
 """Below and above, an ASD's contact probe gives little but noise; no model uses it."""
 FEWEST_NM = 150.0
 """Range that spectra which are used together need in common."""
+SAME_ADDITION = 3
+"""Samples whose names differ by the same addition between spectra and assays: then they are the same samples."""
 FEWEST_SAMPLES = 10
 
 
@@ -297,17 +299,18 @@ def join(
         narrowing=_narrowing(kept) if range_nm is None else "",
         limit=rule.words or (f"{assays.element} above {rule.limit:g} {assays.unit}" if rule.limit is not None else ""),
     )
-    if meant := _did_you_mean(joined.without_assay, order):
+    if meant := _did_you_mean(joined.without_assay, order, joined.without_spectra):
         raise TrainingDataError(f"{assays.path}: {meant}")
     if not kept:
         raise TrainingDataError(_why_nothing(joined, assays))
     return joined
 
 
-def _did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str]) -> str:
+def _did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str], without_spectra: Sequence[str]) -> str:
     """Name samples that would come together if spectra and assays wrote them alike; "" if there are none."""
     by_plain_name = {plain_name(name): name for name in with_assay}
     pairs = [(name, by_plain_name[plain_name(name)]) for name in without_assay if plain_name(name) in by_plain_name]
+    pairs = pairs or _with_the_same_addition(without_assay, without_spectra)
     if not pairs:
         return ""
     shown = ", ".join(f"{assay!r} for {spectrum!r}" for spectrum, assay in pairs[:3])
@@ -315,6 +318,25 @@ def _did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str]) -> st
         f"{len(pairs)} samples are written otherwise than in the spectra's names: did you mean "
         f"{shown}{', ...' if len(pairs) > 3 else ''}? Write them alike in both"
     )
+
+
+def _with_the_same_addition(spectra: Sequence[str], assays: Sequence[str]) -> list[tuple[str, str]]:
+    """Pair names of which one is the other with something more in front or behind, the same for several of them."""
+    found: dict[tuple[bool, str, str], list[tuple[str, str]]] = {}
+    for longer_is_assay, shorter, longer in ((True, spectra, assays), (False, assays, spectra)):
+        known = set(shorter)
+        for name in longer:
+            for at in range(1, len(name)):
+                before, behind = name[:at], name[at:]
+                # One more digit makes another number.
+                if before[-1].isdigit() and behind[0].isdigit():
+                    continue
+                for base, addition in ((before, ("", behind)), (behind, (before, ""))):
+                    if base in known:
+                        pair = (base, name) if longer_is_assay else (name, base)
+                        found.setdefault((longer_is_assay, *addition), []).append(pair)
+    most = max(found.values(), key=len, default=[])
+    return most if len(most) >= SAME_ADDITION else []
 
 
 def used_range(spectrum: Spectrum) -> tuple[float, float]:

@@ -21,6 +21,9 @@ DELIMITERS = ("\t", ";", ",", None)
 HEADER_LINES = 100
 """Lines within which the table has to begin."""
 
+LINES_OF_A_CELL = 20
+"""That a cell in quotes may have."""
+
 WAVELENGTH_COLUMN = re.compile(r"wave|wvl|wl\b|lambda|λ|[nuµμ]m\b", re.IGNORECASE)
 SAMPLE_COLUMNS = (
     "sampleid", "sample", "samplename", "sampleno", "samplenumber", "labid", "labno", "id", "name", "names",
@@ -53,23 +56,48 @@ def split(line: str, delimiter: str | None) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def rows_from(lines: list[str], start: int, delimiter: str | None, source: str) -> list[Line]:
-    """Give the lines from `start` on, but those without content.
+def rows_from(
+    lines: list[str], start: int, delimiter: str | None, source: str, columns: int | None = None
+) -> list[Line]:
+    """Give the lines from `start` on, but those without content; lines within one pair of quotes are one.
+
+    Args:
+        lines: of the file.
+        start: the first.
+        delimiter: of cells.
+        source: the file.
+        columns: that rows should have, if it is known.
 
     Raises:
         SpectrumFileError: quotes that do not match.
     """
-    rows = []
+    rows: list[Line] = []
+    behind = start
     for i in range(start, len(lines)):
+        if i < behind:
+            continue  # within quotes that an earlier line opened
         if lines[i].strip() and (delimiter is None or lines[i].replace(delimiter, "").strip()):
             row = Line(i + 1, lines[i], delimiter)
             try:
                 if '"' in row.text:
-                    split(row.text, delimiter)
+                    row, behind = _whole(lines, i, delimiter, len(rows[0].cells) if rows else columns)
             except SpectrumFileError:
                 raise SpectrumFileError(f"{source}: line {i + 1} has quotes that do not match") from None
             rows.append(row)
     return rows
+
+
+def _whole(lines: list[str], at: int, delimiter: str | None, columns: int | None) -> tuple[Line, int]:
+    """Give a line with those that belong to it since a cell in quotes goes over several, and the line behind it."""
+    alone = Line(at + 1, lines[at], delimiter)
+    if delimiter is None or columns is None or len(alone.cells) >= columns:
+        split(alone.text, delimiter)
+        return alone, at + 1
+    for end in range(at + 2, min(at + LINES_OF_A_CELL, len(lines)) + 1):
+        together = Line(at + 1, "\n".join(lines[at:end]), delimiter)
+        if len(together.cells) == columns:
+            return together, end
+    return alone, at + 1
 
 
 def check_columns(rows: list[Line], columns: int, source: str) -> None:

@@ -158,7 +158,7 @@ def _read_across(
     lines: list[str], header_at: int, delimiter: str | None, source: str, on_bad: OnBad | None
 ) -> Iterator[Spectrum]:
     header = split(lines[header_at], delimiter)
-    rows = rows_from(lines, header_at + 1, delimiter, source)
+    rows = rows_from(lines, header_at + 1, delimiter, source, len(header))
     if not rows:
         raise TruncatedFileError(f"{source}: a header of wavelengths without a row of values")
     if all(len(row.cells) == len(header) + 1 for row in rows):

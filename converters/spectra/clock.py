@@ -26,6 +26,13 @@ def either_first(text: str) -> datetime | None:
     return month if re.search(r"[AP]\.?M\.?$", text, re.IGNORECASE) else None
 
 
+def white_age(white: datetime | None, target: datetime | None) -> dict[str, float]:
+    """Give how many minutes older than its target a white reference is, as a fact for `Spectrum.extra`, if told."""
+    if white is None or target is None:
+        return {}
+    return {"white_age_min": round((target - white).total_seconds() / 60, 3)}
+
+
 def _moment(text: str, day_first: bool) -> datetime | None:
     found = _SLASHES.fullmatch(text.strip())
     if found is None:

@@ -87,7 +87,7 @@ def _split(bare: str, number: str, no_sample: str, measured_at: datetime | None)
         return bare, ""
     if _NO_SAMPLES.fullmatch(sample) or re.fullmatch(no_sample, sample, re.IGNORECASE):
         return bare, ""
-    return sample, measurement or bare[len(sample) :].strip("._ -")
+    return sample.rstrip(), measurement or bare[len(sample) :].strip("._ -")
 
 
 def _without_date(base: str, measured_at: datetime | None) -> str:

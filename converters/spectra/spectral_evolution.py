@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .clock import month_first
+from .clock import month_first, white_age
 from .detectors import join_detectors, merge_equal
 from .ends import over_reference, without_empty_ends
 from .errors import SpectrumFileError, TruncatedFileError
@@ -116,7 +116,7 @@ def parse_spectral_evolution(data: bytes, source: str) -> list[Spectrum]:
                 splices_nm=splices_nm,
                 comment=comment,
                 simulated=says_simulated(comment),
-                extra=_extra(header),
+                extra=_extra(header) | white_age(*_moments(header)),
             ),
             remarks,
         )
@@ -203,6 +203,15 @@ def _target_and_reference(columns: dict[str, Floats]) -> tuple[Floats, Floats] |
 def _measured_at(header: dict[str, str]) -> datetime | None:
     times = _TIME.findall(header.get("Time", ""))
     return month_first(f"{header.get('Date', '').split(',')[-1].strip()} {times[-1]}") if times else None
+
+
+def _moments(header: dict[str, str]) -> tuple[datetime | None, datetime | None]:
+    """Of reference and target, where the header gives both."""
+    days, times = header.get("Date", "").split(","), _TIME.findall(header.get("Time", ""))
+    if len(days) != 2 or len(times) != 2:
+        return None, None
+    white, target = (month_first(f"{day.strip()} {time}") for day, time in zip(days, times, strict=True))
+    return white, target
 
 
 def _extra(header: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from .clock import either_first
+from .clock import either_first, month_first, white_age
 from .detectors import join_detectors, merge_equal
 from .ends import over_reference, without_empty_ends
 from .errors import SpectrumFileError, TruncatedFileError
@@ -104,7 +104,7 @@ def parse_svc(data: bytes, source: str) -> list[Spectrum]:
                 splices_nm=splices_nm,
                 comment=comment,
                 simulated=says_simulated(comment),
-                extra=_extra(header),
+                extra=_extra(header) | _white_age(header.get("time", "")),
             ),
             remarks,
         )
@@ -163,17 +163,32 @@ def _instrument(text: str) -> str:
 
 
 def _measured_at(text: str) -> datetime | None:
-    for part in reversed(text.split(",")):
-        moment = part.strip()
-        if (slashes := either_first(moment)) is not None:
-            return slashes
-        for clock, pattern in _CLOCKS:
-            if re.fullmatch(pattern, moment, re.IGNORECASE):
-                try:
-                    return datetime.strptime(moment, clock)
-                except ValueError:
-                    continue  # the next style may fit; none is no reason to refuse a spectrum
+    moments = (_moment(part.strip()) for part in reversed(text.split(",")))
+    return next((moment for moment in moments if moment is not None), None)
+
+
+def _moment(text: str) -> datetime | None:
+    if (slashes := either_first(text)) is not None:
+        return slashes
+    for clock, pattern in _CLOCKS:
+        if re.fullmatch(pattern, text, re.IGNORECASE):
+            try:
+                return datetime.strptime(text, clock)
+            except ValueError:
+                continue  # the next style may fit; none is no reason to refuse a spectrum
     return None
+
+
+def _white_age(text: str) -> dict[str, float]:
+    """Of the reference, whose time is the first of two."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2:
+        return {}
+    white, target = map(_moment, parts)
+    if white is None and target is None and parts[0].split(" ")[0] == parts[1].split(" ")[0]:
+        # Of one day it does not matter which number is the month.
+        white, target = map(month_first, parts)
+    return white_age(white, target)
 
 
 def _position(latitude: str, longitude: str) -> Position | None:

@@ -33,7 +33,10 @@ _SPREAD = re.compile(
 )
 _END = r"(?: spectrum| reflectance| of all)?"
 _MIDDLE = re.compile(rf"(?:mean|average|avg|median|mittel(?:wert)?|moyenne|promedio){_END}", re.IGNORECASE)
-_EXTREME = re.compile(rf"(?:max(?:imum)?|min(?:imum)?|sum|total|range){_END}", re.IGNORECASE)
+_EXTREME = re.compile(
+    rf"(?:max(?:imum|imo)?|min(?:imum|imo)?|máximo|mínimo|sum(?:me|a)?|somme|total|range|count|anzahl|nombre){_END}",
+    re.IGNORECASE,
+)
 
 _QUANTITIES: tuple[tuple[Quantity, str], ...] = (
     ("absorbance", r"absorb|(?<![a-z])abs(?![a-z])|log\W{0,3}1\s*/\s*r"),

@@ -17,6 +17,8 @@ from .steps import SpliceCorrection
 
 HIGHEST_REFLECTANCE = 1.5
 """A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
+MARK = 0.5
+"""No reflectance is so far below zero; -9999, -999 and -1.23e34 are, in per cent and in ten-thousandths too."""
 COARSER, TOO_COARSE = 2.0, 2.5
 """Times the calibration's distance of bands that is remarked for models that do not say what they can bear; and times
 that, from where on nothing is estimated."""
@@ -63,6 +65,10 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
         )
     if used.min() <= 0:
         at_nm = nm[int(used.argmin())]
+        if used.min() <= -MARK:
+            raise UnsuitableSpectrumError(
+                f"has {used.min():.4g} at {at_nm:g} nm, a mark for a missing value: measure or export all bands"
+            )
         raise UnsuitableSpectrumError(
             f"reflectance {used.min():.3g} at {at_nm:g} nm is not above zero: check dark current and white reference"
         )

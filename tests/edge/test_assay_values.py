@@ -86,7 +86,24 @@ def test_any_field_is_a_value_a_bound_nothing_or_refused(field: str, decimal: st
 
 
 @pytest.mark.parametrize(
-    "word", ["n.d.", "ND", "n/d", "nd", "bdl", "BDL", "b.d.l.", "<DL", "< LOD", "<MDL", "not detected"]
+    "word",
+    [
+        "n.d.",
+        "ND",
+        "n/d",
+        "nd",
+        "bdl",
+        "BDL",
+        "b.d.l.",
+        "<DL",
+        "< LOD",
+        "<MDL",
+        "not detected",
+        "n.n.",
+        "<BG",
+        "<NG",
+        "<LQ",
+    ],
 )
 def test_not_detected_is_a_bound_without_its_limit(word: str) -> None:
     content = parse_content(word)
@@ -96,7 +113,7 @@ def test_not_detected_is_a_bound_without_its_limit(word: str) -> None:
     assert content.bound == "<"
 
 
-@pytest.mark.parametrize("word", ["IS", "LNR", "l.n.r.", "i/s", "insufficient sample"])
+@pytest.mark.parametrize("word", ["IS", "LNR", "l.n.r.", "i/s", "insufficient sample", "n.b."])
 def test_a_reason_for_no_value_is_no_value(word: str) -> None:
     assert is_withheld(word)
     assert parse_content(word) is None
@@ -137,6 +154,11 @@ def test_what_is_no_value_is_refused(field: str, said: str) -> None:
         ("Al2O3, wt.%", ("Al2O3", "pct")),
         ("total_carbon_pct", ("total_carbon", "pct")),
         ("Organic Carbon (g/kg)", ("Organic Carbon", "g_kg")),
+        ("Sb [mg/kg TS]", ("Sb", "mg_kg")),
+        ("Sb (mg/kg TM)", ("Sb", "mg_kg")),
+        ("Sb (mg/kg dry weight)", ("Sb", "mg_kg")),
+        ("Sb [mg kg-1 d.w.]", ("Sb", "mg_kg")),
+        ("Sb mg/kg MS", ("Sb", "mg_kg")),
         ("depth_cm", None),
         ("ppm", None),
         ("Sb (ppm) ICP", None),

@@ -199,6 +199,20 @@ def test_names_that_people_write_differently_are_asked_about(spectrum: str, assa
     assert joined([soil("RS001"), soil("RS010")], "RS001,3\nRS1,5\n").without_assay == ("RS010",)
 
 
+@pytest.mark.parametrize(
+    ("spectrum", "assay"), [("RS{}", "RS{}A"), ("RS{}", "SB-RS{}"), ("RS{}_lab", "RS{}"), ("RS{}", "RS{} <63 um")]
+)
+def test_names_with_the_same_addition_are_asked_about(spectrum: str, assay: str) -> None:
+    others = [spectrum.format(i) for i in (2, 5, 9)]
+    rows = "RS001,3\n" + "".join(f"{assay.format(i)},{i}\n" for i in (2, 5, 9))
+    with pytest.raises(TrainingDataError, match=f"did you mean '{assay.format(2)}' for '{others[0]}'"):
+        joined([soil("RS001"), *map(soil, others)], rows)
+    # Two of them may be chance, and one more digit makes another number.
+    assert joined([soil("RS001"), *map(soil, others[:2])], rows).without_assay == tuple(others[:2])
+    tens = "RS001,3\n" + "".join(f"{name}0,5\n" for name in ("RS2", "RS5", "RS9"))
+    assert len(joined([soil(name) for name in ("RS001", "RS2", "RS5", "RS9")], tens).without_assay) == 3
+
+
 def test_a_spectrum_under_two_names_is_said(tmp_path: Path) -> None:
     write_table(tmp_path / "soils.csv", [soil("A"), soil("B"), replace(soil("A"), sample_id="C")])
     result = load([str(tmp_path)], assays("sample,Sb_ppm\nA,1\nB,2\nC,3\n"), RECIPE.range_nm)

@@ -82,11 +82,13 @@ def recognise(name: str, kind: Kind | None, names: Container[str]) -> tuple[Kind
     Returns:
         The kind, and the name of the row it repeats; its own where it repeats none, or one of the same name.
     """
+    own = name
+    name = name.lstrip("* ")  # which one laboratory puts before all that is no sample
     if kind in (None, "pulp", "replicate"):
         for pattern, meaning in _REPEATS:
             match = pattern.fullmatch(name)
             if match and match["of"] != name and match["of"] in names:
                 return kind or meaning, match["of"]
     if kind is not None:
-        return kind, name
-    return next((meaning for pattern, meaning in _PLAIN if pattern.fullmatch(name)), "sample"), name
+        return kind, own
+    return next((meaning for pattern, meaning in _PLAIN if pattern.fullmatch(name)), "sample"), own

@@ -1,4 +1,4 @@
-"""The sheet that assays stand in: CSV (comma, semicolon or tab; UTF-8; gzip or not) or the .xlsx of a spreadsheet."""
+"""The sheet that assays stand in: CSV (comma, semicolon or tab; gzip or not) or the .xlsx of a spreadsheet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...converters.spectra.errors import SpectrumFileError
 from ...converters.spectra.files import HEAD_BYTES, read_bytes, workbook_of
-from ...converters.spectra.text import shortened
+from ...converters.spectra.text import decode_text, shortened
 from ...edge.assay_values import DECLARED_DELIMITER
 from ...edge.units import split_column
 from ..errors import AssayFileError
@@ -64,22 +64,22 @@ def read_sheet(path: str | os.PathLike[str]) -> Sheet:
 
 
 def decoded(data: bytes, source: str) -> str:
-    """Take bytes for UTF-8 text.
+    """Decode text as the readers of spectra do; see `decode_text`.
 
     Raises:
-        AssayFileError: they are none.
+        AssayFileError: it is none.
     """
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AssayFileError(f"{source}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
+        return decode_text(data, source)
+    except SpectrumFileError:
+        raise AssayFileError(f"{source}: is no CSV table; save the sheet as CSV UTF-8") from None
 
 
 def parse_sheet(data: bytes, source: str, sha256: str = "") -> Sheet:
     """Take the bytes of a table, named `source` in messages.
 
     Raises:
-        AssayFileError: no UTF-8 text, no CSV, no workbook, empty, several sheets with assays, or a row that has not as
+        AssayFileError: no text, no CSV, no workbook, empty, several sheets with assays, or a row that has not as
             many fields as the header.
     """
     if (workbook := workbook_of(data[:HEAD_BYTES])) and ".xlsx" not in workbook:
@@ -114,7 +114,7 @@ def _from_csv(data: bytes, source: str) -> tuple[str, Table]:
     """Read CSV with the delimiter that gives most columns of elements, then most columns."""
     text = decoded(data, source)
     if "\0" in text:
-        raise AssayFileError(f"{source}: is no CSV table; save the sheet as CSV")
+        raise AssayFileError(f"{source}: is no CSV table; save the sheet as CSV UTF-8")
     begin, _, rest = text.partition("\n")
     declared = DECLARED_DELIMITER.fullmatch(begin)
     found: list[tuple[str, Table]] = []
@@ -164,7 +164,8 @@ def _squared(table: Table, source: str, usual: str) -> tuple[list[str], list[Row
             found = width + len(behind) if behind else len(fields)
             raise AssayFileError(
                 f"{source}: row {number} has {found} fields, the header {width}"
-                + ("; decimal commas need semicolons between fields" if usual == "." else "")
+                + ("; decimal commas need semicolons between fields" if usual == "." and behind else "")
+                + ("" if behind else "; take notes below the table out of it")
             )
         for at in unnamed:
             if fields[at].strip():

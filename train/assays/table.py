@@ -170,7 +170,7 @@ def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:
     """Read whole tables of assays and put them one under the other.
 
     Args:
-        paths: CSV (comma, semicolon or tab; UTF-8; gzip or not) or .xlsx, each with its own columns; an element that
+        paths: CSV (comma, semicolon or tab; gzip or not) or .xlsx, each with its own columns; an element that
             the files have in different units is converted to the first one's.
 
     Returns:

@@ -82,6 +82,16 @@ def test_quoted_fields_and_decimal_commas_between_commas():
     np.testing.assert_allclose(spectra[1].values, SOILS[1])
 
 
+@pytest.mark.parametrize("note", ['"wet,\nsee book"', '"a\n\n""b"" c"', '12" core', '""', "plain"])
+def test_a_cell_in_quotes_may_go_over_several_lines(note: str):
+    head = ["ID", "Note", *(f"{w:g}" for w in NM)]
+    rows = [[name, text, *map(str, soil)] for name, text, soil in zip("ab", (note, "ok"), SOILS[:2], strict=True)]
+    data = "".join(",".join(row) + "\n" for row in (head, *rows)).encode()
+    spectra = parse_ascii_table(data, "export.csv")
+    assert [s.sample_id for s in spectra] == ["a", "b"]
+    np.testing.assert_allclose(spectra[1].values, SOILS[1])
+
+
 def test_two_columns_without_a_header_are_named_by_the_file(tmp_path: Path):
     path = tmp_path / "R50.txt"
     path.write_bytes(down(NM, SOILS[:1], []))

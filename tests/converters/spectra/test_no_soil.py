@@ -21,6 +21,7 @@ NM = np.arange(400.0, 900.0, 2.0)
         (("Mean", "SD"), {"SD"}),
         (("Mean",), set()),
         (("Max",), set()),
+        (("TP109", "TP091", "Maximo", "Mínimo", "Summe", "Count"), {"Maximo", "Mínimo", "Summe", "Count"}),
         (("TP109", "Stdabw."), {"Stdabw."}),
         (("TP109", "Standardabweichung"), {"Standardabweichung"}),
         (("TP109", "TP109 sigma"), {"TP109 sigma"}),

@@ -150,6 +150,21 @@ def test_times(time, read):
     assert spectrum.measured_at == read
 
 
+@pytest.mark.parametrize(
+    ("date", "time", "age_min"),
+    [
+        ("05/06/2024,05/06/2024", "07:01:02,07:03:32", 2.5),
+        ("05/06/2024,05/06/2024", "07:01:02.50,07:00:02.50", -1.0),
+        ("05/05/2024,05/06/2024", "07:01:02,07:01:02", 1440.0),
+        ("05/06/2024", "07:01:02", None),
+        ("n/a,n/a", "n/a,n/a", None),
+    ],
+)
+def test_how_old_the_white_reference_is(date: str, time: str, age_min: float | None):
+    (spectrum,) = parse_spectral_evolution(sed(NM, PERCENT, Date=date, Time=time), SOURCE)
+    assert spectrum.extra.get("white_age_min") == age_min
+
+
 def test_bands_given_twice_are_averaged():
     twice = np.insert(NM, 20, NM[20])
     percent = np.insert(100 * REFLECTANCE, 20, 100 * REFLECTANCE[20] + 2)

@@ -132,6 +132,22 @@ def test_clocks(time, expected):
 
 
 @pytest.mark.parametrize(
+    ("time", "age_min"),
+    [
+        ("8/6/2015 10:36:17 AM, 8/6/2015 10:38:47 AM", 2.5),
+        ("29.07.2017 13:55:32, 29.07.2017 13:54:32", -1.0),
+        ("06/08/2015 10:36:17, 06/08/2015 11:36:17", 60.0),  # of one day, whichever it is
+        ("06/08/2015 10:36:17, 07/08/2015 11:36:17", None),
+        ("29.07.2017 13:54:23", None),
+        ("", None),
+    ],
+)
+def test_how_old_the_white_reference_is(time: str, age_min: float | None):
+    (spectrum,) = parse_svc(svc(*svc_detectors(), time=time), SOURCE)
+    assert spectrum.extra.get("white_age_min") == age_min
+
+
+@pytest.mark.parametrize(
     ("name", "sample", "measurement"),
     [
         ("RS052_003.sig", "RS052", "003"),

@@ -17,7 +17,7 @@ from stibium.edge.model.filled import filled_in
 from stibium.edge.model.joins import find_step
 from stibium.edge.model.replicates import mean_spectrum
 from stibium.edge.model.stability import UNKNOWN_LIMITS
-from stibium.edge.model.suitability import check_sampling
+from stibium.edge.model.suitability import check_sampling, require_reflectance
 
 NM = np.arange(350.0, 2501.0)
 
@@ -295,3 +295,11 @@ def test_good_soils_have_nothing_filled_in(shared_data: Path):
         for spectrum in read_spectra(shared_data / "soil" / f"{name}.csv.gz"):
             for kept in (spectrum.values, spectrum.values.astype(np.float32).astype(float)):
                 assert filled_in(kept) == [], (name, spectrum.sample_id)
+
+
+@pytest.mark.parametrize("mark", [-9999.0, -99.99, -0.9999, -999.0, -1.23e34])
+def test_a_mark_for_a_missing_value_is_called_one(mark: float) -> None:
+    nm = np.arange(400.0, 900.0)
+    values = np.where(nm == 600, mark, np.linspace(0.1, 0.5, nm.size))
+    with pytest.raises(UnsuitableSpectrumError, match="at 600 nm, a mark for a missing value: measure or export"):
+        require_reflectance(Spectrum(nm, values, "reflectance", "x"), (400.0, 899.0))

@@ -225,3 +225,24 @@ def test_a_row_of_methods_without_a_label_is_no_sample() -> None:
     # A sample that has lost its name is not taken for one.
     with pytest.raises(AssayFileError, match="row 4 names no sample"):
         table(f"{head[: head.index(',ME')]}A,12,3\n,14,3\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_a_table_is_decoded_as_spectra_are(encoding: str) -> None:
+    text = "Échantillon;Sb (mg/kg)\nMória;12,5\nRS2;<0,05\n"
+    assert values(text.encode(encoding)) == {"Mória": "12.5", "RS2": "<0.05"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("*Rep RS001", "pulp"), ("*Dup RS001", "replicate"), ("*Std OREAS 45e", "crm"), ("*Blk BLANK", "blank")],
+)
+def test_a_row_marked_by_a_star_is_part_of_the_quality_control(name: str, kind: str) -> None:
+    rows = table(f"sample,Sb_ppm\nRS001,12.5\n{name},12.7\n").rows
+    assert [row.kind for row in rows] == ["sample", kind]
+    assert rows[1].name == name
+
+
+def test_notes_below_a_table_are_refused_by_their_row() -> None:
+    with pytest.raises(AssayFileError, match="row 3 has 1 fields, the header 2; take notes below the table out of it"):
+        table("sample,Sb_ppm\nRS001,12.5\nNSS: not sufficient sample\n")
