@@ -23,6 +23,7 @@ from ..page.address import address_of, listening
 from ..page.desk import Desk, Equipment, Order
 from ..page.door import Door, device_secret, own_names
 from ..page.feed import Feed
+from ..page.guard import MOST_PHOTO_BYTES
 from ..page.portal import Portal
 from ..page.server import Page
 from ..page.serving import Serving, WantedFile
@@ -165,6 +166,7 @@ def _about(bundles: Sequence[Bundle], options: ServeOptions) -> dict[str, Any]:
         "elements": [one.element for one in bundles],
         "headings": [one.heading for one in bundles],
         "range_nm": [min(lows), max(highs)],
+        "most_photo_bytes": MOST_PHOTO_BYTES,
     }
 
 

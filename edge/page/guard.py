@@ -19,7 +19,7 @@ from .door import Door, is_own_host, is_own_origin
 
 COOKIE = "stibium"
 PIN_HEADER = "x-stibium-pin"
-MOST_BYTES, MOST_PHOTO_BYTES = 16_384, 12_000_000
+MOST_BYTES, MOST_PHOTO_BYTES = 16_000, 25_000_000
 REQUESTS_AT_ONCE, REQUESTS_A_S = 60.0, 20.0
 """From one address."""
 _MOST_ADDRESSES = 256
@@ -121,7 +121,7 @@ def _wrong_with_body(headers: Headers) -> Response | None:
         return refusal(411, "say how long it is (Content-Length)")
     most = MOST_BYTES if kind == "application/json" else MOST_PHOTO_BYTES
     if len(length) > 12 or int(length) > most:
-        return refusal(413, f"too long: at most {most} bytes")
+        return refusal(413, f"too long: at most {f'{most // 10**6} MB' if most >= 10**6 else f'{most // 1000} kB'}")
     return None
 
 

@@ -346,8 +346,8 @@ def main() -> int:
         do("kill -9", lambda folder: kill_again_and_again(folder, chosen.kills, chosen.seed))
         do("kill -9, each", lambda folder: kill_at_points(folder, None, chosen.seed))
         day = max(chosen.kills // 10, 5)
-        do("kill -9, phone", lambda folder: kill_the_browser(folder, max(chosen.kills // 5, 5), chosen.seed))
-        do("kill -9, page", lambda folder: kill_the_page(folder, chosen.kills, chosen.seed))
+        do("kill -9, phone", lambda folder: kill_the_browser(folder, chosen.kills, chosen.seed))
+        do("kill -9, page", lambda folder: kill_the_page(folder, max(chosen.kills // 5, 5), chosen.seed))
         do("kill -9, day", lambda folder: kill_a_measuring_day(folder, day, 4 * day, 3, chosen.seed))
     if chosen.files:
         do("dropped files", lambda folder: drop_files(folder, chosen.files))

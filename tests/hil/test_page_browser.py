@@ -97,6 +97,70 @@ def test_a_day_with_corrections_and_nothing_from_outside(
         assert phone.page.locator("#spectrum polyline").count() >= 2
 
 
+def test_axe_finds_nothing_in_any_mode(browser: Any, page: Page, soils: list[Spectrum], tmp_path: Path) -> None:
+    page.profile.write_text(PROFILE.replace("replug_s = 30.0", "replug_s = 0.5"))
+    found: dict[str, list[str]] = {}
+    step = "document.getElementById('step').textContent"
+
+    def look(mode: str) -> None:
+        wide = phone.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        found[mode] = phone.axe() + ([f"{wide} px beside the screen"] if wide > 0 else [])
+
+    page.start()
+    phone = Phone(browser, page.address, 320).open()
+    look("log")
+    page.kill()
+    with VirtualProbe(VirtualFieldSpec(InFront(things_from(soils), loop=True)), TcpEnd("127.0.0.1", 0)) as probe:
+        page.start(probe.name, *ASKED, "--blank-every", "1")
+        phone = Phone(browser, page.address, 320).open()
+        look("no session")
+        phone.page.click("#new")
+        phone.page.fill("#pin", "1")
+        phone.page.press("#pin", "Enter")
+        phone.until("document.getElementById('pin-said').textContent !== ''")
+        look("wrong PIN")
+        phone.give_pin(page.pin)
+        for mode in ("optimise", "white", "ground"):
+            phone.ready()
+            look(mode)
+            phone.tap()
+        for mode in ("first point", "second point"):
+            phone.ready()
+            look(mode)
+            phone.tap()
+        phone.ready()
+        look("blank")
+        measure(phone, page, 2)
+        phone.ready()
+        phone.page.fill("#name", "Sample 1")
+        phone.page.press("#name", "Enter")
+        phone.until(f"{step}.includes('the same sample again')")
+        look("name")
+        for summary in phone.page.locator("summary").all():
+            summary.click()
+        for kind in ("void", "rename", "note", "condition", "place", "undo"):
+            phone.page.select_option("#kind", kind)
+            look(f"correct: {kind}")
+        huge = tmp_path / "huge.jpg"
+        huge.write_bytes(bytes(26_000_000))
+        phone.page.set_input_files("#photo", str(huge))
+        phone.until("document.getElementById('said').textContent.startsWith('The photo has 26 MB, at most 25 MB')")
+        look("a photo that is too large")
+        phone.page.evaluate("document.documentElement.style.fontSize = '36px'")
+        look("text of twice the size")
+        phone.page.click("#skip")
+        phone.until(f"!{step}.includes('again')")
+        phone.tap()
+        phone.ready()
+    phone.page.click("#go")
+    phone.until(f"{step} === 'Measuring stopped'")
+    look("stopped")
+    page.kill()
+    phone.until("document.getElementById('line').textContent.startsWith('No connection')")
+    look("no connection")
+    assert {mode: wrong for mode, wrong in found.items() if wrong} == {}
+
+
 def test_everything_is_large_and_inside_the_screen(browser: Any, page: Page, soils: list[Spectrum]) -> None:
     with fieldspec(soils) as port:
         page.start(port, *DAY)

@@ -287,6 +287,19 @@ def test_somebody_who_takes_all_connections_keeps_nobody_out(measured: Page) -> 
     assert measured.said_wrong() == ""
 
 
+def test_a_large_photo_is_stored_and_a_huge_one_is_refused_in_words(measured: Page) -> None:
+    measured.log_in()
+    large = b"\xff\xd8\xff" + bytes(20_000_000)
+    status, said, _ = measured.ask("/api/photo/1", large, Content_Type="image/jpeg")
+    assert status == 200, said
+    assert measured.ask(f"/photos/{said['file']}")[1] == large
+    # What it is too large for is said before it is sent.
+    headers = {"Content_Type": "image/jpeg", "Content_Length": "30000000"}
+    status, said, _ = measured.ask("/api/photo/1", b"\xff\xd8\xff", **headers)
+    assert (status, said["error"]) == (413, "too long: at most 25 MB")
+    assert measured.get("/api/state")["about"]["most_photo_bytes"] == 25_000_000
+
+
 @pytest.mark.parametrize(
     "path",
     [
