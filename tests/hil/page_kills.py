@@ -173,11 +173,12 @@ def kill_a_day_in_the_browser(page: Page, port: str, kills: int, seed: int) -> s
     dice = random.Random(seed)
     seen: set[str] = set()
     killed: Counter[str] = Counter()
-    http_port = 0
+    http_port, slow = 0, 1.0
     with sync_playwright() as playwright:
         browser = KilledBrowser(playwright, page.folder / "browser")
         try:
             for _ in range(kills):
+                began_s = time.monotonic()
                 if page.process is None:
                     page.start(port, *DAY, http_port=http_port)
                     http_port = page.address[1]
@@ -186,7 +187,9 @@ def kill_a_day_in_the_browser(page: Page, port: str, kills: int, seed: int) -> s
                     browser.start(url)
                 victim = dice.choice(["server", "browser"])
                 process: Any = page.process if victim == "server" else browser.process
-                killer = threading.Timer(dice.random() * dice.choice((1.5, 4.0)), process.kill)
+                # On a busy machine something is to happen in between, too.
+                slow = max(1.0, 0.7 * slow + 0.3 * (time.monotonic() - began_s))
+                killer = threading.Timer(slow * dice.random() * dice.choice((1.5, 4.0)), process.kill)
                 killer.start()
                 try:
                     while process.poll() is None:
