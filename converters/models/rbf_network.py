@@ -30,6 +30,11 @@ LARGEST_WEIGHT = 1024.0
 BEYOND = 1e-5
 """Of the calibrated range's ends, what the file goes beyond them: a device tells by that an answer that is at the end
 because it could not be further, and marks it."""
+HALF_BITS = 12
+"""Two numbers of so many binary digits have a product that a float32 holds as it is."""
+EXP_STEPS = 8
+EXP_END = 40
+"""exp(-x) is looked up at so many steps a unit, up to this x, beyond which a unit adds nothing."""
 LOW_HALF = 2048.0
 """What a float16 leaves of a number is smaller by this factor; multiplied by it, it is a float16 in full again."""
 
@@ -123,8 +128,7 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
         """Weigh bands, whose products are large and cancel: where each number has 24 bits, so has their sum."""
         if quantisation != "float32":
             return weigh(bands, weights)
-        sums = [_exact_sum(tf.multiply(bands, constant(of_one[None]))) for of_one in weights.T]
-        return tf.concat(sums, axis=1)
+        return tf.concat([sum(_exact_sum(bands * constant(of_one[None]))) for of_one in weights.T], axis=1)
 
     def exact(one: Any, *values: float) -> list[Any]:
         # A plain constant would be rounded to a float16, however few of them there are.
@@ -147,23 +151,30 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
         for factor, of_power in zip(factors, kernel_weights, strict=True):
             if not np.any(of_power):
                 continue
-            weighed, at = scores * constant(factor[None]), centres * factor
+            # One of the widths is within the distances, so that it costs them no digit.
+            within = np.sqrt(arrays["gammas"][0]) if quantisation == "float32" else 1.0
+            weighed, at = scores * constant(within * factor[None]), centres * factor * within
+            lost = None
             if quantisation == "float32":
-                apart = tf.square(weighed[:, None, :] - constant(at[None]))
-                distances = tf.reshape(_exact_sum(apart), (1, len(at)))
+                total, lost = _exact_sum(tf.square(weighed[:, None, :] - constant(at[None])))
+                distances, lost = (tf.reshape(part, (1, len(at))) for part in (total, lost))
             else:
                 squares = tf.reduce_sum(tf.square(weighed), axis=1, keepdims=True)
                 products = tf.matmul(weighed, constant(at.T))
                 distances = tf.nn.relu(squares + constant(np.sum(at**2, axis=1)[None]) - 2.0 * products)
-            for gamma, weights in zip(arrays["gammas"], of_power, strict=True):
+            for gamma, weights in zip(arrays["gammas"] / within**2, of_power, strict=True):
                 if not np.any(weights):
                     continue
-                if quantisation == "float32" and _near(at, gamma, weights):
-                    half = tf.tanh(distances * np.float32(gamma / 2))
-                    units = -2.0 * half / (1.0 + half)
-                else:
-                    units = tf.exp(distances * np.float32(-gamma))
-                added = added + weigh_bands(units, weights / unit)
+                if lost is None:
+                    added = added + weigh(tf.exp(distances * np.float32(-gamma)), weights / unit)
+                    continue
+                first, second, rest = _exp_in_parts(
+                    *((distances, lost) if gamma == 1 else (distances * gamma, lost * gamma))
+                )
+                terms = tf.concat([first, first, second, rest], axis=1)
+                high = _rounded(weights / unit, HALF_BITS)
+                low = weights / unit - high
+                added = added + weigh_bands(terms, np.concatenate([high, low, *2 * [weights / unit]]))
         return added
 
     def answer(added: Any, one: Any) -> Any:
@@ -205,19 +216,34 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
     return network
 
 
-def _near(centres: Floats, gamma: float, weights: Floats) -> bool:
-    """Say whether units are better given as what they are below 1, of which a float32 tells more where they are near.
+def _rounded(values: Floats, bits: int) -> Floats:
+    """Round values to so many binary digits."""
+    mantissas, powers = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(mantissas * 2.0**bits) / 2.0**bits, powers))
 
-    Weights of support vectors add up to nothing, so that the ones add nothing; elsewhere units stay as they are.
+
+def _exp_in_parts(distances: Any, lost: Any) -> tuple[Any, Any, Any]:
+    """Give exp(-distances - lost) as three float32 that add up to it, the first two of few digits, for exact products.
+
+    Weights of support vectors are large and add up to nothing: what one float32 rounds away of a unit is seen. So the
+    nearest step of the exponent is looked up, and only what is left of it, at most a sixteenth, is computed.
     """
-    cancel = np.abs(weights.sum(axis=0)) <= 1e-9 * np.abs(weights).sum(axis=0)
-    squares = np.sum(centres**2, axis=1)
-    apart = np.maximum(squares[:, None] + squares - 2.0 * centres @ centres.T, 0.0)
-    return bool(cancel.all() and np.exp(-gamma * apart).mean() > 0.5)
+    import tensorflow as tf
+
+    table = np.exp(-np.arange(EXP_END * EXP_STEPS + 1) / EXP_STEPS)
+    first = _rounded(table, HALF_BITS)
+    second = _rounded(table - first, HALF_BITS)
+    distances = tf.minimum(distances, np.float32(EXP_END))
+    at = tf.round(distances * np.float32(EXP_STEPS))
+    left = at * np.float32(1 / EXP_STEPS) - distances - lost
+    number = tf.cast(at, tf.int32)
+    a, b, c = (tf.gather(tf.constant(part, tf.float32), number) for part in (first, second, table - first - second))
+    series = left * (1 + left * (1 / 2 + left * (1 / 6 + left * (1 / 24 + left * (1 / 120)))))
+    return a, b, c + (a + b) * series
 
 
-def _exact_sum(terms: Any) -> Any:
-    """Add (..., count) terms up to (..., 1) in float32 without losing what each addition rounds away.
+def _exact_sum(terms: Any) -> tuple[Any, Any]:
+    """Add (..., count) terms up to (..., 1) in float32, and give beside it what the additions rounded away.
 
     Two by two, and the remainders beside them: the error-free sum of Knuth, The Art of Computer Programming 2, 4.2.2.
     """
@@ -225,15 +251,16 @@ def _exact_sum(terms: Any) -> Any:
 
     count = int(terms.shape[-1])
     size = 1 << max(0, count - 1).bit_length()
-    total, lost = tf.pad(terms, (*((0, 0),) * (len(terms.shape) - 1), (0, size - count))), None
+    total = tf.pad(terms, (*((0, 0),) * (len(terms.shape) - 1), (0, size - count)))
+    lost = tf.zeros_like(total)
     while size > 1:
         size //= 2
         a, b = total[..., :size], total[..., size:]
         total = a + b
         of_b = total - a
         rounded = (a - (total - of_b)) + (b - of_b)
-        lost = rounded if lost is None else lost[..., :size] + lost[..., size:] + rounded
-    return total if lost is None else total + lost
+        lost = lost[..., :size] + lost[..., size:] + rounded
+    return total, lost
 
 
 def _limits(arrays: Arrays) -> Floats:

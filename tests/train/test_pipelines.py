@@ -65,8 +65,7 @@ def test_a_device_answers_as_the_pipeline_does(steps: tuple[Any, ...], regressor
     readings = model.estimate(spectra)
     answers = np.array([answer.value for answer in Estimator(model.bundle).estimate(spectra)])
     fitted = np.clip(np.ravel(pipeline.fit(x, y).predict(x)), y.min(), y.max())
-    # scikit-learn's support vectors are of values as they are, and their weights as large: exp in float32 shows.
-    np.testing.assert_allclose(answers, fitted, rtol=5e-6 if type(regressor) is svm.SVR else 1e-6)
+    np.testing.assert_allclose(answers, fitted, rtol=1e-6)
     # A record has six digits.
     np.testing.assert_allclose([_said(reading) for reading in readings], fitted, rtol=6e-6)
     inside = [r.estimates[0] for r in readings if r.estimates[0].verdict == "inside"]
