@@ -17,6 +17,8 @@ from .steps import SpliceCorrection
 
 HIGHEST_REFLECTANCE = 1.5
 """A matt soil reads below 1; a value above this is no reflectance fraction (percent, counts, a failed white)."""
+NEGATIVE = 0.2
+"""Part of the bands; what is darker than the dark in more of them was no reflectance."""
 MARK = 0.5
 """No reflectance is so far below zero; -9999, -999 and -1.23e34 are, in per cent and in ten-thousandths too."""
 COARSER, TOO_COARSE = 2.0, 2.5
@@ -65,6 +67,12 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
         )
     if used.min() <= 0:
         at_nm = nm[int(used.argmin())]
+        below = np.count_nonzero(used <= 0)
+        if below > NEGATIVE * used.size:
+            raise UnsuitableSpectrumError(
+                f"is not above zero in {below} of {used.size} bands: no reflectance, but a derivative or another "
+                "preprocessing of one? Give it as it was measured"
+            )
         if used.min() <= -MARK:
             raise UnsuitableSpectrumError(
                 f"has {used.min():.4g} at {at_nm:g} nm, a mark for a missing value: measure or export all bands"

@@ -303,3 +303,16 @@ def test_a_mark_for_a_missing_value_is_called_one(mark: float) -> None:
     values = np.where(nm == 600, mark, np.linspace(0.1, 0.5, nm.size))
     with pytest.raises(UnsuitableSpectrumError, match="at 600 nm, a mark for a missing value: measure or export"):
         require_reflectance(Spectrum(nm, values, "reflectance", "x"), (400.0, 899.0))
+
+
+@pytest.mark.parametrize("how", ["derivative", "standard normal variate", "centred"])
+def test_what_was_preprocessed_already_is_called_that(how: str) -> None:
+    nm = np.arange(400.0, 900.0)
+    values = 0.3 + 0.1 * np.sin(nm / 60)
+    changed = {
+        "derivative": np.gradient(values),
+        "standard normal variate": (values - values.mean()) / values.std(),
+        "centred": values - values.mean(),
+    }[how]
+    with pytest.raises(UnsuitableSpectrumError, match="of 500 bands: no reflectance, but a derivative or another prep"):
+        require_reflectance(Spectrum(nm, changed, "reflectance", "x"), (400.0, 899.0))
