@@ -71,6 +71,11 @@ class TrueTimes:
             except (KeyError, TypeError, ValueError, OverflowError):
                 continue  # damaged: what cannot be read corrects nothing
 
+    def offset_s(self, host_boot: str, device_s: float, monotonic_s: float) -> float:
+        """Give what this device's clock lacks at a moment, in seconds; 0.0 where nobody has said so."""
+        compared = self._compared.get(host_boot)
+        return compared.true.timestamp() + monotonic_s - compared.monotonic_s - device_s if compared else 0.0
+
     def on(self, record: ReadingRecord) -> ReadingRecord:
         """Give a record with the right time, and a remark that says so; as it is where that is not known."""
         if not self._compared or record.reading is None:

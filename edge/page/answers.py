@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -96,7 +97,8 @@ async def answer_models(request: Request) -> Response:
 
 async def answer_health(request: Request) -> Response:
     """Answer with how the device is."""
-    return as_answer({"health": serving_of(request).health_now, "about": serving_of(request).about})
+    serving = serving_of(request)
+    return as_answer({"health": serving.health_now, "about": serving.about, "now_ms": round(1000 * time.time())})
 
 
 async def answer_export(request: Request) -> Response:

@@ -18,7 +18,7 @@ from ..doctor.system import EARLIEST, synchronised
 from ..errors import CorrectionError
 from ..log.corrections import correct
 from ..log.names import warning_of
-from ..log.true_time import LEAST_S, add_time_offset
+from ..log.true_time import LEAST_S, TrueTimes, add_time_offset
 from ..log.write import Log
 from ..measure.session import host_boot
 
@@ -49,7 +49,8 @@ def correct_reading(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
 def compare_clocks(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
     """Write down how far a phone's clock, `phone_ms` since 1970, is from this device's, unless the network sets that.
 
-    The device's clock stays as it is in any case.
+    With `device_ms`, what this device's clock said at that moment, it does not matter how long this took to arrive.
+    What is known already is no news. The device's clock stays as it is in any case.
 
     Raises:
         CorrectionError: that is no time.
@@ -59,10 +60,16 @@ def compare_clocks(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
     phone_ms = said.get("phone_ms")
     if isinstance(phone_ms, bool) or not isinstance(phone_ms, (int, float)) or not EARLIEST_MS < phone_ms < LATEST_MS:
         raise CorrectionError('write {"phone_ms": milliseconds since 1970, UTC}')
-    offset_s = round(phone_ms / 1000 - device_s, 3)
-    stored = abs(offset_s) >= LEAST_S and not synchronised(Device())
-    if stored:
-        with Log(log_path) as log:
+    device_ms = said.get("device_ms", 1000 * device_s)
+    if isinstance(device_ms, bool) or not isinstance(device_ms, (int, float)) or abs(device_ms / 1000 - device_s) > 60:
+        raise CorrectionError("device_ms is what /api/health has said as now_ms, at most a minute ago")
+    offset_s = round((phone_ms - device_ms) / 1000, 3)
+    if synchronised(Device()):
+        return {"offset_s": offset_s, "stored": False}
+    with Log(log_path) as log:
+        known_s = TrueTimes(log.database).offset_s(host_boot(), device_s, monotonic_s)
+        stored = abs(offset_s - known_s) >= LEAST_S
+        if stored:
             add_time_offset(log, offset_s, "phone", host_boot(), monotonic_s)
     return {"offset_s": offset_s, "stored": stored}
 

@@ -328,7 +328,10 @@ def test_two_phones_see_the_same_and_one_tap_counts(browser: Any, page: Page, so
     with fieldspec(soils) as port:
         page.start(port, *DAY)
         first, second = Phone(browser, page.address).open(), Phone(browser, page.address).open()
-        first.begin(page.pin)
+        with first.page.expect_request("**/api/time") as told:
+            first.begin(page.pin)
+        clocks = told.value.post_data_json
+        assert abs(clocks["phone_ms"] - clocks["device_ms"]) < 2000
         measure(first, page, 2)
         second.until("document.querySelectorAll('#list li').length === 2")
         assert second.readings() == first.readings()

@@ -673,8 +673,16 @@ def test_a_phones_time_is_put_beside_what_was_stored(page: Page, soils: list[Spe
             assert one["corrected_at"] > one["stored_at"]
         assert b"time corrected by +3 days, 0:00:0" in page.ask("/export/readings.csv")[1]
         assert page.rows("SELECT count(*) FROM time_offsets") == [(1,)]
-        # The right time is no news.
-        assert page.ask("/api/time", {"phone_ms": 1000 * time.time()})[1]["stored"] is False
+        # The same is no news; that this phone was wrong is.
+        assert page.ask("/api/time", {"phone_ms": 1000 * (time.time() + ahead_s)})[1]["stored"] is False
+        assert page.ask("/api/time", {"phone_ms": 1000 * time.time()})[1]["stored"] is True
+        assert {one["corrected_at"] for one in page.get("/api/readings?since=0")["readings"]} == {None}
+        # What a slow network delays is compared with what this device's clock was then.
+        then_ms = page.get("/api/health")["now_ms"] - 30_000
+        said = page.ask("/api/time", {"phone_ms": then_ms, "device_ms": then_ms})[1]
+        assert said == {"offset_s": 0.0, "stored": False}
+        for device_ms in (then_ms - 600_000, "now", True, 1e300):
+            assert page.ask("/api/time", {"phone_ms": then_ms, "device_ms": device_ms})[0] == 409
         for wrong in ("now", None, True, -1, 1e300, [1]):
             assert page.ask("/api/time", {"phone_ms": wrong})[0] == 409
 
