@@ -299,15 +299,21 @@ def join(
         narrowing=_narrowing(kept) if range_nm is None else "",
         limit=rule.words or (f"{assays.element} above {rule.limit:g} {assays.unit}" if rule.limit is not None else ""),
     )
-    if meant := _did_you_mean(joined.without_assay, order, joined.without_spectra):
+    if meant := did_you_mean(joined.without_assay, order, joined.without_spectra):
         raise TrainingDataError(f"{assays.path}: {meant}")
     if not kept:
         raise TrainingDataError(_why_nothing(joined, assays))
     return joined
 
 
-def _did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str], without_spectra: Sequence[str]) -> str:
-    """Name samples that would come together if spectra and assays wrote them alike; "" if there are none."""
+def did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str], without_spectra: Sequence[str]) -> str:
+    """Name samples that would come together if spectra and assays wrote them alike; "" if there are none.
+
+    Args:
+        without_assay: samples with spectra only.
+        with_assay: samples with an assay.
+        without_spectra: those of them without spectra.
+    """
     by_plain_name = {plain_name(name): name for name in with_assay}
     pairs = [(name, by_plain_name[plain_name(name)]) for name in without_assay if plain_name(name) in by_plain_name]
     pairs = pairs or _with_the_same_addition(without_assay, without_spectra)

@@ -19,6 +19,7 @@ from ..edge.model.estimate import Estimate
 from .assays.table import Assays
 from .crossval.metrics import Metrics, measure
 from .errors import TrainingDataError
+from .samples import did_you_mean
 
 SIGNIFICANT = 0.05
 """Chance by which a calibration that holds would be called one that does not, of both tests together."""
@@ -74,7 +75,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
     Raises:
         TrainingDataError: no estimate has an assay, or they are in another unit.
     """
-    wanted = assays.plain
+    wanted, order = assays.plain, assays.values
     latest: dict[tuple[str, str], dict[str, Estimate]] = {}
     seen: set[str] = set()
     units: set[str] = set()
@@ -93,6 +94,9 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
             if outcome.unit == assays.unit:
                 of_model = latest.setdefault((answer.model.name, answer.model.sha256), {})
                 of_model[reading.sample_id] = outcome
+    missing = [name for name in order if name not in seen]
+    if meant := did_you_mean(sorted(seen - order.keys()), missing, missing):
+        raise TrainingDataError(f"{assays.path}: {meant}")
     if units and not latest:
         raise TrainingDataError(
             f"{assays.path}: has {assays.element} in {assays.unit}, and the log's estimates are in "

@@ -105,6 +105,19 @@ def test_the_command_says_it(tmp_path: Path, shipped_bundle: Bundle, soils: list
     assert record["n"] == 20
 
 
+@pytest.mark.parametrize("written", ["s{}", "S 0{}", "S{}A", "SB-S{}"])
+def test_names_written_otherwise_than_in_the_log_are_asked_about(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum], written: str
+) -> None:
+    log, assays = day(tmp_path, shipped_bundle, soils[0], 1.0, 0.1, n=6)
+    text = assays.read_text()
+    for i in (1, 3, 4):
+        text = text.replace(f"S{i},", f"{written.format(i)},")
+    assays.write_text(text)
+    with pytest.raises(TrainingDataError, match=f"3 samples .* did you mean '{written.format(1)}' for 'S1'"):
+        watched(log, assays)
+
+
 def test_other_names_and_units_are_one_line(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     log, _ = day(tmp_path, shipped_bundle, soils[0], 1.0, 0.1, n=5)
     (tmp_path / "other.csv").write_text("sample,Sb_ppm\nX,1\nY,2\n")
