@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ def draw_steps(spectrum: Spectrum, recipe: Recipe | Blocks) -> list[tuple[str, s
         PreprocessError: the recipe cannot be done on this spectrum.
     """
     figures: dict[tuple[object, ...], tuple[str, str]] = {}
-    for number, one in enumerate(recipe.recipes if isinstance(recipe, Blocks) else (recipe,), 1):
+    recipes = recipe.recipes if isinstance(recipe, Blocks) else (recipe,)
+    for number, one in enumerate(recipes, 1):
         for count in range(1, len(one.steps) + 1):
             done = one.steps[:count]
             if done in figures or done[-1].step == "spectrogram":
@@ -79,7 +81,7 @@ def draw_steps(spectrum: Spectrum, recipe: Recipe | Blocks) -> list[tuple[str, s
                 part = Recipe(done).preprocess(spectrum.values, spectrum.wavelengths_nm, spectrum.splices_nm)
                 values, nm = part.spectra, part.wavelengths_nm
             title = step_in_words(done[-1])
-            if isinstance(recipe, Blocks) and count > len(one.beginning):
+            if len(recipes) > 1 and count > len(one.beginning):
                 title = f"block {number}: {title}"
             grid = spectrum.wavelengths_nm if nm is None else nm
             chart = _spectra_chart([grid], [values], "", title, height=190)
@@ -218,15 +220,25 @@ def draw_rests_on(spectrum: Spectrum, bundle: Bundle) -> str:
 
 def as_page(title: str, figures: Sequence[tuple[str, str]], text: str = "") -> str:
     """Give figures as one HTML page that needs nothing else, above them a text as it is laid out."""
-    said = f"<pre>{escape(text)}</pre>" if text else ""
-    body = "".join(f"<figure><figcaption>{escape(name)}</figcaption>{svg}</figure>" for name, svg in figures)
+    # Words wrap on a narrow screen, columns must not.
+    said = "".join(
+        f"<pre>{escape(part)}</pre>" if "   " in part else f"<p>{escape(part)}</p>"
+        for part in text.strip().split("\n\n")
+        if part
+    )
+    body = ""
+    for _, group in groupby(figures, lambda figure: figure[0].partition(": ")[0]):
+        drawn = [f"<figure><figcaption>{escape(name)}</figcaption>{svg}</figure>" for name, svg in group]
+        # What is of one spectrum begins a row of its own.
+        body += f"<section>{''.join(drawn)}</section>" if len(drawn) > 1 else drawn[0]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><style>'
-        "body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1f2933}main{display:grid;gap:1rem;"
-        "grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr))}figure{margin:0}svg{width:100%;height:auto}"
-        "h1{overflow-wrap:anywhere;line-height:1.2}pre{font:14px/1.5 ui-monospace,monospace;white-space:pre-wrap}"
-        "figcaption{font-weight:600}@media print{main{grid-template-columns:1fr 1fr}figure{break-inside:avoid}}"
+        "body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1f2933}main,section{display:grid;"
+        "gap:1rem;grid-column:1/-1;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr))}figure{margin:0}svg{width:100%;height:auto}"
+        "h1{overflow-wrap:anywhere;line-height:1.2}pre{font:13px/1.5 ui-monospace,monospace;overflow-x:auto}"
+        "p{white-space:pre-line}"
+        "figcaption{font-weight:600}@media print{main,section{grid-template-columns:1fr 1fr}figure{break-inside:avoid}}"
         f"</style><h1>{escape(title)}</h1>{said}<main>{body}</main></html>\n"
     )
 

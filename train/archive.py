@@ -81,7 +81,8 @@ def archive(
     """
     folder = Path(out)
     all_batches = list(batches(paths, task.average))
-    _begin(folder, task, all_batches)
+    if all_batches:
+        _begin(folder, task, all_batches)
     missing = [batch for batch in all_batches if not (folder / part_name(batch.number)).is_file()]
     done_before = len(all_batches) - len(missing)
     counted = [_count(folder / part_name(batch.number)) for batch in all_batches if batch not in missing]

@@ -402,7 +402,7 @@ def _why_nothing(joined: Samples, assays: Assays) -> str:
         return f"no usable spectrum: {len(joined.refused)} refused, the first: {first.source}: {first.reason}"
     if joined.censored:
         return f"{assays.path}: every sample with spectra is censored or left out"
-    return "no spectra in the files and folders named with --spectra"
+    return "no files of spectra in what --spectra names"
 
 
 def _few(names: Iterable[str], shown: int = 3) -> str:

@@ -97,7 +97,11 @@ def plot(
                 spectra.append(item)
                 progress.at(len(spectra))
     if not spectra:
-        raise click.ClickException(f"nothing to draw in {', '.join(paths)}{_asked(samples)}")
+        nothing = f"nothing to draw in {', '.join(paths)}{_asked(samples)}"
+        if not refused:
+            raise click.UsageError(nothing)
+        notice(nothing)
+        ctx.exit(1)
     figures, failed = _figures(spectra, steps, model, own)
     title = f"Spectra of {', '.join(map(os.path.basename, paths[:3]))}"
     text = as_page(title, figures) if ending == ".html" else as_picture(figures)

@@ -19,7 +19,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.chart import root_steps
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.recipe import Blocks
-from stibium.edge.plot import as_picture, draw_estimate, draw_rests_on, draw_spectra, draw_steps, draw_unlike
+from stibium.edge.plot import as_page, as_picture, draw_estimate, draw_rests_on, draw_spectra, draw_steps, draw_unlike
 
 SAMPLES = Path(stibium.edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
 MODEL = SAMPLES.with_name("sb_simulated.tflite")
@@ -119,7 +119,7 @@ def test_a_bad_file_is_named_and_the_others_are_drawn(tmp_path: Path, ending: st
     ("arguments", "code", "said"),
     [
         (["nothing.asd"], 1, "nothing to draw in nothing.asd"),
-        ([SAMPLES, "--sample", "none"], 1, "no sample is called none"),
+        ([SAMPLES, "--sample", "none"], 2, "no sample is called none"),
         ([SAMPLES, "--out", "p.gif"], 2, "end it in .svg, .png or .html"),
         ([SAMPLES, "--model", "none.tflite"], 1, "none.tflite: there is no such file"),
     ],
@@ -130,6 +130,16 @@ def test_what_cannot_be_drawn_is_one_line(tmp_path: Path, arguments: list[object
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_keeps_columns_in_line_and_lets_words_wrap() -> None:
+    figures = [("soils", "<svg>1</svg>"), ("A: inside", "<svg>2</svg>"), ("A: steps", "<svg>3</svg>")]
+    page = as_page("soils", figures, "two models\n\nn      3      4\nR2   0.8    0.9\n\nthe first is nearer\n")
+    assert re.findall(r"<(p|pre)>(.*?)</\1>", page, re.DOTALL) == [
+        ("p", "two models"), ("pre", "n      3      4\nR2   0.8    0.9"), ("p", "the first is nearer")
+    ]  # fmt: skip
+    # What is of one spectrum stands together.
+    assert [part.count("<svg") for part in re.split("</?section>", page)] == [1, 2, 0]
 
 
 def test_names_cannot_break_out_of_the_picture(soils: list[Spectrum]) -> None:

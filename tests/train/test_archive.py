@@ -171,6 +171,13 @@ def test_a_cluster_that_is_not_there_is_one_line(spectra: Path, tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+def test_no_files_leave_no_archive(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run("archive", tmp_path / "empty", "--out", tmp_path / "out")
+    assert (done.returncode, (tmp_path / "out").exists()) == (2, False)
+    assert "no files in" in done.stderr
+
+
 def test_spectra_survive_parquet(tmp_path: Path) -> None:
     out = tmp_path / "soils.parquet"
     done = run("convert", SHIPPED / "demo_samples.csv.gz", out)

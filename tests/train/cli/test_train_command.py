@@ -160,6 +160,8 @@ def test_bad_assays_are_one_line(small_soils: Soils, tmp_path: Path, rows: Any, 
     assert last.startswith("stibium: ")
     assert says in last
     assert "Traceback" not in done.stderr
+    # Nothing is left of it.
+    assert list(tmp_path.iterdir()) == [table]
 
 
 def test_constant_training_values_and_copied_spectra_are_refused(small_soils: Soils, tmp_path: Path) -> None:
