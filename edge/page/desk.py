@@ -223,6 +223,7 @@ class Desk:
                 if not session.close():
                     name = session.state.planned.sample_id
                     raise OrderRefusedError(f"{name} is half measured: measure it to the end, or leave it out")
+                self._show("idle")
                 order.answer.set_result(self._answer())
                 return True
             self._show("busy", session, asked, doing=order.command.letter)
