@@ -240,9 +240,8 @@ def down_header(before: list[str], columns: int, delimiter: str | None) -> tuple
         if len(cells) != columns:
             break
         heads.append(cells)
-    at = next((i for i, cells in enumerate(heads) if _begins_a_header(cells[0])), None)
-    if at is None:
-        at = next((i for i, cells in enumerate(heads) if any(map(_is_name, cells[1:]))), 0)
+    naming = [i for i, cells in enumerate(heads) if any(map(_is_name, cells[1:]))]
+    at = next((i for i in naming or range(len(heads)) if _begins_a_header(heads[i][0])), next(iter(naming), 0))
     if not heads:
         return [""] * columns, [], before
     return heads[at], before[end - at : end], before[: end - at - 1]

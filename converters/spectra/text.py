@@ -26,11 +26,18 @@ _TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t\n\r\f\x1a"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 _SPREAD = re.compile(
-    r"(.*?)(?:^|[ _.(-])(?:sd|stds?|std?\.?[ _]?dev|standard[ _]?deviation|deviation|variance|sem|std[ _]?err(?:or)?"
-    r"|rsd|cv|sigma|(?:std[ _]?)?errors?|uncertainty|(?:std|stand)\.?[ _]?abw|standardabweichung|[eé]cart[ _-]?type"
+    r"(.*?)(?:^|[ _.(-]|(?=[±+-]))(?:[±+-] ?\d?[ *]?)?(?:sd|stds?|std?\.?[ _]?dev|standard[ _]?deviation"
+    r"|deviation|variance|sem|std[ _]?err(?:or)?|rsd|cv|sigma|(?:std[ _]?)?errors?"
+    r"|uncertainty|(?:std|stand)\.?[ _]?abw|standardabweichung|[eé]cart[ _-]?type"
     r"|desv(?:iaci[oó]n)?[ ._]*(?:est|std|t[ií]pica).*)\.?\)?",
     re.IGNORECASE,
 )
+_ENDS = re.compile(
+    r"(.+?)[ _.(-](?:(?:lower|upper|low|high|lo|hi)[ _.-]*(?:9\d(?:\.\d+)?[ _]?%?|ci|cl|conf\w*|bound|limit)"
+    r"|[lu]cl|(?:9\d[ _]?%?[ _]?)?ci(?:[ _]?9\d[ _]?%?)?(?:[ _.-](?:lower|upper|low|high|lo|hi))?)\)?",
+    re.IGNORECASE,
+)
+"""Of an interval around a record, such as "TP109 upper 95" and "TP109 CI low"."""
 _END = r"(?: spectrum| reflectance| of all)?"
 _MIDDLE = re.compile(rf"(?:mean|average|avg|median|mittel(?:wert)?|moyenne|promedio){_END}", re.IGNORECASE)
 _EXTREME = re.compile(
@@ -248,8 +255,11 @@ def no_soil(name: str, names: Collection[str]) -> str:
     found = _SPREAD.fullmatch(text)
     if found is not None:
         base = found[1].rstrip(" _.-(").lower()
-        if not base or base in names or any(f"{base}{joint}mean" in names for joint in " _.-"):
+        if not base or _is_there(base, names):
             return "is a deviation by its name, no spectrum"
+    ends = _ENDS.fullmatch(text)
+    if ends is not None and _is_there(ends[1].rstrip(" _.-(").lower(), names):
+        return "is the end of an interval by its name, no spectrum"
     # Alone, or beside a deviation, the mean is what was measured; beside the mean, its extremes are not.
     no_others = (_EXTREME, _SPREAD, _MIDDLE) if _MIDDLE.fullmatch(text) else (_EXTREME, _SPREAD)
     if any(words.fullmatch(text) for words in (_MIDDLE, _EXTREME)) and any(
@@ -257,6 +267,10 @@ def no_soil(name: str, names: Collection[str]) -> str:
     ):
         return "is made of the others by its name, no soil"
     return ""
+
+
+def _is_there(base: str, names: Collection[str]) -> bool:
+    return base in names or any(f"{base}{joint}mean" in names for joint in " _.-")
 
 
 def says_simulated(comment: str) -> bool:

@@ -82,6 +82,15 @@ def test_quoted_fields_and_decimal_commas_between_commas():
     np.testing.assert_allclose(spectra[1].values, SOILS[1])
 
 
+@pytest.mark.parametrize(
+    "behind", [[], ["Depth (cm),5,15"], ["Wavelength,,"], ["Depth,5,15", "Wavelength,,"], ["nm,-,-"]]
+)
+def test_the_names_of_columns_may_stand_above_other_rows(behind: list[str]):
+    rows = [f"{w:g},{x},{y}" for w, x, y in zip(NM, *SOILS[:2], strict=True)]
+    spectra = parse_ascii_table(("\n".join(["Sample,A1,A2", *behind, *rows]) + "\n").encode(), "t.csv")
+    assert [s.sample_id for s in spectra] == ["A1", "A2"]
+
+
 @pytest.mark.parametrize("note", ['"wet,\nsee book"', '"a\n\n""b"" c"', '12" core', '""', "plain"])
 def test_a_cell_in_quotes_may_go_over_several_lines(note: str):
     head = ["ID", "Note", *(f"{w:g}" for w in NM)]

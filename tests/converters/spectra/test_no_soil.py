@@ -31,6 +31,16 @@ NM = np.arange(400.0, 900.0, 2.0)
         (("TP109", "Mittelwert", "Standard Deviation"), {"Mittelwert", "Standard Deviation"}),
         (("TP109", "TP109 error", "Terror"), {"TP109 error"}),
         (("TP109", "Uncertainty"), {"Uncertainty"}),
+        (
+            ("TP109 mean", "TP109 mean+SD", "TP109 mean-SD", "TP109 + 2 sd"),
+            {"TP109 mean+SD", "TP109 mean-SD", "TP109 + 2 sd"},
+        ),
+        (("TP109", "TP109 ± SD", "TP109 upper 95", "TP109_ci_low"), {"TP109 ± SD", "TP109 upper 95", "TP109_ci_low"}),
+        (
+            ("TP109", "TP109 UCL", "TP109 95% CI", "TP109 lower bound"),
+            {"TP109 UCL", "TP109 95% CI", "TP109 lower bound"},
+        ),
+        (("TP109", "TP109 upper 20", "TP109-2", "TP109 hi", "1SD", "Upper 95"), set()),
         (("TP109 mean", "TP091 mean"), set()),
         (("North", "North SE", "Meaning"), set()),
         (("CV1", "CV2", "SD-4"), set()),
