@@ -1,6 +1,6 @@
 """What water in a soil does to a model, and what corrections make of it: total carbon of 60 soils, dry, damp and wet.
 
-    python benchmarks/moisture.py SOILS [--draws 20] [--ways dry,pairs,assayed,basis] [--method stack] [--keep FILE] [--picture FILE]
+    python benchmarks/moisture.py SOILS [--draws 20] [--first 0] [--ways dry,pairs,assayed,basis] [--method stack] [--keep FILE] [--picture FILE]
 
 SOILS is a table of spectra whose column condition (or comment: air-dried, wet, wet then one day of drying) says how each was
 scanned, with total_carbon_pct. In each draw five soils are pairs, forty the calibration and the others the test: never the
@@ -242,6 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("soils")
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="of the draws; settings were tuned on 0 to 19")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--method", choices=("stack", "mobilenetv2"), default="stack", help="with its fast settings")
     parser.add_argument("--keep", type=Path, help="file where draws are kept, and from which they are taken")
@@ -254,7 +255,7 @@ def main() -> None:
     soils, carbon = read(options.soils)
     pools: dict[tuple[str, str], Pool] = defaultdict(Pool)
     kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
-    for seed in range(options.draws):
+    for seed in range(options.first, options.first + options.draws):
         for way in ways:
             key = f"{options.method}/{way}/{seed}"
             if key not in kept:

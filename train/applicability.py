@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,6 +36,8 @@ BIN_NM = 10.0
 MOST_COMPONENTS = 15
 SAMPLES_PER_COMPONENT = 4
 FOLDS = 10
+CHANGES = 5
+"""Parts that what changes spectra is divided into, each left out in turn."""
 FEWEST_FOR_DOMAIN = 5
 
 GAIN, TILT_PER_UM, SHIFT_NM, NOISE = 0.03, 0.01, 0.5, 0.001
@@ -72,7 +75,13 @@ class Domain:
     difficulty: Floats
 
 
-def fit_domain(reflectance: ArrayLike, wavelengths_nm: ArrayLike, samples: Sequence[Hashable], seed: int = 0) -> Domain:
+def fit_domain(
+    reflectance: ArrayLike,
+    wavelengths_nm: ArrayLike,
+    samples: Sequence[Hashable],
+    seed: int = 0,
+    changed_by: Sequence[Hashable] = (),
+) -> Domain:
     """Describe the calibration spectra, and set limits that spectra of left-out samples keep.
 
     Principal components of the absorbance's shape in bins of about 10 nm: at most 15, and one for four samples. In ten
@@ -85,6 +94,8 @@ def fit_domain(reflectance: ArrayLike, wavelengths_nm: ArrayLike, samples: Seque
         wavelengths_nm: (bands,) evenly spaced.
         samples: n names; spectra of one sample are left out together.
         seed: of folds and perturbations.
+        changed_by: n, whose difference was added to the spectrum, None for one as it was measured. A changed spectrum
+            is judged without those that were changed by the same, as what comes will be changed by others.
 
     Raises:
         TrainingDataError: fewer than 5 samples, or all spectra of the same shape.
@@ -109,13 +120,19 @@ def fit_domain(reflectance: ArrayLike, wavelengths_nm: ArrayLike, samples: Seque
     folds = min(FOLDS, len(names))
     fold_of = dict(zip(names, rng.permutation(len(names)) % folds, strict=True))
     fold = np.array([fold_of[name] for name in samples])
+    part_of = {
+        one: 1 + i % CHANGES for i, one in enumerate(dict.fromkeys(one for one in changed_by if one is not None))
+    }
+    part = np.array([part_of.get(one, 0) for one in changed_by or [None] * len(values)])
     off = np.stack([np.interp(nm - TELLING_SHIFT_NM, nm, row) for row in values])
     shifted = absorbance_shapes(off, nm, bands_per_bin)
     changes = np.stack([shape_changes(measured, values, bands_per_bin), shape_changes(shifted, off, bands_per_bin)])
     t2, deviation = np.empty((3, len(values))), np.empty((3, *measured.shapes.shape))
-    for k in range(folds):
-        left_out = fold == k
-        stats = _components(measured.shapes[~left_out], components)
+    for k, of in product(range(folds), range(1 + len(set(part_of.values())))):
+        left_out = (fold == k) & (part == of)
+        if not left_out.any():
+            continue
+        stats = _components(measured.shapes[(fold != k) & ((part != of) | (of == 0))], components)
         for row, spectra in enumerate((measured.shapes, again.shapes, shifted.shapes)):
             far = distances(spectra[left_out], stats)
             t2[row, left_out], deviation[row, left_out] = far.t2, far.deviation

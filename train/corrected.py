@@ -15,28 +15,26 @@ from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.scaling import Scaling
 from ..edge.model.steps import Absorbance
 from ..edge.model.target import Transform
-from .correction import Choice, Correction, choose, groups_of_copies, take_out
+from .correction import Choice, choose, corrected_blocks, with_water
 from .crossval.validation import Method, Predictor
 from .errors import TrainingDataError
-from .methods.common import check_training, common_range, recipe_on
+from .methods.common import check_training, common_range, recipe_on, with_recipe, with_unlabelled
 from .methods.method import DeviceMethod, DeviceModel, TrainingTask, rows_of
 from .moisture import Differences
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectedFit:
-    """A model of corrected spectra, with the correction.
+    """A model that is corrected for water, with how.
 
     Attributes:
-        model: takes corrected spectra.
-        correction: what is done to them.
-        choice: why that.
+        model: its preprocessing takes the water out.
+        choice: what is done against water, and why.
         to_absorbance: from the spectra's wavelengths to absorbance on the model's grid.
         wavelengths_nm, splices_nm: of the spectra.
     """
 
     model: Predictor
-    correction: Correction
     choice: Choice
     to_absorbance: Recipe
     wavelengths_nm: Floats
@@ -49,16 +47,16 @@ class CorrectedFit:
 
     def predict(self, reflectance: Floats) -> Floats:
         """Predict (n,) values in the target's unit from (n, bands) reflectance as it was measured."""
-        absorbance = self.to_absorbance.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).spectra
-        return self.model.predict(10.0 ** -take_out(self.correction.step, absorbance, self.to_absorbance.grid_nm))
+        on_grid = self.to_absorbance.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).reflectance
+        return self.model.predict(on_grid)
 
 
 @dataclass(frozen=True, eq=False)
 class CorrectedModel:
-    """A device's model of corrected spectra; see `method.DeviceModel`.
+    """A device's model that is corrected for water; see `method.DeviceModel`.
 
     Attributes:
-        model: takes corrected spectra.
+        model: its preprocessing takes the water out.
         fit: how it was made.
         pairs: what the correction was learned from.
     """
@@ -70,7 +68,7 @@ class CorrectedModel:
     @property
     def recipe(self) -> Recipe | Blocks:
         """Preprocessing, the correction in it."""
-        return self.fit.correction.in_recipe(self.model.recipe)
+        return self.model.recipe
 
     @property
     def transform(self) -> Transform:
@@ -166,7 +164,8 @@ class Corrected:
         """
         reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
         check_training(reflectance, nm, target)
-        to_absorbance = recipe_on(common_range(nm), Absorbance())
+        grid = common_range(nm)
+        to_absorbance = recipe_on(grid, Absorbance())
         absorbance = to_absorbance.preprocess(reflectance, nm, splices_nm).spectra
         grid_nm = to_absorbance.grid_nm
         keys = tuple(range(target.size)) if groups is None else tuple(groups)
@@ -177,21 +176,22 @@ class Corrected:
             )
         of_dry = [key for key, is_dry in zip(keys, dry, strict=True) if is_dry]
         pairs = self.pairs.on(grid_nm)
-        choice = choose(absorbance[dry], target[dry], of_dry, pairs, seed)
-        correction = Correction.of(choice.setting, absorbance[dry], pairs, seed)
-        copies = choice.setting.copies
-        others = take_out(correction.step, absorbance[~dry], grid_nm)
-        model = self.method.fit(
-            10.0 ** -np.concatenate([correction.rows(absorbance[dry]), others]),
+        choice = choose(absorbance[dry], target[dry], of_dry, pairs, grid, seed)
+        count, copies = choice.setting.directions, choice.setting.copies
+        wetted = with_water(absorbance[dry], pairs.differences, max(copies, 1), np.random.default_rng((seed, 8)))
+        method = self.method
+        if count:
+            method = with_recipe(method, corrected_blocks(absorbance[dry], pairs, count, grid))
+            if not copies:
+                method = with_unlabelled(method, 10.0**-wetted)
+        model = method.fit(
+            10.0 ** -np.concatenate([absorbance[dry], wetted[: copies * int(dry.sum())], absorbance[~dry]]),
             grid_nm,
             np.concatenate([np.tile(target[dry], 1 + copies), target[~dry]]),
-            groups=(
-                *groups_of_copies(of_dry, copies),
-                *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry),
-            ),
+            groups=(*of_dry * (1 + copies), *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry)),
             seed=seed,
         )
-        return CorrectedFit(model, correction, choice, to_absorbance, nm, splices_nm)
+        return CorrectedFit(model, choice, to_absorbance, nm, splices_nm)
 
 
 def make_corrected(method: DeviceMethod, pairs: Differences, task: TrainingTask) -> CorrectedModel:

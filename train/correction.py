@@ -13,16 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..converters.spectra.spectrum import Floats
-from ..edge.model.grid import Grid
-from ..edge.model.recipe import Blocks, Recipe
-from ..edge.model.steps import Absorbance, ExternalParameterOrthogonalisation, SavitzkyGolayDerivative
+from ..edge.model.presets import BLOCKS, BlockSetting, Preprocessing, block_recipe
+from ..edge.model.recipe import Recipe
+from ..edge.model.steps import FeatureOrthogonalisation, Resample
 from ..edge.model.target import forward
 from .crossval.folds import inner_folds
 from .methods.common import transforms_for
 from .methods.regressions import pls_coefficients
 from .moisture import Differences
 
-KNOTS = 206
+CORRECTED_BLOCKS = (BLOCKS[0], BLOCKS[2], BLOCKS[4])
+"""What a model of orthogonalised features sees: each block has directions of its own."""
+JUDGED = BLOCKS[1]
 DIRECTIONS = (4, 8)
 COPIES = 3
 MANY = 100
@@ -31,12 +33,12 @@ MOST_SHARE = 1.2
 CONCENTRATION = 0.3
 """Of the Dirichlet distribution of the differences' shares: one leads."""
 MOST_COMPONENTS = 12
-ROOM = 1.5
+ROOM = 2.0
 DRY_ROOM = 3.0
 """Times the lowest mean square error, and that on dry soils without correction, that a setting may have."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Setting:
     """What is tried.
 
@@ -76,58 +78,61 @@ class Choice:
         return f"{self.setting} (error on left-out dry and wetted soils over that of nothing: {tried})"
 
 
-def fit_step(absorbance: Floats, pairs: Differences, count: int) -> ExternalParameterOrthogonalisation:
-    """Find directions in which water moves spectra, orthogonal in the metric of scaled first derivatives.
+def orthogonalisation(features: Floats, moved: Floats, count: int) -> FeatureOrthogonalisation:
+    """Find the directions in which water moves features most, in times of what they differ by in dry soils.
+
+    Args:
+        features: (n, bands) of dry soils.
+        moved: (q, bands) wet or damp minus dry, of the pairs.
+        count: of directions, at most; two fewer than there are pairs at most.
+    """
+
+    def as_kept(rows: Floats) -> Floats:
+        # Training must see what the device will.
+        return rows.astype(np.float32).astype(np.float64)
+
+    centre, scale = as_kept(features.mean(axis=0)), as_kept(_scale(features))
+    _, singular, directions = np.linalg.svd(moved / scale, full_matrices=False)
+    kept = max(1, min(count, len(moved) - 2, int(np.count_nonzero(singular > 1e-6 * singular[0]))))
+    rows = as_kept(directions[:kept])
+    return FeatureOrthogonalisation(
+        tuple(centre.tolist()), tuple(scale.tolist()), tuple(tuple(row) for row in rows.tolist())
+    )
+
+
+def _scale(features: Floats) -> Floats:
+    scale = features.std(axis=0)
+    return np.asarray(scale + 0.1 * (float(scale.mean()) or 1.0))
+
+
+def corrected_blocks(absorbance: Floats, pairs: Differences, count: int, grid: Resample) -> Preprocessing:
+    """Give preprocessing that ends with the orthogonalisation.
 
     Args:
         absorbance: (n, bands) of dry soils.
         pairs: on the same bands.
-        count: of directions, at most; two fewer than there are pairs at most.
+        count: of directions.
+        grid: that these bands are.
     """
-    nm = pairs.wavelengths_nm
-    shapes = _normalised(absorbance)
-    moved = _normalised(pairs.dry + pairs.differences) - _normalised(pairs.dry)
-    metric = _metric(shapes, nm)
-    left, singular, _ = np.linalg.svd(moved @ metric, full_matrices=False)
-    kept = max(1, min(count, len(moved) - 2, int(np.count_nonzero(singular > 1e-6 * singular[0]))))
-    directions = (left[:, :kept] / singular[:kept]).T @ moved
-    duals = (directions @ metric) @ metric.T
-    knots_nm = np.linspace(nm[0], nm[-1], KNOTS)
-
-    def at_knots(rows: Floats) -> Floats:
-        rows = np.stack([np.interp(knots_nm, nm, row) for row in np.atleast_2d(rows)])
-        # As a bundle keeps them: training must see what the device will.
-        return rows.astype(np.float32).astype(np.float64)
-
-    return ExternalParameterOrthogonalisation(
-        level=float(absorbance.mean()),
-        spread=float(absorbance.std(axis=1).mean()),
-        centre=tuple(at_knots(shapes.mean(axis=0))[0].tolist()),
-        directions=tuple(map(tuple, at_knots(directions).tolist())),
-        duals=tuple(map(tuple, at_knots(duals / np.abs(duals).max()).tolist())),
-    )
+    recipes = []
+    for block in CORRECTED_BLOCKS:
+        recipe = _recipe_of(block, grid)
+        step = orthogonalisation(_features(recipe, absorbance), _moved(recipe, pairs), count)
+        recipes.append(Recipe((*recipe.steps, step)))
+    return Preprocessing("moisture", tuple(recipes), (False,) * len(recipes))
 
 
-def _normalised(absorbance: Floats) -> Floats:
-    centred = absorbance - absorbance.mean(axis=1, keepdims=True)
-    return np.asarray(centred / np.sqrt(np.square(centred).sum(axis=1, keepdims=True) / (absorbance.shape[1] - 1)))
+def _recipe_of(block: BlockSetting, grid: Resample) -> Recipe:
+    return block_recipe(block.order, block.window_nm, block.snv, grid)
 
 
-def _derivatives(absorbance: Floats, wavelengths_nm: Floats) -> Floats:
-    step = SavitzkyGolayDerivative(31.0, 2, 1, 10.0)
-    return step.apply(absorbance, wavelengths_nm)
+def _features(recipe: Recipe, absorbance: Floats) -> Floats:
+    """Give (n, features) of absorbance (n, bands) on the recipe's grid."""
+    return recipe.preprocess(10.0**-absorbance, recipe.grid_nm).features
 
 
-def _metric(shapes: Floats, wavelengths_nm: Floats) -> Floats:
-    """Give the matrix that takes normalised absorbance (n, bands) to scaled first derivatives."""
-    scale = _derivatives(shapes, wavelengths_nm).std(axis=0)
-    to_derivatives = _derivatives(np.eye(wavelengths_nm.size), wavelengths_nm)
-    return np.asarray(to_derivatives / (scale + 0.1 * scale.mean()))
-
-
-def take_out(step: ExternalParameterOrthogonalisation | None, absorbance: Floats, wavelengths_nm: Floats) -> Floats:
-    """Do the step to absorbance (n, bands); nothing without one."""
-    return absorbance if step is None else step.prepare(Grid(wavelengths_nm))[0](absorbance)
+def _moved(recipe: Recipe, pairs: Differences) -> Floats:
+    return _features(recipe, pairs.dry + pairs.differences) - _features(recipe, pairs.dry)
 
 
 def with_water(absorbance: Floats, differences: Floats, copies: int, rng: np.random.Generator) -> Floats:
@@ -141,10 +146,12 @@ def settings_for(rows: int) -> list[Setting]:
     """Give what is tried, doing nothing first, what is usually best last."""
     copies = COPIES if rows <= MANY else 1
     few, many = DIRECTIONS
-    return [NOTHING, Setting(0, copies), Setting(few, copies), Setting(many, 0), Setting(many, copies)]
+    return [NOTHING, Setting(0, copies), Setting(many, copies), Setting(few, 0), Setting(many, 0)]
 
 
-def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs: Differences, seed: int) -> Choice:
+def choose(
+    absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs: Differences, grid: Resample, seed: int
+) -> Choice:
     """Choose a setting by soils and pairs that were left out together.
 
     Args:
@@ -152,8 +159,11 @@ def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs
         target: (n,) in its unit.
         groups: n, never to be parted.
         pairs: on the same bands.
+        grid: that these bands are.
         seed: of folds and copies.
     """
+    recipe = _recipe_of(JUDGED, grid)
+    features = _features(recipe, absorbance)
     z = forward(target, transforms_for(target)[-1])
     (folds,) = inner_folds(target.size, groups, seed=seed)
     names = np.array(pairs.soils)
@@ -165,14 +175,16 @@ def choose(absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs
         # With fewer soils in pairs than folds, some folds leave out the same one.
         held = order[number % len(order) :: max(len(folds), len(order) // 2)]
         out = np.isin(names, held)
-        test = absorbance[fold.test]
-        tests = {"dry": test}
+        test, kept = absorbance[fold.test], pairs.only(~out)
+        moved, rng = _moved(recipe, kept), np.random.default_rng((seed, 8))
+        tests = {"dry": features[fold.test]}
         for kind in pairs.states:
             rows = pairs.differences[out & (np.array(pairs.conditions) == kind)]
             if len(rows):
-                tests[kind] = test + rows[np.arange(len(test)) % len(rows)]
+                tests[kind] = _features(recipe, test + rows[np.arange(len(test)) % len(rows)])
+        wetted = _features(recipe, with_water(absorbance[fold.training], kept.differences, COPIES, rng))
         for setting in settings:
-            found = _predict(setting, absorbance[fold.training], z[fold.training], pairs.only(~out), tests, seed)
+            found = _predict(setting, features[fold.training], wetted, z[fold.training], moved, tests)
             for kind, predicted in found.items():
                 squares[setting][kind].append(np.square(predicted - z[fold.test, None]))
     return best_setting(settings, squares)
@@ -205,72 +217,31 @@ def best_setting(settings: Sequence[Setting], squares: Mapping[Setting, Mapping[
 
 
 def _predict(
-    setting: Setting,
-    absorbance: Floats,
-    z: Floats,
-    pairs: Differences,
-    tests: dict[str, Floats],
-    seed: int,
+    setting: Setting, features: Floats, wetted: Floats, z: Floats, moved: Floats, tests: Mapping[str, Floats]
 ) -> dict[str, Floats]:
-    """Fit a PLSR under a setting, and give (n, components) predictions for each kind of test rows."""
-    corrected, wavelengths_nm = Correction.of(setting, absorbance, pairs, seed), pairs.wavelengths_nm
-    x = _derivatives(corrected.rows(absorbance), wavelengths_nm)
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    scale = scale + 0.1 * scale.mean()
-    most = min(MOST_COMPONENTS, len(absorbance) - 2)
-    coefficients, level = pls_coefficients((x - mean) / scale, np.tile(z, 1 + setting.copies), most)
-    found = {}
-    for kind, rows in tests.items():
-        derivatives = _derivatives(take_out(corrected.step, rows, wavelengths_nm), wavelengths_nm)
-        found[kind] = np.clip((derivatives - mean) / scale @ coefficients + level, z.min(), z.max())
-    return found
+    """Fit a PLSR under a setting, and give (n, components) predictions for each kind of test rows.
 
-
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """A setting with what it learned.
-
-    Attributes:
-        setting: the one.
-        step: for the recipe; None without directions.
-        pairs: what water does, on the model's grid.
-        seed: of copies.
+    Args:
+        setting: to try.
+        features: (n, bands) of dry soils.
+        wetted: (COPIES * n, bands) of these with water added.
+        z: (n,) target.
+        moved: (q, bands) of the pairs.
+        tests: (m, bands) of left-out soils, by their ground.
     """
+    mean, scale = features.mean(axis=0), _scale(features)
 
-    setting: Setting
-    step: ExternalParameterOrthogonalisation | None
-    pairs: Differences
-    seed: int
+    def taken(rows: Floats) -> Floats:
+        values = (rows - mean) / scale
+        return np.asarray(values - values @ directions.T @ directions)
 
-    @classmethod
-    def of(cls, setting: Setting, absorbance: Floats, pairs: Differences, seed: int) -> Correction:
-        """Learn from dry soils (n, bands), and pairs on the same bands."""
-        step = fit_step(absorbance, pairs, setting.directions) if setting.directions else None
-        return cls(setting, step, pairs, seed)
-
-    def rows(self, absorbance: Floats) -> Floats:
-        """Give corrected rows ((1 + copies) * n, bands) to learn from."""
-        rows = absorbance
-        if self.setting.copies:
-            rng = np.random.default_rng((self.seed, 8))
-            added = with_water(absorbance, self.pairs.differences, self.setting.copies, rng)
-            rows = np.concatenate([absorbance, added])
-        return take_out(self.step, rows, self.pairs.wavelengths_nm)
-
-    def in_recipe(self, recipe: Recipe | Blocks) -> Recipe | Blocks:
-        """Put the step into a recipe, or every block, after its absorbance."""
-        if self.step is None:
-            return recipe
-        if isinstance(recipe, Blocks):
-            return Blocks(tuple(self._inserted(one) for one in recipe.recipes), recipe.name)
-        return self._inserted(recipe)
-
-    def _inserted(self, recipe: Recipe) -> Recipe:
-        assert self.step is not None
-        at = [isinstance(step, Absorbance) for step in recipe.steps].index(True) + 1
-        return Recipe((*recipe.steps[:at], self.step, *recipe.steps[at:]), recipe.name)
-
-
-def groups_of_copies(groups: Sequence[Hashable], copies: int) -> tuple[Hashable, ...]:
-    """Group copies with their rows."""
-    return tuple(groups) * (1 + copies)
+    count, copies = setting.directions, setting.copies
+    step = orthogonalisation(features, moved, count) if count else None
+    directions = np.array(step.directions) if step is not None else np.zeros((1, mean.size))
+    x = taken(np.concatenate([features, wetted[: copies * len(features)]]))
+    centre = x.mean(axis=0)
+    most = min(MOST_COMPONENTS, len(features) - 2)
+    coefficients, level = pls_coefficients(x - centre, np.tile(z, 1 + copies), most)
+    return {
+        kind: np.clip((taken(rows) - centre) @ coefficients + level, z.min(), z.max()) for kind, rows in tests.items()
+    }

@@ -386,12 +386,14 @@ class _Changed:
         moved: (m,) how far the model's answer moves by it.
         rows: m, of the soils that they are made from.
         conditions: m, of the differences.
+        soils: m, that the differences are of.
     """
 
     reflectance: Floats
     moved: Floats
     rows: Sequence[int]
     conditions: Sequence[str]
+    soils: Sequence[str]
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -401,14 +403,14 @@ class _Changed:
 
 def _water_of(model: DeviceModel) -> Differences | None:
     """Give the pairs that a model learned water from; None if nothing helped, or there were none."""
-    return model.fit.correction.pairs if isinstance(model, CorrectedModel) and model.states else None
+    return model.pairs if isinstance(model, CorrectedModel) and model.states else None
 
 
 def _changed(model: DeviceModel, seen: Prepared, by: Differences | None, seed: int) -> _Changed:
     """Add to each dry soil one difference of every condition, and answer."""
     nm = seen.reflectance_nm
     if by is None:
-        return _Changed(np.empty((0, nm.size)), np.empty(0), (), ())
+        return _Changed(np.empty((0, nm.size)), np.empty(0), (), (), ())
     by = by.on(nm)
     dry = [i for i, row in enumerate(seen.rows) if row.condition in ("", "dry")]
     rng, conditions = np.random.default_rng((seed, 9)), np.array(by.conditions)
@@ -422,7 +424,8 @@ def _changed(model: DeviceModel, seen: Prepared, by: Differences | None, seed: i
         return model.answer(model.recipe.preprocess(rows, nm, ()).features)
 
     moved = answer(reflectance) - np.tile(answer(seen.reflectance[dry]), len(drawn))
-    return _Changed(reflectance, moved, dry * len(drawn), [one for one in by.states for _ in dry])
+    soils = [by.soils[i] for of in drawn for i in of]
+    return _Changed(reflectance, moved, dry * len(drawn), [one for one in by.states for _ in dry], soils)
 
 
 def _with_changed(
@@ -494,6 +497,7 @@ def _calibrate(
         seen.reflectance_nm,
         [*seen.samples, *(seen.samples[row] for row in (*wetted.rows, *others.rows))],
         options.seed,
+        [*[None] * len(seen.samples), *((n, soil) for n, part in enumerate((wetted, others)) for soil in part.soils)],
     )
     left_out = np.array([[np.nan if v is None else v for v in repeat] for repeat in comparison[method.name].predicted])
     tested = np.isfinite(left_out).any(axis=0)

@@ -16,6 +16,7 @@ ORDER = (
     "no step twice",
     "absorbance and continuum_removal before a derivative or standard_normal_variate, which leave no reflectance",
     "absorbance not after a subtracted continuum; external_parameter_orthogonalisation right after absorbance",
+    "feature_orthogonalisation last, and no spectrogram then",
 )
 
 

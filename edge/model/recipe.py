@@ -23,6 +23,7 @@ from .steps import (
     Cut,
     Derivative,
     ExternalParameterOrthogonalisation,
+    FeatureOrthogonalisation,
     HullSide,
     Resample,
     SavitzkyGolay,
@@ -297,6 +298,8 @@ def _check_order(steps: tuple[Step, ...]) -> None:
         raise RecipeError("spectrogram must come last")
     if EPO in names and (names.index(EPO) == 0 or names[names.index(EPO) - 1] != "absorbance"):
         raise RecipeError(f"{EPO} must come right after absorbance")
+    if FeatureOrthogonalisation.step in names[:-1]:
+        raise RecipeError(f"{FeatureOrthogonalisation.step} must come last")
     for i, step in enumerate(steps):
         if not isinstance(step, (Absorbance, ContinuumRemoval)):
             continue

@@ -1,4 +1,4 @@
-"""Arrays of a recipe's steps, kept among a bundle's arrays and not in its manifest, once for all blocks."""
+"""Arrays of a recipe's steps, kept among a bundle's arrays and not in its manifest; what blocks share is kept once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .recipe import EPO
+from .steps import FeatureOrthogonalisation
 
 PREFIX = "moisture_"
-_NAMES = ("centre", "directions", "duals")
+_NAMES: dict[str, tuple[str, ...]] = {
+    EPO: ("centre", "directions", "duals"),
+    FeatureOrthogonalisation.step: ("centre", "scale", "directions"),
+}
+"""Of the steps that have arrays."""
 
 
 def arrays_apart(recipe: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -19,10 +24,15 @@ def arrays_apart(recipe: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDAr
     arrays: dict[str, NDArray[Any]] = {}
 
     def apart(step: dict[str, Any]) -> dict[str, Any]:
-        if step["step"] != EPO:
-            return step
-        arrays.update({PREFIX + name: np.array(step[name], dtype=np.float64) for name in _NAMES})
-        return {**step, **{name: PREFIX + name for name in _NAMES}}
+        return {**step, **{name: kept(name, np.array(step[name])) for name in _NAMES.get(step["step"], ())}}
+
+    def kept(name: str, array: NDArray[Any]) -> str:
+        key, number = PREFIX + name, 1
+        while key in arrays and not np.array_equal(arrays[key], array):
+            number += 1
+            key = f"{PREFIX}{name}_{number}"
+        arrays[key] = array
+        return key
 
     return _each_step(recipe, apart), arrays
 
@@ -31,10 +41,11 @@ def arrays_back(recipe: Any, arrays: Mapping[str, Any]) -> Any:
     """Put back what `arrays_apart` took out; anything else stays as it is, for the recipe to refuse."""
 
     def back(step: Any) -> Any:
-        if not isinstance(step, Mapping) or step.get("step") != EPO:
+        names = _NAMES.get(str(step.get("step")), ()) if isinstance(step, Mapping) else ()
+        if not names:
             return step
         return {
-            key: np.asarray(arrays[value]).tolist() if key in _NAMES and value in arrays else value
+            key: np.asarray(arrays[value]).tolist() if key in names and value in arrays else value
             for key, value in step.items()
         }
 

@@ -352,12 +352,11 @@ class StandardNormalVariate(Step):
 
 @dataclass(frozen=True)
 class ExternalParameterOrthogonalisation(Step):
-    """Take out of absorbance what an external parameter, such as water, makes of it (Roger et al. 2003).
+    """Take out of absorbance what an external parameter, such as water, makes of it, as earlier bundles have it.
 
-    Each spectrum gets the calibration's mean level and contrast (a standard normal variate, scaled back), and then
-    loses what lies along the directions. With duals that are the directions this is the orthogonal projection of Roger,
-    Chauchard and Bellon-Maurel (Chemometrics and Intelligent Laboratory Systems 66:191), for moisture that of Minasny
-    et al. 2011 (Geoderma 167-168:118); other duals make it orthogonal in another metric, such as that of derivatives.
+    Trainings make `FeatureOrthogonalisation` now. Each spectrum gets the calibration's mean level and contrast (a
+    standard normal variate, scaled back), and then loses what lies along the directions. With duals that are the
+    directions this is an orthogonal projection; other duals make it orthogonal in another metric, as of derivatives.
 
     Attributes:
         level, spread: mean absorbance and its standard deviation over the spectrum, of the calibration's mean soil.
@@ -376,17 +375,7 @@ class ExternalParameterOrthogonalisation(Step):
 
     def __post_init__(self) -> None:
         self._check_real("spread")
-        shapes = []
-        for name in ("centre", "directions", "duals"):
-            try:
-                values = np.array(getattr(self, name), dtype=np.float64)
-            except (TypeError, ValueError):
-                raise RecipeError(f"{self.step}: {name} are no numbers") from None
-            if not np.isfinite(values).all() or not values.size:
-                raise RecipeError(f"{self.step}: {name} are no numbers")
-            shapes.append(values.shape)
-            of_rows = tuple(tuple(row) for row in values.tolist()) if values.ndim == 2 else tuple(values.tolist())
-            object.__setattr__(self, name, of_rows)
+        shapes = [part.shape for part in _as_numbers(self, ("centre", "directions", "duals"))]
         (knots,) = shapes[0] if len(shapes[0]) == 1 else (0,)
         if not 2 <= knots <= MOST_BANDS or shapes[1] != shapes[2] or shapes[1][1:] != (knots,):
             raise RecipeError(f"{self.step}: centre, directions and duals of shapes {shapes} do not fit together")
@@ -420,6 +409,67 @@ class ExternalParameterOrthogonalisation(Step):
             return values
 
         return take_out, grid
+
+
+@dataclass(frozen=True)
+class FeatureOrthogonalisation(Step):
+    """Take out of a model's features what an external parameter, such as water, makes of them (Roger et al. 2003).
+
+    Each feature is centred and divided by its scale; then what lies along the directions is taken out, X (I - V V'), as
+    Roger, Chauchard and Bellon-Maurel have it (Chemometrics and Intelligent Laboratory Systems 66:191), for moisture
+    Minasny et al. 2011 (Geoderma 167-168:118).
+
+    Attributes:
+        centre, scale: (bands,) of the features.
+        directions: (k, bands) that are taken out of scaled features; orthonormal.
+    """
+
+    step: ClassVar[str] = "feature_orthogonalisation"
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    directions: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        centre, scale, directions = _as_numbers(self, ("centre", "scale", "directions"))
+        if centre.ndim != 1 or directions.ndim != 2 or not centre.shape == scale.shape == directions.shape[1:]:
+            shapes = [part.shape for part in (centre, scale, directions)]
+            raise RecipeError(f"{self.step}: centre, scale and directions of shapes {shapes} do not fit together")
+        if not (scale > 0).all():
+            raise RecipeError(f"{self.step}: a scale is not above zero")
+        object.__setattr__(self, "_hash", hash((self.centre, self.scale, self.directions)))
+
+    def __hash__(self) -> int:
+        # Recipes are looked up by their steps, and there are thousands of numbers in this one.
+        return int(self._hash)  # type: ignore[attr-defined]
+
+    def prepare(self, grid: Grid) -> tuple[Operator, Grid]:
+        centre, scale, directions = (np.array(part) for part in (self.centre, self.scale, self.directions))
+        if grid.size != centre.size:
+            raise PreprocessError(f"{self.step}: made for {centre.size} bands, and there are {grid.size}")
+        weights = directions.T.copy()
+
+        def take_out(features: Floats) -> Floats:
+            values: Floats = (features - centre) / scale
+            values -= (values @ weights) @ directions
+            return values
+
+        return take_out, grid
+
+
+def _as_numbers(step: Step, names: Sequence[str]) -> list[Floats]:
+    """Give a step's arrays, and write them down as tuples of numbers, which can be looked up and compared."""
+    found = []
+    for name in names:
+        try:
+            values = np.array(getattr(step, name), dtype=np.float64)
+        except (TypeError, ValueError):
+            raise RecipeError(f"{step.step}: {name} are no numbers") from None
+        if not np.isfinite(values).all() or not values.size:
+            raise RecipeError(f"{step.step}: {name} are no numbers")
+        of_rows = tuple(tuple(row) for row in values.tolist()) if values.ndim == 2 else tuple(values.tolist())
+        object.__setattr__(step, name, of_rows)
+        found.append(values)
+    return found
 
 
 @dataclass(frozen=True)
@@ -473,6 +523,7 @@ STEPS: dict[str, type[Step]] = {
         Derivative,
         StandardNormalVariate,
         ExternalParameterOrthogonalisation,
+        FeatureOrthogonalisation,
         Spectrogram,
     )
 }

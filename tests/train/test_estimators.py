@@ -131,8 +131,9 @@ def test_a_pipeline_is_the_devices_recipe(window_nm: float, degree: int, snv: bo
 
 def test_every_step_of_a_recipe_but_the_grid_and_the_spectrogram_is_a_transformer() -> None:
     kinds = {kind.kind for kind in estimators.StepTransformer.__subclasses__()}
-    # The last is fitted to pairs of wet and dry scans, which no X has.
-    others = {steps.SpliceCorrection, steps.Resample, steps.Spectrogram, steps.ExternalParameterOrthogonalisation}
+    # These are fitted to pairs of wet and dry scans, which no X has.
+    of_pairs = {steps.ExternalParameterOrthogonalisation, steps.FeatureOrthogonalisation}
+    others = {steps.SpliceCorrection, steps.Resample, steps.Spectrogram, *of_pairs}
     assert kinds == set(steps.STEPS.values()) - others
 
 

@@ -54,6 +54,26 @@ def test_soils_measured_a_little_worse_belong_too() -> None:
     assert outside(worse, domain).mean() <= 0.06
 
 
+def test_what_is_changed_by_others_belongs_too() -> None:
+    def changed(soils: np.ndarray, by: int, seed: int) -> tuple[np.ndarray, list[int]]:
+        """Soils with bands of water, no two waters alike."""
+        rng = np.random.default_rng(seed)
+        centres, depths = 1930 + rng.normal(0, 15, by), rng.uniform(0.2, 0.6, by)
+        waters = [d * np.exp(-(((NM - c) / rng.uniform(50, 90)) ** 2)) for c, d in zip(centres, depths, strict=True)]
+        of = [i % by for i in range(len(soils))]
+        return soils * 10 ** -np.stack(waters)[of], of
+
+    refused = {"as ever": 0.0, "judged without theirs": 0.0}
+    for seed in range(4):
+        soils = soil_like(40, seed)
+        wet, of = changed(soils, 5, 50 + seed)
+        rows, names = np.concatenate([soils, wet]), [*range(40), *range(40)]
+        test, _ = changed(soil_like(100, 20 + seed), 100, 90 + seed)
+        for name, by in (("as ever", []), ("judged without theirs", [*[None] * 40, *of])):
+            refused[name] += outside(test, fit_domain(rows, NM, names, changed_by=by).stats).mean() / 4
+    assert refused["judged without theirs"] < 0.5 * refused["as ever"]
+
+
 def test_other_things_do_not_belong() -> None:
     rng = np.random.default_rng(3)
     soils = soil_like(100)

@@ -13,9 +13,9 @@ from soil_like import soil_like
 from stibium.converters.spectra.spectrum import Condition, Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.recipe import Blocks
-from stibium.edge.model.steps import ExternalParameterOrthogonalisation
+from stibium.edge.model.steps import FeatureOrthogonalisation
 from stibium.train.corrected import Corrected, CorrectedModel
-from stibium.train.correction import NOTHING, Correction, Setting, best_setting
+from stibium.train.correction import NOTHING, Setting, best_setting, orthogonalisation, settings_for
 from stibium.train.crossval.metrics import measure
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
@@ -186,22 +186,33 @@ def test_a_model_of_dry_soils_and_pairs_is_for_wet_ground(dry: Samples, pairs: D
     fit = trained.model.fit
     answers = trained.model.answer(features)
     assert isinstance(trained.recipe, Blocks)
-    steps = [type(step) for step in trained.recipe.recipes[0].steps]
-    assert (ExternalParameterOrthogonalisation in steps) == bool(fit.choice.setting.directions)
+    for recipe in trained.recipe.recipes:
+        assert isinstance(recipe.steps[-1], FeatureOrthogonalisation) == bool(fit.choice.setting.directions)
     np.testing.assert_allclose(fit.predict(dry.reflectance), trained.model.model.network.predict(features), rtol=1e-6)  # type: ignore[attr-defined]
     assert np.isfinite(answers).all()
 
 
-def test_rows_are_those_of_the_setting(dry: Samples, pairs: Differences) -> None:
-    absorbance = np.stack([np.interp(pairs.wavelengths_nm, NM, -np.log10(s.values)) for s in dry.spectra])
-    copied = Correction.of(Setting(0, 2), absorbance, pairs, 1)
-    assert copied.step is None
-    assert copied.rows(absorbance).shape == (3 * 45, 2051)
-    np.testing.assert_array_equal(copied.rows(absorbance)[:45], absorbance)
-    projected = Correction.of(Setting(4, 0), absorbance, pairs, 1)
-    assert projected.step is not None
-    moved = projected.rows(absorbance + pairs.differences[0]) - projected.rows(absorbance)
-    assert np.abs(moved).mean() < 0.5 * np.abs(pairs.differences[0]).mean()
+def test_nothing_is_left_of_what_the_pairs_move() -> None:
+    random = np.random.default_rng(3)
+    features, moved = random.normal(size=(30, 40)) * np.linspace(0.1, 5, 40), random.normal(size=(6, 40))
+    step = orthogonalisation(features, np.vstack([moved, moved[:2]]), 8)
+    bands = np.arange(40.0)
+    left = step.apply(features[:6] + moved, bands) - step.apply(features[:6], bands)
+    np.testing.assert_allclose(left, 0, atol=1e-5)
+    assert len(step.directions) == 6
+    # As many as were asked for, and never all that so few pairs show.
+    assert [len(orthogonalisation(features, moved, count).directions) for count in (1, 4, 8)] == [1, 4, 4]
+
+
+def test_of_what_is_nearly_as_good_orthogonalisation_without_copies_is_taken() -> None:
+    settings = settings_for(40)
+    assert settings[0] == NOTHING
+    squares = {one: {"dry": [np.array([[0.2]])], "wet": [np.array([[0.4]])]} for one in settings}
+    squares[NOTHING]["wet"] = [np.array([[4.0]])]
+    squares[settings[-1]]["wet"] = [np.array([[0.6]])]
+    assert best_setting(settings, squares).setting == Setting(8, 0)
+    squares[settings[-1]]["wet"] = [np.array([[3.0]])]
+    assert best_setting(settings, squares).setting == Setting(4, 0)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ def with_recipe(method: M, recipe: Preprocessing | None) -> M:
     return changed
 
 
+def with_unlabelled(method: M, reflectance: Floats) -> M:
+    """Give a method with spectra (m, bands) that have no values, if it is one that learns from such."""
+    changed: M = replace(method, unlabelled=reflectance) if hasattr(method, "unlabelled") else method  # type: ignore[type-var]
+    return changed
+
+
 def refuse_spectrogram(method: str, recipe: Preprocessing | None) -> None:
     """Refuse a recipe whose features are a picture, for a method that takes a row of bands.
 

@@ -121,6 +121,8 @@ class MobileNetV2(CrossValidated):
         teacher: name of a method, or `package.module:Class` of a scikit-learn regressor.
         student, synthesis: see there; None for the usual ones.
         library: other people's soils that may help the teacher; see `library`.
+        unlabelled: (m, bands) reflectance, on the training's bands, of soils without values: the teacher says what each
+            holds, and the network learns that too.
     """
 
     teacher: str = field(
@@ -130,6 +132,7 @@ class MobileNetV2(CrossValidated):
     student: StudentConfig | None = None
     synthesis: Synthesis | None = None
     library: Samples | None = None
+    unlabelled: Floats | None = None
     key: ClassVar[str] = "mobilenetv2"
     name: ClassVar[str] = "MobileNetV2"
     about: ClassVar[str] = "a light MobileNetV2, taught by another model and quantised"
@@ -177,7 +180,8 @@ class MobileNetV2(CrossValidated):
         scaling = block_scaling(own, blocks.sizes)
         synthesis = self.synthesis or (FAST_SYNTHESIS if self.fast else Synthesis())
         rows, labels = [], []
-        for told, seen in synthetic_spectra(reflectance, nm, splices_nm, synthesis, rng):
+        known = reflectance if self.unlabelled is None else np.concatenate([reflectance, self.unlabelled])
+        for told, seen in synthetic_spectra(known, nm, splices_nm, synthesis, rng):
             rows.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
             labels.append(teacher.predict(told))
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())

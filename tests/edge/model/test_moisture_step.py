@@ -13,7 +13,7 @@ from stibium.edge.errors import RecipeError
 from stibium.edge.model.bundle import Bundle, pack_bundle, to_record, unpack_bundle
 from stibium.edge.model.recipe import Blocks, Recipe
 from stibium.edge.model.scaling import Scaling
-from stibium.edge.model.steps import Absorbance, ExternalParameterOrthogonalisation, Resample
+from stibium.edge.model.steps import Absorbance, ExternalParameterOrthogonalisation, FeatureOrthogonalisation, Resample
 
 NM = np.linspace(400.0, 2400.0, 101)
 GRID = Resample(400.0, 2400.0, 20.0)
@@ -87,3 +87,58 @@ def test_a_bundle_keeps_it_once_among_its_arrays(shipped_bundle: Bundle, soils: 
     wet = blocks.preprocess(soils[0].values, soils[0].wavelengths_nm).features
     again = unpack_bundle(content).recipe.preprocess(soils[0].values, soils[0].wavelengths_nm).features
     np.testing.assert_array_equal(again, wet)
+
+
+def of_features(seed: int, bands: int = 101, count: int = 3) -> FeatureOrthogonalisation:
+    random = np.random.default_rng(seed)
+    directions, _ = np.linalg.qr(random.normal(size=(bands, count)))
+    centre, scale = random.normal(size=bands), random.uniform(0.5, 2, bands)
+    arrays = [array.astype(np.float32).astype(np.float64) for array in (centre, scale, directions.T)]
+    return FeatureOrthogonalisation(*(tuple(map(tuple, a)) if a.ndim == 2 else tuple(a) for a in arrays))  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 10_000))
+def test_features_are_scaled_and_projected(seed: int) -> None:
+    """As Roger et al. write it: X (I - V V'), V the directions, orthonormal."""
+    step = of_features(seed)
+    features = np.random.default_rng(seed).normal(size=(4, 101))
+    v = np.array(step.directions).T
+    wanted = (features - np.array(step.centre)) / np.array(step.scale) @ (np.eye(101) - v @ v.T)
+    np.testing.assert_allclose(step.apply(features, NM), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"directions": ((1.0, 2.0),)},
+        {"directions": (1.0, 2.0)},
+        {"scale": (0.0,) * 101},
+        {"scale": (1.0,)},
+        {"centre": ("a",) * 101},
+        {"centre": ()},
+    ],
+)
+def test_features_that_cannot_be_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(RecipeError):
+        replace(of_features(1), **change)  # type: ignore[arg-type]
+
+
+def test_features_come_last_and_fit_their_bands() -> None:
+    with pytest.raises(RecipeError, match="feature_orthogonalisation must come last"):
+        Recipe((GRID, of_features(1), Absorbance()))
+    with pytest.raises(RecipeError, match="made for 50 bands, and there are 101"):
+        Recipe((GRID, Absorbance(), of_features(1, bands=50)))
+
+
+def test_a_bundle_keeps_the_directions_of_each_block(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    blocks = Blocks(tuple(Recipe((GRID, Absorbance(), of_features(seed))) for seed in (1, 2, 1)))
+    bundle = replace(
+        shipped_bundle, recipe=blocks, scaling=Scaling(np.zeros(303), np.ones(303)), domain=None, golden=None
+    )
+    assert sorted(name for name in to_record(bundle)[1] if "directions" in name) == [
+        "moisture_directions",
+        "moisture_directions_2",
+    ]
+    again = unpack_bundle(pack_bundle(bundle)).recipe
+    assert again == blocks
+    assert hash(again) == hash(blocks)
