@@ -269,6 +269,7 @@ class _Voice:
             sample = session.state.sample
             pending = len(sample.points) if sample is not None else 0
             remarks += [f"{session.state.known} measurements that were in the log already"] * bool(session.state.known)
-            remarks += [f"{pending} points of a sample that is not complete, kept for the next start"] * bool(pending)
+            points = f"{pending} point{'s' * (pending > 1)}"
+            remarks += [f"{points} of a sample that is not complete, kept for the next start"] * bool(pending)
         clear_line()
         say("; ".join(remarks), err=True)

@@ -316,7 +316,7 @@ def cross_validate(
     if folds.n != len(data):
         raise ValueError(f"folds of {folds.n} rows for {len(data)}; make them for the same data")
     tested = np.unique(np.concatenate([fold.test for repeat in folds.repeats for fold in repeat]))
-    limits = _quartiles(data.measured[tested])
+    limits = quartiles(data.measured[tested])
     plan = [(r, i, fold) for r, repeat in enumerate(folds.repeats) for i, fold in enumerate(repeat)]
     for r, i, fold in plan:
         _check_fold(data, fold, f"repeat {r + 1}, fold {i + 1}")
@@ -479,8 +479,8 @@ def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int)
     return sum((fits - len(t)) * float(np.mean(t) if t else np.mean(known)) for t in seconds.values())
 
 
-def _quartiles(target: Floats) -> Floats:
-    """Give the bounds between classes of grade."""
+def quartiles(target: Floats) -> Floats:
+    """Give the bounds between classes of grade, (3,) or fewer; a class has its lower bound."""
     quartiles = np.unique(np.quantile(target, [0.25, 0.5, 0.75]))
     # Where a quarter of the grades are the lowest there is, nothing lies below that quartile.
     return np.asarray(quartiles[quartiles > target.min()])

@@ -42,7 +42,7 @@ from ...edge.units import shown_unit
 from ..assays.findings import DuplicatePair
 from ..assays.statistics import Correlations
 from ..crossval.metrics import measure
-from ..crossval.validation import R2_LOG10, Validation
+from ..crossval.validation import R2_LOG10, Validation, quartiles
 from ..formats import QuantisationFormats
 from ..methods.rounding import MOST_ADDED
 from .bands import known_bands
@@ -313,7 +313,7 @@ def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int
 
 
 def grade_classes(measured: Floats, *every: Floats) -> list[tuple[float, float, NDArray[np.intp]]]:
-    """Divide samples into classes of grade, each of a quarter of all samples; fewer than eight are one class.
+    """Divide samples into classes of grade, those of a validation: quarters of all samples, fewer than eight are one.
 
     Args:
         measured: (n,) grades of one set.
@@ -322,16 +322,11 @@ def grade_classes(measured: Floats, *every: Floats) -> list[tuple[float, float, 
     Returns:
         Of each class its lowest and highest grade among all sets, and its rows of `measured`.
     """
-    together = np.sort(np.concatenate(every or (measured,)))
-    parts = np.array_split(together, 4) if len(together) >= 8 else [together]
-    starts = np.array([part[0] for part in parts])
-    at = np.searchsorted(starts, measured, side="right") - 1
-    # Where equal grades fill a class to its end and beyond, the next one starts with them too and has them all.
-    return [
-        (float(part[0]), float(part[-1]), np.flatnonzero(at == i))
-        for i, part in enumerate(parts)
-        if i + 1 == len(parts) or starts[i] < starts[i + 1]
-    ]
+    together = np.concatenate(every or (measured,))
+    bounds = quartiles(together) if len(together) >= 8 else np.empty(0)
+    of_all, of_one = (np.searchsorted(bounds, grades, side="right") for grades in (together, measured))
+    classes = ((together[of_all == i], np.flatnonzero(of_one == i)) for i in range(bounds.size + 1))
+    return [(float(grades.min()), float(grades.max()), rows) for grades, rows in classes if grades.size]
 
 
 def plotted_merit(validation: Validation) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stibium.edge.chart import Axis, axis_over, image, nice_steps, number, sequential, thin
+from stibium.train.crossval.validation import quartiles
 from stibium.train.report.contents import BandProfile, PredictedSet, ReportContents
 from stibium.train.report.figures import (
     Look,
@@ -115,13 +116,20 @@ def test_one_sample_and_equal_values_can_be_drawn() -> None:
 def test_classes_of_grade_divide_all_samples_in_order() -> None:
     measured = np.random.default_rng(0).uniform(0, 100, 41)
     classes = grade_classes(measured)
-    assert [len(rows) for _, _, rows in classes] == [11, 10, 10, 10]
+    assert [len(rows) for _, _, rows in classes] == [10, 10, 10, 11]
     assert sorted(np.concatenate([rows for _, _, rows in classes])) == list(range(41))
     for low, high, rows in classes:
         assert (low, high) == (measured[rows].min(), measured[rows].max())
     for (_, below, _), (above, _, _) in pairwise(classes):
         assert below <= above
     assert len(grade_classes(measured[:7])) == 1
+
+
+def test_grades_at_a_bound_are_in_the_class_that_a_validation_puts_them_in() -> None:
+    measured = np.repeat([5.0, 14.0, 19.0, 36.0, 70.0], [4, 2, 4, 3, 2])
+    found = [(low, high, len(rows)) for low, high, rows in grade_classes(measured, measured, measured)]
+    assert found == [(5, 5, 4), (14, 14, 2), (19, 19, 4), (36, 70, 5)]
+    assert list(quartiles(measured)) == [9.5, 19, 36]
 
 
 def test_equal_grades_are_in_one_class() -> None:
