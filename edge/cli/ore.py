@@ -146,7 +146,7 @@ def _named(columns: Columns, bundle: OreBundle) -> Columns:
     """Take the model's variables from a columns file, which may name them otherwise but not mean something else."""
     from ..errors import ColumnFileError
 
-    picked = columns.pick(bundle.columns.names)
+    picked = columns.pick(bundle.columns.names, bundle.name)
     for theirs, ours in zip(picked.variables, bundle.columns.variables, strict=True):
         alike = theirs.kind == ours.kind and len(theirs.words) == len(ours.words)
         if not (alike and same_unit(theirs.unit, ours.unit)):

@@ -36,7 +36,7 @@ def predict_at_face(
     out_format: str,
 ) -> None:
     """Gather what is known of one block, answer, store the call, and show it."""
-    typed = _typed(bundle, classes, "class") | _typed(bundle, assays, "assay")
+    typed = _typed(bundle, classes, "class", ("class", "category")) | _typed(bundle, assays, "assay", ("assay",))
     path = Path(log) if log is not None else default_log_path()
     variables = bundle.columns.variables
     elements = [v.name for v in variables if v.kind == "assay" and v.name not in typed]
@@ -69,21 +69,21 @@ def predict_at_face(
             say(remark, err=True)
 
 
-def _typed(bundle: OreBundle, given: Sequence[str], kind: str) -> dict[str, tuple[float, int]]:
-    variables = {v.name: v for v in bundle.columns.variables if v.kind == kind}
+def _typed(bundle: OreBundle, given: Sequence[str], option: str, kinds: Sequence[str]) -> dict[str, tuple[float, int]]:
+    variables = {v.name: v for v in bundle.columns.variables if v.kind in kinds}
     found: dict[str, tuple[float, int]] = {}
     for text in given:
         name, equals, field = text.partition("=")
         variable = variables.get(name.strip())
         if not equals or variable is None:
             known = ", ".join(variables) or "none"
-            raise click.UsageError(f"--{kind} {text}: NAME=VALUE is needed; this model's are {known}")
+            raise click.UsageError(f"--{option} {text}: NAME=VALUE is needed; this model's are {known}")
         if variable.name in found:
-            raise click.UsageError(f"--{kind} {text}: {variable.name} is given twice")
+            raise click.UsageError(f"--{option} {text}: {variable.name} is given twice")
         try:
             found[variable.name] = field_reader(variable, bundle.columns.missing)(field)
         except ValueError as error:
-            raise click.UsageError(f"--{kind} {text}: {error}") from None
+            raise click.UsageError(f"--{option} {text}: {error}") from None
     return found
 
 
@@ -95,7 +95,7 @@ def _field(bundle: OreBundle, index: int, value: float, bound: int) -> Known:
 def _ask(bundle: OreBundle, known: dict[str, Known]) -> None:
     open_ones = [(k, v) for k, v in enumerate(bundle.columns.variables) if v.name not in known]
     # What is logged by eye first; an assay that no probe gave is seldom at hand.
-    open_ones.sort(key=lambda item: item[1].kind != "class")
+    open_ones.sort(key=lambda item: item[1].kind == "assay")
     for number, (k, variable) in enumerate(open_ones, 1):
         click.echo(_wrapped(f"{number}/{len(open_ones)} {_asked(variable)}"), err=True)
         click.echo(_wrapped(_choices(variable)), err=True)
@@ -128,7 +128,8 @@ def _help(variable: Variable) -> str:
     about = f"{variable.about}. " if variable.about else ""
     if variable.kind == "assay":
         return f"{about}A number in {variable.unit}; <0.02 if below what can be told, >900 if above. Enter: not known."
-    return f"{about}A word or its number, lowest first. Enter: not known; every class is then tried."
+    order = ", lowest first" if variable.kind == "class" else ""
+    return f"{about}A word or its number{order}. Enter: not known; every one is then tried."
 
 
 def _show(bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Sequence[str]) -> None:

@@ -113,6 +113,8 @@ def _read_label(entry: Any, where: Where) -> Label | None:
         entry = {"column": entry}
     label = read_section(Label, entry, where)
     found = _CUT_OFF(label.column)
+    if found is not None and found[1][-1] in "=<>!":
+        raise where.says(f"label: {label.column!r} is no cut-off; it is written with >=, >, <= or <")
     if found is not None and label.cut_off is None:
         try:
             label = replace(label, column=found[1], sign=found[2], cut_off=float(found[3]))  # type: ignore[arg-type]
@@ -184,8 +186,8 @@ class Columns:
         """Names of the variables."""
         return tuple(v.name for v in self.variables)
 
-    def pick(self, names: Sequence[str]) -> Columns:
-        """Give these columns with only the named variables, in that order.
+    def pick(self, names: Sequence[str], of: str = "") -> Columns:
+        """Give these columns with only the named variables, in that order; `of` is what errors say asks for them.
 
         Raises:
             ColumnFileError: a name is no variable's, or the variable's column is what the label is cut from.
@@ -193,7 +195,10 @@ class Columns:
         known = {v.name: v for v in self.variables}
         for name in names:
             if name not in known:
-                raise ColumnFileError(f"no variable {name}{did_you_mean(name, known)}; there are {', '.join(known)}")
+                raise ColumnFileError(
+                    f"{of}{': ' if of else ''}no variable {name}{did_you_mean(name, known)}; there are "
+                    f"{', '.join(known)}"
+                )
             if self.label is not None and known[name].column == self.label.column and not self.label.variable:
                 raise ColumnFileError(
                     f"{name} is what the label is made of ({self.label.words}): a model with it would answer by "

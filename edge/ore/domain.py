@@ -52,7 +52,7 @@ class Ground:
         within: the same of the blocks of one hole about its mean.
         blocks: of a usual hole; the means of a shorter one may lie further out.
         limit: Hotelling T2 of a hole's means that left-out holes keep.
-        usual: the same that 95 % of them keep; the means of many holes together lie further in.
+        usual: the same that four of five keep; the middle of a table of holes lies further in.
     """
 
     centre: Floats

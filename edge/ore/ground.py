@@ -105,7 +105,7 @@ def _other_hole(bundle: OreBundle, hole: _Hole) -> str:
 
 
 def _other_table(bundle: OreBundle, holes: Iterable[_Hole]) -> str:
-    """Say why a table's holes together are other ground: their middle is further out than nearly any hole alone."""
+    """Say why a table's holes together are other ground: their middle is further out than most holes alone."""
     assert bundle.domain is not None
     ground, long = bundle.domain.ground, [hole for hole in holes if hole.blocks >= FEWEST_BLOCKS]
     if ground is None or len(long) < FEWEST_HOLES:

@@ -116,7 +116,7 @@ def train(
         )
     used = dict.fromkeys(variable for s in scenarios for variable in s.variables)
     for scenario in scenarios:
-        described.pick(scenario.variables)
+        described.pick(scenario.variables, f"scenario {scenario.name}")
     # In the columns file's order; columns that no scenario asks for need not be in the table.
     described = described.pick([name for name in described.names if name in used])
     folder = check_ore_folder(out, force)

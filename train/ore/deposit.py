@@ -46,7 +46,8 @@ _HOLE_SPACING_M = 25.0
 _HOLES_A_ROW = 27
 _UNSEEN = 0.5
 """Of what the eye misses or takes for arsenopyrite, stretch by stretch, to one of the arsenopyrite itself."""
-_RANGES_M = {"ore": (12.0, 30.0, 22.0), "wide": (40.0, 60.0, 50.0)}
+# Of a few metres: along fields that go on for most of a hole no probability is true of so few holes (docs/ore.md).
+_RANGES_M = {"ore": (5.0, 10.0, 7.0), "wide": (40.0, 60.0, 50.0)}
 
 
 class DepositError(StibiumError, ValueError):

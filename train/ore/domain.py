@@ -48,7 +48,7 @@ MOST_REFUSED = 0.045
 """Share of left-out blocks, with a standard error over holes, that all limits together refuse."""
 FAR_SHARES = {"excess": 0.002, "t2": 0.003, "q": 0.002}
 """Of them by the range, by T2 and by Q; the trees have the rest, as they see the distances too and tell more."""
-FAR_HOLES, UNUSUAL_HOLES = 0.005, 0.05
+FAR_HOLES, UNUSUAL_HOLES = 0.005, 0.2
 """Shares of holes that lie further out as a whole than the limit of one, and than that of a table's holes together."""
 FOLDS, FAST_FOLDS = 8, 4
 CHOOSING_FOLDS = 2

@@ -93,13 +93,19 @@ def folds(ore: Bools, groups: Rows | None, parts: int, seed: int) -> list[tuple[
     else:
         holes = len(np.unique(groups))
         if holes < parts:
-            raise TrainingDataError(f"{holes} holes or faces for {parts} folds; ask for fewer folds")
+            raise TrainingDataError(f"too few holes or faces ({holes}) for {parts} folds; {_instead(parts)}")
         division = StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(ore, ore, groups)
     out = [(np.asarray(a, dtype=np.intp), np.asarray(b, dtype=np.intp)) for a, b in division]
     for training, left_out in out:
         if len(left_out) == 0 or ore[training].all() or not ore[training].any():
-            raise TrainingDataError(f"the holes cannot be divided into {parts} folds with both classes; ask for fewer")
+            raise TrainingDataError(
+                f"the holes cannot be divided into {parts} folds with both classes; {_instead(parts)}"
+            )
     return out
+
+
+def _instead(parts: int) -> str:
+    return "ask for fewer folds" if parts > 2 else "blocks of more holes are needed"
 
 
 def some_rows(groups: Rows, share: float, seed: int) -> Rows:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...edge.ore.bundle import Costs, OreBundle, Worth
 from ...edge.ore.columns import Columns
 from ...edge.ore.domain import OreDomain
+from ..errors import TrainingDataError
 from .comparison import Cell, Comparison, Settings, compare
 from .data import OreData
 from .domain import fit_ore_domain
@@ -75,7 +76,10 @@ def train_ore(
         ConversionError, ParityError: a model would answer differently on the device.
     """
     exploration = explore(data)
-    comparison = compare(data, settings, folder, jobs, progress)
+    try:
+        comparison = compare(data, settings, folder, jobs, progress)
+    except TrainingDataError as error:
+        raise TrainingDataError(f"{data.source}: {error}") from None
     training_ore = data.ore[comparison.split.training]
     thresholds = {(c.scenario, c.model): choose_threshold(c.unseen, training_ore, costs) for c in comparison.cells}
     test_ore = data.ore[comparison.split.test]

@@ -28,6 +28,9 @@ def test_default_columns_are_the_studys() -> None:
 def test_columns_survive_a_manifest() -> None:
     columns = read_columns()
     assert columns_from_dict(columns.to_dict(), "manifest") == columns
+    for wrong in ("As => 0.5", "As == 0.5", "As <> 0.5", "As >> 0.5"):
+        with pytest.raises(ColumnFileError, match="mine.toml: label"):
+            parse_columns(f'label = "{wrong}"\n' + ASSAY, "mine.toml")
 
 
 def test_environment_names_a_columns_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

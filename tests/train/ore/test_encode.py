@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import PowerTransformer
 from stibium.converters.models.ore import convert
+from stibium.edge.cli import stibium
 from stibium.edge.ore.bundle import Costs, OreBundle, pack_ore_bundle, unpack_ore_bundle
 from stibium.edge.ore.columns import Columns, Variable
 from stibium.edge.ore.scenarios import Scenario
@@ -63,6 +67,24 @@ def test_the_device_encodes_as_training_does(name: str) -> None:
     told = bundle.model.contributions(values[0])
     assert told.values.shape == (4,)
     assert told.base + told.values.sum() == pytest.approx(float(bundle.model.sums(values[:1])[0]), abs=1e-6)
+
+
+def test_at_the_face_a_word_without_an_order_is_a_class(tmp_path: Path) -> None:
+    """It is logged by eye: `--class` takes it, and it is asked for before assays."""
+    _, bundle = fitted("logistic")
+    path = tmp_path / "mine.ore"
+    path.write_bytes(pack_ore_bundle(bundle))
+    face = ["ore", "predict", "--at-face", "--sample", "F1", "--model", str(path), "--log", str(tmp_path / "calls.db")]
+    given = ["--class", "rock=Vein", "--class", "alteration=2", "--assay", "Au=1", "--assay", "As=1", "--no-ask"]
+    done = CliRunner().invoke(stibium, [*face, *given], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "rock vein" in done.stdout
+    asked = CliRunner().invoke(stibium, face, input="?\nvein\n2\n1\n1\n", catch_exceptions=False)
+    assert asked.exit_code == 0, asked.output
+    questions = [line.removeprefix("> ") for line in asked.stderr.splitlines() if "/4" in line]
+    assert questions == ["1/4 rock", "2/4 alteration", "3/4 Au ppm", "4/4 As ppm"]
+    order = asked.stderr.split("2/4")[0]
+    assert "A word or its number. Enter" in order, "a rock has no lowest word"
 
 
 def test_a_linear_model_chooses_a_curve_for_skewed_assays_inside_the_folds() -> None:

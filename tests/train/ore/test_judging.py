@@ -80,7 +80,7 @@ def test_part_of_the_rows_is_whole_holes():
     ("ore", "groups", "parts", "words"),
     [
         (np.array([1, 0, 0, 0, 0, 0], bool), np.arange(6), 2, "1 blocks of the rarer class"),
-        (np.array([1, 0] * 6, bool), np.repeat([0, 1], 6), 3, "2 holes or faces for 3 folds"),
+        (np.array([1, 0] * 6, bool), np.repeat([0, 1], 6), 3, "too few holes or faces .2. for 3 folds; ask for fewer"),
         (np.repeat([True, False], 6), np.repeat([0, 1], 6), 2, "cannot be divided"),
     ],
 )

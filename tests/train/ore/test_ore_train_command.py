@@ -1,20 +1,60 @@
-"""`stibium ore train`, `export`, `evaluate` in real processes, on a small simulated deposit."""
+"""`stibium ore train`, `export`, `evaluate` on a small simulated deposit: in a real process where a run is made and used,
+else in this one, as most of a process is its start.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import shutil
+import warnings
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from small_runs import stibium, succeed
+from click.testing import CliRunner
+from small_runs import succeed
+from stibium.converters.spectra.errors import StibiumError
+from stibium.edge.cli import stibium as program
 from stibium.edge.ore.bundle import read_ore_bundle
 from stibium.edge.ore.columns import read_columns
 from stibium.train.ore.data import load_ore_data
 from stibium.train.ore.scores import SCORES
 
-FAST = ("--fast", "--rows", 700, "--test-rows", 300, "--folds", 2, "--jobs", 1, "--model", "tree", "--scenario", "C4")
+FAST = ("--fast", "--rows", 400, "--test-rows", 300, "--folds", 2, "--jobs", 1, "--model", "tree", "--scenario", "C4")
+
+
+def stibium(*arguments: object) -> CompletedProcess[str]:
+    """Run a command in this process, and end it as `main` does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = CliRunner().invoke(program, [str(a) for a in arguments])
+    if isinstance(done.exception, StibiumError):
+        return CompletedProcess([], 1, done.stdout, f"{done.stderr}stibium: {done.exception}\n")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return CompletedProcess([], done.exit_code, done.stdout, done.stderr)
+
+
+def succeed_here(*arguments: object) -> CompletedProcess[str]:
+    done = stibium(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def tree_run(small_deposit: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
+    """A run of one tree without a page, and what its command printed."""
+    out = tmp_path_factory.mktemp("tree") / "run"
+    return out, succeed_here("ore", "train", small_deposit, "--out", out, *FAST, "--no-report", "--format", "jsonl")
+
+
+@pytest.fixture(scope="module")
+def costly_run(small_deposit: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
+    """The same with a page, where losing ore costs a thousand times as much as hauling gangue."""
+    out = tmp_path_factory.mktemp("costly") / "run"
+    return out, succeed_here("ore", "train", small_deposit, "--out", out, *FAST, "--cost-lost-ore", 2000)
 
 
 @pytest.fixture(scope="module")
@@ -98,23 +138,23 @@ def test_tables_lie_beside_it(small_ore_run: Path):
 
 def test_an_exported_model_predicts_and_is_evaluated(small_ore_run: Path, small_deposit: Path, tmp_path: Path):
     face = tmp_path / "face.ore"
-    done = succeed("ore", "export", small_ore_run, "--scenario", "C4", "--model", "xgboost", "--out", face)
-    assert "XGBoost for C4" in done.stderr
-    assert face.read_bytes() == (small_ore_run / "models" / "C4-xgboost.ore").read_bytes()
+    done = succeed("ore", "export", small_ore_run, "--scenario", "C4", "--model", "forest", "--out", face)
+    assert "random forest for C4" in done.stderr
+    assert face.read_bytes() == (small_ore_run / "models" / "C4-forest.ore").read_bytes()
     done = succeed("ore", "evaluate", face, small_deposit, "--format", "jsonl", "--report", tmp_path / "page.html")
     line = json.loads(done.stdout)
     assert line["blocks"] == 1500
     assert sum(line["confusion"].values()) == 1500
     not_told = line["confusion"]["ore_not_told"] + line["confusion"]["gangue_not_told"]
     assert not_told == line["cannot_tell"] > 0
-    predicted = succeed("ore", "predict", small_deposit, "--model", face, "--format", "jsonl").stdout.splitlines()
+    predicted = succeed_here("ore", "predict", small_deposit, "--model", face, "--format", "jsonl").stdout.splitlines()
     assert not_told == sum(json.loads(answer)["decision"] == "cannot tell" for answer in predicted)
     assert line["worth"]["nothing"] == ""
     assert line["ore_share"] == pytest.approx(np.mean(load_ore_data(small_deposit, read_columns()).ore))
     assert line["scores"]["auc"] > 0.7
     assert line["spread"]["auc"]["sd"] > 0
     assert "SIMULATED" in (tmp_path / "page.html").read_text()
-    table = succeed("ore", "evaluate", face, small_deposit).stdout
+    table = succeed_here("ore", "evaluate", face, small_deposit).stdout
     assert table.startswith("SIMULATED")
     assert "cost a block" in table
     assert f"{not_told} of 1500 blocks are answered with cannot tell" in table
@@ -124,18 +164,19 @@ def test_an_exported_model_predicts_and_is_evaluated(small_ore_run: Path, small_
     alone = tmp_path / "gangue.csv"
     rows = small_deposit.read_text().splitlines()
     alone.write_text("\n".join([*rows[:2], *(row for row in rows[2:] if ",gangue" in row)]) + "\n")
-    undefined = succeed("ore", "evaluate", face, alone).stdout
+    undefined = succeed_here("ore", "evaluate", face, alone).stdout
     assert "nan" not in undefined
     assert "recall       – ± –" in undefined
-    header, values = succeed("ore", "evaluate", face, small_deposit, "--format", "csv").stdout.splitlines()
+    header, values = succeed_here("ore", "evaluate", face, small_deposit, "--format", "csv").stdout.splitlines()
     row = dict(zip(header.split(","), values.split(","), strict=True))
     assert float(row["auc"]) == pytest.approx(line["scores"]["auc"], abs=1e-4)
 
 
-def test_a_model_that_is_worth_nothing_is_said_to_be_and_not_handed_over_unasked(small_deposit: Path, tmp_path: Path):
+def test_a_model_that_is_worth_nothing_is_said_to_be_and_not_handed_over_unasked(
+    costly_run: tuple[Path, CompletedProcess[str]], small_deposit: Path, tmp_path: Path
+):
     """Where losing ore costs a thousand times as much as hauling gangue, everything is hauled."""
-    run = tmp_path / "run"
-    done = succeed("ore", "train", small_deposit, "--out", run, *FAST, "--cost-lost-ore", 2000)
+    run, done = costly_run
     (said,) = [line for line in done.stderr.splitlines() if "worth nothing at these costs" in line]
     assert said.startswith("decision tree in C4 (the best of its scenario) is worth nothing")
     assert "worth nothing" in done.stdout
@@ -148,35 +189,28 @@ def test_a_model_that_is_worth_nothing_is_said_to_be_and_not_handed_over_unasked
     assert "worth nothing" in refused.stderr
     assert "--anyway" in refused.stderr
     assert not (tmp_path / "x.ore").exists()
-    assert "worth nothing" in succeed(*export, "--anyway").stderr
-    assert "worth nothing" in succeed("info", tmp_path / "x.ore").stdout
-    assert "the model is worth nothing" in succeed("ore", "evaluate", tmp_path / "x.ore", small_deposit).stdout
+    assert "worth nothing" in succeed_here(*export, "--anyway").stderr
+    assert "worth nothing" in succeed_here("info", tmp_path / "x.ore").stdout
+    assert "the model is worth nothing" in succeed_here("ore", "evaluate", tmp_path / "x.ore", small_deposit).stdout
 
 
-def test_the_costs_move_the_threshold(small_deposit: Path, tmp_path: Path):
-    found = {}
-    for cost in (1, 20):
-        out = tmp_path / f"run{cost}"
-        succeed("ore", "train", small_deposit, "--out", out, *FAST, "--no-report", "--cost-lost-ore", cost)
-        found[cost] = read_ore_bundle(out / "models" / "C4-tree.ore").threshold
-        assert not (out / "report.html").exists()
-    assert found[20] < found[1]
+def test_the_costs_move_the_threshold(
+    tree_run: tuple[Path, CompletedProcess[str]], costly_run: tuple[Path, CompletedProcess[str]]
+):
+    usual, costly = (read_ore_bundle(run / "models" / "C4-tree.ore").threshold for run, _ in (tree_run, costly_run))
+    assert costly < usual
+    assert not (tree_run[0] / "report.html").exists()
 
 
-def test_scores_come_out_as_lines(small_deposit: Path, tmp_path: Path):
-    done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, "--no-report", "--format", "jsonl")
+def test_scores_come_out_as_lines(tree_run: tuple[Path, CompletedProcess[str]], small_deposit: Path):
+    run, done = tree_run
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["scenario"], line["model"], line["best"]) for line in lines] == [("C4", "tree", True)]
     assert set(lines[0]["at_random"]) == set(lines[0]["leakage"]) == set(SCORES)
     assert all(line["simulated"] for line in lines)
-    again = stibium("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST)
+    again = stibium("ore", "train", small_deposit, "--out", run, *FAST)
     assert again.returncode == 1
     assert "--force" in again.stderr
-    done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, "--force", "--format", "csv")
-    rows = list(csv.DictReader(done.stdout.splitlines()))
-    assert [row["model"] for row in rows] == ["tree"]
-    assert float(rows[0]["auc_leakage"]) == pytest.approx(lines[0]["leakage"]["auc"], abs=1e-4)
-    assert float(rows[0]["auc"]) == pytest.approx(lines[0]["cross_validated"]["auc"]["mean"], abs=1e-4)
 
 
 def _damaged(small_deposit: Path, change, rows: int = 400) -> str:
@@ -214,7 +248,7 @@ def _own_hole(names, cells):
         (lambda names, cells: ([n for n in names if n != "label"], [r[:-1] for r in cells]), ("no column 'label'",)),
         (_set("hole", "", 5), ("blocks.csv:8", "no hole or face")),
         (_own_hole, ("a hole or face of its own",)),
-        (_set("hole", "H1"), ("holes",)),
+        (_set("hole", "H1"), ("blocks.csv: ", "more holes are needed")),
         (_set("Class_Def", ""), ("Class_Def", "no value at all")),
         (_set("Pb_ppm", "many", 0), ("blocks.csv:3: Pb_ppm", "is no value")),
     ],
@@ -233,21 +267,29 @@ def test_a_bad_table_is_one_line(small_deposit: Path, tmp_path: Path, change, wo
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-def test_a_group_of_one_row_is_said_and_does_no_harm(small_deposit: Path, tmp_path: Path):
-    table = tmp_path / "blocks.csv"
+def test_a_group_of_one_row_is_said_and_does_no_harm_in_place_of_an_earlier_run(
+    tree_run: tuple[Path, CompletedProcess[str]], small_deposit: Path, tmp_path: Path
+):
+    table, run = tmp_path / "blocks.csv", tmp_path / "run"
+    shutil.copytree(tree_run[0], run)
     table.write_text(_damaged(small_deposit, _set("hole", "LONELY", 0)))
-    done = stibium("ore", "train", table, "--out", tmp_path / "run", *FAST, "--no-report")
+    done = stibium("ore", "train", table, "--out", run, *FAST, "--no-report", "--force", "--format", "csv")
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "LONELY" in line]
     assert "1 of" in line
     assert "one row" in line
+    (row,) = csv.DictReader(done.stdout.splitlines())
+    (cell,) = json.loads((run / "run.json").read_text())["cells"]
+    assert row["model"] == "tree"
+    assert float(row["auc_leakage"]) == pytest.approx(cell["leakage"]["difference"]["auc"], abs=1e-4)
+    assert float(row["auc"]) == pytest.approx(cell["cross_validated"]["auc"]["mean"], abs=1e-4)
 
 
 def test_without_holes_the_random_split_is_all_there_is_and_it_says_so(small_deposit: Path, tmp_path: Path):
     text = (small_deposit.parent / "columns.toml").read_text().replace('group = "hole"', 'group = ""')
     (tmp_path / "columns.toml").write_text(text)
     columns = ("--columns", tmp_path / "columns.toml")
-    done = succeed("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, *columns)
+    done = succeed_here("ore", "train", small_deposit, "--out", tmp_path / "run", *FAST, *columns)
     assert "no holes or faces" in done.stderr
     assert "at random" in done.stdout
     page = (tmp_path / "run" / "report.html").read_text()
@@ -286,7 +328,7 @@ def test_variables_of_ones_own_need_a_scenario_of_ones_own(small_deposit: Path, 
     assert "for variables of your own name a scenario of your own, --scenario FILE.toml" in done.stderr
     (tmp_path / "two.toml").write_text('name = "two"\nvariables = ["arsenic", "silicas"]\n')
     done = stibium("ore", "train", small_deposit, *own, "--scenario", tmp_path / "two.toml")
-    assert "no variable silicas; did you mean 'silica'?" in done.stderr
+    assert "scenario two: no variable silicas; did you mean 'silica'?" in done.stderr
     (tmp_path / "mine.toml").write_text(MINE.format(group="holeid"))
     (tmp_path / "two.toml").write_text('name = "two"\nvariables = ["arsenic", "silica"]\n')
     done = stibium("ore", "train", small_deposit, *own, "--scenario", tmp_path / "two.toml")
@@ -300,7 +342,8 @@ def test_unlabelled_rows_are_answered_for_where_they_are(small_deposit: Path, tm
     (tmp_path / "mine.toml").write_text(MINE.format(group="hole"))
     (tmp_path / "two.toml").write_text('name = "two"\nvariables = ["arsenic", "silica"]\n')
     options = ("--columns", tmp_path / "mine.toml", "--scenario", tmp_path / "two.toml", "--model", "logistic")
-    done = succeed("ore", "train", table, "--out", tmp_path / "run", *options, "--fast", "--jobs", 1, "--folds", 2)
+    fast = ("--fast", "--jobs", 1, "--folds", 2, "--rows", 400)
+    done = succeed_here("ore", "train", table, "--out", tmp_path / "run", *options, *fast)
     assert "1 unlabelled rows are answered for in" in done.stderr
     (row,) = csv.DictReader((tmp_path / "run" / "tables" / "unlabelled_two.csv").open())
     original = list(csv.DictReader(small_deposit.read_text().splitlines()[1:]))[7]
