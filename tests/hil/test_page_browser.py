@@ -312,12 +312,13 @@ def test_a_model_is_chosen_on_the_page(
 
 def test_by_keyboard_alone(browser: Any, page: Page, soils: list[Spectrum]) -> None:
     with fieldspec(soils) as port:
-        page.start(port, *DAY)
+        page.start(port, *ASKED)
         phone = Phone(browser, page.address).open()
         phone.begin(page.pin)
-        for _ in range(3):
+        phone.page.locator("#go").focus()
+        # Optimising, the white, how wet the ground is, a point: Enter goes on, and nothing has to be found again.
+        for _ in range(4):
             phone.ready()
-            phone.page.locator("#go").focus()
             with phone.page.expect_response(lambda answer: answer.url.endswith("/api/order")):
                 phone.page.keyboard.press("Enter")
         phone.ready()

@@ -287,6 +287,13 @@ def test_somebody_who_takes_all_connections_keeps_nobody_out(measured: Page) -> 
     assert measured.said_wrong() == ""
 
 
+def test_a_body_is_as_long_as_it_says(measured: Page) -> None:
+    head = f"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1:{measured.address[1]}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(measured.address, 30) as line:
+        line.sendall(f"{head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1,2]\r\n0\r\n\r\n".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 411")
+
+
 def test_a_large_photo_is_stored_and_a_huge_one_is_refused_in_words(measured: Page) -> None:
     measured.log_in()
     large = b"\xff\xd8\xff" + bytes(20_000_000)
