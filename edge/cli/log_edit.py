@@ -48,7 +48,7 @@ def edit(ctx: click.Context, reading: str, words: tuple[str, ...], who: str | No
         except LookupError as error:
             raise CorrectionError(str(error)) from None
         kind, value = parse_correction(db, meant.reading, " ".join(words))
-        warning = warning_of(db, kind, value)
+        warning = warning_of(db, meant.reading, kind, value)
         correct(opened, meant.reading, kind, value, who)
         say(f"reading {meant.reading} ({meant.sample_id}) {in_words(history_of(db, meant.reading)[-1])}")
     if warning:

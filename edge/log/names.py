@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ...converters.spectra.names import plain_name
-from .corrections import COUNTS, SAMPLE_ID, has_reading
+from .corrections import COUNTS, SAMPLE_ID, UNDONE, has_reading
 
 
 class Known(NamedTuple):
@@ -73,8 +73,20 @@ def when(known: Known) -> str:
     return at.strftime("at %H:%M") if today else at.strftime("on %d %b %Y at %H:%M")
 
 
-def warning_of(db: sqlite3.Connection, kind: str, value: Mapping[str, Any]) -> str:
-    """Say before a correction that it gives a reading the name of another sample; "" if it does not."""
+def warning_of(db: sqlite3.Connection, reading_id: int, kind: str, value: Mapping[str, Any]) -> str:
+    """Say what comes with a correction: another sample's name, or a sample without a reading; "" if nothing does."""
+    if kind == "void":
+        replaced = [
+            number
+            for number, counts in db.execute(
+                "SELECT c.reading_id, CASE WHEN json_valid(c.value) THEN json_extract(c.value, '$.counts') END"
+                f" FROM corrections c WHERE c.kind = 'again' AND NOT {UNDONE} ORDER BY c.id"
+            )
+            if counts == reading_id
+        ]
+        if not replaced:
+            return ""
+        return f"it counted in place of reading {replaced[-1]}: undo that one's correction for it to count again"
     known = known_exactly(db, str(value.get("sample_id", ""))) if kind == "rename" else []
     if not known:
         return ""

@@ -79,7 +79,7 @@ def _edit_begun(session: Session, sample: Sample, kind: str, text: str) -> None:
 def _rename_begun(session: Session, sample: Sample, new: str, back: bool = False) -> None:
     was = sample.planned.sample_id
     details = {"sample_id": new, "was": was, "back": back}
-    warning = warning_of(session.engine.log.database, "rename", details)
+    warning = warning_of(session.engine.log.database, 0, "rename", details)
     session.record(Event("sample_renamed", f"{was} is {new}{' again' if back else ''}", details))
     _warn(session, warning)
 
@@ -107,6 +107,6 @@ def _correct(session: Session, reading_id: int, kind: str, value: dict[str, obje
     if undone:
         text = f"{said}: no longer {what_was_said(undone[0])}"
     details = {"reading": reading_id, "sample_id": sample_id, "kind": kind, "value": value}
-    warning = warning_of(db, kind, value)
+    warning = warning_of(db, reading_id, kind, value)
     session.correct(Event("corrected", text, details), reading_id, kind, value)
     _warn(session, warning)

@@ -41,7 +41,7 @@ def correct_reading(log_path: Path, said: dict[str, Any]) -> dict[str, Any]:
         raise CorrectionError('write {"reading": 12, "kind": "rename", "value": {"sample_id": "RS007"}, "who": "Ana"}')
     plain = value if isinstance(value, dict) else {}
     with Log(log_path) as log:
-        warning = warning_of(log.database, str(kind), plain)
+        warning = warning_of(log.database, reading, str(kind), plain)
         row = correct(log, reading, str(kind), plain, who if isinstance(who, str) else "")
     return {"correction": row, **({"warning": warning} if warning else {})}
 

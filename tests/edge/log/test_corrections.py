@@ -22,7 +22,7 @@ from stibium.edge.errors import CorrectionError
 from stibium.edge.log.columns import CORRECTIONS, ReadingFacts
 from stibium.edge.log.corrections import KINDS, correct
 from stibium.edge.log.export import iter_records
-from stibium.edge.log.names import known_as, known_exactly, names_taken, reading_of
+from stibium.edge.log.names import known_as, known_exactly, names_taken, reading_of, warning_of
 from stibium.edge.log.read import Chosen, open_for_reading
 from stibium.edge.log.spectra import iter_spectra
 from stibium.edge.log.typed import parse_correction
@@ -226,6 +226,15 @@ def test_a_number_that_is_a_name_too_is_asked_about(log: Log) -> None:
     # One that is left out, or is the reading itself, is no other one.
     correct(log, 3, "rename", {"sample_id": "3"})
     assert reading_of(db, "3").reading == 3
+
+
+def test_leaving_out_what_counts_for_another_is_warned_of(log: Log) -> None:
+    assert warning_of(log.database, 1, "void", {}) == ""
+    correct(log, 1, "again", {"counts": 2})
+    assert "in place of reading 1: undo that one's correction" in warning_of(log.database, 2, "void", {})
+    assert warning_of(log.database, 2, "note", {"text": "x"}) == warning_of(log.database, 3, "void", {}) == ""
+    correct(log, 1, "undo", {"correction": 1})
+    assert warning_of(log.database, 2, "void", {}) == ""
 
 
 @pytest.mark.parametrize("number", [2**70, -(2**70), 2**63])
