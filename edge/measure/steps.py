@@ -152,6 +152,12 @@ def parse_command(line: str) -> Command | None:
     return Command("i", text, "edits begin with e: e RS005 void wrong pit" if is_kind(first) else _doubt(text))
 
 
+def doubt_of(name: str) -> str:
+    """Say why a text that was given as a name may be none; "" if there is no doubt."""
+    command = parse_command(name)
+    return "a command" if command is None or command.letter != "i" else command.doubt
+
+
 def _doubt(text: str) -> str:
     if not any(letter.isdigit() for letter in text):
         return "no command, and no number in it"

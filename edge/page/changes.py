@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import StibiumError
-from ..measure.steps import LETTERS, LONGEST_NAME, Command
+from ..measure.steps import LETTERS, LONGEST_NAME, Command, doubt_of
 from .answers import as_answer, number_of
 from .desk import Order, OrderRefusedError
 from .guard import COOKIE, may_not_change, refusal, try_pin, try_pin_refusal
@@ -72,7 +72,8 @@ def _read_order(said: dict[str, Any] | None, models: list[dict[str, Any]]) -> Or
     argument = "".join(letter for letter in texts["argument"] if letter.isprintable()).strip()
     paths = {model["name"]: model["path"] for model in models}
     begin = {**begin, "model": paths.get(begin.get("model", ""), "")}
-    return Order(said["kind"], texts["tap"], texts["prompt"], Command(texts["letter"], argument), begin)
+    doubt = doubt_of(argument) if texts["letter"] == "i" else ""
+    return Order(said["kind"], texts["tap"], texts["prompt"], Command(texts["letter"], argument, doubt), begin)
 
 
 def _wrong_with_begin(begin: Any, models: list[dict[str, Any]]) -> str:

@@ -356,6 +356,11 @@ def test_a_day_is_led_by_the_page(page: Page, soils: list[Spectrum]) -> None:
         status, said = page.order("do", "u")
         assert (status, said["stored"]) == (200, False)
         assert "nothing was edited" in said["told"][0]["text"]
+        # What may be no name is asked about, as in `measure`.
+        for unusual in ("Help", "void 3", "P", "north"):
+            desk = page.tap("i", unusual)
+            assert (desk["prompt"]["step"], desk["prompt"]["title"]) == ("name", f"Is {unusual} the name of a sample?")
+            assert page.tap("s")["sample"]["id"] == "T001"
         desk = page.tap("i", "Rua do Alto 7\x1b[2J")
         assert desk["sample"]["id"] == "Rua do Alto 7[2J"
         page.tap("n", "wet, roots")
