@@ -21,10 +21,14 @@ def address_of(interface: str) -> str:
     """Give the address to serve on: one that is given, or that of a network interface such as wlan0.
 
     Raises:
-        ServeError: there is no such interface, or it has no address.
+        ServeError: there is no such interface, it has no address, or every one is meant.
     """
+    there = ", ".join(name for _, name in socket.if_nameindex())
     with suppress(ValueError):
-        return str(ipaddress.ip_address(interface))
+        address = ipaddress.ip_address(interface)
+        if address.is_unspecified:
+            raise ServeError(f"{interface}: every network of this device; name one of them: {there}")
+        return str(address)
     if interface == "localhost":
         return "127.0.0.1"
     try:
@@ -32,7 +36,6 @@ def address_of(interface: str) -> str:
             request = struct.pack("256s", interface.encode()[:15])
             return socket.inet_ntoa(fcntl.ioctl(asked, _SIOCGIFADDR, request)[20:24])
     except OSError:
-        there = ", ".join(name for _, name in socket.if_nameindex())
         raise ServeError(f"{interface}: no network interface with an address; there are {there}") from None
 
 

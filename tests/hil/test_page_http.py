@@ -468,6 +468,8 @@ def test_a_port_that_is_taken_and_an_address_that_is_not_ours_are_one_line(page:
         (["--http-port", str(measured.address[1])], "another program serves there"),
         (["--on", "192.0.2.1"], "no address of this device"),
         (["--on", "wlan9"], "no network interface with an address"),
+        (["--on", "0.0.0.0"], "every network of this device; name one of them"),
+        (["--on", "::"], "every network of this device; name one of them"),
     ):
         done = subprocess.run(
             [STIBIUM, "serve", "--log", str(page.log), *options], capture_output=True, text=True, timeout=60
