@@ -44,8 +44,8 @@ from .splits import some_rows
 Rows = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-MOST_REFUSED = 0.045
-"""Share of left-out blocks, with a standard error over holes, that all limits together refuse."""
+MOST_REFUSED = 0.04
+"""Share of left-out blocks, with a standard error over holes, that all limits of single blocks refuse."""
 FAR_SHARES = {"excess": 0.002, "t2": 0.003, "q": 0.002}
 """Of them by the range, by T2 and by Q; the trees have the rest, as they see the distances too and tell more."""
 FAR_HOLES, UNUSUAL_HOLES = 0.005, 0.2

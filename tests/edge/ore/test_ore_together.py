@@ -195,6 +195,22 @@ def test_holes_whose_blocks_are_all_richer_are_other_ground(together: OreBundle,
     assert "the 20 blocks of hole H0 are on average unlike those of the training's holes, most in " in " ".join(unlike)
 
 
+def test_holes_that_are_no_strangers_alone_are_other_ground_together(together: OreBundle, tmp_path: Path) -> None:
+    assert together.domain is not None
+    assert together.domain.ground is not None
+    lenient = replace(together.domain, ground=replace(together.domain.ground, limit=np.inf))
+    bundle = replace(together, domain=lenient)
+    values = blocks_with_levels(together, 300, 8)
+    assay = np.array([v.kind == "assay" for v in together.columns.variables])
+    rich = values[np.argsort(-np.log(values[:, assay]).sum(axis=1))[:60]]
+    few = table_answers(bundle, rich, tmp_path, holes=4)
+    assert not any("other ground" in a.reason for a in few), "of four holes nothing is said together"
+    answers = table_answers(bundle, rich, tmp_path, holes=6)
+    assert {a.decision for a in answers} == {"cannot tell"}
+    assert any("the table's 6 holes are together unlike those of the training's holes" in a.reason for a in answers)
+    assert not any("other ground" in a.reason for a in table_answers(bundle, values, tmp_path, holes=6))
+
+
 def test_a_table_is_read_once_and_need_not_fit_into_memory(
     together: OreBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

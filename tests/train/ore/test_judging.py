@@ -293,3 +293,14 @@ def test_spread_and_bootstrap_vary_by_hole():
     two = spread([{**score(p, ore), "auc": 0.5}, {**score(p, ore), "auc": float("nan")}])["auc"]
     assert two.mean == 0.5
     assert np.isnan(two.sd)
+
+
+@pytest.mark.parametrize("kind", ["isotonic", "venn-abers"])
+def test_sums_that_differ_in_their_last_digit_are_no_step(kind):
+    """A boosted model's sum is made in one order by the library, in another on the device."""
+    chance = np.random.default_rng(0)
+    stated = chance.choice([0.1, 0.3, 0.55, 0.8], 400)
+    twin = stated + 2e-15
+    either = np.where(chance.random(400) < 0.5, stated, twin)
+    curve = fit_calibration(kind, either, chance.random(400) < stated)
+    assert np.abs(curve.apply(stated) - curve.apply(twin)).max() < 1e-9

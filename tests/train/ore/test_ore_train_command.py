@@ -7,7 +7,9 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -414,3 +416,66 @@ def test_what_is_explained_is_what_moves(small_ore_run: Path, small_deposit: Pat
     features = data.features[:60, data.columns_of(bundle.columns.names)]
     sizes = np.mean([np.abs(bundle.model.contributions(block).values) for block in features], axis=0)
     assert bundle.columns.names[int(np.argmax(sizes))] in ("As", "Au")
+
+
+MINE_S_OWN = """
+group = "HOLEID"
+missing = ["", "-9999"]
+from = "FROM"
+to = "TO"
+x = "X"
+y = "Y"
+z = "RL"
+epsg = 32629
+label = "Au_ppm >= 0.5"
+[[variable]]
+name = "As"
+column = "As_ppm"
+kind = "assay"
+unit = "ppm"
+[[variable]]
+name = "LITH"
+kind = "category"
+words = ["slate", "quartzite", "dyke"]
+"""
+
+
+def test_a_mines_walk_from_a_table_of_assays_to_a_layer_for_a_gis(tmp_path: Path):
+    """As docs/ore.md has it: a label from a cut-off, wedges, names in either case, limits, -9999 and words."""
+    chance = np.random.default_rng(0)
+    rows = ["HOLEID,FROM,TO,X,Y,RL,LITH,Au_ppm,As_ppm"]
+    for k in range(15):
+        for i in range(14):
+            rich = chance.standard_normal()
+            hole = (f"X{195 + k}", f"x{195 + k}", f"X{195 + k}W1")[0 if i < 8 else 1 + k % 2]
+            gold = f"{np.exp(rich - 0.7):.2f}" if rich > -1.5 else "<0.01" if i else "-9999"
+            arsenic = f"{np.exp(5 + rich + 0.5 * chance.standard_normal()):.0f}" if rich > -1 else "<50"
+            words = ("Slate", "quartzite", "dyke ")[int(chance.integers(3))]
+            rows.append(f"{hole},{i},{i + 1},{500 + k},{600 + i},{-i},{words},{gold},{arsenic if i else -9999}")
+    (tmp_path / "assays.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "mine.toml").write_text(MINE_S_OWN)
+    (tmp_path / "face.toml").write_text('name = "face"\nvariables = ["As", "LITH"]\n')
+    table, columns, run = tmp_path / "assays.csv", ("--columns", tmp_path / "mine.toml"), tmp_path / "run"
+    fast = ("--fast", "--jobs", 1, "--folds", 2, "--model", "logistic", "--no-report")
+    trained = succeed_here("ore", "train", table, *columns, "--scenario", tmp_path / "face.toml", "--out", run, *fast)
+    assert "wedges belong to their parent holes (such as X196W1)" in trained.stderr
+    assert "names of holes differ in case only" in trained.stderr
+    assert "what folds at random add to the AUC, on the same rows" in trained.stdout
+    face = tmp_path / "face.ore"
+    succeed_here("ore", "export", run, "--scenario", "face", "--out", face, "--anyway")
+    succeed_here("ore", "predict", table, *columns, "--model", face, "--export", tmp_path / "blocks.gpkg")
+    with closing(sqlite3.connect(tmp_path / "blocks.gpkg")) as layer:
+        found = layer.execute('SELECT hole, "from", "to", x, y, z FROM blocks ORDER BY fid').fetchall()
+        (told,) = layer.execute("SELECT count(*) FROM blocks WHERE decision IN ('ore', 'gangue')").fetchone()
+        (system,) = layer.execute("SELECT srs_id FROM gpkg_geometry_columns").fetchone()
+    expected = [row.split(",")[:6] for row in rows[1:]]
+    assert [[hole, *places] for hole, *places in found] == [[hole, *map(float, places)] for hole, *places in expected]
+    assert told >= 0.9 * len(found)
+    assert system == 32629
+    wrong = stibium(
+        "ore", "predict", table, "--columns", tmp_path / "mine.toml", "--model", run / "models" / "none.ore"
+    )
+    assert wrong.returncode == 1
+    (tmp_path / "other.toml").write_text(MINE_S_OWN.replace('name = "As"', 'name = "Arsenic"'))
+    wrong = stibium("ore", "predict", table, "--columns", tmp_path / "other.toml", "--model", face)
+    assert "face.ore: no variable As; there are Arsenic, LITH" in wrong.stderr
