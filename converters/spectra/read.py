@@ -19,6 +19,8 @@ FORMATS = (
 
 _NO_TABLE = re.compile(rb"\s*(?:##TITLE|[{\[]\s*[\"\d{\[-])")
 """JCAMP-DX, and JSON; a line such as [Data] is of neither."""
+_MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|svg|gpx|kml)\b", re.IGNORECASE)
+_DOCUMENTS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff")
 _PACKED = (GZIP_MAGIC, b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x1f\x9d")
 
 
@@ -105,7 +107,9 @@ def _read_others(source: str, head: bytes, packed: bool, on_bad: OnBad | None) -
 
     if _NO_TABLE.match(head):
         raise UnknownFormatError(f"{source}: is JCAMP-DX or JSON; save it as a table of wavelength and reflectance")
-    if is_text(head):
+    if _MARKUP.match(head.removeprefix(b"\xef\xbb\xbf")):
+        raise UnknownFormatError(f"{source}: is a web page or XML, perhaps a login's; fetch the file itself")
+    if is_text(head) and not head.startswith(_DOCUMENTS):
         from .ascii_table import read_ascii_table
 
         try:
@@ -124,7 +128,7 @@ def _described(source: str, head: bytes) -> str:
         return "an archive or compressed otherwise than by gzip once; unpack it"
     if head.startswith((b"\x89HDF\r\n", b"CDF\x01", b"CDF\x02", b"MATLAB 5.0")):
         return "an array file (HDF5, NetCDF, MATLAB); save its spectra as CSV"
-    if head.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff")):
+    if head.startswith(_DOCUMENTS):
         return "a document or picture"
     if not head.strip(b"\0"):
         return "only zero bytes, a copy that failed; copy it again"
