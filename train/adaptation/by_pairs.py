@@ -25,6 +25,8 @@ FEWEST = 5
 FOLDS = 10
 TOGETHER = 5
 """Corrections of spectra of which the mean is taken."""
+SAME = 1e-6
+"""Reflectance; no two instruments agree so well on any soil."""
 JUDGED = "pairs left out from fit and choice, against the parent's readings of the other instrument"
 
 
@@ -60,7 +62,7 @@ def adapt_by_pairs(
         of_parent, of_child: spectra of both; pairs have the same sample's name.
 
     Raises:
-        TrainingDataError: too few pairs, pairs that do not match, or a bundle that corrects spectra already.
+        TrainingDataError: too few pairs, pairs that do not match or are the same spectra, or a bundle that corrects spectra already.
     """
     if parent.correction.spectra is not None:
         before = parent.lineage.adaptations[-1].parent_sha256[:16] if parent.lineage.adaptations else "unknown"
@@ -87,6 +89,12 @@ def adapt_by_pairs(
     master, child = ([s for s in side if s.sample_id in set(names)] for side in (pairs.parent, pairs.child))
     wanted = np.array([output_of[0][name] for name in names])
     on_parent, on_child = on_grid_of(parent, master)[0], on_grid_of(parent, child)[0]
+    same = int(np.isclose(on_parent, on_child, rtol=0, atol=SAME).all(axis=1).sum())
+    if same > len(names) / 2:
+        raise TrainingDataError(
+            f"--pairs: {same} of {len(names)} pairs are one spectrum given twice; name the model's own instrument first, "
+            "then what the other one measured"
+        )
     read = _reader(estimator, parent)
     folds = np.arange(len(names)) % min(FOLDS, len(names))
     candidates = _candidates(absorbance(on_parent), absorbance(on_child), wanted, folds, parent, read)

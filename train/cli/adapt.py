@@ -138,7 +138,7 @@ def _lone_error(adapted: Adapted, transform: Transform) -> str:
 
     squares = np.square(forward(adapted.wanted, transform) - forward(adapted.after, transform))
     worst = int(squares.argmax())
-    if squares.size < FEWEST_TO_NAME or squares[worst] < LONE_SHARE * squares.sum():
+    if squares.size < FEWEST_TO_NAME or squares[worst] <= LONE_SHARE * squares.sum():
         return ""
     share = squares[worst] / squares.sum()
     return (

@@ -160,6 +160,7 @@ def test_where_nothing_helps_nothing_is_done(made: Path, shipped_bundle: Bundle,
     [
         (("--pairs", "two_parent.csv", "two_child.csv"), "2 samples are usable on both instruments; at least 5"),
         (("--pairs", "parent.csv", "others.csv"), "no sample stands in both"),
+        (("--pairs", "parent.csv", "parent.csv"), "20 of 20 pairs are one spectrum given twice"),
         (("--pairs", "parent.csv", "mixed_up.csv"), "do not go together"),
         (("--pairs", "parent.csv", "nowhere.csv"), "nowhere.csv: cannot be read: No such file"),
         (("--spectra", "two_child.csv", "--assays", "assays.csv"), "at least 3"),
