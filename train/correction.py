@@ -18,6 +18,7 @@ from ..edge.model.recipe import Recipe
 from ..edge.model.steps import FeatureOrthogonalisation, Resample
 from ..edge.model.target import forward
 from .crossval.folds import inner_folds
+from .methods.baselines import Variant
 from .methods.common import transforms_for
 from .methods.regressions import pls_coefficients
 from .moisture import Differences
@@ -118,7 +119,7 @@ def corrected_blocks(absorbance: Floats, pairs: Differences, count: int, grid: R
     for block in CORRECTED_BLOCKS:
         recipe = _recipe_of(block, grid)
         step = orthogonalisation(_features(recipe, absorbance), _moved(recipe, pairs), count)
-        recipes.append(Recipe((*recipe.steps, step)))
+        recipes.append(Recipe((*recipe.steps, step), f"{Variant(*block)}, water taken out"))
     return Preprocessing("moisture", tuple(recipes), (False,) * len(recipes))
 
 

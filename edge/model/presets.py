@@ -86,10 +86,10 @@ class Preprocessing:
         return any(recipe.has_spectrogram for recipe in self.recipes)
 
     def one_by_one(self) -> tuple[Preprocessing, ...]:
-        """Give each recipe by itself; of several each has its number in the name."""
+        """Give each recipe by itself; of several each has its own name, or its number in that of all."""
         several = len(self.recipes) > 1
         return tuple(
-            Preprocessing(f"{self.name} {number}" if several else self.name, (recipe,), (autoscale,))
+            Preprocessing((recipe.name or f"{self.name} {number}") if several else self.name, (recipe,), (autoscale,))
             for number, (recipe, autoscale) in enumerate(zip(self.recipes, self.autoscale, strict=True), 1)
         )
 

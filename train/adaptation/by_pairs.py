@@ -62,7 +62,8 @@ def adapt_by_pairs(
         of_parent, of_child: spectra of both; pairs have the same sample's name.
 
     Raises:
-        TrainingDataError: too few pairs, pairs that do not match or are the same spectra, or a bundle that corrects spectra already.
+        TrainingDataError: too few pairs, pairs that do not match or are the same spectra, or a bundle that corrects
+            spectra already.
     """
     if parent.correction.spectra is not None:
         before = parent.lineage.adaptations[-1].parent_sha256[:16] if parent.lineage.adaptations else "unknown"
@@ -92,8 +93,8 @@ def adapt_by_pairs(
     same = int(np.isclose(on_parent, on_child, rtol=0, atol=SAME).all(axis=1).sum())
     if same > len(names) / 2:
         raise TrainingDataError(
-            f"--pairs: {same} of {len(names)} pairs are one spectrum given twice; name the model's own instrument first, "
-            "then what the other one measured"
+            f"--pairs: {same} of {len(names)} pairs are one spectrum given twice; name what the model's own "
+            "instrument measured first, then what the other one did"
         )
     read = _reader(estimator, parent)
     folds = np.arange(len(names)) % min(FOLDS, len(names))
