@@ -78,6 +78,8 @@ def workers(folder: Path, count: int) -> tuple[str, list[subprocess.Popen[bytes]
     begin = [sys.executable, "-c", main.format("scheduler"), "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     processes = [subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet)]
     while not file.is_file():
+        if processes[0].poll() is not None:
+            raise SystemExit("the Dask scheduler did not start; is stibium[cluster] installed?")
         time.sleep(0.1)
     address = json.loads(file.read_text())["address"]
     one = [sys.executable, "-c", main.format("worker"), address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]

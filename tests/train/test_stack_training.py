@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from small_runs import PROGRAM, Soils, stibium, succeed
+from stibium.converters.spectra.table.read import read_table
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.bundle import read_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.recipe import Blocks
@@ -179,26 +182,21 @@ def test_killed_it_goes_on_and_ends_the_same(stack_run: tuple[Path, str], small_
     kept = fits.read_text().splitlines()
     assert len(kept) >= 3
     assert not (folder / "run.json").exists()
+    # What was kept is what is used: a fit of PLSR that is altered in between shows, in PLSR alone.
+    lines = [json.loads(line) for line in kept]
+    for line in lines:
+        if line["fit"]["method"] == "PLSR":
+            line["fit"]["predicted"] = [1e5] * len(line["fit"]["predicted"])
+    fits.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     succeed(*options(small_soils, folder, "--no-report"))
     first, second = record_of(stack_run[0]), record_of(folder)
     for key in ("weights_sha256", "metrics", "interval", "error_model", "training"):
         assert first[key] == second[key], key
-    assert {m: f["r2"] for m, f in first["comparison"]["methods"].items()} == {
-        m: f["r2"] for m, f in second["comparison"]["methods"].items()
-    }
+    of_first, of_second = ({m: f["r2"] for m, f in r["comparison"]["methods"].items()} for r in (first, second))
+    assert of_first.pop("PLSR")["mean"] > 0
+    assert of_second.pop("PLSR")["mean"] < -100
+    assert of_first == of_second
     assert not fits.exists()
-    # What was kept is what is used: a fit of PLSR that was altered in between shows.
-    other = tmp_path / "altered"
-    other.mkdir()
-    lines = []
-    for line in kept:
-        fit = json.loads(line)
-        if fit["fit"]["method"] == "PLSR":
-            fit["fit"]["predicted"] = [1e5] * len(fit["fit"]["predicted"])
-        lines.append(json.dumps(fit))
-    (other / "fits.jsonl").write_text("\n".join(lines) + "\n")
-    succeed(*options(small_soils, other, "--no-report"))
-    assert record_of(other)["comparison"]["methods"]["PLSR"]["r2"]["mean"] < -100
 
 
 def test_stopped_by_hand_it_says_that_nothing_is_lost(small_soils: Soils, tmp_path: Path) -> None:
@@ -219,7 +217,13 @@ def test_stopped_by_hand_it_says_that_nothing_is_lost(small_soils: Soils, tmp_pa
     assert fits.exists()
 
 
-def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_soils: Soils, tmp_path: Path) -> None:
+def test_groups_are_never_parted_controls_are_no_samples_and_grids_are_brought_together(
+    small_soils: Soils, tmp_path: Path
+) -> None:
+    spectra = read_table(small_soils.spectra)
+    write_table(tmp_path / "one.csv", spectra[:80])
+    coarse = [replace(s, wavelengths_nm=s.wavelengths_nm[::2], values=s.values[::2]) for s in spectra[80:]]
+    write_table(tmp_path / "two.csv", coarse)
     header, *rows = small_soils.assays.read_text().splitlines()
     lines = [
         f"{header},cell",
@@ -230,12 +234,17 @@ def test_groups_are_never_parted_and_quality_control_rows_are_no_samples(small_s
     table = tmp_path / "assays.csv"
     table.write_text("\n".join(lines) + "\n")
     out = tmp_path / "run"
-    soils = Soils(small_soils.spectra, table)
-    succeed(*options(soils, out, "--no-report", "--no-baselines", "--group-by", "cell"))
+    soils = Soils(tmp_path / "one.csv", table)
+    more = ("--spectra", tmp_path / "two.csv", "--no-report", "--no-baselines", "--group-by", "cell")
+    # By the name that the method had in earlier versions.
+    done = succeed(*options(soils, out, *more, "--method", "default"))
+    assert "--method default is called stack now; left out, it is mobilenetv2\n" in done.stderr
+    assert {s.wavelengths_nm.size for s in load_run(out).held_out} == {2151, 1076}
     record = record_of(out)
     assert record["comparison"]["folds"] == "5-fold cross-validation by group, 1 repeat, seed 42"
     assert record["training"]["group_by"] == "cell"
     assert len(record["split"]["training"]) == len(read_assay_table(small_soils.assays).assays("Sb").plain)
+    assert record["method"] == "stack"
     assert list(record["comparison"]["methods"]) == ["stack"]
     table.write_text("\n".join([lines[0].replace(",cell", ",cell,cell"), *(f"{line},x" for line in lines[1:])]) + "\n")
     done = stibium(*options(soils, tmp_path / "other", "--group-by", "cell"))
@@ -261,43 +270,3 @@ def test_bad_arguments_are_one_line(
     assert done.returncode == code
     assert says in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        (lambda names: [f"X{i},{i}" for i, _ in enumerate(names)], "the names must be the same"),
-        (lambda names: [f"{names[0]},5"], "1 sample has both a spectrum and a value for Sb; at least 10"),
-        (lambda names: [f"{n},7.5" for n in names], "every sample has Sb 7.5 ppm; there is nothing to learn"),
-        (lambda names: [f"{n},>4000" for n in names], "every value of Sb is censored"),
-    ],
-)
-def test_bad_assays_are_one_line(small_soils: Soils, tmp_path: Path, rows: Any, says: str) -> None:
-    names = list(read_assay_table(small_soils.assays).assays("Sb").values)
-    table = tmp_path / "assays.csv"
-    table.write_text("sample,Sb_ppm\n" + "\n".join(rows(names)) + "\n")
-    done = stibium(*options(Soils(small_soils.spectra, table), tmp_path / "run"))
-    assert done.returncode == 1
-    assert says in done.stderr.strip().splitlines()[-1]
-    assert "Traceback" not in done.stderr
-
-
-def test_mixed_grids_are_brought_together(small_soils: Soils, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from stibium.converters.spectra.table.read import read_table
-    from stibium.converters.spectra.table.write import write_table
-
-    spectra = read_table(small_soils.spectra)
-    write_table(tmp_path / "one.csv", spectra[:80])
-    coarse = [replace(s, wavelengths_nm=s.wavelengths_nm[::2], values=s.values[::2]) for s in spectra[80:]]
-    write_table(tmp_path / "two.csv", coarse)
-    out = tmp_path / "run"
-    data = ["--spectra", tmp_path / "one.csv", "--spectra", tmp_path / "two.csv", "--assays", small_soils.assays]
-    # By the name that the method had in earlier versions.
-    former = ("--method", "default", "--fast", "--no-baselines", "--no-report")
-    done = succeed("train", *data, "--element", "Sb", "--out", out, *former)
-    assert "--method default is called stack now; left out, it is mobilenetv2\n" in done.stderr
-    assert record_of(out)["method"] == "stack"
-    run = load_run(out)
-    assert {s.wavelengths_nm.size for s in run.held_out} == {2151, 1076}
