@@ -121,7 +121,7 @@ def _unlike(bundle: OreBundle, parts: Floats) -> str:
     """Name the variables by whose means a hole is unlike those of the training; `parts` of its T2."""
     assert bundle.domain is not None
     if parts[-1] >= parts[:-1].sum():
-        return "values that do not belong together in the training's holes"
+        return "unlike those of the training's holes in how values go together"
     of_variables = np.bincount(bundle.domain.variable_of, parts[:-1])
     first, second = (bundle.columns.variables[k].name for k in np.argsort(-of_variables, kind="stable")[:2])
     return f"unlike those of the training's holes, most in {first} and {second}"
