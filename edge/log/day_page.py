@@ -37,7 +37,7 @@ def day_page(day: Day) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head><body><main>\n{body}\n</main></body></html>\n"
     )
 
 
@@ -182,7 +182,7 @@ def _section(title: str, titles: Sequence[str], rows: Iterable[Sequence[str]], b
             body += (
                 f'<tr class="said"><td></td><td{_breaks(said)} colspan="{len(titles) - 1}">{escape(said)}</td></tr>\n'
             )
-    return f'<h2>{title}</h2><div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
+    return f'<h2>{title}</h2><div class="wide" tabindex="0"><table><tr>{head}</tr>\n{body}</table></div>'
 
 
 def _breaks(cell: str) -> str:

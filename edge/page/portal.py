@@ -32,7 +32,7 @@ _ALL_IS_WELL = {
 """What phones, Windows, Firefox and NetworkManager ask for, and the answer that tells each that it may stay."""
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>stibium</title></head>
-<body><h1>stibium</h1>{text}</body></html>"""
+<body><main><h1>stibium</h1>{text}</main></body></html>"""
 
 
 class Portal:
@@ -44,6 +44,7 @@ class Portal:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._shown = url.replace("//", "//<wbr>")
         self._staying: OrderedDict[str, None] = OrderedDict()
 
     def stranger(self, request: Request) -> Response:
@@ -58,7 +59,7 @@ class Portal:
     async def welcome(self, request: Request) -> Response:
         """Say where the page is."""
         text = (
-            f"<h2>The page of this device is at<br>{self._url}</h2><p>Open that address in your browser: this window "
+            f"<h2>The page of this device is at<br>{self._shown}</h2><p>Open that address in your browser: this window "
             f'closes by itself.</p><h2><a href="{STAY}">Stay in this network</a></h2><p>It leads to the device and to '
             "nothing else.</p>"
         )
@@ -69,7 +70,7 @@ class Portal:
         self._staying[client(request)] = None
         if len(self._staying) > _MOST_PHONES:
             self._staying.popitem(last=False)
-        text = f'<h2>Now open in your browser:<br><a href="/">{self._url}</a></h2>'
+        text = f'<h2>Now open in your browser:<br><a href="/">{self._shown}</a></h2>'
         return HTMLResponse(_PAGE.format(text=text), headers=_POLICY)
 
 

@@ -141,7 +141,11 @@ class Phone:
 
     def axe(self) -> list[str]:
         """Give what axe finds: rule and element."""
-        source = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-        self.page.evaluate(source)
-        found = self.page.evaluate("axe.run()")["violations"]
-        return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
+        return axe_of(self.page)
+
+
+def axe_of(page: Any) -> list[str]:
+    """Give what axe finds on a page of Playwright's: rule and element."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]

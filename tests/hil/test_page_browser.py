@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Phone, browsing
+from browser import Phone, axe_of, browsing
 from page_process import Page
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, write_bundle
@@ -106,9 +106,12 @@ def test_axe_finds_nothing_in_any_mode(browser: Any, page: Page, soils: list[Spe
         wide = phone.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         found[mode] = phone.axe() + ([f"{wide} px beside the screen"] if wide > 0 else [])
 
-    page.start()
+    page.start("", "--captive")
     phone = Phone(browser, page.address, 320).open()
     look("log")
+    for shown in ("welcome", "stay"):
+        phone.page.goto(phone.base + shown)
+        look(shown)
     page.kill()
     with VirtualProbe(VirtualFieldSpec(InFront(things_from(soils), loop=True)), TcpEnd("127.0.0.1", 0)) as probe:
         page.start(probe.name, *ASKED, "--blank-every", "1")
@@ -247,6 +250,7 @@ def test_ground_name_and_place_are_said_on_the_page_and_what_left_looks_differen
         sheet.goto(f"file://{day}")
         assert sheet.evaluate("[...document.querySelectorAll('.wide')].every(e => e.scrollWidth <= e.clientWidth)")
         assert sheet.evaluate("document.documentElement.scrollWidth") <= 360
+        assert axe_of(sheet) == []
 
 
 def test_controls_stand_on_charts_with_their_limits(
@@ -305,7 +309,7 @@ def test_a_model_is_chosen_on_the_page(
         phone.page.select_option("#model", "pb.tflite")
         phone.begin(page.pin)
         measure(phone, page, 1)
-        assert "Pb" in phone.page.inner_text("#last")
+        phone.until("document.getElementById('last').textContent.includes('Pb')")
     elements = {one["element"] for one in page.get("/api/readings?since=0")["readings"][0]["estimates"]}
     assert elements == {"Pb"}
 
