@@ -102,14 +102,8 @@ class Config:
     most_parameters: int = MOST_PARAMETERS
 
 
-FAST_CONFIG = Config(
-    variants=(VARIANTS[0], VARIANTS[2], VARIANTS[4]),
-    variants_of_many=(VARIANTS[0], VARIANTS[2], VARIANTS[4]),
-    powers=(0.0,),
-    gammas=(0.1,),
-    costs=(20.0, 200.0),
-    averaged=2,
-)
+FAST_CONFIG = Config(gammas=(0.1,), costs=(20.0, 200.0), averaged=2)
+"""All views: they cost little beside the grid, and half of them lose much (pH of 231 soils, for one)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,8 +44,7 @@ class Svr(Stack):
         usual = replace(
             FAST_CONFIG if self.fast else Config(), powers=(0.0,), averaged=1, linear_share=0.0, ridge=ALONE
         )
-        variants = FAST_CONFIG.variants if self.fast else VARIANTS
-        configs = [replace(usual, variants=(variant,), variants_of_many=(variant,)) for variant in variants]
+        configs = [replace(usual, variants=(variant,), variants_of_many=(variant,)) for variant in VARIANTS]
         stacks = [Stack(fast=self.fast, config=config, decide_by=self.decide_by) for config in configs]
         if self.recipe is not None:
             own = self.recipe.one_by_one()
