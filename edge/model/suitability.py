@@ -21,6 +21,10 @@ NEGATIVE = 0.2
 """Part of the bands; what is darker than the dark in more of them was no reflectance."""
 MARK = 0.5
 """No reflectance is so far below zero; -9999, -999 and -1.23e34 are, in per cent and in ten-thousandths too."""
+WATER_NM = ((1350.0, 1400.0, 1430.0, 1500.0), (1830.0, 1900.0, 1930.0, 2050.0))
+"""Shoulder, inner part and shoulder of the bands of water and hydroxyl that every ground has."""
+STANDS_UP = 0.01
+"""Of the line over its shoulders. No ground reflects more within both bands than beside; absorbance is higher there."""
 COARSER, TOO_COARSE = 2.0, 2.5
 """Times the calibration's distance of bands that is remarked for models that do not say what they can bear; and times
 that, from where on nothing is estimated."""
@@ -80,6 +84,11 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
         raise UnsuitableSpectrumError(
             f"reflectance {used.min():.3g} at {at_nm:g} nm is not above zero: check dark current and white reference"
         )
+    if spectrum.quantity == "reflectance" and _stands_up(spectrum.wavelengths_nm, values):
+        raise UnsuitableSpectrumError(
+            "its bands of water at 1414 and 1915 nm stand up, as in absorbance: write `absorbance` into its header, "
+            "or give reflectance"
+        )
     if used.max() > HIGHEST_REFLECTANCE:
         at_nm = nm[int(used.argmax())]
         raise UnsuitableSpectrumError(
@@ -89,6 +98,18 @@ def require_reflectance(spectrum: Spectrum, range_nm: tuple[float, float]) -> Fl
     if used.max() - used.min() < 1e-6:
         raise UnsuitableSpectrumError("reflectance is the same at every wavelength: no light, or no instrument")
     return values
+
+
+def _stands_up(nm: Floats, values: Floats) -> bool:
+    """Tell whether both bands of water are higher than a straight line over them."""
+    for band in WATER_NM:
+        low, first, end, high = (int(at) for at in nm.searchsorted(band))
+        if low == 0 or high == nm.size or first == end:
+            return False
+        part = ((nm[first] + nm[end - 1]) / 2 - nm[low]) / (nm[high] - nm[low])
+        if values[first:end].mean() < (1 + STANDS_UP) * (values[low] + part * (values[high] - values[low])):
+            return False
+    return True
 
 
 def check_sampling(

@@ -316,3 +316,25 @@ def test_what_was_preprocessed_already_is_called_that(how: str) -> None:
     }[how]
     with pytest.raises(UnsuitableSpectrumError, match="of 500 bands: no reflectance, but a derivative or another prep"):
         require_reflectance(Spectrum(nm, changed, "reflectance", "x"), (400.0, 899.0))
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+@pytest.mark.parametrize("step", [1, 10])
+def test_absorbance_that_nobody_names_is_told_by_its_bands(soils: list[Spectrum], gain: float, step: int) -> None:
+    for soil in soils:
+        nm, absorbance = soil.wavelengths_nm[::step], -gain * np.log10(soil.values[::step])
+        unnamed = replace(soil, wavelengths_nm=nm, values=absorbance, splices_nm=())
+        with pytest.raises(UnsuitableSpectrumError, match="stand up, as in absorbance"):
+            require_reflectance(unnamed, (400.0, 2450.0))
+        if gain == 1.0:
+            named = require_reflectance(replace(unnamed, quantity="absorbance"), (400.0, 2450.0))
+            assert named == pytest.approx(soil.values[::step])
+
+
+@pytest.mark.parametrize(
+    "file", ["soil/geeves_contact_probe.csv.gz", "soil/moisture_60_soils.csv.gz", "minerals/usgs_splib07_1nm.csv"]
+)
+def test_no_soil_or_mineral_is_taken_for_absorbance(shared_data: Path, file: str) -> None:
+    for spectrum in read_spectra(shared_data / file):
+        if isinstance(spectrum, Spectrum) and spectrum.range_nm[0] < 1300 and spectrum.values.min() > 0:
+            require_reflectance(spectrum, (1300.0, 2100.0))
