@@ -25,6 +25,8 @@ WATER_NM = ((1350.0, 1400.0, 1430.0, 1500.0), (1830.0, 1900.0, 1930.0, 2050.0))
 """Shoulder, inner part and shoulder of the bands of water and hydroxyl that every ground has."""
 STANDS_UP = 0.01
 """Of the line over its shoulders. No ground reflects more within both bands than beside; absorbance is higher there."""
+ROUGH = 0.3
+"""Of the mean, from one band to the next: what differs by more is noise."""
 COARSER, TOO_COARSE = 2.0, 2.5
 """Times the calibration's distance of bands that is remarked for models that do not say what they can bear; and times
 that, from where on nothing is estimated."""
@@ -107,7 +109,11 @@ def _stands_up(nm: Floats, values: Floats) -> bool:
         if low == 0 or high == nm.size or first == end:
             return False
         part = ((nm[first] + nm[end - 1]) / 2 - nm[low]) / (nm[high] - nm[low])
-        if values[first:end].mean() < (1 + STANDS_UP) * (values[low] + part * (values[high] - values[low])):
+        within = values[first:end]
+        if within.mean() < (1 + STANDS_UP) * (values[low] + part * (values[high] - values[low])):
+            return False
+        # By sunlight there is nothing but noise in these bands.
+        if np.abs(np.diff(within)).max(initial=0.0) > ROUGH * within.mean():
             return False
     return True
 
