@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -205,7 +206,10 @@ def test_real_instrument_files_predict_or_are_refused_for_the_right_reason(share
     predicted |= {"1456045_00115.sed", "1456045_00116.sed"}
     for name in predicted:
         assert records[name]["status"] == "estimated", records[name]
-    assert "step of -0.024 at 1800 nm" in str(records["44231B009-1-FW300000.asd"]["reason"])
+    # Its detectors differ by 0.024 at 1800 nm: more than some models bear, and like no soil to the others.
+    (estimate,) = records["44231B009-1-FW300000.asd"]["estimates"] or [{"value": None}]  # type: ignore[misc]
+    assert estimate["value"] is None
+    assert re.search("step of -0.024 at 1800 nm|unlike the", str(records["44231B009-1-FW300000.asd"]["reason"]))
     for name in ("v7sample00000.asd", "v7sample00001.asd"):
         assert records[name]["status"] == "refused"
         assert "radiance" in str(records[name]["reason"])
