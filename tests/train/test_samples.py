@@ -114,7 +114,7 @@ def test_a_row_that_the_recipe_does_not_reach_is_refused_alone() -> None:
 @pytest.mark.parametrize(
     ("items", "text", "says"),
     [
-        ([], "A,1\n", "no spectra in the files"),
+        ([], "A,1\n", "no files of spectra in what --spectra names"),
         ([soil("X")], "A,1\nB,2\n", r"none of its samples \(A, B\) is among those with spectra \(X\)"),
         ([soil("A")], "A,>4000\n", "every value of Sb is censored"),
         ([soil("A")], "A,>4000\nB,1\n", "every sample with spectra is censored"),

@@ -75,8 +75,14 @@ def full_log(tmp_path_factory: pytest.TempPathFactory, shipped_bundle: Bundle, s
 @pytest.fixture
 def own_log(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> Path:
     path = tmp_path / "own.db"
-    make_full_log(path, shipped_bundle, soils)
+    # T1 holds more than any model's critical level.
+    make_full_log(path, shipped_bundle, [soils[0], soils[4], *soils[2:4]])
     return path
+
+
+def shown_of(path: Path, sample: str) -> str:
+    (record,) = records(run("log", path, "--sample", sample, "--format", "jsonl"))
+    return str(record["shown"])
 
 
 def test_the_table_says_everything_that_matters(full_log: Path) -> None:
@@ -390,7 +396,7 @@ def other_model(tmp_path: Path, shipped_bundle: Bundle) -> Path:
     """The shipped model with another calibrated range: other answers, another SHA-256."""
     lowest, _ = shipped_bundle.calibrated_range
     path = tmp_path / "other.tflite"
-    bundle = replace(shipped_bundle, calibrated_range=(lowest, 60.0), detection=None, stability=UNKNOWN_LIMITS)
+    bundle = replace(shipped_bundle, calibrated_range=(lowest, 100.0), detection=None, stability=UNKNOWN_LIMITS)
     write_bundle(path, bundle)
     return path
 
@@ -403,7 +409,7 @@ def estimates(path: Path) -> list[tuple[object, ...]]:
 def test_reprocess_puts_new_estimates_beside_the_old_ones(
     own_log: Path, other_model: Path, shipped_bundle: Bundle
 ) -> None:
-    before = estimates(own_log)
+    before, shown = estimates(own_log), shown_of(own_log, "T1")
     dry = run("reprocess", own_log, "--model", other_model, "--dry-run", "--format", "jsonl")
     assert estimates(own_log) == before
     assert "nothing stored (--dry-run)" in dry.stderr
@@ -419,8 +425,8 @@ def test_reprocess_puts_new_estimates_beside_the_old_ones(
     assert len(records(run("log", own_log, "--refused", "--format", "jsonl"))) == 2
     one, two, three = records(done)
     (earlier,) = two["before"]
-    assert (earlier["shown"], earlier["model"]) == ("62.5", shipped_bundle.name)
-    assert (two["shown"], two["bound"]) == ("> 60.0", ">")
+    assert (earlier["shown"], earlier["model"]) == (shown, shipped_bundle.name)
+    assert (two["shown"], two["bound"]) == ("> 100", ">")
     assert two["model"] == "other.tflite"
     assert two["model_sha256"] == read_bundle(other_model).sha256 != earlier["model_sha256"]
     # The points are estimated again too.
@@ -449,7 +455,7 @@ def test_reprocess_puts_new_estimates_beside_the_old_ones(
 def test_reprocess_writes_csv_with_what_was_before(own_log: Path, other_model: Path) -> None:
     done = run("reprocess", own_log, "--model", other_model, "--sample", "T1", "--dry-run", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(done.stdout))
-    assert (row["before_shown"], row["shown"], row["stored"]) == ("62.5", "> 60.0", "False")
+    assert (row["before_shown"], row["shown"], row["stored"]) == (shown_of(own_log, "T1"), "> 100", "False")
 
 
 def test_reprocess_holds_spectra_against_the_rules_of_their_session(
@@ -476,7 +482,7 @@ def test_reprocess_shows_old_and_new_in_a_table(own_log: Path, other_model: Path
     model, _, heading, row = done.stdout.splitlines()
     assert "unsigned" in model
     assert heading.split()[:4] == ["reading", "sample", "before", "by"]
-    assert row.split()[:7] == ["2", "T1", "62.5", "sb_simulated.tflite", ">", "60.0", row.split()[6]]
+    assert row.split()[:7] == ["2", "T1", shown_of(own_log, "T1"), "sb_simulated.tflite", ">", "100", row.split()[6]]
     assert "1 estimated again, 0 refused" in done.stderr
 
 

@@ -67,7 +67,7 @@ def test_of_several_recipes_one_is_chosen_or_all_are_taken_side_by_side(name: st
     if name == "stack":
         assert predictor.recipe == BOTH.blocks
     else:
-        assert any(f"recipe both {number}" in predictor.chosen for number in (1, 2))
+        assert any(f"recipe {one.name}" in predictor.chosen for one in (HULL, SLOPE))
 
 
 def test_a_spectrogram_is_for_the_published_network_and_bands_are_not() -> None:
