@@ -201,7 +201,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Stack(CrossValidated):
-    """The method that makes stacks; `fast` takes three blocks and few settings."""
+    """The method that makes stacks; `fast` takes few settings."""
 
     config: Config | None = None
     key: ClassVar[str] = "stack"
