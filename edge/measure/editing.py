@@ -37,17 +37,18 @@ def undo(session: Session) -> None:
     """Take back what was edited last and holds: a correction of this session's readings, or the name at hand."""
     sample, db = session.state.sample, session.engine.log.database
     row = db.execute(
-        "SELECT c.reading_id, c.id, c.at FROM corrections c JOIN readings r ON r.id = c.reading_id"
+        "SELECT c.reading_id, c.id FROM corrections c JOIN readings r ON r.id = c.reading_id"
         f" WHERE r.session_id = ? AND c.kind <> 'undo' AND NOT {UNDONE} ORDER BY c.id DESC LIMIT 1",
         (session.session_id,),
     ).fetchone()
     if sample is not None and sample.names_before:
         renamed = db.execute(
-            "SELECT at FROM events WHERE session_id = ? AND kind = 'sample_renamed' AND NOT json_extract(details, "
-            "'$.back') AND json_extract(details, '$.was') = ? ORDER BY id DESC LIMIT 1",
+            "SELECT json_extract(details, '$.after_correction') FROM events WHERE session_id = ? AND kind = "
+            "'sample_renamed' AND NOT json_extract(details, '$.back') AND json_extract(details, '$.was') = ?"
+            " ORDER BY id DESC LIMIT 1",
             (session.session_id, sample.names_before[-1]),
         ).fetchone()
-        if row is None or renamed is None or row[2] <= renamed[0]:
+        if row is None or renamed is None or renamed[0] is None or row[1] <= renamed[0]:
             _rename_begun(session, sample, sample.names_before[-1], back=True)
             return
     if row is None:
@@ -78,8 +79,11 @@ def _edit_begun(session: Session, sample: Sample, kind: str, text: str) -> None:
 
 def _rename_begun(session: Session, sample: Sample, new: str, back: bool = False) -> None:
     was = sample.planned.sample_id
-    details = {"sample_id": new, "was": was, "back": back}
-    warning = warning_of(session.engine.log.database, 0, "rename", details)
+    db = session.engine.log.database
+    # Which came first is told by rows: a clock may stand, or be set back.
+    (after,) = db.execute("SELECT coalesce(max(id), 0) FROM corrections").fetchone()
+    details = {"sample_id": new, "was": was, "back": back, "after_correction": after}
+    warning = warning_of(db, 0, "rename", details)
     session.record(Event("sample_renamed", f"{was} is {new}{' again' if back else ''}", details))
     _warn(session, warning)
 

@@ -716,13 +716,15 @@ def test_two_phones_and_ten_thousand_readings_take_no_more_memory(page: Page) ->
         page.get("/")
         page.get("/api/readings?last=500")
         page.wait(lambda: first.qsize() > 2)
-        before_mb = resident_mb()
+        before_mb, after_mb = resident_mb(), []
         for _ in range(10):
             fill(page.log, 1000)
             page.get("/")
             page.get("/api/readings?last=500")
             told = first.qsize()
+            after_mb.append(resident_mb())
         page.wait(lambda: first.qsize() >= told)
         assert page.get("/api/readings?last=1")["readings"][0]["reading"] == 11_400
-        assert resident_mb() <= 1.05 * before_mb + 1
+        # What two requests at one moment take for a while comes and goes; what grows stays.
+        assert min(after_mb[-4:]) <= 1.05 * before_mb + 1
         assert min(first.qsize(), second.qsize()) > 5

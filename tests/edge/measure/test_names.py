@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -385,11 +385,19 @@ def test_renaming_to_a_name_that_is_there_is_said(make: Make, half: bool) -> Non
     assert "TP1 was measured at" in texts(bench, "e rename TP1")
 
 
-def test_undo_takes_back_what_was_edited_last_whatever_it_was(make: Make) -> None:
+@pytest.mark.parametrize("seconds", [[0] * 40, range(59, 0, -1)], ids=["stands", "is set back"])
+def test_undo_takes_back_what_was_edited_last_whatever_the_clock_says(
+    make: Make, monkeypatch: pytest.MonkeyPatch, seconds: Iterable[int]
+) -> None:
+    # The Pi's clock may stand still between two lines typed at once, and GPS or a time server may set it back.
     bench = make(points=2)
     bench.type("TP1")
     bench.sample()
-    bench.type("TP2", "", "e rename TP3", "e TP1 void wrong pit")
+    bench.type("TP2", "")
+    turned = iter(seconds)
+    for module in ("write", "corrections"):
+        monkeypatch.setattr(f"stibium.edge.log.{module}.now", lambda: f"2026-05-04T10:00:{next(turned):02}.000Z")
+    bench.type("e rename TP3", "e TP1 void wrong pit")
     assert "TP1 (reading 1): no longer void" in texts(bench, "u")
     assert bench.prompt().text.startswith("TP3 2/2")
     assert "TP3 is TP2 again" in texts(bench, "u")
