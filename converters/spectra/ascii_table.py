@@ -146,8 +146,8 @@ def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> I
         if start is not None:
             return _read_down(lines, start, delimiter, source, on_bad)
     raise UnknownFormatError(
-        f"{source}: text without a table of spectra: no header of {MIN_BANDS} wavelengths or more, "
-        "and no lines of numbers in two columns or more"
+        f"{source}: text without a table of spectra: neither a header of {MIN_BANDS} wavelengths "
+        "nor two columns of numbers"
     )
 
 

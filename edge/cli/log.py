@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..record import ReadingRecord
 
 FORMATS = ("csv", "jsonl", "geojson", "gpkg", "asd", "table")
+NOTHING = "the log has nothing of what is chosen"
 _FORMAT_OF = {".csv": "csv", ".jsonl": "jsonl", ".geojson": "geojson", ".json": "geojson", ".gpkg": "gpkg"}
 _ENDINGS = (
     "end it in .csv, .jsonl, .geojson or .gpkg, in / for a folder of spectra, or give --as (--as table makes one file "
@@ -149,18 +150,20 @@ def log(
             from ..log.history import iter_events, iter_sessions
 
             if sessions:
-                Output(out_format, SESSIONS).write(_last(iter_sessions(db, chosen), last))
+                listed = Output(out_format, SESSIONS).write(_last(iter_sessions(db, chosen), last))
             else:
-                Output(out_format, EVENTS).write(_last(iter_events(db, chosen), last))
+                listed = Output(out_format, EVENTS).write(_last(iter_events(db, chosen), last))
         else:
             from ..log.export import iter_records
 
             records = iter_records(db, chosen, all_estimates, last)
             if out_format == "csv":
-                write_csv(records, None, (), form)
+                listed = write_csv(records, None, (), form)
             else:
-                Output(out_format, _layout(all_estimates, history)).write(records)
+                listed = Output(out_format, _layout(all_estimates, history)).write(records)
             _say_left_out(db, chosen)
+        if not listed:
+            say(NOTHING, err=True)
 
 
 def _only_the_log(ctx: click.Context) -> None:
@@ -252,7 +255,7 @@ def _export(
                 notice(f"that it was exported cannot be kept: {why}")
     line = f"{tally.written} {'samples' if form.wide else what}: {out}"
     if not tally.written:
-        line = "nothing written" if tally.refused else "nothing written: the log has nothing of what is chosen"
+        line = "nothing written" if tally.refused else f"nothing written: {NOTHING}"
     if tally.left_out:
         line += f"; {tally.left_out} left out, since they have no position (a .csv has them all)"
     if tally.refused:

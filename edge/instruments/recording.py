@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
@@ -32,7 +33,8 @@ class RecordingWriter:
     """Writes a port's bytes to a file as they come; usable as the `tap` of a `SerialPort`.
 
     Every line is handed to the operating system before the bytes are used, so a recording holds everything
-    up to the moment a program fails.
+    up to the moment a program fails. One that ends without any is taken away: nobody was there to be recorded, and
+    the name is free for the next try.
 
     Args:
         path: the file; one that exists is not overwritten.
@@ -53,10 +55,12 @@ class RecordingWriter:
             raise RecordingError(f"{self._path}: is there already; name another file to record in") from None
         except OSError as error:
             raise RecordingError(f"{self._path}: cannot record there: {error.strerror or error}") from error
+        self._empty = True
         self._line(f"{FIRST_LINE}\n# {' '.join(note.split())}\n# started {started}\n")
 
     def __call__(self, direction: Direction, data: bytes) -> None:
         """Append one piece. RecordingError if it cannot be written."""
+        self._empty = False
         text = " ".join(data.decode("utf-8", "replace").split()) if direction == "!" else data.hex()
         self._line(f"{time.monotonic() - self._start:.6f} {direction} {text}\n")
 
@@ -69,8 +73,11 @@ class RecordingWriter:
             raise RecordingError(f"{self._path}: cannot record any more: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and take it away if nothing was recorded."""
         self._file.close()
+        if self._empty:
+            with suppress(OSError):
+                os.unlink(self._path)
 
     def __enter__(self) -> RecordingWriter:
         return self

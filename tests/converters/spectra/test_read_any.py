@@ -86,7 +86,7 @@ def test_what_is_no_file_of_spectra_is_refused_in_one_line(tmp_path: Path):
         (b"", "is empty"),
         (gzip.compress(b""), "is empty"),
         (b"\0" * 500, "only zero bytes"),
-        (bytes(range(256)) * 9, "binary content of no known format; known are ASD .asd"),
+        (bytes(range(256)) * 9, "binary content of no known format; known are .asd"),
         (b"PK\x03\x04" + b"\0" * 99, "ZIP archive; unpack it"),
         (b"##TITLE=soil\n##XUNITS=1/CM\n400 0.1\n##END=\n", "is JCAMP-DX or JSON; save it as a table"),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page or XML, perhaps a login's; fetch"),
@@ -106,7 +106,10 @@ def test_what_is_no_file_of_spectra_is_refused_in_one_line(tmp_path: Path):
         (b"\x1f\x8bjunk junk junk", "compressed file is damaged"),
     ]:
         path.write_bytes(data)
-        assert re.search(reason, refusal(path)), data[:20]
+        said = refusal(path)
+        assert re.search(reason, said), data[:20]
+        # A folder of other things is a list of these: each fits two lines of a terminal.
+        assert len(said.removeprefix(f"{path}: ")) <= 160, said
     assert "is a folder" in refusal(tmp_path)
     assert "no such file" in refusal(tmp_path / "nothing")
     assert "no such file" in refusal(path / "below a file") or "cannot be read" in refusal(path / "below a file")

@@ -51,7 +51,7 @@ def test_what_is_written_is_read_while_it_grows(tmp_path: Path) -> None:
     assert head[2].startswith("# started 20")
 
 
-@given(st.lists(st.tuples(st.sampled_from("<>"), st.binary(max_size=50)), max_size=10), st.data())
+@given(st.lists(st.tuples(st.sampled_from("<>"), st.binary(max_size=50)), min_size=1, max_size=10), st.data())
 def test_a_recording_cut_anywhere_gives_its_whole_lines(
     tmp_path_factory: pytest.TempPathFactory, written: list[tuple[str, bytes]], data: st.DataObject
 ) -> None:
@@ -75,6 +75,16 @@ def test_a_recording_is_never_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
     with pytest.raises(RecordingError, match="cannot record there: No such file or directory"):
         RecordingWriter(tmp_path / "no" / "rec.txt")
+
+
+def test_a_recording_of_nothing_is_not_left_to_forbid_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "rec.txt"
+    with pytest.raises(OSError, match="no such port"), RecordingWriter(path, "port /dev/ttyX"):
+        raise OSError("no such port")
+    assert not path.exists()
+    with RecordingWriter(path) as record:
+        record("!", b"opened /dev/ttyX")
+    assert path.exists()
 
 
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:

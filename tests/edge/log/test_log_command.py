@@ -178,6 +178,9 @@ def test_filters_choose_for_lists_and_exports_alike(full_log: Path, tmp_path: Pa
     assert chosen("--refused") == ["T3", "T4"]
     assert chosen("--until", "2020-01-01", "--session", "1") == []
     assert chosen("--since", "2020-01-01T12:00", "--element", "Sb") == ["T0", "T1", "T2"]
+    for listing in ((), ("--sessions",), ("--events",), ("--format", "csv")):
+        done = run("log", full_log, "--until", "2020-01-01", *listing)
+        assert (done.returncode, done.stderr) == (0, "the log has nothing of what is chosen\n"), listing
 
 
 def test_the_last_ones(full_log: Path, tmp_path: Path) -> None:
