@@ -147,7 +147,7 @@ def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> I
             return _read_down(lines, start, delimiter, source, on_bad)
     raise UnknownFormatError(
         f"{source}: text without a table of spectra: neither a header of {MIN_BANDS} wavelengths "
-        "nor two columns of numbers"
+        "nor columns of numbers"
     )
 
 

@@ -11,7 +11,7 @@ from .errors import OnBad, SpectrumFileError, TruncatedFileError, UnknownFormatE
 from .files import GZIP_MAGIC, HEAD_BYTES, opened, unpacked, workbook_of
 from .spectrum import Spectrum
 
-FORMATS = ".asd, .sed, .sig, ENVI .hdr/.sli, and tables in text or CSV"
+FORMATS = ".asd, .sed, .sig, ENVI .hdr/.sli, tables in text or CSV"
 """What is read, as a person would be told."""
 
 _NO_TABLE = re.compile(rb"\s*(?:##TITLE|[{\[]\s*[\"\d{\[-])")
