@@ -27,6 +27,7 @@ from .ascii_layout import (
     split,
     wavelength_groups,
 )
+from .clock import any_moment
 from .detectors import join_detectors, merge_equal
 from .errors import (
     OnBad,
@@ -62,6 +63,8 @@ _PLACE = {
     "longitude_deg": ("longitudedeg", "longitude", "long", "lon", "lng", "decimallongitude", "longitudewgs"),
 }
 """Columns of decimal degrees, by the letters of what tables call them."""
+_MOMENT = ("datetime", "timestamp", "measurementdate", "datemeasured", "acquisitiondate", "scandate", "date")
+"""Columns of when it was measured, likewise; `Time` beside a date is of it."""
 _ALIKE = 3.0
 """Soils measured with one instrument differ in the middle of their bands by less than this."""
 _SAYS_WHAT = re.compile(r"quantity|reflect|absorb|log\W{0,3}1|transmi|radian|unit|y.?axis", re.IGNORECASE)
@@ -146,8 +149,7 @@ def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> I
         if start is not None:
             return _read_down(lines, start, delimiter, source, on_bad)
     raise UnknownFormatError(
-        f"{source}: text without a table of spectra: neither a header of {MIN_BANDS} wavelengths "
-        "nor columns of numbers"
+        f"{source}: text without a table of spectra: neither a header of {MIN_BANDS} wavelengths nor columns of numbers"
     )
 
 
@@ -185,7 +187,7 @@ def _read_across(
         texts = {header[i]: cells[i] for i in others if i != sample_at and header[i]}
         name = cells[sample_at] if sample_at is not None else f"{file_name(source)}_{row.number}"
         sample_id, measurement, simulated = split_name(name)
-        texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **_placed(texts)}
+        texts = {"measurement": measurement, "quantity": said.quantity or "reflectance", **_named_here(texts)}
         texts["sample_id"] = sample_id
         joins = splices_nm or tuple(join for join in said.joins_nm if nm[0] < join < nm[-1])
         texts["splices_nm"] = texts.get("splices_nm") or ";".join(map(str, joins))
@@ -205,14 +207,21 @@ def _read_across(
         yield spectrum
 
 
-def _placed(texts: dict[str, str]) -> dict[str, str]:
-    """Give columns of a place by their usual names, such as Latitude and Long., the names that they have here."""
+def _named_here(texts: dict[str, str]) -> dict[str, str]:
+    """Give columns of place and time by their usual names, such as Latitude and Date, the names that they have here."""
     plain = {re.sub(r"[^a-z]", "", name.lower()): name for name in texts}
-    found = [next((plain[word] for word in words if word in plain), "") for words in _PLACE.values()]
-    degrees = [as_float(texts.get(name, "")) for name in found]
-    if not all(found) or position_of(degrees[0], degrees[1], None) is None:
-        return texts
-    return {dict(zip(found, _PLACE, strict=True)).get(name, name): text for name, text in texts.items()}
+    found = {here: next((plain[word] for word in words if word in plain), "") for here, words in _PLACE.items()}
+    latitude, longitude = (as_float(texts.get(name, "")) for name in found.values())
+    if not all(found.values()) or position_of(latitude, longitude, None) is None:
+        found = {}
+    told = {name: text for name, text in texts.items() if name not in found.values()}
+    told |= {here: texts[name] for here, name in found.items()}
+    day = next((plain[word] for word in _MOMENT if word in plain), "")
+    time = "" if ":" in texts.get(day, "") else plain.get("time", "")
+    moment = any_moment(f"{texts.get(day, '')} {texts.get(time, '')}")
+    if moment is None or told.get("measured_at"):
+        return told
+    return {name: text for name, text in told.items() if name not in (day, time)} | {"measured_at": moment.isoformat()}
 
 
 def _of_wavelengths(header: list[str], source: str) -> list[tuple[str, list[int]]]:

@@ -26,6 +26,20 @@ def either_first(text: str) -> datetime | None:
     return month if re.search(r"[AP]\.?M\.?$", text, re.IGNORECASE) else None
 
 
+def any_moment(text: str) -> datetime | None:
+    """Read a date of a table, as `2024-05-16` or by `either_first`, with or without a time; None if it is none.
+
+    A date alone is the beginning of its day.
+    """
+    text = text.strip()
+    if re.match(r"\d{4}-\d\d-\d\d", text):
+        try:
+            return datetime.fromisoformat(text.removesuffix("Z") + "+00:00" * text.endswith("Z"))
+        except ValueError:
+            return None
+    return either_first(text) or either_first(f"{text}:00") or either_first(f"{text} 00:00:00")
+
+
 def white_age(white: datetime | None, target: datetime | None) -> dict[str, float]:
     """Give how many minutes older than its target a white reference is, as a fact for `Spectrum.extra`, if told."""
     if white is None or target is None:

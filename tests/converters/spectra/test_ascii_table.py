@@ -576,3 +576,27 @@ def test_columns_of_a_place_are_one(names, fields, expected):
     assert spectrum.position is not None
     assert (spectrum.position.latitude_deg, spectrum.position.longitude_deg) == expected
     assert not set(names) & set(spectrum.extra)
+
+
+@pytest.mark.parametrize(
+    ("names", "fields", "expected"),
+    [
+        (("Date",), ("2014-05-16",), "2014-05-16T00:00:00"),
+        (("Date",), ("5/16/2014",), "2014-05-16T00:00:00"),
+        (("Date", "Time"), ("16/5/2014", "10:30"), "2014-05-16T10:30:00"),
+        (("Date/Time",), ("2014-05-16 10:30:05",), "2014-05-16T10:30:05"),
+        (("Measurement Date",), ("2014-05-16T10:30:05Z",), "2014-05-16T10:30:05+00:00"),
+        (("Date",), ("5/6/2014",), None),  # the fifth of June, or the sixth of May
+        (("Date",), ("spring 2014",), None),
+        (("Date",), ("2014-13-45",), None),
+        (("Date",), ("",), None),
+        (("Time",), ("10:30",), None),
+    ],
+)
+def test_columns_of_a_time_are_one(names, fields, expected):
+    lines = across(NM, SOILS[:1], NAMES[:1]).decode().splitlines()
+    data = "\n".join("\t".join((line, *more)) for line, more in zip(lines, (names, fields), strict=True)) + "\n"
+    (spectrum,) = parse_ascii_table(data.encode(), "ecosis.txt")
+    assert (spectrum.measured_at and spectrum.measured_at.isoformat()) == expected
+    kept = {name: text for name, text in zip(names, fields, strict=True) if text}
+    assert {name: spectrum.extra.get(name) for name in kept} == (dict.fromkeys(kept) if expected else kept)
