@@ -24,6 +24,7 @@ from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.edge.model.target import forward, inverse
 from stibium.train.assays.table import Assays
 from stibium.train.assays.values import Assay
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.published import PublishedNetwork
 from stibium.train.methods.stack import Stack
 from stibium.train.methods.tensorflow_setup import import_tensorflow
@@ -99,7 +100,7 @@ def default(way: str, case: Case, network: PublishedNetwork) -> tuple[Floats, fl
     joined = join(case.training, case.assays(way == "as values"), None)
     rows = joined.rows("average")
     grid = {"splices_nm": rows.splices_nm, "seed": case.seed}
-    model = Stack(fast=True).fit(rows.reflectance, rows.wavelengths_nm, rows.measured, **grid)
+    model = Stack(fast=True).fit(TrainingRows(rows.reflectance, rows.wavelengths_nm, rows.measured, **grid))
     if way == "filled in" and joined.bounded:
         bounded = np.stack([s.values for s in replicate_rows(joined.bounded, "average")])
         sd = float(np.std(forward(model.out_of_fold, model.transform) - forward(rows.measured, model.transform)))
@@ -108,7 +109,7 @@ def default(way: str, case: Case, network: PublishedNetwork) -> tuple[Floats, fl
         filled = truncnorm.mean((limits - said) / sd, np.inf, loc=said, scale=sd)
         spectra = np.concatenate([rows.reflectance, bounded])
         values = np.concatenate([rows.measured, inverse(filled, model.transform)])
-        model = Stack(fast=True).fit(spectra, rows.wavelengths_nm, values, **grid)
+        model = Stack(fast=True).fit(TrainingRows(spectra, rows.wavelengths_nm, values, **grid))
     test = np.stack([s.values for s in replicate_rows(case.test, "average")])
     return np.log10(model.predict(test)), float(rows.measured.max())
 

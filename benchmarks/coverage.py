@@ -24,6 +24,7 @@ from stibium.edge.model.interval import IntervalStats, interval
 from stibium.edge.model.target import forward, inverse
 from stibium.train.applicability import fit_interval
 from stibium.train.crossval.folds import paper_split, repeated_folds
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.crossval.validation import cross_validate
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.stack import Stack
@@ -82,7 +83,9 @@ def of_plsr(data: Samples, training: np.ndarray, test: np.ndarray) -> Held:
     said = np.array(cross_validate([method], known, folds)[method.name].predicted[0], dtype=float)
     stats = fit_interval(said, known.measured, None, known.names)
     assert stats is not None
-    answers = method.fit(known.reflectance, known.wavelengths_nm, known.measured).predict(data.reflectance[test])
+    answers = method.fit(TrainingRows(known.reflectance, known.wavelengths_nm, known.measured)).predict(
+        data.reflectance[test]
+    )
     nowhere = np.ones(len(test))
     return ends(answers, stats, "none", nowhere, nowhere, data, training, test)
 

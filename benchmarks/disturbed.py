@@ -21,6 +21,7 @@ from stibium.converters.spectra.errors import StibiumError
 from stibium.edge.model.runtime import runtime_name
 from stibium.train.crossval.folds import paper_split
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.faults import FAULTS, with_faults
 from stibium.train.methods.mobilenetv2 import MobileNetV2
 
@@ -62,14 +63,9 @@ def main(sets: str, targets: str, methods: str, first_seed: int, fast: bool) -> 
             left_out = data.reflectance[fold.test]
             spectra = [left_out, *with_faults(left_out, data.wavelengths_nm, data.splices_nm, first_seed)]
             for name in names:
-                model = MEASURED[name](fast).fit(
-                    data.reflectance[fold.training],
-                    data.wavelengths_nm,
-                    data.measured[fold.training],
-                    splices_nm=data.splices_nm,
-                    seed=first_seed,
-                )
-                r2 = [measure(model.predict(rows), data.measured[fold.test]).r2 or 0.0 for rows in spectra]
+                rows = TrainingRows.by_sample(data).take(fold.training, seed=first_seed, groups=())
+                model = MEASURED[name](fast).fit(rows)
+                r2 = [measure(model.predict(seen), data.measured[fold.test]).r2 or 0.0 for seen in spectra]
                 cells = "".join(f"{value:>14.3f}" for value in r2)
                 print(f"{set_name:<8} {data.element:<13}{name:<16}{cells}", flush=True)
                 found[name].append(r2)

@@ -16,9 +16,9 @@ import click
 import numpy as np
 from soil_sets import SetUnavailableError, geeves
 from stibium.train.assays.table import read_assay_table
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.library import helped
-from stibium.train.methods.mobilenetv2 import COPIES
 from stibium.train.samples import Samples, load
 
 SOILS = Path(__file__).parents[2] / "shared" / "data" / "soil"
@@ -45,17 +45,13 @@ def draw(local: tuple[np.ndarray, np.ndarray], values: np.ndarray, library: Samp
     rows, nm = local
     order = np.random.default_rng(seed).permutation(values.size)
     known, test = order[:size], order[size:]
-    tiles = COPIES + 1
-
-    def fit(reflectance: np.ndarray, target: np.ndarray, keys: list) -> object:
-        return PartialLeastSquares(fast=True).fit(reflectance, nm, target, groups=tuple(keys))
 
     def r2(predicted: np.ndarray) -> float:
         measured = values[test]
         return float(1 - np.sum((predicted - measured) ** 2) / np.sum((measured - measured.mean()) ** 2))
 
-    copies = np.tile(rows[known], (tiles, 1)), np.tile(values[known], tiles), list(range(size)) * tiles
-    found = helped(fit, copies[0], nm, copies[1], copies[2], size, library)
+    local = TrainingRows(rows[known], nm, values[known])
+    found = helped(PartialLeastSquares(fast=True), local, library)
     return r2(found.local.predict(rows[test])), r2(found.predict(rows[test])), found.share
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from stibium.edge.model.target import forward, inverse
-from stibium.train.crossval.folds import inner_folds
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.network import Block, NetworkConfig, build_network
 from stibium.train.methods.stack import Stack, StackModel
 from stibium.train.methods.tensorflow_setup import import_tensorflow
@@ -51,24 +50,16 @@ class WithMobileNet:
     name: str = "default and MobileNetV2"
     fast: bool = False
 
-    def fit(
-        self,
-        reflectance: np.ndarray,
-        wavelengths_nm: np.ndarray,
-        target: np.ndarray,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Both:
+    def fit(self, rows: TrainingRows) -> Both:
         """Fit; see `Method.fit`."""
-        base = Stack().fit(reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
-        channels = as_channels(base, reflectance)
+        target, seed = rows.target, rows.seed
+        base = Stack().fit(rows)
+        channels = as_channels(base, rows.reflectance)
         # What is left over of rows that the default model had not seen: of the others it leaves too little.
         left = forward(target, base.transform) - forward(base.out_of_fold, base.transform).mean(axis=0)
         deviation = float(left.std()) or 1.0
         standard = left / deviation
-        (repeat,) = inner_folds(target.size, groups, seed=seed)
+        (repeat,) = rows.folds()
         said = np.empty(target.size)
         for number, fold in enumerate(repeat):
             network = trained(channels[fold.training], standard[fold.training], seed + number)

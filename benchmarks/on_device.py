@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from stibium.converters.models.rbf_network import convert_rbf_network
 from stibium.edge.model.runtime import Runtime
 from stibium.edge.model.target import inverse
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.stack import Stack, StackModel
 
 QUANTISATION = "float16"
@@ -33,9 +33,9 @@ class OnDevicePredictor:
 class OnDevice(Stack):
     """The stack; its predictions come from the exported file."""
 
-    def fit(self, *arguments: Any, **options: Any) -> OnDevicePredictor:  # type: ignore[override]
+    def fit(self, rows: TrainingRows) -> OnDevicePredictor:  # type: ignore[override]
         """Fit, convert and load; see `Method.fit`."""
-        trained = super().fit(*arguments, **options)
+        trained = super().fit(rows)
         arrays = trained.network.to_arrays()
         model = convert_rbf_network(arrays, trained.scaling, trained.transform, (QUANTISATION,))[QUANTISATION]
         chosen = f"{trained.chosen}; {QUANTISATION}, {len(model) / 1024:.0f} KB"

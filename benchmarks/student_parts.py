@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from stibium.edge.model.target import forward, inverse
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.blocks import block_scaling, blocks_on
 from stibium.train.methods.mobilenetv2 import MobileNetV2, scaled
 from stibium.train.methods.student import StudentConfig, answers, ridge, teach
@@ -45,22 +46,13 @@ class StudentPart:
     config: StudentConfig | None
     teacher_only: bool = False
 
-    def fit(
-        self,
-        reflectance: np.ndarray,
-        wavelengths_nm: np.ndarray,
-        target: np.ndarray,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Part:
+    def fit(self, rows: TrainingRows) -> Part:
         """Fit; see `Method.fit`."""
-        key = hashlib.sha256(reflectance.tobytes() + target.tobytes() + repr((groups, seed)).encode()).hexdigest()
+        reflectance, wavelengths_nm, target = rows.reflectance, rows.wavelengths_nm, rows.target
+        splices_nm, seed = rows.splices_nm, rows.seed
+        key = hashlib.sha256(reflectance.tobytes() + target.tobytes() + repr((rows.groups, seed)).encode()).hexdigest()
         if key not in _teachers:
-            _teachers[key] = MobileNetV2().teacher_of(
-                reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
-            )
+            _teachers[key] = MobileNetV2().teacher_of(rows)
         teacher = _teachers[key]
         if self.teacher_only:
             return Part(teacher.predict)

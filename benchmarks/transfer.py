@@ -32,6 +32,7 @@ from stibium.train.adaptation.by_assays import adapt_by_assays
 from stibium.train.adaptation.by_pairs import adapt_by_pairs
 from stibium.train.applicability import fit_domain, fit_interval
 from stibium.train.assays.table import read_assay_table
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.baselines import BAND_STEP, PartialLeastSquares
 from stibium.train.prepared import prepare
 from stibium.train.samples import Samples, load
@@ -89,9 +90,7 @@ device.Runtime = Arithmetic  # type: ignore[misc]
 
 def model_of(samples: Samples) -> Bundle:
     names = samples.names
-    found = PartialLeastSquares(fast=True).fit(
-        samples.reflectance, samples.wavelengths_nm, samples.measured, splices_nm=samples.splices_nm, groups=names
-    )
+    found = PartialLeastSquares(fast=True).fit(TrainingRows.by_sample(samples))
     rows = prepare(samples.spectra, found.recipe)
     domain = fit_domain(rows.reflectance, rows.reflectance_nm, names, 42)
     left_out = forward(found.out_of_fold.mean(axis=0), found.transform)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,10 @@ from ..edge.model.scaling import Scaling
 from ..edge.model.steps import Absorbance
 from ..edge.model.target import Transform
 from .correction import Choice, choose, corrected_blocks, with_water
+from .crossval.rows import TrainingRows
 from .crossval.validation import Method, Predictor
 from .errors import TrainingDataError
-from .methods.common import check_training, common_range, recipe_on, with_recipe, with_unlabelled
+from .methods.common import common_range, recipe_on, with_recipe, with_unlabelled
 from .methods.method import DeviceMethod, DeviceModel, TrainingTask, rows_of
 from .moisture import Differences
 
@@ -138,38 +138,23 @@ class Corrected:
 
     method: Method
     pairs: Differences
-    takes_conditions: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         """Of the method."""
         return self.method.name
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-        conditions: Sequence[str] = (),
-    ) -> CorrectedFit:
+    def fit(self, rows: TrainingRows) -> CorrectedFit:
         """Choose a correction by folds of these rows, and fit the method to corrected ones; see `Method.fit`.
 
-        Args:
-            reflectance, wavelengths_nm, target, splices_nm, groups, seed: see there.
-            conditions: n, of the ground; soils of which nobody said are taken for dry.
+        Soils of whose condition nobody said are taken for dry.
         """
-        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-        check_training(reflectance, nm, target)
-        grid = common_range(nm)
+        target, keys, seed = rows.target, rows.groups, rows.seed
+        grid = common_range(rows.wavelengths_nm)
         to_absorbance = recipe_on(grid, Absorbance())
-        absorbance = to_absorbance.preprocess(reflectance, nm, splices_nm).spectra
+        absorbance = rows.features(to_absorbance)
         grid_nm = to_absorbance.grid_nm
-        keys = tuple(range(target.size)) if groups is None else tuple(groups)
-        dry = np.array([one in ("", "dry") for one in conditions]) if conditions else np.ones(target.size, dtype=bool)
+        dry = np.array([one in ("", "dry") for one in rows.conditions or [""] * len(rows)])
         if dry.sum() < 5:
             raise TrainingDataError(
                 f"{int(dry.sum())} dry training soils; a correction for water needs 5: leave --moisture-pairs away"
@@ -184,19 +169,18 @@ class Corrected:
             method = with_recipe(method, corrected_blocks(absorbance[dry], pairs, count, grid))
             if not copies:
                 method = with_unlabelled(method, 10.0**-wetted)
-        model = method.fit(
+        corrected = TrainingRows(
             10.0 ** -np.concatenate([absorbance[dry], wetted[: copies * int(dry.sum())], absorbance[~dry]]),
             grid_nm,
             np.concatenate([np.tile(target[dry], 1 + copies), target[~dry]]),
             groups=(*of_dry * (1 + copies), *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry)),
             seed=seed,
         )
-        return CorrectedFit(model, choice, to_absorbance, nm, splices_nm)
+        return CorrectedFit(method.fit(corrected), choice, to_absorbance, rows.wavelengths_nm, rows.splices_nm)
 
 
 def make_corrected(method: DeviceMethod, pairs: Differences, task: TrainingTask) -> CorrectedModel:
     """Make the model that a device is to have, of corrected spectra; see `DeviceMethod.make`."""
-    rows = task.samples.rows(task.replicates)
-    fitted = Corrected(method, pairs).fit(**rows_of(task), conditions=[row.condition for row in rows.spectra])
+    fitted = Corrected(method, pairs).fit(rows_of(task))
     model: Any = fitted.model
     return CorrectedModel(model, fitted, pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -22,11 +22,12 @@ from ..edge.model.bundle import write_bundle
 from ..edge.model.grid import Grid
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.steps import Resample, Step
+from .crossval.rows import TrainingRows
 from .errors import TrainingDataError
 from .estimators import SVR, StepTransformer
 from .export import export_run
 from .methods.blocks import block_scaling
-from .methods.common import BackTransformation, check_training
+from .methods.common import BackTransformation
 from .methods.kernel_members import Projection
 from .methods.linear import linear_network
 from .methods.mobilenetv2 import DistilledModel, MobileNetV2
@@ -54,27 +55,18 @@ class PipelineMethod(Stack):
     def for_learning_curve(self) -> None:  # type: ignore[override]
         """None: a pipeline is fitted as it is."""
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> StackModel:
+    def fit(self, rows: TrainingRows) -> StackModel:
         """Fit a clone; see `Method.fit`.
 
         Raises:
             TrainingDataError: a step or a regressor that a device does not have, or other wavelengths.
         """
-        fitted, blocks, features = _fit(self.pipeline, reflectance, wavelengths_nm, target)
-        network = radial_network_of(fitted[-1], features, np.asarray(target, dtype=np.float64))
+        fitted, blocks, features = _fit(self.pipeline, rows)
+        network = radial_network_of(fitted[-1], features, rows.target)
         return StackModel(
             recipe=blocks,
-            wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64),
-            splices_nm=splices_nm,
+            wavelengths_nm=rows.wavelengths_nm,
+            splices_nm=rows.splices_nm,
             network=network,
             scaling=block_scaling(features, blocks.sizes),
             out_of_fold=np.full((1, len(features)), np.nan),
@@ -94,23 +86,14 @@ class DistilledPipelineMethod(MobileNetV2):
     def for_learning_curve(self) -> None:  # type: ignore[override]
         """None: a pipeline is fitted as it is."""
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> DistilledModel:
+    def fit(self, rows: TrainingRows) -> DistilledModel:
         """Fit a clone; see `PipelineMethod.fit`."""
-        fitted, blocks, _ = _fit(self.pipeline, reflectance, wavelengths_nm, target)
+        fitted, blocks, _ = _fit(self.pipeline, rows)
         network: MobileNetV2Regressor = fitted[-1]
         return DistilledModel(
             recipe=blocks,
-            wavelengths_nm=np.asarray(wavelengths_nm, dtype=np.float64),
-            splices_nm=splices_nm,
+            wavelengths_nm=rows.wavelengths_nm,
+            splices_nm=rows.splices_nm,
             scaling=network.scaling_,
             transform=network.transform_,
             calibrated_range=network.range_,
@@ -122,12 +105,10 @@ class DistilledPipelineMethod(MobileNetV2):
         )
 
 
-def _fit(pipeline: Any, reflectance: Floats, wavelengths_nm: Floats, target: Floats) -> tuple[Pipeline, Blocks, Floats]:
+def _fit(pipeline: Any, rows: TrainingRows) -> tuple[Pipeline, Blocks, Floats]:
     """Fit a clone: the pipeline, its steps as a device has them, and the features of the rows."""
-    rows, nm, values = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-    check_training(rows, nm, values)
-    fitted = clone(pipeline).fit(rows, values)
-    return fitted, blocks_of(fitted, nm), np.asarray(fitted[:-1].transform(rows))
+    fitted = clone(pipeline).fit(rows.reflectance, rows.target)
+    return fitted, blocks_of(fitted, rows.wavelengths_nm), np.asarray(fitted[:-1].transform(rows.reflectance))
 
 
 def blocks_of(fitted: Pipeline, wavelengths_nm: Floats) -> Blocks:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.samples import Samples
 
 NM = np.arange(400.0, 2451.0, 10.0)
@@ -57,18 +58,10 @@ class Scripted:
     def __init__(self, name: str, make: Any) -> None:
         self.name, self.make, self.calls = name, make, []
 
-    def fit(
-        self,
-        reflectance: np.ndarray,
-        wavelengths_nm: np.ndarray,
-        target: np.ndarray,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[object] | None = None,
-        seed: int = 0,
-    ) -> Any:
-        self.calls.append((reflectance, target, tuple(groups or ()), seed))
-        answer = self.make(reflectance, target)
+    def fit(self, rows: TrainingRows) -> Any:
+        target = rows.target
+        self.calls.append((rows.reflectance, target, rows.groups, rows.seed))
+        answer = self.make(rows.reflectance, target)
 
         class Answer:
             chosen = f"{len(target)} rows"

@@ -17,6 +17,7 @@ from stibium.edge.model.steps import FeatureOrthogonalisation
 from stibium.train.corrected import Corrected, CorrectedModel
 from stibium.train.correction import NOTHING, Setting, best_setting, orthogonalisation, settings_for
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.stack import Stack
@@ -161,7 +162,10 @@ def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: Differences) ->
     given = {"groups": dry.names[training], "seed": 1}
     rows = dry.reflectance[training], dry.wavelengths_nm, dry.measured[training]
     method = PartialLeastSquares(fast=True)
-    plain, corrected = method.fit(*rows, **given), Corrected(method, pairs).fit(*rows, **given)
+    plain, corrected = (
+        method.fit(TrainingRows(*rows, **given)),
+        Corrected(method, pairs).fit(TrainingRows(*rows, **given)),
+    )
     assert corrected.choice.setting != NOTHING
     known = dry.measured[test]
     without, found = measure(plain.predict(wet), known), measure(corrected.predict(wet), known)

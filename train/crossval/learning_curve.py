@@ -15,7 +15,8 @@ from ..samples import Samples
 from .folds import Folds
 from .folds import Rows as Numbers
 from .metrics import measure
-from .validation import Method, Rows, on_one_thread, rows_of
+from .rows import TrainingRows
+from .validation import Method, on_one_thread
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 FEWEST_ROWS = 10
@@ -60,7 +61,7 @@ def learning_curve(
     count = len(folds.repeats[0])
     points = [(share, number) for share in SHARES for number in range(count)]
     fits = []
-    for fit in (workers or OneProcess())(Share(method, rows_of(data), folds), points):
+    for fit in (workers or OneProcess())(Share(method, TrainingRows.by_sample(data), folds), points):
         fits.append(fit)
         progress(len(fits), len(points))
     for first in range(0, len(fits), count):
@@ -95,7 +96,7 @@ class Share:
     """Work that can be spread: a share of a fold's samples, and the fold's number."""
 
     method: Method
-    data: Rows
+    data: TrainingRows
     folds: Folds
 
     def __call__(self, point: tuple[float, int]) -> ShareFit | None:
@@ -106,31 +107,24 @@ class Share:
     def _fit(self, point: tuple[float, int]) -> ShareFit | None:
         (share, number), data, fold = point, self.data, self.folds.repeats[0][point[1]]
         rows = _share_of(data, fold.training, share, self.folds.seed + number)
-        if len(rows) < FEWEST_ROWS or np.ptp(data.measured[rows]) == 0:
+        if len(rows) < FEWEST_ROWS or np.ptp(data.target[rows]) == 0:
             return None
-        names = [data.names[row] for row in rows]
+        shared = data.take(rows, seed=self.folds.seed)
         try:
-            predictor = self.method.fit(
-                data.reflectance[rows],
-                data.wavelengths_nm,
-                data.measured[rows],
-                splices_nm=data.splices_nm,
-                groups=names,
-                seed=self.folds.seed,
-            )
+            predictor = self.method.fit(shared)
         except TrainingDataError:
             # So few samples have no inner folds; the larger shares tell.
             return None
         return ShareFit(
-            len(set(names)),
-            (np.asarray(predictor.predict(data.reflectance[rows])), data.measured[rows]),
-            (np.asarray(predictor.predict(data.reflectance[fold.test])), data.measured[fold.test]),
+            len(set(shared.groups)),
+            (np.asarray(predictor.predict(shared.reflectance)), shared.target),
+            (np.asarray(predictor.predict(data.reflectance[fold.test])), data.target[fold.test]),
         )
 
 
-def _share_of(data: Rows, rows: Numbers, share: float, seed: int) -> Numbers:
+def _share_of(data: TrainingRows, rows: Numbers, share: float, seed: int) -> Numbers:
     """Draw a share of the samples among these rows; a larger share of the same seed holds the smaller one."""
-    names = list(dict.fromkeys(data.names[row] for row in rows))
+    names = list(dict.fromkeys(data.groups[row] for row in rows))
     order = np.random.default_rng(seed).permutation(len(names))
     kept = {names[i] for i in order[: round(share * len(names))]}
-    return np.array([row for row in rows if data.names[row] in kept], dtype=np.intp)
+    return np.array([row for row in rows if data.groups[row] in kept], dtype=np.intp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from ..samples import Samples
 from .decision import BY, DecideBy, share_of_logarithms, unexplained
 from .folds import Fold, Folds
 from .metrics import FIGURES, Metrics, measure
+from .rows import TrainingRows
 
 METRICS = tuple(key for _, key, _ in FIGURES)
 R2_LOG10 = "r2_log10"
@@ -45,25 +46,8 @@ class Method(Protocol):
     def name(self) -> str:
         """For people, such as "PLSR"."""
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Predictor:
+    def fit(self, rows: TrainingRows) -> Predictor:
         """Make a model.
-
-        Args:
-            reflectance: (n, bands) as a fraction.
-            wavelengths_nm: (bands,) ascending.
-            target: (n,) laboratory values.
-            splices_nm: where the instrument's detectors join; () if unknown.
-            groups: n labels, equal where rows must be on one side of an inner split; None if all may be parted.
-            seed: of all that is drawn.
 
         Raises:
             TrainingDataError: data that no model can be made from.
@@ -330,7 +314,7 @@ def cross_validate(
     total, start = len(plan) * len(methods), time.monotonic()
     # Fold by fold rather than method by method: the time that remains is known early.
     workers = workers or OneProcess()
-    fits = Fits(tuple(methods), rows_of(data), folds, of_training, spoil)
+    fits = Fits(tuple(methods), TrainingRows.by_sample(data), folds, of_training, spoil)
     missing = [(m, r, i) for r, i, _ in plan for m, name in enumerate(names) if (name, r, i) not in done]
     for result in workers(fits, missing, in_order=False):
         done[result.method, result.repeat, result.fold] = result
@@ -360,39 +344,6 @@ def _check_fold(data: Samples, fold: Fold, where: str) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """What methods are fitted to and held against; no more than that, as it may travel.
-
-    Attributes:
-        reflectance: (n, bands).
-        wavelengths_nm: (bands,).
-        measured: (n,) laboratory values.
-        splices_nm: where detectors join.
-        names: n, of the samples.
-        conditions: n, of the ground.
-    """
-
-    reflectance: Floats
-    wavelengths_nm: Floats
-    measured: Floats
-    splices_nm: tuple[float, ...]
-    names: tuple[str, ...]
-    conditions: tuple[str, ...]
-
-
-def rows_of(data: Samples) -> Rows:
-    """Give the rows of samples."""
-    return Rows(
-        data.reflectance,
-        data.wavelengths_nm,
-        data.measured,
-        data.splices_nm,
-        tuple(data.names),
-        tuple(spectrum.condition for spectrum in data.spectra),
-    )
-
-
 def on_one_thread() -> AbstractContextManager[Any]:
     """Let linear algebra form its sums on one thread."""
     # Of the training side's libraries; which methods there are is known without them.
@@ -407,7 +358,7 @@ class Fits:
     """Work that can be spread: one method on one fold, named by its number, repeat and fold."""
 
     methods: tuple[Method, ...]
-    data: Rows
+    data: TrainingRows
     folds: Folds
     of_training: bool
     spoil: Spoil | None
@@ -424,7 +375,7 @@ class Fits:
 
 def _fit(
     method: Method,
-    data: Rows,
+    data: TrainingRows,
     fold: Fold,
     folds: Folds,
     repeat: int,
@@ -433,19 +384,11 @@ def _fit(
     spoil: Spoil | None,
 ) -> FoldResult:
     inside = [folds.keys[row] for row in fold.training]
-    if len(set(inside)) < 2:
-        inside = [data.names[row] for row in fold.training]
+    # Where all are of one group, their samples are kept together.
+    groups = inside if len(set(inside)) > 1 else None
     start = time.monotonic()
     try:
-        predictor = method.fit(
-            data.reflectance[fold.training],
-            data.wavelengths_nm,
-            data.measured[fold.training],
-            splices_nm=data.splices_nm,
-            groups=inside,
-            seed=folds.seed + 1000 * repeat + number,
-            **_with_conditions(method, data, fold),
-        )
+        predictor = method.fit(data.take(fold.training, groups=groups, seed=folds.seed + 1000 * repeat + number))
         predicted = np.asarray(predictor.predict(data.reflectance[fold.test]), dtype=np.float64)
     except TrainingDataError as error:
         raise TrainingDataError(f"{method.name}, repeat {repeat + 1}, fold {number + 1}: {error}") from error
@@ -459,15 +402,8 @@ def _fit(
         result = replace(result, with_faults=tuple(map(tuple, said)))
     if not of_training:
         return result
-    seen = measure(predictor.predict(data.reflectance[fold.training]), data.measured[fold.training])
+    seen = measure(predictor.predict(data.reflectance[fold.training]), data.target[fold.training])
     return replace(result, training_r2=seen.r2, training_rmse=seen.rmse)
-
-
-def _with_conditions(method: Method, data: Rows, fold: Fold) -> dict[str, Any]:
-    """Give the conditions of the ground to a method that asks for them (`corrected.Corrected`)."""
-    if not getattr(method, "takes_conditions", False):
-        return {}
-    return {"conditions": [data.conditions[row] for row in fold.training]}
 
 
 def _remaining_s(results: Iterable[FoldResult], names: Sequence[str], fits: int) -> float:

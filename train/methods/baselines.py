@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, ClassVar, Protocol
@@ -25,10 +25,10 @@ from ...edge.model.recipe import Recipe
 from ...edge.model.steps import Absorbance, Derivative, Resample, SavitzkyGolay, StandardNormalVariate, Step
 from ...edge.model.target import Transform, forward
 from ..crossval.decision import DecideBy
-from ..crossval.folds import InnerFolds, inner_folds
+from ..crossval.folds import InnerFolds
+from ..crossval.rows import TrainingRows
 from .common import (
     BackTransformation,
-    check_training,
     common_range,
     inner_loss,
     recipe_on,
@@ -110,23 +110,10 @@ class Baseline:
         """Choose by the inner folds, and fit to all rows."""
         raise NotImplementedError
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Regression:
+    def fit(self, rows: TrainingRows) -> Regression:
         """Fit; see `Method.fit`."""
         variants = of_ones_own(self.recipe) if self.recipe is not None else tuple(self.usual())
-        return self.choose(
-            BaselineTraining.prepare(
-                variants, reflectance, wavelengths_nm, target, splices_nm, groups, seed, self.fast, self.decide_by
-            )
-        )
+        return self.choose(BaselineTraining.prepare(variants, rows, self.fast, self.decide_by))
 
 
 @dataclass(frozen=True)
@@ -228,35 +215,27 @@ class BaselineTraining:
     def prepare(
         cls,
         variants: Sequence[Candidate],
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        splices_nm: tuple[float, ...],
-        groups: Sequence[Hashable] | None,
-        seed: int,
+        rows: TrainingRows,
         fast: bool,
         decide_by: DecideBy = "both",
     ) -> BaselineTraining:
         """Preprocess by each variant, and divide the rows for the choices."""
-        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-        check_training(reflectance, nm, target)
-        grid = common_range(nm)
+        grid = common_range(rows.wavelengths_nm)
         by_recipe: dict[Recipe, Floats] = {}
         for variant in variants:
             recipe = variant.recipe(grid)
             if recipe not in by_recipe:
-                done = recipe.preprocess(reflectance, nm, splices_nm).spectra
-                by_recipe[recipe] = done[:, :: variant.band_step]
+                by_recipe[recipe] = rows.features(recipe)[:, :: variant.band_step]
         return cls(
             {variant: by_recipe[variant.recipe(grid)] for variant in variants},
-            target,
-            transforms_for(target),
-            inner_folds(target.size, groups, repeats=repeats_for(target.size, fast), seed=seed),
+            rows.target,
+            transforms_for(rows.target),
+            rows.folds(repeats_for(len(rows), fast)),
             grid,
-            nm,
-            splices_nm,
+            rows.wavelengths_nm,
+            rows.splices_nm,
             decide_by,
-            seed,
+            rows.seed,
         )
 
     @property

@@ -29,24 +29,6 @@ SOFTNESS, LEAST_SHARE = 0.2, 0.1
 """Of shares by errors; see `stacking.soft_shares`."""
 
 
-def check_training(reflectance: Floats, wavelengths_nm: Floats, target: Floats, fewest: int = 5) -> None:
-    """Refuse what no method can learn from.
-
-    Raises:
-        TrainingDataError: too few rows, shapes that do not match, values that are not finite, a constant target.
-    """
-    if reflectance.ndim != 2 or reflectance.shape != (target.size, wavelengths_nm.size) or target.ndim != 1:
-        raise TrainingDataError(
-            f"reflectance of shape {reflectance.shape} for {target.size} values and {wavelengths_nm.size} wavelengths"
-        )
-    if target.size < fewest:
-        raise TrainingDataError(f"{target.size} training rows; at least {fewest} are needed")
-    if not (np.isfinite(reflectance).all() and np.isfinite(target).all()):
-        raise TrainingDataError("a training spectrum or value is not a finite number")
-    if target.min() == target.max():
-        raise TrainingDataError(f"all {target.size} training values are {target[0]:g}; there is nothing to learn")
-
-
 def common_range(wavelengths_nm: Floats, first_nm: float = FIRST_NM, last_nm: float = LAST_NM) -> Resample:
     """Give the 1 nm grid on which models of these spectra stand: what is there of 400-2450 nm.
 

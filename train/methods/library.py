@@ -12,7 +12,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +19,10 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.applicability import absorbance_shapes
 from ...edge.model.target import Transform, forward, inverse
+from ..crossval.rows import TrainingRows
 from ..errors import TrainingDataError
 from ..samples import FIRST_NM, LAST_NM, Samples
-from .teachers import TeachingPredictor
+from .teachers import Teacher, TeachingPredictor
 
 NEAREST = 150
 COMPONENTS = 10
@@ -34,8 +34,8 @@ FLATTERS = 1.5
 WORST = 1.3
 """Times these errors that a mix may have before the library is left out."""
 
-Fit = Callable[[Floats, Floats, Sequence[Hashable]], TeachingPredictor]
-"""Fits a teacher to reflectance (n, bands), values (n,) and keys that keep rows together."""
+LOCAL_COUNTS = 2
+"""Of a library's soils, that a local one counts as."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,36 +68,22 @@ class Helped:
         return _mixed(local, self.pooled.predict(reflectance), self.share, self.space) if self.share else local
 
 
-def helped(
-    fit: Fit,
-    reflectance: Floats,
-    wavelengths_nm: Floats,
-    target: Floats,
-    keys: Sequence[Hashable],
-    own: int,
-    library: Samples,
-) -> TeachingPredictor:
-    """Fit a teacher with the help of a library.
-
-    Args:
-        fit: fits a teacher.
-        reflectance, target, keys: of the local rows; the first `own` are as measured, the others copies of them, so
-            that a library row weighs one over the number of copies and the row itself.
-        wavelengths_nm: (bands,).
-        own: number of rows as measured.
-        library: other people's soils, of the same target and unit.
-    """
-    local = fit(reflectance, target, keys)
-    soils, values = _nearest(library, reflectance[:own], wavelengths_nm)
+def helped(teacher: Teacher, rows: TrainingRows, library: Samples) -> TeachingPredictor:
+    """Fit a teacher with the help of a library: other people's soils, of the same target and unit."""
+    own, target = len(rows), np.tile(rows.target, LOCAL_COUNTS)
+    reflectance, keys = np.tile(rows.reflectance, (LOCAL_COUNTS, 1)), tuple(rows.groups) * LOCAL_COUNTS
+    local = teacher.fit(rows.among(reflectance, target, keys))
+    soils, values = _nearest(library, rows.reflectance, rows.wavelengths_nm)
     foreign = [("library", i) for i in range(len(values))]
-    pooled = fit(np.concatenate([reflectance, soils]), np.concatenate([target, values]), [*keys, *foreign])
+    pooled = teacher.fit(
+        rows.among(np.concatenate([reflectance, soils]), np.concatenate([target, values]), [*keys, *foreign])
+    )
     space = local.transform
-    said_local, said_pooled = (np.mean(model.out_of_fold[:, : target.size], axis=0) for model in (local, pooled))
+    said_local, said_pooled = (np.mean(model.out_of_fold[:, :own], axis=0) for model in (local, pooled))
     if space != "none":
         # A library may hold nothing at all; what is above zero here stays so.
         said_local, said_pooled = (np.maximum(said, float(target.min())) for said in (said_local, said_pooled))
-    own_said = forward(said_local[:own], space), forward(said_pooled[:own], space)
-    share = share_of(own_said[0], own_said[1], forward(target[:own], space))
+    share = share_of(*(forward(said, space) for said in (said_local, said_pooled, rows.target)))
     return Helped(
         local=local,
         pooled=pooled,

@@ -5,7 +5,6 @@ They are carried as the stack is (`radial_network`), with its radial units silen
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import Blocks
+from ..crossval.rows import TrainingRows
 from .baselines import PartialLeastSquares
 from .blocks import block_scaling
 from .common import BackTransformation
@@ -52,20 +52,9 @@ class Plsr(Stack):
         """Give the method with its fast settings."""
         return Plsr(fast=True, recipe=self.recipe)
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> StackModel:
+    def fit(self, rows: TrainingRows) -> StackModel:
         """Fit; see `Method.fit`."""
-        found = PartialLeastSquares(self.fast, self.decide_by, recipe=self.recipe).fit(
-            reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed
-        )
+        found = PartialLeastSquares(self.fast, self.decide_by, recipe=self.recipe).fit(rows)
         kept = slice(None, None, found.band_step)
         nothing = np.zeros((1, found.scaling.offset.size))
         intercept = float(found.answer(nothing)[0])
@@ -74,14 +63,12 @@ class Plsr(Stack):
         weights = np.zeros(found.recipe.wavelengths_nm.size)
         weights[kept] = scaled / found.scaling.scale
         blocks = Blocks((found.recipe,))
-        rows = np.asarray(reflectance, dtype=np.float64)
-        features = blocks.preprocess(rows, found.wavelengths_nm, found.splices_nm).features
         return StackModel(
             recipe=blocks,
             wavelengths_nm=found.wavelengths_nm,
             splices_nm=found.splices_nm,
             network=linear_network(weights, intercept - float(found.scaling.offset @ weights[kept]), found.back),
-            scaling=block_scaling(features, blocks.sizes),
+            scaling=block_scaling(rows.features(blocks), blocks.sizes),
             out_of_fold=found.out_of_fold,
             transform=found.back.transform,
             chosen=found.chosen,

@@ -8,8 +8,8 @@ needs no more than `crossval.validation.Method`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -25,6 +25,7 @@ from ...edge.model.target import Transform
 from ...edge.recipe_file import read_preprocessing
 from ..crossval.decision import DECIDE_BY, DecideBy
 from ..crossval.folds import Folds, repeated_folds
+from ..crossval.rows import TrainingRows
 from ..crossval.validation import Method, Predictor
 from ..samples import Replicates, Samples
 
@@ -197,16 +198,7 @@ class DeviceMethod(ABC):
         """
 
     @abstractmethod
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> Predictor:
+    def fit(self, rows: TrainingRows) -> Predictor:
         """Make a model for a comparison; see `validation.Method.fit`."""
 
     @abstractmethod
@@ -252,15 +244,8 @@ class CrossValidated(DeviceMethod):
         return repeated_folds(rows.names, rows.row_groups, n_folds=self.folds, repeats=self._repeats, seed=seed)
 
 
-def rows_of(task: TrainingTask) -> dict[str, Any]:
-    """Give a task's samples as the arguments of `fit`, for a method that makes its model of all of them."""
-    rows = task.samples.rows(task.replicates)
-    keys = rows.names if rows.row_groups is None else rows.row_groups
-    return {
-        "reflectance": rows.reflectance,
-        "wavelengths_nm": rows.wavelengths_nm,
-        "target": rows.measured,
-        "splices_nm": rows.splices_nm,
-        "groups": keys if len(set(keys)) > 1 else rows.names,
-        "seed": task.seed,
-    }
+def rows_of(task: TrainingTask) -> TrainingRows:
+    """Give a task's samples to `fit`, for a method that makes its model of all of them."""
+    samples = task.samples.rows(task.replicates)
+    rows, keys = TrainingRows.by_sample(samples, task.seed), samples.row_groups
+    return replace(rows, groups=keys) if keys is not None and len(set(keys)) > 1 else rows

@@ -9,7 +9,7 @@ runtime.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,10 +23,11 @@ from ...edge.model.recipe import Blocks
 from ...edge.model.runtime import Runtime
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward, inverse
+from ..crossval.rows import TrainingRows
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .blocks import block_scaling, blocks_on
-from .common import check_training, refuse_spectrogram
+from .common import refuse_spectrogram
 from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
 from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
@@ -154,39 +155,29 @@ class MobileNetV2(CrossValidated):
 
     def make(self, task: TrainingTask) -> DistilledModel:
         """Make the model of all samples; see `DeviceMethod.make`."""
-        return self.fit(**rows_of(task))
+        return self.fit(rows_of(task))
 
     def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored network; see `DeviceMethod.to_tflite`."""
         return convert_keras(stored.path, formats, stored.calibration, scaled(stored.scaling, features))
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> DistilledModel:
+    def fit(self, rows: TrainingRows) -> DistilledModel:
         """Fit teacher and student, and quantise; see `validation.Method.fit`."""
-        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-        check_training(reflectance, nm, target)
-        rng = np.random.default_rng(seed)
-        teacher = self.teacher_of(reflectance, nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
+        reflectance, nm, target, splices_nm = rows.reflectance, rows.wavelengths_nm, rows.target, rows.splices_nm
+        rng = np.random.default_rng(rows.seed)
+        teacher = self.teacher_of(rows)
         blocks = self.recipe.blocks if self.recipe is not None else blocks_on(nm)
-        own = blocks.preprocess(reflectance, nm, splices_nm).features
+        own = rows.features(blocks)
         scaling = block_scaling(own, blocks.sizes)
         synthesis = self.synthesis or (FAST_SYNTHESIS if self.fast else Synthesis())
-        rows, labels = [], []
+        made, labels = [], []
         known = reflectance if self.unlabelled is None else np.concatenate([reflectance, self.unlabelled])
         for told, seen in synthetic_spectra(known, nm, splices_nm, synthesis, rng):
-            rows.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
+            made.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
             labels.append(teacher.predict(told))
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
         distilled = distil(
-            np.concatenate(rows),
+            np.concatenate(made),
             np.concatenate(labels),
             scaled(scaling, own),
             target,
@@ -194,7 +185,7 @@ class MobileNetV2(CrossValidated):
             teacher.out_of_fold[:, : target.size],
             len(blocks.sizes),
             config,
-            seed,
+            rows.seed,
         )
         return DistilledModel(
             recipe=blocks,
@@ -210,29 +201,10 @@ class MobileNetV2(CrossValidated):
             teacher=teacher.chosen,
         )
 
-    def teacher_of(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> TeachingPredictor:
+    def teacher_of(self, rows: TrainingRows) -> TeachingPredictor:
         """Fit the teacher, steadied by copies of the rows; see `fit`."""
-        keys = tuple(range(target.size)) if groups is None else tuple(groups)
-
-        def fit(reflectance: Floats, target: Floats, keys: Sequence[Hashable]) -> TeachingPredictor:
-            return Steadied(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.fast).fit(
-                reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=tuple(keys), seed=seed
-            )
-
-        if self.library is None:
-            return fit(reflectance, target, keys)
-        # A local soil counts as two of the library's.
-        twice = np.tile(reflectance, (2, 1)), wavelengths_nm, np.tile(target, 2), keys * 2
-        return helped(fit, *twice, target.size, self.library)
+        teacher = Steadied(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.fast)
+        return teacher.fit(rows) if self.library is None else helped(teacher, rows, self.library)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -19,12 +19,13 @@ from ...edge.model.recipe import RECIPES, Recipe, paper_recipe
 from ...edge.model.scaling import Scaling, fit_scaling
 from ...edge.model.target import Transform, forward, inverse
 from ..assays.censored import observe
-from ..crossval.folds import Folds, inner_folds, paper_split, split_names
+from ..crossval.folds import Folds, paper_split, split_names
+from ..crossval.rows import TrainingRows
 from ..crossval.validation import minutes
 from ..errors import TrainingDataError
 from ..prepared import prepare, prepare_censored
 from ..samples import Samples
-from .common import as_stored, check_training, common_range
+from .common import as_stored, common_range
 from .fit import BoundRows, Epoch, Fitted, TrainingProtocol, fit, predict
 from .method import DeviceMethod, ModelFile, Say, TrainingTask, asked
 from .network import NetworkConfig
@@ -279,26 +280,16 @@ class PublishedNetwork(DeviceMethod):
         scaled = stored.scaling.apply(features).astype(np.float32)
         return convert_keras(stored.path, formats, stored.calibration, scaled)
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> NetworkPredictor:
+    def fit(self, rows: TrainingRows) -> NetworkPredictor:
         """Fit for a comparison; see `validation.Method.fit`."""
-        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-        check_training(reflectance, nm, target)
+        nm, target = rows.wavelengths_nm, rows.target
         import_tensorflow()
         recipe = self._recipe if self.recipe is not None else paper_recipe(grid=common_range(nm, last_nm=LAST_NM))
-        inner = inner_folds(target.size, groups, seed=seed)[0][0]
-        features = recipe.preprocess(reflectance, nm, splices_nm).features
+        inner = rows.folds()[0][0]
+        features = rows.features(recipe)
         scaling = fit_scaling(features[inner.training], per="global")
         scaled = scaling.apply(features).astype(np.float32)
-        protocol = self.protocol(seed)
+        protocol = self.protocol(rows.seed)
         if target[inner.training].min() == target[inner.training].max():
             raise TrainingDataError(
                 f"the {inner.training.size} rows to fit the network to all have the value "
@@ -319,8 +310,10 @@ class PublishedNetwork(DeviceMethod):
                 protocol,
             )
             chosen = f"epoch {fitted.best_epoch} of {len(fitted.history)}; target's transform {transform}"
-            predictor = NetworkPredictor(recipe, splices_nm, nm, scaling, fitted.model, transform, low, high, chosen)
-            error = float(np.sqrt(np.mean((predictor.predict(reflectance[inner.test]) - target[inner.test]) ** 2)))
+            predictor = NetworkPredictor(
+                recipe, rows.splices_nm, nm, scaling, fitted.model, transform, low, high, chosen
+            )
+            error = float(np.sqrt(np.mean((predictor.predict(rows.reflectance[inner.test]) - target[inner.test]) ** 2)))
             if best is None or error < best[0]:
                 best = error, predictor
         if best is None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, get_args
@@ -34,7 +34,8 @@ from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
 from ..crossval.decision import DecideBy, share_of_logarithms, unexplained
-from ..crossval.folds import InnerFolds, inner_folds
+from ..crossval.folds import InnerFolds
+from ..crossval.rows import TrainingRows
 from ..errors import TrainingDataError
 from .baselines import Candidate, Variant, of_ones_own
 from .blocks import VARIANTS, block_scaling, blocks_on, divide
@@ -42,7 +43,6 @@ from .common import (
     LEAST_SHARE,
     SOFTNESS,
     BackTransformation,
-    check_training,
     refuse_spectrogram,
     repeats_for,
     transforms_for,
@@ -219,7 +219,7 @@ class Stack(CrossValidated):
 
     def make(self, task: TrainingTask) -> StackModel:
         """Make the model of all samples; see `DeviceMethod.make`."""
-        return self.fit(**rows_of(task))
+        return self.fit(rows_of(task))
 
     def to_tflite(self, stored: ModelFile, formats: Sequence[str], features: Floats) -> Converted:
         """Convert a stored network; see `DeviceMethod.to_tflite`."""
@@ -227,28 +227,17 @@ class Stack(CrossValidated):
         models = convert_rbf_network(network.to_arrays(), stored.scaling, stored.transform, formats, stored.calibration)
         return Converted(models, forward(network.predict(features), stored.transform))
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> StackModel:
+    def fit(self, rows: TrainingRows) -> StackModel:
         """Fit; see `Method.fit`."""
-        reflectance, nm, target = (np.asarray(a, dtype=np.float64) for a in (reflectance, wavelengths_nm, target))
-        check_training(reflectance, nm, target)
         config = self.config or (FAST_CONFIG if self.fast else Config())
-        blocks, variants = _blocks(nm, target.size, self.recipe, config)
-        features = blocks.preprocess(reflectance, nm, splices_nm).features
-        folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
-        fitted = fit_features(divide(features, blocks.sizes), variants, target, folds, config, self.decide_by)
+        blocks, variants = _blocks(rows.wavelengths_nm, len(rows), self.recipe, config)
+        features = rows.features(blocks)
+        folds = rows.folds(repeats_for(len(rows), self.fast))
+        fitted = fit_features(divide(features, blocks.sizes), variants, rows.target, folds, config, self.decide_by)
         return StackModel(
             recipe=blocks,
-            wavelengths_nm=nm,
-            splices_nm=splices_nm,
+            wavelengths_nm=rows.wavelengths_nm,
+            splices_nm=rows.splices_nm,
             network=fitted.network,
             scaling=block_scaling(features, blocks.sizes),
             out_of_fold=fitted.out_of_fold,

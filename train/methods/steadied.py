@@ -7,15 +7,15 @@ strongly as a ridge regression on the same preprocessing blocks bears, at next t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.scaling import Scaling
 from ...edge.model.target import forward
-from ..crossval.folds import InnerFolds, Rows, inner_folds
+from ..crossval.folds import InnerFolds, Rows
+from ..crossval.rows import TrainingRows
 from .blocks import block_scaling, blocks_on
 from .common import repeats_for, transforms_for
 from .further_baselines import PENALTIES, dual_weights
@@ -49,70 +49,32 @@ class Steadied:
     teacher: Teacher
     fast: bool = False
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> TeachingPredictor:
+    def fit(self, rows: TrainingRows) -> TeachingPredictor:
         """Fit the teacher to the rows and a copy of each, kept together with its row in all inner folds."""
-        keys = tuple(range(target.size)) if groups is None else tuple(groups)
-        repeats = 1 if self.fast else repeats_for(target.size, self.fast)
-        folds = inner_folds(target.size, keys, repeats=repeats, seed=seed)
-        strength = bearable_strength(reflectance, wavelengths_nm, target, splices_nm, folds, seed)
-        rng = np.random.default_rng((seed, 2))
-        copies = _copies(reflectance, wavelengths_nm, splices_nm, strength, rng)
-        model = self.teacher.fit(
-            np.concatenate([reflectance, copies]),
-            wavelengths_nm,
-            np.tile(target, 2),
-            splices_nm=splices_nm,
-            groups=keys * 2,
-            seed=seed,
-        )
+        strength = bearable_strength(rows, rows.folds(repeats_for(len(rows), self.fast)))
+        copies = _copies(rows, strength, np.random.default_rng((rows.seed, 2)))
+        both = np.concatenate([rows.reflectance, copies])
+        model = self.teacher.fit(rows.among(both, np.tile(rows.target, 2), tuple(rows.groups) * 2))
         words = f"{model.chosen}; copies with {100 * of_strength(strength).noise:.2g} % noise"
         # What is said of copies is said twice.
-        return replace(model, out_of_fold=model.out_of_fold[:, : target.size], chosen=words)  # type: ignore[type-var]
+        return replace(model, out_of_fold=model.out_of_fold[:, : len(rows)], chosen=words)  # type: ignore[type-var]
 
 
-def bearable_strength(
-    reflectance: Floats,
-    wavelengths_nm: Floats,
-    target: Floats,
-    splices_nm: tuple[float, ...],
-    folds: InnerFolds,
-    seed: int,
-) -> float:
+def bearable_strength(rows: TrainingRows, folds: InnerFolds) -> float:
     """Choose of `STRENGTHS` the greatest that costs a ridge regression of undisturbed rows at most `MOST_LOST` of R2,
-    or the least.
-
-    Args:
-        reflectance: (n, bands) of the training rows.
-        wavelengths_nm: (bands,).
-        target: (n,).
-        splices_nm: where detectors join; () if unknown.
-        folds: of the rows.
-        seed: of the copies.
+    or the least; folds are of the rows.
     """
-    blocks = blocks_on(wavelengths_nm)
-
-    def features(rows: Floats, scaling: Scaling | None = None) -> Floats:
-        found = blocks.preprocess(rows, wavelengths_nm, splices_nm).features
-        return found if scaling is None else scaling.apply(found)
-
-    scaling = block_scaling(features(reflectance), blocks.sizes)
-    own, rng = features(reflectance, scaling), np.random.default_rng((seed, 3))
+    blocks = blocks_on(rows.wavelengths_nm)
+    plain = rows.features(blocks)
+    scaling = block_scaling(plain, blocks.sizes)
+    own, rng = scaling.apply(plain), np.random.default_rng((rows.seed, 3))
     strongest = STRENGTHS[-1]
     # Disturbances are small, so that features move in proportion to them.
     moves = [
-        (features(_copies(reflectance, wavelengths_nm, splices_nm, strongest, rng), scaling) - own) / strongest
+        (scaling.apply(replace(rows, reflectance=_copies(rows, strongest, rng)).features(blocks)) - own) / strongest
         for _ in range(TRIED_COPIES)
     ]
-    z = forward(target, transforms_for(target)[-1])
+    z = forward(rows.target, transforms_for(rows.target)[-1])
     undisturbed, *explained = (
         _explained(own, [strength * move for move in moves], z, folds) for strength in (0.0, *STRENGTHS)
     )
@@ -137,8 +99,6 @@ def _explained(own: Floats, moves: Sequence[Floats], z: Floats, folds: InnerFold
     return float(1 - errors.min() / z.var())
 
 
-def _copies(
-    reflectance: Floats, nm: Floats, splices_nm: tuple[float, ...], strength: float, rng: np.random.Generator
-) -> Floats:
-    joins = splices_nm or ASD_JOINS_NM
-    return disturb(absorbance_of(reflectance), nm, joins, of_strength(strength), rng)
+def _copies(rows: TrainingRows, strength: float, rng: np.random.Generator) -> Floats:
+    joins = rows.splices_nm or ASD_JOINS_NM
+    return disturb(absorbance_of(rows.reflectance), rows.wavelengths_nm, joins, of_strength(strength), rng)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
-from ...converters.spectra.spectrum import Floats
 from ..crossval.decision import unexplained
+from ..crossval.rows import TrainingRows
 from .blocks import VARIANTS
 from .stack import FAST_CONFIG, Config, Stack, StackModel
 
@@ -29,18 +26,8 @@ class Svr(Stack):
         """Give the method with its fast settings."""
         return Svr(fast=True, recipe=self.recipe)
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> StackModel:
+    def fit(self, rows: TrainingRows) -> StackModel:
         """Fit; see `Method.fit`."""
-        known = np.asarray(target, dtype=np.float64)
         usual = replace(
             FAST_CONFIG if self.fast else Config(), powers=(0.0,), averaged=1, linear_share=0.0, ridge=ALONE
         )
@@ -51,8 +38,8 @@ class Svr(Stack):
             stacks = [Stack(self.fast, recipe=one, config=usual, decide_by=self.decide_by) for one in own]
         best: tuple[float, StackModel] | None = None
         for stack in stacks:
-            model = stack.fit(reflectance, wavelengths_nm, target, splices_nm=splices_nm, groups=groups, seed=seed)
-            loss = unexplained(model.out_of_fold, known, self.decide_by)
+            model = stack.fit(rows)
+            loss = unexplained(model.out_of_fold, rows.target, self.decide_by)
             if best is None or loss < best[0]:
                 best = loss, model
         assert best is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
@@ -16,11 +16,12 @@ from ...edge.model.recipe import Blocks
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward
 from ..crossval.decision import DecideBy
-from ..crossval.folds import InnerFolds, inner_folds
+from ..crossval.folds import InnerFolds
+from ..crossval.rows import TrainingRows
 from ..errors import TrainingDataError
 from .baselines import BASELINE_METHODS
 from .blocks import block_scaling, blocks_on
-from .common import BackTransformation, check_training, inner_loss, repeats_for, transforms_for, with_recipe
+from .common import BackTransformation, inner_loss, repeats_for, transforms_for, with_recipe
 from .further_baselines import FURTHER_BASELINES
 from .stack import Stack
 
@@ -51,16 +52,7 @@ class TeachingPredictor(Protocol):
 class Teacher(Protocol):
     """A way of making a model that can teach; see `validation.Method`."""
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> TeachingPredictor:
+    def fit(self, rows: TrainingRows) -> TeachingPredictor:
         """Fit; see `validation.Method.fit`."""
 
 
@@ -106,32 +98,23 @@ class Regressor:
     decide_by: DecideBy = "both"
     recipe: Preprocessing | None = None
 
-    def fit(
-        self,
-        reflectance: Floats,
-        wavelengths_nm: Floats,
-        target: Floats,
-        *,
-        splices_nm: tuple[float, ...] = (),
-        groups: Sequence[Hashable] | None = None,
-        seed: int = 0,
-    ) -> RegressorPredictor:
+    def fit(self, rows: TrainingRows) -> RegressorPredictor:
         """Fit; see `validation.Method.fit`."""
-        check_training(reflectance, wavelengths_nm, target)
-        blocks = self.recipe.blocks if self.recipe is not None else blocks_on(wavelengths_nm)
-        features = blocks.preprocess(reflectance, wavelengths_nm, splices_nm).features
+        target = rows.target
+        blocks = self.recipe.blocks if self.recipe is not None else blocks_on(rows.wavelengths_nm)
+        features = rows.features(blocks)
         scaling = block_scaling(features, blocks.sizes)
-        rows = scaling.apply(features)
-        folds = inner_folds(target.size, groups, repeats=repeats_for(target.size, self.fast), seed=seed)
-        tried = [(t, self._out_of_fold(rows, forward(target, t), folds)) for t in transforms_for(target)]
+        scaled = scaling.apply(features)
+        folds = rows.folds(repeats_for(len(rows), self.fast))
+        tried = [(t, self._out_of_fold(scaled, forward(target, t), folds)) for t in transforms_for(target)]
         transform, predicted = min(tried, key=lambda one: inner_loss(one[1], target, one[0], self.decide_by))
         back = BackTransformation.learn(transform, target, predicted, self.decide_by)
         return RegressorPredictor(
             blocks=blocks,
-            wavelengths_nm=wavelengths_nm,
-            splices_nm=splices_nm,
+            wavelengths_nm=rows.wavelengths_nm,
+            splices_nm=rows.splices_nm,
             scaling=scaling,
-            model=self._fitted(rows, forward(target, transform)),
+            model=self._fitted(scaled, forward(target, transform)),
             back=back,
             out_of_fold=back(predicted),
             chosen=f"{self.name}; target's transform {transform}",

@@ -5,6 +5,7 @@ import pytest
 from soil_like import soil_like
 from stibium.train.crossval.folds import paper_split
 from stibium.train.crossval.published_table import TABLE_3, beside_table_3, records_beside_table_3
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.crossval.validation import Validation, cross_validate
 from stibium.train.samples import Samples
 
@@ -14,9 +15,9 @@ class Remembers:
 
     name = "published network"
 
-    def fit(self, reflectance: np.ndarray, wavelengths_nm: np.ndarray, target: np.ndarray, **_: object) -> Remembers:
-        self.known = {row.tobytes(): value for row, value in zip(reflectance, target, strict=True)}
-        self.mean = float(target.mean())
+    def fit(self, rows: TrainingRows) -> Remembers:
+        self.known = {row.tobytes(): value for row, value in zip(rows.reflectance, rows.target, strict=True)}
+        self.mean = float(rows.target.mean())
         self.chosen = "epoch 9 of 19; target's transform none"
         return self
 

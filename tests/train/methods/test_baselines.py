@@ -9,6 +9,7 @@ from soil_like import soil_like
 from stibium.edge.model.target import forward, inverse
 from stibium.train.crossval.decision import DECIDE_BY, DecideBy, unexplained
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.crossval.validation import Method
 from stibium.train.errors import MissingTrainingSideError, TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares, RandomForest, SupportVectors, Variant
@@ -40,7 +41,7 @@ def data() -> Samples:
 
 
 def split_fit(method: Method, data: Samples, **other: object) -> tuple[np.ndarray, np.ndarray, object]:
-    predictor = method.fit(data.reflectance[:60], data.wavelengths_nm, data.measured[:60], **other)  # type: ignore[arg-type]
+    predictor = method.fit(TrainingRows(data.reflectance[:60], data.wavelengths_nm, data.measured[:60], **other))  # type: ignore[arg-type]
     return predictor.predict(data.reflectance[60:]), data.measured[60:], predictor
 
 
@@ -87,7 +88,9 @@ def test_neighbours_answer_for_what_differs_from_place_to_place() -> None:
 
 def test_extrapolates_nothing(data: Samples) -> None:
     low = data.measured < 30
-    predictor = PartialLeastSquares(fast=True).fit(data.reflectance[low], data.wavelengths_nm, data.measured[low])
+    predictor = PartialLeastSquares(fast=True).fit(
+        TrainingRows(data.reflectance[low], data.wavelengths_nm, data.measured[low])
+    )
     predicted = predictor.predict(data.reflectance[~low])
     assert predicted.max() == data.measured[low].max()
 
@@ -104,7 +107,10 @@ def test_finds_the_transform_that_makes_the_spectrum_linear(method: Method, data
 
 def test_full_search_tries_more_than_the_fast_one(data: Samples) -> None:
     arguments = data.reflectance[:40], data.wavelengths_nm, data.measured[:40]
-    full, fast = PartialLeastSquares().fit(*arguments), PartialLeastSquares(fast=True).fit(*arguments)
+    full, fast = (
+        PartialLeastSquares().fit(TrainingRows(*arguments)),
+        PartialLeastSquares(fast=True).fit(TrainingRows(*arguments)),
+    )
     assert measure(full.predict(data.reflectance[60:]), data.measured[60:]).r2 > 0.9
     # Two inner repeats against one: alike, not equal.
     assert full.inner_rmse < 1.5 * fast.inner_rmse
@@ -115,8 +121,8 @@ def test_groups_are_not_parted_by_the_inner_folds(data: Samples) -> None:
     rows = np.repeat(np.arange(15), 4)
     noise = np.random.default_rng(0).uniform(5, 60, 15)[rows]
     arguments = data.reflectance[rows], data.wavelengths_nm, noise
-    grouped = SupportVectors(fast=True).fit(*arguments, groups=[f"S{i}" for i in rows])
-    parted = SupportVectors(fast=True).fit(*arguments)
+    grouped = SupportVectors(fast=True).fit(TrainingRows(*arguments, groups=[f"S{i}" for i in rows]))
+    parted = SupportVectors(fast=True).fit(TrainingRows(*arguments))
     assert parted.inner_rmse < 0.5 * noise.std() < 0.8 * noise.std() < grouped.inner_rmse
 
 
@@ -137,7 +143,7 @@ def test_takes_any_grid_and_range() -> None:
         random = np.random.default_rng(2)
         noise = 1 + 1e-4 * random.normal(size=data.reflectance.shape)
         predictor = PartialLeastSquares(fast=True).fit(
-            data.reflectance * noise, nm, data.measured, splices_nm=(1000.0,)
+            TrainingRows(data.reflectance * noise, nm, data.measured, splices_nm=(1000.0,))
         )
         assert np.isfinite(predictor.predict(data.reflectance)).all()
 
@@ -231,6 +237,6 @@ def test_what_cannot_be_learned_is_said_in_one_line(method: Method, change: obje
     data = soil_like(90)
     arguments = change(data.reflectance, data.wavelengths_nm, data.measured)  # type: ignore[operator]
     with pytest.raises(TrainingDataError) as caught:
-        method.fit(*arguments)
+        method.fit(TrainingRows(*arguments))
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)

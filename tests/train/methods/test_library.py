@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,20 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from soil_like import NM, as_samples, soil_like, with_values
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.library import Helped, helped, share_of
 from stibium.train.methods.mobilenetv2 import MobileNetV2
-from stibium.train.methods.teachers import TeachingPredictor
 from stibium.train.samples import Samples
 
-
-def plsr(rows: np.ndarray, target: np.ndarray, keys: Sequence[Hashable]) -> TeachingPredictor:
-    return PartialLeastSquares(fast=True).fit(rows, NM, target, groups=tuple(keys))
+PLSR = PartialLeastSquares(fast=True)
 
 
 def taught(local: Samples, library: Samples) -> Helped:
-    found = helped(plsr, local.reflectance, NM, local.measured, local.names, len(local), library)
+    found = helped(PLSR, TrainingRows.by_sample(local), library)
     assert isinstance(found, Helped)
     return found
 
@@ -35,7 +32,7 @@ def r2(predicted: np.ndarray, measured: np.ndarray) -> float:
 def test_a_library_of_the_same_kind_helps() -> None:
     local, library, test = soil_like(12, seed=1), soil_like(150, seed=2), soil_like(80, seed=3)
     found = taught(local, library)
-    alone = plsr(local.reflectance, local.measured, local.names)
+    alone = PLSR.fit(TrainingRows.by_sample(local))
     assert found.share > 0.4
     assert r2(found.predict(test.reflectance), test.measured) > r2(alone.predict(test.reflectance), test.measured)
     assert "library: 150 of 150 soils, share" in found.chosen
@@ -46,7 +43,7 @@ def test_a_library_with_other_values_is_left_alone() -> None:
     local, library = soil_like(40, seed=1), soil_like(150, seed=2)
     wrong = with_values(library, 500 - 5 * library.measured)
     found = taught(local, wrong)
-    alone = plsr(local.reflectance, local.measured, local.names)
+    alone = PLSR.fit(TrainingRows.by_sample(local))
     assert found.share < 0.05
     test = soil_like(80, seed=3)
     harm = r2(alone.predict(test.reflectance), test.measured) - r2(found.predict(test.reflectance), test.measured)
@@ -55,9 +52,9 @@ def test_a_library_with_other_values_is_left_alone() -> None:
 
 def test_the_networks_teacher_is_helped() -> None:
     local, library = soil_like(12, seed=1), soil_like(60, seed=2)
-    rows = local.reflectance, NM, local.measured
-    alone = MobileNetV2(fast=True, teacher="PLSR").teacher_of(*rows, groups=local.names)
-    with_library = MobileNetV2(fast=True, teacher="PLSR", library=library).teacher_of(*rows, groups=local.names)
+    rows = TrainingRows.by_sample(local)
+    alone = MobileNetV2(fast=True, teacher="PLSR").teacher_of(rows)
+    with_library = MobileNetV2(fast=True, teacher="PLSR", library=library).teacher_of(rows)
     assert not isinstance(alone, Helped)
     assert isinstance(with_library, Helped)
     assert with_library.transform == alone.transform

@@ -11,6 +11,7 @@ from stibium.converters.models.rbf_network import convert_rbf_network
 from stibium.edge.model.runtime import Runtime
 from stibium.train.cli.train import train
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.linear import Plsr
 from stibium.train.methods.registry import DEVICE_METHODS
@@ -28,7 +29,10 @@ def test_a_device_gets_the_baseline(skewed: bool) -> None:
         0, 2e-4, (40, NM.size)
     )
     y = np.exp(8 * band[:, 0] + rng.normal(0, 0.1, 40)) if skewed else 5 + 60 * band[:, 0] + rng.normal(0, 0.3, 40)
-    baseline, carried = PartialLeastSquares(True).fit(x, NM, y), Plsr(fast=True).fit(x, NM, y)
+    baseline, carried = (
+        PartialLeastSquares(True).fit(TrainingRows(x, NM, y)),
+        Plsr(fast=True).fit(TrainingRows(x, NM, y)),
+    )
     np.testing.assert_allclose(carried.predict(x), baseline.predict(x), rtol=1e-9)
     assert carried.chosen == baseline.chosen
     assert carried.transform == baseline.transform
@@ -39,7 +43,7 @@ def test_support_vectors_are_one_block_of_a_network() -> None:
     band = rng.uniform(0.05, 0.5, (90, 1))
     x = rng.uniform(0.3, 0.5, (90, 1)) * (1 - band * np.exp(-(((NM - 760) / 60) ** 2)))
     y = 20 + 10 * np.sin(9 * band[:, 0]) + rng.normal(0, 0.3, 90)
-    model = Svr(fast=True).fit(x[:60], NM, y[:60])
+    model = Svr(fast=True).fit(TrainingRows(x[:60], NM, y[:60]))
     assert measure(model.predict(x[60:]), y[60:]).r2 > 0.9
     assert len(model.recipe.recipes) == 1
     assert model.chosen.startswith("support vectors 100%, PLSR 0%; ")

@@ -9,6 +9,7 @@ from soil_like import NM, soil_like
 from stibium.edge.model.runtime import Runtime
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.method import ModelFile
@@ -30,7 +31,7 @@ def data() -> Samples:
 
 @pytest.fixture(scope="module")
 def trained(data: Samples) -> DistilledModel:
-    return QUICK.fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    return QUICK.fit(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING]))
 
 
 def r2(model: DistilledModel, data: Samples) -> float:
@@ -38,7 +39,7 @@ def r2(model: DistilledModel, data: Samples) -> float:
 
 
 def test_answers_in_eight_bits_what_its_teacher_does(data: Samples, trained: DistilledModel) -> None:
-    teacher = QUICK.teacher_of(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    teacher = QUICK.teacher_of(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING]))
     known = measure(teacher.predict(data.reflectance[TRAINING:]), data.measured[TRAINING:]).r2
     assert r2(trained, data) > max(0.9, known - 0.03)
     assert trained.quantisation == "int8"
@@ -52,10 +53,10 @@ def test_answers_in_eight_bits_what_its_teacher_does(data: Samples, trained: Dis
 
 
 def test_the_same_data_and_seed_give_the_same_weights(data: Samples, trained: DistilledModel) -> None:
-    again = QUICK.fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    again = QUICK.fit(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING]))
     assert again.weights_sha256() == trained.weights_sha256()
     np.testing.assert_array_equal(again.predict(data.reflectance), trained.predict(data.reflectance))
-    other = QUICK.fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING], seed=1)
+    other = QUICK.fit(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING], seed=1))
     assert other.weights_sha256() != trained.weights_sha256()
 
 
@@ -77,14 +78,16 @@ def test_a_stored_network_is_converted_to_what_answered_here(
 
 def test_any_regressor_teaches(data: Samples) -> None:
     taught = replace(QUICK, teacher="sklearn.linear_model:Ridge").fit(
-        data.reflectance[:TRAINING], NM, data.measured[:TRAINING]
+        TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
     )
     strengths = [f"{100 * of_strength(strength).noise:.2g}" for strength in STRENGTHS]
     own, copies = taught.record["taught_by"].removesuffix(" % noise").split("; copies with ")
     assert own == "Ridge; target's transform none"
     assert copies in strengths
     assert r2(taught, data) > 0.85
-    by_plsr = replace(QUICK, teacher="PLSR").fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    by_plsr = replace(QUICK, teacher="PLSR").fit(
+        TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    )
     assert "component" in by_plsr.record["taught_by"]
     assert r2(by_plsr, data) > 0.9
 
@@ -136,13 +139,13 @@ def test_a_teacher_that_cannot_teach_is_named_in_one_line(
     (tmp_path / "teachers_of_a_kind.py").write_text(TEACHERS_OF_A_KIND)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(TrainingDataError, match=said) as caught:
-        replace(QUICK, teacher=teacher).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+        replace(QUICK, teacher=teacher).fit(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING]))
     assert "\n" not in str(caught.value)
 
 
 def test_a_short_range_is_enough(data: Samples) -> None:
     short = (NM >= 400) & (NM <= 560)
-    taught = QUICK.fit(data.reflectance[:TRAINING, short], NM[short], data.measured[:TRAINING])
+    taught = QUICK.fit(TrainingRows(data.reflectance[:TRAINING, short], NM[short], data.measured[:TRAINING]))
     assert np.isfinite(taught.predict(data.reflectance[:3, short])).all()
 
 
@@ -237,7 +240,7 @@ def test_copies_are_as_strong_as_the_soils_bear() -> None:
     folds = inner_folds(60, None)
 
     def bears(reflectance: np.ndarray) -> float:
-        return bearable_strength(reflectance, NM, data.measured, (), folds, 0)
+        return bearable_strength(TrainingRows(reflectance, NM, data.measured), folds)
 
     assert bears(data.reflectance) == STRENGTHS[-1]
     # What tells the target is a line as weak as noise: any copy costs.
@@ -248,10 +251,10 @@ def test_copies_are_as_strong_as_the_soils_bear() -> None:
 
 def test_a_steadied_teacher_answers_for_the_rows_alone(data: Samples) -> None:
     rows = data.reflectance[:TRAINING], NM, data.measured[:TRAINING]
-    found = Steadied(PartialLeastSquares(fast=True), fast=True).fit(*rows)
+    found = Steadied(PartialLeastSquares(fast=True), fast=True).fit(TrainingRows(*rows))
     assert found.out_of_fold.shape == (1, TRAINING)
     assert "; copies with 0.01 % noise" in found.chosen
     noisy = data.reflectance[TRAINING:] + 2e-3 * np.random.default_rng(0).normal(size=(30, NM.size))
-    plain = PartialLeastSquares(fast=True).fit(*rows)
+    plain = PartialLeastSquares(fast=True).fit(TrainingRows(*rows))
     lost, lost_plain = (measure(m.predict(noisy), data.measured[TRAINING:]).rmse for m in (found, plain))
     assert lost < 1.05 * lost_plain

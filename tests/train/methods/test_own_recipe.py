@@ -19,6 +19,7 @@ from stibium.edge.model.steps import (
     Spectrogram,
 )
 from stibium.train.crossval.cache import asked_otherwise
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.common import with_recipe
 from stibium.train.methods.mobilenetv2 import MobileNetV2
@@ -53,7 +54,9 @@ def made(name: str) -> Any:
 @pytest.mark.parametrize("name", FOR_BANDS)
 def test_a_method_takes_the_recipe_and_nothing_else(name: str) -> None:
     data = soil_like(40)
-    predictor = with_recipe(made(name), OWN).fit(data.reflectance, data.wavelengths_nm, data.measured, seed=1)
+    predictor = with_recipe(made(name), OWN).fit(
+        TrainingRows(data.reflectance, data.wavelengths_nm, data.measured, seed=1)
+    )
     recipe = predictor.recipe
     assert HULL.steps in [one.steps for one in getattr(recipe, "recipes", (recipe,))]
     assert "own" in predictor.chosen or name == MobileNetV2.name
@@ -63,7 +66,9 @@ def test_a_method_takes_the_recipe_and_nothing_else(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FOR_BANDS if name != MobileNetV2.name])
 def test_of_several_recipes_one_is_chosen_or_all_are_taken_side_by_side(name: str) -> None:
     data = soil_like(40)
-    predictor = with_recipe(made(name), BOTH).fit(data.reflectance, data.wavelengths_nm, data.measured, seed=1)
+    predictor = with_recipe(made(name), BOTH).fit(
+        TrainingRows(data.reflectance, data.wavelengths_nm, data.measured, seed=1)
+    )
     if name == "stack":
         assert predictor.recipe == BOTH.blocks
     else:
@@ -83,7 +88,7 @@ def test_a_spectrogram_is_for_the_published_network_and_bands_are_not() -> None:
 def test_the_published_network_takes_a_spectrogram_of_ones_own() -> None:
     data = soil_like(24)
     predictor = PublishedNetwork(epochs=1, network=NetworkConfig(4, 3, (4, 8), (Block(4, 2, 2),)), recipe=PICTURE).fit(
-        data.reflectance, data.wavelengths_nm, data.measured
+        TrainingRows(data.reflectance, data.wavelengths_nm, data.measured)
     )
     assert predictor.recipe == PICTURE.recipes[0]
 
@@ -99,7 +104,9 @@ def test_more_bands_than_a_network_can_take_is_said_before_hours_are_spent() -> 
     with pytest.raises(
         TrainingDataError, match=r"^recipe many: leaves 4101 bands, and a network of 84000 .* keep fewer"
     ):
-        with_recipe(METHODS["stack"](True), many).fit(data.reflectance, data.wavelengths_nm, data.measured)
+        with_recipe(METHODS["stack"](True), many).fit(
+            TrainingRows(data.reflectance, data.wavelengths_nm, data.measured)
+        )
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -14,6 +14,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.target import Transform, inverse
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.baselines import Variant
 from stibium.train.methods.stack import Config, Stack, StackModel
 from stibium.train.samples import Samples
@@ -36,7 +37,7 @@ def data() -> Samples:
 def trained(data: Samples) -> StackModel:
     variants = Variant(1, 31, False), Variant(0, 15, True, True)
     config = Config(variants=variants, gammas=(0.1, 0.4), costs=(20.0, 200.0), softness=5.0)
-    return Stack(config=config).fit(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    return Stack(config=config).fit(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING]))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: Sta
 def test_a_units_size_does_not_matter_to_float16(trained: StackModel, data: Samples) -> None:
     # In ppb a kernel's weights exceed the largest float16.
     ppb = Stack(config=Config(variants=(Variant(1, 31, False),), gammas=(0.1,), costs=(2000.0,))).fit(
-        data.reflectance[:TRAINING], NM, 1e6 * np.log(data.measured[:TRAINING])
+        TrainingRows(data.reflectance[:TRAINING], NM, 1e6 * np.log(data.measured[:TRAINING]))
     )
     assert max(np.abs(branch.kernel_weights).max() for branch in ppb.network.branches) > 65504
     model = convert_rbf_network(ppb.network.to_arrays(), ppb.scaling, "none", ["float16"])["float16"]

@@ -7,6 +7,7 @@ from soil_like import NM, soil_like, with_values
 from stibium.edge.model.recipe import Recipe, preprocessing_from_dict
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.rows import TrainingRows
 from stibium.train.crossval.validation import Method
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods import stack as stack_module
@@ -43,12 +44,12 @@ def data() -> Samples:
 
 @pytest.fixture(scope="module")
 def trained(data: Samples) -> StackModel:
-    return Stack(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
+    return Stack(fast=True).fit(TrainingRows(data.reflectance[:100], NM, data.measured[:100]))
 
 
 def test_recovers_a_bent_relation_that_plsr_does_not(data: Samples, trained: StackModel) -> None:
     left_out = data.reflectance[100:], data.measured[100:]
-    line = PartialLeastSquares(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
+    line = PartialLeastSquares(fast=True).fit(TrainingRows(data.reflectance[:100], NM, data.measured[:100]))
     bent, straight = (measure(m.predict(left_out[0]), left_out[1]).r2 for m in (trained, line))
     assert bent > 0.75
     assert bent > straight + 0.3
@@ -57,10 +58,10 @@ def test_recovers_a_bent_relation_that_plsr_does_not(data: Samples, trained: Sta
 
 
 def test_the_same_data_and_seed_give_the_same_model(data: Samples, trained: StackModel) -> None:
-    again = Stack(fast=True).fit(data.reflectance[:100], NM, data.measured[:100])
+    again = Stack(fast=True).fit(TrainingRows(data.reflectance[:100], NM, data.measured[:100]))
     np.testing.assert_array_equal(again.predict(data.reflectance), trained.predict(data.reflectance))
     np.testing.assert_array_equal(again.out_of_fold, trained.out_of_fold)
-    other = Stack(fast=True).fit(data.reflectance[:100], NM, data.measured[:100], seed=1)
+    other = Stack(fast=True).fit(TrainingRows(data.reflectance[:100], NM, data.measured[:100], seed=1))
     assert (other.out_of_fold != trained.out_of_fold).any()
     # One spectrum is answered as it is among others.
     one = trained.predict(data.reflectance[120:121])
@@ -83,17 +84,17 @@ def test_rows_of_one_group_are_never_on_both_sides() -> None:
     target = np.repeat(random.uniform(10, 30, 16), 5)
     groups = [f"site {i // 5}" for i in range(80)]
     method = Stack(config=FAST_CONFIG)
-    parted = method.fit(level, NM, target)
-    together = method.fit(level, NM, target, groups=groups)
+    parted = method.fit(TrainingRows(level, NM, target))
+    together = method.fit(TrainingRows(level, NM, target, groups=groups))
     assert measure(parted.out_of_fold[0], target).r2 > 0.8
     assert measure(together.out_of_fold[0], target).r2 < 0.3
     with pytest.raises(TrainingDataError, match="two groups are needed"):
-        method.fit(level, NM, target, groups=["one site"] * 80)
+        method.fit(TrainingRows(level, NM, target, groups=["one site"] * 80))
 
 
 def test_answers_stay_within_the_calibrated_range(data: Samples) -> None:
     low = data.measured < np.median(data.measured)
-    predictor = Stack(fast=True).fit(data.reflectance[low], NM, data.measured[low])
+    predictor = Stack(fast=True).fit(TrainingRows(data.reflectance[low], NM, data.measured[low]))
     answers = predictor.predict(np.concatenate([data.reflectance, data.reflectance**3]))
     assert data.measured[low].min() <= answers.min()
     assert answers.max() == data.measured[low].max()
@@ -104,7 +105,7 @@ def test_answers_stay_within_the_calibrated_range(data: Samples) -> None:
 def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Samples) -> None:
     grades = 10 ** ((45 - data.measured[:60]) / 12)
     config = Config(variants=VARIANTS[:2], gammas=(0.05, 0.3), costs=(5.0, 100.0))
-    predictor = Stack(config=config).fit(data.reflectance[:60], NM, grades)
+    predictor = Stack(config=config).fit(TrainingRows(data.reflectance[:60], NM, grades))
     network = predictor.network
     parts, new = (
         np.split(predictor.features(rows), 2, axis=1) for rows in (data.reflectance[:60], data.reflectance[60:90])
@@ -157,7 +158,7 @@ def count(network: RadialNetwork) -> int:
 def test_the_whole_model_of_many_samples_keeps_to_its_parameters() -> None:
     data = curved(340)
     config = Config(gammas=(0.1, 0.4), costs=(20.0,), averaged=2)
-    predictor = Stack(config=config).fit(data.reflectance[:300], NM, data.measured[:300])
+    predictor = Stack(config=config).fit(TrainingRows(data.reflectance[:300], NM, data.measured[:300]))
     assert len(predictor.recipe.recipes) == 5
     assert 83_500 < predictor.parameters <= 84_000
     assert measure(predictor.predict(data.reflectance[300:]), data.measured[300:]).r2 > 0.9
@@ -226,7 +227,7 @@ def over_decades(ratio: float) -> Samples:
 def test_there_is_no_cliff_however_far_grades_go(method: Method) -> None:
     def said(ratio: float) -> np.ndarray:
         data = over_decades(ratio)
-        answers = method.fit(data.reflectance[:80], NM, data.measured[:80]).predict(data.reflectance[80:])
+        answers = method.fit(TrainingRows(data.reflectance[:80], NM, data.measured[:80])).predict(data.reflectance[80:])
         return np.log10(answers / np.median(data.measured))
 
     below, above = said(49.0), said(51.0)
@@ -242,7 +243,7 @@ def test_copper_does_not_collapse_between_draws() -> None:
         data = soil_like(160, seed=draw)
         copper = 10.0 ** (0.6 + 0.015 * data.measured + 0.28 * random.normal(size=160))
         rows = data.reflectance, copper
-        model = Stack(fast=True).fit(rows[0][:110], NM, rows[1][:110])
+        model = Stack(fast=True).fit(TrainingRows(rows[0][:110], NM, rows[1][:110]))
         found.append(measure(model.predict(rows[0][110:]), rows[1][110:]).r2)
     assert min(found) > 0
     assert np.mean(found) > 0.2
@@ -251,6 +252,6 @@ def test_copper_does_not_collapse_between_draws() -> None:
 def test_too_few_rows_are_refused_and_few_are_enough() -> None:
     data = soil_like(12)
     with pytest.raises(TrainingDataError, match="4 training rows"):
-        Stack(fast=True).fit(data.reflectance[:4], NM, data.measured[:4])
-    predictor = Stack(fast=True).fit(data.reflectance[:5], NM, data.measured[:5])
+        Stack(fast=True).fit(TrainingRows(data.reflectance[:4], NM, data.measured[:4]))
+    predictor = Stack(fast=True).fit(TrainingRows(data.reflectance[:5], NM, data.measured[:5]))
     assert np.isfinite(predictor.predict(data.reflectance)).all()
