@@ -2,7 +2,6 @@
 
 import math
 import os
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -80,7 +79,7 @@ def read_asd(path: str | os.PathLike[str]) -> list[Spectrum]:
         header; that only tells how a viewer shows them. So with a reference the reflectance is target over
         reference, for data type radiance too, and a file without one (revision 1, or the flag not set) is
         taken at its word. One header with one integration time and one pair of gains describes both, so
-        there is nothing to scale by; `asd_white.divide_by_white` scales where they come from two files.
+        there is nothing to scale by.
         Reflectance is relative to the panel: its calibration, which revision 7 may carry, is not applied.
 
         Where other readers differ. pyASDReader 1.2.3 gives no reflectance for raw counts with a reference,
@@ -129,25 +128,6 @@ def parse_asd(data: bytes, source: str) -> list[Spectrum]:
         white = None if white is None else white[kept]
     check_plausible(values, quantity, source, wavelengths_nm, target, white)
     return [with_remarks(_spectrum(header, wavelengths_nm, values, quantity, source, white_age_min), remarks)]
-
-
-def read_asd_raw(path: str | os.PathLike[str]) -> tuple[Spectrum, Spectrum | None]:
-    """Read the raw counts of an ASD binary file: the target and, if the file has one, its white reference.
-
-    Returns:
-        Two spectra of quantity raw_dn with the same fields, the second None without a reference.
-
-    Raises:
-        SpectrumFileError: as `read_asd`; the file may also hold something else than counts.
-    """
-    source = os.fspath(path)
-    header, wavelengths_nm, target, white, white_age_min = _content(read_bytes(source), source)
-    if white is None and header.data_type != layout.RAW_DN:
-        raise UnusableSpectrumError(
-            f"{source}: holds {layout.DATA_TYPES[header.data_type]} without a white reference, not raw counts"
-        )
-    spectrum = _spectrum(header, wavelengths_nm, target, "raw_dn", source, white_age_min)
-    return spectrum, None if white is None else replace(spectrum, values=white, saturated=())
 
 
 def _content(data: bytes, source: str) -> _Content:
