@@ -11,7 +11,7 @@ from ..model.error_model import check_in_words
 from ..model.stability import UNKNOWN_LIMITS
 from ..ore.bundle import is_ore_bundle
 from .options import load_bundle, model_option
-from .output import Layout, Output, format_option, json_text, say
+from .output import Layout, Output, format_of, format_option, json_text, say
 
 if TYPE_CHECKING:
     from ..model.check import GoldenResult
@@ -34,14 +34,7 @@ def _named(bundle: str | None, model: str | None) -> str | None:
 @click.argument("bundle", required=False, type=click.Path())
 @model_option
 @click.option("--all", "everything", is_flag=True, help="Print all that the file holds.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How results are written; json has everything.",
-)
+@format_of("table", "json", about="How results are written; json has everything.")
 def info(bundle: str | None, model: str | None, everything: bool, out_format: str) -> None:
     """Print what a model file holds: element, range, how well it does, preprocessing, where it comes from.
 

@@ -27,21 +27,16 @@ PAGE = 200
 """Rows that a table's widths are made for; later rows that are wider push their line to the right."""
 
 
-def format_option(command: F, also: Sequence[str] = ()) -> F:
-    """`--format`: how results are written; `also` names what this command can besides."""
+def format_of(*choices: str, about: str = "How results are written.") -> Callable[[F], F]:
+    """`--format` with these choices; the first one is usual."""
     return click.option(
-        "--format",
-        "out_format",
-        type=click.Choice(["table", "jsonl", "csv", *also]),
-        default="table",
-        show_default=True,
-        help="How results are written.",
-    )(command)
+        "--format", "out_format", type=click.Choice(choices), default=choices[0], show_default=True, help=about
+    )
 
 
-def reading_format_option(command: F) -> F:
-    """`--format` of commands that give readings, with `line` for the journal of a service."""
-    return format_option(command, also=("line",))
+format_option = format_of("table", "jsonl", "csv")
+reading_format_option = format_of("table", "jsonl", "csv", "line")
+"""Of commands that give readings, with `line` for the journal of a service."""
 
 
 @dataclass(frozen=True, eq=False)

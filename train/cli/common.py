@@ -249,3 +249,23 @@ def say(lines: Sequence[str]) -> None:
 def simulated_note(simulated: bool) -> str:
     """Say that figures are of simulated spectra, as a paragraph of its own; "" otherwise."""
     return "SIMULATED: these figures are about the software and say nothing about real ground.\n\n" if simulated else ""
+
+
+def simulation_options(command: F) -> F:
+    """`--out`, `--seed` and `--force` of what writes simulated files."""
+    for option in (
+        click.option("--force", is_flag=True, help="Replace an earlier simulation in DIR."),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=42,
+            show_default=True,
+            metavar="N",
+            help="What all chance is drawn from: the same seed gives the same files.",
+        ),
+        click.option(
+            "--out", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder to write."
+        ),
+    ):
+        command = option(command)
+    return command

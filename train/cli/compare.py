@@ -6,6 +6,7 @@ import json
 
 import click
 
+from ...edge.cli.output import format_of
 from ..errors import require_training_side
 from .common import DataOptions, check_folder_of, data_options, say
 
@@ -14,14 +15,7 @@ from .common import DataOptions, check_folder_of, data_options, say
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
 @data_options
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How the figures are written.",
-)
+@format_of("table", "json", about="How the figures are written.")
 @click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Also draw both, on one .html page.")
 @click.pass_context
 def compare(

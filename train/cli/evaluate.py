@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...edge.cli.options import jobs_option, workers_of
+from ...edge.cli.output import format_of
 from ..errors import MissingTrainingSideError
 from .common import DataOptions, check_folder_of, data_options, say
 
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
 @click.option("--element", metavar="SYMBOL", help="With --from-log: which one, where the assays have several.")
 @click.option("--held-out", is_flag=True, help="Only samples that the model was not trained on, by their names.")
 @jobs_option
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "json", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the figures are written.",
-)
+@format_of("table", "json", "jsonl", "csv", about="How the figures are written.")
 @click.option(
     "--report",
     type=click.Path(dir_okay=False),

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ...converters.models.quantise import QUANTISATIONS
+from ...edge.cli.output import format_of
 from ..errors import require_training_side
 from ..methods.registry import DEVICE_METHODS
 from .common import check_folder_of, say, simulated_note
@@ -24,14 +25,7 @@ from .common import check_folder_of, say, simulated_note
     "together and at low, middle and high grade. float16 and float32 answer alike in every runtime; the others round.",
 )
 @click.option("--out", required=True, type=click.Path(dir_okay=False), metavar="FILE", help="Bundle to write.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How the parity report is written.",
-)
+@format_of("table", "json", about="How the parity report is written.")
 def export(run: str, quantise: str, out: str, out_format: str) -> None:
     """Make a run's model into a bundle, and show that the device answers as the trained model did.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from .common import simulation_options
+
 
 @click.command(epilog="Example:  stibium simulate --out soils --seed 42")
-@click.option(
-    "--out", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder to write."
-)
+@simulation_options
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
@@ -25,14 +25,6 @@ import click
     help="Measuring points per soil.",
 )
 @click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=42,
-    show_default=True,
-    metavar="N",
-    help="What all chance is drawn from: the same seed gives the same files.",
-)
-@click.option(
     "--as",
     "form",
     type=click.Choice(["asd", "table"]),
@@ -40,7 +32,6 @@ import click
     show_default=True,
     help="A binary .asd file per point, or one spectra.csv.gz.",
 )
-@click.option("--force", is_flag=True, help="Replace an earlier simulation in DIR.")
 def simulate(folder: str, samples: int | None, points: int, seed: int, form: str, force: bool) -> None:
     """Write simulated contact-probe spectra of soils, and their assays.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...edge.cli.options import workers_of, workers_options
+from ...edge.cli.output import format_of
 from ...edge.recipe_file import read_preprocessing
 from ..crossval.decision import DECIDE_BY, DecideBy
 from ..errors import require_training_side
@@ -76,13 +77,11 @@ if TYPE_CHECKING:
     help=f"{DECIDED_BY[0].upper()}{DECIDED_BY[1:]}.",
 )
 @click.option("--fast", is_flag=True, help="Smaller grids and fewer epochs.")
-@click.option(
-    "--format",
-    "out_format",
-    type=click.Choice(["table", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-    help="How the figures are written; csv has one figure a line, jsonl every prediction and choice, one line an "
+@format_of(
+    "table",
+    "jsonl",
+    "csv",
+    about="How the figures are written; csv has one figure a line, jsonl every prediction and choice, one line an "
     "element.",
 )
 @click.option(

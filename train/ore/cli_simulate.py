@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ..cli.common import say
+from ..cli.common import say, simulation_options
 from ..terminal import ProgressLine
 
 
 @click.command(epilog="Example:  stibium ore simulate --out deposit --seed 42")
-@click.option(
-    "--out", "folder", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder to write."
-)
+@simulation_options
 @click.option(
     "--blocks",
     type=click.IntRange(min=1),
@@ -20,15 +18,6 @@ from ..terminal import ProgressLine
     metavar="N",
     help="Blocks to simulate, each a metre of a drill hole.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=42,
-    show_default=True,
-    metavar="N",
-    help="What all chance is drawn from: the same seed gives the same files.",
-)
-@click.option("--force", is_flag=True, help="Replace an earlier simulation in DIR.")
 def simulate(folder: str, blocks: int, seed: int, force: bool) -> None:
     """Write a SIMULATED gold deposit: drill holes, assays, logged classes, ore or gangue.
 
