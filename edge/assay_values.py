@@ -178,6 +178,12 @@ def parse_content(text: str, decimal: str = ".", percent: bool = False) -> Conte
     return Content(number, bound)
 
 
+def finite_number(text: str, decimal: str) -> float:
+    """Read a number of any sign with the marks of its country, such as a coordinate; NaN where there is none."""
+    number = float(text) if decimal == "." and _PLAIN(text) else _number(text, decimal)
+    return number if math.isfinite(number) else math.nan
+
+
 def _number(text: str, decimal: str) -> float:
     group = "," if decimal == "." else "."
     mark = re.escape(decimal)

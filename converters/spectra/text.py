@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -66,17 +68,28 @@ def decode_text(data: bytes, source: str) -> str:
     Raises:
         UnknownFormatError: the bytes are no text.
     """
-    try:
-        if data.startswith(_UTF16_MARKS):
-            return data.decode("utf-16")
-        if is_text(data):
-            try:
-                return data.decode("utf-8-sig")
-            except UnicodeDecodeError:
-                return data.decode("latin-1")  # older instruments' software writes "µm" so
-    except UnicodeDecodeError:
-        raise UnknownFormatError(f"{source}: begins like UTF-16 text but is none; copy the file again") from None
-    raise UnknownFormatError(f"{source}: holds control characters, so it is no text, or it is damaged")
+    return data.decode(encoding_of([data], source))
+
+
+def encoding_of(pieces: Iterable[bytes], source: str) -> str:
+    """Name the encoding of a text that is read in pieces; see `decode_text`."""
+    found, decoder = "", None
+    for piece in chain(pieces, (b"",)):
+        if decoder is None:
+            found = "utf-16" if piece.startswith(_UTF16_MARKS) else "utf-8-sig"
+            decoder = codecs.getincrementaldecoder(found)()
+        if found != "utf-16" and not is_text(piece):
+            raise UnknownFormatError(f"{source}: holds control characters, so it is no text, or it is damaged")
+        try:
+            if found != "latin-1":
+                decoder.decode(piece, not piece)
+        except UnicodeDecodeError:
+            if found == "utf-16":
+                raise UnknownFormatError(
+                    f"{source}: begins like UTF-16 text but is none; copy the file again"
+                ) from None
+            found = "latin-1"  # older instruments' software writes "µm" so
+    return found
 
 
 def split_lines(text: str, source: str) -> list[str]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..units import same_unit
 from .lazy import LazyGroup
 from .options import log_option
 from .output import format_option, say
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..ore.answer import Answer
-    from ..ore.bundle import OreBundle
-    from ..ore.columns import Columns
     from ..ore.table import RefusedRow
 
 DEVICE_ORE_COMMANDS = {"predict": "ore:ore_predict"}
@@ -120,7 +117,7 @@ def ore_predict(
         )
         check_out(out, out_format, force)
     bundle = read_ore_bundle(model if model is not None else default_ore_bundle_path())
-    named = _named(bundle.columns if columns is None else read_columns(columns), bundle)
+    named = (bundle.columns if columns is None else read_columns(columns)).meant_by(bundle.columns, bundle.name)
     calls = OreCalls(out_format, bundle, explain)
 
     def pieces(progress: Progress) -> Iterator[tuple[list[Answer], Sequence[RefusedRow]]]:
@@ -140,16 +137,3 @@ def ore_predict(
         say(written, err=True)
     say(calls.summary(), err=True)
     ctx.exit(1 if calls.refused else 0)
-
-
-def _named(columns: Columns, bundle: OreBundle) -> Columns:
-    """Take the model's variables from a columns file, which may name them otherwise but not mean something else."""
-    from ..errors import ColumnFileError
-
-    picked = columns.pick(bundle.columns.names, bundle.name)
-    for theirs, ours in zip(picked.variables, bundle.columns.variables, strict=True):
-        alike = theirs.kind == ours.kind and len(theirs.words) == len(ours.words)
-        if not (alike and same_unit(theirs.unit, ours.unit)):
-            meant = ours.unit if ours.kind == "assay" else f"one of {', '.join(ours.words)}"
-            raise ColumnFileError(f"{ours.name}: the model takes it as {ours.kind}, {meant}; the columns file differs")
-    return picked

@@ -18,6 +18,7 @@ from ..assay_values import MISSING
 from ..errors import ColumnFileError
 from ..limits import Within
 from ..toml_file import Key, Where, parse_toml, read_names, read_section, read_text
+from ..units import same_unit
 
 Kind = Literal["assay", "class", "category"]
 _Names = Annotated[tuple[str, ...], read_names]
@@ -205,6 +206,29 @@ class Columns:
                     "looking it up. Leave it out, or say variable = true in [label]"
                 )
         return replace(self, variables=tuple(known[n] for n in names))
+
+    def meant_by(self, model: Columns, of: str) -> Columns:
+        """Give these columns with a model's variables; they may be called otherwise but not mean something else.
+
+        Raises:
+            ColumnFileError: as `pick`, or a variable has another kind, unit or number or order of words.
+        """
+        picked = self.pick(model.names, of)
+        for theirs, ours in zip(picked.variables, model.variables, strict=True):
+            alike = theirs.kind == ours.kind and len(theirs.words) == len(ours.words)
+            if not (alike and same_unit(theirs.unit, ours.unit)):
+                meant = ours.unit if ours.kind == "assay" else f"one of {', '.join(ours.words)}"
+                raise ColumnFileError(
+                    f"{ours.name}: the model takes it as {ours.kind}, {meant}; the columns file differs"
+                )
+            codes = {word.casefold(): code for code, word in enumerate(ours.words)}
+            for code, word in enumerate(theirs.words):
+                if codes.get(word.casefold(), code) != code:
+                    raise ColumnFileError(
+                        f"{ours.name}: the model has its words in the order {', '.join(ours.words)}; the columns file "
+                        f"has {word!r} at another place"
+                    )
+        return picked
 
     def to_dict(self) -> dict[str, Any]:
         """Give JSON values that `columns_from_dict` takes."""

@@ -14,16 +14,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.errors import SpectrumFileError
-from ...converters.spectra.files import unpacked
+from ...converters.spectra.files import HEAD_BYTES, unpacked, workbook_of
 from ...converters.spectra.spectrum import Floats
-from ...converters.spectra.text import says_simulated, shortened
-from ..assay_values import DECLARED_DELIMITER, SIGNS, DecimalMarks
+from ...converters.spectra.text import encoding_of, says_simulated, shortened
+from ..assay_values import DECLARED_DELIMITER, SIGNS, DecimalMarks, finite_number
 from ..errors import BlockTableError
 from .cells import ABOVE, BELOW, ReadCell, field_reader, read_column
 from .columns import Columns, Variable, did_you_mean
@@ -124,7 +125,8 @@ def iter_blocks(
     """Read a table in pieces; memory is that of one piece, whatever the table's length.
 
     Args:
-        path: CSV with comma, semicolon or tab, plain or gzip; `#` lines at the top are comments.
+        path: CSV with comma, semicolon or tab, plain or gzip, encoded as `decode_text` says; `#` lines at the top are
+            comments.
         columns: which columns to read, and as what; others are passed over.
         labelled: read the label, too; a block without one is then refused.
         strict: raise for the first row that is not usable, instead of handing it out in `Blocks.refused`.
@@ -132,20 +134,20 @@ def iter_blocks(
         needed: names of `Columns.roles`, such as "group", without whose column the table cannot be used.
 
     Raises:
-        BlockTableError: no such file, no header, a column that is missing or there twice, no row at all, no UTF-8;
+        BlockTableError: no such file, no header, a column that is missing or there twice, no row at all, no text;
             with `strict` also a bad row.
     """
     source = os.fspath(path)
     try:
         # Once through for the marks of its numbers, as no single one tells whether 1.250 is 1250.
         with unpacked(source) as file:
-            decimals = _decimal_marks(_text_of(file), source, columns)
+            encoding = _encoding(file, source)
         with unpacked(source) as file:
-            yield from _pieces(_text_of(file), source, columns, decimals, labelled, strict, chunk, needed)
+            decimals = _decimal_marks(_text_of(file, encoding), source, columns)
+        with unpacked(source) as file:
+            yield from _pieces(_text_of(file, encoding), source, columns, decimals, labelled, strict, chunk, needed)
     except SpectrumFileError as error:
         raise BlockTableError(str(error)) from None
-    except UnicodeDecodeError:
-        raise BlockTableError(f"{source}: holds bytes that are no UTF-8; save it as UTF-8") from None
 
 
 def read_blocks(
@@ -171,7 +173,7 @@ def read_blocks(
 @dataclass(frozen=True)
 class _Layout:
     """Where in a row things stand; -1 for what is not there. `commas`: columns whose decimal mark is one; `others`: no
-    variables.
+    variables; `places`: with their decimal marks.
     """
 
     width: int
@@ -183,7 +185,7 @@ class _Layout:
     read_label: Callable[[str], int]
     group: int
     id: int
-    places: Mapping[str, int]
+    places: Mapping[str, tuple[int, str]]
     parts: Mapping[str, int]
 
 
@@ -282,22 +284,25 @@ def _blocks(
         groups=tuple(rows[i][1][layout.group].strip() for i in good) if layout.group >= 0 else None,
         refused=refused,
         simulated=simulated,
-        places={name: np.array([_number(table[at][i]) for i in good]) for name, at in layout.places.items()},
+        # A place is carried, not calculated with: one that is no number is none.
+        places={
+            name: np.array([finite_number(table[at][i], mark) for i in good])
+            for name, (at, mark) in layout.places.items()
+        },
         parts={name: tuple(table[at][i].strip() for i in good) for name, at in layout.parts.items()},
     )
 
 
-def _number(text: str) -> float:
-    # A place is carried, not calculated with: one that is no number is none.
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def _encoding(file: IO[bytes], source: str) -> str:
+    head = file.read(HEAD_BYTES)
+    if workbook := workbook_of(head):
+        raise BlockTableError(f"{source}: is {workbook}; open it and save its sheet of blocks as CSV")
+    return encoding_of(chain([head], iter(lambda: file.read(HEAD_BYTES), b"")), source)
 
 
-def _text_of(file: IO[bytes]) -> io.TextIOWrapper:
+def _text_of(file: IO[bytes], encoding: str) -> io.TextIOWrapper:
     # newline="" leaves line ends inside quoted fields to the csv module.
-    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(file, encoding=encoding, newline="")
 
 
 def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], list[str], str, int]:
@@ -314,7 +319,7 @@ def _top(text: io.TextIOWrapper, source: str) -> tuple[list[str], list[str], str
 
 
 def _decimal_marks(text: io.TextIOWrapper, source: str, columns: Columns) -> dict[str, str]:
-    """Decide the decimal mark of each column of assays as a whole.
+    """Decide the decimal mark of each column of assays or places as a whole.
 
     Returns:
         By column; nothing for a table parted by commas, in whose numbers no comma is taken.
@@ -327,7 +332,7 @@ def _decimal_marks(text: io.TextIOWrapper, source: str, columns: Columns) -> dic
         return {}
     assays = [v.column for v in columns.variables if v.kind == "assay"]
     assays += [columns.label.column] if columns.label and columns.label.cut_off is not None else []
-    marks = {header.index(column): DecimalMarks() for column in assays if column in header}
+    marks = {header.index(c): DecimalMarks() for c in (*assays, *columns.places.values()) if c in header}
     reader = csv.reader(text, delimiter=delimiter)
     try:
         for fields in reader:
@@ -340,7 +345,8 @@ def _decimal_marks(text: io.TextIOWrapper, source: str, columns: Columns) -> dic
     decimals = {}
     for at, own in marks.items():
         try:
-            decimals[header[at]] = own.decimal(together)
+            # A place is as a computer writes it where nothing else shows: 512.300 is no half million.
+            decimals[header[at]] = own.decimal(together, "" if header[at] in assays else ".")
         except ValueError as error:
             raise BlockTableError(f"{source}: column {header[at]}: {error}") from None
     return decimals
@@ -386,7 +392,7 @@ def _layout(
         read_label=label_reader(columns, decimals) if labelled else lambda _: UNLABELLED,
         group=at(columns.group),
         id=at(columns.id),
-        places={name: at(column) for name, column in columns.places.items() if at(column) >= 0},
+        places={n: (at(c), decimals.get(c, ".")) for n, c in columns.places.items() if at(c) >= 0},
         parts={n: at(c) for n, c in (("area", columns.area), ("section", columns.section)) if at(c) >= 0},
     )
 

@@ -76,7 +76,7 @@ def evaluate(
     from .evaluation import evaluate_bundle, write_evaluation_page
 
     opened = read_ore_bundle(bundle)
-    described = opened.columns if columns is None else read_columns(columns).pick(opened.columns.names, opened.name)
+    described = (opened.columns if columns is None else read_columns(columns)).meant_by(opened.columns, opened.name)
     evaluation = evaluate_bundle(opened, table, described, described.roles if columns is not None else (), seed)
     say(evaluation.refused)
     _print(evaluation, out_format)

@@ -152,6 +152,11 @@ def parent_hole(name: str) -> str:
     return _WEDGE.sub("", name)
 
 
+def hole_keys(names: Iterable[str], wedges: bool) -> list[str]:
+    """Return what is the same of all names of one hole, whatever their case and, with `wedges`, its wedges."""
+    return [(parent_hole(name) if wedges else name).casefold() for name in names]
+
+
 def _number_groups(
     blocks: Blocks, source: str, wedges: bool
 ) -> tuple[tuple[str, ...], NDArray[np.intp], Iterator[str]]:
@@ -163,7 +168,7 @@ def _number_groups(
             f'{source}:{empty[0]}: no hole or face ({len(empty)} such rows); name one in each, or set group = "" '
             "in the columns file"
         )
-    keys = [(parent_hole(name) if wedges else name).casefold() for name in blocks.groups]
+    keys = hole_keys(blocks.groups, wedges)
     _, first, codes = np.unique(np.array(keys), return_index=True, return_inverse=True)
     if np.bincount(codes).max() == 1:
         raise TrainingDataError(

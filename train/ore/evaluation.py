@@ -21,6 +21,7 @@ from ..errors import TrainingDataError
 from ..report.page import Table, render, tabulate, write_page
 from . import report_figures
 from .calibration import chance_error
+from .data import hole_keys
 from .explain import summarise
 from .report_figures import Curve
 from .report_tables import three
@@ -109,7 +110,7 @@ def evaluate_bundle(
             answers += [called[row] for row in rows]
             features.append(bundle.model.inputs(labelled.values, labelled.bounds))
             ore.append(np.asarray(labelled.labels) == ORE)
-            groups += list(labelled.groups if labelled.groups is not None else labelled.ids)
+            groups += labelled.ids if labelled.groups is None else hole_keys(labelled.groups, columns.wedges)
     if not ore:
         reason = f"; first reason: {refused[0]}" if refused else ""
         raise TrainingDataError(f"{os.fspath(path)}: no usable block{reason}")

@@ -170,6 +170,12 @@ def test_own_headers_and_words(xgboost_c3: OreBundle, tmp_path: Path) -> None:
     done = run(str(table), "--model", xgboost_c3.path, "--columns", str(columns))
     assert done.exit_code == 1
     assert "As: the model takes it as assay, ppm" in str(done.exception)
+    columns.write_text(
+        'id = "Nr"\n' + "".join(sections).replace('"Low", "Medium", "stark"', '"Medium", "Low", "stark"')
+    )
+    done = run(str(table), "--model", xgboost_c3.path, "--columns", str(columns))
+    assert done.exit_code == 1
+    assert "the model has its words in the order Low, Medium, High" in str(done.exception)
 
 
 @pytest.mark.parametrize(

@@ -118,12 +118,31 @@ def test_bad_table_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_not_there_and_not_utf8(tmp_path: Path) -> None:
-    with pytest.raises(BlockTableError, match="there is no such file"):
-        read_blocks(tmp_path / "none.csv", COLUMNS)
-    path = tmp_path / "latin.csv"
-    path.write_bytes(HEADER.encode() + "a,h,1,Ni\xe9,ore\n".encode("latin-1"))
-    with pytest.raises(BlockTableError, match="no UTF-8"):
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_words_are_read_as_spreadsheets_write_them(tmp_path: Path, encoding: str, packed: bool) -> None:
+    columns = replace(COLUMNS, variables=(replace(COLUMNS.variables[1], words=("fraco", "m\xe9dio", "forte")),))
+    text = (HEADER + "a,h,1,M\xc9DIO,ore\n").encode(encoding)
+    path = tmp_path / "blocks.csv"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert read_blocks(path, columns).values.tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04 [Content_Types].xml xl/", r"a workbook \(\.xlsx\); open it and save its sheet of blocks as CSV"),
+        (b"\xd0\xcf\x11\xe0 old", "an old workbook"),
+        (HEADER.encode() + b"a,h,1\0,Low,ore\n", "it is no text, or it is damaged"),
+        (b"\xff\xfeabc", "begins like UTF-16 text but is none"),
+        (None, "there is no such file"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "blocks.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BlockTableError, match=said):
         read_blocks(path, COLUMNS)
 
 
@@ -233,6 +252,19 @@ def test_places_and_parts_of_the_mine_are_carried(tmp_path: Path) -> None:
     assert math.isnan(blocks.places["y"][0])
     assert blocks.parts == {"area": ("west",)}
     assert blocks.take(np.array([0])).places["to"].tolist() == [11.5]
+
+
+def test_places_are_read_with_the_marks_of_their_country(tmp_path: Path) -> None:
+    head = "n;holeid;from_m;to_m;east;north;pit;Au_ppm;rock\n"
+    rows = "7;H1;1;2,5;512300,5;7.412.200,25;west;0,4;dyke\n8;H1;-2,5;4,125;inf;1e300;west;2;dyke\n"
+    places = read_blocks(table(tmp_path, head + rows), MINE).places
+    np.testing.assert_equal(places["from"], [1.0, -2.5])
+    np.testing.assert_equal(places["to"], [2.5, 4.125])
+    np.testing.assert_equal(places["x"], [512300.5, np.nan])
+    assert places["y"][0] == 7412200.25
+    # Nothing shows what a comma would be: places are then as a computer writes them.
+    plain = read_blocks(table(tmp_path, head + "7;H1;12.500;14.500;300.125;;west;2;dyke\n"), MINE).places
+    assert (plain["from"][0], plain["x"][0]) == (12.5, 300.125)
 
 
 @pytest.mark.parametrize(

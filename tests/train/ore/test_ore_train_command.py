@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import warnings
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -397,6 +398,29 @@ def test_what_cannot_be_exported_or_evaluated_is_one_line(small_ore_run: Path, s
     assert "Enormous" in done.stderr
     line = json.loads(done.stdout)
     assert (line["blocks"], line["refused"]) == (399, 1)
+
+
+def test_an_evaluation_takes_columns_and_holes_as_the_other_commands_do(
+    small_ore_run: Path, small_deposit: Path, tmp_path: Path
+):
+    bundle = small_ore_run / "models" / "C4-forest.ore"
+    columns = tmp_path / "mine.toml"
+    shipped = files("stibium.edge.ore").joinpath("default_columns.toml").read_text("utf-8")
+    columns.write_text(shipped.replace('unit = "ppm"', 'unit = "%"'))
+    done = stibium("ore", "evaluate", bundle, small_deposit, "--columns", columns)
+    assert done.returncode == 1
+    assert "the model takes it as assay, ppm; the columns file differs" in done.stderr
+    table, found = tmp_path / "blocks.csv", []
+    for other in (str, str.lower):
+
+        def renamed(names, cells, other=other):
+            for line in cells[1::2]:
+                line[names.index("hole")] = other(line[names.index("hole")])
+            return names, cells
+
+        table.write_text(_damaged(small_deposit, renamed))
+        found.append(json.loads(stibium("ore", "evaluate", bundle, table, "--format", "jsonl").stdout)["spread"])
+    assert found[0] == found[1]
 
 
 def test_a_changed_model_is_not_exported(small_ore_run: Path, tmp_path: Path):
