@@ -173,11 +173,8 @@ def train(
     _print_scores(result, out_format)
     say([*limits_in_words(result), *domains_in_words(result)])
     say(worthless(result))
-    say(
-        [
-            f"{len(files)} model{'s' * (len(files) > 1)}, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"
-        ]
-    )
+    models_made = f"{len(files)} model{'s' * (len(files) > 1)}"
+    say([f"{models_made}, run.json, tables{'' if no_report else f' and {REPORT}'} in {folder}"])
     if unlabelled:
         say([f"{unlabelled} unlabelled rows are answered for in {folder / TABLES}/unlabelled_*.csv"])
 

@@ -110,7 +110,7 @@ def evaluate_bundle(
             answers += [called[row] for row in rows]
             features.append(bundle.model.inputs(labelled.values, labelled.bounds))
             ore.append(np.asarray(labelled.labels) == ORE)
-            groups += labelled.ids if labelled.groups is None else hole_keys(labelled.groups, columns.wedges)
+            groups += list(labelled.ids) if labelled.groups is None else hole_keys(labelled.groups, columns.wedges)
     if not ore:
         reason = f"; first reason: {refused[0]}" if refused else ""
         raise TrainingDataError(f"{os.fspath(path)}: no usable block{reason}")
