@@ -26,6 +26,11 @@ _UPPER = 0.95
 _FEWEST_ROUNDED, _CLEAR = 40, 20.0
 """Of values that were rounded to more than their noise, many neighbours are equal: bands of a stretch, and the steps of
 rounding by which the next band leaves it. Of the same soils rounded to 2 to 6 digits none has both."""
+_FEWEST_AMONG_NOISE, _OF_ROUNDING, _NOISE, _BESIDE = 16, 8.0, 40.0, 24
+"""Of values with so many digits that their noise shows: bands that make a stretch; and, in steps of rounding, what
+fourth differences of a rounded curve come to at most, and what half of so many on either side exceed."""
+_MOST_DECIMALS, _WHOLE = 7, 0.02
+"""Of values that are looked at for their digits; and of a last digit, what is none."""
 _OFF, _ONE = 0.2, 0.3
 """Of a step of rounding, by which values of other digits than the rest's are beside it; and of `_SINGLE`, what is the
 same step still."""
@@ -34,8 +39,9 @@ same step still."""
 def filled_in(values: Floats) -> list[tuple[int, int]]:
     """Find stretches of a spectrum that lie on one curve to the last digit, as no detector measures them.
 
-    Equal bands, straight lines and what a cubic spline puts into a hole have fourth differences of zero; what is
-    measured has noise. A stretch that was filled in and then rounded to more than the noise cannot be told.
+    Equal bands, straight lines and what a cubic spline puts into a hole have fourth differences of zero, or of what
+    rounding makes of that; what is measured has noise. A stretch that was filled in and then rounded to as much as the
+    noise cannot be told, unless it is long and flat.
 
     Args:
         values: (bands,).
@@ -43,6 +49,13 @@ def filled_in(values: Floats) -> list[tuple[int, int]]:
     Returns:
         The first and the last band of each stretch.
     """
+    found = _among_noise(values)
+    others = _to_the_last_bit(values)
+    return found + [one for one in others if not any(one[0] <= last and first <= one[1] for first, last in found)]
+
+
+def _to_the_last_bit(values: Floats) -> list[tuple[int, int]]:
+    """Find stretches that lie on a curve to the last bit of their numbers, and long flat ones of rounded values."""
     largest = float(np.abs(values[::_EVERY]).max(initial=0.0))
     rough = _SINGLE * largest
     first_look = np.abs(_fourth(values, _EVERY)) <= rough
@@ -59,13 +72,47 @@ def filled_in(values: Floats) -> list[tuple[int, int]]:
     else:  # what was computed has no noise, what was rounded often none that shows
         still = values[1:] == values[:-1]
         on_curve = still[:-3] & still[1:-2] & still[2:-1] & still[3:]
-    begin, end = np.flatnonzero(np.diff(np.concatenate([[False], on_curve, [False]]))).reshape(-1, 2).T
-    long = end - begin > _FEWEST - _WIDTH
-    first, last = begin[long], end[long] + _WIDTH - 2
+    first, last = _runs(on_curve, _FEWEST).T
     if not first.size:
         return []
     kept = ~_may_be_rounded(values, fourth, first, last, rough)
     return list(zip(first[kept].tolist(), last[kept].tolist(), strict=True))
+
+
+def _among_noise(values: Floats) -> list[tuple[int, int]]:
+    """Find stretches that lie on a curve to the last of their digits, where the bands beside have noise in these."""
+    step = _step_of_rounding(values)
+    if not step or values.size < _FEWEST_AMONG_NOISE:
+        return []
+    fourth = np.abs(_fourth(values, 1))
+    above = np.concatenate([[0], np.cumsum(fourth > _NOISE * step)])
+    first, last = _runs(fourth <= _OF_ROUNDING * step, _FEWEST_AMONG_NOISE).T
+    noisy, seen = np.full(first.size, True), np.full(first.size, False)
+    for begin in (first - _BESIDE, last - _WIDTH + 2):
+        from_, to = begin.clip(0), (begin + _BESIDE).clip(0, fourth.size)
+        enough = to - from_ >= _BESIDE // 2
+        noisy &= ~enough | (2 * (above[to] - above[from_]) > to - from_)
+        seen |= enough
+    kept = noisy & seen
+    return list(zip(first[kept].tolist(), last[kept].tolist(), strict=True))
+
+
+def _step_of_rounding(values: Floats) -> float:
+    """Give the step in which most values go that were written with few decimals; 0.0 for others."""
+    some, step = values[::_MOST_DECIMALS], 0.0
+    for decimals in range(_MOST_DECIMALS, 0, -1):
+        scaled = some * 10.0**decimals
+        if 2 * np.count_nonzero(np.abs(scaled - np.rint(scaled)) < _WHOLE) <= some.size:
+            break
+        step = 10.0**-decimals
+    return step
+
+
+def _runs(on_curve: NDArray[np.bool_], fewest: int) -> NDArray[np.intp]:
+    """Give (n, 2) the first and the last band of each stretch of at least so many, whose fourth differences are."""
+    begin, end = np.flatnonzero(np.diff(np.concatenate([[False], on_curve, [False]]))).reshape(-1, 2).T
+    long = end - begin > fewest - _WIDTH
+    return np.stack([begin[long], end[long] + _WIDTH - 2], axis=1)
 
 
 def _off(steps: Floats) -> bool:

@@ -225,6 +225,21 @@ def test_bands_that_were_filled_in_are_refused_as_the_hole_that_they_were(
     assert isinstance(only(estimator, replace(rough, values=filled(rough.values, 350, 390, how))), Estimate)
 
 
+@pytest.mark.parametrize("write", ["{:.6f}", "{:.6g}", "{:.7f}"])
+@pytest.mark.parametrize("how", ["held", "line", "cubic"])
+@pytest.mark.parametrize(("first_nm", "last_nm"), [(1800, 1850), (2150, 2200), (700, 730), (950, 1050)])
+def test_what_was_filled_in_is_told_from_noise_by_the_digits_of_a_text_too(
+    estimator: Estimator, rough: Spectrum, first_nm: float, last_nm: float, how: str, write: str
+):
+    def written(values: np.ndarray) -> Spectrum:
+        return replace(rough, values=np.array([float(write.format(value)) for value in values.tolist()]))
+
+    answer = only(estimator, written(filled(rough.values, first_nm, last_nm, how)))
+    assert isinstance(answer, Refusal)
+    assert re.search(r"^bands from \d+ to \d+ nm lie on one curve to the last digit: filled in", answer.reason)
+    assert isinstance(only(estimator, written(rough.values)), Estimate)
+
+
 @pytest.mark.parametrize("kept_as", [np.float64, np.float32])
 def test_an_end_that_was_cut_off_at_a_floor_is_remarked(estimator: Estimator, rough: Spectrum, kept_as: type):
     """As software does with what is too dark; on a floor for long there was no light, or no detector."""
@@ -293,7 +308,8 @@ def test_a_spectrum_that_was_laid_out_between_bands_far_apart_is_as_coarse_as_it
 def test_good_soils_have_nothing_filled_in(shared_data: Path):
     for name in ("geeves_contact_probe", "moisture_60_soils", "australia_742_clay"):
         for spectrum in read_spectra(shared_data / "soil" / f"{name}.csv.gz"):
-            for kept in (spectrum.values, spectrum.values.astype(np.float32).astype(float)):
+            rounded = [np.round(spectrum.values, digits) for digits in (2, 3, 4)]
+            for kept in (spectrum.values, spectrum.values.astype(np.float32).astype(float), *rounded):
                 assert filled_in(kept) == [], (name, spectrum.sample_id)
 
 
