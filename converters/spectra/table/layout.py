@@ -82,15 +82,16 @@ def checksum_of(row: bytes, header: bytes) -> str:
 def looks_like_table(head: bytes) -> bool:
     """Say whether the start of a (decompressed) file is that of our table.
 
-    It is if it begins with the format's own first line, or if its first line that is no comment has a column
-    named `sample_id` between commas.
+    It is if it begins with the format's own first line, or if its first line that is no comment has a column named
+    `sample_id` between commas, and two that are wavelengths as they are named here: others call a column so too.
     """
     head = head.removeprefix(b"\xef\xbb\xbf")
     if head.startswith(MAGIC.encode()):
         return True
     for line in head.split(b"\n", MAX_COMMENT_LINES):
         if not line.startswith(b"#"):
-            return re.match(rb'(?:[^,"]*,|"[^"]*",)*"?sample_id"?,', line) is not None
+            of_ours = re.match(rb'(?:[^,"]*,|"[^"]*",)*"?sample_id"?,', line) is not None
+            return of_ours and len(re.findall(rb'(?<=,)"?\d+(?:\.\d+)?"?(?=,|\s*$)', b"," + line)) > 1
     return False
 
 

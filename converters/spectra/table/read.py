@@ -21,6 +21,7 @@ from ..text import (
     MAX_NM,
     MIN_NM,
     as_float,
+    no_soil,
     position_of,
     says_simulated,
     shortened,
@@ -96,6 +97,7 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
     row, announced = 0, None
     # One file has one scale, its first spectrum's.
     scale: tuple[str, ...] | None = None
+    names: set[str] = set()
     for line in lines:
         # Spreadsheets fill up every line with commas, and add lines of nothing else.
         bare = line.rstrip(",").strip()
@@ -119,6 +121,13 @@ def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iter
                     "cent, the other not; give each its own file"
                 )
             scale = told
+            # What we wrote was judged before; what others call sample_id has their means and deviations too.
+            if not version:
+                names.add(spectrum.sample_id.lower())
+                if why := no_soil(spectrum.sample_id, names):
+                    raise UnusableSpectrumError(
+                        f"{source}: row {row} ({shortened(spectrum.sample_id, 60)[1:-1]}): {why}"
+                    )
             if checked is not None and fields[-1]:
                 _check(line, checked, source, f"row {row} ({shortened(fields[header.index('sample_id')], 60)[1:-1]})")
         except SpectrumFileError as error:

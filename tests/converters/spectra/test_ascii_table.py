@@ -16,6 +16,7 @@ from stibium.converters.spectra import (
     TruncatedFileError,
     UnknownFormatError,
     read_ascii_table,
+    read_spectra,
     write_ascii_table,
 )
 from stibium.converters.spectra.ascii_table import looks_like_ascii_table, parse_ascii_table
@@ -600,3 +601,16 @@ def test_columns_of_a_time_are_one(names, fields, expected):
     assert (spectrum.measured_at and spectrum.measured_at.isoformat()) == expected
     kept = {name: text for name, text in zip(names, fields, strict=True) if text}
     assert {name: spectrum.extra.get(name) for name in kept} == (dict.fromkeys(kept) if expected else kept)
+
+
+@pytest.mark.parametrize("around", [("X", ""), ("", " nm"), ("wl_", ""), ("", "nm")])
+def test_a_column_sample_id_makes_no_table_of_our_own(tmp_path: Path, around: tuple[str, str]):
+    """Others call theirs so too, and name wavelengths in their own way; a note may stand above, with commas."""
+    for preamble in ((), ("made by R, with sample_id,",)):
+        path = tmp_path / "t.csv"
+        path.write_bytes(
+            across(NM, SOILS, ["A1", "B2", "C3"], ",", around=around, first="sample_id", preamble=preamble)
+        )
+        spectra = read_spectra(path)
+        assert [spectrum.sample_id for spectrum in spectra] == ["A1", "B2", "C3"]
+        np.testing.assert_allclose([spectrum.values for spectrum in spectra], SOILS)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from stibium.converters.spectra.ascii_table import parse_ascii_table
 from stibium.converters.spectra.errors import UnusableSpectrumError
+from stibium.converters.spectra.table.layout import looks_like_table
+from stibium.converters.spectra.table.read import iter_rows
 from stibium.converters.spectra.text import no_soil
 from text_samples import soil_reflectance
 
@@ -57,8 +61,15 @@ def test_what_is_made_of_the_others_is_no_soil(names: tuple[str, ...], refused: 
         ["sample\t" + "\t".join(f"{nm:g}" for nm in NM)]
         + [f"{name}\t" + "\t".join(f"{v:.5f}" for v in values) for name, values in zip(names, columns, strict=True)]
     )
-    for text in (down, across):
+    # A table whose names stand in `sample_id`, as other programs write them too, is read row by row.
+    by_row = across.replace("sample\t", "sample_id\t", 1).replace("\t", ",")
+    for text in (down, across, by_row):
         bad: list[UnusableSpectrumError] = []
-        read = list(parse_ascii_table(f"{text}\n".encode(), "t.txt", bad.append))
+        data = f"{text}\n".encode()
+        if text is by_row:
+            assert looks_like_table(data)
+            read = list(iter_rows(BytesIO(data), "t.txt", bad.append))
+        else:
+            read = list(parse_ascii_table(data, "t.txt", bad.append))
         assert len(read) == len(names) - len(refused)
         assert {name for name in names for error in bad if f"({name})" in str(error)} == refused
