@@ -121,7 +121,8 @@ def _asked(variable: Variable) -> str:
 def _choices(variable: Variable) -> str:
     if variable.kind == "assay":
         return f"{variable.unit}, <0.02, >900, Enter, ?"
-    return ", ".join(f"{code} {word}" for code, word in enumerate(variable.words, 1)) + ", Enter, ?"
+    words = [f"{code} {word}" if variable.coded else word for code, word in enumerate(variable.words, 1)]
+    return ", ".join(words) + ", Enter, ?"
 
 
 def _help(variable: Variable) -> str:
@@ -129,7 +130,8 @@ def _help(variable: Variable) -> str:
     if variable.kind == "assay":
         return f"{about}A number in {variable.unit}; <0.02 if below what can be told, >900 if above. Enter: not known."
     order = ", lowest first" if variable.kind == "class" else ""
-    return f"{about}A word or its number{order}. Enter: not known; every one is then tried."
+    what = "A word or its number" if variable.coded else "One of these"
+    return f"{about}{what}{order}. Enter: not known; every one is then tried."
 
 
 def _show(bundle: OreBundle, answer: Answer, known: Sequence[Known], remarks: Sequence[str]) -> None:

@@ -27,8 +27,8 @@ _WHOLE = re.compile(r"[0-9]{1,30}").fullmatch
 def field_reader(variable: Variable, missing: Sequence[str], decimal: str = "") -> ReadCell:
     """Give what reads one variable's field into (value, bound), and raises ValueError with what is wrong.
 
-    A class takes its words, whatever their case, and the codes 1 to the number of words. Each distinct field of a
-    class is parsed once.
+    A class takes its words, whatever their case, and where none of them is a number the codes 1 to the number of words.
+    Each distinct field of a class is parsed once.
 
     Args:
         variable: what the column is.
@@ -60,11 +60,10 @@ def _class_cell(field: str, variable: Variable, known: dict[str, Cell]) -> Cell:
         code = float(field)
     except ValueError:
         code = math.nan
-    if code in range(1, len(variable.words) + 1):
+    if variable.coded and code in range(1, len(variable.words) + 1):
         known[field] = code, EXACT
         return known[field]
-    words = ", ".join(variable.words)
-    raise ValueError(f"{shortened(field)} is no class; known are {words} and the codes 1 to {len(variable.words)}")
+    raise ValueError(f"{shortened(field)} is no class; known are {variable.choices}")
 
 
 def _assay_cell(field: str, absent: set[str], most: float, unit: str, decimal: str) -> Cell:

@@ -51,6 +51,16 @@ class Variable:
         """Name with the unit, for people."""
         return f"{self.name} {self.unit}" if self.unit else self.name
 
+    @property
+    def coded(self) -> bool:
+        """Whether the codes of the words are taken as well; a mine's own rock codes, such as 210, are words."""
+        return not any(word.lstrip("+-").replace(".", "", 1).isdigit() for word in self.words)
+
+    @property
+    def choices(self) -> str:
+        """What may be written for a word."""
+        return ", ".join(self.words) + (f" and the codes 1 to {len(self.words)}" if self.coded else "")
+
     def word(self, code: float) -> str:
         """Give a class's word for its code; the nearest one, for an imputed code lies between."""
         return self.words[min(max(round(code), 1), len(self.words)) - 1]
@@ -98,9 +108,11 @@ def _read_variable(entry: Mapping[str, Any], number: int, outer: Where) -> Varia
     if read.kind != "assay" and (read.unit or len(words) < 2 or not all(words)):
         order = ", lowest first," if read.kind == "class" else ""
         raise where.says(f"a {read.kind} needs two words or more{order} and has no unit")
-    numbers = [word for word in words if word.lstrip("+-").replace(".", "", 1).isdigit()]
-    if numbers:
-        raise where.says(f"the word {numbers[0]!r} is a number; codes 1 to {len(words)} are known anyway")
+    if read.kind == "class" and not read.coded:
+        raise where.says(
+            f"among the words {', '.join(words)} are numbers; say what they mean, codes 1 to {len(words)} are known "
+            'anyway; or, if they have no order, kind = "category"'
+        )
     return read
 
 

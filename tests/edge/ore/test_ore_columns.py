@@ -51,7 +51,7 @@ def test_environment_names_a_columns_file(tmp_path: Path, monkeypatch: pytest.Mo
         (ASSAY + ASSAY, "variable 'As' is named twice"),
         (ASSAY + CLASS.replace('"Boud"', '"Boud"\ncolumn = "As"'), "column 'As' is named twice"),
         (CLASS.replace('"High"', '"low"'), "twice"),
-        (CLASS.replace('"High"', '"2"'), "is a number"),
+        (CLASS.replace('"High"', '"2"'), "are numbers; say what they mean"),
         (CLASS.replace(', "High"', ""), "two words"),
         ('[label]\ncolumn = "c"\nore = ["yes"]\ngangue = ["Yes"]\n' + ASSAY, "two of ore, gangue and unlabelled"),
         ('[label]\ncolumn = "c"\nore = []\ngangue = ["no"]\n' + ASSAY, "none of them empty"),

@@ -241,6 +241,19 @@ def test_words_may_say_that_a_block_is_unlabelled(tmp_path: Path) -> None:
     assert blocks.labels.tolist() == [1, -1, -1]
 
 
+def test_a_mines_own_rock_codes_are_words(tmp_path: Path) -> None:
+    text = '[[variable]]\nname = "rock"\nkind = "category"\nwords = ["210", "2", "340A"]\n'
+    columns = parse_columns(text, "mine.toml")
+    assert read_blocks(table(tmp_path, 'rock\n2\n210\n340a\n""\n'), columns, labelled=False).values[:3].tolist() == [
+        [2.0],
+        [1.0],
+        [3.0],
+    ]
+    for code in ("1", "3", "999"):
+        with pytest.raises(BlockTableError, match="is no class; known are 210, 2, 340A$"):
+            read_blocks(table(tmp_path, f"rock\n{code}\n"), columns, labelled=False)
+
+
 def test_places_and_parts_of_the_mine_are_carried(tmp_path: Path) -> None:
     text = "n,holeid,from_m,to_m,east,north,pit,Au_ppm,rock\n7,H1,10,11.5,500000,,west,1,dyke\n"
     blocks = read_blocks(table(tmp_path, text), MINE)
