@@ -18,7 +18,7 @@ from ..assay_values import MISSING
 from ..errors import ColumnFileError
 from ..limits import Within
 from ..toml_file import Key, Where, parse_toml, read_names, read_section, read_text
-from ..units import same_unit
+from ..units import find_unit, same_unit, shown_unit, split_column
 
 Kind = Literal["assay", "class", "category"]
 _Names = Annotated[tuple[str, ...], read_names]
@@ -281,7 +281,15 @@ def parse_columns(text: str, source: str) -> Columns:
     document = parse_toml(text, source, ColumnFileError)
     if "variable" in document:
         document["variables"] = document.pop("variable")
-    return columns_from_dict(document, source)
+    columns = columns_from_dict(document, source)
+    for variable in columns.variables:
+        told = split_column(variable.column) if variable.kind == "assay" else None
+        if told and find_unit(variable.unit) and not same_unit(told[1], variable.unit):
+            raise ColumnFileError(
+                f"{source}: {variable.name} is said to be in {variable.unit}, but its column is {variable.column!r}; "
+                f'say unit = "{shown_unit(told[1])}", or rename the column'
+            )
+    return columns
 
 
 def columns_from_dict(document: Mapping[str, Any], source: str) -> Columns:

@@ -40,6 +40,27 @@ def test_environment_names_a_columns_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    ("column", "unit", "right"),
+    [
+        ("Zn (%)", "ppm", "%"),
+        ("Au_ppb", "ppm", "ppb"),
+        ("As_pct", "g/t", "%"),
+        ("As_ppm", "g/t", ""),
+        ("As mg/kg", "ppm", ""),
+        ("As", "%", ""),
+        ("Density_kg", "kg/m3", ""),
+    ],
+)
+def test_a_unit_is_what_the_columns_name_says(column: str, unit: str, right: str) -> None:
+    text = f'[[variable]]\nname = "x"\ncolumn = "{column}"\nkind = "assay"\nunit = "{unit}"\n'
+    if not right:
+        assert parse_columns(text, "mine.toml").variables[0].unit == unit
+        return
+    with pytest.raises(ColumnFileError, match=f'x is said to be in {unit}, but its column is .*say unit = "{right}"'):
+        parse_columns(text, "mine.toml")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("variable = 3", "no variable"),

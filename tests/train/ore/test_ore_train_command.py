@@ -406,10 +406,10 @@ def test_an_evaluation_takes_columns_and_holes_as_the_other_commands_do(
     bundle = small_ore_run / "models" / "C4-forest.ore"
     columns = tmp_path / "mine.toml"
     shipped = files("stibium.edge.ore").joinpath("default_columns.toml").read_text("utf-8")
-    columns.write_text(shipped.replace('unit = "ppm"', 'unit = "%"'))
+    columns.write_text(shipped.replace('"Low", "Medium", "High"', '"High", "Medium", "Low"'))
     done = stibium("ore", "evaluate", bundle, small_deposit, "--columns", columns)
     assert done.returncode == 1
-    assert "the model takes it as assay, ppm; the columns file differs" in done.stderr
+    assert "the model has its words in the order Low, Medium, High" in done.stderr
     table, found = tmp_path / "blocks.csv", []
     for other in (str, str.lower):
 
