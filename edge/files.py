@@ -54,12 +54,13 @@ NOTES = frozenset({"readme", "readme.txt", "readme.md"})
 """What is written beside spectra for people, by `stibium simulate` too, in lower case."""
 
 
-def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum | Refusal]:
+def iter_spectra(paths: Iterable[str | os.PathLike[str]], seen: Seen | None = None) -> Iterator[Spectrum | Refusal]:
     """Read files, and folders recursively in the order of their names, one file at a time.
 
     Args:
         paths: files and folders. A folder's hidden and temporary files, the litter of operating systems and
             a README are passed over; a file that is named is always read.
+        seen: what was read before; None if nothing was.
 
     Yields:
         The spectra of each file in the file's own order, and a Refusal for each that cannot be used. Nothing
@@ -67,7 +68,7 @@ def iter_spectra(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Spectrum |
         an earlier one has in another spelling, says so in a remark. Memory is that of one file, of one row of a table,
         and of what `Seen` remembers.
     """
-    seen = Seen()
+    seen = seen or Seen()
     for found in iter_paths(paths):
         if isinstance(found, Refusal):
             yield found

@@ -16,6 +16,7 @@ from .log.records import record_of
 from .model.bundle import Bundle, read_bundle, shipped_bundle_path
 from .model.estimate import Estimator, Refusal
 from .record import ReadingRecord
+from .seen import Seen
 
 Path = str | os.PathLike[str]
 
@@ -89,11 +90,12 @@ def _items(spectra: Spectrum | Path | Iterable[Spectrum | Path]) -> Iterable[Spe
     several = [spectra] if isinstance(spectra, (Spectrum, str, os.PathLike)) else spectra
     if not isinstance(several, Iterable) or isinstance(several, (bytes, np.ndarray)):
         raise _unknown(spectra)
+    seen = Seen()
     for one in several:
         if isinstance(one, Spectrum):
-            yield one
+            yield seen.told(one)
         elif isinstance(one, (str, os.PathLike)):
-            yield from iter_spectra([one])
+            yield from iter_spectra([one], seen)
         else:
             raise _unknown(one)
 

@@ -64,7 +64,7 @@ def redo(
         log: to store in, opened for the same model; None to store nothing.
         chosen: which readings.
         gates: hold the spectra against the rules of their session, or the default ones.
-        stability: see `Engine`.
+        stability: see `Engine`. Readings that were measured so are estimated so whatever this says.
         workers: who estimates; None for this process. This one stores, in the order of the readings.
 
     Raises:
@@ -73,8 +73,8 @@ def redo(
     """
     taken: deque[list[tuple[Reading, Spectrum | Refusal]]] = deque()
     for outcomes in (workers or OneProcess())(
-        partial(_outcomes, CarriedEstimator(estimator), stability),
-        _sessions(db, estimator.bundle.sha256, chosen, gates, taken),
+        partial(_outcomes, CarriedEstimator(estimator)),
+        _sessions(db, estimator.bundle.sha256, chosen, gates, stability, taken),
     ):
         chunk = taken.popleft()
         before = [_latest(db, reading, estimator.bundle.element) for reading, _ in chunk]
@@ -89,7 +89,7 @@ def redo(
         ]
 
 
-Group = tuple[Rules | None, list[Spectrum | Refusal]]
+Group = tuple[Rules | None, bool, list[Spectrum | Refusal]]
 
 
 def _sessions(
@@ -97,26 +97,45 @@ def _sessions(
     sha256: str,
     chosen: Chosen,
     gates: bool,
+    stability: bool,
     taken: deque[list[tuple[Reading, Spectrum | Refusal]]],
 ) -> Iterator[list[Group]]:
-    """Take chunks of readings out of the log, each in groups that keep to the same rules; `taken` gets the chunks."""
+    """Take chunks of readings out of the log, each in groups that keep to the same rules and are estimated alike.
+
+    `taken` gets the chunks.
+    """
     after = 0
     rules: dict[int | None, Rules | None] = {None: DEFAULT_RULES}
     while chunk := unanswered(db, sha256, chosen, after, CHUNK):
         after = chunk[-1][0].id
         taken.append(chunk)
+        moved = _told_how_stable(db, chunk[0][0].id, after)
+
+        def alike(one: tuple[Reading, Spectrum | Refusal], moved: frozenset[int] = moved) -> tuple[int | None, bool]:
+            reading = one[0]
+            return reading.session_id, stability or reading.session_id is not None or reading.id in moved
+
         groups: list[Group] = []
-        for session, group in groupby(chunk, lambda one: one[0].session_id):
+        for (session, told), group in groupby(chunk, alike):
             if session not in rules:
                 rules[session] = _rules_of(db, session)
-            groups.append((rules[session] if gates else None, [spectrum for _, spectrum in group]))
+            groups.append((rules[session] if gates else None, told, [spectrum for _, spectrum in group]))
         yield groups
 
 
-def _outcomes(carried: CarriedEstimator, stability: bool, groups: Sequence[Group]) -> list[Estimate | Refusal]:
+def _told_how_stable(db: sqlite3.Connection, first: int, last: int) -> frozenset[int]:
+    """Name the readings of which an answer says how stable it is: those that a watched folder gave."""
+    rows = db.execute(
+        "SELECT reading_id FROM estimates WHERE movement_over_limit IS NOT NULL AND reading_id BETWEEN ? AND ?",
+        (first, last),
+    )
+    return frozenset(number for (number,) in rows)
+
+
+def _outcomes(carried: CarriedEstimator, groups: Sequence[Group]) -> list[Estimate | Refusal]:
     return [
         outcome
-        for rules, spectra in groups
+        for rules, stability, spectra in groups
         for outcome in _estimates(Engine(carried.estimator, None, rules, stability=stability), spectra)
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import stibium
 from record_check import conforms
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.record import as_json
 
 SAMPLES = Path(stibium.edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
@@ -63,6 +66,18 @@ def test_spectra_and_files_may_be_mixed_and_a_bad_one_stops_nothing(tmp_path: Pa
     assert readings[0].estimates[0].shown == readings[2].estimates[0].shown
     (alone,) = stibium.load_model().estimate(first)
     assert alone.sample_id == first.sample_id
+
+
+def test_a_soil_under_two_names_is_told_however_it_is_given(tmp_path: Path, soils: list[Spectrum]) -> None:
+    twins = [replace(soils[0], sample_id=name) for name in ("A", "B")]
+    files = [tmp_path / f"{twin.sample_id}.csv" for twin in twins]
+    for path, twin in zip(files, twins, strict=True):
+        write_table(path, [twin])
+    model = stibium.load_model()
+    for given in (files, twins, [files[0], twins[1]], tmp_path):
+        first, second = model.estimate(given)
+        assert not any("same spectrum" in flag for flag in first.estimates[0].flags)
+        assert "the same spectrum as sample A, so one of the two names is wrong" in second.estimates[0].flags
 
 
 def test_without_gates_each_answer_says_so() -> None:

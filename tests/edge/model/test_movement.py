@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from stibium.converters.spectra.spectrum import Floats, Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.cli import stibium
-from stibium.edge.engine import Engine
+from stibium.edge.engine import Engine, Measured
 from stibium.edge.gates.spectrum import noise_in
+from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.read import ALL, open_for_reading
 from stibium.edge.log.records import record_of
 from stibium.edge.log.write import Log
@@ -112,6 +113,24 @@ def test_it_is_in_the_log_and_comes_back(tmp_path: Path, shipped_bundle: Bundle,
             for one in chunk
         ]
     assert all(one.movement_over_limit is not None for one in again)
+
+
+def test_what_was_measured_with_it_is_estimated_again_with_it(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+) -> None:
+    sure, path = Estimator(narrow(shipped_bundle)), tmp_path / "log.db"
+    with Log(path) as log:
+        session = log.begin_session(port="/dev/ttyUSB0")
+        # Of a session; of a watched folder; of files that nobody asked it of.
+        Engine(Estimator(shipped_bundle), log, stability=True).take(
+            [Measured(soils[0], (), ReadingFacts(session_id=session))]
+        )
+        Engine(Estimator(shipped_bundle), log, stability=True).take(soils[1:2])
+        Engine(Estimator(shipped_bundle), log).take(soils[2:3])
+    with open_for_reading(path) as db:
+        again = [one.record.estimates[-1] for chunk in redo(db, sure, None, ALL) for one in chunk]
+    assert [any(flag.startswith("unstable: ") for flag in one.flags) for one in again] == [True, True, False]
+    assert again[2].movement_over_limit is None
 
 
 def test_predict_says_it_where_asked_and_in_every_format(
