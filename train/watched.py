@@ -16,7 +16,7 @@ import numpy as np
 from ..converters.spectra.spectrum import Floats
 from ..edge.log.read import Entry
 from ..edge.model.estimate import Estimate
-from .assays.table import Assays
+from .assays.table import Assays, as_unit
 from .crossval.metrics import Metrics, measure
 from .errors import TrainingDataError
 from .samples import did_you_mean
@@ -75,7 +75,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
     Raises:
         TrainingDataError: no estimate has an assay, or they are in another unit.
     """
-    wanted, order = assays.plain, assays.values
+    wanted, order = assays.plain.keys(), assays.values
     latest: dict[tuple[str, str], dict[str, Estimate]] = {}
     seen: set[str] = set()
     units: set[str] = set()
@@ -91,7 +91,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
             if outcome.element != assays.element:
                 continue
             units.add(outcome.unit)
-            if outcome.unit == assays.unit:
+            if as_unit(assays, outcome.unit).unit == outcome.unit:
                 of_model = latest.setdefault((answer.model.name, answer.model.sha256), {})
                 of_model[reading.sample_id] = outcome
     missing = [name for name in order if name not in seen]
@@ -108,11 +108,12 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
             f"{assays.path}: no sample with {assays.element} has an estimate of it in the log, whose samples are {few}"
             f"{', ...' if len(seen) > 3 else ''}; the names must be the same"
         )
-    return [_watched(model, found, wanted) for model, found in latest.items()]
+    return [_watched(model, found, assays) for model, found in latest.items()]
 
 
-def _watched(model: tuple[str, str], estimates: Mapping[str, Estimate], wanted: Mapping[str, float]) -> Watched:
+def _watched(model: tuple[str, str], estimates: Mapping[str, Estimate], assays: Assays) -> Watched:
     answers = list(estimates.values())
+    wanted = as_unit(assays, answers[0].unit).plain
     predicted = np.array([a.value for a in answers])
     measured = np.array([wanted[name] for name in estimates])
     logarithmic = bool(predicted.min() > 0 and measured.min() > 0)

@@ -17,7 +17,6 @@ from ..ore.face import Known, answer_at_face, from_field, from_probe, unknown
 from ..ore.probe_estimates import latest_estimates
 from ..ore.report import heading, with_interval
 from ..ore.store import store_call
-from ..units import same_unit
 from .ore_calls import OreCalls
 from .output import printable, say
 
@@ -48,9 +47,12 @@ def predict_at_face(
         if variable.name in typed:
             value, bound = typed[variable.name]
             known[variable.name] = _field(bundle, k, value, bound)
-        elif estimate is not None and not same_unit(estimate.unit, variable.unit):
-            remarks += (f"the probe's {variable.name} is in {estimate.unit}, the model's in {variable.unit}: not used",)
         elif estimate is not None:
+            try:
+                estimate = estimate.in_unit(variable.unit)
+            except ValueError as error:
+                remarks += (f"the probe's {variable.name} is not used: {error}",)
+                continue
             known[variable.name] = from_probe(variable, estimate, float(bundle.training.highest[k]))
             simulated = simulated or estimate.simulated
             if estimate.low is None:

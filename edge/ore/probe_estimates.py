@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..log.corrections import COUNTS, SAMPLE_ID, soil_of
 from ..log.read import open_for_reading
+from ..units import conversion
 
 _SOILS = ("sample", "duplicate")
 
@@ -54,6 +55,12 @@ class ProbeEstimate:
     simulated: bool
     open_below: bool
     open_above: bool
+
+    def in_unit(self, unit: str) -> ProbeEstimate:
+        """Give the estimate in another unit. Raises ValueError where there is no way from one to the other."""
+        times = conversion(self.unit, unit)
+        low, high = (None if end is None else times * end for end in (self.low, self.high))
+        return replace(self, unit=unit, value=times * self.value, low=low, high=high)
 
 
 def latest_estimates(

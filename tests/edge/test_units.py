@@ -67,4 +67,5 @@ def test_the_readers_message_lists_them(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("sample,As_mg_kg\nS1,5\n")
     assays = read_assay_table(tmp_path / "a.csv").assays("As")
     assert as_unit(assays, "ppm").unit == "ppm"
-    assert as_unit(assays, "pct").unit == "mg_kg"
+    assert as_unit(assays, "pct").values["S1"].value == pytest.approx(5e-4)
+    assert as_unit(assays, "").unit == "mg_kg"

@@ -29,6 +29,13 @@ def test_own_soils_are_left_out(tmp_path: Path) -> None:
     assert not set(library.target) & set(local.target)
 
 
+def test_values_in_another_unit_are_converted(tmp_path: Path) -> None:
+    local, soils = unit_pct(soil_like(5, seed=1)), soil_like(30, seed=2)
+    in_pct, in_g_kg = (read_library(table(tmp_path / f"{c}.csv", soils, c), local) for c in ("clay_pct", "clay_g_kg"))
+    assert in_g_kg.unit == "pct"
+    assert in_g_kg.target == pytest.approx({name: value / 10 for name, value in in_pct.target.items()})
+
+
 def unit_pct(samples: Samples) -> Samples:
     from dataclasses import replace
 
@@ -37,7 +44,7 @@ def unit_pct(samples: Samples) -> Samples:
 
 @pytest.mark.parametrize(
     ("column", "said"),
-    [("carbon_pct", "clay"), ("clay_g_kg", "has clay in g/kg, and your assays in %"), (None, "among your own")],
+    [("carbon_pct", "clay"), (None, "among your own")],
 )
 def test_what_cannot_help_is_one_line(column: str | None, said: str, tmp_path: Path) -> None:
     soils = soil_like(12, seed=2)

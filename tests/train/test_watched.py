@@ -118,6 +118,16 @@ def test_names_written_otherwise_than_in_the_log_are_asked_about(
         watched(log, assays)
 
 
+def test_assays_in_another_unit_are_converted(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    log, assays = day(tmp_path, shipped_bundle, soils[0], 2.5, 0.1)
+    _, *rows = assays.read_text().splitlines()
+    in_pct = [f"{name},{float(value) / 1e4!r}" for name, _, value in (row.partition(",") for row in rows)]
+    (tmp_path / "pct.csv").write_text("\n".join(["sample,Sb_pct", *in_pct, ""]))
+    found, same = watched(log, tmp_path / "pct.csv"), watched(log, assays)
+    assert (found.unit, found.advice) == ("ppm", same.advice)
+    assert found.bias == pytest.approx(same.bias)
+
+
 def test_other_names_and_units_are_one_line(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     log, _ = day(tmp_path, shipped_bundle, soils[0], 1.0, 0.1, n=5)
     (tmp_path / "other.csv").write_text("sample,Sb_ppm\nX,1\nY,2\n")
@@ -128,8 +138,9 @@ def test_other_names_and_units_are_one_line(tmp_path: Path, shipped_bundle: Bund
         TrainingDataError, match=r"no sample with Sb has an estimate of it in the log, whose samples are S0"
     ):
         evaluate_log(entries, read_assay_table(tmp_path / "other.csv").assays("Sb"))
-    with pytest.raises(TrainingDataError, match=r"has Sb in pct, and the log's estimates are in ppm"):
-        evaluate_log(entries, read_assay_table(tmp_path / "pct.csv").assays("Sb"))
+    unknown = replace(read_assay_table(tmp_path / "pct.csv").assays("Sb"), unit="counts")
+    with pytest.raises(TrainingDataError, match=r"has Sb in counts, and the log's estimates are in ppm"):
+        evaluate_log(entries, unknown)
     for wrong in (
         ("--from-log", log, "--assays", tmp_path / "other.csv", "--held-out"),
         ("--assays", tmp_path / "pct.csv"),

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from ...converters.spectra.text import no_soil
-from ...edge.units import same_unit
+from ...edge.units import find_unit
 from ..errors import AssayFileError
 from .columns import Column, element_columns, read_columns
 from .header import Row, is_name
@@ -162,8 +162,11 @@ class AssayTable:
 
 
 def as_unit(assays: Assays, unit: str) -> Assays:
-    """Call the assays' unit by another name of the same size, such as mg_kg by ppm; any other unit stays."""
-    return replace(assays, unit=unit) if same_unit(assays.unit, unit) else assays
+    """Give the assays in another unit, such as that of a model; as they are if one of the two is no unit of content."""
+    if not (find_unit(assays.unit) and find_unit(unit)):
+        return assays
+    column = Column(assays.element, assays.unit)
+    return replace(assays, unit=unit, values={name: column.converted(v, unit) for name, v in assays.values.items()})
 
 
 def read_assay_table(*paths: str | os.PathLike[str]) -> AssayTable:

@@ -129,7 +129,7 @@ class AssayData:
             element: as the table has it.
             range_nm: that spectra must cover; None for what they have.
             groups: sample -> site or the like.
-            unit: that the values are to be called in, if it is of the same size.
+            unit: that the values are wanted in.
             workers: who reads; None for this process.
 
         Raises:
@@ -140,8 +140,8 @@ class AssayData:
         from ..samples import load
 
         assays = self.table.assays(element)
-        called = as_unit(assays, unit) if unit else assays
-        samples = load(self.options.spectra, called, range_nm, self.excluded, workers)
+        wanted = as_unit(assays, unit) if unit else assays
+        samples = load(self.options.spectra, wanted, range_nm, self.excluded, workers)
         return replace(samples, groups=groups)
 
 

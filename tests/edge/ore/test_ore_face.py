@@ -233,10 +233,19 @@ def test_an_interval_cut_off_at_the_calibrated_range_is_open(logistic_c3: OreBun
     assert record["high"] == pytest.approx(max(ends), abs=1e-6)
 
 
-def test_another_unit_is_not_taken(logistic_c3: OreBundle, log: Path) -> None:
-    put(log, estimate("As", 0.004, unit="%"))
+def test_another_unit_is_converted(logistic_c3: OreBundle, log: Path, tmp_path: Path) -> None:
+    more = [*all_classes(logistic_c3, "Low"), "--assay", "Pb=20", "--assay", "Zn=20", "--format", "jsonl"]
+    put(log, estimate("As", 0.004, unit="%", low=0.002, high=0.008))
+    put(tmp_path / "ppm.db", estimate("As", 40.0, low=20.0, high=80.0))
+    found, same = (record_of(face(logistic_c3, path, *more)) for path in (log, tmp_path / "ppm.db"))
+    for name in ("probability", "low", "high"):
+        assert found[name] == pytest.approx(same[name], abs=1e-6), name
+
+
+def test_no_unit_of_content_is_not_taken(logistic_c3: OreBundle, log: Path) -> None:
+    put(log, estimate("As", 0.004, unit="counts"))
     done = face(logistic_c3, log, *all_classes(logistic_c3, "Low"), "--format", "jsonl")
-    assert "the probe's As is in %, the model's in ppm: not used" in done.stderr
+    assert "the probe's As is not used: there is no unit counts; there are ppm" in done.stderr
     assert "As not known" in record_of(done)["flags"]
 
 

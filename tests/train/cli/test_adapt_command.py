@@ -58,8 +58,6 @@ def made(small_soils: Soils, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_table(folder / f"{name}.csv", spectra)
     with (folder / "assays.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("sample", "Sb_ppm"), *((n, assays[n]) for n in names)])
-    with (folder / "other_unit.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("sample", "Sb_pct"), *((n, assays[n] / 1e4) for n in names)])
     return folder
 
 
