@@ -41,7 +41,7 @@ def connect(address: str) -> Iterator[Workers]:
         address: such as tcp://10.0.0.1:8786.
 
     Raises:
-        ClusterError: none answers there, it has no worker, or a worker has another version of stibium or none.
+        ClusterError: it is no address, none answers there, it has no worker, or a worker has another version of stibium or none.
     """
     try:
         import distributed
@@ -50,6 +50,11 @@ def connect(address: str) -> Iterator[Workers]:
     # What it says on its own account, as of every worker that goes, is said here in one line.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     dask: Any = distributed
+    try:
+        # Looked at first, as a client that was given no address tries for a minute to close what it never had.
+        dask.comm.get_address_host_port(address)
+    except ValueError as error:
+        raise ClusterError(f"{address}: is no scheduler's address; write tcp://HOST:PORT") from error
     try:
         client = dask.Client(address, timeout=WAIT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

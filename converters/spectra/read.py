@@ -123,8 +123,8 @@ def _described(source: str, head: bytes) -> str:
         return "a ZIP archive; unpack it"
     if head.startswith(_PACKED) or head[257:262] == b"ustar":
         return "an archive or compressed otherwise than by gzip once; unpack it"
-    if head.startswith((b"\x89HDF\r\n", b"CDF\x01", b"CDF\x02", b"MATLAB 5.0")):
-        return "an array file (HDF5, NetCDF, MATLAB); save its spectra as CSV"
+    if head.startswith((b"\x89HDF\r\n", b"CDF\x01", b"CDF\x02", b"MATLAB 5.0", b"PAR1")):
+        return "an array file (HDF5, NetCDF, MATLAB, Parquet); save its spectra as CSV"
     if head.startswith(_DOCUMENTS):
         return "a document or picture"
     if not head.strip(b"\0"):

@@ -206,6 +206,8 @@ def of_fits(text: str) -> Any:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
+        (["--scheduler", "nonsense"], 1, "nonsense: is no scheduler's address; write tcp://HOST:PORT"),
+        (["--scheduler", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9: is no scheduler's address"),
         (["--scheduler", "tcp://127.0.0.1:9"], 1, "tcp://127.0.0.1:9: no Dask scheduler answers there"),
         (["--scheduler", "tcp://127.0.0.1:9", "--jobs", "2"], 2, "--jobs and --scheduler exclude each other"),
     ],

@@ -98,6 +98,7 @@ def test_what_is_no_file_of_spectra_is_refused_in_one_line(tmp_path: Path):
         (b"soil.txt".ljust(257, b"\0") + b"ustar" + b"\0" * 99, "an archive or compressed"),
         (gzip.compress(gzip.compress(b"350 0.1\n")), "compressed otherwise than by gzip once; unpack it"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "an array file"),
+        (b"PAR1\x15\x04" + b"\0" * 99 + b"PAR1", "an array file .*Parquet.*; save its spectra as CSV"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "document or picture"),
         (b"Dear diary,\n", "text without a table of spectra.*known are"),
         (b"a line without its end", "no line end"),
