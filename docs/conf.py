@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sphinx.util import logging
 from stibium.edge import __version__
 
 project = "stibium"
@@ -16,6 +17,8 @@ root_doc = "index"
 html_theme = "furo"
 html_title = f"stibium {__version__}"
 html_show_sphinx = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 exclude_patterns = ["build"]
 nb_execution_mode = "force"
 nb_execution_timeout = 600
@@ -27,11 +30,16 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+\.(?:md|ipynb))(?:#[^)]*)?\)")
 OUT = re.compile(r"\[([^\]]*)\]\(\.\./[^)]*\)")
+RAW = re.compile(r"^\.\. [\w-]+::", re.MULTILINE)
+"""A directive that was not carried out but printed."""
 
 
 def setup(app: Any) -> None:
     """Let Sphinx read the index as the order of the pages."""
     app.connect("source-read", prepare)
+    app.connect("doctree-resolved", look)
+    for part in ("description", "options", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", escape)
 
 
 def prepare(app: Any, name: str, source: list[str]) -> None:
@@ -40,6 +48,17 @@ def prepare(app: Any, name: str, source: list[str]) -> None:
     if name == root_doc:
         text += contents(text)
     source[0] = OUT.sub(r"\1", text)
+
+
+def escape(app: Any, context: Any, lines: list[str]) -> None:
+    """Keep an asterisk of the program's help, as in T*, from being taken for emphasis."""
+    lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
+def look(app: Any, tree: Any, name: str) -> None:
+    """Warn, which fails a strict build, of a directive that stands on the page as text."""
+    if found := RAW.search(tree.astext()):
+        logging.getLogger(__name__).warning("%s: printed and not carried out", found[0], location=name)
 
 
 def contents(index: str) -> str:

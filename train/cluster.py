@@ -41,7 +41,8 @@ def connect(address: str) -> Iterator[Workers]:
         address: such as tcp://10.0.0.1:8786.
 
     Raises:
-        ClusterError: it is no address, none answers there, it has no worker, or a worker has another version of stibium or none.
+        ClusterError: it is no address, none answers there, it has no worker, or a worker has another version of
+            stibium or none.
     """
     try:
         import distributed
