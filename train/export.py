@@ -14,6 +14,7 @@ from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.bundle import Bundle, Golden
 from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.runtime import runtime_name
+from ..edge.model.sense import MOST_TOLERANCE
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform, forward, inverse
 from ..edge.record import rounded
@@ -121,10 +122,15 @@ def choose_golden(bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats)
     members = max(grids.values(), key=len)
     estimator = Estimator(bundle)
     answers = [a for a in estimator.estimate([spectra[i] for i in members]) if isinstance(a, Estimate)]
-    # An answer held at the end of the range would look the same whatever the network said.
+    # An answer held at the end of the range would look the same whatever the network said, and one that a few steps of
+    # the network's output double is told by nothing.
     low, high = bundle.calibrated_range
-    telling = [i for i, answer in zip(members, answers, strict=True) if low < answer.value < high] or members
-    ranked = sorted(telling, key=lambda i: (measured[i], i))
+
+    def tells(answer: Estimate) -> bool:
+        return low < answer.value < high and _tolerance(bundle, estimator, np.array([answer.value])) < MOST_TOLERANCE
+
+    telling = [i for i, answer in zip(members, answers, strict=True) if tells(answer)]
+    ranked = sorted(telling or members, key=lambda i: (measured[i], i))
     at = np.unique(np.linspace(0, len(ranked) - 1, min(GOLDEN_SPECTRA, len(ranked))).round().astype(int))
     chosen = [spectra[ranked[i]] for i in at]
     reflectance = np.stack([require_reflectance(s, bundle.recipe.range_nm) for s in chosen])
@@ -142,8 +148,11 @@ def choose_golden(bundle: Bundle, spectra: Sequence[Spectrum], measured: Floats)
         for spectrum, values in zip(chosen, golden.reflectance, strict=True)
     ]
     expected = np.array([a.value for a in estimator.estimate(as_stored) if isinstance(a, Estimate)])
-    tolerance = golden_tolerance(expected, bundle.transform, bundle.quantisation, estimator.runtime.output_step)
-    return replace(golden, expected=expected, tolerance=tolerance)
+    return replace(golden, expected=expected, tolerance=_tolerance(bundle, estimator, expected))
+
+
+def _tolerance(bundle: Bundle, estimator: Estimator, expected: Floats) -> float:
+    return golden_tolerance(expected, bundle.transform, bundle.quantisation, estimator.runtime.output_step)
 
 
 def golden_tolerance(expected: Floats, transform: Transform, quantisation: str, step: float) -> float:

@@ -23,11 +23,12 @@ from ...edge.model.recipe import Blocks
 from ...edge.model.runtime import Runtime
 from ...edge.model.scaling import Scaling
 from ...edge.model.target import Transform, forward, inverse
+from ..crossval.decision import DecideBy, unexplained
 from ..crossval.rows import TrainingRows
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .blocks import block_scaling, blocks_on
-from .common import refuse_spectrogram
+from .common import refuse_spectrogram, transforms_for
 from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
 from .rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
@@ -39,6 +40,8 @@ from .teachers import TeachingPredictor, find_teacher
 from .tensorflow_setup import quiet
 
 REPRESENTATIVE_ROWS = 400
+USUALLY_MISSED = 0.2
+"""What a student misses its teacher by, as a share of the target's spread in the space that it learns in."""
 FAST_STUDENT = StudentConfig(steps=250)
 FAST_SYNTHESIS = Synthesis(mixtures=3000, most_copies=2000)
 
@@ -176,13 +179,15 @@ class MobileNetV2(CrossValidated):
             made.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
             labels.append(teacher.predict(told))
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
+        out_of_fold = teacher.out_of_fold[:, : target.size]
+        transform = space_to_learn_in(out_of_fold, target, self.decide_by)
         distilled = distil(
             np.concatenate(made),
             np.concatenate(labels),
             scaled(scaling, own),
             target,
-            teacher.transform,
-            teacher.out_of_fold[:, : target.size],
+            transform,
+            out_of_fold,
             len(blocks.sizes),
             config,
             rows.seed,
@@ -192,7 +197,7 @@ class MobileNetV2(CrossValidated):
             wavelengths_nm=nm,
             splices_nm=splices_nm,
             scaling=scaling,
-            transform=teacher.transform,
+            transform=transform,
             calibrated_range=(float(target.min()), float(target.max())),
             taught=distilled.taught,
             representative=distilled.representative,
@@ -205,6 +210,28 @@ class MobileNetV2(CrossValidated):
         """Fit the teacher, steadied by copies of the rows; see `fit`."""
         teacher = Steadied(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.fast)
         return teacher.fit(rows) if self.library is None else helped(teacher, rows, self.library)
+
+
+def space_to_learn_in(out_of_fold: Floats, target: Floats, decide_by: DecideBy) -> Transform:
+    """Choose the transform in whose space what a student misses its teacher by costs the least of what users decide by.
+
+    A student misses its teacher by about the same everywhere in the space that it learns in. Of a square root that is
+    much for a low grade's logarithm, of a logarithm much for a high grade in its unit.
+
+    Args:
+        out_of_fold: (repeats, n) the teacher's, in the unit.
+        target: (n,) in the unit.
+        decide_by: see `decision.unexplained`.
+    """
+    low, high = float(target.min()), float(target.max())
+
+    def cost(transform: Transform) -> float:
+        z = forward(np.clip(out_of_fold, low, high), transform)
+        missed = USUALLY_MISSED * forward(target, transform).std()
+        answers = (np.clip(inverse(z + sign * missed, transform), low, high) for sign in (-1, 1))
+        return sum(unexplained(answer, target, decide_by) for answer in answers)
+
+    return min(transforms_for(target), key=cost)
 
 
 @dataclass(frozen=True, eq=False)

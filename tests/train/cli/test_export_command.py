@@ -7,21 +7,24 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_runs import stibium, succeed
 from stibium.converters.models.parity import device_answers
-from stibium.edge.model.bundle import read_bundle
+from stibium.edge.model.bundle import pack_bundle, read_bundle, unpack_bundle
 from stibium.edge.model.check import recompute_golden
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.sense import MOST_TOLERANCE
+from stibium.train import export
 from stibium.train.export import (
     FLOAT_TOLERANCE,
     GOLDEN_REFLECTANCE_STEP,
     GOLDEN_SPECTRA,
     GOLDEN_STEPS,
+    choose_golden,
     export_run,
     golden_tolerance,
 )
@@ -150,6 +153,22 @@ def test_bad_arguments_are_one_line(small_run: Path, tmp_path: Path) -> None:
         assert done.returncode == code
         assert says in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_golden_answers_are_such_as_a_device_can_be_held_to(
+    small_bundle: Path, small_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five steps of a square root doubled an answer of 5 ppm: the bundle was written, and refused where it was read."""
+    run = load_run(small_run)
+    bundle = replace(read_bundle(small_bundle), transform="sqrt", calibrated_range=(0.0, 100.0))
+    lowest = choose_golden(bundle, run.held_out, run.held_out_measured)
+    step, root = Estimator(bundle).runtime.output_step, np.sqrt(lowest.expected)
+    # So coarse that the lowest answer may be half as much again, and the highest a third.
+    monkeypatch.setattr(export, "GOLDEN_STEPS", 0.3 * root.min() / step)
+    golden = choose_golden(bundle, run.held_out, run.held_out_measured)
+    assert lowest.expected.min() < golden.expected.min()
+    assert golden.tolerance < MOST_TOLERANCE
+    assert unpack_bundle(pack_bundle(replace(bundle, golden=golden))).golden is not None
 
 
 def test_golden_tolerance_is_a_few_output_steps() -> None:

@@ -13,7 +13,7 @@ from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.method import ModelFile
-from stibium.train.methods.mobilenetv2 import DistilledModel, MobileNetV2, scaled, spanning
+from stibium.train.methods.mobilenetv2 import DistilledModel, MobileNetV2, scaled, space_to_learn_in, spanning
 from stibium.train.methods.rounding import added_by_rounding, grade_limits, rows_by_grade
 from stibium.train.methods.steadied import STRENGTHS, Steadied, bearable_strength, of_strength
 from stibium.train.methods.student import CLIP, StudentConfig, ridge
@@ -50,6 +50,19 @@ def test_answers_in_eight_bits_what_its_teacher_does(data: Samples, trained: Dis
     low, high = trained.calibrated_range
     answers = trained.predict(data.reflectance)
     assert low <= answers.min() <= answers.max() <= high
+
+
+def test_a_student_learns_where_its_misses_cost_least() -> None:
+    """Shares of half a square root and half a logarithm sent grades over three decades to the root, and low ones off."""
+    rng = np.random.default_rng(4)
+    many = 10 ** rng.uniform(0.3, 3.6, 300)
+    taught = many * 10 ** rng.normal(0, 0.3, (1, many.size))
+    assert space_to_learn_in(taught, many, "both") == "log10"
+    assert space_to_learn_in(taught, many, "median") == "log10"
+    # Who decides by means is cost most by a logarithm's misses of the rich.
+    assert space_to_learn_in(taught, many, "mean") != "log10"
+    even = rng.normal(30, 5, 300)
+    assert space_to_learn_in(even[None], even, "both") == "none"
 
 
 def test_the_same_data_and_seed_give_the_same_weights(data: Samples, trained: DistilledModel) -> None:
