@@ -81,7 +81,7 @@ def day(
             raise LogError(f"{path}: nothing was measured on {wanted}; `stibium log` lists what was")
     for out, form in forms:
         write_day(found, out, form, csv)
-        noted = Noted()
+        noted = Noted(found.as_of)
         list(noted.look(found.readings))
         if why := noted.note(path, form, out):
             notice(f"that it was exported cannot be kept: {why}")

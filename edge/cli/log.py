@@ -241,14 +241,15 @@ def _export(
         what = "spectra"
         _export_spectra(iter_spectra(db, chosen, last), out, as_format, tally)
     else:
-        what = "readings"
+        from ..log.exports import Noted, newest_rows
+
+        what, as_of = "readings", newest_rows(db)
         records = iter_records(db, chosen, every, last)
         first = next(records, None)
         if first is not None:
-            from ..log.exports import Noted
             from ..log.wide import elements_of
 
-            noted = Noted(placed=as_format in MAPS)
+            noted = Noted(as_of, as_format in MAPS)
             every_one = noted.look(_counted(chain([first], records)))
             tally.written, tally.left_out = write_readings(every_one, out, as_format, elements_of(db, chosen), form)
             if why := noted.note(path, as_format, out):

@@ -16,7 +16,7 @@ from ..doctor.system import clock, storage, temperature, throttling
 from ..errors import ExportError, ServeError, StibiumError, installing
 from ..log.day import Day, day_of, last_day, read_day
 from ..log.export import iter_records
-from ..log.exports import Noted
+from ..log.exports import Noted, newest_rows
 from ..log.read import Chosen, open_for_reading
 from ..log.wide import elements_of
 from ..page.address import address_of, listening
@@ -196,8 +196,8 @@ def _export(path: Path, out: str, wanted: WantedFile) -> Noted:
     if why := form.wrong():
         raise ExportError(why.replace("--", ""))
     what, _, ending = wanted.name.rpartition(".")
-    noted = Noted(placed=ending in MAPS)
     with open_for_reading(path) as db:
+        noted = Noted(newest_rows(db), ending in MAPS)
         if what == "day":
             day = _day(db, wanted.day)
             write_day(day, out, ending, form)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import LogError
 from ..log.read import open_for_reading
+from ..log.true_time import last_white
 from ..log.verify import damaged_rows
 from .diagnosis import Check, Diagnosis, Patient
 
@@ -76,15 +77,21 @@ def newest_reading(path: Path) -> datetime | None:
 
 def white_reference(patient: Patient) -> Iterator[Diagnosis]:
     """How old the newest white reference is."""
-    newest = "SELECT measured_at, simulated FROM scans WHERE kind = 'white' ORDER BY measured_at DESC LIMIT 1"
-    row = _first(patient.log, newest)
-    taken = _time(row[0]) if row else None
-    if row is None or taken is None:
+    try:
+        with open_for_reading(patient.log) as db:
+            white = last_white(db, now=patient.host.now)
+    except LogError:
+        white = None  # it is not there, or `log` says what is wrong with it
+    if white is None:
         yield Diagnosis("white", "ok", "no white reference in the log yet; measuring asks for one")
         return
-    age_min = (patient.host.now - taken).total_seconds() / 60
-    found = f"the last white reference{' (SIMULATED)' if row[1] else ''} is {_in_words(age_min)} old"
-    if age_min > patient.white_valid_min:
+    age_min = white[0] / 60
+    what = f"the last white reference{' (SIMULATED)' if white[1] else ''}"
+    found = f"{what} is {_in_words(age_min)} old"
+    if age_min < -1:
+        found = f"{what} is dated {_in_words(-age_min)} ahead of this device's clock, which was set back"
+        yield Diagnosis("white", "warning", found, "take one before the next sample")
+    elif age_min > patient.white_valid_min:
         yield Diagnosis("white", "warning", found, "take one before the next sample; measuring asks for it")
     else:
         yield Diagnosis("white", "ok", f"{found}, valid for {patient.white_valid_min:g} min")

@@ -11,7 +11,7 @@ from typing import Any
 from ..record import ReadingRecord, as_json, told
 from .columns import StoredEvent, StoredSession
 from .export import iter_records
-from .exports import exported_readings
+from .exports import AsOf, exported_readings, newest_rows
 from .history import iter_events, iter_sessions
 from .read import Chosen
 
@@ -30,6 +30,7 @@ class Day:
         controls: what became of blanks, reference soils and duplicates.
         references: dark, white, checks of panel and wavelengths, optimising.
         exported: rows of the readings that a file holds as they are now.
+        as_of: the newest rows when it was put together.
     """
 
     date: date
@@ -39,6 +40,7 @@ class Day:
     controls: tuple[StoredEvent, ...]
     references: tuple[StoredEvent, ...]
     exported: frozenset[int]
+    as_of: AsOf
 
     @property
     def estimated(self) -> list[ReadingRecord]:
@@ -103,7 +105,7 @@ def day_of(db: sqlite3.Connection, day: date) -> Day:
         db: from `read.open_for_reading`.
         day: the date.
     """
-    chosen = whole_day(day)
+    chosen, as_of = whole_day(day), newest_rows(db)
     records = list(iter_records(db, chosen))
     counting = tuple(one for one in records if not one.void)
     events = list(iter_events(db, chosen))
@@ -116,6 +118,7 @@ def day_of(db: sqlite3.Connection, day: date) -> Day:
         controls=tuple(one for one in events if one.kind == "control"),
         references=tuple(one for one in events if one.kind in _REFERENCES),
         exported=frozenset(exported_readings(db, counting)),
+        as_of=as_of,
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from operator import ge
+from typing import NamedTuple
 
 from ..errors import LogError
 from ..record import ReadingRecord
@@ -15,24 +17,35 @@ from .columns import EVENTS, StoredEvent
 from .export import is_placed
 from .read import open_for_reading
 from .schema import SCHEMA_VERSION, version_of
-from .write import Log, now
+from .write import Log
 
 EXPORTED, SENT = "exported", "sent"
 """Kinds of events: into a file; as a line to whoever was connected (`edge/page/lines.py`)."""
+
+
+class AsOf(NamedTuple):
+    """The newest rows there are while readings leave the log. Rows tell what came first, as no clock can."""
+
+    estimates: int
+    corrections: int
+
+
+def newest_rows(db: sqlite3.Connection) -> AsOf:
+    """Give them; ask before anything is read that is to leave."""
+    return AsOf(*(db.execute(f"SELECT coalesce(max(id), 0) FROM {name}").fetchone()[0] for name in AsOf._fields))
 
 
 class Noted:
     """Looks on while records leave the log, and then notes which readings they were.
 
     Args:
+        as_of: from before they were read; what is corrected or estimated after that has not left.
         placed: those with a position only, as a map's file has them.
     """
 
-    def __init__(self, placed: bool = False) -> None:
+    def __init__(self, as_of: AsOf, placed: bool = False) -> None:
         self.ranges: list[list[int]] = []
-        self._placed = placed
-        self._as_of = now()
-        """What is corrected from here on has not left."""
+        self._placed, self._as_of = placed, as_of
 
     def look(self, records: Iterable[ReadingRecord]) -> Iterator[ReadingRecord]:
         """Give the records on."""
@@ -64,7 +77,7 @@ class Noted:
                 if version_of(db, log_path) != SCHEMA_VERSION:
                     return f"{log_path}: a log of an earlier version stays as it is until something is measured"
             with Log(log_path) as log:
-                log.add_event(kind, text, {**details, "readings": self.ranges, "as_of": self._as_of})
+                log.add_event(kind, text, {**details, "readings": self.ranges, "as_of_rows": self._as_of})
         except LogError as error:
             return str(error)
         return ""
@@ -79,26 +92,29 @@ class Left:
 
     def __init__(self, kind: str) -> None:
         self._kind, self._known = kind, 0
-        self._single: dict[int, str] = {}
-        self._ranges: list[tuple[int, int, str]] = []
+        self._single: dict[int, AsOf | str] = {}
+        self._ranges: list[tuple[int, int, AsOf | str]] = []
         self._sessions: list[tuple[int | None, str]] = []
 
     def look(self, db: sqlite3.Connection) -> None:
         """Read what has left since this was last called."""
+        self._db = db
         rows = db.execute(
             f"SELECT {EVENTS.select('e')} FROM events e WHERE e.kind = ? AND e.id > ? ORDER BY e.id",
             (self._kind, self._known),
         )
         for event in [StoredEvent(**EVENTS.read(row)) for row in rows]:
             self._known = event.id
-            at, ranges = str(event.details.get("as_of", event.at)), event.details.get("readings")
+            said, ranges = event.details, event.details.get("readings")
+            # Events of earlier versions have a time only.
+            at = AsOf(*said["as_of_rows"]) if "as_of_rows" in said else str(said.get("as_of", event.at))
             if not isinstance(ranges, list):
                 # An export of a whole session, or of the whole log.
-                self._sessions.append((event.session_id, at))
+                self._sessions.append((event.session_id, str(at)))
                 continue
             for first, last in ranges:
                 if first == last:
-                    self._single[first] = max(at, self._single.get(first, ""))
+                    self._single[first] = at
                 else:
                     self._ranges.append((first, last, at))
 
@@ -107,12 +123,18 @@ class Left:
         number = record.reading
         if number is None:
             return False
+        (estimate,) = self._db.execute("SELECT max(id) FROM estimates WHERE reading_id = ?", (number,)).fetchone()
+        rows = AsOf(estimate or 0, max((one.id for one in record.corrections), default=0))
         said = (*(one.at for one in record.corrections), *(one.estimated_at for one in record.estimates))
         changed_at = max([record.stored_at or "", *said])
+
+        def since(at: AsOf | str) -> bool:
+            return at >= changed_at if isinstance(at, str) else all(map(ge, at, rows))
+
         return (
-            self._single.get(number, "") >= changed_at
-            or any(first <= number <= last and at >= changed_at for first, last, at in self._ranges)
-            or any(session in (None, record.session) and at >= changed_at for session, at in self._sessions)
+            (number in self._single and since(self._single[number]))
+            or any(first <= number <= last and since(at) for first, last, at in self._ranges)
+            or any(session in (None, record.session) and since(at) for session, at in self._sessions)
         )
 
 

@@ -22,6 +22,7 @@ from .columns import ANSWERS, ESTIMATES, MODELS, REFUSALS, TOLD, Reading, Stored
 from .corrections import COUNTS, SAMPLE_ID, corrected, soil_key
 from .schema import BUSY_S, SCHEMA_VERSION, cannot, show_as_today, version_of
 from .table import DamagedRowError
+from .write import now
 
 
 @dataclass(frozen=True)
@@ -202,15 +203,16 @@ def iter_entries(
     if alone and chosen.simulated is None and chosen.reading is None:
         streams.append(_without_reading(db, chosen, order))
     if last is None:
-        yield from heapq.merge(*streams, key=_stored_at)
+        yield from heapq.merge(*streams, key=_place)
     else:
         # Backwards the streams come in the other order, so that what was stored at once stays in one.
-        merged = heapq.merge(*reversed(streams), key=_stored_at, reverse=True)
+        merged = heapq.merge(*reversed(streams), key=_place, reverse=True)
         yield from reversed(list(islice(merged, last)))
 
 
-def _stored_at(entry: Entry) -> str:
-    return entry.stored_at
+def _place(entry: Entry) -> tuple[bool, str]:
+    # What is dated later than the present was stored before the clock was set back.
+    return entry.stored_at <= now(), entry.stored_at
 
 
 def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ on while the program does not run.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
@@ -18,11 +19,12 @@ from ..gates.scans import Identity, Scan, ScanSettings
 from ..log.columns import SCAN_FLAGS, StoredScan
 from ..log.history import iter_events, iter_scans, iter_sessions
 from ..log.read import Chosen
+from ..log.true_time import host_boot, on_this_clock
 from ..log.write import Log
 from .controls import Stated
 from .plan import Plan
 from .points import who
-from .session import FORMAT, Session, host_boot
+from .session import FORMAT, Session
 from .state import Event, SessionSettings
 
 LONGEST_SAMPLE = timedelta(hours=1)
@@ -102,11 +104,14 @@ def left_behind(database: sqlite3.Connection, identity: Identity, port: str) -> 
     Another instrument of the same name may be measuring with another program now: only the one on this port, one with
     a serial number, or one that has been silent for long is known to be this one.
     """
-    long_ago = datetime.now(timezone.utc) - LONGEST_SAMPLE
+    now_s = time.monotonic()
     found = []
     for one in unfinished_sessions(database, who(identity), unattended=True):
-        last = max((event.at for event in iter_events(database, Chosen(session=one.session_id))), default="")
-        silent = (datetime.fromisoformat(last) if last else one.started_at) < long_ago
+        last_s = on_this_clock("", 0.0, one.started_at, now_s)
+        for event in iter_events(database, Chosen(session=one.session_id)):
+            said = event.details.get("host_boot", ""), event.details.get("monotonic_s", 0.0)
+            last_s = on_this_clock(*said, datetime.fromisoformat(event.at), now_s)
+        silent = now_s - last_s > LONGEST_SAMPLE.total_seconds()
         if one.readable and (identity.serial_number or one.port == port or silent):
             found.append(one)
     return found
@@ -145,7 +150,7 @@ def take_up(session: Session, unfinished: Unfinished) -> None:
         LogError: the log cannot be read or written.
     """
     session.session_id, state, details = unfinished.session_id, session.state, unfinished.details
-    clock = partial(_on_this_clock, now_s=session.monotonic())
+    clock = partial(on_this_clock, now_s=session.monotonic())
     if details["on_for_min"] is not None:
         began_s = clock(details["host_boot"], details["begun_monotonic_s"], unfinished.started_at)
         state.on_since_s = began_s - 60 * details["on_for_min"]
@@ -207,10 +212,3 @@ def _scan(stored: StoredScan, clock: _Clock) -> Scan:
         extra={name: value for name, value in told.items() if name not in SCAN_FLAGS},
         **said,
     )
-
-
-def _on_this_clock(boot: str, monotonic_s: float, at: datetime, now_s: float) -> float:
-    """Give a moment on the monotonic clock of now; after a restart of this device by its time of day."""
-    if boot and boot == host_boot():
-        return min(monotonic_s, now_s)
-    return now_s - (datetime.now(timezone.utc) - at).total_seconds()

@@ -9,10 +9,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...converters.spectra.names import plain_name
@@ -27,6 +26,7 @@ from ..instruments.profile import Profile
 from ..log.columns import ReadingFacts, StoredScanKind
 from ..log.corrections import correct, soil_of
 from ..log.names import names_taken, reading_as_known
+from ..log.true_time import host_boot
 from ..log.write import Result, add_event
 from ..model.estimate import Refusal
 from .plan import NameAsked, Planned, Run
@@ -350,11 +350,3 @@ class Session:
         if warm and state.warm_up_skipped:
             warm = [Finding("warm_up", f"warm-up cut short: {warm[0].text}", "remark")]
         return replace(point, findings=(*point.findings, *more, *warm))
-
-
-@lru_cache(maxsize=1)
-def host_boot() -> str:
-    """Name this power-up of this device, so that its monotonic clock is told from another one's; "" if unknown."""
-    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-    return ""

@@ -25,6 +25,7 @@ from ..log.exports import EXPORTED, SENT, Left, left_since
 from ..log.history import iter_sessions
 from ..log.read import Chosen, open_for_reading, refusals_alone
 from ..log.spectra import iter_spectra
+from ..log.true_time import last_white
 from ..log.write import now
 from ..model.replicates import MeanSpectrum
 from ..record import ReadingRecord, as_json, told
@@ -218,9 +219,9 @@ class Feed:
         if newest is None:
             return None
         (one,) = iter_sessions(self._db, Chosen(session=newest))
-        white = self._one("SELECT max(measured_at) FROM scans WHERE session_id = ? AND kind = 'white'", newest)
+        white = last_white(self._db, newest)
         names = ("id", "started_at", "ended_at", "port", "instrument", "profile_name", "operator", "model", "readings")
-        return {**{name: getattr(one, name) for name in names}, "white_at": white}
+        return {**{name: getattr(one, name) for name in names}, "white_age_s": round(white[0]) if white else None}
 
     def unfinished_on(self, port: str) -> dict[str, Any] | None:
         """Give the attended session on a port that was never ended, as when a program is cut off; None without one."""

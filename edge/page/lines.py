@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import LogError
-from ..log.exports import Noted
+from ..log.exports import AsOf, Noted
 from .address import most_crowded
 from .feed import Describe, Feed
 
@@ -101,9 +101,9 @@ class LineServer:
                     self._hear(selector, key.fileobj)
                 if not feed.changed():
                     continue
-                sent = Noted()
                 news, before = feed.since(cursor), cursor
                 cursor = feed.newest() if news is None else news.cursor
+                sent = Noted(AsOf(cursor.estimates, cursor.corrections))
                 for said in news.readings if news is not None else ():
                     # A correction of an older reading is no new reading; that one has become void is worth a line.
                     if said["reading"] is None or said["reading"] > before.readings or said["void"]:

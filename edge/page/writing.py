@@ -18,9 +18,8 @@ from ..doctor.system import EARLIEST, synchronised
 from ..errors import CorrectionError
 from ..log.corrections import correct
 from ..log.names import warning_of
-from ..log.true_time import LEAST_S, TrueTimes, add_time_offset
+from ..log.true_time import LEAST_S, TrueTimes, add_time_offset, host_boot
 from ..log.write import Log
-from ..measure.session import host_boot
 
 EARLIEST_MS, LATEST_MS = 1000 * EARLIEST.timestamp(), 4e12
 """Between them lies every time that a phone may rightly show."""

@@ -11,8 +11,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from stibium.edge.doctor.diagnosis import Check, Device, Diagnosis, Patient, wor
 from stibium.edge.doctor.examine import examine
 from stibium.edge.gates.scans import Scan
 from stibium.edge.log.disk_room import DiskRoom
+from stibium.edge.log.true_time import host_boot
 from stibium.edge.log.write import Log, Result
 from stibium.edge.model.estimate import Refusal
 
@@ -288,7 +291,7 @@ def test_the_age_of_the_white_reference(log: Path) -> None:
     with Log(log) as opened:
         opened.add_scan(white(NOW, 1), session_id=None, kind="target", wavelengths_nm=grid)
         assert "no white reference" in white_of(log, NOW, 30).found
-        for number, age_min in ((2, 200), (3, 20), (4, 90)):
+        for number, age_min in ((2, 200), (3, 10), (4, 20)):
             scan = white(NOW - timedelta(minutes=age_min), number)
             opened.add_scan(scan, session_id=None, kind="white", wavelengths_nm=grid)
     found = "the last white reference is 20 min old"
@@ -299,6 +302,18 @@ def test_the_age_of_the_white_reference(log: Path) -> None:
     with Log(log) as opened:
         opened.add_scan(white(NOW, 5, simulated=True), session_id=None, kind="white", wavelengths_nm=grid)
     assert "white reference (SIMULATED) is 0 min old" in white_of(log, NOW, 30).found
+    back = white_of(log, NOW - timedelta(hours=5), 30)
+    assert (back.level, "dated 5 h ahead" in back.found) == ("warning", True)
+
+
+def test_a_white_of_this_power_up_is_as_old_as_the_time_that_has_passed(log: Path) -> None:
+    """Whatever the time of day was set to in between; the last one is that of the last row."""
+    with Log(log) as opened:
+        for number, (hours, passed_s) in enumerate(((9, 3000.0), (-5, 900.0))):
+            clocks = {"host_boot": host_boot(), "monotonic_s": time.monotonic() - passed_s}
+            scan = replace(white(NOW + timedelta(hours=hours), number), extra=clocks)
+            opened.add_scan(scan, session_id=None, kind="white", wavelengths_nm=np.array([400.0, 500.0, 600.0]))
+    assert "the last white reference is 15 min old" in white_of(log, NOW, 30).found
 
 
 def test_a_log_of_an_earlier_version(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import html
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
@@ -18,9 +20,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from routine_bench import QUICK, Bench
 from scan_samples import GRID_NM
 from stibium.converters.spectra.spectrum import Position
+from stibium.edge.cli import stibium as program
 from stibium.edge.log.corrections import correct
 from stibium.edge.log.day import day_lines, day_of, last_day
 from stibium.edge.log.day_page import day_page
@@ -220,3 +224,32 @@ def test_a_file_that_is_there_is_kept(day_log: Path, tmp_path: Path) -> None:
     out.write_text("mine")
     assert stibium("day", "--log", day_log, "--export", out).returncode != 0
     assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_what_was_exported_is_told_by_rows_whatever_the_clock_says(
+    day_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """A clock that is set between an export and a correction must not hide that the file lacks it, nor invent it."""
+    runner = CliRunner()
+
+    def run(*arguments: str) -> str:
+        return runner.invoke(program, [*arguments, "--log", str(day_log)]).output
+
+    def set_clock(by_hours: float) -> None:
+        wrong = (datetime.now(timezone.utc) + timedelta(hours=by_hours)).isoformat(timespec="milliseconds")
+        for module in ("write", "corrections"):
+            monkeypatch.setattr(f"stibium.edge.log.{module}.now", lambda: wrong)
+
+    run("log", "--export", str(tmp_path / "all.csv"))
+    assert "exported: 4 of 4" in run("day")
+    set_clock(hours)
+    run("log", "edit", "1", "note", "red")
+    assert "exported: 3 of 4" in run("day")
+    set_clock(hours - 40)
+    run("log", "--export", str(tmp_path / "again.csv"))
+    assert "exported: 4 of 4" in run("day")
+    with closing(sqlite3.connect(day_log)) as db, db:  # as `reprocess` adds one
+        columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(estimates)") if row[1] != "id")
+        db.execute(f"INSERT INTO estimates ({columns}) SELECT {columns} FROM estimates WHERE reading_id = 4")
+    assert "exported: 3 of 4" in run("day")

@@ -361,6 +361,26 @@ print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+def test_the_last_are_those_measured_last_where_the_clock_was_set_back(
+    tmp_path: Path, soils: list[Spectrum], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were refused before, by a clock that was ahead, must not stand before what was measured since."""
+    path = tmp_path / "log.db"
+    ahead = (datetime.now(timezone.utc) + timedelta(days=400)).isoformat(timespec="milliseconds")
+    with Log(path) as log:
+        with monkeypatch.context() as wrong:
+            wrong.setattr("stibium.edge.log.write.now", lambda: ahead)
+            log.add([Result(None, Refusal(f"{number}.asd", "cut off", "")) for number in range(5)])
+            log.add([Result(soils[0], Refusal("a.asd", "tried", "before"))])
+        log.add([Result(soils[0], Refusal("a.asd", "tried", "after"))])
+    with open_for_reading(path) as db:
+        last = [one.reading.id if one.reading else None for one in iter_entries(db, last=3)]
+        every = [one.reading.id if one.reading else None for one in iter_entries(db)]
+    assert last[-1] == 2
+    assert every[-1] == 2
+    assert every.count(None) == 5
+
+
 def test_memory_does_not_grow_with_the_log(full_log: Path) -> None:
     peaks = []
     with closing(sqlite3.connect(full_log)) as db:
