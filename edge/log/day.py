@@ -14,6 +14,7 @@ from .export import iter_records
 from .exports import AsOf, exported_readings, newest_rows
 from .history import iter_events, iter_sessions
 from .read import Chosen
+from .true_time import TrueTimes
 
 _REFERENCES = ("reference_taken", "reference_refused", "panel_check", "wavelength_check", "optimised")
 
@@ -99,20 +100,24 @@ class Day:
 
 
 def day_of(db: sqlite3.Connection, day: date) -> Day:
-    """Put a day together, from midnight to midnight of this device's time zone.
+    """Put a day together, from midnight to midnight of this device's time zone, by the right time where it is known.
 
     Args:
         db: from `read.open_for_reading`.
         day: the date.
     """
-    chosen, as_of = whole_day(day), newest_rows(db)
-    records = list(iter_records(db, chosen))
+    as_of, times = newest_rows(db), TrueTimes(db)
+    records = records_of(db, day)
     counting = tuple(one for one in records if not one.void)
-    events = list(iter_events(db, chosen))
+    chosen = [whole_day(day)]
+    if times.known:
+        chosen += [Chosen(session=number) for number in {one.session for one in records} - {None}]
+    found = {event.id: times.of_event(event) for one in chosen for event in iter_events(db, one)}
+    events = [found[number] for number in sorted(found) if is_within(found[number].at, day)]
     numbers = {one.session for one in records} | {one.session_id for one in events}
     return Day(
         date=day,
-        sessions=tuple(one for one in iter_sessions(db) if one.id in numbers),
+        sessions=tuple(times.of_session(one) for one in iter_sessions(db) if one.id in numbers),
         readings=counting,
         void=tuple(one for one in records if one.void),
         controls=tuple(one for one in events if one.kind == "control"),
@@ -120,6 +125,31 @@ def day_of(db: sqlite3.Connection, day: date) -> Day:
         exported=frozenset(exported_readings(db, counting)),
         as_of=as_of,
     )
+
+
+def records_of(db: sqlite3.Connection, day: date, void: bool = True, last: int | None = None) -> list[ReadingRecord]:
+    """Give the records of a day, in order, by the right time of each where another clock has said it.
+
+    Args:
+        db: from `read.open_for_reading`.
+        day: the date.
+        void: those too that do not count.
+        last: only so many, the last ones.
+    """
+    times, chosen = TrueTimes(db), whole_day(day, void)
+    right = times.of_readings() if times.known else {}
+    if not right:
+        return list(iter_records(db, chosen, last=last))
+    stored = [one for one in iter_records(db, chosen) if one.reading not in right]
+    numbers = [number for number, at in right.items() if is_within(at, day)]
+    moved = [one for number in numbers for one in iter_records(db, Chosen(reading=number, void=void))]
+    found = sorted((*stored, *moved), key=lambda one: one.corrected_at or one.stored_at or "")
+    return found if last is None else found[-last:]
+
+
+def is_within(at: str, day: date) -> bool:
+    """Tell whether a time of the log is of a day in this device's time zone."""
+    return datetime.fromisoformat(at).astimezone().date() == day
 
 
 def read_day(text: str) -> date:
@@ -139,10 +169,13 @@ def whole_day(day: date, void: bool = True) -> Chosen:
 
 def last_day(db: sqlite3.Connection) -> date | None:
     """Give the day of the log's last reading; None if it has none."""
-    (stored_at,) = db.execute(
-        "SELECT max(stored_at) FROM readings WHERE id = (SELECT max(id) FROM readings)"
-    ).fetchone()
-    return None if stored_at is None else datetime.fromisoformat(stored_at).astimezone().date()
+    (number,) = db.execute("SELECT max(id) FROM readings").fetchone()
+    if number is None:
+        return None
+    (stored_at,) = db.execute("SELECT stored_at FROM readings WHERE id = ?", (number,)).fetchone()
+    times = TrueTimes(db)
+    at = times.of_readings().get(number, stored_at) if times.known else stored_at
+    return datetime.fromisoformat(at).astimezone().date()
 
 
 def day_lines(day: Day) -> Iterator[str]:
@@ -151,6 +184,9 @@ def day_lines(day: Day) -> Iterator[str]:
     for session in day.sessions:
         until = clock(session.ended_at) if session.ended_at else "not ended"
         yield f"session {session.id}: {clock(session.started_at)} to {until}, {session.instrument or session.port}"
+    wrong = next((one for one in (*day.readings, *day.void) if one.corrected_at), None)
+    if wrong is not None:
+        yield wrong.flags[-1]
     yield f"{len(day.estimated)} estimated, {len(day.refused)} refused, {len(day.void)} do not count"
     for one in day.estimated:
         said = (f"{told(e)}, simulated" if e.simulated else told(e) for e in one.estimates)

@@ -65,7 +65,15 @@ def _samples(day: Day) -> str:
     for record in day.estimated:
         for one in record.estimates:
             interval = f"{one.interval_shown} {shown_unit(one.unit)}" if one.interval_shown else ""
-            rows.append((str(record.reading), clock(record.stored_at or ""), _name(record), told(one), interval))
+            rows.append(
+                (
+                    str(record.reading),
+                    clock(record.corrected_at or record.stored_at or ""),
+                    _name(record),
+                    told(one),
+                    interval,
+                )
+            )
             below.append(_words(record, one) + (f"; notes: {record.notes}" if record.notes else ""))
     return _section("Samples and controls", titles, rows, below)
 
@@ -98,7 +106,7 @@ def _controls(day: Day) -> str:
 
 
 def _refusals(day: Day) -> str:
-    rows = [(clock(one.stored_at or ""), _name(one), one.reason) for one in day.refused]
+    rows = [(clock(one.corrected_at or one.stored_at or ""), _name(one), one.reason) for one in day.refused]
     return _section("Refused, and why", ("time", "sample", "reason"), rows)
 
 

@@ -34,7 +34,7 @@ def write_workbook(day: Day, out: str) -> None:
         [one.at, one.details.get("sample_id"), passed[one.details.get("passed")], one.text] for one in day.controls
     )
     _sheet(book, "controls", ("at", "sample_id", "judgement", "text"), controls)
-    refused = ([one.stored_at, one.sample_id, one.source, one.reason] for one in day.refused)
+    refused = ([one.corrected_at or one.stored_at, one.sample_id, one.source, one.reason] for one in day.refused)
     _sheet(book, "refused", ("at", "sample_id", "source", "reason"), refused)
     _sheet(book, "references", ("at", "session", "text"), ([e.at, e.session_id, e.text] for e in day.references))
     said = ([one.reading, one.sample_id, said.text] for one in (*day.readings, *day.void) for said in one.corrections)

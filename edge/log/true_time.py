@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..record import ReadingRecord
-from .columns import TIME_OFFSETS, StoredEvent
+from .columns import TIME_OFFSETS, StoredEvent, StoredSession
 from .write import Log, add_event, now
 
 KIND = "time_offset"
@@ -148,6 +148,20 @@ class TrueTimes:
         """Give an event at the right time; as it is where that is not known."""
         right = self._right(event.details, event.at)
         return event if right is None else event._replace(at=_written(right[0]))
+
+    def of_session(self, session: StoredSession) -> StoredSession:
+        """Give a session that begins and ends at the right times; as it is where they are not known."""
+        begun = {**session.settings, "monotonic_s": session.settings.get("begun_monotonic_s")}
+        last = self._db.execute(
+            "SELECT details, at FROM events WHERE session_id = ? ORDER BY id DESC LIMIT 1", (session.id,)
+        ).fetchone()
+        first, end = self._right(begun, session.started_at), self._right(*last) if last else None
+        if first is not None:
+            session = session._replace(started_at=_written(first[0]))
+        if end is not None and session.ended_at is not None:
+            ended = datetime.fromisoformat(session.ended_at) + timedelta(seconds=end[1])
+            session = session._replace(ended_at=_written(ended))
+        return session
 
     def _right(self, said: Any, device_at: str) -> tuple[datetime, float, str] | None:
         """Give the right time, what is added to the device's for it, and who said so; None if nothing is."""

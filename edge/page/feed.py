@@ -19,7 +19,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..log.check_soils import blank_data, chart_data, check_soils
 from ..log.corrections import has_reading
-from ..log.day import last_day, read_day, whole_day
+from ..log.day import last_day, read_day, records_of
 from ..log.export import iter_records, record_of_entry
 from ..log.exports import EXPORTED, SENT, Left, left_since
 from ..log.history import iter_sessions
@@ -282,7 +282,7 @@ class Feed:
         wanted = read_day(day) if day else last_day(self._db)
         if wanted is None:
             return {"day": "", "places": []}
-        records = iter_records(self._db, whole_day(wanted, void=False), last=MOST_PLACES)
+        records = records_of(self._db, wanted, void=False, last=MOST_PLACES)
         placed = [record for record in records if None not in (record.latitude_deg, record.longitude_deg)]
         return {"day": wanted.isoformat(), "places": [self._place(record) for record in placed]}
 

@@ -9,6 +9,7 @@ import pytest
 from log_samples import a_scan
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.log.day import day_lines, day_of, last_day, records_of
 from stibium.edge.log.export import iter_records
 from stibium.edge.log.read import open_for_reading
 from stibium.edge.log.true_time import add_time_offset, signed
@@ -18,10 +19,10 @@ from stibium.edge.model.estimate import Refusal
 from stibium.edge.record import ReadingRecord
 
 
-def take(log: Log, soil: Spectrum, number: int, at: datetime, **extra: object) -> None:
+def take(log: Log, soil: Spectrum, number: int, at: datetime, session: int | None = None, **extra: object) -> None:
     scan = a_scan(number, measured_at=at, extra=extra)
-    scan_id = log.add_scan(scan, session_id=None, kind="target", wavelengths_nm=soil.wavelengths_nm)
-    about = ReadingFacts(scan_ids=((scan_id, "target"),))
+    scan_id = log.add_scan(scan, session_id=session, kind="target", wavelengths_nm=soil.wavelengths_nm)
+    about = ReadingFacts(session_id=session, scan_ids=((scan_id, "target"),))
     log.add([Result(soil, Refusal("a.asd", "tried", "a"), about)])
 
 
@@ -81,6 +82,37 @@ def test_what_cannot_be_read_of_it_corrects_nothing(tmp_path: Path, soils: list[
         ):
             add_event(log.database, "time_offset", "damaged", details, None)
     assert [one.corrected_at for one in records(tmp_path / "log.db")] == [None, None]
+
+
+def test_a_day_is_that_of_the_right_time(tmp_path: Path, soils: list[Spectrum]) -> None:
+    """A device goes on from when it was switched off, the evening before; the phone says so in the middle of the day."""
+    path, days = tmp_path / "log.db", 3
+    device = datetime.now(timezone.utc)
+    with Log(path) as log:
+        begun = {"host_boot": "b", "begun_monotonic_s": 900.0}
+        facts = dict.fromkeys(("port", "instrument", "profile_name", "profile_text", "operator"), "")
+        session = log.begin_session(**facts, settings=begun)  # type: ignore[arg-type]
+        take(log, soils[0], 1, device, host_boot="yesterday's", monotonic_s=5.0)
+        for number, monotonic_s in ((2, 1001.0), (3, 1002.0)):
+            take(log, soils[0], number, device, session, host_boot="b", monotonic_s=monotonic_s)
+            details = {"kind": "white", "host_boot": "b", "monotonic_s": monotonic_s}
+            log.add_event("reference_taken", "white", details, session)
+        log.end_session(session)
+        add_time_offset(log, days * 86400.0, "phone", "b", 1000.0)
+    today = device.astimezone().date()
+    with open_for_reading(path) as db:
+        right = last_day(db)
+        before, after = day_of(db, today), day_of(db, today + timedelta(days=days))
+        last = [one.reading for one in records_of(db, today + timedelta(days=days), last=1)]
+    assert right == today + timedelta(days=days)
+    assert [[one.reading for one in day.readings] for day in (before, after)] == [[1], [2, 3]]
+    assert last == [3]
+    assert [len(day.whites) for day in (before, after)] == [0, 2]
+    (one,) = after.sessions
+    assert one.started_at[:10] == (one.ended_at or "")[:10] == right.isoformat()
+    assert before.sessions == ()
+    assert "time corrected by +3 days" in "\n".join(day_lines(after))
+    assert "corrected" not in "\n".join(day_lines(before))
 
 
 def test_signs() -> None:
