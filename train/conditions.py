@@ -18,6 +18,9 @@ MADE = " (made of dry soils)"
 """Stands after the condition of soils that nobody scanned so."""
 WETTER_SHARE = 0.02
 """Share of the calibration's own soils that may be called wetter than the calibration."""
+ROOM = 0.15
+"""Beyond these, in standard deviations of dry soils about the line: what a few soils show is too narrow a limit for others."""
+MOST_LEVERAGE = 0.9
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def fit_conditions(
     """Count the conditions of a calibration, and find how much water its spectra show.
 
     The depth of the band at 1930 nm is regressed on that at 2205 nm in the dry soils, or in all where none is called
-    dry. What lies farther beyond that line than 98 % of the calibration's spectra is wetter than they are.
+    dry. What lies farther beyond that line than 98 % of the calibration's spectra, and `ROOM` more, is wetter than they
+    are. Each dry spectrum is held against a line without it: its own would follow it.
 
     Args:
         spectra: n of the calibration.
@@ -68,11 +72,14 @@ def fit_conditions(
     dry = dry if dry.sum() > 2 else np.ones(len(spectra), dtype=bool)
     slope, offset = _line(clay[dry], water[dry])
     beyond = water - offset - slope * clay
+    beyond[dry] /= 1.0 - _leverage(clay[dry], slope)
+    room = ROOM * float(beyond[dry].std())
     if more is not None and len(more):
         wetted, under = depths(more, wavelengths_nm)
         beyond = np.concatenate([beyond, wetted - offset - slope * under])
     rank = min(math.ceil((1 - WETTER_SHARE) * (beyond.size + 1)), beyond.size)
-    stats = Water(float(water.mean()), max(float(water.std()), 1e-6), offset, slope, float(np.sort(beyond)[rank - 1]))
+    most = float(np.sort(beyond)[rank - 1]) + room
+    stats = Water(float(water.mean()), max(float(water.std()), 1e-6), offset, slope, most)
     of = f"{beyond.size} spectra of {len({s.sample_id for s in spectra})} samples"
     return Conditions(ordered, tuple(corrected), stats, of)
 
@@ -83,6 +90,15 @@ def _line(x: Floats, y: Floats) -> tuple[float, float]:
     square = float(centred @ centred)
     slope = max(float(centred @ y) / square, 0.0) if square > 0 else 0.0
     return slope, float(y.mean() - slope * x.mean())
+
+
+def _leverage(x: Floats, slope: float) -> Floats:
+    """Give by how much each of the rows (n,) draws the line of `_line` to itself, 0 to 1."""
+    own = np.full(x.size, 1.0 / x.size)
+    if slope > 0:
+        centred = x - x.mean()
+        own += centred**2 / float(centred @ centred)
+    return np.minimum(own, MOST_LEVERAGE)
 
 
 def what_is_missing(conditions: Conditions) -> str:
