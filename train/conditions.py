@@ -19,7 +19,7 @@ MADE = " (made of dry soils)"
 WETTER_SHARE = 0.02
 """Share of the calibration's own soils that may be called wetter than the calibration."""
 ROOM = 0.15
-"""Beyond these, in standard deviations of dry soils about the line: what a few soils show is too narrow a limit for others."""
+"""Beyond these, in standard deviations of dry soils about the line: a few soils make too narrow a limit for others."""
 MOST_LEVERAGE = 0.9
 
 

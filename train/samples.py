@@ -321,7 +321,8 @@ def did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str], withou
         return ""
     shown = ", ".join(f"{assay!r} for {spectrum!r}" for spectrum, assay in pairs[:3])
     return (
-        f"{len(pairs)} samples are written otherwise than in the spectra's names: did you mean "
+        f"{f'{len(pairs)} samples are' if len(pairs) > 1 else 'a sample is'} written otherwise than in the spectra's "
+        "names: did you mean "
         f"{shown}{', ...' if len(pairs) > 3 else ''}? Write them alike in both"
     )
 

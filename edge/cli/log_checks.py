@@ -25,15 +25,19 @@ def checks(ctx: click.Context, log: str | None, out_format: str) -> None:
     its first ten readings by a model, three standard deviations on either side (Shewhart); from the eleventh on the
     Western Electric rules are held against it. Exits with 1 if the last reading of any breaks one.
     """
-    from ..log.check_soils import check_soils
-    from ..log.read import open_for_reading
+    from ..gates.control_chart import FIRST
+    from ..log.check_soils import KIND, check_soils
+    from ..log.read import Chosen, iter_entries, open_for_reading
     from ..log.write import default_log_path
     from .output import say
 
     given = log if log is not None else (ctx.parent.params.get("log") if ctx.parent is not None else None)
     with open_for_reading(given if given is not None else default_log_path()) as db:
         soils = check_soils(db)
-    if not soils:
+        measured = sorted({e.reading.sample_id for e in iter_entries(db, Chosen(kind=KIND)) if e.reading is not None})
+    if bare := [name for name in measured if name not in {soil.sample_id for soil in soils}]:
+        say(f"{', '.join(bare)}: no reading has a plain value yet; limits need {FIRST}: take a richer soil", err=True)
+    elif not soils:
         say("no check soil is in the log: measure one as a reference (stibium measure --reference-every N)", err=True)
     Output(out_format, LAYOUT).write(soils)
     ctx.exit(1 if any(soil.chart is not None and soil.chart.drifts for soil in soils) else 0)

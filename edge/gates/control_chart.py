@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ RULES = {
 }
 """The Western Electric rules by number."""
 _RUNS = {2: (2, 3, 2.0), 3: (4, 5, 1.0), 4: (8, 8, 0.0)}
+LEAST_SHARE = 0.02
+"""Of the readings, that limits take for their standard deviation at least: ten readings of a network of 8 bits may be
+one and the same step of its answers, and the next step is no drift."""
 LEAST_SPREAD = 1e-9
 
 
@@ -68,7 +72,8 @@ def control_chart(values: Sequence[float]) -> ControlChart | None:
     logarithmic = bool(first.min() > 0)
     at = _placed(np.asarray(values, dtype=np.float64), logarithmic)
     centre = float(at[:FIRST].mean())
-    spread = max(float(at[:FIRST].std(ddof=1)) / C4, LEAST_SPREAD)
+    coarse = math.log10(1 + LEAST_SHARE) if logarithmic else LEAST_SHARE * float(np.abs(first).max())
+    spread = max(float(at[:FIRST].std(ddof=1)) / C4, coarse, LEAST_SPREAD)
     scores = (at - centre) / spread
     ends = np.array([centre - 3 * spread, centre, centre + 3 * spread])
     low, middle, high = (np.power(10.0, ends) if logarithmic else ends).tolist()

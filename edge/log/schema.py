@@ -173,4 +173,5 @@ def _write_ahead(db: sqlite3.Connection) -> None:
 def cannot(path: str | PathLike[str], what: str, error: Exception) -> str:
     """Say in one line that the log cannot be opened, written, ... and what helps."""
     reason = getattr(error, "strerror", None) or str(error)
-    return f"{path}: the log cannot {what}: {reason}; free space or permission is needed, or another file with --log"
+    helps = "" if "not a database" in reason else "free space or permission is needed, or "
+    return f"{path}: the log cannot {what}: {reason}; {helps or 'name '}another file with --log"

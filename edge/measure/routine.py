@@ -277,7 +277,8 @@ def _say_condition(session: Session, text: str) -> None:
     """Put down the condition of the ground of the sample that is measured, or comes next."""
     said = text.strip().lower()
     if said not in (*CONDITIONS, "unknown"):
-        session.tell(Fact("warning", f"{said[:40] or 'nothing'} is no state of the ground: g dry, g damp or g wet"))
+        what = f"{said[:40]} is no state of the ground" if said else "no state of the ground; write"
+        session.tell(Fact("warning", f"{what}: g dry, g damp or g wet"))
         return
     details = {"condition": "" if said == "unknown" else said, "sample_id": session.state.planned.sample_id}
     # Where it was asked for, what is asked next says enough.

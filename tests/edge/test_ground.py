@@ -128,8 +128,9 @@ def test_measure_asks_once_a_soil(bench: Bench) -> None:
 
 
 def test_measure_takes_it_back_in_the_middle_of_a_sample(bench: Bench) -> None:
-    bench.type("dry", "", "g moist", "wet", "")
+    bench.type("dry", "", "g moist", "g", "wet", "")
     assert "moist is no state of the ground: g dry, g damp or g wet" in [fact.text for fact in bench.facts]
+    assert "no state of the ground; write: g dry, g damp or g wet" in [fact.text for fact in bench.facts]
     assert conditions(bench) == ["wet"]
 
 

@@ -221,5 +221,5 @@ def test_a_spectrum_under_two_names_is_said(tmp_path: Path) -> None:
 
 
 def test_two_spellings_of_one_sample_are_not_halved() -> None:
-    with pytest.raises(TrainingDataError, match="1 samples are written otherwise .* 'RS001' for 'rs1'"):
+    with pytest.raises(TrainingDataError, match="a sample is written otherwise .* 'RS001' for 'rs1'"):
         joined([soil("RS001"), soil("RS002"), soil("rs1")], "RS001,1\nRS002,2\n")

@@ -99,6 +99,7 @@ def test_the_command_says_it(tmp_path: Path, shipped_bundle: Bundle, soils: list
     log, assays = day(tmp_path, shipped_bundle, soils[0], 0.7, 0.1)
     done = succeed("evaluate", "--from-log", log, "--assays", assays)
     assert "20 samples" in done.stdout
+    assert "1 of 21 assays: no reading of that name in the log: elsewhere" in done.stderr
     assert "RECALIBRATE" in done.stdout
     record = json.loads(succeed("evaluate", "--from-log", log, "--assays", assays, "--format", "jsonl").stdout)
     assert record["recalibrate"] is True

@@ -109,9 +109,13 @@ def _from_log(path: str, data: DataOptions, element: str | None, out_format: str
             raise click.UsageError(f"assays and log have {', '.join(found)}: choose one with --element")
         # Where there is none, the first one says why.
         element = found[0] if found else table.columns[0].element
-    Output("jsonl" if out_format == "json" else out_format, _layout()).write(
-        evaluate_log(entries, table.assays(element))
-    )
+    assays = table.assays(element)
+    answered_for = {e.reading.sample_id for e in entries if e.reading is not None and e.estimates}
+    without = [name for name in assays.plain if name not in answered_for]
+    if without and len(without) < len(assays.plain):
+        shown = ", ".join(without[:5]) + ", ..." * (len(without) > 5)
+        say([f"{len(without)} of {len(assays.plain)} assays: no reading of that name in the log: {shown}"])
+    Output("jsonl" if out_format == "json" else out_format, _layout()).write(evaluate_log(entries, assays))
 
 
 def _layout() -> Layout[Watched]:

@@ -71,7 +71,7 @@ def test_ten_that_are_the_same_still_make_a_chart() -> None:
     chart = control_chart([5.0] * 11)
     assert chart is not None
     assert chart.broken[-1] == ()
-    assert control_chart([*[5.0] * 10, 5.1]).broken[-1] == (1,)  # type: ignore[union-attr]
+    assert control_chart([*[5.0] * 10, 6.0]).broken[-1] == (1,)  # type: ignore[union-attr]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=10, max_size=30))
@@ -81,3 +81,14 @@ def test_any_readings_make_a_chart(values: list[float]) -> None:
     assert len(chart.scores) == len(chart.broken) == len(values)
     assert np.isfinite(chart.scores).all()
     assert rules_in_words(()) == ""
+
+
+@pytest.mark.parametrize("first", [[100.0] * 10, [100.0, 103.6, 100.0, 100.0, 100.0] * 2, [0.0] * 10])
+def test_a_step_of_a_coarse_answer_is_no_drift(first: list[float]) -> None:
+    """A network of 8 bits may give one value ten times, and then the next one that it has."""
+    other = 103.6 if first[0] else 1e-12
+    steady, gone = (control_chart([*first, value]) for value in (other, 150.0))
+    assert steady is not None
+    assert gone is not None
+    assert not steady.drifts
+    assert "rule 1" in gone.drifts

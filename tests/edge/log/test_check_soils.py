@@ -72,6 +72,13 @@ def test_an_empty_log_says_what_to_do(tmp_path: Path) -> None:
     assert "no check soil is in the log" in done.stderr
 
 
+def test_a_check_soil_without_plain_values_is_named(tmp_path: Path, shipped_bundle: Bundle, soil: Spectrum) -> None:
+    path = stored(tmp_path / "day.db", shipped_bundle, soil, [])
+    done = subprocess.run([PROGRAM, "log", "checks", "--log", path], capture_output=True, text=True, check=False)
+    assert "jar: no reading has a plain value yet; limits need 10: take a richer soil" in done.stderr
+    assert "no check soil" not in done.stderr
+
+
 def test_drift_is_said_while_measuring(tmp_path: Path, shipped_bundle: Bundle) -> None:
     golden = shipped_bundle.golden
     assert golden is not None

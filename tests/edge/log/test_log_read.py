@@ -296,7 +296,10 @@ def test_what_is_no_log_is_said_in_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "none.db").exists()
     text = tmp_path / "notes.txt"
     text.write_text("not a database, but long enough to be looked at\n" * 50)
-    with pytest.raises(LogError, match=r"notes\.txt: the log cannot be read"), open_for_reading(text):
+    with (
+        pytest.raises(LogError, match=r"notes\.txt: the log cannot be read: file is not a database; name another"),
+        open_for_reading(text),
+    ):
         pass
     foreign = tmp_path / "foreign.db"
     with closing(sqlite3.connect(foreign)) as db:
