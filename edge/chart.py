@@ -142,7 +142,7 @@ def number(value: float, digits: int = 6) -> str:
 
 def fixed(value: float, decimals: int = 2) -> str:
     """Write a number with so many decimals, and a minus sign."""
-    return f"{value:.{decimals}f}".replace("-", "−")
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")  # -0.0 + 0.0 is 0.0
 
 
 def written_percent(value: float, digits: int) -> str:

@@ -237,8 +237,10 @@ def as_page(title: str, figures: Sequence[tuple[str, str]], text: str = "") -> s
         "body{font:16px/1.4 system-ui,sans-serif;margin:1rem;color:#1f2933}main,section{display:grid;"
         "gap:1rem;grid-column:1/-1;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr))}figure{margin:0}svg{width:100%;height:auto}"
         "h1{overflow-wrap:anywhere;line-height:1.2}pre{font:13px/1.5 ui-monospace,monospace;overflow-x:auto}"
-        "p{white-space:pre-line}"
-        "figcaption{font-weight:600}@media print{main,section{grid-template-columns:1fr 1fr}figure{break-inside:avoid}}"
+        "p{white-space:pre-line}@media(max-width:30em){pre{font-size:11px}}"
+        "figcaption{font-weight:600;overflow-wrap:anywhere}"
+        "@media print{main,section{grid-template-columns:1fr 1fr}figure{break-inside:avoid}"
+        "figure:only-child{grid-column:1/-1}}"
         f"</style><h1>{escape(title)}</h1>{said}<main>{body}</main></html>\n"
     )
 

@@ -92,6 +92,15 @@ def conversion(unit: str, to: str) -> float:
     return a.ppm / b.ppm
 
 
+def plain(value: float, digits: int = 4) -> str:
+    """Write a figure with so many digits at most and no exponent: 0.0409, 12340."""
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    decimals = digits - 1 - int(text.partition("e")[2])
+    return f"{float(text):.{decimals}f}".rstrip("0") if decimals > 0 else f"{float(text):.0f}"
+
+
 def split_column(name: str) -> tuple[str, str] | None:
     """Split a column's name into what is measured and its unit; None without a unit.
 

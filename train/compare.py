@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..edge.chart import BLUE, GREY, VERMILLION, Chart, axis_over
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.target import forward
-from ..edge.units import shown_unit
+from ..edge.units import plain, shown_unit
 from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError
 from .evaluate import metrics_table, trained_on
@@ -133,9 +134,7 @@ def compare(
         raise TrainingDataError(f"{len(both)} of {len(rows)} spectra are answered by both models; nothing to compare")
     measured = np.array([samples.target[rows[i].sample_id] for i in both])
     sides = []
-    # An old model and a new one are often of one name, in two folders.
-    named = "name" if first.name != second.name else "path"
-    for bundle, answers in zip((first, second), found, strict=True):
+    for bundle, name, answers in zip((first, second), _told_apart(first, second), found, strict=True):
         known = trained_on(bundle)
         usable: list[Estimate] = [answers[i] for i in both]  # type: ignore[misc]
         values = np.array([one.value for one in usable])
@@ -145,7 +144,7 @@ def compare(
             covered, width = coverage(low, high, measured, bundle.calibrated_range), float(np.median(high - low))
         sides.append(
             Side(
-                model=getattr(bundle, named),
+                model=name,
                 model_sha256=bundle.sha256,
                 answers=values,
                 metrics=measure(values, measured),
@@ -176,6 +175,15 @@ def compare(
         p=_signed_rank(a, b, names),
         transform=transform,
     )
+
+
+def _told_apart(first: Bundle, second: Bundle) -> list[str]:
+    # An old model and a new one are often of one name, in two folders: as much of their paths as tells them apart.
+    paths = [os.path.abspath(bundle.path) for bundle in (first, second)]
+    if first.name != second.name or paths[0] == paths[1]:
+        return [first.name, second.name]
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return [os.path.relpath(path, common) for path in paths]
 
 
 def _rmse_difference(a: Floats, b: Floats, names: list[str], seed: int) -> tuple[float, float, float]:
@@ -212,10 +220,9 @@ def table(comparison: Comparison) -> str:
     lines.append("")
     for side in (c.first, c.second):
         said = [f"{side.outside} outside its calibration, {side.refused} refused"]
-        if side.coverage is not None:
-            said.append(
-                f"{100 * side.coverage:.1f} % of the values in their interval, median width {side.width:.4g} {c.unit}"
-            )
+        if side.coverage is not None and side.width is not None:
+            width = f"median width {plain(side.width)} {c.unit}"
+            said.append(f"{100 * side.coverage:.1f} % of the values in their interval, {width}")
         if side.trained_on:
             said.append(f"TRAINED on {side.trained_on} of these soils: its figures flatter")
         lines.append(f"{side.model}: {'; '.join(said)}")
@@ -248,7 +255,8 @@ def draw(comparison: Comparison, kind: str) -> list[tuple[str, str]]:
         chart = Chart(x, y, f"{side.model} beside the laboratory", height=360)
         chart.line([x.low, x.high], [x.low, x.high], GREY, dash="4 3")
         titles = [
-            f"{name}: {a:.4g}, laboratory {m:.4g}" for name, a, m in zip(c.names, side.answers, c.measured, strict=True)
+            f"{name}: {plain(a)}, laboratory {plain(m)}"
+            for name, a, m in zip(c.names, side.answers, c.measured, strict=True)
         ]
         chart.points(c.measured, side.answers, colour, titles=titles)
         figures.append(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..converters.spectra.spectrum import Floats
 from ..edge.model.error_model import Check, ErrorModel
+from ..edge.units import plain
 from .error_curves import FALSE_SHARE, Curves, ascending, fit_curves
 
 FEWEST = 20
@@ -60,8 +61,8 @@ def fit_error_model(predicted: ArrayLike, measured: ArrayLike) -> ErrorModel | N
     curves = (fitted.content, fitted.mean.mean(axis=0), _sd(fitted))
     if lowest > NEAR_ZERO * np.median(x):
         remark = (
-            f"no detection limit: the lowest contents, about {lowest:.3g}, are above a third of the median, "
-            f"{np.median(x):.3g}: nothing shows what soils read that hold none"
+            f"no detection limit: the lowest contents, about {plain(lowest, 3)}, are above a third of the median, "
+            f"{plain(np.median(x), 3)}: nothing shows what soils read that hold none"
         )
         return ErrorModel(None, None, None, None, None, _quantification(*curves), method, remark, *curves)
     critical = _critical(fitted)
@@ -94,9 +95,9 @@ def tells_no_grade(model: ErrorModel | None, unit: str) -> str:
     if model is None or model.critical is None or model.limit is not None:
         return ""
     return (
-        f"No detection limit: no grade up to {model.content[-1]:.4g} {unit} is told from none nineteen times in "
-        f"twenty. Estimates up to the critical level, {model.critical:.4g} {unit}, are < LOD. More samples, above all "
-        "rich ones, may help."
+        f"No detection limit: no grade up to {plain(model.content[-1])} {unit} is told from none nineteen times in "
+        f"twenty. Estimates up to the critical level, {plain(model.critical)} {unit}, are < LOD. "
+        "More samples, above all rich ones, may help."
     )
 
 

@@ -16,6 +16,7 @@ from ..edge.jobs import CarriedEstimator
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator, Refusal
 from ..edge.model.target import forward
+from ..edge.units import plain
 from ..edge.workers import OneProcess, Workers
 from .censored_check import CensoredCheck, check_estimates
 from .conditions import ConditionScore, score_conditions
@@ -245,7 +246,7 @@ def metrics_table(parts: Sequence[tuple[str, str, Metrics]]) -> str:
 
     def cell(metrics: Metrics, name: str, digits: int, unit: str) -> str:
         value = getattr(metrics, name)
-        text = "-" if value is None else f"{value:.{digits}f}" if digits else f"{value:.4g}"
+        text = "-" if value is None else f"{value:.{digits}f}" if digits else plain(value)
         return f"{text} {unit}" if unit and not digits and name != "n" else text
 
     rows = [
@@ -266,8 +267,8 @@ def conditions_table(scores: Sequence[ConditionScore], unit: str) -> str:
             score.name,
             str(score.metrics.n),
             cell(score.metrics.r2, ".3f"),
-            f"{score.metrics.rmse:.4g} {unit}".strip(),
-            f"{score.metrics.bias:.4g} {unit}".strip(),
+            f"{plain(score.metrics.rmse)} {unit}".strip(),
+            f"{plain(score.metrics.bias)} {unit}".strip(),
             "-" if score.coverage is None else f"{100 * score.coverage:.0f} %",
         )
         for score in scores

@@ -16,6 +16,7 @@ from ..converters.models.errors import ConversionError, ParityError
 from ..converters.models.parity import device_answers, trained_answers
 from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
+from ..edge.units import plain
 from .export import ConvertedRun, Exported, bundle_of, convert_run, finish
 from .methods.registry import DEVICE_METHODS
 from .methods.rounding import MOST_ADDED, added_by_rounding, grade_limits, rms, rows_by_grade
@@ -85,8 +86,8 @@ class QuantisationFormats:
         """Lay it out for people."""
         lines = [
             f"Quantisation: the smallest format that adds at most {100 * MOST_ADDED:g} % to the RMSE on unseen samples "
-            f"({self.rmse:.4g} {self.unit}; {self.low_grade_rmse:.4g} up to {self.low_grade_up_to:.4g}), at low, "
-            f"middle (to {self.middle_grade_up_to:.4g}) and high grade too",
+            f"({plain(self.rmse)} {self.unit}; {plain(self.low_grade_rmse)} up to {plain(self.low_grade_up_to)}), "
+            f"at low, middle (to {plain(self.middle_grade_up_to)}) and high grade too",
             "  format        size       added    at low grade      at middle        at high",
         ]
         for result in self.results:

@@ -10,6 +10,7 @@ from ..model.bundle import Bundle
 from ..model.error_model import check_in_words
 from ..model.stability import UNKNOWN_LIMITS
 from ..ore.bundle import is_ore_bundle
+from ..units import plain
 from .options import load_bundle, model_option
 from .output import Layout, Output, format_of, format_option, json_text, say
 
@@ -239,7 +240,7 @@ def _origin(bundle: Bundle) -> dict[str, Any]:
             "judged_by": step.judged,
             "left_out_rmse_before": step.before,
             "left_out_rmse_after": step.after,
-            "tried": "; ".join(f"{tried.what} {tried.rmse:.4g}" for tried in step.tried),
+            "tried": "; ".join(f"{tried.what} {plain(tried.rmse)}" for tried in step.tried),
         }
     return found
 
@@ -269,4 +270,4 @@ def _in_words(value: Any) -> str:
         return f"{shown}, ... ({len(value)} in all)" if len(value) > SHOWN else shown
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
+    return plain(value) if isinstance(value, float) else "-" if value is None else str(value)

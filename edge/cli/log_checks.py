@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..units import shown_unit
+from ..units import plain, shown_unit
 from .options import log_option
 from .output import Layout, Output, format_option
 
@@ -51,7 +51,7 @@ def _record(soil: CheckSoil) -> dict[str, Any]:
 
 def _cells(soil: CheckSoil) -> list[tuple[str, ...]]:
     chart = soil.chart
-    limits = f"{chart.limits[0]:.4g} - {chart.limits[1]:.4g} {shown_unit(soil.unit)}" if chart else "-"
+    limits = f"{plain(chart.limits[0])} - {plain(chart.limits[1])} {shown_unit(soil.unit)}" if chart else "-"
     score = f"{chart.scores[-1]:+.1f}" if chart else "-"
     return [(soil.sample_id, soil.element, soil.model, str(len(soil.values)), limits, score, soil.said)]
 

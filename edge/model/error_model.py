@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
+from ..units import plain
 
 SECTION = "error_model"
 MOST = 1e12
@@ -49,10 +50,10 @@ def levels_in_words(model: ErrorModel, unit: str) -> str:
         ("detection limit", model.limit, model.limit_range),
     ):
         if level is not None:
-            low, high = ("?" if end is None else f"{end:.3g}" for end in ends or (None, None))
-            said.append(f"{name} {level:.3g} {unit} (90 % interval {low} to {high})")
+            low, high = ("?" if end is None else plain(end, 3) for end in ends or (None, None))
+            said.append(f"{name} {plain(level, 3)} {unit} (90 % interval {low} to {high})")
     if model.quantification is not None:
-        said.append(f"quantification limit {model.quantification:.3g} {unit}")
+        said.append(f"quantification limit {plain(model.quantification, 3)} {unit}")
     return "; ".join([*said, *([model.remark] if model.remark else [])])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
 from ..errors import BundleError, PreprocessError, UnsuitableSpectrumError
+from ..units import plain, shown_unit
 from .applicability import Applicability, Verdict, assess
 from .bundle import Bundle
 from .conditions import depths, remarks_on_ground, sees_water, why_not
@@ -421,7 +422,7 @@ class Estimator:
         ends = forward(np.array(self.bundle.calibrated_range), self.bundle.transform)
         value = float(inverse(np.clip(reading.output, *ends) + moved.by, self.bundle.transform))
         return (
-            f"unstable: {moved.cause} would make it {value:.3g} {self.bundle.unit}, "
+            f"unstable: {moved.cause} would make it {plain(value, 3)} {shown_unit(self.bundle.unit)}, "
             f"{moved.over_limit:.1f} times as far off as its interval reaches"
         )
 

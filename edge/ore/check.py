@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..units import plain
 from .bundle import OreBundle, read_ore_bundle
 from .trees import Trees
 
@@ -86,8 +87,8 @@ def describe_ore(path: str) -> dict[str, Any]:
         "variables": [
             {
                 "name": v.title,
-                "from": v.word(low) if v.kind != "assay" else f"{low:.4g}",
-                "to": v.word(high) if v.kind != "assay" else f"{high:.4g}",
+                "from": v.word(low) if v.kind != "assay" else plain(low),
+                "to": v.word(high) if v.kind != "assay" else plain(high),
             }
             for v, low, high in zip(bundle.columns.variables, training.lowest, training.highest, strict=True)
         ],

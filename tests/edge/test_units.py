@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from stibium.edge import units
-from stibium.edge.units import ContentUnit, conversion, find_unit, same_unit, shown_unit, split_column
+from stibium.edge.units import ContentUnit, conversion, find_unit, plain, same_unit, shown_unit, split_column
 from stibium.train.assays.certified import read_certificates
 from stibium.train.assays.table import as_unit, read_assay_table
 
@@ -55,6 +55,24 @@ def test_values_go_from_one_unit_to_another() -> None:
 )
 def test_a_columns_name_ends_in_its_unit(name: str, parts: tuple[str, str] | None) -> None:
     assert split_column(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.0409, 4, "0.0409"),
+        (12345.6, 4, "12350"),
+        (1162.0, 3, "1160"),
+        (999.96, 4, "1000"),
+        (-35_004.0, 3, "-35000"),
+        (0.00004, 4, "0.00004"),
+        (0.0, 4, "0"),
+        (float("inf"), 4, "inf"),
+    ],
+)
+def test_a_figure_has_no_exponent(value: float, digits: int, text: str) -> None:
+    # A soil's iron or manganese goes over 10,000 ppm.
+    assert plain(value, digits) == text
 
 
 def test_every_name_is_there_once() -> None:

@@ -101,7 +101,7 @@ def test_the_command_says_the_same_and_draws_it(shipped_bundle: Bundle, samples:
     (tmp_path / "new").mkdir()
     write_bundle(tmp_path / "new" / "a.tflite", shipped_bundle)
     done = stibium("compare", tmp_path / "a.tflite", tmp_path / "new" / "a.tflite", *data)
-    assert f"RMSE of {tmp_path / 'new' / 'a.tflite'} minus {tmp_path / 'a.tflite'}" in done.stdout
+    assert "RMSE of new/a.tflite minus a.tflite:" in done.stdout
     done = stibium("compare", tmp_path / "a.tflite", tmp_path / "none.tflite", *data)
     assert done.returncode == 1
     assert "none.tflite: there is no such file" in done.stderr

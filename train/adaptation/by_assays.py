@@ -11,7 +11,7 @@ from ...edge.model.bundle import Bundle
 from ...edge.model.correction import Correction
 from ...edge.model.lineage import Adaptation
 from ...edge.model.target import forward, inverse, within_range
-from ...edge.units import shown_unit
+from ...edge.units import plain, shown_unit
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, reach_of, require_room, usable
@@ -107,8 +107,8 @@ def _require_likeness(parent: Bundle, outputs: Floats, values: Floats) -> None:
     if min(said, known) > 0 and not 1 / most < known / said < most:
         raise TrainingDataError(
             f"the assays of {parent.element} are {known / said:.3g} times what {parent.name} says of these samples "
-            f"(medians {known:.4g} and {said:.4g} {shown_unit(parent.unit)}): are they in another unit? A model that "
-            "is so far off cannot be shifted: train one on these samples"
+            f"(medians {plain(known)} and {plain(said)} {shown_unit(parent.unit)}): are they in another unit? "
+            "A model that is so far off cannot be shifted: train one on these samples"
         )
     if values.size > FEWEST:
         r, least = correlation(forward(values, parent.transform), outputs)

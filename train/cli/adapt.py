@@ -9,7 +9,7 @@ import click
 
 from ...edge.cli.output import Layout, Output, format_option
 from ...edge.cli.output import say as say_safely
-from ...edge.units import shown_unit
+from ...edge.units import plain, shown_unit
 from ..assays.table import as_unit, read_assay_table
 from ..errors import require_training_side
 from .common import check_folder_of, say, simulated_note
@@ -122,8 +122,8 @@ def _words(parent: Bundle, adapted: Adapted, by_pairs: bool) -> list[str]:
         simulated_note(bundle.simulated).rstrip(),
         f"{parent.element}, {of}: {did.what}"
         + (" helps; the answers stay as they are" if did.what == "nothing" else ""),
-        f"RMSE {did.before:.4g} before, {did.after:.4g} after ({space}; {did.judged})",
-        "tried: " + "; ".join(f"{tried.what} {tried.rmse:.4g}" for tried in did.tried),
+        f"RMSE {plain(did.before)} before, {plain(did.after)} after ({space}; {did.judged})",
+        "tried: " + "; ".join(f"{tried.what} {plain(tried.rmse)}" for tried in did.tried),
         _lone_error(adapted, parent.transform),
         f"applicability domain: {adapted.domain or 'as before'}",
     ]
@@ -159,6 +159,6 @@ def _layout(parent: Bundle) -> Layout[dict[str, Any]]:
         lambda row: row,
         names=("sample", "wanted", "before", "after"),
         titles=("sample", f"wanted {shown_unit(parent.unit)}".strip(), "before", "after"),
-        cells=lambda row: [(row["sample"], *(f"{row[name]:.4g}" for name in ("wanted", "before", "after")))],
+        cells=lambda row: [(row["sample"], *(plain(row[name]) for name in ("wanted", "before", "after")))],
         right=(1, 2, 3),
     )

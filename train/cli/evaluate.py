@@ -11,6 +11,7 @@ import click
 
 from ...edge.cli.options import jobs_option, workers_of
 from ...edge.cli.output import format_of
+from ...edge.units import plain
 from ..errors import MissingTrainingSideError
 from .common import DataOptions, check_folder_of, data_options, say
 
@@ -131,7 +132,7 @@ def _lines(found: Watched) -> list[str]:
     lines = [
         f"{found.element} by {found.model} (SHA-256 {found.model_sha256[:16]}), as the device answered: "
         f"{found.samples} samples, {found.without_value} without a plain value",
-        f"  bias {bias}, RMSE {found.metrics.rmse:.4g} {found.unit}, R2 {r2}",
+        f"  bias {bias}, RMSE {plain(found.metrics.rmse)} {found.unit}, R2 {r2}",
     ]
     if found.covered is not None and found.stated_coverage is not None:
         stated = f"{100 * found.stated_coverage:g} %"

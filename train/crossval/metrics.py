@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.units import plain
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def most_influential(predicted: ArrayLike, measured: ArrayLike, names: Sequence[
     most = int(np.argmax(np.abs(without - whole)))
     if abs(without[most] - whole) < MUCH:
         return ""
-    sample = f"{names[most]} ({y[most]:.4g}, estimated {p[most]:.4g})"
+    sample = f"{names[most]} ({plain(y[most])}, estimated {plain(p[most])})"
     return f"Without {sample} R2 would be {without[most]:.2f} instead of {whole:.2f}."
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.units import plain
 from ...edge.workers import OneProcess, Workers
 from ..errors import TrainingDataError
 from ..samples import Samples
@@ -159,8 +160,8 @@ class ClassError:
     def words(self) -> str:
         """Say which grades it holds, such as "from 14 to 19"."""
         if self.low is None:
-            return "all" if self.high is None else f"below {self.high:.4g}"
-        return f"from {self.low:.4g}" + ("" if self.high is None else f" to {self.high:.4g}")
+            return "all" if self.high is None else f"below {plain(self.high)}"
+        return f"from {plain(self.low)}" + ("" if self.high is None else f" to {plain(self.high)}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from ...converters.spectra.spectrum import Floats
 from ...edge.chart import BLUE, INK, VERMILLION, Axis, Chart, axis_over, number
 from ...edge.model.bundle import Bundle
-from ...edge.units import shown_unit
+from ...edge.units import plain, shown_unit
 from ..adaptation.adapted import Adapted
 from ..adaptation.output import rms
 from .page import Table, render
@@ -30,7 +30,10 @@ def render_adaptation(parent: Bundle, adapted: Adapted) -> str:
         ("pairs" if by_pairs else "assayed samples", str(did.samples)),
         ("done", did.what),
         ("instrument", ", ".join(bundle.lineage.instruments) or "not said by the files"),
-        ("calibrated range", f"{bundle.calibrated_range[0]:.4g} to {bundle.calibrated_range[1]:.4g} {unit}".rstrip()),
+        (
+            "calibrated range",
+            f"{plain(bundle.calibrated_range[0])} to {plain(bundle.calibrated_range[1])} {unit}".rstrip(),
+        ),
         ("applicability domain", adapted.domain or "as before"),
     ]
     if bundle.interval:
@@ -38,7 +41,7 @@ def render_adaptation(parent: Bundle, adapted: Adapted) -> str:
     space = f", {unit}" if parent.transform == "none" else f" ({parent.transform})"
     tried = Table(
         ("way", f"left-out RMSE{space}"),
-        [(t.what, f"{t.rmse:.4g}") for t in did.tried],
+        [(t.what, plain(t.rmse)) for t in did.tried],
         strong=[i for i, t in enumerate(did.tried) if t.what in did.what.removeprefix("mean of ").split("; ")],
     )
     drawn = []
@@ -68,7 +71,7 @@ def _axis(wanted: str, parent: Bundle, adapted: Adapted) -> Axis:
 def _draw(x: Axis, label: str, adapted: Adapted, values: Floats, colour: str, unit: str) -> str:
     y = Axis(f"{label}, {unit}" if unit else label, x.low, x.high, x.kind)
     error = rms(values - adapted.wanted)
-    alt = f"{label} against {x.label} of {len(values)} samples: RMSE {error:.3g} {unit}"
+    alt = f"{label} against {x.label} of {len(values)} samples: RMSE {plain(error, 3)} {unit}"
     chart = Chart(x, y, alt, height=400)
     chart.line([x.low, x.high], [x.low, x.high], INK, width=1)
     titles = [

@@ -38,7 +38,7 @@ from ...edge.chart import (
     written_percent,
 )
 from ...edge.model.target import Transform, forward
-from ...edge.units import shown_unit
+from ...edge.units import plain, shown_unit
 from ..assays.findings import DuplicatePair
 from ..assays.statistics import Correlations
 from ..crossval.metrics import measure
@@ -237,7 +237,8 @@ def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: i
     r2 = "–" if figures.r2 is None else fixed(figures.r2)
     alt = (
         f"Predicted against measured {look.of} of {len(part.measured)} {part.name} rows: R2 {r2}, RMSE "
-        f"{figures.rmse:.3g} {look.unit}, measured from {part.measured.min():.3g} to {part.measured.max():.3g}."
+        f"{plain(figures.rmse, 3)} {look.unit}, "
+        f"measured from {plain(part.measured.min(), 3)} to {plain(part.measured.max(), 3)}."
     )
     # What is said of a set stands above it: within, it would hide a soil in a corner.
     chart = Chart(x, y, alt, height=430, top=44)
@@ -523,7 +524,7 @@ def draw_correlations(names: Sequence[str], r: Floats, simulated: bool, what: st
             # Every element is at one with itself; colour there would only draw the eye.
             plain = i == j or not np.isfinite(value)
             ink = INK if plain or abs(value) <= 0.85 else PAPER
-            text = f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
+            text = fixed(value) if np.isfinite(value) else "–"
             written = text.replace("0.", ".") if upright else text
             parts.append(
                 f'<g class="cell"><rect x="{left + j * size:.1f}" y="{y:.1f}" width="{size - 2:.1f}" '

@@ -206,6 +206,7 @@ def test_a_cell_for_every_pair_with_its_number() -> None:
     assert svg.count(">−0.53<") == 2
     assert "As and Sb -0.53" in svg
     assert draw_correlations(("Sb", "As"), np.full((2, 2), np.nan), False).count(">–<") == 4
+    assert draw_correlations(("Sb", "As"), np.array([[1, -0.004], [-0.004, 1]]), False).count(">0.00<") == 2
 
 
 def test_long_names_of_a_matrix_stay_within_the_figure_and_off_each_other() -> None:
