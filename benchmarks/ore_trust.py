@@ -2,7 +2,8 @@
 
 Tables are made up, and SIMULATED deposits drawn. Beside the share of shuffled blocks that are refused stands that of the
 best test there is (Neyman & Pearson: the ratio of the known densities) at the same share of own blocks refused.
-`ore_trust.py domain` or `ore_trust.py calibration` for one half.
+`ore_trust.py domain`, `calibration` or `truth` for one part: the last says what calibration error true probabilities
+have, where blocks of a hole are ore together by more than the variables tell.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from stibium.edge.ore.columns import Columns, Variable
 from stibium.edge.ore.ground import answer_table
 from stibium.edge.ore.scenarios import Scenario
 from stibium.edge.ore.table import Blocks
+from stibium.train.ore import deposit as deposit_module
+from stibium.train.ore.calibration import calibration_error, chance_error, fit_calibration, rows_by_group
 from stibium.train.ore.comparison import Settings, compare
 from stibium.train.ore.data import OreData
 from stibium.train.ore.deposit import ASSAYS, LOGGED, simulate_deposit
 from stibium.train.ore.domain import fit_ore_domain, shuffle_columns
+from stibium.train.ore.models import MODELS
 
 Values = NDArray[np.float64]
 OWN_BOUND, SHUFFLED_BOUND, OTHER_BOUND, CHANCE_BOUND = 0.05, 0.8, 0.9, 1.5
@@ -43,6 +47,9 @@ NEW_BLOCKS, NEW_HOLES = 10_000, 100
 OTHERS = 8
 """Other deposits: the same dependence, each column's level 1.5 spreads higher or lower, as chance has it."""
 DRAWS = 5
+RANGES_M = ((12.0, 30.0, 22.0), deposit_module._RANGES_M["ore"])
+"""Of the deposit's fields: longer ones, and those that it has."""
+TRUTH_DRAWS = 60
 
 
 def loadings(count: int, least: float, most: float) -> Values:
@@ -203,7 +210,39 @@ def calibration() -> bool:
     return within
 
 
+def truth() -> bool:
+    print(
+        "\nECE of new holes over its level by chance, of probabilities that are true: of the logged classes, Pb and Zn of"
+    )
+    print("a SIMULATED deposit of 67,300 blocks, a forest of 400 holes, its steps fitted to the labels of all others")
+    for ranges_m in RANGES_M:
+        deposit_module._RANGES_M["ore"] = ranges_m
+        for ore_share in (0.07, None):
+            data = deposit(67_300, 42, ore_share)
+            chance = np.random.default_rng(0)
+            taught = np.isin(data.groups, chance.permutation(len(data.group_names))[:400])
+            at = data.columns_of(("Pb", "Zn", *LOGGED))
+            parameters = {"n_estimators": 100, "max_depth": 12, "min_samples_leaf": 10, "max_features": "sqrt"}
+            forest = MODELS["forest"].pipeline(parameters, 0).fit(data.features[taught][:, at], data.ore[taught])
+            rest = data.take(np.flatnonzero(~taught))
+            plain = forest.predict_proba(rest.features[:, at])[:, 1]
+            p = fit_calibration("isotonic", plain, rest.ore).apply(plain)
+            rows = rows_by_group(rest.holes)
+            for holes in (10, 60):
+                ratios = []
+                for seed in range(TRUTH_DRAWS):
+                    some = np.concatenate([rows[i] for i in chance.choice(len(rows), holes, replace=False)])
+                    by_chance = chance_error(p[some], rest.holes[some], seed, draws=50)
+                    ratios.append(calibration_error(p[some], rest.ore[some]) / by_chance)
+                low, high = np.quantile(ratios, [0.1, 0.9])
+                fields = (
+                    f"fields of {ranges_m[0]:g} to {ranges_m[1]:g} m, {holes} holes, {100 * rest.ore.mean():.0f} % ore"
+                )
+                print(f"  {fields:48} {np.mean(ratios):.2f}, eight of ten {low:.2f} to {high:.2f}", flush=True)
+    return True
+
+
 if __name__ == "__main__":
-    parts = {"domain": joint_domain, "calibration": calibration}
+    parts = {"domain": joint_domain, "calibration": calibration, "truth": truth}
     met = [parts[name]() for name in sys.argv[1:] or parts]
     sys.exit(0 if all(met) else 1)
