@@ -35,12 +35,13 @@ def convert(model: Any, quantisation: Quantisation, calibration: NDArray[np.floa
     Returns:
         The flatbuffer; it takes one row at a time.
     """
-    import keras
     import tensorflow as tf
 
-    # A fixed batch of one: no shape is left to compute at run time.
-    row = keras.Input(model.input_shape[1:], batch_size=1, name="features")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(row, model(row)))
+    # A fixed batch of one: no shape is left to compute at run time. One function with constants in it: from a Keras
+    # model the converter would write and read a saved model, which takes five times as long.
+    row = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="features")
+    answer = tf.function(lambda features: model(features, training=False), autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([answer.get_concrete_function(row)])
     if quantisation != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantisation == "float16":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -108,27 +107,28 @@ def kernel_member(
     z: Floats,
     folds: InnerFolds,
     *,
-    gammas: Sequence[float],
-    costs: Sequence[float],
+    settings: Sequence[tuple[float, float]],
     epsilon: float,
     averaged: int,
 ) -> KernelMember:
-    """Fit support vectors of every gamma and C, and keep the best.
+    """Fit support vectors of every setting, and keep the best.
 
     Args:
         scores: (n, components), multiplied by the factors that `power` names.
         power: for the member to remember.
         z: (n,) standardised target.
         folds: to choose by.
-        gammas: of the kernel exp(-gamma d2).
-        costs: C.
+        settings: (gamma, C), of the kernel exp(-gamma d2).
         epsilon: half width of the tube within which errors cost nothing.
         averaged: settings to keep.
     """
     distances = square_distances(scores, scores)
+    gammas = list(dict.fromkeys(gamma for gamma, _ in settings))
     kernels = [np.exp(-gamma * distances) for gamma in gammas]
     tried: list[tuple[float, int, float, Floats]] = []
-    for (g, kernel), cost in product(enumerate(kernels), costs):
+    for gamma, cost in settings:
+        g = gammas.index(gamma)
+        kernel = kernels[g]
 
         def fit_predict(training: Rows, test: Rows, kernel: Floats = kernel, cost: float = cost) -> Floats:
             model = support_vectors(kernel[np.ix_(training, training)], z[training], cost, epsilon)

@@ -75,12 +75,13 @@ class Config:
         keep_nm: distance of the bands that a block keeps.
         components: principal components of each block that the kernels see.
         powers: of the singular values that scores are divided by; one kernel member of each block and power.
-        gammas, costs, epsilon: of support vectors; gamma per mean squared norm of the scores.
+        settings: (gamma, C) of support vectors; gamma per mean squared norm of the scores.
+        epsilon: of support vectors.
         most_components: of PLSR.
         averaged: settings that a member is the mean of.
         transforms: of a skewed positive target, that are mixed; other targets are learned as they are.
         linear_share: of PLSR in the prior of the stack.
-        ridge: how strongly the stack is drawn to its prior; see `stacking.stack_weights`.
+        prior_rows: how many soils the prior of the stack is worth: the more soils there are, the less it counts.
         softness: of the mix of transforms; see `stacking.soft_shares`.
         most_parameters: of the network.
     """
@@ -90,20 +91,28 @@ class Config:
     keep_nm: float = KEEP_NM
     components: int = 40
     powers: tuple[float, ...] = (0.0, 0.5)
-    gammas: tuple[float, ...] = (0.02, 0.1, 0.4)
-    costs: tuple[float, ...] = (2.0, 20.0, 200.0, 2000.0)
+    settings: tuple[tuple[float, float], ...] = (
+        *((0.02, 20.0), (0.02, 200.0), (0.02, 2000.0), (0.1, 2.0), (0.1, 20.0), (0.1, 200.0)),
+        *((0.4, 2.0), (0.4, 20.0), (1.0, 2.0), (1.0, 20.0)),
+    )
     epsilon: float = 0.1
     most_components: int = 20
     averaged: int = 3
     transforms: tuple[Transform, ...] = get_args(Transform)
     linear_share: float = 0.3
-    ridge: float = 1.0
+    prior_rows: float = 70.0
     softness: float = SOFTNESS
     most_parameters: int = MOST_PARAMETERS
 
+    @property
+    def gammas(self) -> tuple[float, ...]:
+        """Those of the settings, each once."""
+        return tuple(dict.fromkeys(gamma for gamma, _ in self.settings))
 
-FAST_CONFIG = Config(gammas=(0.1,), costs=(20.0, 200.0), averaged=2)
-"""All views: they cost little beside the grid, and half of them lose much (pH of 231 soils, for one)."""
+
+FAST_CONFIG = Config(settings=((0.02, 200.0), (0.1, 20.0), (0.4, 20.0), (1.0, 20.0)), averaged=2)
+"""All views, and kernels from wide to narrow: they cost little, and without them much is lost (pH of 231 soils, for
+one, stands in all views and in narrow kernels)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +242,10 @@ class Stack(CrossValidated):
         blocks, variants = _blocks(rows.wavelengths_nm, len(rows), self.recipe, config)
         features = rows.features(blocks)
         folds = rows.folds(repeats_for(len(rows), self.fast))
-        fitted = fit_features(divide(features, blocks.sizes), variants, rows.target, folds, config, self.decide_by)
+        soils = len(set(rows.groups))
+        fitted = fit_features(
+            divide(features, blocks.sizes), variants, rows.target, folds, config, self.decide_by, soils
+        )
         return StackModel(
             recipe=blocks,
             wavelengths_nm=rows.wavelengths_nm,
@@ -263,6 +275,7 @@ def fit_features(
     folds: InnerFolds,
     config: Config,
     decide_by: DecideBy = "both",
+    soils: int | None = None,
 ) -> FittedStack:
     """Fit a stack to features, whatever they come from; see `fit_space`."""
     projections = [
@@ -270,7 +283,7 @@ def fit_features(
         for part, variant in zip(parts, variants, strict=True)
     ]
     spaces = [
-        fit_space(parts, projections, variants, target, transform, folds, config, decide_by)
+        fit_space(parts, projections, variants, target, transform, folds, config, decide_by, soils)
         for transform in _transforms_to_try(target, config)
     ]
     answers = [space.back(space.out_of_fold) for space in spaces]
@@ -323,6 +336,7 @@ def fit_space(
     folds: InnerFolds,
     config: Config,
     decide_by: DecideBy = "both",
+    soils: int | None = None,
 ) -> Space:
     """Fit and weigh all members on one transform of the target.
 
@@ -335,6 +349,7 @@ def fit_space(
         folds: to choose and weigh by.
         config: of the model.
         decide_by: what the answers are for.
+        soils: of which the rows are; None if each row is one.
     """
     z = forward(target, transform)
     mean, deviation = float(z.mean()), float(z.std())
@@ -350,8 +365,7 @@ def fit_space(
                     p,
                     standard,
                     folds,
-                    gammas=config.gammas,
-                    costs=config.costs,
+                    settings=config.settings,
                     epsilon=config.epsilon,
                     averaged=config.averaged,
                 )
@@ -378,7 +392,7 @@ def fit_space(
             for said in (*(member.out_of_fold for member in of_block), line.out_of_fold)
         ]
     )
-    weights = stack_weights(predicted, standard, prior.ravel(), config.ridge)
+    weights = stack_weights(predicted, standard, prior.ravel(), config.prior_rows / (soils or target.size))
     out_of_fold = np.tensordot(weights, predicted, 1) * deviation + mean
     return Space(
         transform,

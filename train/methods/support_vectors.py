@@ -10,8 +10,8 @@ from ..crossval.rows import TrainingRows
 from .blocks import VARIANTS
 from .stack import FAST_CONFIG, Config, Stack, StackModel
 
-ALONE = 1e6
-"""Ridge of a stack that keeps to its prior: support vectors alone."""
+ALONE = 1e8
+"""Rows that a prior is worth to which a stack keeps: support vectors alone."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Svr(Stack):
     def fit(self, rows: TrainingRows) -> StackModel:
         """Fit; see `Method.fit`."""
         usual = replace(
-            FAST_CONFIG if self.fast else Config(), powers=(0.0,), averaged=1, linear_share=0.0, ridge=ALONE
+            FAST_CONFIG if self.fast else Config(), powers=(0.0,), averaged=1, linear_share=0.0, prior_rows=ALONE
         )
         configs = [replace(usual, variants=(variant,), variants_of_many=(variant,)) for variant in VARIANTS]
         stacks = [Stack(fast=self.fast, config=config, decide_by=self.decide_by) for config in configs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -23,7 +24,7 @@ from .baselines import BASELINE_METHODS
 from .blocks import block_scaling, blocks_on
 from .common import BackTransformation, inner_loss, repeats_for, transforms_for, with_recipe
 from .further_baselines import FURTHER_BASELINES
-from .stack import Stack
+from .stack import FAST_CONFIG, Config, Stack
 
 M = TypeVar("M")
 MOST_SAID = 200
@@ -195,5 +196,11 @@ def _import_regressor(name: str) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
-TEACHERS: dict[str, Callable[[bool], Teacher]] = {Stack.key: Stack, **BASELINE_METHODS, **FURTHER_BASELINES}
+def _teaching_stack(fast: bool) -> Stack:
+    """Give a stack that no device has to carry: it keeps all blocks and all centres, however many rows there are."""
+    config = FAST_CONFIG if fast else Config()
+    return Stack(fast, config=replace(config, variants_of_many=config.variants, most_parameters=sys.maxsize))
+
+
+TEACHERS: dict[str, Callable[[bool], Teacher]] = {Stack.key: _teaching_stack, **BASELINE_METHODS, **FURTHER_BASELINES}
 """Name -> what makes the teacher; its argument says whether it is to be fast."""

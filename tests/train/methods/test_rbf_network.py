@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def data() -> Samples:
 @pytest.fixture(scope="module")
 def trained(data: Samples) -> StackModel:
     variants = Variant(1, 31, False), Variant(0, 15, True, True)
-    config = Config(variants=variants, gammas=(0.1, 0.4), costs=(20.0, 200.0), softness=5.0)
+    config = Config(variants=variants, settings=tuple(product((0.1, 0.4), (20.0, 200.0))), softness=5.0)
     return Stack(config=config).fit(TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING]))
 
 
@@ -88,7 +89,7 @@ def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: Sta
 
 def test_a_units_size_does_not_matter_to_float16(trained: StackModel, data: Samples) -> None:
     # In ppb a kernel's weights exceed the largest float16.
-    ppb = Stack(config=Config(variants=(Variant(1, 31, False),), gammas=(0.1,), costs=(2000.0,))).fit(
+    ppb = Stack(config=Config(variants=(Variant(1, 31, False),), settings=((0.1, 2000.0),))).fit(
         TrainingRows(data.reflectance[:TRAINING], NM, 1e6 * np.log(data.measured[:TRAINING]))
     )
     assert max(np.abs(branch.kernel_weights).max() for branch in ppb.network.branches) > 65504

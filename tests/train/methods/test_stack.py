@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import rbf_kernel
@@ -23,6 +26,7 @@ from stibium.train.methods.stack import (
     fit_space,
 )
 from stibium.train.methods.stacking import soft_shares, stack_weights
+from stibium.train.methods.teachers import find_teacher
 from stibium.train.samples import Samples
 
 
@@ -104,7 +108,7 @@ def test_answers_stay_within_the_calibrated_range(data: Samples) -> None:
 
 def test_the_network_is_the_weighted_sum_of_scikit_learns_models(data: Samples) -> None:
     grades = 10 ** ((45 - data.measured[:60]) / 12)
-    config = Config(variants=VARIANTS[:2], gammas=(0.05, 0.3), costs=(5.0, 100.0))
+    config = Config(variants=VARIANTS[:2], settings=tuple(product((0.05, 0.3), (5.0, 100.0))))
     predictor = Stack(config=config).fit(TrainingRows(data.reflectance[:60], NM, grades))
     network = predictor.network
     parts, new = (
@@ -157,11 +161,38 @@ def count(network: RadialNetwork) -> int:
 
 def test_the_whole_model_of_many_samples_keeps_to_its_parameters() -> None:
     data = curved(340)
-    config = Config(gammas=(0.1, 0.4), costs=(20.0,), averaged=2)
+    config = Config(settings=((0.1, 20.0), (0.4, 20.0)), averaged=2)
     predictor = Stack(config=config).fit(TrainingRows(data.reflectance[:300], NM, data.measured[:300]))
     assert len(predictor.recipe.recipes) == 5
     assert 83_500 < predictor.parameters <= 84_000
     assert measure(predictor.predict(data.reflectance[300:]), data.measured[300:]).r2 > 0.9
+
+
+def test_a_stack_that_teaches_keeps_all_it_has_learned(data: Samples) -> None:
+    twice = tuple(range(62)) * 2
+    rows = TrainingRows(np.tile(data.reflectance[:62], (2, 1)), NM, np.tile(data.measured[:62], 2), groups=twice)
+    model = find_teacher("stack", fast=True).fit(rows)
+    assert isinstance(model, StackModel)
+    assert len(model.recipe.recipes) == len(VARIANTS)
+    config = replace(FAST_CONFIG, variants_of_many=VARIANTS)
+    carried = Stack(fast=True, config=config).fit(rows)
+    assert model.parameters >= carried.parameters
+
+
+def test_a_prior_counts_the_less_the_more_soils_there_are() -> None:
+    bent = curved(60)
+    config = Config(settings=((0.4, 20.0),), averaged=1)
+    features = np.stack([bent.reflectance[:, 100::200], bent.reflectance[:, 50::200] ** 2])
+    projections = [Projection.learn(part, False, 10, config.powers) for part in features]
+
+    def distance(soils: int) -> float:
+        space = fit_space(
+            features, projections, VARIANTS[:2], bent.measured, "none", inner_folds(60), config, soils=soils
+        )
+        prior = np.array([[0.175, 0.175, 0.15]] * 2)
+        return float(np.abs(space.weights - prior).sum())
+
+    assert 0 < 2 * distance(10) < distance(60) < distance(1000)
 
 
 def test_preprocessing_is_the_devices_and_can_be_written_down(trained: StackModel) -> None:
