@@ -27,6 +27,9 @@ CORRECTED_BLOCKS = (BLOCKS[0], BLOCKS[2], BLOCKS[4])
 """What a model of orthogonalised features sees: each block has directions of its own."""
 JUDGED = BLOCKS[1]
 DIRECTIONS = (4, 8)
+LITTLE_WATER = 0.03
+"""What water moves features by along a direction, over what they vary there in dry soils (both squared), at which half
+is taken out: a few pairs have directions of chance beside those of water, and dry soils lose what goes with them."""
 COPIES = 3
 MANY = 100
 """Rows above which one copy of each is enough."""
@@ -82,6 +85,8 @@ class Choice:
 def orthogonalisation(features: Floats, moved: Floats, count: int) -> FeatureOrthogonalisation:
     """Find the directions in which water moves features most, in times of what they differ by in dry soils.
 
+    Of each is taken out the more, the more water moves features along it and the less dry soils vary there.
+
     Args:
         features: (n, bands) of dry soils.
         moved: (q, bands) wet or damp minus dry, of the pairs.
@@ -95,7 +100,10 @@ def orthogonalisation(features: Floats, moved: Floats, count: int) -> FeatureOrt
     centre, scale = as_kept(features.mean(axis=0)), as_kept(_scale(features))
     _, singular, directions = np.linalg.svd(moved / scale, full_matrices=False)
     kept = max(1, min(count, len(moved) - 2, int(np.count_nonzero(singular > 1e-6 * singular[0]))))
-    rows = as_kept(directions[:kept])
+    water = np.square(singular[:kept]) / len(moved)
+    dry = ((features - centre) / scale @ directions[:kept].T).var(axis=0)
+    # The length of a direction, squared, is the share of it that is taken out.
+    rows = as_kept(directions[:kept] * np.sqrt(water / (water + LITTLE_WATER * dry))[:, None])
     return FeatureOrthogonalisation(
         tuple(centre.tolist()), tuple(scale.tolist()), tuple(tuple(row) for row in rows.tolist())
     )

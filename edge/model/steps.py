@@ -421,7 +421,8 @@ class FeatureOrthogonalisation(Step):
 
     Attributes:
         centre, scale: (bands,) of the features.
-        directions: (k, bands) that are taken out of scaled features; orthonormal.
+        directions: (k, bands) that are taken out of scaled features; orthogonal, the share that is taken out is the
+            square of a direction's length, 1 for all of it.
     """
 
     step: ClassVar[str] = "feature_orthogonalisation"
