@@ -11,6 +11,7 @@ from scipy import stats
 
 from ..converters.spectra.spectrum import Floats
 from ..edge.chart import BLUE, GREY, VERMILLION, Chart, axis_over
+from ..edge.jobs import CarriedEstimator
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator
 from ..edge.model.target import forward
@@ -128,7 +129,7 @@ def compare(
                 f"{samples.unit}: compare models of one element in one unit"
             )
     rows = replicate_rows(samples.spectra, replicates)
-    found = [Estimator(bundle).estimate(rows) for bundle in (first, second)]
+    found = [CarriedEstimator(Estimator(bundle))(rows) for bundle in (first, second)]
     both = [i for i in range(len(rows)) if all(isinstance(answers[i], Estimate) for answers in found)]
     if len({rows[i].sample_id for i in both}) < 2:
         raise TrainingDataError(f"{len(both)} of {len(rows)} spectra are answered by both models; nothing to compare")

@@ -125,7 +125,7 @@ def evaluate(
     said = [row.condition for row, _ in pairs]
     has_transform = bundle.transform != "none" and (bundle.transform == "sqrt" or measured.min() > 0)
     known = trained_on(bundle)
-    bounded = Estimator(bundle).estimate(replicate_rows(joined.bounded, replicates))
+    bounded = CarriedEstimator(Estimator(bundle))(replicate_rows(joined.bounded, replicates))
     return Evaluation(
         model=bundle.name,
         model_sha256=bundle.sha256,

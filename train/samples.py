@@ -200,9 +200,7 @@ class Samples:
         """
         as_bounds = tuple(name for name in self.censored if name in trained_on)
         not_at_all = tuple(name for name in self.censored if name not in trained_on)
-        lines = [f"refused {r.source}: {r.reason}" for r in self.refused[:shown]]
-        if shown is not None and len(self.refused) > shown:
-            lines.append(f"refused {len(self.refused) - shown} more")
+        lines = refusals_in_words(self.refused, shown)
         if self.narrowing:
             lines.append(self.narrowing)
         same = [
@@ -226,6 +224,12 @@ class Samples:
                 plural = "sample" if len(names) == 1 else "samples"
                 lines.append(f"{len(names)} {plural} {what}: {', '.join(names[:shown])}{more}")
         return lines
+
+
+def refusals_in_words(refused: Sequence[Refusal], shown: int | None = 5) -> list[str]:
+    """Say in lines what was refused and why: the first `shown`, and how many more; or all."""
+    lines = [f"refused {one.source}: {one.reason}" for one in refused[:shown]]
+    return lines if len(refused) == len(lines) else [*lines, f"refused {len(refused) - len(lines)} more"]
 
 
 def _have(names: Sequence[str]) -> str:

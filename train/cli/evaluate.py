@@ -54,8 +54,9 @@ def evaluate(
 ) -> None:
     """Hold a bundle's answers against laboratory values: R2, RMSE, bias, SEP, RPD, RPIQ, coverage.
 
-    The answers come from the device's own estimator; with --from-log they are those that a device gave at the time, and
-    a test says whether to calibrate again. Censored values are left out. Exits with 1 if any spectrum was refused.
+    The answers are those of the device, which refuses what is too noisy or uneven; with --from-log they are those that
+    one gave at the time, and a test says whether to calibrate again. Censored values are left out. Exits with 1 if any
+    spectrum was refused.
     """
     if from_log is not None:
         if bundle is not None or data.spectra or held_out or report is not None:
@@ -67,8 +68,10 @@ def evaluate(
     if element is not None:
         raise click.UsageError("--element belongs to --from-log: a bundle answers one element")
     from ...edge.model.bundle import read_bundle
+    from ...edge.model.estimate import Refusal
     from ..evaluate import answer_all, held_out_only, write
     from ..evaluate import evaluate as hold_against
+    from ..samples import refusals_in_words
 
     check_folder_of(report, "--report")
     if report is not None and find_spec("jinja2") is None:
@@ -81,6 +84,7 @@ def evaluate(
     if held_out:
         samples = held_out_only(samples, loaded)
     answered = answer_all(loaded, samples, data.replicates, workers)
+    say(refusals_in_words([answer for _, answer in answered if isinstance(answer, Refusal)]))
     evaluation = hold_against(loaded, samples, data.replicates, answered)
     write(evaluation, out_format, sys.stdout)  # type: ignore[arg-type]
     if report is not None:

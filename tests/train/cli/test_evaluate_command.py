@@ -7,12 +7,14 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from small_runs import Soils, stibium, succeed
+from stibium import edge as stibium_edge
 from stibium.converters.spectra.table.read import read_table
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.bundle import Bundle, read_bundle
@@ -119,6 +121,24 @@ def test_nothing_of_the_training_side_is_imported(small_bundle: Path, small_soil
     subprocess.run([sys.executable, "-c", code, *options], check=True, capture_output=True)
 
 
+def test_what_a_device_refuses_counts_neither_in_evaluate_nor_in_compare(tmp_path: Path) -> None:
+    shipped = Path(stibium_edge.__file__).parent / "shipped"
+    model, assays, table = shipped / "clay_geeves.tflite", shipped / "real_assays.csv", tmp_path / "soils.csv"
+    first, *others = read_table(shipped / "real_soils.csv.gz")
+    noise = np.random.default_rng(0).normal(0, 0.01, first.values.size)
+    write_table(table, [replace(first, values=first.values + noise), *others])
+    predicted = stibium("predict", table, "--average", "--no-log", "--model", model, "--format", "jsonl")
+    refused = [one["reason"] for one in map(json.loads, predicted.stdout.splitlines()) if not one["estimates"]]
+    assert len(refused) == 1
+    data = ("--spectra", table, "--assays", assays, "--format", "json")
+    evaluated = stibium("evaluate", model, *data)
+    found = json.loads(evaluated.stdout)
+    assert (evaluated.returncode, found["refused"], found["n"]) == (1, 1, 10)
+    assert refused[0] in evaluated.stderr
+    compared = stibium("compare", model, model, *data)
+    assert (compared.returncode, json.loads(compared.stdout)["n"]) == (1, 10)
+
+
 def test_other_elements_are_refused(small_bundle: Path, small_soils: Soils, tmp_path: Path) -> None:
     table = tmp_path / "assays.csv"
     table.write_text(
@@ -146,8 +166,6 @@ def test_assays_in_another_unit_are_converted(
 def test_a_model_without_interval_or_verdict_is_evaluated_all_the_same(
     shipped_bundle: Bundle, small_soils: Soils
 ) -> None:
-    from dataclasses import replace
-
     bare = replace(shipped_bundle, interval=None, domain=None, provenance={})
     joined = load(
         [str(small_soils.spectra)],
