@@ -22,12 +22,13 @@ import pyarrow.parquet as pq
 
 from ..converters.spectra.files import write_whole
 from ..converters.spectra.spectrum import Position, Spectrum
-from ..edge.jobs import Batch, Task, answer, batches
+from ..edge.jobs import Batch, Task, answer, batches, told_from_others
 from ..edge.log.columns import StoredModel
 from ..edge.log.records import record_of
 from ..edge.log.write import Result
 from ..edge.model.bundle import read_bundle
 from ..edge.record import FLAT_NAMES, SCHEMA, EstimateRecord, ReadingRecord, as_rows
+from ..edge.seen import Seen
 from ..edge.workers import OneProcess, Workers
 from .errors import ArchiveError
 
@@ -103,7 +104,8 @@ class Part:
 
     def __call__(self, batch: Batch) -> tuple[int, int]:
         """Return how many readings were estimated and refused."""
-        results = answer(self.task, batch)
+        seen = Seen()
+        results = [told_from_others(result, seen) for result in answer(self.task, batch)]
         rows = [row for result in results for row in rows_of(self.task, result)]
         path = Path(self.folder) / part_name(batch.number)
         _write(path, rows)

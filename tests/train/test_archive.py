@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import stibium.edge
 from dask_cluster import cluster
 from small_runs import stibium as run
 from stibium.converters.spectra import read_spectra as read_file
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.jobs import Task, batches
 from stibium.train import archive as archives
 
@@ -64,6 +66,15 @@ def same(found: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
         assert keys == (record["status"], record["sample_id"], record["source"], one["shown"], one["low"])
         if row["status"] == "refused":
             assert row["reason"] == record["reason"]
+
+
+def test_a_soil_under_two_names_is_told_within_a_part(tmp_path: Path) -> None:
+    first = read_file(SHIPPED / "demo_samples.csv.gz")[0]
+    write_table(tmp_path / "twins.csv", [replace(first, sample_id=name) for name in ("A", "B")])
+    done = run("archive", tmp_path / "twins.csv", "--model", MODEL, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    told = "the same spectrum as sample A, so one of the two names is wrong"
+    assert [told in row["flags"] for row in rows(tmp_path / "out")] == [False, True]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
