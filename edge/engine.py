@@ -1,5 +1,7 @@
 """What every way in shares: hold the gates, estimate, store, and only then show."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -76,6 +78,10 @@ class Engine:
         if self._log is None:
             raise ValueError("this engine has no log")
         return self._log
+
+    def under(self, rules: Rules) -> Engine:
+        """Give the same models and the same log under other rules."""
+        return Engine(self.estimator, self._log, rules, self.estimators[1:], self._stability)
 
     @property
     def range_nm(self) -> tuple[float, float]:

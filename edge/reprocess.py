@@ -11,8 +11,7 @@ from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK, Engine
-from .errors import ProfileError
-from .gates.rules import DEFAULT_RULES, Rules
+from .gates.rules import DEFAULT_RULES, Rules, stored_rules
 from .jobs import CarriedEstimator
 from .log.columns import Reading, StoredModel
 from .log.corrections import history_of, soil_of
@@ -24,7 +23,6 @@ from .log.write import Log, now
 from .model.estimate import Estimate, Estimator, Refusal
 from .model.replicates import MeanSpectrum
 from .record import SOFTWARE, EstimateRecord, ReadingRecord
-from .toml_file import Where, parse_toml, read_section
 from .workers import OneProcess, Workers
 
 NO_POINTS = "how its points scatter is not known, for they were not stored before version 3 of the log"
@@ -151,9 +149,7 @@ def left_out(db: sqlite3.Connection, chosen: Chosen) -> int:
 def _rules_of(db: sqlite3.Connection, session_id: int | None) -> Rules:
     for session in iter_sessions(db, Chosen(session=session_id)):
         if session.profile_text:
-            source = f"profile of session {session.id}"
-            document = parse_toml(session.profile_text, source, ProfileError)
-            return read_section(Rules, document.get("rules", {}), Where(source, ProfileError, "rules"))
+            return stored_rules(session.profile_text, f"profile of session {session.id}")
     return DEFAULT_RULES
 
 

@@ -112,7 +112,7 @@ def listen(options: ListenOptions) -> None:
     instrument: Instrument | None = None
     stopped = False
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(bundles, options.log, profile.rules))
+        engine = stack.enter_context(open_engine(bundles, options.log))
         stop = stack.enter_context(Stop())
         try:
             instrument = options.connect(stack, profile, notice)

@@ -102,7 +102,7 @@ def measure(options: MeasureOptions) -> None:
     screen = Screen(report, bundles[0], options.bell)
     with ExitStack() as stack:
         place = options.open_position(stack)
-        engine = stack.enter_context(open_engine(bundles, options.log, profile.rules))
+        engine = stack.enter_context(open_engine(bundles, options.log))
         code, ended = 0, False
         stop = stack.enter_context(Stop(second_breaks=True))
         instrument = options.connect(stack, profile, screen.say)

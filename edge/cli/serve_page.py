@@ -135,7 +135,7 @@ def _desk(options: ServeOptions, bundles: Sequence[Bundle], path: Path, serving:
 
     @contextmanager
     def engine(model: str) -> Iterator[Engine]:
-        with open_engine(load_bundles([model]) if model else bundles, path, profile.rules) as opened:
+        with open_engine(load_bundles([model]) if model else bundles, path) as opened:
             yield opened
 
     equipment: Equipment = Equipment(

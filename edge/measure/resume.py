@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import LogError
+from ..gates.rules import Rules, beside, stored_rules
 from ..gates.scans import Identity, Scan, ScanSettings
 from ..log.columns import SCAN_FLAGS, StoredScan
 from ..log.history import iter_events, iter_scans, iter_sessions
@@ -45,6 +46,7 @@ class Unfinished:
         started_at: in UTC.
         samples: that were finished in it.
         port: it was measured on.
+        profile_name, profile_text: of the profile that it was begun with.
         details: settings and clocks of its beginning.
     """
 
@@ -52,6 +54,8 @@ class Unfinished:
     started_at: datetime
     samples: int
     port: str
+    profile_name: str
+    profile_text: str
     details: dict[str, Any]
 
     @property
@@ -71,6 +75,11 @@ class Unfinished:
         plan, stated = dict(kept["plan"]), kept["stated"]
         plan["names"] = tuple(plan["names"])
         return SessionSettings(**kept | {"plan": Plan(**plan), "stated": None if stated is None else Stated(**stated)})
+
+    @property
+    def rules(self) -> Rules:
+        """By which it was begun. Raises ProfileError if they cannot be read."""
+        return beside(stored_rules(self.profile_text, f"profile of session {self.session_id}"), self.profile_name)
 
 
 def unfinished_sessions(
@@ -92,7 +101,15 @@ def unfinished_sessions(
     except sqlite3.Error as error:
         raise LogError(f"the log cannot be read to take a session up again: {error}") from error
     return [
-        Unfinished(one.id, datetime.fromisoformat(one.started_at), one.readings, one.port, one.settings)
+        Unfinished(
+            one.id,
+            datetime.fromisoformat(one.started_at),
+            one.readings,
+            one.port,
+            one.profile_name,
+            one.profile_text,
+            one.settings,
+        )
         for one in found
         if "begun_monotonic_s" in one.settings and bool(one.settings.get("unattended")) == unattended
     ]
@@ -148,7 +165,10 @@ def take_up(session: Session, unfinished: Unfinished) -> None:
 
     Raises:
         LogError: the log cannot be read or written.
+        ProfileError: the rules that it was begun with, by which it goes on, cannot be read.
     """
+    if unfinished.profile_text:
+        session.state.references = session.go_by(unfinished.rules)
     session.session_id, state, details = unfinished.session_id, session.state, unfinished.details
     clock = partial(on_this_clock, now_s=session.monotonic())
     if details["on_for_min"] is not None:

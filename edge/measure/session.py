@@ -18,6 +18,7 @@ from ...converters.spectra.names import plain_name
 from ..engine import Engine
 from ..errors import InstrumentError, MeasurementError, NothingLeftError, PortError
 from ..gates.finding import Finding, instrument_exchanged
+from ..gates.rules import Rules
 from ..gates.scans import Scan, ScanKind
 from ..gates.spectrum import wrong_range
 from ..gates.time import ClockWatch, out_of_order, warming_up, white_valid_min
@@ -76,13 +77,11 @@ class Session:
     ) -> None:
         self.instrument, self.engine, self.profile, self.settings = instrument, engine, profile, settings
         self.tell, self.position, self.monotonic, self.hold, self.busy = tell, position, monotonic, hold, busy
-        self.rules = profile.rules
         self.range_nm = engine.range_nm
-        panel = read_panel(self.rules.panel_reflectance_file, instrument.wavelengths_nm)
         on_for = settings.on_for_min
         self.state = State(
             Run(settings.plan, self._is_taken),
-            References(instrument, self.rules, panel),
+            self.go_by(profile.rules),
             None if on_for is None else monotonic() - 60 * on_for,
         )
         self.session_id = 0
@@ -99,6 +98,12 @@ class Session:
         self._names_taken: tuple[int, frozenset[str]] | None = None
         """As of which correction, and names that are other samples'."""
         (self._newest_scan,) = engine.log.database.execute("SELECT coalesce(max(id), 0) FROM scans").fetchone()
+
+    def go_by(self, rules: Rules) -> References:
+        """Measure and answer by these rules; give references that keep to them."""
+        self.rules, self.engine = rules, self.engine.under(rules)
+        panel = read_panel(rules.panel_reflectance_file, self.instrument.wavelengths_nm)
+        return References(self.instrument, rules, panel)
 
     def begin(self, port: str, profile_name: str, profile_text: str) -> None:
         """Begin a new session in the log, with all that `resume` needs."""

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from routine_bench import BENCH, QUICK, Bench, BenchInstrument
 from scan_samples import GRID_NM, band
+from stibium.edge.engine import Engine
 from stibium.edge.log.write import Log
 from stibium.edge.measure.plan import Plan
 from stibium.edge.measure.points import who
 from stibium.edge.measure.resume import Unfinished, give_up_session, unfinished_sessions
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
 
 def unfinished(database: Any, name: str) -> Unfinished | None:
@@ -55,6 +56,20 @@ def soil(shipped_bundle: Bundle) -> np.ndarray:
     golden = shipped_bundle.golden
     assert golden is not None
     return np.interp(GRID_NM, golden.wavelengths_nm, golden.reflectance[0])
+
+
+def test_a_session_goes_on_by_the_rules_that_it_began_with(tmp_path: Path, estimator: Estimator) -> None:
+    bench = Bench(tmp_path, estimator, replace(QUICK, noise_most=1e-9), points=1)
+    text = "[rules]\nwarm_up_min = 0\nwarming_min = 0\nclock_jump_s = 0\nnoise_most = 1e-9\n"
+    bench.session.begin("bench", "bench", text)
+    # Taken up with a profile that has been changed meanwhile.
+    bench.profile, bench.engine = replace(bench.profile, rules=QUICK), Engine(estimator, bench.log, QUICK)
+    bench.resume()
+    result = bench.sample().result
+    assert result is not None
+    assert isinstance(result.outcome, Refusal)
+    assert "1e-09 is allowed" in result.outcome.reason
+    bench.log.close()
 
 
 def day(bench: Bench) -> None:
