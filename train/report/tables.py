@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from ...edge.units import shown_unit
 from ..assays.findings import DuplicatePair, QualityControl
 from ..assays.statistics import ElementDescription, Moments
 from ..assays.values import as_reported
-from ..crossval.metrics import Metrics, coverage, measure
-from ..crossval.table import no_better
-from ..crossval.validation import R2_LOG10, MethodScore, Spread, Validation
+from ..crossval.metrics import FIGURES, coverage, measure
+from ..crossval.table import ROWS, no_better
+from ..crossval.validation import MethodScore, Spread, Validation
 from ..formats import FormatResult, QuantisationFormats
 from ..methods.faults import FAULTS
 from .contents import DomainPart, MetricsColumn, PredictedSet, PrintedTables, in_words
@@ -22,17 +22,8 @@ from .page import Table, tabulate
 
 STATISTICS = ("mean", "sd", "minimum", "q1", "median", "q3", "maximum", "skewness")
 _HEADS = ("mean", "SD", "min", "Q1", "median", "Q3", "max", "skewness")
-MERITS = {
-    "R²": "r2",
-    "R² of log10": R2_LOG10,
-    "RMSE": "rmse",
-    "bias": "bias",
-    "RPD": "rpd",
-    "RPIQ": "rpiq",
-    "concordance": "concordance",
-}
-"""Figures of merit of a comparison: heading -> name."""
-_IN_UNIT = ("rmse", "bias")
+_NOT_COMPARED = "sep"
+"""Bias stands beside RMSE."""
 MOST_CHOICES = 3
 LONG_CHOICE = 80
 
@@ -75,17 +66,12 @@ def accuracy_cards(column: MetricsColumn) -> list[tuple[str, str]]:
 def accuracy_table(columns: Sequence[MetricsColumn]) -> Table:
     """Figures of merit, a column a set."""
 
-    def row(name: str, metrics: Iterable[Metrics]) -> list[str]:
-        values = [getattr(m, name) for m in metrics]
-        if name == "n":
-            return [str(v) for v in values]
-        if name in ("rmse", "bias", "sep"):
-            return [written(v, 4, "–") for v in values]
-        return [_fixed(v, 2 if name.startswith("rp") else 3) for v in values]
+    def cell(value: float | None, digits: int) -> str:
+        return _fixed(value, digits) if digits else written(value, 4, "–")
 
-    names = {"n": "n", "R²": "r2", "RMSE": "rmse", "bias": "bias", "SEP": "sep", "RPD": "rpd", "RPIQ": "rpiq"}
-    rows = [(shown, *row(name, (c.metrics for c in columns))) for shown, name in names.items()]
-    rows.append(("concordance", *row("concordance", (c.metrics for c in columns))))
+    rows = [("n", *(str(c.metrics.n) for c in columns))]
+    for label, name, digits in FIGURES:
+        rows.append((_heading(label), *(cell(getattr(c.metrics, name), digits) for c in columns)))
     header = ("", *(f"{c.name}, {shown_unit(c.unit)}" if c.unit else c.name for c in columns))
     return Table(header, rows)
 
@@ -112,10 +98,12 @@ def grade_table(part: PredictedSet, every: Sequence[PredictedSet], look: Look) -
 def merits_table(validation: Validation, ours: str | None, look: Look) -> Table:
     """Figures of merit of every method, mean and standard deviation over repeats."""
     unit = f" ({look.unit})" if look.unit else ""
-    names = {head: m for head, m in MERITS.items() if any(s.metrics[m].mean is not None for s in validation.scores)}
-    rows = [(s.method, *(_merit(m, s.metrics[m]) for m in names.values())) for s in validation.scores]
-    header = ("model", *(head + (unit if m in _IN_UNIT else "") for head, m in names.items()))
-    repeated = any(s.metrics[m].sd is not None for s in validation.scores for m in names.values())
+    # Of either R2 first.
+    shown = sorted((row for row in ROWS if row[1] != _NOT_COMPARED), key=lambda row: not row[0].startswith("R2"))
+    shown = [row for row in shown if any(s.metrics[row[1]].mean is not None for s in validation.scores)]
+    rows = [(s.method, *(_merit(s.metrics[name], digits) for _, name, digits in shown)) for s in validation.scores]
+    header = ("model", *(_heading(label) + ("" if digits else unit) for label, _, digits in shown))
+    repeated = any(s.metrics[name].sd is not None for s in validation.scores for _, name, _ in shown)
     strong = [i for i, s in enumerate(validation.scores) if s.method == ours]
     return Table(header, rows, strong=strong, caption="Mean ± SD over repeats" if repeated else "One repeat")
 
@@ -138,13 +126,16 @@ def faults_table(validation: Validation, ours: str | None) -> Table | None:
     return Table(("model", "as it is", *FAULTS), rows, strong=strong, caption=caption)
 
 
-def _merit(name: str, spread: Spread) -> str:
+def _heading(label: str) -> str:
+    return label.replace("R2", "R²")
+
+
+def _merit(spread: Spread, digits: int) -> str:
     """Write a figure of merit: in the target's unit with significant digits, else with decimals one can compare."""
-    if name in _IN_UNIT:
+    if not digits:
         return _with_spread(spread)
     if spread.mean is None:
         return ""
-    digits = 2 if name in ("rpd", "rpiq") else 3
     return _fixed(spread.mean, digits) + (f" ± {_fixed(spread.sd, digits)}" if spread.sd is not None else "")
 
 
