@@ -11,7 +11,8 @@ from itertools import groupby
 
 from ..converters.spectra.spectrum import Spectrum
 from .engine import CHUNK, Engine
-from .gates.rules import DEFAULT_RULES, Rules, stored_rules
+from .gates.rules import DEFAULT_RULES, Rules
+from .instruments.profile import stored_rules
 from .jobs import CarriedEstimator
 from .log.columns import Reading, StoredModel
 from .log.corrections import history_of, soil_of

@@ -10,10 +10,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from ..errors import ProfileError
 from ..limits import Within
 from ..model.stability import StabilityLimits
-from ..toml_file import Where, parse_toml, read_section
 
 WHITE_VALID_MIN = 30.0
 """Minutes that dark and white may be used unless a profile says otherwise; of files, which have none, always."""
@@ -79,12 +77,6 @@ def beside(rules: Rules, source: str) -> Rules:
     if not name or not source.endswith(".toml"):
         return rules
     return replace(rules, panel_reflectance_file=os.path.join(os.path.dirname(source), name))
-
-
-def stored_rules(text: str, source: str) -> Rules:
-    """Read the rules of a session's profile as the log has it; the default ones if it has none. Raises ProfileError."""
-    document = parse_toml(text, source, ProfileError)
-    return read_section(Rules, document.get("rules", {}), Where(source, ProfileError, "rules"))
 
 
 def stricter(rules: Rules, limits: StabilityLimits) -> Rules:

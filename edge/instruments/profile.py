@@ -77,6 +77,12 @@ def read_profile(name_or_path: str | os.PathLike[str] = DEFAULT_PROFILE) -> Prof
     return parse_profile(profile_text(name_or_path), os.fspath(name_or_path))
 
 
+def stored_rules(text: str, source: str) -> Rules:
+    """Read the rules of a session's profile as the log has it; the default ones if it has none. Raises ProfileError."""
+    document = parse_toml(text, source, ProfileError)
+    return read_section(Rules, document.get("rules", {}), Where(source, ProfileError, "rules"))
+
+
 def profile_text(name_or_path: str | os.PathLike[str]) -> str:
     """Give the TOML text of a profile, as it stands in its file.
 

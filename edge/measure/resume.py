@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import LogError
-from ..gates.rules import Rules, beside, stored_rules
+from ..gates.rules import Rules, beside
 from ..gates.scans import Identity, Scan, ScanSettings
+from ..instruments.profile import stored_rules
 from ..log.columns import SCAN_FLAGS, StoredScan
 from ..log.history import iter_events, iter_scans, iter_sessions
 from ..log.read import Chosen
