@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...edge.assay_values import is_not_detected, plain_word
+from ...edge.assay_values import is_not_detected, is_withheld, plain_word
 from ...edge.units import find_unit, split_column
 from .kinds import recognise
 
@@ -18,8 +18,8 @@ Row = tuple[int, list[str]]
 
 FARTHEST = 60
 """Rows among which the header is looked for."""
-_METHOD = re.compile(r"\s*[^\W\d_][\w .()-]*\d\w*\s*")
-"""A laboratory's code of a method, such as ME-MS61 or Au-AA23."""
+_METHOD = re.compile(r"\s*[^\W\d_][\w .()/-]+\s*")
+"""A method, or a laboratory's code of one, such as ICP-MS or Au-AA23."""
 BLOCK = 4
 """Rows between the elements and their units at most."""
 
@@ -154,7 +154,9 @@ def _is_header(fields: Sequence[str], columns: Mapping[int, str], unnamed: bool)
         return False
     # Other units than those of the columns' names are left to be refused as values.
     in_units = len(_units(fields)) == len(values) and _units(fields).items() <= columns.items()
-    return in_units or all(map(_METHOD.fullmatch, values))
+    return in_units or all(
+        _METHOD.fullmatch(value) and not (is_not_detected(value) or is_withheld(value)) for value in values
+    )
 
 
 def _is_limits(fields: Sequence[str], columns: Mapping[int, str]) -> bool:

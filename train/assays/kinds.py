@@ -10,6 +10,9 @@ case:
   `RS090-PULP`, a laboratory's `REP RS090 QC`);
 - a second sample of the same place: DUP, DUPLICATE or FD before or after it, or D after it (`DUP RS090`, `RS090-D`);
 - anything else is a sample, also a name that reads like a duplicate of a row that is not there.
+
+A row without values whose name is a kind's in the plural, such as `Pulp Duplicates`, is a title: rows below it are of
+that kind, up to the next title.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ mdl: the method's detection limits."""
 _ALIASES: dict[Kind, tuple[str, ...]] = {
     "sample": ("sample", "original"),
     "blank": ("blank", "blk"),
-    "crm": ("crm", "srm", "standard", "std", "reference"),
+    "crm": ("crm", "srm", "standard", "std", "reference", "reference material", "certified reference material"),
     "pulp": ("pulp", "pulp duplicate", "laboratory duplicate", "lab duplicate", "repeat", "rep"),
     "replicate": ("replicate", "field replicate", "field duplicate", "duplicate", "dup", "field"),
     "mdl": ("mdl", "lod", "dl", "detection limit"),
@@ -69,6 +72,12 @@ def parse_kind(field: str) -> Kind | None:
     if text and text not in KINDS:
         raise ValueError(f"kind {field.strip()[:40]!r} is none of {', '.join(_ALIASES)}")
     return KINDS[text] if text else None
+
+
+def kind_below(title: str) -> Kind | None:
+    """Say of what kind the rows below a row without values are, by its name; None if it is no title of theirs."""
+    text = " ".join(re.sub("[_-]", " ", title).lower().split()).rstrip(" :")
+    return KINDS.get(text.removesuffix("s")) if text.endswith("s") else None
 
 
 def recognise(name: str, kind: Kind | None, names: Container[str]) -> tuple[Kind, str]:

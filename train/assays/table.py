@@ -26,7 +26,7 @@ from ...edge.units import find_unit
 from ..errors import AssayFileError
 from .columns import Column, element_columns, read_columns
 from .header import Row, is_name
-from .kinds import Kind, parse_kind, recognise
+from .kinds import Kind, kind_below, parse_kind, recognise
 from .sheet import Sheet, parse_sheet, read_sheet
 from .values import Assay
 
@@ -245,16 +245,26 @@ def _part_of(sheet: Sheet) -> _Part:
     if not sheet.rows:
         raise AssayFileError(f"{source}: has a header and no rows")
     named: list[tuple[str, str, Kind | None]] = []
+    titles: list[str] = []
+    rows: list[Row] = []
+    below: Kind | None = None
     for row, fields in sheet.rows:
         where = f"{source}: row {row}"
         name = fields[name_at].strip()
+        title = None if any(map(str.strip, fields[:name_at] + fields[name_at + 1 :])) else kind_below(name)
+        if title is not None:
+            below = title
+            titles.append(f"{where}: rows below {name!r} are of the kind {title}")
+            continue
+        rows.append((row, fields))
         if not name:
             raise AssayFileError(f"{where} names no sample in column {header[name_at]!r}")
         try:
-            kind = parse_kind(fields[kind_at]) if kind_at is not None else None
+            kind = (parse_kind(fields[kind_at]) if kind_at is not None else None) or below
         except ValueError as error:
             raise AssayFileError(f"{where} ({name}): {error}") from None
         named.append((where, name, kind))
+    sheet = replace(sheet, rows=rows, notes=(*sheet.notes, *titles))
     wheres = [f"{where} ({name})" for where, name, _ in named]
     limits = [recognise(name, kind, ())[0] == "mdl" for _, name, kind in named]
     values, notes = read_columns(sheet, columns, wheres, limits)

@@ -222,9 +222,32 @@ def test_workbooks_that_are_not_certain_are_refused(workbook: Workbook) -> None:
 def test_a_row_of_methods_without_a_label_is_no_sample() -> None:
     head = "SAMPLE,Sb,As\nDESCRIPTION,ppm,ppm\n,ME-MS61,Au-AA23\nLOD,0.05,0.2\n"
     assert values(f"{head}A,12,3\nB,nd,4\n") == {"A": "12", "B": "<0.05"}
+    assert values("SAMPLE,Sb,As\n,ppm,ppm\n,ICP-MS,XRF\nA,12,3\n") == {"A": "12"}
     # A sample that has lost its name is not taken for one.
+    for lost in ("nd,IS", "<0.05,LNR", "3,XRF"):
+        with pytest.raises(AssayFileError, match="names no sample"):
+            table(f"SAMPLE,Sb,As\n,ppm,ppm\n,{lost}\nA,12,3\n")
     with pytest.raises(AssayFileError, match="row 4 names no sample"):
         table(f"{head[: head.index(',ME')]}A,12,3\n,14,3\n")
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        ("Pulp Duplicates", "pulp"),
+        ("DUPLICATES:", "replicate"),
+        ("Certified Reference Materials", "crm"),
+        ("Standards", "crm"),
+        ("Blanks", "blank"),
+    ],
+)
+def test_rows_below_a_title_are_of_its_kind(title: str, kind: str) -> None:
+    made = table(f"sample,Sb_ppm,As_ppm\nBlank,,\nA,12,3\n{title},,\nA,13,4\nX9,1,1\n\nSamples,,\nB,5,6\n")
+    assert [(row.name, row.kind) for row in made.rows] == [
+        *(("Blank", "blank"), ("A", "sample"), ("A", kind), ("X9", kind), ("B", "sample")),
+    ]
+    assert made.assays("Sb").values.keys() == {"A", "B"}
+    assert f"t: row 4: rows below {title!r} are of the kind {kind}" in made.notes
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
