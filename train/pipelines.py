@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -273,10 +274,18 @@ def export_pipeline(
     Raises:
         TrainingDataError: a pipeline that a device cannot have, or data that nothing can be made of.
     """
+    if not isinstance(pipeline, Pipeline):
+        raise TrainingDataError(f"{type(pipeline).__name__} is no pipeline: put it in one, make_pipeline(...)")
+    if not Path(out).absolute().parent.is_dir():
+        raise TrainingDataError(f"{out}: there is no such folder to write into")
     rows, nm = np.asarray(X, dtype=np.float64), np.asarray(wavelengths_nm, dtype=np.float64)
     values = np.asarray(y, dtype=np.float64)
+    if rows.ndim != 2 or values.shape != rows.shape[:1] or len(names) not in (0, len(rows)):
+        raise TrainingDataError(
+            f"X is {rows.shape}, y {values.shape}, {len(names)} names: a row, a value and a name for each spectrum"
+        )
     known = tuple(names) or tuple(f"row {i + 1}" for i in range(len(rows)))
-    spectra = tuple(Spectrum(nm, row, "reflectance", name) for row, name in zip(rows, known, strict=True))
+    spectra = tuple(Spectrum(nm, row, "reflectance", name, source=name) for row, name in zip(rows, known, strict=True))
     samples = Samples(spectra, dict(zip(known, values.tolist(), strict=True)), element, unit)
     distilled = isinstance(pipeline[-1], MobileNetV2Regressor)
     kind = DistilledPipelineMethod if distilled else PipelineMethod

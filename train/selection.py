@@ -72,7 +72,7 @@ def select(candidates: Sequence[Candidate], assayed: Sequence[Spectrum], count: 
         TrainingDataError: nothing to choose from, spectra without a common range, or samples without a position.
     """
     if not candidates:
-        raise TrainingDataError("no sample is left to choose from: every one with a usable spectrum has its assay")
+        raise TrainingDataError("nothing to choose from: no sample without an assay has a usable spectrum")
     spectra = [*(c.spectrum for c in candidates), *assayed]
     apart = _between(_scores(spectra))
     if spread == "position":

@@ -129,3 +129,30 @@ def test_what_a_device_does_not_have_is_refused_by_name(pipeline: Any, said: str
     with pytest.raises(TrainingDataError, match=said):
         export_pipeline(pipeline, x, y, tmp_path / "m.tflite", wavelengths_nm=NM, element="Sb", unit="ppm")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"pipeline": PLSR()}, "PLSR is no pipeline"),
+        ({"out": "no/such/m.tflite"}, "m.tflite: there is no such folder"),
+        ({"y": np.ones(3)}, r"y \(3,\)"),
+        ({"X": np.ones(3)}, r"X is \(3,\)"),
+        ({"names": ["a"]}, "1 names"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_what_cannot_be_trained_on_is_told_before_time_is_spent(
+    changed: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    x, y = soils()
+    given = {"pipeline": make_pipeline(Absorbance(**AT), PLSR()), "X": x, "y": y, "out": tmp_path / "m.tflite"}
+    with pytest.raises(TrainingDataError, match=said):
+        export_pipeline(**{**given, **changed}, wavelengths_nm=NM, element="Sb", unit="ppm")
+
+
+def test_a_row_that_is_no_reflectance_is_named(tmp_path: Path) -> None:
+    x, y = soils()
+    pipeline = make_pipeline(Absorbance(**AT), PLSR())
+    with pytest.raises(TrainingDataError, match=r"^row 1: reflectance .* in percent"):
+        export_pipeline(pipeline, 100 * x, y, tmp_path / "m.tflite", wavelengths_nm=NM, element="Sb", unit="ppm")

@@ -93,7 +93,7 @@ def test_all_assayed_leaves_nothing() -> None:
     spectra = soil_like(4).spectra
     found, known = as_candidates(spectra, [], {s.sample_id for s in spectra})
     assert (found, len(known)) == ([], 4)
-    with pytest.raises(TrainingDataError, match="no sample is left to choose from"):
+    with pytest.raises(TrainingDataError, match="no sample without an assay has a usable spectrum"):
         select(found, known, 3, "spectra")
 
 
@@ -127,4 +127,5 @@ def test_nothing_named_is_a_usage_error(tmp_path: Path) -> None:
     assert stibium("select").returncode == 2
     done = stibium("select", tmp_path / "nowhere.csv")
     assert done.returncode == 1
+    assert done.stderr.splitlines()[0].endswith("nowhere.csv: cannot be read: No such file or directory")
     assert "Traceback" not in done.stderr

@@ -60,9 +60,9 @@ def select(
     refused: list[Refusal] = []
     in_log = list(_usable(_of_log(from_log), refused)) if from_log is not None else []
     in_files = list(_usable(_of_files(spectra, assayed), refused))
+    say([f"refused {r.source}: {r.reason}" for r in refused])
     candidates, of_known = as_candidates(in_files, in_log, known)
     chosen = choose(candidates, of_known, count, spread)  # type: ignore[arg-type]
-    say([f"refused {r.source}: {r.reason}" for r in refused])
     if assayed is not None and not of_known:
         say([f"none of the samples of {assayed} has a spectrum here: what is known already is not kept away from"])
     if len(chosen) < count:
