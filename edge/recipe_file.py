@@ -15,9 +15,6 @@ from .model.recipe import Recipe
 from .model.steps import STEPS, Step
 from .toml_file import Where, parse_toml, read_list, read_named, read_section
 
-CHOSEN = frozenset(name for name, kind in STEPS.items() if any(f.default is MISSING for f in fields(kind)))
-"""Steps with parameters that have no usual value."""
-
 
 def _steps(value: Any, where: Where) -> tuple[Step, ...]:
     return tuple(_step(one, where.item(number)) for number, one in enumerate(read_list(value, where), 1))

@@ -229,4 +229,3 @@ class Abort:
 
 
 Command: TypeAlias = GetVersion | Restore | ReadValue | Optimise | Control | AcquireScans | Abort
-COMMANDS: tuple[type[Command], ...] = (GetVersion, Restore, ReadValue, Optimise, Control, AcquireScans, Abort)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -141,7 +140,7 @@ def test_killed_again_and_again_a_session_goes_on(port: str, tmp_path: Path, tin
             deadline = time.monotonic() + PATIENCE_S
             while process.poll() is None and _scans(measurer) < wanted and time.monotonic() < deadline:
                 time.sleep(0.002)
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         assert _scans(measurer) >= wanted
     done = measurer.run(port, "--resume")
     assert done.code == 0, done.err

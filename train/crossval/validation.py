@@ -97,14 +97,12 @@ class FitProgress:
     Attributes:
         done, total: fits.
         result: of the fit just done; kept by a caller, it need not be done again.
-        elapsed_s: since the start.
         remaining_s: expected, from the seconds that each method has taken so far.
     """
 
     done: int
     total: int
     result: FoldResult
-    elapsed_s: float
     remaining_s: float
 
     def __str__(self) -> str:
@@ -312,7 +310,7 @@ def cross_validate(
         and not (of_training and result.training_r2 is None)
         and not (spoil and result.repeat == 0 and not result.with_faults)
     }
-    total, start = len(plan) * len(methods), time.monotonic()
+    total = len(plan) * len(methods)
     # Fold by fold rather than method by method: the time that remains is known early.
     workers = workers or OneProcess()
     fits = Fits(tuple(methods), TrainingRows.by_sample(data), folds, of_training, spoil)
@@ -320,7 +318,7 @@ def cross_validate(
     for result in workers(fits, missing, in_order=False):
         done[result.method, result.repeat, result.fold] = result
         remaining = _remaining_s(done.values(), names, len(plan)) / min(workers.width, max(1, total - len(done)))
-        progress(FitProgress(len(done), total, result, time.monotonic() - start, remaining))
+        progress(FitProgress(len(done), total, result, remaining))
     return Validation(
         folds=folds.description,
         name=data.element,

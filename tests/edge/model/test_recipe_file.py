@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from stibium.edge.errors import PreprocessError, RecipeError, RecipeFileError
 from stibium.edge.model.presets import PRESETS, Preprocessing
 from stibium.edge.model.recipe import Recipe
 from stibium.edge.model.steps import STEPS, Cut, Resample, Step
-from stibium.edge.recipe_file import CHOSEN, from_toml, parameters_of, read_preprocessing, to_toml
+from stibium.edge.recipe_file import from_toml, parameters_of, read_preprocessing, to_toml
 
 RESAMPLE = '[[steps]]\nstep = "resample"\nfirst_nm = 400\nlast_nm = 900\nstep_nm = 2\n'
 GRID = Resample(400, 900, 2)
@@ -44,6 +45,8 @@ def one_of(name: str) -> Step:
     return {"cut": Cut(420, 880)}.get(name) or STEPS[name]()  # type: ignore[call-arg]
 
 
+CHOSEN = {name for name, kind in STEPS.items() if any(one.default is MISSING for one in fields(kind))}
+"""Steps with parameters that have no usual value."""
 USED = [name for name in STEPS if name not in CHOSEN - {"cut"} and name != "resample"]
 
 

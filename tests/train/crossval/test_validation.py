@@ -229,7 +229,9 @@ def test_what_cannot_be_validated_is_said_in_one_line() -> None:
     flat = with_values(data, np.r_[np.full(9, 5.0), 7.0])
     with pytest.raises(TrainingDataError, match=r"8 training samples of repeat 1, fold \d all have clay 5 %"):
         cross_validate([mean_of_training()], flat, folds)
-    with pytest.raises(TrainingDataError, match=r"^PLSR, repeat 1, fold 1: 3 training rows; at least 5"):
+    with pytest.raises(TrainingDataError, match=r"^PLSR, repeat 1, fold 1: 4 training rows; at least 5"):
+        cross_validate([PartialLeastSquares()], soil_like(5), repeated_folds(range(5), n_folds=5))
+    with pytest.raises(TrainingDataError, match=r"^4 training rows; at least 5"):
         cross_validate([PartialLeastSquares()], soil_like(4), repeated_folds(range(4), n_folds=4))
     with pytest.raises(ValueError, match="each name once"):
         cross_validate([memory(), memory()], data, folds)
