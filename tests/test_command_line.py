@@ -44,6 +44,17 @@ def test_every_option_has_help(name: str) -> None:
             assert parameter.help, f"{name} {parameter.opts}"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_no_option_takes_what_is_no_finite_number(name: str, text: str) -> None:
+    command = stibium.get_command(click.Context(stibium), name)
+    assert command is not None
+    for option in command.params:
+        if isinstance(option.type, click.types.FloatParamType):
+            with pytest.raises(click.BadParameter):
+                option.type.convert(text, option, None)
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "stibium"
     return subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
@@ -61,6 +72,13 @@ def test_unknown_option_is_a_usage_error(name: str) -> None:
     done = run(name, "--no-such-option")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["measure", "serve"])
+def test_a_stated_value_of_a_soil_that_is_never_asked_for_is_a_usage_error(name: str) -> None:
+    done = run(name, "/dev/nowhere", "--reference-value", "80")
+    assert done.returncode == 2
+    assert "add --reference-every N" in done.stderr
 
 
 def test_version() -> None:

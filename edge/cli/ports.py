@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .finite import FiniteRange
 from .output import Layout, Output, format_option, notice
 from .progress import clear_line, show_line
 
@@ -29,7 +30,7 @@ _COLUMNS = ("port", "device", "usb_id", "serial_number", "links", "profile", "in
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0.01, max=60),
+    type=FiniteRange(min=0.01, max=60),
     default=0.5,
     show_default=True,
     metavar="SECONDS",

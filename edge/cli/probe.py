@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .finite import FiniteRange
 from .output import notice
 from .simulators import (
     ascii_simulator,
@@ -72,7 +73,7 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
 @click.option("--frame-bytes", type=click.IntRange(64, 1024), metavar="N", help="Bytes of payload in a frame.")
 @click.option(
     "--button",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="SECONDS",
     help="Press the button this often; 0: as soon as possible.",
 )
@@ -88,7 +89,7 @@ def _parse_address(ctx: click.Context, parameter: click.Parameter, text: str | N
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the misbehaviour.")
 @click.option("--unplug-every", type=click.IntRange(min=1), metavar="N", help="Hang up amid every Nth measurement.")
 @click.option(
-    "--unplug-s", type=click.FloatRange(min=0), default=0.5, show_default=True, help="Seconds until plugged in again."
+    "--unplug-s", type=FiniteRange(min=0), default=0.5, show_default=True, help="Seconds until plugged in again."
 )
 @click.option("--unplug-power", is_flag=True, help="Unplugged, the instrument is without power too.")
 @fieldspec_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from ...converters.spectra.spectrum import CONDITIONS, Condition
+from .finite import FiniteRange
 from .options import log_option, models_option
 from .output import reading_format_option
 
@@ -134,7 +135,7 @@ class LedOptions(InstrumentOptions):
     operator: str = option("--operator", default="", metavar="NAME", help="Who measures, for the log.")
     on_for_min: float = option(
         "--on-for",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         default=0.0,
         metavar="MINUTES",
         help="How long the instrument has been switched on already, for the warm-up.",
@@ -153,16 +154,20 @@ class LedOptions(InstrumentOptions):
         "--reference-id", default="reference", show_default=True, metavar="ID", help="Name of the reference soil."
     )
     reference_value: float | None = option(
-        "--reference-value", type=float, metavar="PPM", help="Stated content of the reference soil."
+        "--reference-value", type=FiniteRange(min=0), metavar="PPM", help="Stated content of the reference soil."
     )
     reference_uncertainty: float = option(
         "--reference-uncertainty",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         default=0.0,
         metavar="PPM",
         help="Its stated uncertainty.",
     )
     duplicate_every: int = option("--duplicate-every", help="Ask for a sample again after N samples.", **_EVERY)
+
+    def __post_init__(self) -> None:
+        if self.reference_value is not None and not self.reference_every:
+            raise click.UsageError("--reference-value is of a soil that nobody asks for: add --reference-every N")
 
     def settings(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .finite import FiniteRange
 from .output import notice
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def fieldspec_options(command: F) -> F:
         click.option(
             "--warm-min",
             "fs_warm_min",
-            type=click.FloatRange(min=0),
+            type=FiniteRange(min=0),
             default=60.0,
             show_default=True,
             help="FieldSpec: minutes that it has been on already.",
@@ -78,7 +79,7 @@ def fieldspec_options(command: F) -> F:
         click.option(
             "--time-scale",
             "fs_time_scale",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             default=1.0,
             show_default=True,
             help="FieldSpec: its warm-up and drift run so many times as fast.",
@@ -86,7 +87,7 @@ def fieldspec_options(command: F) -> F:
         click.option(
             "--not-ready-s",
             "fs_not_ready_s",
-            type=click.FloatRange(min=0),
+            type=FiniteRange(min=0),
             default=0.0,
             show_default=True,
             help='FieldSpec: seconds that it answers "not ready" at first.',

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .finite import FiniteRange
 from .options import load_bundles, log_option, models_option, open_engine
 from .output import notice, reading_format_option
 from .stopping import Stop
@@ -32,7 +33,7 @@ LISTING_SHARE = 5
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(min=0.01),
+    type=FiniteRange(min=0.01),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -41,7 +42,7 @@ LISTING_SHARE = 5
 @click.option(
     "--settle",
     "settle_s",
-    type=click.FloatRange(min=0.01),
+    type=FiniteRange(min=0.01),
     default=3.0,
     show_default=True,
     metavar="SECONDS",
@@ -55,7 +56,7 @@ LISTING_SHARE = 5
 @click.option(
     "--sample-pause",
     "pause_s",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...edge.cli.finite import FiniteRange
 from ...edge.errors import StibiumError
 from ..assays.exclusion import Excluded, Exclusion, names_above
 from ..assays.files import AssayFiles
@@ -208,7 +209,7 @@ def group_options(command: F) -> F:
     for option in (
         click.option(
             "--group-cell",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             metavar="METRES",
             help="Square cells of the ground, from the assays' columns latitude and longitude, or easting and "
             "northing: a cell is never on both sides.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ...edge.cli.finite import FiniteRange
 from ...edge.cli.options import workers_of, workers_options
 from ..errors import require_training_side
 from ..methods.method import DeviceMethod
@@ -52,7 +53,7 @@ def _type_of(field: Any) -> click.ParamType | type:  # type: ignore[type-arg]
     if isinstance(field.default, int):
         return click.IntRange(min=limits.get("least"))
     if isinstance(field.default, float):
-        return click.FloatRange(min=limits.get("above"), min_open=True)
+        return FiniteRange(min=limits.get("above"), min_open=True)
     return str
 
 
