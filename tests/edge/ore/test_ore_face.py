@@ -19,12 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli import stibium
+from stibium.edge.cli.ore_face import _choices
 from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.corrections import correct
 from stibium.edge.log.write import Log
 from stibium.edge.log.write import Result as Stored
 from stibium.edge.model.estimate import Estimate, Refusal
 from stibium.edge.ore.bundle import OreBundle, read_ore_bundle, write_ore_bundle
+from stibium.edge.ore.columns import Variable
 from stibium.edge.ore.face import MOST_ROWS, Known, answer_at_face, from_field, grid_of, spread, unknown
 from stibium.edge.ore.probe_estimates import latest_estimates
 
@@ -484,3 +486,10 @@ def test_the_shares_are_worked_out_once(monkeypatch: pytest.MonkeyPatch, forest_
     for block in forest_c4.golden.values:
         model.contributions(block)
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"), [(("slate", "dyke"), "1 slate, 2 dyke, Enter, ?"), (("210", "4"), "210, 4, Enter, ?")]
+)
+def test_a_mines_own_rock_codes_are_asked_for_as_they_are(words: tuple[str, ...], asked: str) -> None:
+    assert _choices(Variable("rock", "rock", "category", words=words)) == asked
