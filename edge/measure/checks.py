@@ -98,7 +98,7 @@ def judge_wavelength_check(session: Session, scan: Scan, scan_id: int) -> list[E
         found, wrong = wavelength_check(spectrum.wavelengths_nm, spectrum.values, material, session.rules)
         if not any(finding.code == "wavelength_unknown" for finding in wrong):
             details |= {"ok": not wrong, "bands_nm": found}
-            shifts = ", ".join(f"{at - due:+.1f} nm at {due:g} nm" for due, at in found)
+            shifts = ", ".join(f"{round(at - due, 1) + 0.0:+.1f} nm at {due:g} nm" for due, at in found)
             text = reason(wrong) if wrong else f"wavelengths hold: {shifts}"
             return [Event("wavelength_check", text, details, "refused" if wrong else "note", scan=scan)]
     return [Event("wavelength_check", reason(wrong), details, "refused", scan=scan)]
