@@ -26,7 +26,7 @@ _UPPER = 0.95
 _FEWEST_ROUNDED, _CLEAR = 40, 20.0
 """Of values that were rounded to more than their noise, many neighbours are equal: bands of a stretch, and the steps of
 rounding by which the next band leaves it. Of the same soils rounded to 2 to 6 digits none has both."""
-_FEWEST_AMONG_NOISE, _OF_ROUNDING, _NOISE, _BESIDE = 16, 8.0, 40.0, 24
+_FEWEST_AMONG_NOISE, _OF_ROUNDING, _NOISE, _BESIDE = 20, 8.0, 40.0, 24
 """Of values with so many digits that their noise shows: bands that make a stretch; and, in steps of rounding, what
 fourth differences of a rounded curve come to at most, and what half of so many on either side exceed."""
 _MOST_DECIMALS, _WHOLE = 7, 0.02
@@ -87,13 +87,10 @@ def _among_noise(values: Floats) -> list[tuple[int, int]]:
     fourth = np.abs(_fourth(values, 1))
     above = np.concatenate([[0], np.cumsum(fourth > _NOISE * step)])
     first, last = _runs(fourth <= _OF_ROUNDING * step, _FEWEST_AMONG_NOISE).T
-    noisy, seen = np.full(first.size, True), np.full(first.size, False)
+    kept = np.full(first.size, True)
     for begin in (first - _BESIDE, last - _WIDTH + 2):
         from_, to = begin.clip(0), (begin + _BESIDE).clip(0, fourth.size)
-        enough = to - from_ >= _BESIDE // 2
-        noisy &= ~enough | (2 * (above[to] - above[from_]) > to - from_)
-        seen |= enough
-    kept = noisy & seen
+        kept &= (to - from_ >= _BESIDE // 2) & (2 * (above[to] - above[from_]) > to - from_)
     return list(zip(first[kept].tolist(), last[kept].tolist(), strict=True))
 
 
