@@ -1,5 +1,6 @@
 """What water in a soil does to a model, and what corrections make of it: total carbon of 60 soils, dry, damp and wet.
 
+    python benchmarks/moisture.py SOILS --water [--draws 20] [--first 0]
     python benchmarks/moisture.py SOILS [--draws 20] [--first 0] [--ways dry,pairs,assayed,basis] [--method stack] [--keep FILE] [--picture FILE]
 
 SOILS is a table of spectra whose column condition (or comment: air-dried, wet, wet then one day of drying) says how each was
@@ -7,7 +8,8 @@ scanned, with total_carbon_pct. In each draw five soils are pairs, forty the cal
 same. `dry` is calibrated on dry scans only; `pairs` also has the pairs, without laboratory values; `assayed` has
 the calibration in all three conditions; `basis` has 25 of the forty as dry scans and the differences of the other twenty, who are
 neither calibrated with nor tested, as the package's own differences are of nobody's soils. The answers of all draws are pooled.
-Figures are those of the trained network before its export.
+Figures are those of the trained network before its export. With --water nothing is trained: how many soils are called
+wetter than the dry soils of a calibration, which no model has a part in.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from stibium.edge.model.applicability import assess
 from stibium.edge.model.conditions import depths, why_not
 from stibium.edge.model.interval import interval
 from stibium.edge.model.target import within_range
+from stibium.train.conditions import fit_conditions
 from stibium.train.crossval.metrics import measure
 from stibium.train.methods.mobilenetv2 import MobileNetV2
 from stibium.train.methods.stack import Stack
@@ -115,6 +118,26 @@ def answer(trained: Trained, spectra: list[Spectrum], carbon: dict[str, float]) 
     }
 
 
+def drawn(seed: int, carbon: dict[str, float]) -> list[str]:
+    """Draw the order of the soils."""
+    names = sorted(carbon)
+    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+
+
+def named_wetter(seed: int, soils: dict[tuple[str, Condition], Spectrum], carbon: dict[str, float]) -> list[float]:
+    """Give the shares of dry, damp and wet test soils that are called wetter than the dry calibration."""
+    order = drawn(seed, carbon)
+    calibration = [soils[name, "dry"] for name in order[PAIRS : PAIRS + CALIBRATION]]
+    nm = calibration[0].wavelengths_nm
+    stats = fit_conditions(calibration, np.stack([s.values for s in calibration]), nm)
+    shares = []
+    for state in STATES:
+        test = np.stack([soils[name, state].values for name in order[PAIRS + CALIBRATION :]])
+        why, _ = why_not([""] * len(test), *depths(test, nm), stats)
+        shares.append(float(np.mean([bool(one) for one in why])))
+    return shares
+
+
 def one_draw(
     seed: int,
     way: str,
@@ -123,8 +146,7 @@ def one_draw(
     carbon: dict[str, float],
 ) -> dict[str, dict[str, list]]:
     """Train in one way on one division of the soils, and answer: a pool's lists for each condition."""
-    names = sorted(carbon)
-    order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    order = drawn(seed, carbon)
     paired, calibration, test = order[:PAIRS], order[PAIRS : PAIRS + CALIBRATION], order[PAIRS + CALIBRATION :]
     if way == "basis":
         paired, calibration = order[:BASIS], order[BASIS : PAIRS + CALIBRATION]
@@ -247,12 +269,19 @@ def main() -> None:
     parser.add_argument("--method", choices=("stack", "mobilenetv2"), default="stack", help="with its fast settings")
     parser.add_argument("--keep", type=Path, help="file where draws are kept, and from which they are taken")
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--water", action="store_true", help="only what is called wetter than a dry calibration")
     options = parser.parse_args()
     ways = options.ways.split(",")
     if unknown := set(ways) - set(WAYS):
         parser.error(f"no such way: {unknown.pop()}; there are {', '.join(WAYS)}")
     method = (Stack if options.method == "stack" else MobileNetV2)(fast=True)
     soils, carbon = read(options.soils)
+    if options.water:
+        seeds = range(options.first, options.first + options.draws)
+        shares = np.mean([named_wetter(seed, soils, carbon) for seed in seeds], axis=0)
+        said = ", ".join(f"{100 * share:.1f} % of the {state}" for share, state in zip(shares, STATES, strict=True))
+        print(f"called wetter than {CALIBRATION} dry soils, {options.draws} draws: {said}")
+        return
     pools: dict[tuple[str, str], Pool] = defaultdict(Pool)
     kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     for seed in range(options.first, options.first + options.draws):
