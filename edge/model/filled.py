@@ -26,7 +26,7 @@ _UPPER = 0.95
 _FEWEST_ROUNDED, _CLEAR = 40, 20.0
 """Of values that were rounded to more than their noise, many neighbours are equal: bands of a stretch, and the steps of
 rounding by which the next band leaves it. Of the same soils rounded to 2 to 6 digits none has both."""
-_FEWEST_AMONG_NOISE, _OF_ROUNDING, _NOISE, _BESIDE = 20, 8.0, 40.0, 24
+_FEWEST_AMONG_NOISE, _OF_ROUNDING, _NOISE, _BESIDE = 20, 8.0, 40.0, 32
 """Of values with so many digits that their noise shows: bands that make a stretch; and, in steps of rounding, what
 fourth differences of a rounded curve come to at most, and what half of so many on either side exceed."""
 _MOST_DECIMALS, _WHOLE = 7, 0.02
