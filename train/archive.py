@@ -77,10 +77,14 @@ def archive(
         What came of it. What is refused has a row with its reason.
 
     Raises:
-        ArchiveError: the folder holds another archive.
+        ArchiveError: a path is not there, or the folder holds another archive; nothing was written.
         BundleError: a model cannot be loaded.
     """
     folder = Path(out)
+    for path in paths:
+        # An archive of what was mistyped would stand in the way of the right one.
+        if not os.path.lexists(path):
+            raise ArchiveError(f"{os.fspath(path)}: no such file or folder; nothing was written")
     all_batches = list(batches(paths, task.average))
     if all_batches:
         _begin(folder, task, all_batches)

@@ -43,7 +43,7 @@ YOUNG_OBJECTS = 50_000
 
 
 class _InterruptedError(Exception):
-    """Ctrl-C: click would make "Aborted!" and the exit code of a refusal of it."""
+    """Ctrl-C, or the end of what is typed: click would make "Aborted!" and the exit code of a refusal of it."""
 
 
 class _Stibium(LazyGroup):
@@ -53,7 +53,7 @@ class _Stibium(LazyGroup):
         """Run the command; see `main` for how it ends."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             raise _InterruptedError from None
         except click.ClickException as error:
             from .output import printable

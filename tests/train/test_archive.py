@@ -189,6 +189,12 @@ def test_no_files_leave_no_archive(tmp_path: Path) -> None:
     assert "no files in" in done.stderr
 
 
+def test_a_mistyped_path_leaves_no_archive(spectra: Path, tmp_path: Path) -> None:
+    done = run("archive", spectra, tmp_path / "spctra", "--out", tmp_path / "out")
+    assert (done.returncode, (tmp_path / "out").exists()) == (1, False)
+    assert done.stderr.strip().endswith("spctra: no such file or folder; nothing was written")
+
+
 def test_spectra_survive_parquet(tmp_path: Path) -> None:
     out = tmp_path / "soils.parquet"
     done = run("convert", SHIPPED / "demo_samples.csv.gz", out)

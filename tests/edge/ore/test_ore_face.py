@@ -454,8 +454,11 @@ def test_wrong_words_are_usage_errors(logistic_c3: OreBundle, log: Path, argumen
 
 
 def test_an_end_of_input_while_asking_stores_nothing(logistic_c3: OreBundle, log: Path) -> None:
-    done = face(logistic_c3, log, answers="High\n")
-    assert done.exit_code == 1
+    command = [sys.executable, "-m", "stibium.edge", "ore", "predict", "--at-face", "--sample", "F1"]
+    environment = os.environ | {"STIBIUM_ORE_MODEL": logistic_c3.path, "STIBIUM_LOG": str(log)}
+    done = subprocess.run(command, input="High\n", capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1].endswith("stibium: stopped")
     assert not log.exists()
 
 
