@@ -77,7 +77,8 @@ def encoding_of(pieces: Iterable[bytes], source: str) -> str:
     for piece in chain(pieces, (b"",)):
         if decoder is None:
             found = "utf-16" if piece.startswith(_UTF16_MARKS) else "utf-8-sig"
-            decoder = codecs.getincrementaldecoder(found)()
+            # Not that of the mark: of a text that is a part of a mark and nothing else it says nothing.
+            decoder = codecs.getincrementaldecoder(found.removesuffix("-sig"))()
         if found != "utf-16" and not is_text(piece):
             raise UnknownFormatError(f"{source}: holds control characters, so it is no text, or it is damaged")
         try:

