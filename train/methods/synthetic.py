@@ -109,7 +109,7 @@ class Synthesis:
     copies: int = 20
     most_copies: int = 6000
     disturbance: Disturbance = Disturbance()
-    told: float = 0.65
+    told: float = 0.5
 
 
 def synthetic_spectra(
