@@ -10,7 +10,7 @@ import numpy as np
 from stibium.edge.model.target import forward, inverse
 from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.blocks import block_scaling, blocks_on
-from stibium.train.methods.mobilenetv2 import MobileNetV2, scaled
+from stibium.train.methods.mobilenetv2 import MobileNetV2, scaled, space_to_learn_in
 from stibium.train.methods.student import StudentConfig, answers, ridge, teach
 from stibium.train.methods.synthetic import Synthesis, synthetic_spectra
 from stibium.train.methods.teachers import TeachingPredictor
@@ -68,7 +68,8 @@ class StudentPart:
         ):
             rows.append(scaled(scaling, features(seen)))
             labels.append(teacher.predict(told))
-        x, z = np.concatenate(rows), forward(np.concatenate(labels), teacher.transform)
+        transform = space_to_learn_in(teacher.out_of_fold[:, : target.size], target, "both")
+        x, z = np.concatenate(rows), forward(np.concatenate(labels), transform)
         if self.config is None:
             ((weights, intercept),) = ridge(x, z, (LINE_PENALTY,))
             answer = lambda taken: taken @ weights + intercept  # noqa: E731
@@ -77,7 +78,7 @@ class StudentPart:
             answer = lambda taken: answers(model, taken)  # noqa: E731
 
         def run(new: np.ndarray) -> np.ndarray:
-            found = inverse(answer(scaled(scaling, features(new))), teacher.transform)
+            found = inverse(answer(scaled(scaling, features(new))), transform)
             return np.clip(found, target.min(), target.max())
 
         return Part(run)

@@ -115,18 +115,18 @@ class MobileNetV2Regressor(_OnFeatures):
         config = student if self.steps is None else StudentConfig(steps=self.steps)
         self.scaling_ = block_scaling(rows, self._sizes(rows))
         synthetic = np.concatenate(list(mixed_rows(rows, synthesis, np.random.default_rng(self.seed))))
-        self.transform_, self.range_ = teacher.transform, (float(target.min()), float(target.max()))
+        self.range_ = (float(target.min()), float(target.max()))
         self.distilled_ = distil(
             scaled(self.scaling_, synthetic),
             teacher.network.predict(synthetic),
             scaled(self.scaling_, rows),
             target,
-            teacher.transform,
             teacher.out_of_fold,
             self.blocks,
             config,
             self.seed,
         )
+        self.transform_ = self.distilled_.transform
         self.model_, self._runtime = self.distilled_.model, self.distilled_.runtime
         self.chosen_ = f"{self.distilled_.quantisation}; taught by {teacher.chosen}"
 

@@ -31,6 +31,7 @@ from stibium.train.estimators import (
     SavitzkyGolayDerivative,
     StandardNormalVariate,
 )
+from stibium.train.methods.mobilenetv2 import space_to_learn_in
 from stibium.train.network_estimators import MobileNetV2Regressor, StackRegressor
 
 TOO_FEW_BANDS = "the checks fit two bands; a window needs as many bands as it is wide"
@@ -73,10 +74,12 @@ def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
         check(estimator)
 
 
-def least_squares(rows: Any, labels: Any, own: Any, target: Any, transform: Any, *rest: Any) -> SimpleNamespace:
+def least_squares(rows: Any, labels: Any, own: Any, target: Any, out_of_fold: Any, *rest: Any) -> SimpleNamespace:
     """Stand in for `distil`, which takes up to a minute: what answers is fitted, as bytes, to the same rows."""
+    transform = space_to_learn_in(out_of_fold, target, "both")
     weights = np.linalg.lstsq(np.c_[rows, np.ones(len(rows))].astype(float), forward(labels, transform), rcond=None)[0]
-    return SimpleNamespace(model=weights.tobytes(), quantisation="int8", runtime=Answers(weights.tobytes()))
+    runtime = Answers(weights.tobytes())
+    return SimpleNamespace(transform=transform, model=weights.tobytes(), quantisation="int8", runtime=runtime)
 
 
 class Answers:

@@ -179,25 +179,23 @@ class MobileNetV2(CrossValidated):
             made.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
             labels.append(teacher.predict(told))
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
-        out_of_fold = teacher.out_of_fold[:, : target.size]
-        transform = space_to_learn_in(out_of_fold, target, self.decide_by)
         distilled = distil(
             np.concatenate(made),
             np.concatenate(labels),
             scaled(scaling, own),
             target,
-            transform,
-            out_of_fold,
+            teacher.out_of_fold[:, : target.size],
             len(blocks.sizes),
             config,
             rows.seed,
+            self.decide_by,
         )
         return DistilledModel(
             recipe=blocks,
             wavelengths_nm=nm,
             splices_nm=splices_nm,
             scaling=scaling,
-            transform=transform,
+            transform=distilled.transform,
             calibrated_range=(float(target.min()), float(target.max())),
             taught=distilled.taught,
             representative=distilled.representative,
@@ -238,6 +236,7 @@ def space_to_learn_in(out_of_fold: Floats, target: Floats, decide_by: DecideBy) 
 class Distilled:
     """A quantised student; see `DistilledModel`. `model` is its flatbuffer."""
 
+    transform: Transform
     taught: Taught
     representative: Rows
     quantisation: Quantisation
@@ -250,11 +249,11 @@ def distil(
     labels: Floats,
     own: Rows,
     target: Floats,
-    transform: Transform,
     out_of_fold: Floats,
     blocks: int,
     config: StudentConfig,
     seed: int,
+    decide_by: DecideBy = "both",
 ) -> Distilled:
     """Teach a student, and quantise it in the smallest format that rounds little.
 
@@ -263,12 +262,13 @@ def distil(
         labels: (m,) what the teacher says of them, in the unit.
         own: (n, features) scaled rows of the training.
         target: (n,) in the unit.
-        transform: of the target, that the student learns in.
-        out_of_fold: (repeats, n) the teacher's, in the unit: what rounding is held against.
+        out_of_fold: (repeats, n) the teacher's, in the unit: what rounding is held against, and the space chosen by.
         blocks: that the features are of, of one size.
         config: of the student.
         seed: of weights and batches.
+        decide_by: what the answers are for.
     """
+    transform = space_to_learn_in(out_of_fold, target, decide_by)
     z = forward(labels, transform)
     taught = teach(synthetic, z, blocks, config, seed)
     low, high = float(target.min()), float(target.max())
@@ -284,7 +284,7 @@ def distil(
             runtime = Runtime(model)
         if _rounds_little(in_unit(runtime.run(own)) - exact, out_of_fold - target, target):
             break
-    return Distilled(taught, representative, quantisation, model, runtime)
+    return Distilled(transform, taught, representative, quantisation, model, runtime)
 
 
 def scaled(scaling: Scaling, features: Floats) -> Rows:
