@@ -188,6 +188,9 @@ REFUSALS = LogTable(
         LogColumn("reason", TEXT, NOT_NULL, 0),
         LogColumn("model_id", INTEGER, "REFERENCES models(id)"),
         LogColumn("session_id", INTEGER, _SESSION),
+        # The last row of `readings` when it was written, 0 for none yet, so that no clock says which came first; NULL
+        # before version 6 of the log.
+        LogColumn("after_reading", INTEGER, NULLABLE),
     ),
 )
 

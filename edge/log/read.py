@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cmp_to_key
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ class Entry:
         void: why the reading does not count; "" if it does.
         soil: equal for all readings of one soil; see `corrections.Corrected`.
         history: what was said of the reading afterwards.
+        after_reading: the last row of `readings` when what has none was refused; None before version 6 of the log.
     """
 
     reading: Reading | None
@@ -95,6 +97,7 @@ class Entry:
     void: str = ""
     soil: str = ""
     history: tuple[StoredCorrection, ...] = ()
+    after_reading: int | None = None
 
     @property
     def stored_at(self) -> str:
@@ -203,16 +206,25 @@ def iter_entries(
     if alone and chosen.simulated is None and chosen.reading is None:
         streams.append(_without_reading(db, chosen, order))
     if last is None:
-        yield from heapq.merge(*streams, key=_place)
+        yield from heapq.merge(*streams, key=_PLACE)
     else:
         # Backwards the streams come in the other order, so that what was stored at once stays in one.
-        merged = heapq.merge(*reversed(streams), key=_place, reverse=True)
+        merged = heapq.merge(*reversed(streams), key=_PLACE, reverse=True)
         yield from reversed(list(islice(merged, last)))
 
 
-def _place(entry: Entry) -> tuple[bool, str]:
-    # What is dated later than the present was stored before the clock was set back.
-    return entry.stored_at <= now(), entry.stored_at
+def _compare(one: Entry, other: Entry) -> int:
+    """Tell which of a reading and what was refused without one was stored first, as `cmp_to_key` wants it."""
+    if one.reading is None:
+        return -_compare(other, one)
+    if other.after_reading is not None:
+        return 1 if other.after_reading < one.reading.id else -1
+    # Clocks, then. What is dated later than the present was stored before the clock was set back.
+    here, there = ((entry.stored_at <= now(), entry.stored_at) for entry in (one, other))
+    return (here > there) - (here < there)
+
+
+_PLACE = cmp_to_key(_compare)
 
 
 def _of_readings(db: sqlite3.Connection, chosen: Chosen, every: bool, order: str) -> Iterator[Entry]:
@@ -285,8 +297,7 @@ def _without_reading(db: sqlite3.Connection, chosen: Chosen, order: str) -> Iter
         values,
     )
     for row in rows:
-        answer, session_id = _refusal(row)
-        yield Entry(None, (), (answer,), session_id, soil=soil_key(answer.outcome.sample_id, session_id))
+        yield _alone(row)
 
 
 def refusals_alone(db: sqlite3.Connection, after: int, most: int) -> Iterator[Entry]:
@@ -299,16 +310,22 @@ def refusals_alone(db: sqlite3.Connection, after: int, most: int) -> Iterator[En
     """
     conditions = sql_where(["f.reading_id IS NULL", "f.id > ?"])
     for row in db.execute(f"{_REFUSALS} {conditions} ORDER BY f.id LIMIT ?", (after, most)):
-        answer, session_id = _refusal(row)
-        yield Entry(None, (), (answer,), session_id)
+        yield _alone(row)
 
 
-def _refusal(row: Sequence[Any]) -> tuple[StoredAnswer, int | None]:
+def _alone(row: Sequence[Any]) -> Entry:
+    answer, said = _refusal(row)
+    session_id, after = said["session_id"], said["after_reading"]
+    soil = soil_key(answer.outcome.sample_id, session_id)
+    return Entry(None, (), (answer,), session_id, soil=soil, after_reading=after)
+
+
+def _refusal(row: Sequence[Any]) -> tuple[StoredAnswer, dict[str, Any]]:
     width = len(REFUSALS.columns)
     said, damage = REFUSALS.read_what_can_be(row[:width])
     model = None if row[width] is None else _model(MODELS.read_what_can_be(row[width:])[0])
     refusal = Refusal(said["source"], damage or said["reason"], said["sample_id"])
-    return StoredAnswer(refusal, model, said["stored_at"], said["software"]), said["session_id"]
+    return StoredAnswer(refusal, model, said["stored_at"], said["software"]), said
 
 
 def _model(said: dict[str, Any]) -> StoredModel:

@@ -391,7 +391,8 @@ class Log:
         if isinstance(outcome, Estimate):
             ESTIMATES.insert(self._db, outcome, **row)
         else:
-            REFUSALS.insert(self._db, outcome, **row, session_id=session_id)
+            (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM readings").fetchone()
+            REFUSALS.insert(self._db, outcome, **row, session_id=session_id, after_reading=last)
 
     def _add_reading(self, spectrum: Spectrum, about: ReadingFacts, stored_at: str) -> int:
         grid_id, grid_sha256 = self._grid(spectrum.wavelengths_nm)

@@ -22,8 +22,9 @@ _ESTIMATES = (
 )
 _LAST_REFUSAL = (
     "SELECT f.reason FROM refusals f LEFT JOIN readings r ON r.id = f.reading_id"
-    f" WHERE CASE WHEN r.id IS NULL THEN f.sample_id ELSE {SAMPLE_ID} END = ? AND (r.id IS NULL OR {COUNTS})"
-    " AND (f.reading_id > ? OR (f.reading_id IS NULL AND f.stored_at > ?)) ORDER BY f.id DESC LIMIT 1"
+    f" WHERE CASE WHEN r.id IS NULL THEN f.sample_id ELSE {SAMPLE_ID} END = ?1 AND (r.id IS NULL OR {COUNTS})"
+    " AND CASE WHEN r.id IS NOT NULL THEN r.id > ?2 WHEN f.after_reading IS NOT NULL THEN f.after_reading >= ?2"
+    " ELSE f.stored_at > ?3 END ORDER BY f.id DESC LIMIT 1"
 )
 
 

@@ -384,6 +384,21 @@ def test_the_last_are_those_measured_last_where_the_clock_was_set_back(
     assert every.count(None) == 5
 
 
+def test_files_that_were_refused_stand_where_they_were_refused_whatever_the_clock(
+    tmp_path: Path, soils: list[Spectrum], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, hours = tmp_path / "log.db", iter((9, 7, 8, 6, 10, 5))
+    monkeypatch.setattr("stibium.edge.log.write.now", lambda: f"2026-05-06T{next(hours):02d}:00:00.000+00:00")
+    with Log(path) as log:
+        for number in range(6):
+            log.add([Result(soils[0] if number % 2 else None, Refusal(f"{number}.asd", "cut off", ""))])
+    with open_for_reading(path) as db:
+        every = [one.refusals[0].outcome.source for one in iter_entries(db)]
+        assert every == [f"{number}.asd" for number in range(6)]
+        for last in range(1, 7):
+            assert [one.refusals[0].outcome.source for one in iter_entries(db, last=last)] == every[-last:]
+
+
 def test_memory_does_not_grow_with_the_log(full_log: Path) -> None:
     peaks = []
     with closing(sqlite3.connect(full_log)) as db:

@@ -25,7 +25,7 @@ from stibium.edge.log.schema import SCHEMA_VERSION
 from stibium.edge.log.spectra import iter_spectra
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.estimate import Estimate, Estimator
+from stibium.edge.model.estimate import Estimate, Estimator, Refusal
 
 KEPT = [table.name for table in TABLES if not table.name.startswith("taken")]
 
@@ -68,7 +68,7 @@ def test_an_older_log_comes_along_without_loss(
     assert len(before["readings"]) == (8 if old == 3 else 7)
     for _ in range(2):
         Log(path).close()
-        assert version(path) == SCHEMA_VERSION == 5
+        assert version(path) == SCHEMA_VERSION == 6
         assert everything_in(path, old) == before
     Log(new).close()
     assert tables(path) == tables(new)
@@ -192,19 +192,30 @@ def test_the_document_names_every_table_and_its_queries_run(full_log: Path) -> N
     assert [len(rows) for rows in found] == [3, 0, 0]
 
 
-def test_a_log_of_version_4_is_read_as_it_is_and_then_gets_its_column(
-    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+@pytest.mark.parametrize(
+    ("old", "lacking"),
+    [(4, ("estimates.movement_over_limit", "refusals.after_reading")), (5, ("refusals.after_reading",))],
+)
+def test_a_log_of_version_4_or_5_is_read_as_it_is_and_then_gets_its_columns(
+    old: int, lacking: tuple[str, ...], tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
 ) -> None:
-    path = tmp_path / "four.db"
+    path = tmp_path / "old.db"
     with Log(path) as log:
-        Engine(Estimator(shipped_bundle), log).take(soils[:2])
+        Engine(Estimator(shipped_bundle), log).take([*soils[:2], Refusal("x.asd", "is empty", "x")])
     with closing(sqlite3.connect(path)) as db:
-        db.execute("ALTER TABLE estimates DROP COLUMN movement_over_limit")
-        db.execute("PRAGMA user_version=4")
+        for place in lacking:
+            table, column = place.split(".")
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute(f"PRAGMA user_version={old}")
         db.commit()
     for _ in range(2):
         with open_for_reading(path) as db:
-            outcomes = [entry.estimates[-1].outcome for entry in iter_entries(db)]
-        assert [one.movement_over_limit for one in outcomes if isinstance(one, Estimate)] == [None, None]
+            entries = list(iter_entries(db))
+            outcomes = [answer.outcome for entry in entries for answer in entry.estimates]
+        moved = [one.movement_over_limit for one in outcomes if isinstance(one, Estimate)]
+        assert len(moved) == 2
+        assert old > 4 or moved == [None, None]
+        assert [entry.after_reading for entry in entries] == [None, None, None]
+        assert entries[-1].reading is None
         Log(path).close()
         assert version(path) == SCHEMA_VERSION

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,37 @@ def test_a_refusal_after_the_estimates_is_said(log: Path) -> None:
     assert latest_estimates(log, "F12", ["As"])[1] == ()
     put(log, Refusal("F12.asd", "saturated at 900 nm", "F12"))
     assert latest_estimates(log, "F12", ["As"])[1] == ("the last measurement of F12 was refused: saturated at 900 nm",)
+
+
+@pytest.mark.parametrize(("after", "clock_is_set_back"), [(True, False), (True, True), (False, False), (False, True)])
+def test_which_came_last_goes_by_rows_and_not_by_a_clock_that_was_set(
+    after: bool, clock_is_set_back: bool, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = ["2026-05-06T09:30:00.000+00:00", "2026-05-06T09:00:00.000+00:00"]
+    clock = iter(times if clock_is_set_back else times[::-1])
+    now = next(clock)
+    monkeypatch.setattr("stibium.edge.log.write.now", lambda: now)
+    unread = Stored(None, Refusal("F12.asd", "is cut off", "F12"))
+    measured = Stored(SPECTRUM, estimate("As", 40.0))
+    with Log(log, "probe.tflite", "abc") as opened:
+        opened.add([measured if after else unread])
+        now = next(clock)
+        opened.add([unread if after else measured])
+    said = latest_estimates(log, "F12", ["As"])[1]
+    assert said == (("the last measurement of F12 was refused: is cut off",) if after else ())
+
+
+def test_in_a_log_of_version_5_the_clock_says_which_came_last(log: Path) -> None:
+    with Log(log, "probe.tflite", "abc") as opened:
+        opened.add([Stored(SPECTRUM, estimate("As", 40.0))])
+        opened.add([Stored(None, Refusal("F12.asd", "is cut off", "F12"))])
+    with closing(sqlite3.connect(log)) as db:
+        db.execute("ALTER TABLE refusals DROP COLUMN after_reading")
+        db.execute("PRAGMA user_version=5")
+        db.commit()
+    for _ in range(2):
+        assert latest_estimates(log, "F12", ["As"])[1] == ("the last measurement of F12 was refused: is cut off",)
+        Log(log).close()
 
 
 def test_a_blank_is_no_soil(log: Path) -> None:
