@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...converters.spectra.spectrum import Floats, Spectrum
+from ...edge.jobs import CarriedEstimator
 from ...edge.model.bundle import Bundle
 from ...edge.model.correction import NO_CORRECTION, Correction, absorbance
 from ...edge.model.estimate import Estimate, Estimator, Refusal
@@ -63,10 +64,17 @@ def as_on_device(spectra: Sequence[Spectrum], joins_nm: tuple[float, ...]) -> li
     return [with_joins(spectrum, joins_nm) for spectrum in spectra] if joins_nm else list(spectra)
 
 
+def outputs_of(estimator: Estimator, spectra: Sequence[Spectrum]) -> list[float | Refusal]:
+    """Give a model's outputs in the transform's space, and why a device would refuse the spectra that have none."""
+    held = CarriedEstimator(estimator)(spectra)
+    outputs = estimator.outputs(spectra)
+    return [said if isinstance(said, Refusal) else output for said, output in zip(held, outputs, strict=True)]
+
+
 def usable(
     estimator: Estimator, spectra: Sequence[Spectrum], whose: str, fewest: int
 ) -> tuple[list[Spectrum], Floats, list[Refusal]]:
-    """Keep the spectra that a model answers.
+    """Keep the spectra that a device with this model answers.
 
     Returns:
         Them, its outputs, and why it refuses the others.
@@ -74,7 +82,7 @@ def usable(
     Raises:
         TrainingDataError: fewer than `fewest` are left.
     """
-    outputs = estimator.outputs(spectra)
+    outputs = outputs_of(estimator, spectra)
     kept = [spectrum for spectrum, output in zip(spectra, outputs, strict=True) if isinstance(output, float)]
     refused = [output for output in outputs if isinstance(output, Refusal)]
     if len(kept) < fewest:

@@ -16,7 +16,7 @@ from ...edge.model.estimate import Estimator, Refusal
 from ...edge.model.lineage import Adaptation, Tried
 from ...edge.model.target import within_range
 from ..errors import TrainingDataError
-from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of
+from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, outputs_of
 from .follow import correlation, following_domain, wider_interval, with_own_detection
 from .output import KINDS, WORTH, Kind, fit_kind, rms
 from .transfer import Way, fit_ways, mean_of, ways
@@ -76,7 +76,7 @@ def adapt_by_pairs(
     refused = list(pairs.refused)
     output_of: list[dict[str, float]] = [{}, {}]
     for side, answered in zip((pairs.parent, pairs.child), output_of, strict=True):
-        for spectrum, output in zip(side, estimator.outputs(side), strict=True):
+        for spectrum, output in zip(side, outputs_of(estimator, side), strict=True):
             if isinstance(output, Refusal):
                 refused.append(output)
             else:

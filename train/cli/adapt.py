@@ -93,21 +93,24 @@ def adapt(
 
 def _by_assays(parent: Bundle, spectra: tuple[str, ...], assays: str) -> Adapted:
     from ..adaptation.by_assays import adapt_by_assays
-    from ..samples import load
+    from ..samples import load, refusals_in_words
 
     table = read_assay_table(assays)
     say(table.notes)
     samples = load(spectra, as_unit(table.assays(parent.element), parent.unit), parent.recipe.range_nm)
     say(samples.notes())
-    return adapt_by_assays(parent, samples)
+    adapted = adapt_by_assays(parent, samples)
+    say(refusals_in_words(adapted.refused[len(samples.refused) :]))
+    return adapted
 
 
 def _by_pairs(parent: Bundle, pairs: tuple[str, str]) -> Adapted:
     from ...edge.files import iter_spectra
     from ..adaptation.by_pairs import adapt_by_pairs
+    from ..samples import refusals_in_words
 
     adapted = adapt_by_pairs(parent, iter_spectra([pairs[0]]), iter_spectra([pairs[1]]))
-    say([f"refused {r.source}: {r.reason}" for r in adapted.refused])
+    say(refusals_in_words(adapted.refused, shown=None))
     if names := adapted.unmatched:
         more = ", ..." if len(names) > 5 else ""
         say([f"measured on one instrument only, not used: {', '.join(names[:5])}{more}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -226,3 +227,25 @@ def test_the_model_itself_is_not_written_over(made: Path, tiny_bundle: Path) -> 
     done = stibium("adapt", tiny_bundle, "--pairs", made / "parent.csv", made / "child.csv", "--out", tiny_bundle)
     assert done.returncode == 2
     assert tiny_bundle.read_bytes() == before
+
+
+@pytest.mark.parametrize("by", ["assays", "pairs"])
+def test_what_a_device_refuses_is_adapted_by_in_no_way(
+    by: str, made: Path, shipped_bundle: Bundle, tmp_path: Path
+) -> None:
+    """As `predict`, `evaluate` and `compare` refuse it: noise is no property of another site or instrument."""
+    table = tmp_path / "noisy.csv"
+    first, *others = read_spectra(made / ("site.csv" if by == "assays" else "child.csv"))
+    noise = np.random.default_rng(0).normal(0, 0.02, first.values.size)
+    write_table(table, [replace(first, values=first.values + noise), *others])
+    predicted = stibium("predict", table, "--no-log", "--model", shipped_bundle.path, "--format", "jsonl")
+    (why,) = (one["reason"] for one in map(json.loads, predicted.stdout.splitlines()) if not one["estimates"])
+    assert "noise" in why
+    given = ("--spectra", table, "--assays", made / "assays.csv")
+    given = given if by == "assays" else ("--pairs", made / "parent.csv", table)
+    done = stibium("adapt", shipped_bundle.path, *given, "--out", tmp_path / "new.tflite", "--format", "csv")
+    assert done.returncode == 1, done.stderr
+    assert why in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == len(others)
+    assert first.sample_id not in {row["sample"] for row in rows}
