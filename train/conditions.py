@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..converters.spectra.spectrum import CONDITIONS, Floats, Spectrum
 from ..edge.model.conditions import Conditions, Water, depths, sees_water
-from .crossval.metrics import Metrics, coverage, measure
+from .crossval.metrics import NOWHERE_OPEN, Metrics, coverage, measure
 
 MADE = " (made of dry soils)"
 """Stands after the condition of soils that nobody scanned so."""
@@ -125,6 +125,7 @@ def score_conditions(
     low: ArrayLike | None = None,
     high: ArrayLike | None = None,
     samples: Sequence[str] | None = None,
+    calibrated_range: tuple[float, float] = NOWHERE_OPEN,
 ) -> tuple[ConditionScore, ...]:
     """Hold predictions against laboratory values, condition by condition from dry to wet.
 
@@ -133,6 +134,7 @@ def score_conditions(
         predicted, measured: (n,) in the unit.
         low, high: (n,) ends of their intervals.
         samples: n names, where several rows are of one sample.
+        calibrated_range: see `coverage`.
     """
     said, p, y = np.array(conditions), np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
     names = np.array(samples if samples is not None else range(len(y)))
@@ -145,6 +147,6 @@ def score_conditions(
             found = replace(found, n=len(set(names[here].tolist())))
             inside = None
             if low is not None and high is not None:
-                inside = coverage(np.asarray(low)[here], np.asarray(high)[here], y[here])
+                inside = coverage(np.asarray(low)[here], np.asarray(high)[here], y[here], calibrated_range)
             scores.append(ConditionScore(one, found, inside))
     return tuple(scores)

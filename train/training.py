@@ -553,7 +553,7 @@ def _calibrate(
         held_out_predicted=np.clip(inverse(model.answer(held.features), transform), *ends),
         conditions=fit_conditions(seen.rows, seen.reflectance, seen.reflectance_nm, wetted.states, wetted.reflectance),
         by_condition=score_conditions(
-            found.conditions, within_range(found.outputs, transform, ends), unseen, low, high, found.samples
+            found.conditions, within_range(found.outputs, transform, ends), unseen, low, high, found.samples, ends
         ),
         refused=refused + (bounded.refused if bounded else ()),
         out_of_fold=left_out[:, tested],

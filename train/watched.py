@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..converters.spectra.spectrum import Floats
+from ..edge.log.columns import StoredModel
 from ..edge.log.read import Entry
 from ..edge.model.estimate import Estimate
+from ..edge.model.interval import holding
 from .assays.table import Assays, as_unit
-from .crossval.metrics import Metrics, measure
+from .crossval.metrics import NOWHERE_OPEN, Metrics, measure
 from .errors import TrainingDataError
 from .samples import did_you_mean
 
@@ -76,7 +78,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
         TrainingDataError: no estimate has an assay, or they are in another unit.
     """
     wanted, order = assays.plain.keys(), assays.values
-    latest: dict[tuple[str, str], dict[str, Estimate]] = {}
+    latest: dict[StoredModel, dict[str, Estimate]] = {}
     seen: set[str] = set()
     units: set[str] = set()
     for entry in entries:
@@ -92,8 +94,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
                 continue
             units.add(outcome.unit)
             if as_unit(assays, outcome.unit).unit == outcome.unit:
-                of_model = latest.setdefault((answer.model.name, answer.model.sha256), {})
-                of_model[reading.sample_id] = outcome
+                latest.setdefault(answer.model, {})[reading.sample_id] = outcome
     missing = [name for name in order if name not in seen]
     if meant := did_you_mean(sorted(seen - order.keys()), missing, missing):
         raise TrainingDataError(f"{assays.path}: {meant}")
@@ -111,7 +112,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
     return [_watched(model, found, assays) for model, found in latest.items()]
 
 
-def _watched(model: tuple[str, str], estimates: Mapping[str, Estimate], assays: Assays) -> Watched:
+def _watched(model: StoredModel, estimates: Mapping[str, Estimate], assays: Assays) -> Watched:
     answers = list(estimates.values())
     wanted = as_unit(assays, answers[0].unit).plain
     predicted = np.array([a.value for a in answers])
@@ -121,7 +122,7 @@ def _watched(model: tuple[str, str], estimates: Mapping[str, Estimate], assays: 
     n = errors.size
     bias = 10 ** float(errors.mean()) - 1 if logarithmic else float(errors.mean())
     with_ends = [
-        (a.low <= value <= a.high, a.coverage)
+        (bool(holding(a.low, a.high, value, model.calibrated_range or NOWHERE_OPEN)), a.coverage)
         for a, value in zip(answers, measured.tolist(), strict=True)
         if a.low is not None and a.high is not None and a.coverage is not None
     ]
@@ -131,8 +132,8 @@ def _watched(model: tuple[str, str], estimates: Mapping[str, Estimate], assays: 
     coverage_p = _few_inside_p(inside, len(with_ends), stated) if stated is not None and n >= FEWEST else None
     recalibrate, advice = _advice(n, bias, logarithmic, answers[0].unit, bias_p, coverage_p)
     return Watched(
-        model=model[0],
-        model_sha256=model[1],
+        model=model.name,
+        model_sha256=model.sha256,
         element=answers[0].element,
         unit=answers[0].unit,
         samples=n,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..model.estimate import Estimate, Refusal
-from ..model.interval import normal_quantile
+from ..model.interval import holding, normal_quantile
 from ..model.target import forward
-from ..record import in_figures, in_unit, shown_value
+from ..record import in_figures, in_unit, shown_interval, shown_value
+from ..units import shown_unit
 
 if TYPE_CHECKING:
     from ..model.bundle import Bundle
@@ -77,20 +78,25 @@ def judge_blank(sample_id: str, outcome: Estimate | Refusal) -> Judgement:
     if outcome.critical_level is None:
         return _not_judged("blank", sample_id, f"{shown}; the model has no critical level")
     passed = outcome.bound == "< LOD"
-    level = f"critical level {in_figures(outcome.critical_level)} {outcome.unit}"
+    level = f"critical level {in_figures(outcome.critical_level)} {shown_unit(outcome.unit)}"
     return Judgement("blank", sample_id, passed, f"{shown}, {level}" if passed else f"{shown} is detected, {level}")
 
 
-def judge_reference(sample_id: str, outcome: Estimate | Refusal, stated: Stated | None) -> Judgement:
-    """A reference soil's stated value, give or take its uncertainty, must lie in the estimate's interval."""
+def judge_reference(
+    sample_id: str, outcome: Estimate | Refusal, stated: Stated | None, calibrated_range: tuple[float, float]
+) -> Judgement:
+    """A reference soil's stated value, give or take its uncertainty, must lie in the estimate's interval.
+
+    An end that was cut off at the model's calibrated range is open, as it is shown.
+    """
     if isinstance(outcome, Refusal):
         return _not_judged("reference", sample_id, outcome.reason)
     if stated is None:
         return _not_judged("reference", sample_id, "its value was not stated")
     if outcome.low is None or outcome.high is None:
         return _not_judged("reference", sample_id, "the model gives no interval")
-    passed = stated.value + stated.uncertainty >= outcome.low and stated.value - stated.uncertainty <= outcome.high
-    interval = f"{in_figures(outcome.low)} - {in_figures(outcome.high)}"
+    passed = bool(holding(outcome.low, outcome.high, stated.value, calibrated_range, stated.uncertainty))
+    interval = shown_interval(outcome.low, outcome.high, calibrated_range)
     where = "inside" if passed else "outside"
     return Judgement("reference", sample_id, passed, f"stated {in_figures(stated.value)} is {where} {interval}")
 

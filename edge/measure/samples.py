@@ -186,17 +186,17 @@ def _control(session: Session, planned: Planned, result: Result) -> list[Event]:
     A blank is judged for each element; a reference soil and a duplicate for the first, whose content was stated.
     """
     judgement: Judgement
-    outcome = result.outcome
+    outcome, bundle = result.outcome, session.engine.estimator.bundle
     if planned.kind == "blank":
         return [_judged(judge_blank(planned.sample_id, one)) for one in result.outcomes]
     elif planned.kind == "reference":
-        judgement = judge_reference(planned.sample_id, outcome, session.settings.stated)
+        judgement = judge_reference(planned.sample_id, outcome, session.settings.stated, bundle.calibrated_range)
         return [_judged(judgement), *_drifts(session, planned, result)]
     elif planned.kind == "duplicate":
         counting = known_exactly(session.engine.log.database, planned.duplicate_of)
         counts = any(one.session == session.session_id for one in counting)
         first = session.state.done.get(planned.duplicate_of) if counts else None
-        judgement = judge_duplicate(planned.sample_id, outcome, first, session.engine.estimator.bundle)
+        judgement = judge_duplicate(planned.sample_id, outcome, first, bundle)
     else:
         return []
     return [_judged(judgement)]

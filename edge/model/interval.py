@@ -6,7 +6,7 @@ Its offsets come with the bundle, fitted by `stibium.train.applicability`. docs/
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ...converters.spectra.spectrum import Floats
 
@@ -93,6 +93,26 @@ def interval(
         extra = normal_quantile(stats.coverage) * extra
     below, above = wider * stats.low_offset, wider * lifting(stats, outputs) * stats.high_offset
     return outputs + below - _added(below, extra), outputs + above + _added(above, extra)
+
+
+def holding(
+    low: ArrayLike,
+    high: ArrayLike,
+    values: ArrayLike,
+    calibrated_range: tuple[float, float],
+    give_or_take: float = 0.0,
+) -> NDArray[np.bool_]:
+    """Say which values lie in their intervals, ends included: the one place where this is decided.
+
+    Args:
+        low, high, values: (n,) in the element's unit.
+        calibrated_range: at whose ends intervals were cut off: such an end is open, as `> 895` is shown.
+        give_or_take: uncertainty of the values, in the unit.
+    """
+    # A value beyond the range is inside an interval that reaches to its end.
+    values = np.asarray(values, dtype=np.float64)
+    least, most = (np.clip(values + by, *calibrated_range) for by in (-give_or_take, give_or_take))
+    return np.asarray((np.asarray(low) <= most) & (least <= np.asarray(high)))
 
 
 def _added(offset: Floats, extra: Floats) -> Floats:

@@ -99,6 +99,9 @@ def test_figures_of_each_condition() -> None:
         ("dry", 2, 0.0, 1.0),
         ("wet", 2, 1.0, 0.5),
     ]
+    # An interval that was cut off at the calibrated range is open there, as it is for all soils together.
+    open_above = score_conditions(["wet"] * 2, [2, 4], [1, 3], [0] * 2, [2.5] * 2, calibrated_range=(0.0, 2.5))
+    assert open_above[0].coverage == 1.0
     assert [line.split()[0] for line in conditions_table(scores, "ppm").splitlines()] == ["ground", "dry", "wet"]
 
 

@@ -147,3 +147,18 @@ def test_other_names_and_units_are_one_line(tmp_path: Path, shipped_bundle: Bund
         ("--assays", tmp_path / "pct.csv"),
     ):
         assert stibium("evaluate", *wrong).returncode == 2
+
+
+def test_an_interval_that_was_cut_off_holds_what_lies_beyond_as_in_evaluate(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+) -> None:
+    highest = shipped_bundle.calibrated_range[1]
+    (answer,) = Estimator(shipped_bundle).estimate(soils[:1])
+    assert isinstance(answer, Estimate)
+    model = (shipped_bundle.name, shipped_bundle.sha256, shipped_bundle.calibrated_range)
+    with Log(tmp_path / "log.db", *model) as log:
+        for name, high in (("A", highest), ("B", highest / 2)):
+            said = answer._replace(sample_id=name, value=highest / 3, low=highest / 4, high=high, bound="")
+            log.add([Result(replace(soils[0], sample_id=name), said)])
+    (tmp_path / "assays.csv").write_text(f"sample,Sb_ppm\nA,{2 * highest}\nB,{2 * highest}\n")
+    assert watched(tmp_path / "log.db", tmp_path / "assays.csv").covered == 0.5

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.interval import holding
 from ...edge.units import plain
 
 
@@ -187,13 +188,5 @@ NOWHERE_OPEN = (-np.inf, np.inf)
 def coverage(
     low: ArrayLike, high: ArrayLike, measured: ArrayLike, calibrated_range: tuple[float, float] = NOWHERE_OPEN
 ) -> float:
-    """Share of laboratory values inside their intervals, ends included.
-
-    Args:
-        low, high, measured: (n,), n at least 1.
-        calibrated_range: at whose ends intervals were cut off: such an end is open, as `> 895` is shown.
-    """
-    lows, highs = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    # A value beyond the range is inside an interval that reaches to its end.
-    y = np.clip(np.asarray(measured, dtype=np.float64), *calibrated_range)
-    return float(np.mean((lows <= y) & (y <= highs)))
+    """Share of (n,) laboratory values inside their intervals, n at least 1; see `holding`."""
+    return float(np.mean(holding(low, high, measured, calibrated_range)))
