@@ -25,7 +25,6 @@ from ..converters.spectra.spectrum import Position, Spectrum
 from ..edge.jobs import Batch, Task, answer, batches, told_from_others
 from ..edge.log.columns import StoredModel
 from ..edge.log.records import record_of
-from ..edge.log.write import Result
 from ..edge.model.bundle import read_bundle
 from ..edge.record import FLAT_NAMES, SCHEMA, EstimateRecord, ReadingRecord, as_rows
 from ..edge.seen import Seen
@@ -108,18 +107,14 @@ class Part:
 
     def __call__(self, batch: Batch) -> tuple[int, int]:
         """Return how many readings were estimated and refused."""
-        seen = Seen()
+        seen, model = Seen(), _stored(self.task.models[0])
         results = [told_from_others(result, seen) for result in answer(self.task, batch)]
-        rows = [row for result in results for row in rows_of(self.task, result)]
-        path = Path(self.folder) / part_name(batch.number)
-        _write(path, rows)
-        return _of_rows(rows)
-
-
-def rows_of(task: Task, result: Result) -> list[dict[str, Any]]:
-    """Give a result as rows of an archive, one an estimate."""
-    record = record_of(result, _stored(task.models[0]))
-    return [{name: row[name] for name in COLUMNS} for row in as_rows(record)]
+        records = [record_of(result, model) for result in results]
+        estimated = sum(bool(record.estimates) for record in records)
+        counts = estimated, len(records) - estimated
+        rows = [{name: row[name] for name in COLUMNS} for record in records for row in as_rows(record)]
+        _write(Path(self.folder) / part_name(batch.number), rows, counts)
+        return counts
 
 
 _KNOWN: dict[str, StoredModel] = {}
@@ -150,19 +145,24 @@ def _type_of(hint: Any) -> pa.DataType:
     return pa.string()
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    table = pa.Table.from_pylist(rows, schema=schema())
+def _write(path: Path, rows: list[dict[str, Any]], counts: tuple[int, int]) -> None:
+    of_part = schema().with_metadata({"stibium": SCHEMA, **dict(zip(_COUNTS, map(str, counts), strict=True))})
+    table = pa.Table.from_pylist(rows, schema=of_part)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
 
 
+_COUNTS = (b"estimated", b"refused")
+"""Readings, in a part's metadata: a reading has a row for each element."""
+
+
 def _count(path: Path) -> tuple[int, int]:
-    return _of_rows(pq.read_table(path, columns=["status"]).to_pylist())
-
-
-def _of_rows(rows: Iterable[dict[str, Any]]) -> tuple[int, int]:
-    statuses = [row["status"] for row in rows]
+    said = pq.read_schema(path).metadata or {}
+    if _COUNTS[0] in said:
+        return int(said[_COUNTS[0]]), int(said[_COUNTS[1]])
+    # A part from before parts said so.
+    statuses = pq.read_table(path, columns=["status"])["status"].to_pylist()
     return statuses.count("estimated"), statuses.count("refused")
 
 
@@ -181,6 +181,8 @@ def _begin(folder: Path, task: Task, all_batches: Sequence[Batch]) -> None:
         "average": task.average,
         "gates": task.gates,
         "condition": task.condition,
+        # None as in archives from before it could be asked for.
+        "stability": task.stability or None,
         "parts": len(all_batches),
         "files_sha256": files.hexdigest(),
     }

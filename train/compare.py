@@ -18,7 +18,7 @@ from ..edge.model.target import forward
 from ..edge.units import plain, shown_unit
 from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError
-from .evaluate import metrics_table, trained_on
+from .evaluate import WITHOUT_A_VALUE, metrics_table, trained_on
 from .samples import Replicates, Samples, replicate_rows
 
 RESAMPLED = 2000
@@ -37,7 +37,7 @@ class Side:
         metrics: of these.
         coverage: share of values inside their interval; None without intervals.
         width: median width of the intervals, in the unit; None without.
-        outside: soils that it calls unlike its calibration.
+        outside: estimates that are no plain value, as `evaluate` counts them.
         refused: rows that it gives no estimate for.
         trained_on: soils whose names it was trained on.
     """
@@ -151,7 +151,7 @@ def compare(
                 metrics=measure(values, measured),
                 coverage=covered,
                 width=width,
-                outside=sum(one.verdict == "outside" for one in usable),
+                outside=sum(not one.trusted for one in usable),
                 refused=sum(not isinstance(one, Estimate) for one in answers),
                 trained_on=len({rows[i].sample_id for i in both} & known),
             )
@@ -220,7 +220,7 @@ def table(comparison: Comparison) -> str:
     lines.append(metrics_table([(side.model, c.unit, side.metrics) for side in (c.first, c.second)]))
     lines.append("")
     for side in (c.first, c.second):
-        said = [f"{side.outside} outside its calibration, {side.refused} refused"]
+        said = [f"{side.outside} {WITHOUT_A_VALUE}", f"{side.refused} refused"]
         if side.coverage is not None and side.width is not None:
             width = f"median width {plain(side.width)} {c.unit}"
             said.append(f"{100 * side.coverage:.1f} % of the values in their interval, {width}")

@@ -69,6 +69,9 @@ class Evaluation:
     by_condition: tuple[ConditionScore, ...] = ()
 
 
+WITHOUT_A_VALUE = "without a plain value (outside the calibration or its range, < LOD, scattered points)"
+"""What `Evaluation.outside` counts, in words."""
+
 Answered = list[tuple[Spectrum, Estimate | Refusal]]
 
 
@@ -146,7 +149,9 @@ def evaluate(
         if has_transform
         else None,
         bounds=check_estimates(bounded, joined.bounds, bundle.calibrated_range, known),
-        by_condition=score_conditions(said, predicted, measured, low, high, [row.sample_id for row, _ in pairs])
+        by_condition=score_conditions(
+            said, predicted, measured, low, high, [row.sample_id for row, _ in pairs], bundle.calibrated_range
+        )
         if any(said)
         else (),
     )
@@ -212,7 +217,7 @@ def table(evaluation: Evaluation) -> str:
     lines.append(
         f"{e.element} by {e.model}: {_count(e.rows, 'estimate')} of {_count(e.samples, 'sample')}, "
         f"{e.refused} refused, "
-        f"{e.outside} without a plain value (outside the calibration or its range, < LOD, scattered points)"
+        f"{e.outside} {WITHOUT_A_VALUE}"
     )
     if e.trained_on:
         lines.append(

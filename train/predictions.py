@@ -22,7 +22,8 @@ from ..converters.spectra.text import for_spreadsheet
 from ..edge.model.applicability import Applicability, assess
 from ..edge.model.estimate import Estimate, Refusal
 from ..edge.model.interval import interval
-from ..edge.model.target import forward, within_range
+from ..edge.model.target import Bound, DetectionLevels, forward, not_detected, within_range
+from ..edge.record import BOUNDS
 from .crossval.validation import Validation
 from .prepared import prepare
 from .samples import Samples
@@ -99,22 +100,26 @@ def of_training(trained: Trained) -> list[Prediction]:
     only = replace(trained.comparison, scores=(score,))
     of_row = [id(row) for repeat in score.predicted for row, v in zip(spectra, repeat, strict=True) if v is not None]
     answered = zip(of_validation(only, trained.samples.simulated), of_row, strict=True)
-    return [_with_interval(replace(one, set=name), judged.get(row), trained) for one, row in answered]
+    levels = trained.bundle.levels
+    return [_with_interval(replace(one, set=name), judged.get(row), trained, levels) for one, row in answered]
 
 
-def _with_interval(one: Prediction, judged: Applicability | None, trained: Trained) -> Prediction:
+def _with_interval(
+    one: Prediction, judged: Applicability | None, trained: Trained, levels: DetectionLevels
+) -> Prediction:
     assert one.predicted is not None
     low = high = None
     if trained.interval is not None and judged is not None:
         z = forward(np.array([one.predicted]), trained.transform)
         ends = interval(z, trained.interval, judged.t2_over_limit, judged.q_over_limit)
         low, high = (float(within_range(end, trained.transform, trained.calibrated_range)[0]) for end in ends)
-    critical = trained.error_model.critical if trained.error_model else None
+    lowest, highest = trained.calibrated_range
+    bound: Bound = "<" if one.predicted <= lowest else ">" if one.predicted >= highest else ""
+    if not_detected([one.predicted], [low], levels)[0]:
+        # What cannot be told from nothing may be nothing.
+        bound, low = "< LOD", lowest if low is not None else None
     flags = [judged.reason] if judged is not None and judged.reason else []
-    if critical is not None and one.predicted <= critical:
-        flags.append("not detected")
-    if one.predicted in trained.calibrated_range:
-        flags.append("at an end of the calibrated range")
+    flags += [BOUNDS[bound]] if bound else []
     verdict = judged.verdict if judged is not None else "unknown"
     return replace(one, low=low, high=high, verdict=verdict, flags="; ".join(flags))
 
@@ -147,7 +152,7 @@ def of_evaluation(
             simulated=row.simulated,
         )
         if isinstance(answer, Estimate):
-            flags = "; ".join(filter(None, (answer.bound, answer.reason, *answer.flags)))
+            flags = "; ".join(filter(None, (answer.reason, BOUNDS.get(answer.bound), *answer.flags)))
             one = replace(
                 one,
                 predicted=answer.value,

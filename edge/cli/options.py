@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ...converters.spectra.spectrum import CONDITIONS
 from ..engine import Engine
 from ..gates.rules import DEFAULT_RULES, Rules
 from ..log.write import LOG_ENVIRONMENT_VARIABLE, default_log_path
@@ -121,6 +122,25 @@ def load_bundles(models: Sequence[str]) -> list[Bundle]:
                     f"two models of {bundle.element}: {before.path} and {bundle.path}; name one for each element"
                 )
     return bundles
+
+
+def answer_options(command: F) -> F:
+    """`--average`, `--no-gates`, `--condition` and `--stability`: how spectra of files are answered."""
+    for option in (
+        stability_option,
+        click.option(
+            "--condition",
+            type=click.Choice(CONDITIONS),
+            help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp "
+            "ones.",
+        ),
+        click.option(
+            "--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so."
+        ),
+        click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements."),
+    ):
+        command = option(command)
+    return command
 
 
 stability_option = click.option(

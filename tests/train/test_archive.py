@@ -216,3 +216,33 @@ def test_a_task_travels_small() -> None:
     import pickle
 
     assert len(pickle.dumps(archives.Part(Task((os.fspath(MODEL),), True, True), "/out"))) < 500
+
+
+def test_readings_are_counted_as_predict_counts_them(tmp_path: Path) -> None:
+    """Two elements are one reading; one of them refused is none; the parts say so again where a run goes on."""
+    one = read_file(SHIPPED / "demo_samples.csv.gz")[0]
+    table = tmp_path / "soils.csv"
+    write_table(table, [one, replace(one, sample_id="S")])
+    (tmp_path / "bad.asd").write_bytes(b"")
+    files = (table, tmp_path / "bad.asd", "--model", MODEL, "--model", SHIPPED / "clay_geeves.tflite")
+    predicted = run("predict", *files, "--no-log")
+    assert predicted.stderr.splitlines()[-1].startswith("2 estimated, 1 refused")
+    for _ in range(2):
+        done = run("archive", *files, "--out", tmp_path / "out")
+        assert done.returncode == predicted.returncode == 1
+        assert done.stderr.startswith("2 estimated, 1 refused")
+
+
+def test_an_archive_asks_what_predict_asks(tmp_path: Path) -> None:
+    one = read_file(SHIPPED / "demo_samples.csv.gz")[0]
+    write_table(tmp_path / "soils.csv", [replace(one, condition="")])
+    asked = ("--model", MODEL, "--condition", "wet", "--stability")
+    predicted = run("predict", tmp_path / "soils.csv", "--no-log", *asked, "--format", "jsonl")
+    (record,) = map(json.loads, predicted.stdout.splitlines())
+    assert run("archive", tmp_path / "soils.csv", *asked, "--out", tmp_path / "out").returncode == 0
+    (row,) = rows(tmp_path / "out")
+    (said,) = record["estimates"]
+    assert (row["condition"], row["verdict"], row["shown"]) == ("wet", said["verdict"], said["shown"])
+    assert row["movement_over_limit"] == said["movement_over_limit"] is not None
+    other = run("archive", tmp_path / "soils.csv", *asked[:-1], "--out", tmp_path / "out")
+    assert "archive of another run (stability)" in other.stderr

@@ -17,6 +17,7 @@ from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.scaling import Scaling
 from stibium.train.compare import compare, table
 from stibium.train.errors import TrainingDataError
+from stibium.train.evaluate import evaluate
 from stibium.train.samples import Samples, replicate_rows
 
 SAMPLES = Path(stibium_edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
@@ -105,3 +106,15 @@ def test_the_command_says_the_same_and_draws_it(shipped_bundle: Bundle, samples:
     done = stibium("compare", tmp_path / "a.tflite", tmp_path / "none.tflite", *data)
     assert done.returncode == 1
     assert "none.tflite: there is no such file" in done.stderr
+
+
+def test_estimates_without_a_plain_value_are_counted_as_evaluate_counts_them(
+    shipped_bundle: Bundle, samples: Samples
+) -> None:
+    lowest, highest = shipped_bundle.calibrated_range
+    narrow = replace(shipped_bundle, calibrated_range=(lowest, highest / 20), path="narrow.tflite", golden=None)
+    counted = evaluate(narrow, samples).outside
+    found = compare(narrow, shipped_bundle, samples)
+    assert (found.first.outside, found.second.outside) == (counted, evaluate(shipped_bundle, samples).outside)
+    assert counted > found.second.outside
+    assert f"{counted} without a plain value" in table(found)

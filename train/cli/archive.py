@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ...edge.cli.options import load_bundles, models_option, workers_of, workers_options
+from ...converters.spectra.spectrum import Condition
+from ...edge.cli.options import answer_options, load_bundles, models_option, workers_of, workers_options
 from ..errors import require_training_side
 from ..terminal import ProgressLine
 from .common import say
@@ -13,8 +14,7 @@ from .common import say
 @click.command(epilog="Example:  stibium archive spectra/ --model clay.tflite --out estimates/ --jobs 4")
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Folder of the archive.")
-@click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
-@click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
+@answer_options
 @models_option
 @workers_options
 @click.pass_context
@@ -24,6 +24,8 @@ def archive(
     out: str,
     average: bool,
     no_gates: bool,
+    condition: Condition | None,
+    stability: bool,
     models: tuple[str, ...],
     jobs: int,
     scheduler: str,
@@ -39,7 +41,7 @@ def archive(
     from ..archive import archive as run
 
     bundles = load_bundles(models)
-    task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates)
+    task = Task(tuple(bundle.path for bundle in bundles), average, not no_gates, condition, stability)
     with ProgressLine("archive") as line:
         found = run(
             paths, out, task, workers_of(ctx, jobs, scheduler), lambda done, of: line.show(f"{done} of {of} parts")
