@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -219,6 +220,15 @@ def in_chunks(items: Iterable[Spectrum | Refusal], size: int = CHUNK) -> Iterato
             chunk = []
     if chunk:
         yield chunk
+
+
+def average_files(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | Refusal]:
+    """Replace neighbouring measurements of one sample in one folder by their mean; see `average_samples`.
+
+    Equal names in two folders may be two soils, and a folder that is watched cannot wait for another one.
+    """
+    for _, of_folder in groupby(items, key=lambda item: os.path.dirname(item.source)):
+        yield from average_samples(of_folder)
 
 
 def average_samples(items: Iterable[Spectrum | Refusal]) -> Iterator[Spectrum | Refusal]:

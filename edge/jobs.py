@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..converters.spectra.spectrum import Condition, Spectrum, with_remarks
-from .engine import Engine, average_samples, in_chunks, sample_key
+from .engine import Engine, average_files, in_chunks, sample_key
 from .files import in_condition, iter_file, iter_paths
 from .gates.rules import DEFAULT_RULES
 from .log.write import Result
@@ -42,7 +42,7 @@ class Task(NamedTuple):
 
     Attributes:
         models: paths of bundles, one an element.
-        average: see `average_samples`.
+        average: see `average_files`.
         gates: hold spectra against the default rules.
         condition: of the ground, for spectra whose file does not say; see `files.in_condition`. None to leave it.
         stability: see `Engine`.
@@ -76,7 +76,7 @@ def batches(paths: Iterable[str | os.PathLike[str]], average: bool) -> Iterator[
 
 def _go_on(before: str | Refusal, after: str | Refusal) -> bool:
     """Say whether the last sample of a file goes on in the next one."""
-    if isinstance(before, Refusal) or isinstance(after, Refusal):
+    if isinstance(before, Refusal) or isinstance(after, Refusal) or os.path.dirname(before) != os.path.dirname(after):
         return False
     last = deque(iter_file(before), maxlen=1)
     first = next(iter(iter_file(after)), None)
@@ -94,7 +94,7 @@ def answer(task: Task, batch: Batch) -> list[Result]:
     if task.condition is not None:
         items = (in_condition(item, task.condition) for item in items)
     if task.average:
-        items = average_samples(items)
+        items = average_files(items)
     return [result for chunk in in_chunks(items) for result in engine.answer(chunk)]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from itertools import groupby
 
 import numpy as np
 
 from ..converters.spectra.spectrum import Spectrum
-from .engine import Engine, average_samples, in_chunks
+from .engine import Engine, average_files, in_chunks
 from .files import iter_spectra
 from .gates.rules import DEFAULT_RULES
 from .log.columns import StoredModel
@@ -69,7 +70,7 @@ class Model:
         items = _items(spectra)
         return [
             record_of(result, known)
-            for chunk in in_chunks(average_samples(items) if average else items)
+            for chunk in in_chunks(average_files(items) if average else items)
             for result in engine.answer(chunk)
         ]
 
@@ -91,13 +92,19 @@ def _items(spectra: Spectrum | Path | Iterable[Spectrum | Path]) -> Iterable[Spe
     if not isinstance(several, Iterable) or isinstance(several, (bytes, np.ndarray)):
         raise _unknown(spectra)
     seen = Seen()
-    for one in several:
-        if isinstance(one, Spectrum):
-            yield seen.told(one)
-        elif isinstance(one, (str, os.PathLike)):
-            yield from iter_spectra([one], seen)
+    # Files that follow each other together, as the two halves of an ENVI library.
+    for kind, some in groupby(several, key=_kind):
+        if kind is Spectrum:
+            yield from map(seen.told, some)  # type: ignore[arg-type]
         else:
-            raise _unknown(one)
+            yield from iter_spectra(some, seen)  # type: ignore[arg-type]
+
+
+def _kind(one: object) -> type:
+    for kind in (Spectrum, str, os.PathLike):
+        if isinstance(one, kind):
+            return Spectrum if kind is Spectrum else str
+    raise _unknown(one)
 
 
 def _unknown(given: object) -> TypeError:

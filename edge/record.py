@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from . import __version__
 from .model.estimate import Estimate
 from .model.target import Bound
+from .units import shown_unit
 
 SCHEMA = "stibium.reading/1"
 """What a record names as its schema. A key that is added leaves the number as it is; one that changes raises it."""
@@ -303,8 +304,6 @@ def amount(one: EstimateRecord) -> str:
 
 def in_unit(shown: str, bound: str, unit: str) -> str:
     """Put the unit to what `shown_value` gives; what was not detected is said in words."""
-    from .units import shown_unit  # a table of `shown` does without
-
     if bound != "< LOD":
         return f"{shown} {shown_unit(unit)}"
     words = BOUNDS["< LOD"]

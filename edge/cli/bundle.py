@@ -10,7 +10,7 @@ from ..model.bundle import Bundle
 from ..model.error_model import check_in_words
 from ..model.stability import UNKNOWN_LIMITS
 from ..ore.bundle import is_ore_bundle
-from ..units import plain
+from ..units import plain, shown_unit
 from .options import load_bundle, model_option
 from .output import Layout, Output, format_of, format_option, json_text, say
 
@@ -84,7 +84,7 @@ def check(ctx: click.Context, bundle: str | None, model: str | None, out_format:
 
         loaded = load_bundle(named)
         answers = recompute_golden(loaded)
-        Output(out_format, _answers(loaded.unit)).write(answers)
+        Output(out_format, _answers(shown_unit(loaded.unit))).write(answers)
         wrong, tolerance = sum(not r.same for r in answers), f"{100 * answers[0].tolerance:g} %"
         count, advice, where = len(answers), "measure", f"{loaded.path} in {runtime_name()}"
         sha256 = loaded.sha256

@@ -141,7 +141,7 @@ def _simulated(log: str, speed: str) -> None:
             name = record["sample_id"]
             click.echo(_row(name, record, laboratory.get(name, "?")))
     if (level := bundle.levels.critical) is not None:
-        critical = f"{in_figures(level)} {bundle.unit}"
+        critical = f"{in_figures(level)} {shown_unit(bundle.unit)}"
         click.echo(
             f"\n< LOD: {BOUNDS['< LOD']}: an estimate up to the critical level, with this model {critical}, whose\n"
             "interval does not begin above what soils without any hold."

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...converters.spectra.spectrum import CONDITIONS, Condition
-from .options import load_bundles, log_option, models_option, open_engine, stability_option, workers_of, workers_options
+from ...converters.spectra.spectrum import Condition
+from .options import answer_options, load_bundles, log_option, models_option, open_engine, workers_of, workers_options
 from .output import reading_format_option
 from .progress import Progress
 
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example:  stibium predict soils/ --average --format csv > estimates.csv")
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
-@click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements.")
-@click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
-@click.option(
-    "--condition",
-    type=click.Choice(CONDITIONS),
-    help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp ones.",
-)
-@stability_option
+@answer_options
 @click.option("--no-log", is_flag=True, help="Keep nothing: for trying things out at the desk.")
 @models_option
 @workers_options
@@ -97,13 +90,13 @@ def predict(
 
 def _here(engine: Engine, paths: Sequence[str], average: bool, condition: Condition | None) -> Iterator[list[Result]]:
     """Read, estimate and store in this process."""
-    from ..engine import average_samples, in_chunks
+    from ..engine import average_files, in_chunks
     from ..files import in_condition, iter_spectra
 
     items = iter_spectra(paths)
     if condition is not None:
         items = (in_condition(item, condition) for item in items)
-    for chunk in in_chunks(average_samples(items) if average else items):
+    for chunk in in_chunks(average_files(items) if average else items):
         yield engine.take(chunk) if engine.has_log else engine.answer(chunk)
 
 

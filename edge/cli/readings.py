@@ -21,6 +21,7 @@ from ..record import (
     refused_beside,
     told,
 )
+from ..units import shown_unit
 from .output import Layout, Output
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Readings:
         bundle, *more = bundles
         self._model = StoredModel(bundle.sha256, bundle.name, *bundle.calibrated_range)
         cover = f"{100 * bundle.interval.coverage:g} % interval" if bundle.interval else "interval"
-        titles = {"sample": "sample", "estimate": f"{bundle.element} {bundle.unit}", "interval": cover}
+        titles = {"sample": "sample", "estimate": f"{bundle.element} {shown_unit(bundle.unit)}", "interval": cover}
         if more:
             titles = {"sample": "sample", "element": "", "estimate": "estimate", "interval": "interval"}
         heading = " ".join(one.heading for one in bundles)
@@ -90,7 +91,7 @@ COLUMNS: dict[str, Column] = {
     "reading": lambda record, _: str(record.reading or "-"),
     "stored": lambda record, _: local(record.corrected_at or record.stored_at) if record.stored_at else "",
     "sample": lambda record, _: sample_name(record),
-    "element": lambda _, one: f"{one.element} {one.unit}" if one else "",
+    "element": lambda _, one: f"{one.element} {shown_unit(one.unit)}" if one else "",
     "estimate": lambda _, one: one.shown if one else "refused",
     "interval": lambda _, one: (one.interval_shown or "-") if one else "",
     "model": lambda record, one: one.model if one else record.refusals[-1].model,
@@ -149,8 +150,6 @@ def sample_name(record: ReadingRecord) -> str:
 
 def short_lines(record: ReadingRecord) -> Iterator[str]:
     """Give a reading in short lines, the sample with its value first."""
-    from ..units import shown_unit
-
     if not record.estimates:
         yield f"{sample_name(record)} REFUSED"
         yield refused_reason(record)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..record import FLAT_NAMES, as_json, as_rows
+from ..record import FLAT_NAMES, as_json, as_rows, told
+from ..units import shown_unit
 from .log_options import reading_options
 from .options import jobs_option, load_bundles, log_option, models_option, stability_option, workers_of
 from .output import Layout, Output, format_option
@@ -97,7 +98,7 @@ class _Comparison:
     def __init__(self, bundles: Sequence[Bundle], out_format: str, stored: bool) -> None:
         bundle, *more = bundles
         self._names, self._stored = ", ".join(one.name for one in bundles), stored
-        now = "now" if more else f"{bundle.element} {bundle.unit} now"
+        now = "now" if more else f"{bundle.element} {shown_unit(bundle.unit)} now"
         layout = Layout(
             self._as_json,
             (*FLAT_NAMES, *(f"before_{name}" for name in _BEFORE), "stored"),
@@ -142,7 +143,7 @@ def _cells(one: Redone, elements: bool) -> list[tuple[str, ...]]:
     return [
         (
             *head,
-            f"{now.element} {now.shown} {now.unit}" if elements else now.shown,
+            told(now) if elements else now.shown,
             now.interval_shown or "-",
             "; ".join(remarks(record, now)),
         )

@@ -136,14 +136,14 @@ class _Taker:
             supervisor: told that this is alive.
             everything: wait for no more of any sample.
         """
-        from ..engine import average_samples
+        from ..engine import average_files
         from ..log.taken import TakenMeanwhileError
 
         watched, gathering = self.watched, self.gathering
         for batch in watched.poll() if gathering is None else gathering.poll(watched, everything):
             items = [item for piece in batch for item in piece.items]
             if gathering is not None:
-                items = list(average_samples(items))
+                items = list(average_files(items))
             with self.stop.held_back():
                 try:
                     results = self.engine.take(items, also=partial(watched.taken.mark, batch))

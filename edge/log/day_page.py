@@ -87,7 +87,7 @@ def _words(record: ReadingRecord, one: EstimateRecord) -> str:
     calibration = {"inside": "inside the calibration", "outside": "outside the calibration"}
     verdict = calibration.get(one.verdict, "verdict unknown")
     level = (
-        f"critical level {in_figures(one.critical_level)} {one.unit}"
+        f"critical level {in_figures(one.critical_level)} {shown_unit(one.unit)}"
         if one.bound == "< LOD" and one.critical_level
         else ""
     )

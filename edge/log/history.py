@@ -24,7 +24,9 @@ def iter_sessions(db: sqlite3.Connection, chosen: Chosen = ALL, unfinished: bool
         conditions.append("s.ended_at IS NULL")
     rows = db.execute(
         f"SELECT {SESSIONS.select('s')}, m.name, (SELECT count(*) FROM readings r WHERE r.session_id = s.id),"
-        " (SELECT count(*) FROM refusals f WHERE f.session_id = s.id),"
+        # As `log` lists them: a reading that another model has answered is none, and one that two refused is one.
+        " (SELECT count(DISTINCT coalesce(f.reading_id, -f.id)) FROM refusals f WHERE f.session_id = s.id"
+        " AND NOT EXISTS (SELECT 1 FROM estimates e WHERE e.reading_id = f.reading_id)),"
         " (SELECT count(*) FROM scans c WHERE c.session_id = s.id)"
         f" FROM sessions s LEFT JOIN models m ON m.id = s.model_id {sql_where(conditions)} ORDER BY s.id",
         values,

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..record import FLAT_NAMES, EstimateRecord, ReadingRecord, as_rows, in_figures, refused_beside
+from ..record import FLAT_NAMES, EstimateRecord, ReadingRecord, as_rows, in_figures, refused_beside, rounded
 from .read import ALL, Chosen, sql_where, where_reading
 
 _OF_ELEMENT = (
@@ -66,7 +66,9 @@ def _row(records: Sequence[ReadingRecord], elements: Sequence[str]) -> dict[str,
         "simulated": any(one.simulated or any(e.simulated for e in one.estimates) for one in records),
     }
     for element in elements:
-        found = [one for record in records for one in record.estimates if one.element == element]
+        # Of a reading that was estimated again the last one: two models' answers are no two readings.
+        latest = [{one.element: one for one in record.estimates}.get(element) for record in records]
+        found = [one for one in latest if one is not None]
         said = _together(found) if found else {}
         row |= {f"{element}_{name}": said.get(name) for name in _OF_ELEMENT}
     refused = [f"{one.model}: {one.reason}" for one in refused_beside(last)]
@@ -80,8 +82,9 @@ def _together(found: Sequence[EstimateRecord]) -> dict[str, Any]:
         return said
     values = [one.value for one in found if one.value is not None]
     usable = len(values) == len(found) and len({one.unit for one in found}) == 1
-    mean = sum(values) / len(values) if usable else None
-    lows, highs = [one.low for one in found], [one.high for one in found]
+    mean = rounded(sum(values) / len(values)) if usable else None
+    lows = [one.low for one in found if one.low is not None]
+    highs = [one.high for one in found if one.high is not None]
     ends = [one.interval_shown for one in found]
     return said | {
         "shown": in_figures(mean) if mean is not None else "; ".join(one.shown for one in found),
@@ -89,8 +92,8 @@ def _together(found: Sequence[EstimateRecord]) -> dict[str, Any]:
         "trusted": usable,
         "untrusted_value": None,
         "below_critical_value": None,
-        "low": min(filter(None, lows)) if usable and None not in lows else None,
-        "high": max(filter(None, highs)) if usable and None not in highs else None,
+        "low": min(lows) if usable and len(lows) == len(found) else None,
+        "high": max(highs) if usable and len(highs) == len(found) else None,
         "interval_shown": "; ".join(ends),
         "bound": "; ".join(dict.fromkeys(filter(None, (one.bound for one in found)))),
         "verdict": "; ".join(dict.fromkeys(one.verdict for one in found)),

@@ -104,8 +104,13 @@ class Estimate(NamedTuple):
     @property
     def trusted(self) -> bool:
         """True if the value may stand without a warning beside it."""
-        within_limits = all((over or 0) <= 1 for over in (self.scatter_over_limit, self.movement_over_limit))
-        return self.verdict == "inside" and not self.bound and within_limits
+        steady = within_limits(self.scatter_over_limit, self.movement_over_limit)
+        return self.verdict == "inside" and not self.bound and steady
+
+
+def within_limits(scatter_over_limit: float | None, movement_over_limit: float | None) -> bool:
+    """Tell whether points agree and the answer is stable, as far as that is known; see `Estimate`."""
+    return all((over or 0) <= 1 for over in (scatter_over_limit, movement_over_limit))
 
 
 NOTHING = np.empty(0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..log.corrections import COUNTS, SAMPLE_ID, soil_of
 from ..log.read import open_for_reading
+from ..model.estimate import within_limits
 from ..units import conversion
 
 _SOILS = ("sample", "duplicate")
@@ -16,7 +17,8 @@ _SOILS = ("sample", "duplicate")
 # As corrected: under the name that a reading has now, and only if it counts.
 _ESTIMATES = (
     "SELECT e.id, e.element, e.unit, e.value, e.bound, e.low, e.high, e.coverage, m.name, e.simulated,"
-    " m.calibrated_low, m.calibrated_high, e.verdict, e.reason, r.sample_kind, r.id, r.stored_at"
+    " m.calibrated_low, m.calibrated_high, e.verdict, e.reason, r.sample_kind, r.id, r.stored_at,"
+    " e.scatter_over_limit, e.movement_over_limit"
     " FROM readings r JOIN estimates e ON e.reading_id = r.id JOIN models m ON m.id = e.model_id"
     f" WHERE {SAMPLE_ID} = ? AND {COUNTS} ORDER BY r.id DESC, e.id DESC"
 )
@@ -92,9 +94,14 @@ def latest_estimates(
     rows = here
     for element in sorted(set(elements) & {row[1] for row in rows}):
         for row in (row for row in rows if row[1] == element):
-            why = _why_not(*row[12:15])
+            has_interval, unsteady = row[5] is not None, not within_limits(*row[17:19])
+            why = _why_not(*row[12:15]) or ("its points scatter, or it is unstable" * (unsteady and not has_interval))
             if not why:
                 found[element] = _estimate(row)
+                if unsteady:
+                    remarks.append(
+                        f"the probe's {element} is to be read with care: its points scatter, or it is unstable"
+                    )
                 break
             remarks.append(f"an estimate of {element} is not used: {why}")
     if refusal is not None:

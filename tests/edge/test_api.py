@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import stibium
 from record_check import conforms
+from stibium.converters.spectra.asd_write import write_asd
+from stibium.converters.spectra.library_write import write_envi
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.record import as_json
@@ -108,3 +110,27 @@ def test_what_needs_the_training_side_says_so_without_it(tmp_path: Path) -> None
 def test_what_is_no_spectrum_is_said_to_be_none(given: Any) -> None:
     with pytest.raises(TypeError, match=r"estimate takes a file, a folder, a Spectrum.*make Spectrum\(wavelengths_nm"):
         stibium.load_model().estimate(given)
+
+
+def test_the_halves_of_an_envi_library_are_read_once_as_by_the_command(tmp_path: Path, soils: list[Spectrum]) -> None:
+    write_envi(tmp_path / "lib.hdr", soils[:2])
+    readings = stibium.load_model().estimate(sorted(tmp_path.iterdir()))
+    assert [reading.sample_id for reading in readings] == [soil.sample_id for soil in soils[:2]]
+    mixed = stibium.load_model().estimate([soils[2], *sorted(tmp_path.iterdir()), soils[3]])
+    assert [reading.sample_id for reading in mixed] == [soils[i].sample_id for i in (2, 0, 1, 3)]
+
+
+def test_only_measurements_of_one_folder_are_averaged_whichever_way_they_come(
+    tmp_path: Path, soils: list[Spectrum]
+) -> None:
+    """Two days with a sample of one name each: a folder that is watched could not wait for the second one either."""
+    spectra, log = tmp_path / "spectra", ["--log", str(tmp_path / "log.db"), "--average", "--format", "jsonl"]
+    for number, day in enumerate(("monday", "monday", "tuesday")):
+        (spectra / day).mkdir(parents=True, exist_ok=True)
+        write_asd(spectra / day / f"S1_{number:05d}.asd", soils[number])
+    wanted = ["mean of 2", "00002"]
+    assert [one.measurement for one in stibium.load_model().estimate(spectra, average=True)] == wanted
+    watching = ["watch", str(spectra), "--once", "--settle", "0.1", "--sample-pause", "0"]
+    for command in (["predict", str(spectra)], ["predict", str(spectra), "--jobs", "2"], watching):
+        done = subprocess.run([sys.executable, "-m", "stibium.edge", *command, *log], capture_output=True, check=True)
+        assert [json.loads(line)["measurement"] for line in done.stdout.splitlines()] == wanted, command

@@ -292,6 +292,15 @@ def test_a_mean_over_readings_is_a_value_only_if_all_may_be_used(
     )
     (row,) = wide_rows([with_value(first, 100.0, 50.0, 150.0), with_value(second, None, None, 210.0)], ["Sb"])
     assert (row["Sb_value"], row["Sb_low"], row["Sb_trusted"], row["Sb_shown"]) == (None, None, False, "100.0; None")
+    # With no more figures than a record has, and down to zero.
+    (row,) = wide_rows([with_value(first, 0.1, 0.05, 1.0), with_value(second, 0.2, 0.0, 2.0)], ["Sb"])
+    assert (row["Sb_value"], row["Sb_low"], row["Sb_high"]) == (0.15, 0.0, 2.0)
+    # Estimated again, by another model, it is one reading still.
+    again = with_value(first, 300.0, 200.0, 400.0)
+    both = first._replace(estimates=(*with_value(first, 100.0, 50.0, 150.0).estimates, *again.estimates))
+    (row,) = wide_rows([both], ["Sb"])
+    assert (row["Sb_value"], row["Sb_low"], row["Sb_high"]) == (300.0, 200.0, 400.0)
+    assert "readings count" not in row["Sb_flags"]
 
 
 def test_a_session_measures_once_for_all_and_judges_a_blank_for_each(

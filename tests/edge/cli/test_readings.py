@@ -115,3 +115,19 @@ def test_a_name_does_nothing_to_a_terminal(bundle: Bundle, results: list[Result]
     assert not any(line.startswith("G9") for line in text.splitlines())
     if out_format == "jsonl":
         assert read_records(text)[-1]["sample_id"] == nasty
+
+
+def test_a_unit_is_written_in_one_way_in_table_and_line(bundle: Bundle, results: list[Result]) -> None:
+    clay = replace(bundle, element="clay", unit="pct")
+    (estimate,) = (one.outcome for one in results[:1])
+    assert isinstance(estimate, Estimate)
+    result = results[0]._replace(outcome=estimate._replace(element="clay", unit="pct"))
+    for bundles in ([clay], [clay, bundle]):
+        said = {}
+        for out_format in ("table", "line"):
+            out = io.StringIO()
+            Readings(out_format, bundles, out).show([result])
+            said[out_format] = out.getvalue()
+        assert "clay %" in said["table"]
+        assert "clay 212 %" in said["line"]
+        assert "pct" not in said["table"] + said["line"]

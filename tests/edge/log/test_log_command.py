@@ -25,12 +25,12 @@ from stibium.converters.spectra.table.read import read_table
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.cli import main
 from stibium.edge.engine import Engine, Measured
-from stibium.edge.log.columns import ReadingFacts
+from stibium.edge.log.columns import ReadingFacts, StoredModel
 from stibium.edge.log.geopackage import geometry
 from stibium.edge.log.read import iter_entries, open_for_reading
-from stibium.edge.log.write import Log
+from stibium.edge.log.write import Log, Result
 from stibium.edge.model.bundle import Bundle, read_bundle, write_bundle
-from stibium.edge.model.estimate import Estimator
+from stibium.edge.model.estimate import Estimator, Refusal
 from stibium.edge.model.stability import UNKNOWN_LIMITS
 from stibium.edge.record import FLAT_NAMES
 
@@ -551,3 +551,22 @@ def test_reprocess_goes_on_after_a_kill(
     done = run("reprocess", path, "--model", other_model, "--format", "jsonl")
     assert len(records(done)) == 300 - stored
     assert len(estimates(path)) == 600
+
+
+def test_a_session_counts_what_was_refused_as_the_list_of_its_readings_does(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+) -> None:
+    """Two models: one refuses what the other answers; both refuse; a file cannot be read."""
+    path = tmp_path / "log.db"
+    (answer,) = Estimator(shipped_bundle).estimate(soils[:1])
+    other = StoredModel("cd" * 32, "other.tflite", None, None)
+    with Log(path, shipped_bundle.name, shipped_bundle.sha256) as log:
+        about = ReadingFacts(session_id=log.begin_session(port="p"))
+        no = Refusal("x.asd", "too noisy", "G0")
+        log.add([Result(soils[0], answer, about, others=((other, no),))])
+        log.add([Result(soils[1], no, about, others=((other, no),))])
+        log.add([Result(None, no, about)])
+    listed = records(run("log", path, "--session", "1", "--format", "jsonl"))
+    assert [one["status"] for one in listed] == ["estimated", "refused", "refused"]
+    (session,) = records(run("log", path, "--sessions", "--format", "jsonl"))
+    assert (session["readings"], session["refusals"]) == (2, 2)

@@ -214,6 +214,20 @@ def test_in_a_log_of_version_5_the_clock_says_which_came_last(log: Path) -> None
         Log(log).close()
 
 
+@pytest.mark.parametrize("over", ["scatter_over_limit", "movement_over_limit"])
+def test_what_is_shown_in_parentheses_elsewhere_is_no_plain_number_here(over: str, log: Path) -> None:
+    put(log, estimate("As", 40.0), estimate("As", 60.0, **{over: 1.5}))
+    found, remarks = latest_estimates(log, "F12", ["As"])
+    said = "its points scatter, or it is unstable"
+    assert (found["As"].value, found["As"].low, found["As"].high) == (60.0, 30.0, 120.0)
+    assert remarks == (f"the probe's As is to be read with care: {said}",)
+    # Without an interval nothing would say how far it may be off.
+    put(log, estimate("As", 80.0, low=None, high=None, coverage=None, **{over: 1.5}))
+    found, remarks = latest_estimates(log, "F12", ["As"])
+    assert found["As"].value == 60.0
+    assert remarks[0] == f"an estimate of As is not used: {said}"
+
+
 def test_a_blank_is_no_soil(log: Path) -> None:
     put(log, estimate("As", 40.0))
     with Log(log, "probe.tflite", "abc") as opened:
