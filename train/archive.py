@@ -146,21 +146,19 @@ def _type_of(hint: Any) -> pa.DataType:
 
 
 def _write(path: Path, rows: list[dict[str, Any]], counts: tuple[int, int]) -> None:
-    of_part = schema().with_metadata({"stibium": SCHEMA, **dict(zip(_COUNTS, map(str, counts), strict=True))})
+    # Readings, each of which has a row for each element.
+    about = {"stibium": SCHEMA, "estimated": str(counts[0]), "refused": str(counts[1])}
+    of_part = schema().with_metadata(about)
     table = pa.Table.from_pylist(rows, schema=of_part)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
 
 
-_COUNTS = (b"estimated", b"refused")
-"""Readings, in a part's metadata: a reading has a row for each element."""
-
-
 def _count(path: Path) -> tuple[int, int]:
     said = pq.read_schema(path).metadata or {}
-    if _COUNTS[0] in said:
-        return int(said[_COUNTS[0]]), int(said[_COUNTS[1]])
+    if b"estimated" in said:
+        return int(said[b"estimated"]), int(said[b"refused"])
     # A part from before parts said so.
     statuses = pq.read_table(path, columns=["status"])["status"].to_pylist()
     return statuses.count("estimated"), statuses.count("refused")
