@@ -137,7 +137,9 @@ def answer_options(command: F) -> F:
         click.option(
             "--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so."
         ),
-        click.option("--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements."),
+        click.option(
+            "--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements in a folder."
+        ),
     ):
         command = option(command)
     return command

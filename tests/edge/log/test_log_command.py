@@ -568,5 +568,5 @@ def test_a_session_counts_what_was_refused_as_the_list_of_its_readings_does(
         log.add([Result(None, no, about)])
     listed = records(run("log", path, "--session", "1", "--format", "jsonl"))
     assert [one["status"] for one in listed] == ["estimated", "refused", "refused"]
-    (session,) = records(run("log", path, "--sessions", "--format", "jsonl"))
+    session = json.loads(run("log", path, "--sessions", "--format", "jsonl").stdout)
     assert (session["readings"], session["refusals"]) == (2, 2)
