@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..converters.spectra.spectrum import Floats
 from .model.target import Transform, forward, inverse
 
-Shape = Literal["circle", "diamond", "square"]
-Mark = Literal["circle", "diamond", "square", "line", "dashes"]
+Shape = Literal["circle", "ring", "diamond", "square"]
+Mark = Literal["circle", "ring", "diamond", "square", "line", "dashes"]
 Anchor = Literal["start", "middle", "end"]
 
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#a8558a"
@@ -227,26 +227,14 @@ class Chart:
         *,
         shape: Shape = "circle",
         size: float = 3.4,
-        hollow: bool = False,
         titles: Sequence[str] = (),
     ) -> None:
         """Draw (n,) points, each with its title (shown where a pointer rests on it)."""
         xs, ys = self.px(x), self.py(y)
         names = titles or [""] * xs.size
-        style = (
-            f'fill="{PAPER}" stroke="{colour}" stroke-width="1.4"' if hollow else f'fill="{colour}" stroke="{PAPER}"'
-        )
-        marks = []
-        for a, b, name in zip(xs, ys, names, strict=True):
-            if shape == "circle":
-                marks.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{size:g}">{_title(name)}</circle>')
-            else:
-                r = size * (1.3 if shape == "diamond" else 0.95)
-                outline = f"m0-{r:g}l{r:g} {r:g}l-{r:g} {r:g}l-{r:g}-{r:g}z"
-                if shape == "square":
-                    outline = f"m-{r:g}-{r:g}h{2 * r:g}v{2 * r:g}h-{2 * r:g}z"
-                marks.append(f'<path d="M{a:.1f} {b:.1f}{outline}">{_title(name)}</path>')
-        self._parts.append(f'<g class="points" {style} fill-opacity="0.85" stroke-opacity="0.9">{"".join(marks)}</g>')
+        marks = "".join(_mark(shape, a, b, size, name) for a, b, name in zip(xs, ys, names, strict=True))
+        style = f'{_style(shape, colour)} fill-opacity="0.85" stroke-opacity="0.9"'
+        self._parts.append(f'<g class="points" {style}>{marks}</g>')
 
     def whiskers(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, width: float = 1.2) -> None:
         """Draw upright lines from low to high."""
@@ -333,12 +321,8 @@ class Chart:
                 d = f"M{at - 4:.1f} {y - 4}h14"
                 dash = _dash("4 3" if mark == "dashes" else "")
                 self._parts.append(f'<path d="{d}" stroke="{colour}" stroke-width="2" fill="none"{dash}/>')
-            elif mark == "circle":
-                self._parts.append(f'<ellipse cx="{at + 3:.1f}" cy="{y - 4}" rx="4" ry="4" fill="{colour}"/>')
-            elif mark == "square":
-                self._parts.append(f'<rect x="{at - 1:.1f}" y="{y - 8}" width="8" height="8" fill="{colour}"/>')
             else:
-                self._parts.append(f'<path d="M{at + 3:.1f} {y - 9}l5 5l-5 5l-5-5z" fill="{colour}"/>')
+                self._parts.append(f'<g class="key" {_style(mark, colour)}>{_mark(mark, at + 3, y - 4, 4)}</g>')
             self.text(at + 14, y, text)
             at += 14 + 6.4 * len(text) + 18
 
@@ -418,6 +402,25 @@ def thin(x: Floats, y: Floats, most: int = MOST_POINTS) -> tuple[Floats, Floats]
         kept |= {int(part[0] + np.argmin(y[part])), int(part[0] + np.argmax(y[part]))}
     at = np.array(sorted(kept))
     return x[at], y[at]
+
+
+def _style(shape: Shape, colour: str) -> str:
+    return (
+        f'fill="{PAPER}" stroke="{colour}" stroke-width="1.4"'
+        if shape == "ring"
+        else f'fill="{colour}" stroke="{PAPER}"'
+    )
+
+
+def _mark(shape: Shape, x: float, y: float, size: float, title: str = "") -> str:
+    """Draw one mark, alike among points and in a legend."""
+    if shape in ("circle", "ring"):
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}">{_title(title)}</circle>'
+    r = size * (1.3 if shape == "diamond" else 0.95)
+    outline = f"m0-{r:g}l{r:g} {r:g}l-{r:g} {r:g}l-{r:g}-{r:g}z"
+    if shape == "square":
+        outline = f"m-{r:g}-{r:g}h{2 * r:g}v{2 * r:g}h-{2 * r:g}z"
+    return f'<path d="M{x:.1f} {y:.1f}{outline}">{_title(title)}</path>'
 
 
 def _dash(dash: str) -> str:

@@ -151,11 +151,11 @@ def draw_beside_laboratory(
             [samples[i][1] for i, _ in drawn],
             [value for _, value in drawn],  # type: ignore[arg-type]
             VERMILLION if trusted else GREY,
-            hollow=not trusted,
+            shape="circle" if trusted else "ring",
             size=5,
             titles=titles,
         )
-    chart.legend([("inside the calibration, with interval", VERMILLION, "circle"), ("outside: a ring", GREY, "circle")])
+    chart.legend([("inside the calibration, with interval", VERMILLION, "circle"), ("outside", GREY, "ring")])
     return chart.svg(any(one["simulated"] for _, _, one in samples))
 
 

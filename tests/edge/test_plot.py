@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,10 +18,19 @@ from browser import install
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.chart import root_steps
+from stibium.edge.chart import GREEN, GREY, PAPER, VERMILLION, Axis, Chart, Shape, root_steps
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.recipe import Blocks
-from stibium.edge.plot import as_page, as_picture, draw_estimate, draw_rests_on, draw_spectra, draw_steps, draw_unlike
+from stibium.edge.plot import (
+    as_page,
+    as_picture,
+    draw_beside_laboratory,
+    draw_estimate,
+    draw_rests_on,
+    draw_spectra,
+    draw_steps,
+    draw_unlike,
+)
 
 SAMPLES = Path(stibium.edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
 MODEL = SAMPLES.with_name("sb_simulated.tflite")
@@ -207,3 +218,34 @@ def test_a_png_is_the_same_picture_in_pixels(tmp_path: Path) -> None:
     width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
     assert width == 960
     assert 500 < height < 1000
+
+
+def test_a_legend_shows_the_marks_that_are_drawn() -> None:
+    """A soil outside the calibration is a ring, and so is its mark in the legend; likewise every set of a report."""
+    record = {"element": "clay", "unit": "pct", "shown": "", "simulated": False, "below_critical_value": None}
+    inside = {"value": 20.0, "low": 10.0, "high": 30.0}
+    trusted = {**record, **inside, **{f"untrusted_{name}": None for name in inside}}
+    outside = {**record, **dict.fromkeys(inside), **{f"untrusted_{name}": value for name, value in inside.items()}}
+    svg = draw_beside_laboratory([("a", 21.0, trusted), ("b", 40.0, outside)], (0.0, 73.0))
+    assert marks_by_style(svg, "points") == {(PAPER, GREY): 1, (VERMILLION, PAPER): 1}
+    assert marks_by_style(svg, "key") == marks_by_style(svg, "points")
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+def test_each_mark_is_alike_among_points_and_in_the_legend(shape: Shape) -> None:
+    chart = Chart(Axis("x", 0, 1), Axis("y", 0, 1), "")
+    chart.points([0.5], [0.5], GREEN, shape=shape)
+    chart.legend([("one", GREEN, shape)])
+    svg = chart.svg()
+    (drawn,) = marks_by_style(svg, "points").items()
+    assert marks_by_style(svg, "key") == dict([drawn])
+    outlines = [re.sub(r"[\d.]+", "", part) for part in re.findall(r"<g class=.*?(<(?:circle|path).*?)</g>", svg)]
+    assert outlines[0] == outlines[1]
+
+
+def marks_by_style(svg: str, group: str) -> Counter[tuple[str, str]]:
+    """Count marks in groups of a class, by what they are filled and drawn with."""
+    found: Counter[tuple[str, str]] = Counter()
+    for fill, stroke, marks in re.findall(rf'<g class="{group}" fill="(\S+)" stroke="(\S+)".*?>(.*?)</g>', svg):
+        found[fill, stroke] += marks.count("<circle") + marks.count("<path")
+    return found

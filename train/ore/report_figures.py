@@ -92,7 +92,7 @@ def draw_reliability(cell: Curve, ore: Bools, simulated: bool) -> str:
     if cell.raw is not None and cell.calibration != "none":
         _, stated, found, _ = reliability(cell.raw, ore)
         chart.line(stated, found, GREY, width=1)
-        chart.points(stated, found, GREY, hollow=True)
+        chart.points(stated, found, GREY, shape="ring")
     _, stated, found, rows = reliability(cell.probability, ore)
     error = np.sqrt(found * (1 - found) / rows)
     chart.whiskers(stated, np.clip(found - 2 * error, 0, 1), np.clip(found + 2 * error, 0, 1), COLOURS[cell.model], 2)
@@ -158,7 +158,13 @@ def draw_leakage(cells: Sequence[Cell], simulated: bool) -> str:
         for s, shift, hollow in ((found.by_hole["auc"], 0.12, False), (found.at_random["auc"], -0.12, True)):
             colour = COLOURS[cell.model]
             chart.level_whiskers([place + shift], [s.mean - s.sd], [min(s.mean + s.sd, 1.0)], colour, 1.4)
-            chart.points([s.mean], [place + shift], colour, hollow=hollow, titles=[f"{s.mean:.3f} ± {s.sd:.3f}"])
+            chart.points(
+                [s.mean],
+                [place + shift],
+                colour,
+                shape="ring" if hollow else "circle",
+                titles=[f"{s.mean:.3f} ± {s.sd:.3f}"],
+            )
     return chart.svg(simulated)
 
 

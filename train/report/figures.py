@@ -59,11 +59,11 @@ from .contents import (
     in_words,
 )
 
-SET_STYLES: tuple[tuple[str, Shape, bool], ...] = (
-    (BLUE, "circle", True),
-    (VERMILLION, "diamond", False),
-    (GREEN, "square", False),
-    (PURPLE, "circle", False),
+SET_STYLES: tuple[tuple[str, Shape], ...] = (
+    (BLUE, "ring"),
+    (VERMILLION, "diamond"),
+    (GREEN, "square"),
+    (PURPLE, "circle"),
 )
 ELEMENT_STYLES: tuple[tuple[str, Shape], ...] = (
     (VERMILLION, "circle"),
@@ -243,7 +243,7 @@ def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: i
     # What is said of a set stands above it: within, it would hide a soil in a corner.
     chart = Chart(x, y, alt, height=430, top=44)
     chart.line([x.low, x.high], [x.low, x.high], INK, width=1)
-    colour, shape, hollow = SET_STYLES[which % len(SET_STYLES)]
+    colour, shape = SET_STYLES[which % len(SET_STYLES)]
     if part.low is not None and part.high is not None:
         chart.whiskers(part.measured, part.low, part.high, colour)
     titles = []
@@ -252,7 +252,7 @@ def draw_predictions(part: PredictedSet, every: Sequence[PredictedSet], which: i
         if part.low is not None and part.high is not None:
             said += f" ({number(part.low[at], 4)} to {number(part.high[at], 4)})"
         titles.append(said)
-    chart.points(part.measured, part.predicted, colour, shape=shape, hollow=hollow, titles=titles)
+    chart.points(part.measured, part.predicted, colour, shape=shape, titles=titles)
     if part.outside is not None and part.outside.any():
         xs, ys = chart.px(part.measured[part.outside]), chart.py(part.predicted[part.outside])
         rings = "".join(f'<ellipse cx="{a:.1f}" cy="{b:.1f}" rx="7" ry="7"/>' for a, b in zip(xs, ys, strict=True))
@@ -297,13 +297,13 @@ def draw_residuals(part: PredictedSet, every: Sequence[PredictedSet], which: int
         left=66,
     )
     chart.rule(y=neutral)
-    colour, shape, hollow = SET_STYLES[which % len(SET_STYLES)]
+    colour, shape = SET_STYLES[which % len(SET_STYLES)]
     verb = "times" if kind == "log10" else "off by"
     titles = [
         f"{s}: measured {number(float(m), 4)} {look.unit}, {verb} {number(float(r), 3)}"
         for s, m, r in zip(part.samples, part.measured, residuals, strict=True)
     ]
-    chart.points(part.measured, residuals, colour, shape=shape, hollow=hollow, titles=titles)
+    chart.points(part.measured, residuals, colour, shape=shape, titles=titles)
     for low, high, rows in grade_classes(part.measured, *(s.measured for s in every)):
         if rows.size:
             centre = forward(residuals[rows], kind if kind == "log10" else "none").mean()
@@ -427,15 +427,15 @@ def draw_domain(part: DomainPart, look: Look) -> str:
     chart.rule(x=1.0, dash="4 3")
     chart.rule(y=1.0, dash="4 3")
     for i, (part_set, xs, ys) in enumerate(zip(part.sets, t2, q, strict=True)):
-        colour, shape, hollow = SET_STYLES[i % len(SET_STYLES)]
+        colour, shape = SET_STYLES[i % len(SET_STYLES)]
         titles = [
             f"{s}: T² {number(float(u), 3)}, Q {number(float(v), 3)} times the limit"
             for s, u, v in zip(part_set.samples, part_set.t2_over_limit, part_set.q_over_limit, strict=True)
         ]
-        chart.points(xs, ys, colour, shape=shape, hollow=hollow, titles=titles)
+        chart.points(xs, ys, colour, shape=shape, titles=titles)
     # Calibration spectra gather below and to the left; right under the limit there is room.
     chart.text(chart.left + 8, b + 15, "inside the calibration", colour=GREEN, size=11.5)
-    _legend_above(chart, [(s.name, SET_STYLES[i % 4][0], SET_STYLES[i % 4][1]) for i, s in enumerate(part.sets)])
+    _legend_above(chart, [(s.name, *SET_STYLES[i % len(SET_STYLES)]) for i, s in enumerate(part.sets)])
     return chart.svg(look.simulated)
 
 
