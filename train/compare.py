@@ -84,6 +84,9 @@ class Comparison:
     @property
     def says(self) -> str:
         """Which is better, in words."""
+        if self.first.model_sha256 == self.second.model_sha256:
+            same = f"both are one model (SHA-256 {self.first.model_sha256[:16]})"
+            return f"No difference: {same}; name another to compare it with."
         if self.p is None:
             return f"{len(self.names)} soils are too few to tell which is better; {FEWEST} at least are needed."
         if self.p >= 1 - CONFIDENCE or self.low <= 0 <= self.high:
@@ -181,8 +184,10 @@ def compare(
 def _told_apart(first: Bundle, second: Bundle) -> list[str]:
     # An old model and a new one are often of one name, in two folders: as much of their paths as tells them apart.
     paths = [os.path.abspath(bundle.path) for bundle in (first, second)]
-    if first.name != second.name or paths[0] == paths[1]:
+    if first.name != second.name:
         return [first.name, second.name]
+    if paths[0] == paths[1]:
+        return [f"first {first.name}", f"second {second.name}"]
     common = os.path.commonpath([os.path.dirname(path) for path in paths])
     return [os.path.relpath(path, common) for path in paths]
 

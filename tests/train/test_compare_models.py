@@ -26,7 +26,7 @@ SAMPLES = Path(stibium_edge.__path__[0]) / "shipped" / "demo_samples.csv.gz"
 def shifted(bundle: Bundle, by: float, name: str) -> Bundle:
     """The same network with other inputs, so that it answers otherwise."""
     scaling = Scaling(bundle.scaling.offset * (1 + by), bundle.scaling.scale)
-    return replace(bundle, scaling=scaling, path=f"{name}.tflite")
+    return replace(bundle, scaling=scaling, path=f"{name}.tflite", sha256=name)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,9 @@ def test_the_nearer_model_is_found_whichever_comes_first(shipped_bundle: Bundle,
 def test_a_model_is_no_better_than_itself(shipped_bundle: Bundle, samples: Samples) -> None:
     found = compare(shipped_bundle, shipped_bundle, samples)
     assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
-    assert found.says.startswith("No difference is shown")
+    assert found.says.startswith(f"No difference: both are one model (SHA-256 {shipped_bundle.sha256[:16]})")
+    # Of two sides of one name nobody could say which is meant.
+    assert (found.first.model, found.second.model) == (f"first {shipped_bundle.name}", f"second {shipped_bundle.name}")
     assert "SIMULATED" in table(found)
 
 
@@ -76,6 +78,12 @@ def test_few_soils_decide_nothing(shipped_bundle: Bundle, samples: Samples) -> N
     found = compare(shipped_bundle, shifted(shipped_bundle, 0.5, "bad"), few)
     assert found.p is None
     assert "too few" in found.says
+    assert "one model" in compare(shipped_bundle, shipped_bundle, few).says
+
+
+def test_chance_is_called_chance(shipped_bundle: Bundle, samples: Samples) -> None:
+    found = compare(shipped_bundle, shifted(shipped_bundle, 1e-6, "b"), samples)
+    assert found.says.startswith("No difference is shown")
 
 
 def test_models_of_unlike_things_are_not_compared(shipped_bundle: Bundle, samples: Samples) -> None:
@@ -103,6 +111,7 @@ def test_the_command_says_the_same_and_draws_it(shipped_bundle: Bundle, samples:
     write_bundle(tmp_path / "new" / "a.tflite", shipped_bundle)
     done = stibium("compare", tmp_path / "a.tflite", tmp_path / "new" / "a.tflite", *data)
     assert "RMSE of new/a.tflite minus a.tflite:" in done.stdout
+    assert "both are one model" in done.stdout
     done = stibium("compare", tmp_path / "a.tflite", tmp_path / "none.tflite", *data)
     assert done.returncode == 1
     assert "none.tflite: there is no such file" in done.stderr
