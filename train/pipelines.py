@@ -23,6 +23,7 @@ from ..edge.model.bundle import write_bundle
 from ..edge.model.grid import Grid
 from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.steps import Resample, Step
+from ..edge.units import find_unit, unit_names
 from .crossval.rows import TrainingRows
 from .errors import TrainingDataError
 from .estimators import SVR, StepTransformer
@@ -236,6 +237,24 @@ def linear_parts(regressor: Any) -> tuple[Floats, float]:
     return weights, intercept
 
 
+def _numbers(name: str, given: ArrayLike) -> Floats:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TrainingDataError(f"{name} is not numbers; leave rows without a value away") from None
+
+
+def _contents(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """Give each sample's laboratory value. Raises TrainingDataError: none, below zero, or two that differ."""
+    found: dict[str, float] = {}
+    for name, value in zip(names, values, strict=True):
+        if not 0 <= value < np.inf:
+            raise TrainingDataError(f"{name}: {value:g} is no content; leave rows without a value away")
+        if found.setdefault(name, value) != value:
+            raise TrainingDataError(f"{name}: two values, {found[name]:g} and {value:g}; give all its rows one")
+    return found
+
+
 def export_pipeline(
     pipeline: Pipeline,
     X: ArrayLike,
@@ -263,8 +282,8 @@ def export_pipeline(
         y: (n,) laboratory values, in `unit`.
         out: bundle to write.
         wavelengths_nm: (bands,) of X, ascending, evenly spaced.
-        element, unit: of y, such as "Sb" and "ppm".
-        names: n sample names; rows of one sample are never parted. () names each row.
+        element, unit: of y, such as "Sb" and "ppm" (one of `edge.units`, however it is written).
+        names: n sample names; rows of one sample are never parted and have one value. () names each row.
         folds, repeats: of the cross-validation; the pipeline is fitted once for each fold, and once more.
         seed: of the folds.
 
@@ -278,15 +297,22 @@ def export_pipeline(
         raise TrainingDataError(f"{type(pipeline).__name__} is no pipeline: put it in one, make_pipeline(...)")
     if not Path(out).absolute().parent.is_dir():
         raise TrainingDataError(f"{out}: there is no such folder to write into")
-    rows, nm = np.asarray(X, dtype=np.float64), np.asarray(wavelengths_nm, dtype=np.float64)
-    values = np.asarray(y, dtype=np.float64)
+    if Path(out).is_dir():
+        raise TrainingDataError(f"{out}: is a folder; name a file in it")
+    if (of_unit := find_unit(unit)) is None:
+        raise TrainingDataError(f"there is no unit {unit!r}; there are {unit_names()}")
+    if not element.strip():
+        raise TrainingDataError('y is of which element? Name it, such as "Sb"')
+    rows, nm, values = (
+        _numbers(name, given) for name, given in (("X", X), ("wavelengths_nm", wavelengths_nm), ("y", y))
+    )
     if rows.ndim != 2 or values.shape != rows.shape[:1] or len(names) not in (0, len(rows)):
         raise TrainingDataError(
             f"X is {rows.shape}, y {values.shape}, {len(names)} names: a row, a value and a name for each spectrum"
         )
     known = tuple(names) or tuple(f"row {i + 1}" for i in range(len(rows)))
     spectra = tuple(Spectrum(nm, row, "reflectance", name, source=name) for row, name in zip(rows, known, strict=True))
-    samples = Samples(spectra, dict(zip(known, values.tolist(), strict=True)), element, unit)
+    samples = Samples(spectra, _contents(known, values.tolist()), element, of_unit.name)
     distilled = isinstance(pipeline[-1], MobileNetV2Regressor)
     kind = DistilledPipelineMethod if distilled else PipelineMethod
     method = kind(pipeline=pipeline, folds=folds, repeats=repeats)

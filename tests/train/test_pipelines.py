@@ -139,6 +139,15 @@ def test_what_a_device_does_not_have_is_refused_by_name(pipeline: Any, said: str
         ({"y": np.ones(3)}, r"y \(3,\)"),
         ({"X": np.ones(3)}, r"X is \(3,\)"),
         ({"names": ["a"]}, "1 names"),
+        ({"unit": "bananas"}, "there is no unit 'bananas'; there are ppm, ppb, pct"),
+        ({"unit": ""}, "there is no unit ''"),
+        ({"element": " "}, "of which element"),
+        ({"out": "."}, r"^\.: is a folder; name a file in it"),
+        ({"y": np.r_[np.nan, np.ones(39)]}, "^row 1: nan is no content"),
+        ({"y": np.r_[1.0, -2.0, np.ones(38)]}, "^row 2: -2 is no content"),
+        ({"y": ["1", "n.d.", *"1" * 38]}, "y is not numbers"),
+        ({"names": ["a", "a", *map(str, range(38))]}, r"^a: two values, [\d.]+ and [\d.]+"),
+        ({"folds": 1}, "1 folds, 2 repeats: at least 2 and 1"),
     ],
     ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
 )
@@ -148,7 +157,15 @@ def test_what_cannot_be_trained_on_is_told_before_time_is_spent(
     x, y = soils()
     given = {"pipeline": make_pipeline(Absorbance(**AT), PLSR()), "X": x, "y": y, "out": tmp_path / "m.tflite"}
     with pytest.raises(TrainingDataError, match=said):
-        export_pipeline(**{**given, **changed}, wavelengths_nm=NM, element="Sb", unit="ppm")
+        export_pipeline(**{"wavelengths_nm": NM, "element": "Sb", "unit": "ppm", **given, **changed})
+
+
+@pytest.mark.parametrize(("written", "kept"), [("mg kg-1", "mg_kg"), ("%", "pct"), ("PPM", "ppm")])
+def test_a_unit_is_kept_as_the_table_of_units_names_it(written: str, kept: str, tmp_path: Path) -> None:
+    x, y = soils()
+    pipeline = make_pipeline(Absorbance(**AT), PLSR(2))
+    at = {"wavelengths_nm": NM, "element": "Sb", "unit": written, "folds": 2, "repeats": 1}
+    assert export_pipeline(pipeline, x, y, tmp_path / "m.tflite", **at).bundle.unit == kept
 
 
 def test_a_row_that_is_no_reflectance_is_named(tmp_path: Path) -> None:

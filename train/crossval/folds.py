@@ -78,11 +78,12 @@ def repeated_folds(
         seed: of the division.
 
     Raises:
-        TrainingDataError: fewer samples or groups than folds, one group only, or a sample in two groups.
-        ValueError: fewer than 2 folds or 1 repeat, or lengths that differ.
+        TrainingDataError: fewer than 2 folds or 1 repeat, fewer samples or groups than folds, one group only, or a
+            sample in two groups.
+        ValueError: lengths that differ.
     """
     if n_folds < 2 or repeats < 1:
-        raise ValueError(f"{n_folds} folds, {repeats} repeats: at least 2 and 1 are needed")
+        raise TrainingDataError(f"{n_folds} folds, {repeats} repeats: at least 2 and 1 are needed")
     keys = _keys(samples, groups)
     found, noun = len(set(keys)), "sample" if groups is None else "group"
     if found == 1:
