@@ -68,7 +68,8 @@ def day(
     from ..log.write import default_log_path
 
     forms = [(out, format_of(out, _FORMAT_OF, "end it in .html, .xlsx or .csv")) for out in outs]
-    csv = csv_form(wide, separator, decimal)
+    is_csv = any(form == "csv" for _, form in forms) if forms else out_format == "csv"
+    csv = csv_form(wide, separator, decimal, is_csv)
     for out, form in forms:
         check_out(out, form, force)
     path = log if log is not None else default_log_path()
@@ -80,12 +81,12 @@ def day(
         if not found.readings and not found.void:
             raise LogError(f"{path}: nothing was measured on {wanted}; `stibium log` lists what was")
     for out, form in forms:
-        write_day(found, out, form, csv)
+        written = write_day(found, out, form, csv)
         noted = Noted(found.as_of)
         list(noted.look(found.readings))
         if why := noted.note(path, form, out):
             notice(f"that it was exported cannot be kept: {why}")
-        say(f"{len(found.readings)} readings: {out}", err=True)
+        say(f"{written.count} {written.what}: {out}", err=True)
     if not outs:
         layout: Layout[Day] = Layout(lambda one: one.as_json(), lines=day_lines)
         if out_format == "csv":

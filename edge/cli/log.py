@@ -135,9 +135,7 @@ def log(
     if refused and (element or verdict):
         raise click.UsageError("what is refused has no element and no verdict; leave --element and --verdict out")
     as_format = as_format or (format_of(out, _FORMAT_OF, _ENDINGS) if out is not None else None)
-    form = csv_form(wide, separator, decimal)
-    if (wide and as_format != "csv") or (form != CsvForm() and "csv" not in (as_format, out_format)):
-        raise click.UsageError("--wide, --separator and --decimal are forms of CSV: --export OUT.csv --wide")
+    form = csv_form(wide, separator, decimal, as_format == "csv" or (out_format == "csv" and not wide))
     if out is not None and as_format is not None:
         check_out(out, as_format, force)
     path = log if log is not None else default_log_path()
@@ -251,10 +249,12 @@ def _export(
 
             noted = Noted(as_of, as_format in MAPS)
             every_one = noted.look(_counted(chain([first], records)))
-            tally.written, tally.left_out = write_readings(every_one, out, as_format, elements_of(db, chosen), form)
+            tally.written, what, tally.left_out = write_readings(
+                every_one, out, as_format, elements_of(db, chosen), form
+            )
             if why := noted.note(path, as_format, out):
                 notice(f"that it was exported cannot be kept: {why}")
-    line = f"{tally.written} {'samples' if form.wide else what}: {out}"
+    line = f"{tally.written} {what}: {out}"
     if not tally.written:
         line = "nothing written" if tally.refused else f"nothing written: {NOTHING}"
     if tally.left_out:

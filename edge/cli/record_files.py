@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 import click
 
@@ -67,12 +67,28 @@ def csv_options(command: F) -> F:
     return command
 
 
-def csv_form(wide: bool, separator: str, decimal: str) -> CsvForm:
-    """Give the form that was asked for. Raises UsageError."""
+def csv_form(wide: bool, separator: str, decimal: str, is_csv: bool) -> CsvForm:
+    """Give the form that was asked for. Raises UsageError: it cannot be, or nothing is written as CSV."""
     form = CsvForm(wide, separator, decimal)
     if why := form.wrong():
         raise click.UsageError(why)
+    if form != CsvForm() and not is_csv:
+        raise click.UsageError("--wide, --separator and --decimal are forms of CSV: --export OUT.csv --wide")
     return form
+
+
+class Written(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        count: of `what`, readings or samples.
+        what: in words.
+        left_out: readings without a position, which a map cannot have.
+    """
+
+    count: int
+    what: str
+    left_out: int = 0
 
 
 def write_csv(records: Iterable[ReadingRecord], text: TextIO | None, elements: Sequence[str], form: CsvForm) -> int:
@@ -88,11 +104,8 @@ def write_csv(records: Iterable[ReadingRecord], text: TextIO | None, elements: S
 
 def write_readings(
     records: Iterable[ReadingRecord], out: str, as_format: str, elements: Sequence[str], form: CsvForm
-) -> tuple[int, int]:
+) -> Written:
     """Write a file, which appears when it is whole: "csv", "jsonl", "geojson" or "gpkg".
-
-    Returns:
-        Readings (samples of wide CSV) that it has, and readings left out since they have no position.
 
     Raises:
         ExportError: no reading has a position, or the file cannot be written.
@@ -102,7 +115,7 @@ def write_readings(
         from ..log.export import write_geojson, write_geopackage
 
         written = (write_geojson if as_format == "geojson" else write_geopackage)(out, records, elements)
-        return written.placed, written.left_out
+        return Written(written.placed, "readings", written.left_out)
     with replacing(out) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="\n")
         if as_format == "csv":
@@ -110,10 +123,10 @@ def write_readings(
         else:
             count = Output(as_format, reading_layout({"sample": "sample"}), text).write(records)
         text.detach()
-    return count, 0
+    return Written(count, "samples" if as_format == "csv" and form.wide else "readings")
 
 
-def write_day(day: Day, out: str, form: str, csv: CsvForm) -> None:
+def write_day(day: Day, out: str, form: str, csv: CsvForm) -> Written:
     """Write what a day came to: "html", "xlsx" or "csv". Raises ExportError, OSError."""
     if form == "xlsx":
         from ..log.day_workbook import write_workbook
@@ -125,4 +138,5 @@ def write_day(day: Day, out: str, form: str, csv: CsvForm) -> None:
         with replacing(out) as file:
             file.write(day_page(day).encode("utf-8", "replace"))
     else:
-        write_readings(day.readings, out, form, day.elements, csv)
+        return write_readings(day.readings, out, form, day.elements, csv)
+    return Written(len(day.readings), "readings")

@@ -181,6 +181,23 @@ def test_the_command_writes_page_and_tables_and_remembers_that(day_log: Path, tm
     assert "exported: 4 of 4" in stibium("day", "--log", day_log).stdout
 
 
+def test_day_and_log_count_what_a_file_holds_alike(day_log: Path, tmp_path: Path) -> None:
+    """Samples where a row is a sample, readings else, by the rows that are there."""
+    assert stibium("log", "edit", "4", "rename", "RS001", "--log", day_log).returncode == 0
+    outs = [tmp_path / f"{name}.csv" for name in ("day", "day_wide", "log", "log_wide")]
+    for out in outs:
+        wide = ("--wide",) if "wide" in out.stem else ()
+        done = stibium(out.stem.partition("_")[0], *wide, "--log", day_log, "--export", out)
+        soils = {row["reading" + "s" * bool(wide)] for row in csv.DictReader(io.StringIO(out.read_text("utf-8")))}
+        assert f"{len(soils)} {'samples' if wide else 'readings'}: {out}" in done.stderr.splitlines()
+        assert len(soils) == (3 if wide else 4)
+    done = stibium("day", "--log", day_log, "--export", tmp_path / "d.html", "--export", tmp_path / "e.csv", "--wide")
+    assert [line.partition(":")[0].removeprefix("stibium") for line in done.stderr.splitlines()] == [
+        "4 readings",
+        "3 samples",
+    ]
+
+
 def test_exports_of_the_log_count_too(day_log: Path, tmp_path: Path) -> None:
     assert stibium("log", "--log", day_log, "--sample", "RS*", "--export", tmp_path / "rs.csv").returncode == 0
     day = json.loads(stibium("day", "--log", day_log, "--format", "jsonl").stdout)
@@ -210,6 +227,8 @@ def test_the_workbook_has_a_sheet_for_each_thing(day_log: Path, tmp_path: Path) 
         (("2001-01-01",), 1, "nothing was measured on 2001-01-01"),
         (("--export", "day.pdf"), 2, "end it in .html, .xlsx or .csv"),
         (("--decimal", "comma"), 2, "--decimal comma needs another --separator"),
+        (("--wide",), 2, "--wide, --separator and --decimal are forms of CSV"),
+        (("--separator", "tab", "--export", "day.html"), 2, "are forms of CSV"),
     ],
 )
 def test_what_cannot_be_is_one_line(day_log: Path, arguments: tuple[str, ...], code: int, why: str) -> None:
