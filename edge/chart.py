@@ -404,7 +404,7 @@ def thin(x: Floats, y: Floats, most: int = MOST_POINTS) -> tuple[Floats, Floats]
     return x[at], y[at]
 
 
-def _style(shape: Shape, colour: str) -> str:
+def _style(shape: Mark, colour: str) -> str:
     return (
         f'fill="{PAPER}" stroke="{colour}" stroke-width="1.4"'
         if shape == "ring"
@@ -412,7 +412,7 @@ def _style(shape: Shape, colour: str) -> str:
     )
 
 
-def _mark(shape: Shape, x: float, y: float, size: float, title: str = "") -> str:
+def _mark(shape: Mark, x: float, y: float, size: float, title: str = "") -> str:
     """Draw one mark, alike among points and in a legend."""
     if shape in ("circle", "ring"):
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}">{_title(title)}</circle>'

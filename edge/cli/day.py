@@ -86,7 +86,7 @@ def day(
         list(noted.look(found.readings))
         if why := noted.note(path, form, out):
             notice(f"that it was exported cannot be kept: {why}")
-        say(f"{written.count} {written.what}: {out}", err=True)
+        say(f"{written.rows} {written.what}: {out}", err=True)
     if not outs:
         layout: Layout[Day] = Layout(lambda one: one.as_json(), lines=day_lines)
         if out_format == "csv":

@@ -81,12 +81,12 @@ class Written(NamedTuple):
     """What a file holds.
 
     Attributes:
-        count: of `what`, readings or samples.
-        what: in words.
+        rows: readings or samples, as `what` says.
+        what: of them, in words.
         left_out: readings without a position, which a map cannot have.
     """
 
-    count: int
+    rows: int
     what: str
     left_out: int = 0
 

@@ -205,7 +205,7 @@ def _export(path: Path, out: str, wanted: WantedFile) -> Noted:
             return noted
         chosen = Chosen(session=wanted.session)
         records = noted.look(iter_records(db, chosen))
-        if not write_readings(records, out, ending, elements_of(db, chosen), form).count:
+        if not write_readings(records, out, ending, elements_of(db, chosen), form).rows:
             raise ExportError("the log has nothing of what is chosen")
     return noted
 
