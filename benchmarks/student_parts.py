@@ -64,7 +64,7 @@ class StudentPart:
         scaling = block_scaling(features(reflectance), blocks.sizes)
         rows, labels = [], []
         for told, seen in synthetic_spectra(
-            reflectance, wavelengths_nm, splices_nm, Synthesis(), np.random.default_rng(seed)
+            reflectance, wavelengths_nm, splices_nm, Synthesis(), Synthesis().told[0], np.random.default_rng(seed)
         ):
             rows.append(scaled(scaling, features(seen)))
             labels.append(teacher.predict(told))

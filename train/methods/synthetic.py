@@ -96,8 +96,8 @@ class Synthesis:
         jitter: by how much, in standard deviations of the component.
         copies, most_copies: of each measured spectrum, and of all together.
         disturbance: of all.
-        told: share of noise and shift that the teacher sees, of what the student sees of them. At 1 the student answers
-            them as the teacher does; below it learns to answer them less.
+        told: shares of noise and shift that the teacher sees, of what the student sees of them, to be tried in turn. At
+            1 the student answers them as the teacher does; below it learns to answer them less.
     """
 
     mixtures: int = 9000
@@ -109,11 +109,16 @@ class Synthesis:
     copies: int = 20
     most_copies: int = 6000
     disturbance: Disturbance = Disturbance()
-    told: float = 0.5
+    told: tuple[float, ...] = (0.5, 0.25, 0.0)
 
 
 def synthetic_spectra(
-    reflectance: Floats, nm: Floats, splices_nm: Sequence[float], synthesis: Synthesis, rng: np.random.Generator
+    reflectance: Floats,
+    nm: Floats,
+    splices_nm: Sequence[float],
+    synthesis: Synthesis,
+    share: float,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[Floats, Floats]]:
     """Make synthetic spectra from training rows alone, in portions.
 
@@ -122,6 +127,7 @@ def synthetic_spectra(
         nm: (bands,) ascending.
         splices_nm: where detectors join; () if unknown.
         synthesis: how many, and how.
+        share: of noise and shift that the teacher is told; see `Synthesis`.
         rng: draws.
 
     Yields:
@@ -130,7 +136,7 @@ def synthetic_spectra(
     """
     joins = tuple(splices_nm) or ASD_JOINS_NM
     for portion in mixed_rows(absorbance_of(reflectance), synthesis, rng):
-        by, share, seed = synthesis.disturbance, synthesis.told, int(rng.integers(2**32))
+        by, seed = synthesis.disturbance, int(rng.integers(2**32))
         told = replace(by, noise=share * by.noise, shift_nm=share * by.shift_nm)
         # The same draws for both.
         asked, seen = (disturb(portion, nm, joins, how, np.random.default_rng(seed)) for how in (told, by))

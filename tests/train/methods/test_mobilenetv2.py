@@ -11,9 +11,18 @@ from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
+from stibium.train.methods import mobilenetv2
 from stibium.train.methods.baselines import PartialLeastSquares
+from stibium.train.methods.faults import FAULTS
 from stibium.train.methods.method import ModelFile
-from stibium.train.methods.mobilenetv2 import DistilledModel, MobileNetV2, scaled, space_to_learn_in, spanning
+from stibium.train.methods.mobilenetv2 import (
+    DistilledModel,
+    MobileNetV2,
+    moved_by_noise,
+    scaled,
+    space_to_learn_in,
+    spanning,
+)
 from stibium.train.methods.rounding import added_by_rounding, grade_limits, rows_by_grade
 from stibium.train.methods.steadied import STRENGTHS, Steadied, bearable_strength, of_strength
 from stibium.train.methods.student import CLIP, StudentConfig, ridge
@@ -165,7 +174,7 @@ def test_a_short_range_is_enough(data: Samples) -> None:
 def test_synthetic_spectra_are_mixtures_of_the_rows_and_the_rows_themselves(data: Samples) -> None:
     nothing = Disturbance(noise=0, gain=0, step=0, slope=0, scale=0, shift_nm=0)
     how = Synthesis(mixtures=1200, jitter=0.0, beyond=0.0, copies=3, most_copies=250, disturbance=nothing)
-    pairs = list(synthetic_spectra(data.reflectance, NM, (), how, np.random.default_rng(0)))
+    pairs = list(synthetic_spectra(data.reflectance, NM, (), how, 0.25, np.random.default_rng(0)))
     portions = [seen for _, seen in pairs]
     # Without noise the teacher sees what the student does.
     assert all(np.array_equal(told, seen) for told, seen in pairs)
@@ -182,10 +191,37 @@ def test_synthetic_spectra_are_mixtures_of_the_rows_and_the_rows_themselves(data
 
 def test_a_teacher_sees_a_share_of_the_noise(data: Samples) -> None:
     noise = Disturbance(noise=1e-3, gain=0, step=0, slope=0, scale=0, shift_nm=0)
-    how = Synthesis(mixtures=0, copies=1, disturbance=noise, told=0.25)
-    ((told, seen),) = synthetic_spectra(data.reflectance, NM, (), how, np.random.default_rng(0))
+    how = Synthesis(mixtures=0, copies=1, disturbance=noise)
+    ((told, seen),) = synthetic_spectra(data.reflectance, NM, (), how, 0.25, np.random.default_rng(0))
     assert np.std(seen - data.reflectance) == pytest.approx(1e-3, rel=0.02)
     np.testing.assert_allclose(told - data.reflectance, 0.25 * (seen - data.reflectance), atol=1e-9)
+
+
+def test_a_student_that_noise_moves_far_learns_again_from_a_teacher_told_less(
+    data: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise of 0.05 % took 0.36 of R2 from a model of acidity that nothing had asked what noise does to it."""
+    rows = TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+
+    def taught(*told: float, most: float) -> DistilledModel:
+        monkeypatch.setattr(mobilenetv2, "MOST_MOVED", most)
+        assert QUICK.synthesis is not None
+        return replace(QUICK, synthesis=replace(QUICK.synthesis, told=told)).fit(rows)
+
+    far, near = (moved_by_noise(taught(share, most=0.0), rows) for share in (1.0, 0.0))
+    assert near < 0.9 * far
+    between = (near + far) / 2
+    assert taught(1.0, 0.0, most=between).record["share_of_noise_told"] == 0.0
+    assert taught(1.0, 0.0, most=1.1 * far).record["share_of_noise_told"] == 1.0
+
+
+def test_what_noise_moves_is_what_r2_loses_by_it(data: Samples, trained: DistilledModel) -> None:
+    noisy = disturb(absorbance_of(data.reflectance), NM, (), FAULTS["noise 0.05 %"], np.random.default_rng(0))
+    answers = trained.predict(noisy[TRAINING:])
+    lost = r2(trained, data) - measure(answers, data.measured[TRAINING:]).r2
+    assert lost > 0
+    rows = TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING])
+    assert moved_by_noise(trained, rows) == pytest.approx(lost, abs=0.02)
 
 
 @pytest.mark.parametrize(
