@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from .options import log_option
 from .output import notice, say
 
 
-@click.command(epilog="Example:  stibium log edit 12 rename RS007 --who Ana")
+@click.command(
+    epilog="Example:  stibium log edit 12 rename RS007 --who Ana",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("reading")
 @click.argument("words", nargs=-1, required=True, metavar="WHAT...")
 @click.option("--who", metavar="NAME", help="Who says so.  [default: the user who is logged in]")
@@ -30,6 +35,10 @@ def edit(ctx: click.Context, reading: str, words: tuple[str, ...], who: str | No
     from ..log.typed import parse_correction
     from ..log.write import Log, default_log_path
 
+    for word in (reading, *words):
+        # What lies west or south begins with a minus and is no option.
+        if re.fullmatch(r"--?[a-zA-Z][\w-]*(=.*)?", word):
+            raise click.NoSuchOption(word)
     given = log if log is not None else (ctx.parent.params.get("log") if ctx.parent is not None else None)
     path = Path(given) if given is not None else default_log_path()
     if not path.is_file():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from typing import Any
 
-from ...converters.spectra.spectrum import Position
 from ..errors import CorrectionError, PositionError
 from .corrections import KINDS, history_of
+from .place import parse_place
 
-_PLACE = re.compile(r"\s*([+-]?[\d.]+)\s*,\s*([+-]?[\d.]+)\s*(?:,\s*([+-]?[\d.]+)\s*)?")
 _TYPED = {
     "void": "void wrong pit",
     "rename": "rename RS007",
@@ -37,26 +35,6 @@ assert set(_TYPED) <= set(KINDS)
 def is_kind(word: str) -> bool:
     """Tell whether a word says what kind a correction is."""
     return word.lower() in _TYPED or word.lower() in _MEANT
-
-
-def is_place(text: str) -> bool:
-    """Tell whether a text is meant as latitude, longitude and perhaps height."""
-    return _PLACE.fullmatch(text) is not None
-
-
-def parse_place(text: str) -> Position:
-    """Read `latitude,longitude[,height]` in degrees and metres. Raises PositionError."""
-    found = _PLACE.fullmatch(text)
-    try:
-        if found is None:
-            raise ValueError(text)
-        latitude, longitude, height = found.groups()
-        position = Position(float(latitude), float(longitude), None if height is None else float(height))
-    except ValueError:
-        raise PositionError(f"{text!r}: not numbers; write degrees with a point, such as 47.21,15.62") from None
-    if abs(position.latitude_deg) > 90 or abs(position.longitude_deg) > 180:
-        raise PositionError(f"{text!r}: latitude is -90 to 90 and comes first, longitude -180 to 180")
-    return position
 
 
 def parse_correction(db: sqlite3.Connection, reading_id: int, words: str) -> tuple[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ from ...converters.spectra.spectrum import Position
 from ...converters.spectra.text import position_of
 from ..errors import PortError, PositionError
 from ..instruments.serial_port import BytePort
-from ..log.typed import is_place, parse_place
+from ..log.place import is_place, parse_place
 from ..protocols import gpsd, nmea
 
 NMEA_BAUDRATE = 9600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -288,8 +289,19 @@ def test_the_command_corrects_lists_and_exports(log: Log, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "typed", [("41.2 -8.3",), ("41.2", "-8.3"), ("41,2;", "-8,3"), ("-41.2", "-8.3", "--who", "Ana"), ("8.3W", "41.2N")]
+)
+def test_a_place_is_taken_as_people_write_it(log: Log, typed: tuple[str, ...]) -> None:
+    done = stibium(log, "edit", "2", "place", *typed)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r": place -?41.2, -8.3$", done.stdout.strip())
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
+        (("edit", "2", "note", "wet", "--whom", "Ana"), 2, "No such option"),
+        (("edit", "2", "note", "-x"), 2, "No such option"),
         (("edit", "RS001", "void"), 1, "one of several soils"),
         (("edit", "99", "void"), 1, "the log has no reading '99'"),
         (("edit", "2", "paint", "it"), 1, "'paint' cannot be said of a reading; write one of: void wrong pit"),
