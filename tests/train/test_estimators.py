@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from stibium.edge.errors import PreprocessError
 from stibium.edge.model import steps
 from stibium.edge.model.recipe import Recipe
-from stibium.edge.model.target import forward
+from stibium.edge.model.target import forward, inverse
 from stibium.train import estimators, network_estimators
 from stibium.train.estimators import (
     PLSR,
@@ -31,6 +31,7 @@ from stibium.train.estimators import (
     SavitzkyGolayDerivative,
     StandardNormalVariate,
 )
+from stibium.train.methods import mobilenetv2
 from stibium.train.methods.mobilenetv2 import space_to_learn_in
 from stibium.train.network_estimators import MobileNetV2Regressor, StackRegressor
 
@@ -99,6 +100,18 @@ def test_scikit_learns_own_checks_of_what_is_around_the_network(estimator: Any, 
         patched.setattr(network_estimators, "distil", least_squares)
         patched.setattr(network_estimators, "Runtime", Answers)
         check(estimator)
+
+
+@pytest.mark.parametrize("space", ["sqrt", "log10"])
+def test_a_student_answers_in_the_space_that_was_chosen_for_it(space: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The regressor took its teacher's space, where `train` chose the student's own."""
+    monkeypatch.setattr(mobilenetv2, "space_to_learn_in", lambda *_: space)
+    target = np.linspace(1.0, 9.0, 12)
+    regressor = MobileNetV2Regressor(fast=True, steps=2, mixtures=60).fit(reflectance(), target)
+    assert regressor.transform_ == space
+    said = regressor.predict(reflectance())
+    z = regressor._runtime.run(regressor.scaling_.apply(reflectance()))
+    np.testing.assert_array_equal(said, np.clip(inverse(z, space), 1.0, 9.0))
 
 
 def test_blocks_are_of_one_size() -> None:
