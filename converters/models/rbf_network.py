@@ -25,6 +25,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 RBF_QUANTISATIONS = ("int8", "float16", "float32")
 
+GATE, WET = "gate", "wet_"
 LARGEST_WEIGHT = 1024.0
 """Weights are scaled to at most this by a power of two: float16 ends at 65504, and a unit may be any."""
 BEYOND = 1e-5
@@ -52,7 +53,9 @@ def convert_rbf_network(
         arrays: the network. For all of it `gammas` (g,), `bias`, `shares` and `transforms` (t,), `corrections` (t, 2)
             and `range` (2,); for the block with number i, from 0, `projection_i` (bands, components) or (bands,) where
             each band is a component, `offset_i` (components,), `factors_i` (powers, components), `centres_i`
-            (m, components), `kernel_weights_i` (powers, g, m, t) and `linear_weights_i` (bands, t).
+            (m, components), `kernel_weights_i` (powers, g, m, t) and `linear_weights_i` (bands, t). With `gate`, the
+            weights (features of this network,) and offset of a share, `wet_` begins the names of a second network,
+            whose features come behind and whose answer has that share.
         scaling: of the features of all blocks, side by side; the file takes scaled features.
         transform: the space that the file is to answer in, see `edge.estimate.inverse`.
         quantisations: formats wanted, of `RBF_QUANTISATIONS`.
@@ -64,7 +67,7 @@ def convert_rbf_network(
     Raises:
         ConversionError: TensorFlow is not installed, or could not convert; the message is the last line it wrote.
     """
-    bands = sum(len(value) for name, value in arrays.items() if name.startswith("linear_weights_"))
+    bands = sum(len(value) for name, value in arrays.items() if name.removeprefix(WET).startswith("linear_weights_"))
     job: dict[str, NDArray[Any]] = {"scaling_offset": scaling.offset, "scaling_scale": scaling.scale}
     job = {name: np.broadcast_to(value, (bands,)) for name, value in job.items()}
     if calibration is not None:
@@ -101,11 +104,75 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
     """Write the network down for TensorFlow: (1, features) -> (1, 1)."""
     import tensorflow as tf
 
-    halves = quantisation == "float16"
     # A power of four, so that its root is exact as well; float16 has no numbers above 65504.
     size = 4.0 ** np.ceil(np.log2(float(np.abs(arrays["range"]).max())) / 2)
-    arrays = _in_units_of(size, arrays)
-    calibrated = _limits(arrays)
+    own = {name: array for name, array in arrays.items() if name != GATE and not name.startswith(WET)}
+    of_wet = {name.removeprefix(WET): array for name, array in arrays.items() if name.startswith(WET)}
+    # What two networks say is mixed, as what a network of several transforms says.
+    limits = _limits(_in_units_of(size, own), {*own["transforms"], *of_wet.get("transforms", ())})
+    first = sum(len(array) for name, array in own.items() if name.startswith("linear_weights_"))
+    parts = [(own, slice(0, first)), *([(of_wet, slice(first, None))] if of_wet else [])]
+    networks = [
+        (_mixed(_in_units_of(size, part), limits, Scaling(scaling.offset[at], scaling.scale[at]), quantisation), at)
+        for part, at in parts
+    ]
+    bands = scaling.scale.size
+
+    @tf.function(input_signature=[tf.TensorSpec((1, bands), tf.float32, name="features")])  # type: ignore[untyped-decorator,unused-ignore]
+    def network(features: Any) -> Any:
+        # Always 1, but the converter cannot know, and so leaves the halves of constants apart.
+        one = tf.exp(-tf.nn.relu(-tf.reduce_sum(tf.square(features), axis=1, keepdims=True)))
+        said = [of_part(features[:, at], one) for of_part, at in networks]
+        mixed = said[0]
+        if of_wet:
+            *weights, offset = arrays[GATE]
+            at, scaled = slice(0, first), np.array(weights) * scaling.scale[:first]
+            level = float(offset + scaling.offset[:first] @ np.array(weights))
+            share = tf.matmul(features[:, at], tf.constant(scaled[:, None].astype(np.float32))) + level * one
+            share = tf.minimum(tf.nn.relu(share), one)
+            mixed = (one - share) * said[0] + share * said[1]
+        return _into_space(mixed, one, transform, size, quantisation)
+
+    return network
+
+
+def _weigh(units: Any, weights: Floats, halves: bool) -> Any:
+    import tensorflow as tf
+
+    def constant(values: Any) -> Any:
+        return tf.constant(np.asarray(values, dtype=np.float32))
+
+    if not halves:
+        return tf.matmul(units, constant(weights))
+    high = weights.astype(np.float16).astype(np.float64)
+    low = (weights - high) * LOW_HALF
+    return tf.matmul(units, constant(high)) + tf.matmul(units, constant(low)) * (1.0 / LOW_HALF)
+
+
+def _exact(one: Any, values: Sequence[float], quantisation: str) -> list[Any]:
+    """Give constants: a plain one would be rounded to a float16, however few of them there are."""
+    found = _weigh(one, np.array([values]), quantisation == "float16")
+    return [found[:, i : i + 1] for i in range(len(values))]
+
+
+def _into_space(mixed: Any, one: Any, transform: Transform, size: float, quantisation: str) -> Any:
+    """Take an answer in units of `size` to the transform's space."""
+    import tensorflow as tf
+
+    if transform == "log10":
+        # TFLite has a natural logarithm only.
+        to_natural, shift = _exact(one, (float(np.log(10.0)), float(np.log10(size))), quantisation)
+        return tf.math.log(mixed) / to_natural + shift
+    # The size itself may be above what a float16 holds, its root hardly.
+    (root,) = _exact(one, (float(np.sqrt(size)),), quantisation)
+    return tf.sqrt(tf.nn.relu(mixed)) * root if transform == "sqrt" else mixed * root * root
+
+
+def _mixed(arrays: Arrays, calibrated: Floats, scaling: Scaling, quantisation: str) -> Any:
+    """Write one network down: from scaled features (1, bands) and 1 to its answer (1, 1) in the unit of `arrays`."""
+    import tensorflow as tf
+
+    halves = quantisation == "float16"
     blocks = sum(name.startswith("projection_") for name in arrays)
     # A network without radial units is as large as its shortcut.
     kinds = "kernel_weights", "linear_weights"
@@ -118,22 +185,13 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
         return tf.constant(np.asarray(values, dtype=np.float32))
 
     def weigh(units: Any, weights: Floats) -> Any:
-        if not halves:
-            return tf.matmul(units, constant(weights))
-        high = weights.astype(np.float16).astype(np.float64)
-        low = (weights - high) * LOW_HALF
-        return tf.matmul(units, constant(high)) + tf.matmul(units, constant(low)) * (1.0 / LOW_HALF)
+        return _weigh(units, weights, halves)
 
     def weigh_bands(bands: Any, weights: Floats) -> Any:
         """Weigh bands, whose products are large and cancel: where each number has 24 bits, so has their sum."""
         if quantisation != "float32":
             return weigh(bands, weights)
         return tf.concat([sum(_exact_sum(bands * constant(of_one[None]))) for of_one in weights.T], axis=1)
-
-    def exact(one: Any, *values: float) -> list[Any]:
-        # A plain constant would be rounded to a float16, however few of them there are.
-        found = weigh(one, np.array([values]))
-        return [found[:, i : i + 1] for i in range(len(values))]
 
     def add_block(i: int, features: Any) -> Any:
         projection, offset, factors, centres, kernel_weights, linear_weights = (
@@ -180,12 +238,13 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
     def answer(added: Any, one: Any) -> Any:
         shifts = [scaling.offset[starts[i] : starts[i + 1]] @ arrays[f"linear_weights_{i}"] for i in range(blocks)]
         bias = arrays["bias"] + np.sum(shifts, axis=0)
-        low, high, to_natural = exact(one, *calibrated, float(np.log(10.0)))
+        low, high, to_natural = _exact(one, (*calibrated, float(np.log(10.0))), quantisation)
         mixed = 0.0
         for t, (name, share) in enumerate(zip(arrays["transforms"], arrays["shares"], strict=True)):
             ends = forward(calibrated, name)
             first, second = arrays["corrections"][t]
-            lowest, highest, middle, first, second, share = exact(one, *ends, bias[t], first, second, share)
+            held = (*ends, bias[t], first, second, share)
+            lowest, highest, middle, first, second, share = _exact(one, held, quantisation)
             # To units and back by a power of two that a float16 holds.
             z = added[:, t : t + 1] * np.float32(unit) + middle
             z = tf.minimum(tf.maximum(z, lowest), highest)
@@ -196,18 +255,9 @@ def _graph(arrays: Arrays, scaling: Scaling, transform: Transform, quantisation:
             elif np.any(arrays["corrections"][t]):
                 z = z + first
             mixed = mixed + share * tf.minimum(tf.maximum(z, low), high)
-        if transform == "log10":
-            # TFLite has a natural logarithm only.
-            (shift,) = exact(one, float(np.log10(size)))
-            return tf.math.log(mixed) / to_natural + shift
-        # The size itself may be above what a float16 holds, its root hardly.
-        (root,) = exact(one, float(np.sqrt(size)))
-        return tf.sqrt(tf.nn.relu(mixed)) * root if transform == "sqrt" else mixed * root * root
+        return mixed
 
-    @tf.function(input_signature=[tf.TensorSpec((1, int(starts[-1])), tf.float32, name="features")])  # type: ignore[untyped-decorator,unused-ignore]
-    def network(features: Any) -> Any:
-        # Always 1, but the converter cannot know, and so leaves the halves of constants apart.
-        one = tf.exp(-tf.nn.relu(-tf.reduce_sum(tf.square(features), axis=1, keepdims=True)))
+    def network(features: Any, one: Any) -> Any:
         added = add_block(0, features)
         for i in range(1, blocks):
             added = added + add_block(i, features)
@@ -263,16 +313,16 @@ def _exact_sum(terms: Any) -> tuple[Any, Any]:
     return total, lost
 
 
-def _limits(arrays: Arrays) -> Floats:
-    """Give the ends that answers are kept within, in the unit.
+def _limits(arrays: Arrays, transforms: set[str]) -> Floats:
+    """Give the ends that answers are kept within, in the unit, where these transforms are mixed.
 
     Where a single transform answers, the device keeps answers within the calibrated range, and a network that goes on
     beyond can be shifted to another instrument. A mean over transforms is of answers that each were kept within.
     """
-    ends, names = arrays["range"], list(arrays["transforms"])
-    if names == ["none"]:
+    ends = arrays["range"]
+    if transforms == {"none"}:
         return np.asarray(ends + np.array([-1.0, 1.0]) * (ends[1] - ends[0]))
-    if names == ["log10"]:
+    if transforms == {"log10"}:
         half = np.sqrt(ends[1] / ends[0])
         return np.asarray(ends * np.array([1 / half, half]))
     return np.asarray(ends + BEYOND * np.array([-1.0, 1.0]) * np.abs(ends))

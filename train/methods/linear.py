@@ -52,8 +52,8 @@ class Plsr(Stack):
         """Give the method with its fast settings."""
         return Plsr(fast=True, recipe=self.recipe)
 
-    def fit(self, rows: TrainingRows) -> StackModel:
-        """Fit; see `Method.fit`."""
+    def fit_whole(self, rows: TrainingRows) -> StackModel:
+        """Fit one model of all rows."""
         found = PartialLeastSquares(self.fast, self.decide_by, recipe=self.recipe).fit(rows)
         kept = slice(None, None, found.band_step)
         nothing = np.zeros((1, found.scaling.offset.size))

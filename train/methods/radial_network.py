@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from .common import BackTransformation
+from .gate import Gate
 from .kernel_members import Projection
 from .regressions import square_distances
 
@@ -128,6 +129,11 @@ class RadialNetwork:
         Raises:
             KeyError: an array is missing.
         """
+        if GATE in arrays:
+            own = {name: array for name, array in arrays.items() if name != GATE and not name.startswith(WET)}
+            of_wet = {name.removeprefix(WET): array for name, array in arrays.items() if name.startswith(WET)}
+            *weights, offset = arrays[GATE]
+            return gated(cls.from_arrays(own), cls.from_arrays(of_wet), Gate(np.array(weights), float(offset)))
         low, high = (float(end) for end in arrays["range"])
         count = sum(name.startswith("centres_") for name in arrays)
         branches = tuple(
@@ -145,6 +151,44 @@ class RadialNetwork:
         )
         gammas = tuple(float(gamma) for gamma in arrays["gammas"])
         return cls(branches, gammas, arrays["bias"], backs, arrays["shares"])
+
+
+GATE, WET = "gate", "wet_"
+"""Name of the gate's weights, its offset behind them, and what the names of the second network's arrays begin with."""
+
+
+@dataclass(frozen=True, eq=False)
+class GatedNetwork(RadialNetwork):
+    """A network of dry soils, with another one that bears water; features of the second come behind its own.
+
+    Attributes:
+        wet: the second.
+        gate: says by the first one's features how much the second counts.
+    """
+
+    wet: RadialNetwork
+    gate: Gate
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that a device holds."""
+        return super().parameters + self.wet.parameters + self.gate.weights.size + 1
+
+    def predict(self, features: Floats) -> Floats:
+        """Give (n,) in the target's unit, within the calibrated range."""
+        own, of_wet = np.split(features, [self.gate.weights.size], axis=1)
+        share = self.gate.share(own)
+        return np.asarray((1.0 - share) * super().predict(own) + share * self.wet.predict(of_wet))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Give both networks and the gate as named arrays."""
+        of_wet = {WET + name: array for name, array in self.wet.to_arrays().items()}
+        return {**super().to_arrays(), **of_wet, GATE: np.append(self.gate.weights, self.gate.offset)}
+
+
+def gated(dry: RadialNetwork, wet: RadialNetwork, gate: Gate) -> GatedNetwork:
+    """Put two networks together."""
+    return GatedNetwork(dry.branches, dry.gammas, dry.bias, dry.backs, dry.shares, wet, gate)
 
 
 def drop_idle_centres(branch: Branch) -> Branch:

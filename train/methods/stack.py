@@ -20,11 +20,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...converters.models.apart import Converted
 from ...converters.models.rbf_network import RBF_QUANTISATIONS, convert_rbf_network
@@ -47,15 +48,20 @@ from .common import (
     repeats_for,
     transforms_for,
 )
+from .gate import Gate
 from .kernel_members import KernelMember, LinearMember, Projection, kernel_member, linear_member
 from .method import CrossValidated, ModelFile, TrainingTask, rows_of
-from .radial_network import Branch, RadialNetwork, drop_idle_centres, reduce_centres
+from .radial_network import Branch, RadialNetwork, drop_idle_centres, gated, reduce_centres
 from .stacking import soft_shares, stack_weights
 
 VARIANTS_OF_MANY = (VARIANTS[0], *VARIANTS[2:])
 MANY = 120
 """Training rows above which one block less leaves its parameters to the centres of the others."""
 MOST_PARAMETERS = 84_000
+FEWEST_DRY = 20
+"""Dry rows; fewer tell a model of their own, and what is wetter, badly."""
+SEEN = 400
+"""Rows by which a network that sees dry and wet soils is quantised."""
 
 
 class Scaled(Protocol):
@@ -127,6 +133,7 @@ class StackModel:
         out_of_fold: (repeats, n) in the target's unit: what the inner cross-validation said of each training row.
         transform: that has the largest share in the answer; residuals are the most even in its space.
         chosen: its weights in words.
+        representative: (m, features) scaled rows that quantised formats take ranges from; None for those of training.
     """
 
     recipe: Blocks
@@ -137,6 +144,7 @@ class StackModel:
     out_of_fold: Floats
     transform: Transform
     chosen: str
+    representative: NDArray[np.float32] | None = None
 
     @property
     def parameters(self) -> int:
@@ -155,10 +163,6 @@ class StackModel:
     def predict(self, reflectance: Floats) -> Floats:
         """Predict (n,) values in the target's unit, within the calibrated range, from (n, bands) reflectance."""
         return self.network.predict(self.features(reflectance))
-
-    @property
-    def representative(self) -> None:
-        """Rows of the training stand for all."""
 
     def answer(self, features: Floats) -> Floats:
         """Answer (n,) in the transform's space for (n, features) that are not scaled."""
@@ -210,9 +214,15 @@ class Space:
 
 @dataclass(frozen=True)
 class Stack(CrossValidated):
-    """The method that makes stacks; `fast` takes few settings."""
+    """The method that makes stacks; `fast` takes few settings.
+
+    Attributes:
+        wetted: (m, bands) reflectance, on the training's bands, of its dry soils with water added. A model with the
+            method's recipe answers for what is like these, and one with the usual preprocessing for what is dry.
+    """
 
     config: Config | None = None
+    wetted: Floats | None = None
     key: ClassVar[str] = "stack"
     name: ClassVar[str] = "stack"
     about: ClassVar[str] = "support vectors and PLSR over several preprocessing blocks, in one network"
@@ -237,7 +247,28 @@ class Stack(CrossValidated):
         return Converted(models, forward(network.predict(features), stored.transform))
 
     def fit(self, rows: TrainingRows) -> StackModel:
-        """Fit; see `Method.fit`."""
+        """Fit, with a model of the dry rows alone where it says these better than that of all does; see `Method.fit`.
+
+        Rows of whose condition nobody said are taken for dry.
+        """
+        whole = self.fit_whole(rows)
+        dry = np.array([one in ("", "dry") for one in rows.conditions or [""] * len(rows)])
+        wet = rows.reflectance[~dry] if self.wetted is None else np.concatenate([rows.reflectance[~dry], self.wetted])
+        if dry.sum() < FEWEST_DRY or not len(wet):
+            return whole
+        of_dry = rows.take(np.flatnonzero(dry), seed=rows.seed)
+        plain = (self if self.wetted is None else replace(self, recipe=None)).fit_whole(of_dry)
+        own = plain.features(of_dry.reflectance)
+        gate = Gate.learn(own, plain.features(wet), plain.recipe.sizes)
+        share, said = gate.share(own), whole.out_of_fold.mean(axis=0, keepdims=True)
+        mixed = said.copy()
+        mixed[:, dry] = (1.0 - share) * plain.out_of_fold.mean(axis=0) + share * said[:, dry]
+        gained, before = (unexplained(said_of[:, dry], of_dry.target, self.decide_by) for said_of in (mixed, said))
+        seen = np.concatenate([rows.reflectance, wet])
+        return with_dry(whole, plain, gate, mixed, seen) if gained < before else whole
+
+    def fit_whole(self, rows: TrainingRows) -> StackModel:
+        """Fit one model of all rows."""
         config = self.config or (FAST_CONFIG if self.fast else Config())
         blocks, variants = _blocks(rows.wavelengths_nm, len(rows), self.recipe, config)
         features = rows.features(blocks)
@@ -256,6 +287,30 @@ class Stack(CrossValidated):
             transform=fitted.transform,
             chosen=fitted.chosen,
         )
+
+
+def with_dry(whole: StackModel, plain: StackModel, gate: Gate, out_of_fold: Floats, seen: Floats) -> StackModel:
+    """Put a model of all rows and one of the dry ones together.
+
+    Args:
+        whole, plain: the two.
+        gate: between them.
+        out_of_fold: (1, n) of both together.
+        seen: (m, bands) reflectance of dry and wet soils, some of which formats take their ranges from.
+    """
+    offset, scale = (
+        np.concatenate([getattr(model.scaling, part) for model in (plain, whole)]) for part in ("offset", "scale")
+    )
+    both = replace(
+        plain,
+        recipe=Blocks((*plain.recipe.recipes, *whole.recipe.recipes)),
+        network=gated(plain.network, whole.network, gate),
+        scaling=Scaling(offset, scale),
+        out_of_fold=out_of_fold,
+        chosen=f"{whole.chosen}; dry soils: {plain.chosen}",
+    )
+    some = both.features(seen[:: max(1, len(seen) // SEEN)])
+    return replace(both, representative=both.scaling.apply(some).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)

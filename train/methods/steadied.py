@@ -54,7 +54,8 @@ class Steadied:
         strength = bearable_strength(rows, rows.folds(repeats_for(len(rows), self.fast)))
         copies = _copies(rows, strength, np.random.default_rng((rows.seed, 2)))
         both = np.concatenate([rows.reflectance, copies])
-        model = self.teacher.fit(rows.among(both, np.tile(rows.target, 2), tuple(rows.groups) * 2))
+        doubled = rows.among(both, np.tile(rows.target, 2), tuple(rows.groups) * 2)
+        model = self.teacher.fit(replace(doubled, conditions=tuple(rows.conditions) * 2))
         words = f"{model.chosen}; copies with {100 * of_strength(strength).noise:.2g} % noise"
         # What is said of copies is said twice.
         return replace(model, out_of_fold=model.out_of_fold[:, : len(rows)], chosen=words)  # type: ignore[type-var]

@@ -26,8 +26,8 @@ class Svr(Stack):
         """Give the method with its fast settings."""
         return Svr(fast=True, recipe=self.recipe)
 
-    def fit(self, rows: TrainingRows) -> StackModel:
-        """Fit; see `Method.fit`."""
+    def fit_whole(self, rows: TrainingRows) -> StackModel:
+        """Fit one model of all rows."""
         usual = replace(
             FAST_CONFIG if self.fast else Config(), powers=(0.0,), averaged=1, linear_share=0.0, prior_rows=ALONE
         )
@@ -38,7 +38,7 @@ class Svr(Stack):
             stacks = [Stack(self.fast, recipe=one, config=usual, decide_by=self.decide_by) for one in own]
         best: tuple[float, StackModel] | None = None
         for stack in stacks:
-            model = stack.fit(rows)
+            model = stack.fit_whole(rows)
             loss = unexplained(model.out_of_fold, rows.target, self.decide_by)
             if best is None or loss < best[0]:
                 best = loss, model

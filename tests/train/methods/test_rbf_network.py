@@ -17,7 +17,9 @@ from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.target import Transform, inverse
 from stibium.train.crossval.rows import TrainingRows
 from stibium.train.methods.baselines import Variant
-from stibium.train.methods.stack import Config, Stack, StackModel
+from stibium.train.methods.gate import Gate
+from stibium.train.methods.radial_network import GatedNetwork
+from stibium.train.methods.stack import Config, Stack, StackModel, with_dry
 from stibium.train.samples import Samples
 
 TRAINING = 60
@@ -74,6 +76,54 @@ def test_the_device_answers_as_the_trained_network(
     expected = trained.predict(data.reflectance)
     assert np.ptp(expected) > 0.5 * np.ptp(data.measured)
     np.testing.assert_allclose(answers(models["float32"], trained, data.reflectance, "log10"), expected, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def bears_water(data: Samples) -> tuple[StackModel, np.ndarray]:
+    """A stack of dry soils and of as many wet ones, and spectra of dry, damp and wet ones."""
+    nm = np.asarray(NM)
+    water = 0.4 * np.exp(-0.5 * ((nm - 1930) / 80) ** 2) + 0.2 * np.exp(-0.5 * ((nm - 1450) / 60) ** 2)
+    states = [data.reflectance * 10 ** -(share * water) for share in (0.0, 0.05, 0.1, 1.0)]
+    variants = Variant(1, 31, False), Variant(0, 15, True, True)
+    config = Config(variants=variants, settings=((0.1, 20.0), (0.4, 20.0)), averaged=1, softness=5.0)
+    rows = TrainingRows(
+        np.concatenate([states[0][:TRAINING], states[-1][:TRAINING]]),
+        NM,
+        np.tile(data.measured[:TRAINING], 2),
+        groups=data.names[:TRAINING] * 2,
+        conditions=["dry"] * TRAINING + ["wet"] * TRAINING,
+    )
+    # Which of two models is better on dry soils is not what is shown here.
+    stack = Stack(config=config)
+    dry, whole = stack.fit_whole(rows.take(np.arange(TRAINING), seed=0)), stack.fit_whole(rows)
+    gate = Gate.learn(dry.features(states[0]), dry.features(states[-1]), dry.recipe.sizes)
+    seen = np.concatenate(states)
+    return with_dry(whole, dry, gate, whole.out_of_fold, seen), seen
+
+
+@pytest.mark.parametrize(("quantisation", "most"), [("float32", 1e-4), ("float16", 0.1)])
+def test_the_device_answers_with_both_networks(
+    bears_water: tuple[StackModel, np.ndarray], quantisation: str, most: float
+) -> None:
+    model, seen = bears_water
+    network = model.network
+    assert isinstance(network, GatedNetwork)
+    share = network.gate.share(model.features(seen)[:, : network.gate.weights.size])
+    assert (share == 0).any()
+    assert (share == 1).any()
+    assert ((share > 0.1) & (share < 0.9)).any()
+    found = answers(
+        convert_rbf_network(network.to_arrays(), model.scaling, "log10", [quantisation])[quantisation],
+        model,
+        seen,
+        "log10",
+    )
+    expected = model.predict(seen)
+    np.testing.assert_allclose(found, expected, rtol=most)
+    # Neither of the two alone says that.
+    first, second = (part[share == end] for part, end in ((expected, 0), (expected, 1)))
+    assert first.std() > 0
+    assert second.std() > 0
 
 
 def test_half_the_bytes_lose_little_of_it(models: dict[str, bytes], trained: StackModel, data: Samples) -> None:
