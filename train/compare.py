@@ -227,12 +227,12 @@ def table(comparison: Comparison) -> str:
     for side in (c.first, c.second):
         said = [f"{side.outside} {WITHOUT_A_VALUE}", f"{side.refused} refused"]
         if side.coverage is not None and side.width is not None:
-            width = f"median width {plain(side.width)} {c.unit}"
+            width = f"median width {plain(side.width)} {shown_unit(c.unit)}"
             said.append(f"{100 * side.coverage:.1f} % of the values in their interval, {width}")
         if side.trained_on:
             said.append(f"TRAINED on {side.trained_on} of these soils: its figures flatter")
         lines.append(f"{side.model}: {'; '.join(said)}")
-    space = c.unit if c.transform == "none" else c.transform
+    space = shown_unit(c.unit) if c.transform == "none" else c.transform
     tested = "" if c.p is None else f"; Wilcoxon's signed-rank test p = {c.p:.3g}"
     lines += [
         "",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..converters.spectra.errors import StibiumError
 from ..edge.loaded_model import Model, load_model
 from .errors import TrainingDataError, require_training_side
 
@@ -49,7 +50,7 @@ def train_model(
     from .crossval.cache import KeptFits
     from .formats import export_smallest
     from .methods.registry import DEVICE_METHODS
-    from .run import CHECKPOINT, FITS, check_run_folder, load_run, save_run
+    from .run import CHECKPOINT, FITS, check_run_folder, load_run, remove_if_empty, save_run
     from .samples import load
     from .training import TrainingOptions, train
 
@@ -59,8 +60,12 @@ def train_model(
     run = Path(f"{os.fspath(out)}.run")
     check_run_folder(run, force)
     several = [spectra] if isinstance(spectra, (str, os.PathLike)) else spectra
-    known = read_assay_table(os.fspath(assays)).assays(element)
-    samples = load([os.fspath(one) for one in several], known, chosen.range_nm)
+    try:
+        known = read_assay_table(os.fspath(assays)).assays(element)
+        samples = load([os.fspath(one) for one in several], known, chosen.range_nm)
+    except StibiumError:
+        remove_if_empty(os.fspath(run))
+        raise
     kept = KeptFits(run / FITS)
     save_run(run, train(samples, chosen, TrainingOptions(seed=seed), kept, checkpoint=run / CHECKPOINT))
     formats, exported = export_smallest(load_run(run))

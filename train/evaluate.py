@@ -16,7 +16,7 @@ from ..edge.jobs import CarriedEstimator
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Estimate, Estimator, Refusal
 from ..edge.model.target import forward
-from ..edge.units import plain
+from ..edge.units import plain, shown_unit
 from ..edge.workers import OneProcess, Workers
 from .censored_check import CensoredCheck, check_estimates
 from .conditions import ConditionScore, score_conditions
@@ -252,7 +252,7 @@ def metrics_table(parts: Sequence[tuple[str, str, Metrics]]) -> str:
     def cell(metrics: Metrics, name: str, digits: int, unit: str) -> str:
         value = getattr(metrics, name)
         text = "-" if value is None else f"{value:.{digits}f}" if digits else plain(value)
-        return f"{text} {unit}" if unit and not digits and name != "n" else text
+        return f"{text} {shown_unit(unit)}" if unit and not digits and name != "n" else text
 
     rows = [
         (label, *(cell(metrics, name, digits, unit) for _, unit, metrics in parts))
@@ -272,8 +272,8 @@ def conditions_table(scores: Sequence[ConditionScore], unit: str) -> str:
             score.name,
             str(score.metrics.n),
             cell(score.metrics.r2, ".3f"),
-            f"{plain(score.metrics.rmse)} {unit}".strip(),
-            f"{plain(score.metrics.bias)} {unit}".strip(),
+            f"{plain(score.metrics.rmse)} {shown_unit(unit)}".strip(),
+            f"{plain(score.metrics.bias)} {shown_unit(unit)}".strip(),
             "-" if score.coverage is None else f"{100 * score.coverage:.0f} %",
         )
         for score in scores

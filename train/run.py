@@ -15,6 +15,7 @@ import io
 import json
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -106,6 +107,12 @@ def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
     if force:
         for name in _UNFINISHED:
             (path / name).unlink(missing_ok=True)
+
+
+def remove_if_empty(out: str) -> None:
+    """Remove the folder of a training that was refused before it began."""
+    with suppress(OSError):
+        os.rmdir(out)
 
 
 def save_run(folder: str | os.PathLike[str], trained: Trained) -> dict[str, Any]:

@@ -27,6 +27,14 @@ def test_a_method_that_is_not_known_is_named_before_anything_is_read(tmp_path: P
         stibium.train_model("nowhere", "nowhere.csv", "Sb", tmp_path / "sb.tflite", method="forest")
 
 
+def test_a_training_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "assays.csv").write_text("sample,Sb_ppm\nRS001,5\n")
+    for assays, said in (("none.csv", "no such file"), ("assays.csv", "no usable spectrum")):
+        with pytest.raises(stibium.StibiumError, match=said):
+            stibium.train_model(tmp_path / "nowhere", tmp_path / assays, "Sb", tmp_path / "sb.tflite")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["assays.csv"]
+
+
 def test_soils_are_simulated_and_their_folder_is_not_overwritten(tmp_path: Path) -> None:
     assert stibium.simulate_soils(tmp_path / "soils", 3, points=2) == 6
     spectra = stibium.read_spectra(tmp_path / "soils" / "spectra" / "RS001_00001.asd")

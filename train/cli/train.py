@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -36,12 +35,6 @@ def _going_on(out: str) -> Iterator[None]:
     except KeyboardInterrupt:
         say([f"what is done is kept in {out}: the same command goes on from there"])
         raise
-
-
-def _remove_if_empty(out: str) -> None:
-    """A training that was refused leaves no folder."""
-    with suppress(OSError):
-        os.rmdir(out)
 
 
 def _type_of(field: Any) -> click.ParamType | type:  # type: ignore[type-arg]
@@ -194,7 +187,7 @@ def train(
     from ..crossval.cache import KeptFits
     from ..methods.mobilenetv2 import MobileNetV2
     from ..methods.teachers import find_teacher
-    from ..run import CHECKPOINT, FITS, check_run_folder, save_run
+    from ..run import CHECKPOINT, FITS, check_run_folder, remove_if_empty, save_run
     from ..training import TrainingOptions
     from ..training import train as train_model
 
@@ -215,7 +208,7 @@ def train(
         # Before tables and spectra are read: a name that is no teacher's costs nobody minutes.
         find_teacher(method.teacher, method.fast)
     check_run_folder(out, force)
-    ctx.call_on_close(lambda: _remove_if_empty(out))
+    ctx.call_on_close(lambda: remove_if_empty(out))
     pairs = _pairs(moisture_pairs)
     repeated = _sessions(sessions)
     known = data.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -135,6 +136,11 @@ def test_what_a_device_refuses_counts_neither_in_evaluate_nor_in_compare(tmp_pat
     found = json.loads(evaluated.stdout)
     assert (evaluated.returncode, found["refused"], found["n"]) == (1, 1, 10)
     assert refused[0] in evaluated.stderr
+    # Tables write the unit as everything else does, never by its name in a column.
+    for command in (("evaluate", model), ("compare", model, model)):
+        shown = stibium(*command, *data[:-2]).stdout
+        assert re.search(r"RMSE +[\d.]+ %", shown)
+        assert "pct" not in shown
     compared = stibium("compare", model, model, *data)
     assert (compared.returncode, json.loads(compared.stdout)["n"]) == (1, 10)
 
