@@ -14,11 +14,11 @@ from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.scaling import Scaling
 from ..edge.model.steps import Absorbance
 from ..edge.model.target import Transform
-from .correction import NOTHING, Choice, choose, corrected_blocks, with_each_water, with_water
+from .correction import Choice, choose, corrected_blocks, with_water
 from .crossval.rows import TrainingRows
 from .crossval.validation import Method, Predictor
 from .errors import TrainingDataError
-from .methods.common import bears_water, common_range, recipe_on, with_recipe, with_wetted
+from .methods.common import common_range, recipe_on, with_recipe, with_unlabelled
 from .methods.method import DeviceMethod, DeviceModel, TrainingTask, rows_of
 from .moisture import Differences
 
@@ -161,22 +161,20 @@ class Corrected:
             )
         of_dry = [key for key, is_dry in zip(keys, dry, strict=True) if is_dry]
         pairs = self.pairs.on(grid_nm)
-        choice = choose(absorbance[dry], target[dry], of_dry, pairs, grid, seed, bears_water(self.method))
+        choice = choose(absorbance[dry], target[dry], of_dry, pairs, grid, seed)
         count, copies = choice.setting.directions, choice.setting.copies
-        rng = np.random.default_rng((seed, 8))
-        wetted = with_water(absorbance[dry], pairs.differences, copies, rng)
+        wetted = with_water(absorbance[dry], pairs.differences, max(copies, 1), np.random.default_rng((seed, 8)))
         method = self.method
         if count:
             method = with_recipe(method, corrected_blocks(absorbance[dry], pairs, count, grid))
-        if choice.setting != NOTHING:
-            method = with_wetted(method, 10.0 ** -with_each_water(absorbance[dry], pairs, rng))
+            if not copies:
+                method = with_unlabelled(method, 10.0**-wetted)
         corrected = TrainingRows(
-            10.0 ** -np.concatenate([absorbance[dry], wetted, absorbance[~dry]]),
+            10.0 ** -np.concatenate([absorbance[dry], wetted[: copies * int(dry.sum())], absorbance[~dry]]),
             grid_nm,
             np.concatenate([np.tile(target[dry], 1 + copies), target[~dry]]),
             groups=(*of_dry * (1 + copies), *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry)),
             seed=seed,
-            conditions=("dry",) * int(dry.sum()) + ("wet",) * int(copies * dry.sum() + (~dry).sum()),
         )
         return CorrectedFit(method.fit(corrected), choice, to_absorbance, rows.wavelengths_nm, rows.splices_nm)
 

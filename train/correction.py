@@ -20,7 +20,6 @@ from ..edge.model.target import forward
 from .crossval.folds import inner_folds
 from .methods.baselines import Variant
 from .methods.common import transforms_for
-from .methods.gate import Gate
 from .methods.regressions import pls_coefficients
 from .moisture import Differences
 
@@ -35,9 +34,6 @@ COPIES = 3
 MANY = 100
 """Rows above which one copy of each is enough."""
 MOST_SHARE = 1.2
-STRENGTH = 0.3, 1.3
-EACH = 5
-"""Times a difference of each condition that tells wetter soils from dry ones, and how many of them a row is given."""
 CONCENTRATION = 0.3
 """Of the Dirichlet distribution of the differences' shares: one leads."""
 MOST_COMPONENTS = 12
@@ -155,15 +151,6 @@ def with_water(absorbance: Floats, differences: Floats, copies: int, rng: np.ran
     return np.tile(absorbance, (copies, 1)) + shares @ differences
 
 
-def with_each_water(absorbance: Floats, pairs: Differences, rng: np.random.Generator) -> Floats:
-    """Give (EACH * conditions * n, bands): each row with differences of every condition, all conditions in turn."""
-    conditions, wetted = np.array(pairs.conditions), []
-    for state in pairs.states * EACH:
-        drawn = rng.choice(np.flatnonzero(conditions == state), len(absorbance))
-        wetted.append(absorbance + rng.uniform(*STRENGTH, (len(absorbance), 1)) * pairs.differences[drawn])
-    return np.concatenate(wetted)
-
-
 def settings_for(rows: int) -> list[Setting]:
     """Give what is tried, doing nothing first, what is usually best last."""
     copies = COPIES if rows <= MANY else 1
@@ -172,13 +159,7 @@ def settings_for(rows: int) -> list[Setting]:
 
 
 def choose(
-    absorbance: Floats,
-    target: Floats,
-    groups: Sequence[Hashable],
-    pairs: Differences,
-    grid: Resample,
-    seed: int,
-    gated: bool = False,
+    absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs: Differences, grid: Resample, seed: int
 ) -> Choice:
     """Choose a setting by soils and pairs that were left out together.
 
@@ -189,7 +170,6 @@ def choose(
         pairs: on the same bands.
         grid: that these bands are.
         seed: of folds and copies.
-        gated: whether what is dry will be answered as without a correction.
     """
     recipe = _recipe_of(JUDGED, grid)
     features = _features(recipe, absorbance)
@@ -211,16 +191,9 @@ def choose(
             rows = pairs.differences[out & (np.array(pairs.conditions) == kind)]
             if len(rows):
                 tests[kind] = _features(recipe, test + rows[np.arange(len(test)) % len(rows)])
-        training = absorbance[fold.training]
-        wetted = _features(recipe, with_water(training, kept.differences, COPIES, rng))
-        own = features[fold.training]
-        plain = _predict(NOTHING, own, wetted, z[fold.training], moved, tests)
-        gate = Gate.learn(own, _features(recipe, with_each_water(training, kept, rng)), own.shape[1:])
+        wetted = _features(recipe, with_water(absorbance[fold.training], kept.differences, COPIES, rng))
         for setting in settings:
-            found = _predict(setting, own, wetted, z[fold.training], moved, tests)
-            if gated:
-                shares = {kind: gate.share(rows)[:, None] for kind, rows in tests.items()}
-                found = {kind: (1 - shares[kind]) * plain[kind] + shares[kind] * found[kind] for kind in found}
+            found = _predict(setting, features[fold.training], wetted, z[fold.training], moved, tests)
             for kind, predicted in found.items():
                 squares[setting][kind].append(np.square(predicted - z[fold.test, None]))
     return best_setting(settings, squares)

@@ -59,14 +59,9 @@ def with_recipe(method: M, recipe: Preprocessing | None) -> M:
     return changed
 
 
-def bears_water(method: object) -> bool:
-    """Say whether a method can be shown its dry soils with water added, and answer for dry ones as without."""
-    return hasattr(method, "wetted")
-
-
-def with_wetted(method: M, reflectance: Floats | None) -> M:
-    """Give a method with its dry soils with water added (m, bands), if it is one that learns from such."""
-    changed: M = replace(method, wetted=reflectance) if bears_water(method) else method  # type: ignore[type-var]
+def with_unlabelled(method: M, reflectance: Floats) -> M:
+    """Give a method with spectra (m, bands) that have no values, if it is one that learns from such."""
+    changed: M = replace(method, unlabelled=reflectance) if hasattr(method, "unlabelled") else method  # type: ignore[type-var]
     return changed
 
 

@@ -28,7 +28,7 @@ from ..crossval.rows import TrainingRows
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .blocks import block_scaling, blocks_on
-from .common import refuse_spectrogram, transforms_for, with_wetted
+from .common import refuse_spectrogram, transforms_for
 from .faults import FAULTS
 from .library import helped
 from .method import CrossValidated, ModelFile, TrainingTask, asked, rows_of
@@ -47,8 +47,6 @@ MOST_MOVED = 0.07
 """Share of the target's variance that noise of 0.05 % may move answers by; else another student is taught, whose
 teacher is told less of the noise."""
 NOISY_ROWS = 300
-WETTED = 2
-"""Of each training row, at most, how many spectra with water added the network learns from."""
 FAST_STUDENT = StudentConfig(steps=250)
 FAST_SYNTHESIS = Synthesis(mixtures=3000, most_copies=2000)
 
@@ -135,8 +133,8 @@ class MobileNetV2(CrossValidated):
         teacher: name of a method, or `package.module:Class` of a scikit-learn regressor.
         student, synthesis: see there; None for the usual ones.
         library: other people's soils that may help the teacher; see `library`.
-        wetted: (m, bands) reflectance, on the training's bands, of its dry soils with water added. The teacher has the
-            method's recipe for them, and says what each holds; the network learns that by the usual preprocessing.
+        unlabelled: (m, bands) reflectance, on the training's bands, of soils without values: the teacher says what each
+            holds, and the network learns that too.
     """
 
     teacher: str = field(
@@ -146,7 +144,7 @@ class MobileNetV2(CrossValidated):
     student: StudentConfig | None = None
     synthesis: Synthesis | None = None
     library: Samples | None = None
-    wetted: Floats | None = None
+    unlabelled: Floats | None = None
     key: ClassVar[str] = "mobilenetv2"
     name: ClassVar[str] = "MobileNetV2"
     about: ClassVar[str] = "a light MobileNetV2, taught by another model and quantised"
@@ -190,12 +188,11 @@ class MobileNetV2(CrossValidated):
         """Teach and quantise a student whose teacher is told a share of the noise."""
         reflectance, nm, target, splices_nm = rows.reflectance, rows.wavelengths_nm, rows.target, rows.splices_nm
         rng = np.random.default_rng(rows.seed)
-        # Water is told from dry soil by what the teacher's recipe takes out.
-        blocks = self.recipe.blocks if self.recipe is not None and self.wetted is None else blocks_on(nm)
+        blocks = self.recipe.blocks if self.recipe is not None else blocks_on(nm)
         own = rows.features(blocks)
         scaling = block_scaling(own, blocks.sizes)
         made, labels = [], []
-        known = reflectance if self.wetted is None else np.concatenate([reflectance, self.wetted[: WETTED * len(rows)]])
+        known = reflectance if self.unlabelled is None else np.concatenate([reflectance, self.unlabelled])
         for told, seen in synthetic_spectra(known, nm, splices_nm, synthesis, share, rng):
             made.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
             labels.append(teacher.predict(told))
@@ -228,8 +225,7 @@ class MobileNetV2(CrossValidated):
 
     def teacher_of(self, rows: TrainingRows) -> TeachingPredictor:
         """Fit the teacher, steadied by copies of the rows; see `fit`."""
-        found = with_wetted(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.wetted)
-        teacher = Steadied(found, self.fast)
+        teacher = Steadied(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.fast)
         return teacher.fit(rows) if self.library is None else helped(teacher, rows, self.library)
 
 

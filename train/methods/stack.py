@@ -214,15 +214,9 @@ class Space:
 
 @dataclass(frozen=True)
 class Stack(CrossValidated):
-    """The method that makes stacks; `fast` takes few settings.
-
-    Attributes:
-        wetted: (m, bands) reflectance, on the training's bands, of its dry soils with water added. A model with the
-            method's recipe answers for what is like these, and one with the usual preprocessing for what is dry.
-    """
+    """The method that makes stacks; `fast` takes few settings."""
 
     config: Config | None = None
-    wetted: Floats | None = None
     key: ClassVar[str] = "stack"
     name: ClassVar[str] = "stack"
     about: ClassVar[str] = "support vectors and PLSR over several preprocessing blocks, in one network"
@@ -253,19 +247,17 @@ class Stack(CrossValidated):
         """
         whole = self.fit_whole(rows)
         dry = np.array([one in ("", "dry") for one in rows.conditions or [""] * len(rows)])
-        wet = rows.reflectance[~dry] if self.wetted is None else np.concatenate([rows.reflectance[~dry], self.wetted])
-        if dry.sum() < FEWEST_DRY or not len(wet):
+        if dry.sum() < FEWEST_DRY or dry.all():
             return whole
         of_dry = rows.take(np.flatnonzero(dry), seed=rows.seed)
-        plain = (self if self.wetted is None else replace(self, recipe=None)).fit_whole(of_dry)
+        plain = self.fit_whole(of_dry)
         own = plain.features(of_dry.reflectance)
-        gate = Gate.learn(own, plain.features(wet), plain.recipe.sizes)
+        gate = Gate.learn(own, plain.features(rows.reflectance[~dry]), plain.recipe.sizes)
         share, said = gate.share(own), whole.out_of_fold.mean(axis=0, keepdims=True)
         mixed = said.copy()
         mixed[:, dry] = (1.0 - share) * plain.out_of_fold.mean(axis=0) + share * said[:, dry]
         gained, before = (unexplained(said_of[:, dry], of_dry.target, self.decide_by) for said_of in (mixed, said))
-        seen = np.concatenate([rows.reflectance, wet])
-        return with_dry(whole, plain, gate, mixed, seen) if gained < before else whole
+        return with_dry(whole, plain, gate, mixed, rows.reflectance) if gained < before else whole
 
     def fit_whole(self, rows: TrainingRows) -> StackModel:
         """Fit one model of all rows."""
