@@ -276,13 +276,13 @@ class Chart:
         )
         self._parts.append(f'<g class="columns">{bars}</g>')
 
-    def span(self, first: float, last: float, colour: str = "#f0e9d8") -> None:
+    def span(self, first: float, last: float) -> None:
         """Shade from first to last on the x axis, as far as it is on it."""
         a, b = self.px(np.clip([first, last], self.x.low, self.x.high))
         if b - a > 0.2:
             self._parts.append(
                 f'<rect x="{a:.1f}" y="{self.top}" width="{b - a:.1f}" height="{self.bottom - self.top}" '
-                f'fill="{colour}" fill-opacity="0.75"/>'
+                f'fill="#f0e9d8" fill-opacity="0.75"/>'
             )
 
     def rule(self, *, x: float | None = None, y: float | None = None, colour: str = INK, dash: str = "") -> None:

@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..converters.spectra.names import as_utf8
 from ..converters.spectra.spectrum import Spectrum
-from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file, shown
+from .files import MANY_BYTES, envi_header_of, iter_files, parts_of, read_file
 from .log.taken import Piece, Signature, Taken, fingerprints_of
 from .model.estimate import Refusal
 from .seen import Seen
@@ -223,7 +224,7 @@ class DropFolder:
         if pending.refused or not self._wait_longer(pending, 0.0):
             pending.refused = True
             pending.due_s = self.clock() + max(RETRY_S, self.settle_s * GIVE_UP)
-            yield from self._new_pieces(path, [Refusal(source=shown(path), reason=reason)], None)
+            yield from self._new_pieces(path, [Refusal(source=as_utf8(path), reason=reason)], None)
 
     def _wait_longer(self, pending: _Pending, age: float) -> bool:
         now_s = self.clock()

@@ -15,6 +15,7 @@ from typing import TypeVar
 from ..converters.spectra import read
 from ..converters.spectra.errors import StibiumError
 from ..converters.spectra.files import ENVI_DATA, GZIP_MAGIC, HEAD_BYTES
+from ..converters.spectra.names import as_utf8
 from ..converters.spectra.spectrum import CONDITIONS, Condition, Spectrum
 from .errors import why_refused
 from .file_bounds import RefusedRows, reading_time
@@ -332,16 +333,11 @@ def _unpacked_bytes(path: str, limit: int) -> int:
 def _refusal(path: str, reason: str) -> Refusal:
     # Errors name their file; a Refusal has it in a field of its own.
     reason = " ".join(reason.removeprefix(f"{path}: ").split())
-    return Refusal(source=shown(path), reason=shown(reason))
-
-
-def shown(text: str) -> str:
-    """Return a path as it can be printed and stored: bytes that are no UTF-8 become question marks."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return Refusal(source=as_utf8(path), reason=as_utf8(reason))
 
 
 def _printable(item: Spectrum) -> Spectrum:
     # A stick from another system may have names that are not UTF-8; no terminal or SQLite takes them.
     if item.source.isascii() and item.sample_id.isascii():
         return item
-    return replace(item, source=shown(item.source), sample_id=shown(item.sample_id))
+    return replace(item, source=as_utf8(item.source), sample_id=as_utf8(item.sample_id))

@@ -20,6 +20,7 @@ from .crossval.metrics import Metrics, coverage, measure
 from .errors import TrainingDataError
 from .evaluate import WITHOUT_A_VALUE, metrics_table, trained_on
 from .samples import Replicates, Samples, replicate_rows
+from .terminal import SIMULATED
 
 RESAMPLED = 2000
 CONFIDENCE = 0.95
@@ -126,11 +127,7 @@ def compare(
         Wilcoxon 1945, Biometrics Bulletin 1(6):80; Efron & Tibshirani 1993, An Introduction to the Bootstrap.
     """
     for bundle in (first, second):
-        if (bundle.element, bundle.unit) != (samples.element, samples.unit):
-            raise TrainingDataError(
-                f"{bundle.name} answers {bundle.element} in {bundle.unit}; the assays have {samples.element} in "
-                f"{samples.unit}: compare models of one element in one unit"
-            )
+        samples.require_of(bundle)
     rows = replicate_rows(samples.spectra, replicates)
     found = [CarriedEstimator(Estimator(bundle))(rows) for bundle in (first, second)]
     both = [i for i in range(len(rows)) if all(isinstance(answers[i], Estimate) for answers in found)]
@@ -220,7 +217,7 @@ def table(comparison: Comparison) -> str:
     c = comparison
     lines = []
     if c.simulated:
-        lines += ["SIMULATED: these figures are about the software and say nothing about real ground.", ""]
+        lines += [SIMULATED, ""]
     lines += [f"{c.element} of {len(c.names)} soils that both models answer", ""]
     lines.append(metrics_table([(side.model, c.unit, side.metrics) for side in (c.first, c.second)]))
     lines.append("")

@@ -23,7 +23,7 @@ from .conditions import ConditionScore, score_conditions
 from .crossval.metrics import FIGURES, Metrics, coverage, measure
 from .errors import TrainingDataError
 from .samples import Replicates, Samples, replicate_rows
-from .terminal import columns
+from .terminal import SIMULATED, columns
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -106,11 +106,7 @@ def evaluate(
     Raises:
         TrainingDataError: another element or unit, or every spectrum was refused.
     """
-    if (bundle.element, bundle.unit) != (joined.element, joined.unit):
-        raise TrainingDataError(
-            f"{bundle.name} answers {bundle.element} in {bundle.unit}; "
-            f"the assays have {joined.element} in {joined.unit}: write them in {bundle.unit}"
-        )
+    joined.require_of(bundle)
     answered = answer_all(bundle, joined, replicates) if answered is None else answered
     pairs = [(row, a) for row, a in answered if isinstance(a, Estimate)]
     refused = [a for _, a in answered if isinstance(a, Refusal)]
@@ -213,7 +209,7 @@ def table(evaluation: Evaluation) -> str:
     e = evaluation
     lines = []
     if e.simulated:
-        lines += ["SIMULATED: these figures are about the software and say nothing about real ground.", ""]
+        lines += [SIMULATED, ""]
     lines.append(
         f"{e.element} by {e.model}: {_count(e.rows, 'estimate')} of {_count(e.samples, 'sample')}, "
         f"{e.refused} refused, "

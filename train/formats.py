@@ -17,9 +17,10 @@ from ..converters.models.parity import device_answers, trained_answers
 from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
 from ..edge.units import plain
+from .crossval.metrics import rms
 from .export import ConvertedRun, Exported, bundle_of, convert_run, finish
 from .methods.registry import DEVICE_METHODS
-from .methods.rounding import MOST_ADDED, added_by_rounding, grade_limits, rms, rows_by_grade
+from .methods.rounding import MOST_ADDED, added_by_rounding, grade_limits, rows_by_grade
 from .run import TrainingRun, load_run
 
 

@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..converters.spectra.files import remove_unfinished, write_whole
+from ..converters.spectra.files import write_whole
 from ..converters.spectra.spectrum import Floats, Spectrum
 from ..edge.model.bundle import Bundle, from_record, to_record
 from .errors import RunError
 from .methods.registry import DEVICE_METHODS, FORMER_NAMES
 from .predictions import of_training, write_predictions
+from .run_folder import make_folder
 from .training import Trained
 
 FORMAT = "stibium run"
@@ -93,17 +94,7 @@ def check_run_folder(folder: str | os.PathLike[str], force: bool) -> None:
     Raises:
         RunError: it holds files, and `force` is not set or they are no run of ours; or it cannot be made.
     """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(os.fspath(path), _OURS)
-        there = {entry.name for entry in path.iterdir()}
-    except OSError as error:
-        raise RunError(f"{path}: cannot be made a run directory: {error.strerror}") from error
-    if there - _OURS:
-        raise RunError(f"{path}: holds other files ({sorted(there - _OURS)[0]}); name a new folder")
-    if there - _UNFINISHED and not force:
-        raise RunError(f"{path}: holds a run already; name another folder, or overwrite it with --force")
+    path = make_folder(folder, _OURS, _UNFINISHED, force)
     if force:
         for name in _UNFINISHED:
             (path / name).unlink(missing_ok=True)

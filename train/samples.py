@@ -18,6 +18,7 @@ from ..edge.engine import average_samples
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.files import iter_spectra
 from ..edge.jobs import iter_spectra_by
+from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
 from ..edge.model.steps import Resample, SpliceCorrection
@@ -185,6 +186,19 @@ class Samples:
             raise TrainingDataError(
                 f"sample {lowest} has {self.element} {target[lowest]:g} {self.unit}, which has no logarithm; write it "
                 "as below its detection limit, such as <0.02, or use --transform sqrt"
+            )
+
+    def require_of(self, bundle: Bundle) -> None:
+        """Refuse values that a bundle's answers cannot be held against.
+
+        Raises:
+            TrainingDataError: of another element or in another unit.
+        """
+        if (bundle.element, bundle.unit) != (self.element, self.unit):
+            same = bundle.element == self.element
+            raise TrainingDataError(
+                f"{bundle.name} answers {bundle.element} in {bundle.unit}; the assays have {self.element} in "
+                f"{self.unit}: {f'write them in {bundle.unit}' if same else f'name a model of {self.element}'}"
             )
 
     def sha256_of_bounds(self, samples: Container[str]) -> str:
@@ -399,8 +413,8 @@ def _why_nothing(joined: Samples, assays: Assays) -> str:
         return f"{assays.path}: every sample with spectra has {joined.limit}"
     if joined.without_assay:
         return (
-            f"{assays.path}: none of its samples ({_few(assays.values)}) is among those with spectra "
-            f"({_few(joined.without_assay)}); the names must be the same"
+            f"{assays.path}: none of its samples ({few(assays.values)}) is among those with spectra "
+            f"({few(joined.without_assay)}); the names must be the same"
         )
     if joined.refused:
         first = joined.refused[0]
@@ -410,9 +424,10 @@ def _why_nothing(joined: Samples, assays: Assays) -> str:
     return "no files of spectra in what --spectra names"
 
 
-def _few(names: Iterable[str], shown: int = 3) -> str:
+def few(names: Iterable[str]) -> str:
+    """Name the first three, and say if there are more."""
     listed = list(names)
-    return ", ".join(listed[:shown]) + (", ..." if len(listed) > shown else "")
+    return ", ".join(listed[:3]) + ", ..." * (len(listed) > 3) or "none"
 
 
 def _sha256(spectra: Sequence[Spectrum], target: Mapping[str, object]) -> str:

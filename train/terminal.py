@@ -10,6 +10,8 @@ from ..edge.cli.progress import clear_line, show_line
 
 EVERY_S = 0.2
 
+SIMULATED = "SIMULATED: these figures are about the software and say nothing about real ground."
+
 
 def figure(value: float | None, digits: int = 4) -> str:
     """Write a number with some significant digits, without an exponent; nothing for None."""

@@ -21,7 +21,7 @@ from ..edge.model.interval import holding
 from .assays.table import Assays, as_unit
 from .crossval.metrics import NOWHERE_OPEN, Metrics, measure
 from .errors import TrainingDataError
-from .samples import did_you_mean
+from .samples import did_you_mean, few
 
 SIGNIFICANT = 0.05
 """Chance by which a calibration that holds would be called one that does not, of both tests together."""
@@ -35,6 +35,7 @@ class Watched:
 
     Attributes:
         model, model_sha256, element, unit: whose estimates these are.
+        simulated: True if the model or a spectrum of these is.
         samples: with an estimate and an assay, each counted once.
         without_value: of these, answered with a bound or outside the calibration; they count all the same.
         logarithmic: whether bias and its test are of logarithms, as where all values are above zero.
@@ -51,6 +52,7 @@ class Watched:
     model_sha256: str
     element: str
     unit: str
+    simulated: bool
     samples: int
     without_value: int
     logarithmic: bool
@@ -104,10 +106,9 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
             f"{', '.join(sorted(units))}: write the assays so"
         )
     if not latest:
-        few = ", ".join(sorted(seen)[:3]) or "none"
         raise TrainingDataError(
-            f"{assays.path}: no sample with {assays.element} has an estimate of it in the log, whose samples are {few}"
-            f"{', ...' if len(seen) > 3 else ''}; the names must be the same"
+            f"{assays.path}: no sample with {assays.element} has an estimate of it in the log, whose samples are "
+            f"{few(sorted(seen))}; the names must be the same"
         )
     return [_watched(model, found, assays) for model, found in latest.items()]
 
@@ -136,6 +137,7 @@ def _watched(model: StoredModel, estimates: Mapping[str, Estimate], assays: Assa
         model_sha256=model.sha256,
         element=answers[0].element,
         unit=answers[0].unit,
+        simulated=any(a.simulated for a in answers),
         samples=n,
         without_value=sum(not a.trusted for a in answers),
         logarithmic=logarithmic,

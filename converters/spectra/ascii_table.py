@@ -132,11 +132,6 @@ def read_ascii_table(path: str | os.PathLike[str], on_bad: OnBad | None = None) 
     return list(iter_ascii_table(read_bytes(source), source, on_bad))
 
 
-def parse_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> list[Spectrum]:
-    """Parse the decompressed content of a text table; see `read_ascii_table`."""
-    return list(iter_ascii_table(data, source, on_bad))
-
-
 def iter_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> Iterator[Spectrum]:
     """Parse a text table and yield its spectra; see `read_ascii_table`."""
     lines = split_lines(decode_text(data, source), source)

@@ -118,3 +118,8 @@ def spectrum_name(spectrum: Spectrum) -> str:
     """Return a spectrum's name where a format has room for one text only."""
     name = f"{spectrum.sample_id}_{spectrum.measurement}" if spectrum.measurement else spectrum.sample_id
     return f"{name} {SIMULATED}" if spectrum.simulated and SIMULATED not in name.lower() else name
+
+
+def as_utf8(text: str) -> str:
+    """Put question marks for what is no UTF-8, as in a name of another encoding; no terminal or SQLite takes such."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

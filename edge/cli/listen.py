@@ -133,7 +133,7 @@ def listen(options: ListenOptions) -> None:
             )
             if not options.replays:
                 for unfinished in left_behind(engine.log.database, instrument.identity, options.port):
-                    _finish_left_behind(begin(unfinished.settings), unfinished, voice)
+                    _finish_left_behind(begin(unfinished.settings), unfinished)
             session = begin(settings)
             session.begin(options.port, options.profile_name, profile_text(options.profile_name))
             _measure(session, options, voice)
@@ -167,7 +167,7 @@ def _measure(session: Session, options: ListenOptions, voice: _Voice) -> None:
         finish(session)
 
 
-def _finish_left_behind(session: Session, unfinished: Unfinished, voice: _Voice) -> None:
+def _finish_left_behind(session: Session, unfinished: Unfinished) -> None:
     """End the sample of a run that was cut off with the points it has: which soil comes now, nobody knows."""
     with session.hold():
         take_up(session, unfinished)

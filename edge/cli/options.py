@@ -134,9 +134,7 @@ def answer_options(command: F) -> F:
             help="Of the ground, where neither a file nor its folder says it: a model of dry soils is none for damp "
             "ones.",
         ),
-        click.option(
-            "--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so."
-        ),
+        no_gates_option,
         click.option(
             "--average", is_flag=True, help="Estimate from the mean spectrum of each sample's measurements in a folder."
         ),
@@ -145,6 +143,9 @@ def answer_options(command: F) -> F:
     return command
 
 
+no_gates_option = click.option(
+    "--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so."
+)
 stability_option = click.option(
     "--stability", is_flag=True, help="Say how far each answer moves with its instrument's faults; flag it if too far."
 )

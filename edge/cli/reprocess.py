@@ -12,7 +12,7 @@ import click
 from ..record import FLAT_NAMES, as_json, as_rows, told
 from ..units import shown_unit
 from .log_options import reading_options
-from .options import jobs_option, load_bundles, log_option, models_option, stability_option, workers_of
+from .options import jobs_option, load_bundles, log_option, models_option, no_gates_option, stability_option, workers_of
 from .output import Layout, Output, format_option
 from .progress import Progress
 from .readings import refused_reason, remarks
@@ -39,7 +39,7 @@ _BEFORE = (
 @click.command(epilog="Example:  stibium reprocess --model sb_2.tflite --dry-run")
 @reading_options
 @click.option("--dry-run", is_flag=True, help="Show what would come out and store nothing.")
-@click.option("--no-gates", is_flag=True, help="Estimate from noisy or uneven spectra too; each answer says so.")
+@no_gates_option
 @stability_option
 @models_option
 @jobs_option

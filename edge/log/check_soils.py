@@ -64,16 +64,15 @@ def soil_of(db: sqlite3.Connection, sample_id: str, element: str, model_sha256: 
     return ()
 
 
-def check_soils(db: sqlite3.Connection, chosen: Chosen = ALL, every: bool = True) -> list[CheckSoil]:
+def check_soils(db: sqlite3.Connection, chosen: Chosen = ALL) -> list[CheckSoil]:
     """Give the check soils of a log, each as each model reads it.
 
     Args:
         db: from `read.open_for_reading`.
-        chosen: which readings.
-        every: every model's estimates, not only the latest of each reading.
+        chosen: which readings; every model's estimates of them count, not only the latest.
     """
     series: dict[tuple[str, str, str, str], list[tuple[int, str, float, str]]] = {}
-    for entry in iter_entries(db, replace(chosen, kind=KIND), every=every):
+    for entry in iter_entries(db, replace(chosen, kind=KIND), every=True):
         reading = entry.reading
         if reading is None:
             continue

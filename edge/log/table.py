@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...converters.spectra.names import as_utf8
 from ..errors import LogError
 
 
@@ -48,7 +49,7 @@ def as_json(value: object) -> str:
         text = _JSON.encode(value)
     except (TypeError, ValueError):
         text = _JSON.encode(_plain(value))
-    return plain_text(text)
+    return as_utf8(text)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -68,11 +69,6 @@ def _plain(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).hex()
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def plain_text(text: str) -> str:
-    """Replace what is no UTF-8, as in a name typed or read in another encoding; SQLite takes no such text."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -97,8 +93,8 @@ def _stamp(stored: Any) -> str:
     return str(stored)
 
 
-TEXT = ColumnKind("TEXT", plain_text, str.__str__, "")
-STAMP = ColumnKind("TEXT", plain_text, _stamp, "1970-01-01T00:00:00.000+00:00")
+TEXT = ColumnKind("TEXT", as_utf8, str.__str__, "")
+STAMP = ColumnKind("TEXT", as_utf8, _stamp, "1970-01-01T00:00:00.000+00:00")
 """This device's clock, UTC, as `write.now` gives it; kept as text, which sorts as times do."""
 TIME = ColumnKind("TEXT", datetime.isoformat, datetime.fromisoformat)
 INTEGER = ColumnKind("INTEGER", int, int, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +24,6 @@ from .steps import (
     Derivative,
     ExternalParameterOrthogonalisation,
     FeatureOrthogonalisation,
-    HullSide,
     Resample,
     SavitzkyGolay,
     SavitzkyGolayDerivative,
@@ -390,21 +389,11 @@ def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Grid]:
     return (*operators, operator), grid
 
 
-_SPLICE, _GRID, _SMOOTHING, _FRAMES = SpliceCorrection(), Resample(), SavitzkyGolay(), Spectrogram()
+_GRID = Resample()
 
 
-def paper_recipe(
-    continuum_first: bool = False,
-    *,
-    splice: SpliceCorrection | None = _SPLICE,
-    grid: Resample = _GRID,
-    hull: HullSide = "upper",
-    smoothing: SavitzkyGolay | None = _SMOOTHING,
-    derivative_order: Literal[0, 1, 2] = 1,
-    frames: Spectrogram | None = _FRAMES,
-    name: str = "",
-) -> Recipe:
-    """Make the recipe of Carvalho et al. 2024 (Remote Sensing 16(11):1964), or a variant of it.
+def paper_recipe(continuum_first: bool = False, *, grid: Resample = _GRID, name: str = "") -> Recipe:
+    """Make the recipe of Carvalho et al. 2024 (Remote Sensing 16(11):1964).
 
     Splice correction; 400-2400 nm at 1 nm; absorbance, from which its hull is subtracted; Savitzky-Golay smoothing of
     degree 2 over 31 nm; first derivative; spectrogram. The paper's text gives a second order too: the hull is divided
@@ -413,23 +402,16 @@ def paper_recipe(
 
     Args:
         continuum_first: take the second order.
-        splice: other parameters, or None to leave the step out.
         grid: other wavelengths.
-        hull: side of the spectrum that the continuum lies on.
-        smoothing: other parameters, or None to leave the step out.
-        derivative_order: 0 leaves the step out.
-        frames: other parameters, or None to leave the spectrogram out.
         name: of the recipe.
 
     Raises:
         RecipeError: parameters that cannot be.
     """
-    absorbance: tuple[Step, ...] = (Absorbance(), ContinuumRemoval("subtract", hull))
+    absorbance: tuple[Step, ...] = (Absorbance(), ContinuumRemoval("subtract"))
     if continuum_first:
-        absorbance = (ContinuumRemoval("divide", hull), Absorbance())
-    slope = Derivative(derivative_order) if derivative_order else None
-    chain = (splice, grid, *absorbance, smoothing, slope, frames)
-    return Recipe(tuple(step for step in chain if step is not None), name)
+        absorbance = (ContinuumRemoval("divide"), Absorbance())
+    return Recipe((SpliceCorrection(), grid, *absorbance, SavitzkyGolay(), Derivative(1), Spectrogram()), name)
 
 
 RECIPES: dict[str, Recipe] = {

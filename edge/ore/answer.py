@@ -255,10 +255,10 @@ def shown(variable: Variable, value: float, bound: int = 0) -> str:
     return f"{in_figures(float(value))} {variable.unit}"
 
 
-def in_words(contributions: Sequence[Contribution], leading: int = LEADING) -> str:
+def in_words(contributions: Sequence[Contribution]) -> str:
     """Write the leading contributions: "for ore: As 512 ppm (+1.21); against: Zn 30 ppm (-0.40)"."""
     sides: dict[str, list[str]] = {"for ore": [], "against": []}
-    for c in contributions[:leading]:
+    for c in contributions[:LEADING]:
         if c.amount:
             sides["for ore" if c.amount > 0 else "against"].append(f"{c.variable} {c.shown} ({c.amount:+.2f})")
     return "; ".join(f"{side}: {', '.join(parts)}" for side, parts in sides.items() if parts)

@@ -101,9 +101,12 @@ def test_the_command_says_it(tmp_path: Path, shipped_bundle: Bundle, soils: list
     assert "20 samples" in done.stdout
     assert "1 of 21 assays: no reading of that name in the log: elsewhere" in done.stderr
     assert "RECALIBRATE" in done.stdout
+    # As evaluate says it of a bundle's answers.
+    assert done.stdout.startswith("SIMULATED: ")
     record = json.loads(succeed("evaluate", "--from-log", log, "--assays", assays, "--format", "jsonl").stdout)
     assert record["recalibrate"] is True
     assert record["n"] == 20
+    assert record["simulated"] is True
 
 
 @pytest.mark.parametrize("written", ["s{}", "S 0{}", "S{}A", "SB-S{}"])

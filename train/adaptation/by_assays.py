@@ -12,11 +12,12 @@ from ...edge.model.correction import Correction
 from ...edge.model.lineage import Adaptation
 from ...edge.model.target import forward, inverse, within_range
 from ...edge.units import plain, shown_unit
+from ..crossval.metrics import rms
 from ..errors import TrainingDataError
 from ..samples import Samples
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, reach_of, require_room, usable
 from .follow import correlation, following_conditions, following_domain, own_interval, own_range, with_own_detection
-from .output import FEWEST, fit_output, rms
+from .output import FEWEST, fit_output
 
 JUDGED = "leave-one-out, around the choice"
 MOST_TIMES, MOST_TIMES_OF_DECADES = 8.0, 30.0
@@ -33,11 +34,7 @@ def adapt_by_assays(parent: Bundle, samples: Samples) -> Adapted:
     Raises:
         TrainingDataError: another element or unit, too few samples, or a value that has no place in the model's space.
     """
-    if (parent.element, parent.unit) != (samples.element, samples.unit):
-        raise TrainingDataError(
-            f"{parent.name} answers {parent.element} in {parent.unit}; "
-            f"the assays have {samples.element} in {samples.unit}: write them in {parent.unit}"
-        )
+    samples.require_of(parent)
     samples.check_target(FEWEST, parent.transform)
     estimator, joins_nm = estimator_of(parent)
     spectra = as_on_device(samples.rows("average").spectra, joins_nm)

@@ -15,10 +15,12 @@ from ...edge.model.correction import Correction, absorbance
 from ...edge.model.estimate import Estimator, Refusal
 from ...edge.model.lineage import Adaptation, Tried
 from ...edge.model.target import within_range
+from ..crossval.metrics import rms
 from ..errors import TrainingDataError
+from ..samples import few
 from .adapted import Adapted, as_on_device, estimator_of, finish, on_grid_of, outputs_of
 from .follow import correlation, following_domain, wider_interval, with_own_detection
-from .output import KINDS, WORTH, Kind, fit_kind, rms
+from .output import KINDS, WORTH, Kind, fit_kind
 from .transfer import Way, fit_ways, mean_of, ways
 
 FEWEST = 5
@@ -170,8 +172,8 @@ def _matched(
     both = [name for name in sorted(parent) if name in child]
     if not both:
         raise TrainingDataError(
-            f"--pairs: no sample stands in both: the parent's are {_few(parent)}, the child's {_few(child)}; pairs "
-            f"must have the same names{_first(refused)}"
+            f"--pairs: no sample stands in both: the parent's are {few(sorted(parent))}, the child's "
+            f"{few(sorted(child))}; pairs must have the same names{_first(refused)}"
         )
     unmatched = tuple(sorted(set(parent) ^ set(child)))
     return _Pairs([parent[n] for n in both], [child[n] for n in both], tuple(refused), unmatched)
@@ -179,11 +181,6 @@ def _matched(
 
 def _first(refused: Sequence[Refusal]) -> str:
     return f"; the first refused: {refused[0].source}: {refused[0].reason}" if refused else ""
-
-
-def _few(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "") or "none"
 
 
 def _reader(estimator: Estimator, parent: Bundle) -> Callable[[Floats], Floats]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.lineage import Tried
+from ..crossval.metrics import rms
 
 Kind = Literal["nothing", "bias", "slope and bias"]
 KINDS: tuple[Kind, ...] = ("nothing", "bias", "slope and bias")
@@ -66,11 +67,6 @@ def fit_output(outputs: Floats, measured: Floats) -> OutputFit:
         errors[i] = measured[i] - intercept - slope * outputs[i]
     intercept, slope = fit_kind(outputs, measured, kind) or (0.0, 1.0)
     return OutputFit(kind, slope, intercept, tried, errors)
-
-
-def rms(errors: Floats) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def _choose(outputs: Floats, measured: Floats) -> tuple[Kind, tuple[Tried, ...]]:

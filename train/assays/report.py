@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from ...converters.spectra.text import for_spreadsheet
+from ...edge.units import shown_unit
 from ..terminal import columns, figure
 from .findings import VERDICTS, QualityControl
 from .paper_tables import PaperComparison
@@ -167,22 +168,29 @@ def render_quality(quality: QualityControl) -> str:
     counted = Counter(finding.verdict for finding in quality.judged)
     counts = ", ".join(f"{counted[verdict]} {verdict}" for verdict in reversed(VERDICTS) if counted[verdict])
     parts = [f"Quality control: {quality.verdict} ({counts})"]
-    for title, header, rows, left, left_from in (
-        _precision(quality),
-        _pairs(quality),
-        _materials(quality),
-        _blanks(quality),
-        _detection(quality),
-        _rates(quality),
-    ):
-        if rows:
-            parts.append(f"{title}\n{columns(header, rows, left, left_from)}")
+    parts += [
+        f"{title}\n{columns(header, rows, left, left_from)}"
+        for title, header, rows, left, left_from in quality_sections(quality)
+    ]
     return "\n\n".join([*parts, "\n".join(quality.notes)] if quality.notes else parts)
+
+
+def quality_sections(quality: QualityControl, pairs: bool = True) -> list[_Section]:
+    """Lay out what quality control found; a kind of which there is nothing has no section.
+
+    Args:
+        quality: what was found.
+        pairs: each pair of duplicates, too.
+    """
+    sections = [_precision(quality), _materials(quality), _blanks(quality), _detection(quality), _rates(quality)]
+    if pairs:
+        sections.insert(1, _pairs(quality))
+    return [section for section in sections if section[2]]
 
 
 def _precision(quality: QualityControl) -> _Section:
     title = "Precision of duplicates (root mean square CV; CV <: 95 % upper bound of it)"
-    figures = ("CV %", "CV <", "RPD mean %", "max %", "HARD ok", "bias %")
+    figures = ("CV %", "CV <", "RPD mean %", "median %", "max %", "HARD ok", "bias %")
     header = ("element", "duplicates", "pairs", "used", *figures, "verdict", "note")
     rows = [
         (
@@ -193,6 +201,7 @@ def _precision(quality: QualityControl) -> _Section:
             figure(p.cv_pct, 2),
             figure(p.cv_upper_pct, 2),
             figure(p.rpd_mean_pct, 2),
+            figure(p.rpd_median_pct, 2),
             figure(p.rpd_max_pct, 2),
             "" if p.hard_share is None else f"{p.hard_share:.0%}",
             "" if p.bias_pct is None else f"{p.bias_pct:+.1f}",
@@ -201,7 +210,7 @@ def _precision(quality: QualityControl) -> _Section:
         )
         for p in quality.precision
     ]
-    return title, header, rows, 2, 10
+    return title, header, rows, 2, 11
 
 
 def _pairs(quality: QualityControl) -> _Section:
@@ -217,7 +226,7 @@ def _materials(quality: QualityControl) -> _Section:
     figures = ("n", "mean", "RSD %", "certified", "recovery %", "worst SD")
     rows = [
         (
-            r.element,
+            _with_unit(r.element, r.unit),
             r.material,
             str(r.n),
             figure(r.mean),
@@ -237,7 +246,7 @@ def _blanks(quality: QualityControl) -> _Section:
     header = ("element", "blank", "value", "limit", "times", "verdict", "note")
     rows = [
         (
-            b.element,
+            _with_unit(b.element, b.unit),
             b.item,
             as_reported(b.value),
             _limit(b.detection_limit),
@@ -251,17 +260,34 @@ def _blanks(quality: QualityControl) -> _Section:
 
 
 def _detection(quality: QualityControl) -> _Section:
-    header = ("element", "n", "below", "above", "limit", "verdict", "note")
+    header = ("element", "n", "missing", "below", "above", "limit", "verdict", "note")
     rows = [
-        (d.element, str(d.n), str(d.n_below), str(d.n_above), _limit(d.detection_limit), d.verdict, d.note)
+        (
+            _with_unit(d.element, d.unit),
+            str(d.n),
+            str(d.n_missing or ""),
+            str(d.n_below),
+            str(d.n_above),
+            _limit(d.detection_limit),
+            d.verdict,
+            d.note,
+        )
         for d in quality.detection
     ]
-    return "Samples below and above what the method can tell", header, rows, 1, 5
+    return "Samples below and above what the method can tell", header, rows, 1, 6
 
 
 def _rates(quality: QualityControl) -> _Section:
-    rows = [(r.item, str(r.n), "" if r.share is None else f"{r.share:.1%}", r.verdict, r.note) for r in quality.rates]
-    return "How much control there is", ("control", "n", "of samples", "verdict", "note"), rows, 1, 3
+    rows = [(r.item, str(r.n), _share(r.share), _share(r.wanted), r.verdict, r.note) for r in quality.rates]
+    return "How much control there is", ("control", "n", "of samples", "wanted", "verdict", "note"), rows, 1, 4
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _with_unit(element: str, unit: str) -> str:
+    return f"{element} ({shown_unit(unit)})" if unit else element
 
 
 def _limit(value: float | None) -> str:

@@ -16,6 +16,7 @@ from ..assays.exclusion import Excluded, Exclusion, names_above
 from ..assays.files import AssayFiles
 from ..assays.table import AssayTable, as_unit, read_assay_table
 from ..crossval.groups import read_cells, read_groups
+from ..terminal import SIMULATED
 
 if TYPE_CHECKING:
     from ...edge.workers import Workers
@@ -249,7 +250,7 @@ def say(lines: Sequence[str]) -> None:
 
 def simulated_note(simulated: bool) -> str:
     """Say that figures are of simulated spectra, as a paragraph of its own; "" otherwise."""
-    return "SIMULATED: these figures are about the software and say nothing about real ground.\n\n" if simulated else ""
+    return f"{SIMULATED}\n\n" if simulated else ""
 
 
 def simulation_options(command: F) -> F:

@@ -13,6 +13,7 @@ from ...edge.cli.options import jobs_option, workers_of
 from ...edge.cli.output import format_of
 from ...edge.units import plain
 from ..errors import MissingTrainingSideError
+from ..terminal import SIMULATED
 from .common import DataOptions, check_folder_of, data_options, say
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _layout() -> Layout[Watched]:
 def _lines(found: Watched) -> list[str]:
     bias = f"{100 * found.bias:+.3g} %" if found.logarithmic else f"{found.bias:+.3g} {found.unit}".rstrip()
     r2 = "-" if found.metrics.r2 is None else f"{found.metrics.r2:.3f}"
-    lines = [
+    lines = [SIMULATED] * found.simulated + [
         f"{found.element} by {found.model} (SHA-256 {found.model_sha256[:16]}), as the device answered: "
         f"{found.samples} samples, {found.without_value} without a plain value",
         f"  bias {bias}, RMSE {plain(found.metrics.rmse)} {found.unit}, R2 {r2}",

@@ -65,6 +65,11 @@ FIGURES = (
 """Label, name in `Metrics` and decimals of each figure; without decimals it is in the unit, by significant digits."""
 
 
+def rms(errors: Floats) -> float:
+    """Root mean square, of any shape; 0 of nothing."""
+    return float(np.sqrt(np.mean(np.square(errors)))) if errors.size else 0.0
+
+
 def measure(predicted: ArrayLike, measured: ArrayLike) -> Metrics:
     """Hold predictions against laboratory values.
 
@@ -80,7 +85,7 @@ def measure(predicted: ArrayLike, measured: ArrayLike) -> Metrics:
     if not (np.isfinite(p).all() and np.isfinite(y).all()):
         raise ValueError("a prediction or value is not finite")
     error = p - y
-    rmse = float(np.sqrt(np.mean(error**2)))
+    rmse = rms(error)
     # The variance of equal numbers is rounding noise, not zero.
     varies = bool(y.min() < y.max())
     several = p.size > 1

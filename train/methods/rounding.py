@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
+from ..crossval.metrics import rms
 
 MOST_ADDED = 0.01
 """Share of the RMSE that a format may add at any grade."""
-GRADES = ("low", "middle", "high")
 
 
 def grade_limits(measured: Floats) -> tuple[float, float]:
@@ -37,8 +37,3 @@ def added_by_rounding(rounding: Floats, errors: Floats) -> float:
     if rmse == 0:
         return float("inf") if change else 0.0
     return float(np.hypot(rmse, change) / rmse - 1.0)
-
-
-def rms(values: Floats) -> float:
-    """Root of the mean square; 0 of nothing."""
-    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0

@@ -9,7 +9,7 @@ import click
 from ...edge.cli.output import format_option
 from ..cli.common import say
 from ..crossval.validation import minutes
-from ..terminal import ProgressLine
+from ..terminal import SIMULATED, ProgressLine
 from .cli_options import columns_option, cost_options, require_training_side
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _print_scores(result: OreResult, out_format: str) -> None:
         "together, and by chance, if all probabilities were true"
     )
     if result.data.simulated:
-        note = f"SIMULATED: these figures are about the software and say nothing about real ground. {note}"
+        note = f"{SIMULATED} {note}"
     layout = Layout[Any](
         record,
         rows=lambda cell: [row(cell)],

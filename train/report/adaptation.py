@@ -9,7 +9,7 @@ from ...edge.chart import BLUE, INK, VERMILLION, Axis, Chart, axis_over, number
 from ...edge.model.bundle import Bundle
 from ...edge.units import plain, shown_unit
 from ..adaptation.adapted import Adapted
-from ..adaptation.output import rms
+from ..crossval.metrics import rms
 from .page import Table, render
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from ...edge.chart import fixed, number, written_percent
 from ...edge.units import shown_unit
 from ..assays.findings import DuplicatePair, QualityControl
+from ..assays.report import quality_sections
 from ..assays.statistics import ElementDescription, Moments
-from ..assays.values import as_reported
 from ..crossval.metrics import FIGURES, coverage, measure
 from ..crossval.table import ROWS, no_better
 from ..crossval.validation import MethodScore, Spread, Validation
@@ -252,76 +252,7 @@ def duplicates_by_stage(q: QualityControl) -> list[tuple[str, float, list[Duplic
 
 def quality_tables(q: QualityControl) -> list[Table]:
     """Lay out the findings of quality control; a kind of which there are none has no table."""
-    precision = tabulate(
-        q.precision,
-        {
-            "element": lambda p: p.element,
-            "duplicates": lambda p: p.stage,
-            "verdict": lambda p: p.verdict,
-            "pairs used": lambda p: f"{p.n_used} of {p.n_pairs}",
-            "CV %": lambda p: written(p.cv_pct),
-            "median RPD %": lambda p: written(p.rpd_median_pct),
-            "max RPD %": lambda p: written(p.rpd_max_pct),
-            "bias %": lambda p: written(p.bias_pct),
-            "note": lambda p: p.note,
-        },
-        caption="Precision",
-        left=2,
-    )
-    recoveries = tabulate(
-        q.recoveries,
-        {
-            "material": lambda r: r.material,
-            "element": lambda r: _column(r.element, r.unit),
-            "verdict": lambda r: r.verdict,
-            "n": lambda r: str(r.n),
-            "mean": lambda r: written(r.mean, 4),
-            "RSD %": lambda r: written(r.rsd_pct),
-            "certified": lambda r: written(r.certified, 4),
-            "recovery %": lambda r: written(r.recovery_pct, 4),
-            "note": lambda r: r.note,
-        },
-        caption="Reference materials",
-        left=2,
-    )
-    blanks = tabulate(
-        q.blanks,
-        {
-            "blank": lambda b: b.item,
-            "element": lambda b: _column(b.element, b.unit),
-            "verdict": lambda b: b.verdict,
-            "value": lambda b: as_reported(b.value),
-            "detection limit": lambda b: written(b.detection_limit),
-            "times limit": lambda b: written(b.times_limit),
-            "note": lambda b: b.note,
-        },
-        caption="Blanks",
-        left=2,
-    )
-    detection = tabulate(
-        q.detection,
-        {
-            "element": lambda d: _column(d.element, d.unit),
-            "verdict": lambda d: d.verdict,
-            "n": lambda d: str(d.n),
-            "missing": lambda d: str(d.n_missing) if d.n_missing else "",
-            "below": lambda d: str(d.n_below),
-            "above": lambda d: str(d.n_above),
-            "detection limit": lambda d: written(d.detection_limit),
-            "note": lambda d: d.note,
-        },
-        caption="Values beyond what the method can tell",
-    )
-    rates = tabulate(
-        q.rates,
-        {
-            "control": lambda r: r.item,
-            "verdict": lambda r: r.verdict,
-            "n": lambda r: str(r.n),
-            "share": lambda r: _percent(r.share),
-            "wanted": lambda r: _percent(r.wanted),
-            "note": lambda r: r.note,
-        },
-        caption="How much control there is",
-    )
-    return [found for found in (precision, recoveries, blanks, detection, rates) if found.rows]
+    return [
+        Table(header, rows, left=left, caption=title)
+        for title, header, rows, left, _ in quality_sections(q, pairs=False)
+    ]

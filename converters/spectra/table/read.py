@@ -78,13 +78,6 @@ def iter_table(path: str | os.PathLike[str], on_bad: OnBad | None = None) -> Ite
         yield from iter_rows(file, source, on_bad)
 
 
-def parse_table(data: bytes, source: str) -> list[Spectrum]:
-    """Parse the decompressed content of a table; see `iter_table`."""
-    import io
-
-    return list(iter_rows(io.BytesIO(data), source))
-
-
 def iter_rows(file: IO[bytes], source: str, on_bad: OnBad | None = None) -> Iterator[Spectrum]:
     """Parse a table from an open file; see `iter_table`."""
     lines = _lines(file, source)

@@ -19,8 +19,8 @@ from stibium.converters.spectra import (
     read_spectra,
     write_ascii_table,
 )
-from stibium.converters.spectra.ascii_table import looks_like_ascii_table, parse_ascii_table
-from text_samples import soil_reflectance
+from stibium.converters.spectra.ascii_table import looks_like_ascii_table
+from text_samples import parse_ascii_table, soil_reflectance
 
 NM = np.arange(350.0, 2501.0, 50.0)
 SOILS = np.stack([soil_reflectance(NM), 0.8 * soil_reflectance(NM), 0.5 * soil_reflectance(NM) + 0.01]).round(5)

@@ -17,14 +17,13 @@ from stibium.converters.spectra import (
     write_envi,
     write_table,
 )
-from stibium.converters.spectra.ascii_table import looks_like_ascii_table, parse_ascii_table
+from stibium.converters.spectra.ascii_table import looks_like_ascii_table
 from stibium.converters.spectra.envi import iter_envi, looks_like_envi, parse_header
 from stibium.converters.spectra.spectral_evolution import looks_like_spectral_evolution, parse_spectral_evolution
 from stibium.converters.spectra.svc import looks_like_svc, parse_svc
 from stibium.converters.spectra.table.layout import looks_like_table
-from stibium.converters.spectra.table.read import parse_table
 from stibium.converters.spectra.text import MAX_NM, MIN_NM
-from text_samples import sed, soil_reflectance, svc, svc_detectors
+from text_samples import parse_ascii_table, parse_table, sed, soil_reflectance, svc, svc_detectors
 
 # A warning would go to a user's terminal.
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")

@@ -6,12 +6,11 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from stibium.converters.spectra.ascii_table import parse_ascii_table
 from stibium.converters.spectra.errors import UnusableSpectrumError
 from stibium.converters.spectra.table.layout import looks_like_table
 from stibium.converters.spectra.table.read import iter_rows
 from stibium.converters.spectra.text import no_soil
-from text_samples import soil_reflectance
+from text_samples import parse_ascii_table, soil_reflectance
 
 NM = np.arange(400.0, 900.0, 2.0)
 

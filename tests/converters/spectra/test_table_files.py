@@ -25,8 +25,9 @@ from stibium.converters.spectra import (
 )
 from stibium.converters.spectra.read import iter_spectra
 from stibium.converters.spectra.table.layout import COLUMNS, looks_like_table
-from stibium.converters.spectra.table.read import iter_rows, parse_table
+from stibium.converters.spectra.table.read import iter_rows
 from stibium.converters.spectra.text import MAX_NM, MIN_NM
+from text_samples import parse_table
 
 NM = np.array([350.0, 351.5, 2500.25])
 DOCUMENT = Path(__file__).parents[3] / "docs" / "table_format.md"

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+from stibium.converters.spectra import Spectrum
+from stibium.converters.spectra.ascii_table import iter_ascii_table
+from stibium.converters.spectra.errors import OnBad
+from stibium.converters.spectra.table.read import iter_rows
+
+
+def parse_ascii_table(data: bytes, source: str, on_bad: OnBad | None = None) -> list[Spectrum]:
+    return list(iter_ascii_table(data, source, on_bad))
+
+
+def parse_table(data: bytes, source: str) -> list[Spectrum]:
+    return list(iter_rows(io.BytesIO(data), source))
+
 
 SED_HEADER = {
     "Comment": "",
