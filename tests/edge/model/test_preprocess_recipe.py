@@ -130,13 +130,13 @@ def test_the_presets_are_the_papers_two_orders() -> None:
         assert recipe.feature_shape == (14, 129, 1)
 
 
-def without(recipe: Recipe, *kinds: type) -> Recipe:
+def leaving_out(recipe: Recipe, *kinds: type) -> Recipe:
     """The same steps but for some."""
     return Recipe(tuple(step for step in recipe.steps if not isinstance(step, kinds)))
 
 
 def test_variants_leave_steps_out() -> None:
-    plain = without(paper_recipe(), SpliceCorrection, SavitzkyGolay, Derivative, Spectrogram)
+    plain = leaving_out(paper_recipe(), SpliceCorrection, SavitzkyGolay, Derivative, Spectrogram)
     assert plain.steps == (Resample(), Absorbance(), ContinuumRemoval("subtract", "upper"))
     assert plain.feature_shape == (2001,)
     short = Recipe((Resample(350, 2500, 2), Cut(400, 1500), Spectrogram(64, 32)))
@@ -257,7 +257,7 @@ def test_no_spectra_give_no_features() -> None:
 
 
 def test_without_a_spectrogram_the_features_are_the_spectra() -> None:
-    done = without(paper_recipe(), Spectrogram).preprocess(made_up_soils(ASD_NM, 20), ASD_NM)
+    done = leaving_out(paper_recipe(), Spectrogram).preprocess(made_up_soils(ASD_NM, 20), ASD_NM)
     assert done.features is done.spectra
 
 
@@ -275,7 +275,7 @@ def test_a_recipe_does_what_its_steps_do_one_by_one() -> None:
 @pytest.mark.parametrize(("step_nm", "tolerance"), [(0.5, 1e-3), (1.5, 1e-3), (2, 2e-3), (10, 0.05)])
 def test_instruments_on_other_grids_give_nearly_the_same_spectra(step_nm: float, tolerance: float) -> None:
     """Noise-free, so that all that differs is the sampling."""
-    recipe = without(paper_recipe(), Spectrogram)
+    recipe = leaving_out(paper_recipe(), Spectrogram)
     fine_nm = np.arange(350.0, 2501.0)
     other_nm = 350 + step_nm * np.arange(int(2150 / step_nm) + 1)
 
@@ -292,8 +292,8 @@ def test_instruments_on_other_grids_give_nearly_the_same_spectra(step_nm: float,
 @pytest.mark.parametrize("step_nm", [1.0, 1.5, 2.0, 10.0])
 def test_the_models_grid_may_be_another(step_nm: float) -> None:
     grid = Resample(400, 400 + step_nm * round(2000 / step_nm), step_nm)
-    steps = without(paper_recipe(grid=grid), SavitzkyGolay, Derivative, Spectrogram).steps
-    recipe = Recipe((*steps, SavitzkyGolay(31, 2), Derivative(1), Spectrogram(64, 32)))
+    begins = (SpliceCorrection(), grid, Absorbance(), ContinuumRemoval("subtract"))
+    recipe = Recipe((*begins, SavitzkyGolay(31, 2), Derivative(1), Spectrogram(64, 32)))
     done = recipe.preprocess(made_up_soils(ASD_NM, 3), ASD_NM, JOINS_NM)
     assert done.features.shape == (3, *recipe.feature_shape)
     assert done.wavelengths_nm.size == grid.wavelengths_nm.size == done.spectra.shape[1]
@@ -306,7 +306,7 @@ def test_splices_matter_only_where_there_are_some() -> None:
     without = RECIPES["paper"].preprocess(stepped, ASD_NM).spectra
     beside = slice(590, 611)
     assert np.abs(with_joins[:, beside]).max() < 0.3 * np.abs(without[:, beside]).max()
-    unspliced = without(paper_recipe(), SpliceCorrection).preprocess(stepped, ASD_NM, JOINS_NM).spectra
+    unspliced = leaving_out(paper_recipe(), SpliceCorrection).preprocess(stepped, ASD_NM, JOINS_NM).spectra
     np.testing.assert_array_equal(unspliced, without)
 
 
