@@ -226,7 +226,7 @@ def _materials(quality: QualityControl) -> _Section:
     figures = ("n", "mean", "RSD %", "certified", "recovery %", "worst SD")
     rows = [
         (
-            _with_unit(r.element, r.unit),
+            r.element,
             r.material,
             str(r.n),
             figure(r.mean),
@@ -234,23 +234,25 @@ def _materials(quality: QualityControl) -> _Section:
             figure(r.certified),
             figure(r.recovery_pct, 3),
             "" if r.worst_sd is None else f"{r.worst_sd:+.1f}",
+            shown_unit(r.unit),
             r.verdict,
             r.note,
         )
         for r in quality.recoveries
     ]
-    return "Reference materials", ("element", "material", *figures, "verdict", "note"), rows, 2, 8
+    return "Reference materials", ("element", "material", *figures, "unit", "verdict", "note"), rows, 2, 8
 
 
 def _blanks(quality: QualityControl) -> _Section:
-    header = ("element", "blank", "value", "limit", "times", "verdict", "note")
+    header = ("element", "blank", "value", "limit", "times", "unit", "verdict", "note")
     rows = [
         (
-            _with_unit(b.element, b.unit),
+            b.element,
             b.item,
             as_reported(b.value),
             _limit(b.detection_limit),
             figure(b.times_limit, 2),
+            shown_unit(b.unit),
             b.verdict,
             b.note,
         )
@@ -260,15 +262,16 @@ def _blanks(quality: QualityControl) -> _Section:
 
 
 def _detection(quality: QualityControl) -> _Section:
-    header = ("element", "n", "missing", "below", "above", "limit", "verdict", "note")
+    header = ("element", "n", "missing", "below", "above", "limit", "unit", "verdict", "note")
     rows = [
         (
-            _with_unit(d.element, d.unit),
+            d.element,
             str(d.n),
             str(d.n_missing or ""),
             str(d.n_below),
             str(d.n_above),
             _limit(d.detection_limit),
+            shown_unit(d.unit),
             d.verdict,
             d.note,
         )
@@ -284,10 +287,6 @@ def _rates(quality: QualityControl) -> _Section:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
-
-
-def _with_unit(element: str, unit: str) -> str:
-    return f"{element} ({shown_unit(unit)})" if unit else element
 
 
 def _limit(value: float | None) -> str:

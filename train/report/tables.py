@@ -253,6 +253,6 @@ def duplicates_by_stage(q: QualityControl) -> list[tuple[str, float, list[Duplic
 def quality_tables(q: QualityControl) -> list[Table]:
     """Lay out the findings of quality control; a kind of which there are none has no table."""
     return [
-        Table(header, rows, left=left, caption=title)
+        Table(header, rows, left=left, text=("unit",), caption=title)
         for title, header, rows, left, _ in quality_sections(q, pairs=False)
     ]
