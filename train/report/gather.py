@@ -97,7 +97,7 @@ def training_contents(
         ladder=ladder,
         domain=DomainPart(
             tuple(_domain_set(name, part, trained.domain) for name, part in parts.items()),
-            f"Limits: {trained.domain.method}.",
+            f"The calibration is described by {trained.domain.method}.",
         ),
         importance=importance_part(answer, parts["training"], joined, recipe, transform, progress),
         **assay_parts(assays, _training_notes(trained), progress),  # type: ignore[arg-type]
@@ -333,7 +333,7 @@ def evaluation_contents(
                     np.array([e.q_over_limit for _, e in judged], dtype=np.float64),
                 ),
             ),
-            f"Limits: {bundle.domain.method}.",
+            f"The calibration is described by {bundle.domain.method}.",
         )
     facts = (
         ("model", f"{bundle.name}, SHA-256 {bundle.sha256[:12]}…"),
