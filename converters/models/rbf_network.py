@@ -26,6 +26,7 @@ Arrays = Mapping[str, NDArray[Any]]
 RBF_QUANTISATIONS = ("int8", "float16", "float32")
 
 GATE, WET = "gate", "wet_"
+"""Name of the gate's weights, its offset behind them, and what the names of the second network's arrays begin with."""
 LARGEST_WEIGHT = 1024.0
 """Weights are scaled to at most this by a power of two: float16 ends at 65504, and a unit may be any."""
 BEYOND = 1e-5

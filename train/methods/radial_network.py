@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...converters.models.rbf_network import GATE, WET
 from ...converters.spectra.spectrum import Floats
 from .common import BackTransformation
 from .gate import Gate
@@ -151,10 +152,6 @@ class RadialNetwork:
         )
         gammas = tuple(float(gamma) for gamma in arrays["gammas"])
         return cls(branches, gammas, arrays["bias"], backs, arrays["shares"])
-
-
-GATE, WET = "gate", "wet_"
-"""Name of the gate's weights, its offset behind them, and what the names of the second network's arrays begin with."""
 
 
 @dataclass(frozen=True, eq=False)
