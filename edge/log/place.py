@@ -59,6 +59,9 @@ def _numbers(text: str, plain: str) -> list[float]:
         if not all(re.fullmatch(r"[+-]?\d+,\d+", part) for part in parts):
             parts = []
     parts = [part.strip(" °") for part in parts]
+    if len(parts) == 3 and not re.search("[,;]", plain) and parts[0].lstrip("+-").isdigit():
+        # Whole degrees, then blanks: 41 15 -8 may be a height, or degrees and minutes.
+        parts = []
     if len(parts) not in (2, 3) or not all(_PLAIN.fullmatch(part) for part in parts):
         raise PositionError(f"{text!r}: no place, or one with two meanings; write degrees with a point, as {EXAMPLES}")
     return [_number(part) for part in parts]
