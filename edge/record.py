@@ -45,6 +45,7 @@ class EstimateRecord(NamedTuple):
         simulated: the model or the spectrum is.
         shown: the estimate as a person should see it, such as "128", "> 3840", "< LOD" or "(128)".
         interval_shown: the interval likewise; "" if there is none.
+        water_index: depth of the water band at 1930 nm over the spread of this model's calibration.
     """
 
     element: str
@@ -72,6 +73,7 @@ class EstimateRecord(NamedTuple):
     points_high: float | None
     scatter_over_limit: float | None
     movement_over_limit: float | None
+    water_index: float | None
     t2_over_limit: float | None
     q_over_limit: float | None
     estimated_at: str
@@ -109,7 +111,8 @@ class ReadingRecord(NamedTuple):
         status: "refused" if nothing was estimated.
         reading, session: rows in the log; None for a file that could not be read, or without a session.
         condition: of the ground, such as "damp".
-        water_index: depth of the water band at 1930 nm over the calibration's spread.
+        water_index: depth of the water band at 1930 nm over the calibration's spread, by the first model that said so
+            when it was measured; an estimate has that of its own model.
         simulated: the spectrum is.
         reason: why it was refused; "" otherwise.
         flags: remarks on the measurement itself; those on an estimate stand there.
@@ -155,7 +158,7 @@ class ReadingRecord(NamedTuple):
 _COPIED = ("element", "unit", "coverage", "bound", "verdict", "simulated", "reason", "flags", "points")
 _ROUNDED = (
     *("critical_level", "detection_limit", "points_low", "points_high"),
-    *("scatter_over_limit", "movement_over_limit", "t2_over_limit", "q_over_limit"),
+    *("scatter_over_limit", "movement_over_limit", "water_index", "t2_over_limit", "q_over_limit"),
 )
 
 
@@ -226,8 +229,8 @@ def as_json(record: ReadingRecord) -> dict[str, Any]:
 def as_rows(record: ReadingRecord) -> list[dict[str, Any]]:
     """Give a record as flat rows, one for each estimate, or one for a refusal, under the names of `FLAT_NAMES`.
 
-    `reason`, `flags` and `simulated` of reading and estimate are put together; lists are joined by "; ". A refusal
-    fills the columns that say when and by what an estimate was made.
+    `reason`, `flags` and `simulated` of reading and estimate are put together; `water_index` is the estimate's; lists
+    are joined by "; ". A refusal fills the columns that say when and by what an estimate was made.
     """
     said = record._asdict()
     shared = {name: said[name] for name in _READING_NAMES}

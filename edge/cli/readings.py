@@ -124,8 +124,8 @@ def remarks(record: ReadingRecord, one: EstimateRecord) -> list[str]:
         said.append(BOUNDS[one.bound])
     if one.points_low is not None and one.points_high is not None:
         said.append(f"points {in_figures(one.points_low)} - {in_figures(one.points_high)}")
-    if record.water_index is not None:
-        said.append(f"water index {round(record.water_index, 1) + 0.0:.1f}")  # -0.0 + 0.0 is 0.0
+    if one.water_index is not None:
+        said.append(f"water index {round(one.water_index, 1) + 0.0:.1f}")  # -0.0 + 0.0 is 0.0
     said += dict.fromkeys((*one.flags, *record.flags))
     if one.simulated and not any("simulated" in remark for remark in said):
         said.append("simulated")

@@ -62,7 +62,8 @@ class ReadingFacts:
         position_source: "gpsd", "nmea", "typed", ...; "" if there is no position.
         position_at: when that position was valid.
         rule_broken: why no estimate may be made from this reading, by any model; "" if one may.
-        water_index: depth of the water band at 1930 nm over the calibration's spread, no unit; None if not computed.
+        water_index: depth of the water band at 1930 nm over the calibration's spread, no unit, by the first model that
+            says; None if none does.
     """
 
     session_id: int | None = None
@@ -170,6 +171,8 @@ ESTIMATES = LogTable(
         LogColumn("detection_limit", REAL, NULLABLE, 0),
         LogColumn("critical_level", REAL, NULLABLE, 0),
         LogColumn("movement_over_limit", REAL, NULLABLE, 0),
+        # By this model's calibration, unlike the reading's; NULL before version 7 of the log.
+        LogColumn("water_index", REAL, NULLABLE, 0),
     ),
 )
 ANSWERS = tuple(one.name for one in ESTIMATES.columns if one.source is not None)

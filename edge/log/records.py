@@ -74,6 +74,9 @@ def put_down(
             unread = {"sample_id": outcome.sample_id, "source": outcome.source}
         else:
             calibrated_range = model.calibrated_range if model else None
+            if said is not None and outcome.water_index is None and at == said["stored_at"]:
+                # Before version 7 of the log only readings had one.
+                outcome = outcome._replace(water_index=said["water_index"])
             one = estimate_record(outcome, calibrated_range, estimated_at=at, **made)
             estimates.append(distrusted(one, void) if void else one)
     about: dict[str, Any]

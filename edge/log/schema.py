@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import LogError
 from .columns import TABLES
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 APPLICATION_ID = 0x53624C67  # "SbLg"
 BUSY_S = 30.0
 """How long to wait for another process that is writing."""

@@ -39,6 +39,8 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     (one,) = record["estimates"] or [dict.fromkeys(SCHEMA["$defs"]["estimate"]["properties"])]
     flags = dict.fromkeys([*(one["flags"] or ()), *record["flags"]])
     together = {"flags": list(flags), "reason": one["reason"] or record["reason"]}
+    if record["estimates"]:
+        together["water_index"] = one["water_index"]
     said = {"said": one["untrusted_value"] if one["value"] is None else one["value"]}
     for end in ("low", "high"):
         said[f"said_{end}"] = one[f"untrusted_{end}"] if one[end] is None else one[end]

@@ -10,7 +10,6 @@ import pytest
 from record_check import read_records
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.cli.readings import Readings
-from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.write import Result
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
@@ -59,7 +58,7 @@ def test_table_never_shows_an_untrusted_value_bare(bundle: Bundle, results: list
     assert "> 895" in rows["rich"]
     assert "above the calibrated range" in rows["rich"]
     assert "refused" in rows["broken.asd"]
-    dry = results[0]._replace(about=ReadingFacts(water_index=-0.04))
+    dry = results[0]._replace(outcome=results[0].outcome._replace(water_index=-0.04))  # type: ignore[call-arg]
     assert "water index 0.0" in shown(bundle, [dry, *results[1:]], "table")
     assert rows["broken.asd"].count("broken.asd") == 2
     assert "- > 900" in rows["wide"]

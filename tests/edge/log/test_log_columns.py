@@ -50,7 +50,7 @@ module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 exec(compile(source.replace(line, line + more), spec.origin, "exec"), module.__dict__)
 
 from stibium.edge.log import read, schema, write
-schema.SCHEMA_VERSION = read.SCHEMA_VERSION = 7
+schema.SCHEMA_VERSION = read.SCHEMA_VERSION = 8
 sys.path.insert(0, sys.argv[1])
 from dataclasses import replace
 from old_logs import spectra_of
@@ -73,7 +73,7 @@ def test_a_new_column_is_one_line_and_a_higher_version(full_log: Path, tmp_path:
     assert stored == "[None, None, None, None, 41.5]"
     assert "lamp_h REAL" in made
     assert "".join(made.split()) == "".join(grown.split())
-    with pytest.raises(LogError, match="version 7, this program writes version 6"):
+    with pytest.raises(LogError, match="version 8, this program writes version 7"):
         Log(full_log)
 
 

@@ -19,6 +19,7 @@ from old_logs import everything_in, make_old_log, spectra_of
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.edge.engine import Engine
 from stibium.edge.log.columns import TABLES
+from stibium.edge.log.export import record_of_entry
 from stibium.edge.log.history import iter_events, iter_scans, iter_sessions
 from stibium.edge.log.read import iter_entries, open_for_reading
 from stibium.edge.log.schema import SCHEMA_VERSION
@@ -26,6 +27,7 @@ from stibium.edge.log.spectra import iter_spectra
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Estimate, Estimator, Refusal
+from stibium.edge.record import rounded
 
 KEPT = [table.name for table in TABLES if not table.name.startswith("taken")]
 
@@ -68,7 +70,7 @@ def test_an_older_log_comes_along_without_loss(
     assert len(before["readings"]) == (8 if old == 3 else 7)
     for _ in range(2):
         Log(path).close()
-        assert version(path) == SCHEMA_VERSION == 6
+        assert version(path) == SCHEMA_VERSION == 7
         assert everything_in(path, old) == before
     Log(new).close()
     assert tables(path) == tables(new)
@@ -194,9 +196,13 @@ def test_the_document_names_every_table_and_its_queries_run(full_log: Path) -> N
 
 @pytest.mark.parametrize(
     ("old", "lacking"),
-    [(4, ("estimates.movement_over_limit", "refusals.after_reading")), (5, ("refusals.after_reading",))],
+    [
+        (4, ("estimates.movement_over_limit", "refusals.after_reading", "estimates.water_index")),
+        (5, ("refusals.after_reading", "estimates.water_index")),
+        (6, ("estimates.water_index",)),
+    ],
 )
-def test_a_log_of_version_4_or_5_is_read_as_it_is_and_then_gets_its_columns(
+def test_a_log_of_version_4_to_6_is_read_as_it_is_and_then_gets_its_columns(
     old: int, lacking: tuple[str, ...], tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
 ) -> None:
     path = tmp_path / "old.db"
@@ -215,7 +221,12 @@ def test_a_log_of_version_4_or_5_is_read_as_it_is_and_then_gets_its_columns(
         moved = [one.movement_over_limit for one in outcomes if isinstance(one, Estimate)]
         assert len(moved) == 2
         assert old > 4 or moved == [None, None]
-        assert [entry.after_reading for entry in entries] == [None, None, None]
+        # The index stands beside the reading's estimates as it did.
+        shown = [record_of_entry(entry).estimates[0].water_index for entry in entries[:2]]
+        assert shown == [entry.reading and rounded(entry.reading.water_index) for entry in entries[:2]]
+        assert None not in shown
+        assert [one.water_index for one in outcomes if isinstance(one, Estimate)] == [None, None]
+        assert old > 5 or [entry.after_reading for entry in entries] == [None, None, None]
         assert entries[-1].reading is None
         Log(path).close()
         assert version(path) == SCHEMA_VERSION

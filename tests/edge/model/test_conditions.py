@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.edge.cli.readings import remarks
 from stibium.edge.engine import Engine
 from stibium.edge.errors import BundleError
-from stibium.edge.log.read import iter_entries, open_for_reading
+from stibium.edge.log.export import record_of_entry
+from stibium.edge.log.read import ALL, iter_entries, open_for_reading
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle, pack_bundle, unpack_bundle
 from stibium.edge.model.conditions import Conditions, Water, conditions_from_dict, conditions_to_dict, depths
 from stibium.edge.model.estimate import Estimate, Estimator
 from stibium.edge.model.replicates import mean_spectrum
+from stibium.edge.record import as_rows
+from stibium.edge.reprocess import redo
 
 
 def wetted(spectrum: Spectrum, depth: float) -> Spectrum:
@@ -104,6 +108,41 @@ def test_the_index_is_in_the_log(dry: Bundle, soils: list[Spectrum], tmp_path: P
     assert kept[0].outcome.water_index == stored[0]  # type: ignore[union-attr]
     assert stored[1] == pytest.approx(stored[0])
     assert None not in stored
+
+
+def test_an_estimate_made_again_has_the_index_of_its_own_calibration(
+    dry: Bundle, soils: list[Spectrum], tmp_path: Path
+) -> None:
+    assert dry.conditions is not None
+    line = dry.conditions.water
+    assert line is not None
+    # Half the spread makes twice the index.
+    narrow = replace(
+        dry, conditions=dry.conditions._replace(water=line._replace(spread=line.spread / 2)), sha256="cd" * 32
+    )
+    silent = replace(dry, conditions=None, sha256="ef" * 32)
+    path = tmp_path / "log.db"
+    with Log(path, "first.tflite", dry.sha256) as log:
+        Engine(Estimator(dry), log).take([soils[0]])
+    said = []
+    for bundle in (narrow, silent):
+        with open_for_reading(path) as db, Log(path, "again.tflite", bundle.sha256) as log:
+            ((redone,),) = redo(db, Estimator(bundle), log, ALL)
+        said.append(redone.record.estimates[0].water_index)
+        with open_for_reading(path) as db:
+            (entry,) = iter_entries(db)
+        (shown,) = record_of_entry(entry).estimates
+        assert shown.water_index == said[-1]
+        assert as_rows(record_of_entry(entry))[0]["water_index"] == said[-1]
+    with open_for_reading(path) as db:
+        (entry,) = iter_entries(db, every=True)
+    record = record_of_entry(entry)
+    first = record.water_index
+    assert first is not None
+    assert [one.water_index for one in record.estimates] == [first, pytest.approx(2 * first), None]
+    assert said == [pytest.approx(2 * first), None]
+    words = [[word for word in remarks(record, one) if "water index" in word] for one in record.estimates]
+    assert words == [[f"water index {first:.1f}"], [f"water index {2 * first:.1f}"], []]
 
 
 def test_the_section_is_read_back(dry: Bundle) -> None:
