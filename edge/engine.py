@@ -138,20 +138,10 @@ class Engine:
             spectrum: as measured.
             number: of the model, for it may need more or less of the range and be more or less strict.
         """
-        rules, range_nm = self._rules[number], self.estimators[number].bundle.recipe.range_nm
+        rules = self._rules[number]
         if rules is None:
             return [NO_GATES]
-        found = spectrum_gates(spectrum, rules, range_nm)
-        if not isinstance(spectrum, MeanSpectrum):
-            return [*found, *from_header(spectrum)]
-        # A mean hides what is wrong with one of its points.
-        found += dict.fromkeys(finding for point in spectrum.points for finding in from_header(point))
-        damaged = (lone_band(point.wavelengths_nm, point.values, range_nm, rules) for point in spectrum.points)
-        return [
-            *found,
-            *next(filter(None, damaged), []),
-            *replicate_scatter([p.values for p in spectrum.points], rules),
-        ]
+        return gates_of(spectrum, rules, self.estimators[number].bundle.recipe.range_nm)
 
     def _result(self, one: Measured, outcomes: Sequence[Iterator[Estimate | Refusal]]) -> Result:
         if isinstance(one.item, Refusal):
@@ -189,6 +179,23 @@ class Engine:
         if found:
             outcome = outcome._replace(flags=(*outcome.flags, *(finding.text for finding in found)))
         return outcome, found
+
+
+def gates_of(spectrum: Spectrum, rules: Rules, range_nm: tuple[float, float]) -> list[Finding]:
+    """Hold one spectrum against rules: its range, noise and steps, its file's header, and the scatter of its points.
+
+    Args:
+        spectrum: as measured, or a mean of what was.
+        rules: limits.
+        range_nm: first and last wavelength that is needed; the rest is not judged.
+    """
+    found = spectrum_gates(spectrum, rules, range_nm)
+    if not isinstance(spectrum, MeanSpectrum):
+        return [*found, *from_header(spectrum)]
+    # A mean hides what is wrong with one of its points.
+    found += dict.fromkeys(finding for point in spectrum.points for finding in from_header(point))
+    damaged = (lone_band(point.wavelengths_nm, point.values, range_nm, rules) for point in spectrum.points)
+    return [*found, *next(filter(None, damaged), []), *replicate_scatter([p.values for p in spectrum.points], rules)]
 
 
 def _with_water(about: ReadingFacts, said: Sequence[Estimate | Refusal]) -> ReadingFacts:

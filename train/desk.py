@@ -23,6 +23,7 @@ def train_model(
     fast: bool = False,
     seed: int = 42,
     force: bool = False,
+    leave_out_refused: bool = False,
 ) -> Model:
     """Train one element's model, validate it, and write the bundle that a device answers with.
 
@@ -36,6 +37,7 @@ def train_model(
         fast: a first look: fewer settings, one repeat.
         seed: the same data and seed give the same model.
         force: overwrite a run that is whole.
+        leave_out_refused: train without the spectra that a device would refuse for noise, steps or scatter.
 
     Returns:
         The model, loaded from `out`.
@@ -51,7 +53,7 @@ def train_model(
     from .formats import export_smallest
     from .methods.registry import DEVICE_METHODS
     from .run import CHECKPOINT, FITS, check_run_folder, load_run, remove_if_empty, save_run
-    from .samples import load
+    from .samples import held_as_on_device, load
     from .training import TrainingOptions, train
 
     if method and method not in DEVICE_METHODS:
@@ -59,15 +61,17 @@ def train_model(
     chosen = DEVICE_METHODS[method or next(iter(DEVICE_METHODS))](fast=fast)
     run = Path(f"{os.fspath(out)}.run")
     check_run_folder(run, force)
+    options = TrainingOptions(seed=seed)
     several = [spectra] if isinstance(spectra, (str, os.PathLike)) else spectra
     try:
         known = read_assay_table(os.fspath(assays)).assays(element)
         samples = load([os.fspath(one) for one in several], known, chosen.range_nm)
+        samples = held_as_on_device(samples, options.replicates, chosen.range_nm, leave_out_refused)
     except StibiumError:
         remove_if_empty(os.fspath(run))
         raise
     kept = KeptFits(run / FITS)
-    save_run(run, train(samples, chosen, TrainingOptions(seed=seed), kept, checkpoint=run / CHECKPOINT))
+    save_run(run, train(samples, chosen, options, kept, checkpoint=run / CHECKPOINT))
     formats, exported = export_smallest(load_run(run))
     check_parity(exported.parity, formats.chosen, chosen.formats)
     write_bundle(out, exported.bundle)

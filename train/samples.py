@@ -14,13 +14,16 @@ import numpy as np
 
 from ..converters.spectra.names import plain_name
 from ..converters.spectra.spectrum import Floats, Spectrum
-from ..edge.engine import average_samples
+from ..edge.engine import average_samples, gates_of
 from ..edge.errors import UnsuitableSpectrumError
 from ..edge.files import iter_spectra
+from ..edge.gates.finding import reason
+from ..edge.gates.rules import DEFAULT_RULES
 from ..edge.jobs import iter_spectra_by
 from ..edge.model.bundle import Bundle
 from ..edge.model.estimate import Refusal
 from ..edge.model.recipe import Recipe
+from ..edge.model.replicates import MeanSpectrum
 from ..edge.model.steps import Resample, SpliceCorrection
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform
@@ -65,6 +68,8 @@ class Samples:
         narrowing: what a few spectra of less range than the others cost all, in words; "" if nothing.
         limit: what is left out in words, such as "Sb above 1000 ppm"; "" for nothing.
         groups: sample -> site or grid cell, never to be parted; None for none.
+        doubtful: why a device would refuse some of the spectra, or their means, though they are used; see
+            `held_as_on_device`.
 
     Raises:
         TrainingDataError: a spectrum of a sample without value or group.
@@ -85,6 +90,7 @@ class Samples:
     narrowing: str = ""
     limit: str = ""
     groups: Mapping[str, Hashable] | None = None
+    doubtful: tuple[Refusal, ...] = ()
 
     def __post_init__(self) -> None:
         for s in self.spectra:
@@ -217,6 +223,8 @@ class Samples:
         lines = refusals_in_words(self.refused, shown)
         if self.narrowing:
             lines.append(self.narrowing)
+        if self.doubtful:
+            lines.append(_doubts_in_words(self.doubtful, shown))
         same = [
             f"{spectrum.source} ({spectrum.sample_id}): {remark}"
             for spectrum in (*self.spectra, *self.bounded)
@@ -244,6 +252,18 @@ def refusals_in_words(refused: Sequence[Refusal], shown: int | None = 5) -> list
     """Say in lines what was refused and why: the first `shown`, and how many more; or all."""
     lines = [f"refused {one.source}: {one.reason}" for one in refused[:shown]]
     return lines if len(refused) == len(lines) else [*lines, f"refused {len(refused) - len(lines)} more"]
+
+
+def _doubts_in_words(doubtful: Sequence[Refusal], shown: int | None) -> str:
+    names = list(dict.fromkeys(one.sample_id for one in doubtful))
+    more = ", ..." if shown is not None and len(names) > shown else ""
+    many = len(doubtful) > 1
+    what, are = ("spectra", "are") if many else ("spectrum", "is")
+    return (
+        f"{len(doubtful)} {what} that a device would refuse {are} used: "
+        f"{', '.join(names[:shown])}{more} ({'the first: ' if many else ''}{doubtful[0].reason}); "
+        "--leave-out-refused leaves out what a device refuses"
+    )
 
 
 def _have(names: Sequence[str]) -> str:
@@ -322,6 +342,52 @@ def join(
     if not kept:
         raise TrainingDataError(_why_nothing(joined, assays))
     return joined
+
+
+def held_as_on_device(
+    samples: Samples, replicates: Replicates, range_nm: tuple[float, float] | None, leave_out: bool
+) -> Samples:
+    """Hold what a model is to learn from against the rules that a device goes by where it has no profile.
+
+    Args:
+        samples: as joined.
+        replicates: what becomes a row; see `replicate_rows`.
+        range_nm: wavelengths the recipe needs; None for all that a model may use.
+        leave_out: the measurements of rows that a device refuses, named in `refused` then; otherwise they stay, named
+            in `doubtful`.
+
+    Raises:
+        TrainingDataError: nothing is left.
+    """
+    found: dict[int, Refusal] = {}
+    doubtful: list[Refusal] = []
+    for row in replicate_rows((*samples.spectra, *samples.bounded), replicates):
+        if why := reason(gates_of(row, DEFAULT_RULES, range_nm or used_range(row))):
+            doubtful.append(Refusal(row.source, why, row.sample_id))
+            found |= dict.fromkeys(map(id, row.points if isinstance(row, MeanSpectrum) else (row,)), doubtful[-1])
+    if not doubtful or not leave_out:
+        return replace(samples, doubtful=tuple(doubtful))
+    spectra, bounded = (
+        tuple(one for one in several if id(one) not in found) for several in (samples.spectra, samples.bounded)
+    )
+    if not spectra:
+        raise TrainingDataError(
+            f"a device would refuse all {len(doubtful)} spectra, the first: {doubtful[0].source}: {doubtful[0].reason}"
+        )
+    left = {one.sample_id for one in (*spectra, *bounded)}
+    target = {name: value for name, value in samples.target.items() if name in left}
+    lost = [name for name in (*samples.target, *samples.bounds) if name not in left]
+    return replace(
+        samples,
+        spectra=spectra,
+        bounded=bounded,
+        target=target,
+        bounds={name: bound for name, bound in samples.bounds.items() if name in left},
+        censored=tuple(name for name in samples.censored if name not in lost),
+        refused=(*samples.refused, *doubtful),
+        without_spectra=(*samples.without_spectra, *lost),
+        sha256=_sha256(spectra, target),
+    )
 
 
 def did_you_mean(without_assay: Sequence[str], with_assay: Iterable[str], without_spectra: Sequence[str]) -> str:

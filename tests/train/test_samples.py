@@ -8,12 +8,15 @@ import pytest
 from stibium.converters.spectra.asd_write import write_asd
 from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
+from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Refusal
 from stibium.edge.model.recipe import RECIPES
+from stibium.edge.model.stability import StabilityLimits
 from stibium.train.assays.table import Assays, parse_assay_tables
 from stibium.train.errors import TrainingDataError
+from stibium.train.evaluate import answer_all
 from stibium.train.prepared import prepare
-from stibium.train.samples import Samples, join, load, replicate_rows
+from stibium.train.samples import Samples, held_as_on_device, join, load, replicate_rows
 
 RECIPE = RECIPES["paper"]
 
@@ -58,6 +61,42 @@ def test_join_says_what_became_of_everything() -> None:
     notes = "\n".join(result.notes())
     for said in ("x.asd: damaged", "VNIR saturated", "STRAY, E", "F", "censored", "left out: Sb above 1000 ppm"):
         assert said in notes
+
+
+def noisy(spectrum: Spectrum, size: float = 0.02) -> Spectrum:
+    return replace(spectrum, values=spectrum.values + size * (-1.0) ** np.arange(spectrum.values.size))
+
+
+def test_what_a_device_would_refuse_is_said_or_left_out() -> None:
+    items = [soil("A"), noisy(soil("A", 2), 0.003), noisy(soil("B")), soil("C"), noisy(soil("D")), noisy(soil("E"))]
+    result = joined(list(items), "A,1\nB,20\nC,30\nD,<2\nE,<2\n")
+    said = held_as_on_device(result, "average", RECIPE.range_nm, leave_out=False)
+    assert (said.spectra, said.sha256) == (result.spectra, result.sha256)
+    (line,) = [line for line in said.notes() if "a device would refuse" in line]
+    assert line.startswith("3 spectra that a device would refuse are used: B, D, E (the first: noise 0.0")
+    assert "--leave-out-refused" in line
+    # A mean of two has less noise than the worse of them, on a device too.
+    left = held_as_on_device(result, "average", RECIPE.range_nm, leave_out=True)
+    assert [one.sample_id for one in left.spectra] == ["A", "A", "C"]
+    assert [one.sample_id for one in held_as_on_device(result, "each", RECIPE.range_nm, True).spectra] == ["A", "C"]
+    assert [one.source for one in left.refused] == ["B_1", "D_1", "E_1"]
+    assert left.target == {"A": 1.0, "C": 30.0}
+    assert (left.bounded, left.bounds, left.censored, left.without_spectra) == ((), {}, (), ("B", "D", "E"))
+    assert left.sha256 == joined([soil("A"), items[1], soil("C")], "A,1\nC,30\n").sha256
+    assert not [line for line in left.notes() if "a device would refuse" in line]
+    with pytest.raises(TrainingDataError, match="a device would refuse all 1 spectra, the first: B_1: noise"):
+        held_as_on_device(joined([noisy(soil("B"))], "B,1\n"), "average", None, leave_out=True)
+
+
+def test_what_training_leaves_out_is_what_evaluate_refuses(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
+    sizes = np.linspace(0.0, 0.012, 8)
+    items = [noisy(replace(soils[n % 5], sample_id=f"S{n}", source=f"S{n}"), size) for n, size in enumerate(sizes)]
+    text = "".join(f"{one.sample_id},{5 + number}\n" for number, one in enumerate(items))
+    samples = replace(joined(list(items), text), unit=shipped_bundle.unit)
+    left = held_as_on_device(samples, "average", shipped_bundle.recipe.range_nm, leave_out=True)
+    answered = answer_all(replace(shipped_bundle, stability=StabilityLimits()), samples)
+    assert [one for _, one in answered if isinstance(one, Refusal)] == list(left.refused)
+    assert 0 < len(left.refused) < len(items)
 
 
 def test_notes_name_only_the_first_few() -> None:

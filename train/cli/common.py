@@ -205,6 +205,14 @@ def data_options(command: F, spectra_required: bool = True) -> F:
     return packed
 
 
+leave_out_option = click.option(
+    "--leave-out-refused",
+    is_flag=True,
+    help="Leave out spectra that a device would refuse for noise, steps or scatter, as evaluate does; without it they "
+    "are used, and named.",
+)
+
+
 def group_options(command: F) -> F:
     """`--group-by` and `--group-cell`: samples that belong together stay together."""
     for option in (

@@ -19,7 +19,17 @@ from ..methods.method import DeviceMethod
 from ..methods.registry import DEVICE_METHODS, FORMER_NAMES
 from ..methods.teachers import TEACHERS
 from ..terminal import ProgressLine
-from .common import DataOptions, F, ReadBy, data_options, group_options, groups_of, say, simulated_note
+from .common import (
+    DataOptions,
+    F,
+    ReadBy,
+    data_options,
+    group_options,
+    groups_of,
+    leave_out_option,
+    say,
+    simulated_note,
+)
 
 if TYPE_CHECKING:
     from ..moisture import Differences
@@ -148,6 +158,7 @@ def method_options(command: F) -> F:
     help="A log in which soils were measured in several sessions under one name, such as a jar each morning: what a "
     "session changes goes into interval and applicability domain.",
 )
+@leave_out_option
 @click.option("--no-baselines", is_flag=True, help="Hold no other methods against the same folds.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of folds, weights and batches."
@@ -165,6 +176,7 @@ def train(
     library: str | None,
     moisture_pairs: str | None,
     sessions: str | None,
+    leave_out_refused: bool,
     no_baselines: bool,
     jobs: int,
     scheduler: str,
@@ -188,6 +200,7 @@ def train(
     from ..methods.mobilenetv2 import MobileNetV2
     from ..methods.teachers import find_teacher
     from ..run import CHECKPOINT, FITS, check_run_folder, remove_if_empty, save_run
+    from ..samples import held_as_on_device
     from ..training import TrainingOptions
     from ..training import train as train_model
 
@@ -215,6 +228,7 @@ def train(
     groups = groups_of(data.assays, group_by, group_cell)
     workers = workers_of(ctx, jobs, scheduler)
     samples = known.load(element, method.range_nm, groups, workers=workers)
+    samples = held_as_on_device(samples, data.replicates, method.range_nm, leave_out_refused)
     if library is not None:
         method, samples = _with_library(method, samples, library)
     options = TrainingOptions(

@@ -17,7 +17,7 @@ from ..errors import require_training_side
 from ..methods.method import DECIDED_BY, OWN_RECIPE
 from ..methods.registry import ALL_BASELINES, BASELINES, METHODS, PUBLISHED, find_method, make_method
 from ..terminal import ProgressLine
-from .common import DataOptions, ReadBy, data_options, group_options, groups_of, say, simulated_note
+from .common import DataOptions, ReadBy, data_options, group_options, groups_of, leave_out_option, say, simulated_note
 
 if TYPE_CHECKING:
     from ...edge.model.presets import Preprocessing
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     "their outlier rule is --exclude-above Sb=1000.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Of the division.")
+@leave_out_option
 @click.option(
     "--decide-by",
     type=click.Choice(DECIDE_BY),
@@ -110,6 +111,7 @@ def validate(
     hold_out: str | None,
     protocol: str,
     seed: int,
+    leave_out_refused: bool,
     decide_by: DecideBy,
     fast: bool,
     jobs: int,
@@ -130,6 +132,7 @@ def validate(
     from ..crossval.table import validation_table, write_csv
     from ..errors import TrainingDataError
     from ..methods.faults import with_faults
+    from ..samples import held_as_on_device
 
     # The paper's own comparison has its network in it.
     names = []
@@ -153,7 +156,9 @@ def validate(
     done: list[tuple[Validation, bool]] = []
     for element in elements:
         try:
-            samples = known.load(element, recipe.range_nm if recipe is not None else None, groups, workers=workers)
+            range_nm = recipe.range_nm if recipe is not None else None
+            samples = known.load(element, range_nm, groups, workers=workers)
+            samples = held_as_on_device(samples, data.replicates, range_nm, leave_out_refused)
             samples.check_target()
             say(samples.notes())
             rows = samples.rows(data.replicates)

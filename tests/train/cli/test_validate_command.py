@@ -8,9 +8,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table.write import write_table
+from stibium.edge.files import iter_spectra
 
 PROGRAM = str(Path(sys.executable).parent / "stibium")
 
@@ -155,6 +160,25 @@ def test_a_refused_spectrum_shows_in_the_exit_code(survey: tuple[str, ...], tmp_
     assert done.returncode == 1
     assert f"refused {tmp_path / 'notes.txt'}: text without a table of spectra" in done.stderr
     assert "concordance" in done.stdout
+
+
+def test_what_a_device_would_refuse_is_named_and_may_be_left_out(survey: tuple[str, ...], tmp_path: Path) -> None:
+    soils = [one for one in iter_spectra([survey[1]]) if isinstance(one, Spectrum)]
+    noise = 0.02 * (-1.0) ** np.arange(soils[0].values.size)
+    table = tmp_path / "noisy.csv"
+    write_table(table, [*(replace(one, values=one.values + noise) for one in soils[:2]), *soils[2:]])
+    options = ("--fast", "--method", "PLSR", "--element", "Zn", "--repeats", "1", "--format", "jsonl")
+    options = ("--spectra", str(table), *survey[2:], *options)
+    done = stibium("validate", *options)
+    assert done.returncode == 0
+    assert (
+        len([line for line in done.stderr.splitlines() if "2 spectra that a device would refuse are used" in line]) == 1
+    )
+    left = stibium("validate", *options, "--leave-out-refused")
+    assert left.returncode == 1
+    assert left.stderr.count("of reflectance, 0.005 is allowed") == 2
+    counts = [len(json.loads(one.stdout)["scores"][0]["predicted"][0]) for one in (done, left)]
+    assert counts[0] - counts[1] == 2
 
 
 def test_neighbours_stay_together(survey: tuple[str, ...], tmp_path: Path) -> None:
