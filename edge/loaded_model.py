@@ -18,6 +18,7 @@ from .model.bundle import Bundle, read_bundle, shipped_bundle_path
 from .model.estimate import Estimator, Refusal
 from .record import ReadingRecord
 from .seen import Seen
+from .units import shown_unit
 
 Path = str | os.PathLike[str]
 
@@ -39,7 +40,7 @@ class Model:
         self._estimator = Estimator(bundle)
 
     def __repr__(self) -> str:
-        return f"<Model {self.bundle.name}: {self.bundle.element} in {self.bundle.unit}>"
+        return f"<Model {self.bundle.name}: {self.bundle.element} in {shown_unit(self.bundle.unit)}>"
 
     def estimate(
         self,

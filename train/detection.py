@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..converters.spectra.spectrum import Floats
 from ..edge.model.error_model import Check, ErrorModel
-from ..edge.units import plain
+from ..edge.units import plain, shown_unit
 from .error_curves import FALSE_SHARE, Curves, ascending, fit_curves
 
 FEWEST = 20
@@ -94,6 +94,7 @@ def tells_no_grade(model: ErrorModel | None, unit: str) -> str:
     """
     if model is None or model.critical is None or model.limit is not None:
         return ""
+    unit = shown_unit(unit)
     return (
         f"No detection limit: no grade up to {plain(model.content[-1])} {unit} is told from none nineteen times in "
         f"twenty. Estimates up to the critical level, {plain(model.critical)} {unit}, are < LOD. "

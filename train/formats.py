@@ -16,7 +16,7 @@ from ..converters.models.errors import ConversionError, ParityError
 from ..converters.models.parity import device_answers, trained_answers
 from ..converters.spectra.spectrum import Floats
 from ..edge.errors import BundleError
-from ..edge.units import plain
+from ..edge.units import plain, shown_unit
 from .crossval.metrics import rms
 from .export import ConvertedRun, Exported, bundle_of, convert_run, finish
 from .methods.registry import DEVICE_METHODS
@@ -87,8 +87,8 @@ class QuantisationFormats:
         """Lay it out for people."""
         lines = [
             f"Quantisation: the smallest format that adds at most {100 * MOST_ADDED:g} % to the RMSE on unseen samples "
-            f"({plain(self.rmse)} {self.unit}; {plain(self.low_grade_rmse)} up to {plain(self.low_grade_up_to)}), "
-            f"at low, middle (to {plain(self.middle_grade_up_to)}) and high grade too",
+            f"({plain(self.rmse)} {shown_unit(self.unit)}; {plain(self.low_grade_rmse)} up to "
+            f"{plain(self.low_grade_up_to)}), at low, middle (to {plain(self.middle_grade_up_to)}) and high grade too",
             "  format        size       added    at low grade      at middle        at high",
         ]
         for result in self.results:

@@ -28,6 +28,7 @@ from ..edge.model.steps import Resample, SpliceCorrection
 from ..edge.model.suitability import require_reflectance
 from ..edge.model.target import Transform
 from ..edge.seen import OTHER_SPELLING, SAME_SPECTRUM
+from ..edge.units import shown_unit
 from ..edge.workers import OneProcess, Workers
 from .assays.exclusion import Excluded
 from .assays.table import Assays
@@ -186,12 +187,12 @@ class Samples:
         lowest = min(target, key=target.__getitem__)
         if max(target.values()) == target[lowest]:
             raise TrainingDataError(
-                f"every sample has {self.element} {target[lowest]:g} {self.unit}; there is nothing to learn"
+                f"every sample has {self.element} {target[lowest]:g} {shown_unit(self.unit)}; there is nothing to learn"
             )
         if transform == "log10" and target[lowest] <= 0:
             raise TrainingDataError(
-                f"sample {lowest} has {self.element} {target[lowest]:g} {self.unit}, which has no logarithm; write it "
-                "as below its detection limit, such as <0.02, or use --transform sqrt"
+                f"sample {lowest} has {self.element} {target[lowest]:g} {shown_unit(self.unit)}, which has no "
+                "logarithm; write it as below its detection limit, such as <0.02, or use --transform sqrt"
             )
 
     def require_of(self, bundle: Bundle) -> None:
@@ -201,10 +202,10 @@ class Samples:
             TrainingDataError: of another element or in another unit.
         """
         if (bundle.element, bundle.unit) != (self.element, self.unit):
-            same = bundle.element == self.element
+            same, wanted = bundle.element == self.element, shown_unit(bundle.unit)
             raise TrainingDataError(
-                f"{bundle.name} answers {bundle.element} in {bundle.unit}; the assays have {self.element} in "
-                f"{self.unit}: {f'write them in {bundle.unit}' if same else f'name a model of {self.element}'}"
+                f"{bundle.name} answers {bundle.element} in {wanted}; the assays have {self.element} in "
+                f"{shown_unit(self.unit)}: {f'write them in {wanted}' if same else f'name a model of {self.element}'}"
             )
 
     def sha256_of_bounds(self, samples: Container[str]) -> str:
@@ -335,7 +336,8 @@ def join(
         bounds={name: assay for name, assay in censored.items() if name in seen},
         bounded=tuple(bounded),
         narrowing=_narrowing(kept) if range_nm is None else "",
-        limit=rule.words or (f"{assays.element} above {rule.limit:g} {assays.unit}" if rule.limit is not None else ""),
+        limit=rule.words
+        or (f"{assays.element} above {rule.limit:g} {shown_unit(assays.unit)}" if rule.limit is not None else ""),
     )
     if meant := did_you_mean(joined.without_assay, order, joined.without_spectra):
         raise TrainingDataError(f"{assays.path}: {meant}")

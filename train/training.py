@@ -165,12 +165,8 @@ class Trained:
         said = np.nanmean(self.out_of_fold, axis=0)
         return most_influential(said, self.out_of_fold_measured, self.out_of_fold_samples)
 
-    def detection_lines(self, unit: str = "") -> list[str]:
-        """Say from which content on a sample is told from one that holds nothing, and what a check of that found.
-
-        Args:
-            unit: as it is to be written; "" as the samples have it.
-        """
+    def detection_lines(self) -> list[str]:
+        """Say from which content on a sample is told from one that holds nothing, and what a check of that found."""
         model = self.error_model
         if model is None:
             return []
@@ -179,7 +175,7 @@ class Trained:
             if model.check and model.critical is not None
             else []
         )
-        return [f"Detection: {levels_in_words(model, unit or self.samples.unit)}.", *check]
+        return [f"Detection: {levels_in_words(model, self.samples.unit)}.", *check]
 
     def warnings(self) -> list[str]:
         """Say in lines what makes this model of little use; nothing if it is of use."""

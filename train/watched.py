@@ -18,6 +18,7 @@ from ..edge.log.columns import StoredModel
 from ..edge.log.read import Entry
 from ..edge.model.estimate import Estimate
 from ..edge.model.interval import holding
+from ..edge.units import shown_unit
 from .assays.table import Assays, as_unit
 from .crossval.metrics import NOWHERE_OPEN, Metrics, measure
 from .errors import TrainingDataError
@@ -102,7 +103,7 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
         raise TrainingDataError(f"{assays.path}: {meant}")
     if units and not latest:
         raise TrainingDataError(
-            f"{assays.path}: has {assays.element} in {assays.unit}, and the log's estimates are in "
+            f"{assays.path}: has {assays.element} in {shown_unit(assays.unit)}, and the log's estimates are in "
             f"{', '.join(sorted(units))}: write the assays so"
         )
     if not latest:
@@ -176,7 +177,7 @@ def _advice(
         return None, f"{n} samples cannot tell whether the calibration holds; at least {FEWEST} are needed"
     # Two tests: each gets half (Bonferroni).
     limit = SIGNIFICANT / 2
-    of = f"{100 * bias:+.3g} %" if logarithmic else f"{bias:+.3g} {unit}".rstrip()
+    of = f"{100 * bias:+.3g} %" if logarithmic else f"{bias:+.3g} {shown_unit(unit)}".rstrip()
     found = [f"bias {of} (t test, p = {bias_p:.2g})"] if bias_p < limit else []
     if coverage_p is not None and coverage_p < limit:
         found.append(f"too few values inside their intervals (binomial test, p = {coverage_p:.2g})")

@@ -122,7 +122,7 @@ def _asked(variable: Variable) -> str:
 
 def _choices(variable: Variable) -> str:
     if variable.kind == "assay":
-        return f"{variable.unit}, <0.02, >900, Enter, ?"
+        return f"{variable.shown_unit}, <0.02, >900, Enter, ?"
     words = [f"{code} {word}" if variable.coded else word for code, word in enumerate(variable.words, 1)]
     return ", ".join(words) + ", Enter, ?"
 
@@ -130,7 +130,8 @@ def _choices(variable: Variable) -> str:
 def _help(variable: Variable) -> str:
     about = f"{variable.about}. " if variable.about else ""
     if variable.kind == "assay":
-        return f"{about}A number in {variable.unit}; <0.02 if below what can be told, >900 if above. Enter: not known."
+        number = f"A number in {variable.shown_unit}"
+        return f"{about}{number}; <0.02 if below what can be told, >900 if above. Enter: not known."
     order = ", lowest first" if variable.kind == "class" else ""
     what = "A word or its number" if variable.coded else "One of these"
     return f"{about}{what}{order}. Enter: not known; every one is then tried."

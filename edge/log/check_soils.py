@@ -9,6 +9,7 @@ from typing import Any
 
 from ..gates.control_chart import FIRST, ControlChart, control_chart, rules_in_words
 from ..model.estimate import Refusal
+from ..units import shown_unit
 from .read import ALL, Chosen, iter_entries
 
 KIND = "reference"
@@ -98,6 +99,7 @@ def chart_data(soil: CheckSoil) -> dict[str, Any]:
         "sample_id": soil.sample_id,
         "element": soil.element,
         "unit": soil.unit,
+        "shown_unit": shown_unit(soil.unit),
         "model": soil.model,
         "model_sha256": soil.model_sha256,
         "centre": chart.centre if chart else None,
@@ -127,6 +129,7 @@ def blank_data(db: sqlite3.Connection) -> list[dict[str, Any]]:
             "stored_at": entry.reading.stored_at,
             "element": one.outcome.element,
             "unit": one.outcome.unit,
+            "shown_unit": shown_unit(one.outcome.unit),
             "value": one.outcome.value,
             "critical_level": one.outcome.critical_level,
             "detected": one.outcome.bound != "< LOD",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
 from ..errors import BundleError
-from ..units import plain
+from ..units import plain, shown_unit
 
 SECTION = "error_model"
 MOST = 1e12
@@ -44,7 +44,7 @@ class Check:
 
 def levels_in_words(model: ErrorModel, unit: str) -> str:
     """Say critical level and detection limit with their uncertainty, or why there are none, in one line."""
-    said = []
+    said, unit = [], shown_unit(unit)
     for name, level, ends in (
         ("critical level", model.critical, model.critical_range),
         ("detection limit", model.limit, model.limit_range),

@@ -251,8 +251,8 @@ def shown(variable: Variable, value: float, bound: int = 0) -> str:
         return variable.word(value)
     if bound:
         # A limit as it was written: three figures of 0.02 would say more than is known.
-        return f"{'<' if bound == BELOW else '>'} {value:g} {variable.unit}"
-    return f"{in_figures(float(value))} {variable.unit}"
+        return f"{'<' if bound == BELOW else '>'} {value:g} {variable.shown_unit}"
+    return f"{in_figures(float(value))} {variable.shown_unit}"
 
 
 def in_words(contributions: Sequence[Contribution]) -> str:

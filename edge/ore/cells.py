@@ -41,7 +41,7 @@ def field_reader(variable: Variable, missing: Sequence[str], decimal: str = "") 
         known |= {word.casefold(): (float(code), EXACT) for code, word in enumerate(variable.words, 1)}
         return lambda field: _class_cell(field, variable, known)
     most = most_of(variable.unit)
-    return lambda field: _assay_cell(field, absent, most, variable.unit, decimal)
+    return lambda field: _assay_cell(field, absent, most, variable.shown_unit, decimal)
 
 
 def most_of(unit: str) -> float:

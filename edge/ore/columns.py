@@ -47,9 +47,14 @@ class Variable:
     about: str = ""
 
     @property
+    def shown_unit(self) -> str:
+        """The unit, as people write it."""
+        return shown_unit(self.unit)
+
+    @property
     def title(self) -> str:
         """Name with the unit, for people."""
-        return f"{self.name} {self.unit}" if self.unit else self.name
+        return f"{self.name} {self.shown_unit}" if self.unit else self.name
 
     @property
     def coded(self) -> bool:
@@ -229,7 +234,7 @@ class Columns:
         for theirs, ours in zip(picked.variables, model.variables, strict=True):
             alike = theirs.kind == ours.kind and len(theirs.words) == len(ours.words)
             if not (alike and same_unit(theirs.unit, ours.unit)):
-                meant = ours.unit if ours.kind == "assay" else f"one of {', '.join(ours.words)}"
+                meant = ours.shown_unit if ours.kind == "assay" else f"one of {', '.join(ours.words)}"
                 raise ColumnFileError(
                     f"{ours.name}: the model takes it as {ours.kind}, {meant}; the columns file differs"
                 )
@@ -286,8 +291,8 @@ def parse_columns(text: str, source: str) -> Columns:
         told = split_column(variable.column) if variable.kind == "assay" else None
         if told and find_unit(variable.unit) and not same_unit(told[1], variable.unit):
             raise ColumnFileError(
-                f"{source}: {variable.name} is said to be in {variable.unit}, but its column is {variable.column!r}; "
-                f'say unit = "{shown_unit(told[1])}", or rename the column'
+                f"{source}: {variable.name} is said to be in {variable.shown_unit}, but its column is "
+                f'{variable.column!r}; say unit = "{shown_unit(told[1])}", or rename the column'
             )
     return columns
 

@@ -104,7 +104,7 @@ def from_probe(variable: Variable, estimate: ProbeEstimate, highest: float) -> K
     if estimate.bound == ">" or estimate.open_above:
         high = max(high, highest)
     if estimate.bound in ("<", "< LOD"):
-        limit = f"{in_figures(high)} {variable.unit}"
+        limit = f"{in_figures(high)} {variable.shown_unit}"
         text = f"not detected (0 - {limit})" if estimate.bound == "< LOD" else f"< {limit}"
         return Known(variable, high / 2, 0.0, high, BELOW, source, text)
     return Known(variable, estimate.value, 0.0 if estimate.open_below else low, high, EXACT, source)

@@ -21,7 +21,7 @@ from ...edge.model.bundle import Bundle
 from ...edge.model.conditions import Conditions, depths, sees_water
 from ...edge.model.interval import IntervalStats, normal_quantile
 from ...edge.model.target import DetectionStats, Transform, forward, inverse
-from ...edge.units import plain
+from ...edge.units import plain, shown_unit
 from ..applicability import CONTRAST_ROOM, COVERAGE, LEVEL_ROOM
 from ..errors import TrainingDataError
 from .output import FEWEST
@@ -264,7 +264,7 @@ def own_range(
     found = max(all_low, reach[0]), min(all_high, reach[1])
     if not found[0] < found[1]:
         raise TrainingDataError(
-            f"{bundle.name} answers {plain(reach[0])} to {plain(reach[1])} {bundle.unit} at most when corrected so, "
-            f"and the samples hold {plain(low)} to {plain(high)}: measure pairs, or train on such samples"
+            f"{bundle.name} answers {plain(reach[0])} to {plain(reach[1])} {shown_unit(bundle.unit)} at most when "
+            f"corrected so, and the samples hold {plain(low)} to {plain(high)}: measure pairs, or train on such samples"
         )
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...edge.units import shown_unit
+
 if TYPE_CHECKING:
     from .table import AssayTable
 
@@ -58,4 +60,4 @@ def names_above(table: AssayTable, rule: Exclusion | None) -> Excluded:
         if assay.value > rule.limit or (assay.censored == ">" and assay.value >= rule.limit)
     )
     below = {name for name, assay in assays.values.items() if assay.censored == "<"}
-    return Excluded(frozenset(above) - below, None, f"{assays.element} above {rule.limit:g} {assays.unit}")
+    return Excluded(frozenset(above) - below, None, f"{assays.element} above {rule.limit:g} {shown_unit(assays.unit)}")

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from ...converters.spectra.text import no_soil
-from ...edge.units import find_unit
+from ...edge.units import find_unit, shown_unit
 from ..errors import AssayFileError
 from .columns import Column, element_columns, read_columns
 from .header import Row, is_name
@@ -279,7 +279,7 @@ def _together(parts: Sequence[_Part]) -> AssayTable:
         for column in part.columns:
             known = columns.setdefault(column.element, column)
             if known.unit != column.unit:
-                notes.append(f"{part.path}: {column.name} converted to {known.unit}")
+                notes.append(f"{part.path}: {column.name} converted to {shown_unit(known.unit)}")
     names = {line.name for part in parts for line in part.lines}
     rows = []
     for part in parts:

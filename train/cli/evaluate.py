@@ -11,7 +11,7 @@ import click
 
 from ...edge.cli.options import jobs_option, workers_of
 from ...edge.cli.output import format_of
-from ...edge.units import plain
+from ...edge.units import plain, shown_unit
 from ..errors import MissingTrainingSideError
 from ..terminal import SIMULATED
 from .common import DataOptions, check_folder_of, data_options, say
@@ -132,12 +132,13 @@ def _layout() -> Layout[Watched]:
 
 
 def _lines(found: Watched) -> list[str]:
-    bias = f"{100 * found.bias:+.3g} %" if found.logarithmic else f"{found.bias:+.3g} {found.unit}".rstrip()
+    unit = shown_unit(found.unit)
+    bias = f"{100 * found.bias:+.3g} %" if found.logarithmic else f"{found.bias:+.3g} {unit}".rstrip()
     r2 = "-" if found.metrics.r2 is None else f"{found.metrics.r2:.3f}"
     lines = [SIMULATED] * found.simulated + [
         f"{found.element} by {found.model} (SHA-256 {found.model_sha256[:16]}), as the device answered: "
         f"{found.samples} samples, {found.without_value} without a plain value",
-        f"  bias {bias}, RMSE {plain(found.metrics.rmse)} {found.unit}, R2 {r2}",
+        f"  bias {bias}, RMSE {plain(found.metrics.rmse)} {unit}, R2 {r2}",
     ]
     if found.covered is not None and found.stated_coverage is not None:
         stated = f"{100 * found.stated_coverage:g} %"

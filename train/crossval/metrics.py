@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...converters.spectra.spectrum import Floats
 from ...edge.model.interval import holding
-from ...edge.units import plain
+from ...edge.units import plain, shown_unit
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ def worse_in_the_unit(metrics: Mapping[str, Metrics], unit: str) -> str:
         metrics: by name, as a training has them; what is not of `UNSEEN` is passed over.
         unit: of contents.
     """
+    unit = shown_unit(unit)
     for name in UNSEEN:
         plain, of_logarithms = _r2_of(metrics, name)
         if plain is None or of_logarithms is None:

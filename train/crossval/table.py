@@ -6,6 +6,7 @@ import csv
 from typing import TextIO
 
 from ...converters.spectra.spectrum import CONDITIONS
+from ...edge.units import shown_unit
 from ..terminal import columns
 from .metrics import FIGURES, Metrics
 from .validation import R2_LOG10, Spread, Validation
@@ -38,7 +39,7 @@ def validation_table(validation: Validation) -> str:
         found = [validation.of_condition(condition, score.method) for score in scores]
         rows.append((f"R2 {name} (n {validation.conditions.count(condition)})", *(_one(m, "r2", ".3f") for m in found)))
         rows.append((f"bias {name}", *(_one(m, "bias", ".3g") for m in found)))
-    unit = f" ({validation.unit})" if validation.unit else ""
+    unit = f" ({shown_unit(validation.unit)})" if validation.unit else ""
     counted = f"{len(validation.measured)} rows"
     tested = sum(of_class.n for of_class in scores[0].by_class)
     if tested < len(validation.measured):
@@ -60,9 +61,10 @@ def no_better(validation: Validation) -> str:
         if s.metrics["r2"].mean is not None and s.metrics["r2"].mean <= 0
     ]
     of_logarithms = any((s.metrics[R2_LOG10].mean or 0.0) > 0 for s in validation.scores)
+    unit = shown_unit(validation.unit) or "its unit"
     return (
-        f"R2 not above zero: {', '.join(found)}. In {validation.unit or 'its unit'} the mean of the samples would have "
-        f"been as good an answer{'; R2 of log10 says whether orders of magnitude are told' if of_logarithms else ''}."
+        f"R2 not above zero: {', '.join(found)}. In {unit} the mean of the samples would have been as good an "
+        f"answer{'; R2 of log10 says whether orders of magnitude are told' if of_logarithms else ''}."
         if found
         else ""
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...converters.spectra.spectrum import Floats
-from ...edge.units import plain
+from ...edge.units import plain, shown_unit
 from ...edge.workers import OneProcess, Workers
 from ..errors import TrainingDataError
 from ..samples import Samples
@@ -338,8 +338,8 @@ def _check_fold(data: Samples, fold: Fold, where: str) -> None:
     target = data.measured[fold.training]
     if target.min() == target.max():
         raise TrainingDataError(
-            f"the {target.size} training samples of {where} all have {data.element} {target[0]:g} {data.unit}; "
-            "use fewer folds or other groups"
+            f"the {target.size} training samples of {where} all have {data.element} {target[0]:g} "
+            f"{shown_unit(data.unit)}; use fewer folds or other groups"
         )
 
 

@@ -18,6 +18,7 @@ from ...converters.spectra.spectrum import Floats
 from ...edge.model.recipe import RECIPES, Recipe, paper_recipe
 from ...edge.model.scaling import Scaling, fit_scaling
 from ...edge.model.target import Transform, forward, inverse
+from ...edge.units import shown_unit
 from ..assays.censored import observe
 from ..crossval.folds import Folds, paper_split, split_names
 from ..crossval.rows import TrainingRows
@@ -246,8 +247,8 @@ class PublishedNetwork(DeviceMethod):
         )
         if target.min() == target.max():
             raise TrainingDataError(
-                f"the {len(task.training)} training samples all have {samples.element} {target[0]:g} {samples.unit}; "
-                "there is nothing to learn"
+                f"the {len(task.training)} training samples all have {samples.element} {target[0]:g} "
+                f"{shown_unit(samples.unit)}; there is nothing to learn"
             )
         if np.ptp(fitting.spectra, axis=0).max() == 0:
             raise TrainingDataError("the training spectra are all the same; are they copies of one file?")

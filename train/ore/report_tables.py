@@ -239,4 +239,4 @@ def value_text(variable: Variable, value: float) -> str:
     """Write a value as people do: the class's word, or a number with its unit."""
     if np.isnan(value):
         return "missing"
-    return variable.word(value) if variable.kind == "class" else f"{number(value, 3)} {variable.unit}"
+    return variable.word(value) if variable.kind == "class" else f"{number(value, 3)} {variable.shown_unit}"

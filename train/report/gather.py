@@ -167,7 +167,7 @@ def _facts(trained: Trained, assays: AssayFiles) -> tuple[tuple[str, str], ...]:
         *([("most influential sample", influence)] if (influence := trained.influence()) else []),
         *(
             (name.lower(), line.rstrip("."))
-            for name, _, line in (said.partition(": ") for said in trained.detection_lines(shown_unit(joined.unit)))
+            for name, _, line in (said.partition(": ") for said in trained.detection_lines())
         ),
         *([("censored", checked.line().removeprefix("Censored samples: "))] if checked is not None else []),
         ("seed", str(trained.record["seed"])),
