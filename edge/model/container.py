@@ -74,7 +74,7 @@ def read(path: str, unpack_bytes: Callable[[bytes, str], T]) -> T:
         with opened(path) as file:
             content = file.read(MOST_BYTES + 1)
     except StibiumError as error:
-        raise BundleError(f"{error}; name a bundle with --model") from error
+        raise BundleError(f"{error}; name the file of a bundle") from error
     if len(content) > MOST_BYTES:
         raise BundleError(f"{path}: more than {MOST_BYTES >> 20} MiB, which no model of this program has")
     try:

@@ -91,8 +91,9 @@ def test_without_gates_each_answer_says_so() -> None:
 
 
 def test_no_bundle_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(stibium.StibiumError, match=r"none\.tflite: there is no such file"):
+    with pytest.raises(stibium.StibiumError, match=r"none\.tflite: there is no such file") as caught:
         stibium.load_model(tmp_path / "none.tflite")
+    assert "--" not in str(caught.value), "an option of a command is none of Python's"
 
 
 def test_what_needs_the_training_side_says_so_without_it(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_the_two_kinds_of_bundle_are_told_apart(xgboost_c3: OreBundle, tmp_path:
         read_ore_bundle(SHIPPED / "sb_simulated.tflite")
     with pytest.raises(BundleError, match="`stibium ore predict` takes it"):
         read_bundle(xgboost_c3.path)
-    with pytest.raises(BundleError, match="name a bundle with --model"):
+    with pytest.raises(BundleError, match="name the file of a bundle"):
         read_ore_bundle(tmp_path / "none.ore")
 
 
