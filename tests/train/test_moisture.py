@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from small_runs import stibium
 from soil_like import soil_like
 from stibium.converters.spectra.spectrum import Condition, Spectrum
 from stibium.converters.spectra.table.write import write_table
-from stibium.edge.model.recipe import Blocks
-from stibium.edge.model.steps import FeatureOrthogonalisation
+from stibium.edge.model.recipe import Blocks, Recipe
+from stibium.edge.model.steps import Absorbance, FeatureOrthogonalisation, Resample
 from stibium.train.corrected import Corrected, CorrectedModel
-from stibium.train.correction import NOTHING, Setting, best_setting, orthogonalisation, settings_for
+from stibium.train.correction import NOTHING, Setting, best_setting, orthogonalisation, settings_for, with_water
 from stibium.train.crossval.metrics import measure
 from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
@@ -23,8 +24,9 @@ from stibium.train.methods.baselines import PartialLeastSquares
 from stibium.train.methods.radial_network import GatedNetwork, RadialNetwork
 from stibium.train.methods.stack import Stack
 from stibium.train.moisture import Differences, pairs_of, read_pairs, shipped_pairs, write_differences
+from stibium.train.prepared import prepare
 from stibium.train.samples import Samples
-from stibium.train.training import TrainingOptions, train
+from stibium.train.training import TrainingOptions, _changed, train
 
 NM = np.arange(400.0, 2451.0, 5.0)
 
@@ -155,6 +157,41 @@ def test_doing_nothing_is_judged_as_a_model_of_dry_soils_is() -> None:
     choice = best_setting([NOTHING, both], squares)
     assert choice.setting == both
     assert choice.errors[str(both)] == pytest.approx(0.6 / 4.6)
+
+
+def test_soils_are_wetted_from_little_more_than_dry_to_a_little_more_than_the_pairs() -> None:
+    # Each difference has a band of its own, so that a sum of them can be read.
+    taken = with_water(np.zeros((45, 6)), np.eye(6), 20, np.random.default_rng(4))
+    assert taken.shape == (20 * 45, 6)
+    assert taken.min() >= 0
+    total = taken.sum(axis=1)
+    assert taken.min() > -1e-6
+    assert 1.0 < total.max() < 1.3
+    assert total.min() < 0.1
+    assert len(np.unique(total.round(6))) == len(total), "a share of its own for each copy"
+    # Mixtures in which one soil leads, or a mean of all soils would be all the water there is.
+    leads = (taken / total[:, None]).max(axis=1)
+    assert np.median(leads) > 0.5
+    assert leads.min() < 0.4
+
+
+def test_what_a_change_costs_is_found_with_less_and_with_more_of_it_in_each_soil(
+    dry: Samples, pairs: Differences
+) -> None:
+    recipe = Recipe((Resample(400.0, 2450.0, 1.0), Absorbance()))
+    model = SimpleNamespace(recipe=recipe, answer=lambda features: features.mean(axis=1))
+    soils = prepare([*dry.spectra, *watered(dry, "wet")[:5]], recipe)
+    same = pairs.only(np.array([condition == "wet" for condition in pairs.conditions]))
+    same = replace(same, differences=np.full_like(same.differences, 0.1))
+    changed = _changed(model, soils, same, 3)  # type: ignore[arg-type]
+    assert changed.rows == list(range(45)), "every dry soil, and no wet one"
+    times = changed.moved / 0.1
+    assert 0.5 < times.min() < 0.8
+    assert 1.2 < times.max() < 2.0
+    assert len(np.unique(times.round(6))) == 45, "each its own"
+    both = _changed(model, soils, pairs, 3)  # type: ignore[arg-type]
+    assert both.conditions == ["damp"] * 45 + ["wet"] * 45
+    assert set(both.soils) == set(pairs.soils)
 
 
 def test_a_corrected_method_reads_wet_soils(dry: Samples, pairs: Differences) -> None:
