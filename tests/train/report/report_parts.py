@@ -34,6 +34,22 @@ from stibium.train.report.contents import (
     StepResult,
 )
 
+PARTS = {
+    "metrics": {"accuracy"},
+    "spectra": {"spectra"},
+    "learning": {"learning"},
+    "by_samples": {"learning"},
+    "predictions": {"predictions", "residuals"},
+    "baselines": {"baselines"},
+    "ladder": {"quantisation"},
+    "domain": {"domain"},
+    "quality": {"quality"},
+    "statistics": {"statistics"},
+    "correlations": {"correlations"},
+    "importance": {"importance"},
+}
+"""Each part that a report may lack, and the sections it makes."""
+
 
 def a_set(name: str, n: int, seed: int) -> PredictedSet:
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_parts import a_score, a_validation
+from report_parts import PARTS, a_score, a_validation
 from stibium.train.crossval.validation import ClassError, Spread, Validation
 from stibium.train.errors import ReportError
 from stibium.train.formats import FormatResult, QuantisationFormats
@@ -17,20 +17,6 @@ from stibium.train.report.contents import PredictedSet, ReportContents
 from stibium.train.report.page import Table, environment
 from stibium.train.report.write import render_report, write_report
 
-PARTS = {
-    "metrics": {"accuracy"},
-    "spectra": {"spectra"},
-    "learning": {"learning"},
-    "by_samples": {"learning"},
-    "predictions": {"predictions", "residuals"},
-    "baselines": {"baselines"},
-    "ladder": {"quantisation"},
-    "domain": {"domain"},
-    "quality": {"quality"},
-    "statistics": {"statistics"},
-    "correlations": {"correlations"},
-    "importance": {"importance"},
-}
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
