@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,50 @@ def test_version() -> None:
     done = run("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("stibium, version ")
+
+
+def as_program(before: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run some code, and then be the program in the same process."""
+    code = f"import sys\n{before}\nsys.argv = ['stibium', *{arguments!r}]\nfrom stibium.edge.cli import main\nmain()\n"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+
+
+TELLTALE = """
+class Telltale:
+    def __del__(self):
+        print('taken apart', flush=True)
+telltale = Telltale()
+"""
+
+
+def test_it_ends_at_once_with_all_that_was_shown_and_its_exit_code() -> None:
+    done = as_program(TELLTALE, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("stibium, version ")
+    assert "taken apart" not in done.stdout
+    assert as_program(TELLTALE, "info", "nowhere.tflite").returncode == 1
+    assert as_program(TELLTALE, "assay").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        ("import atexit; atexit.register(lambda: print('at exit'))", "at exit"),
+        (
+            "import threading, time\nthreading.Thread(target=lambda: (time.sleep(1), print('of a thread'))).start()",
+            "of a thread",
+        ),
+    ],
+    ids=["exit handler", "thread"],
+)
+def test_what_is_left_to_do_is_done_before_it_ends(before: str, last: str) -> None:
+    done = as_program(before, "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("stibium, version ")
+    assert done.stdout.splitlines()[-1] == last
+
+
+def test_who_looks_for_a_defect_gets_the_interpreters_own_end() -> None:
+    assert "taken apart" in as_program(TELLTALE, "--version", STIBIUM_TRACEBACK="1").stdout

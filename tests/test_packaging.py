@@ -99,8 +99,8 @@ def test_no_device_module_imports_anything_heavy() -> None:
 
 def test_help_of_the_device_loads_no_tensorflow() -> None:
     code = (
-        "import sys\nfrom stibium.edge.cli import main\nsys.argv = ['stibium', '--help']\n"
-        "try:\n    main()\nexcept SystemExit:\n    print(sorted({'tensorflow', 'scipy', 'sklearn'} & set(sys.modules)))"
+        "import sys\nfrom stibium.edge.cli import run\nsys.argv = ['stibium', '--help']\n"
+        "try:\n    run()\nexcept SystemExit:\n    print(sorted({'tensorflow', 'scipy', 'sklearn'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.rstrip().endswith("[]")

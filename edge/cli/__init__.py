@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import sys
+import threading
 import warnings
 from typing import NoReturn
 
@@ -50,7 +51,7 @@ class _Stibium(LazyGroup):
     """The program."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; see `main` for how it ends."""
+        """Run the command; see `run` for how it ends."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
@@ -75,11 +76,22 @@ def stibium() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; every failure a user can meet ends in one line and an exit code."""
+    """Be the program: `run`, and the process ends."""
+    try:
+        run()
+    except SystemExit as ended:
+        _end_at_once(ended.code)
+        raise
+
+
+def run() -> NoReturn:
+    """Run the command line; every failure a user can meet ends in one line and an exit code.
+
+    Raises:
+        SystemExit: always.
+    """
     # What is imported stays: looking through it for garbage again and again would be a twentieth of a start.
     gc.set_threshold(YOUNG_OBJECTS)
-    # Nor is there anything to be gained from looking once more at what ends anyway.
-    atexit.register(gc.disable)
     # NumPy reads it when it is imported. A spectrum's matrices are so small that threads wait for each other: on two of
     # them an archive took 1.6 times the processor time. What is worth spreading is spread over processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -109,6 +121,26 @@ def main() -> NoReturn:
             1,
         )
     sys.exit(0)
+
+
+def _end_at_once(code: object) -> None:
+    """End the process without taking the interpreter apart, which would be a seventh of a start.
+
+    Commands close what they open, so nothing is left to do. Where something is (other threads, what was registered for
+    the end, an output that takes no more), and for whoever looks for a defect, the interpreter ends in its own way.
+    """
+    # Nor is there anything to be gained from looking once more for garbage in what ends anyway.
+    gc.disable()
+    if os.environ.get("STIBIUM_TRACEBACK") or threading.active_count() > 1 or atexit._ncallbacks():
+        return
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return
+    if isinstance(code, int):
+        os._exit(code)
 
 
 def _os_error_line(error: OSError) -> str:

@@ -29,7 +29,7 @@ def touches_the_world(function: Any) -> bool:
 def main() -> None:
     at, counted = int(sys.argv[1]), Path(sys.argv[2])
     sys.argv = ["stibium", *sys.argv[3:]]
-    from stibium.edge.cli import main as stibium
+    from stibium.edge.cli import run as stibium
 
     done = 0
 
