@@ -17,7 +17,7 @@ from scipy.signal import savgol_filter
 from scipy.spatial import ConvexHull
 from stibium.converters.spectra.read import read_spectra
 from stibium.converters.spectra.spectrum import Floats
-from stibium.edge.model.recipe import RECIPES
+from stibium.edge.model.presets import RECIPES
 from stibium.train.methods.tensorflow_setup import quiet
 
 with quiet():

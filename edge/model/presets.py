@@ -7,8 +7,49 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import RecipeError
-from .recipe import RECIPES, Blocks, Recipe
-from .steps import Absorbance, Resample, SavitzkyGolayDerivative, SpliceCorrection, StandardNormalVariate, Step
+from .recipe import Blocks, Recipe
+from .steps import (
+    Absorbance,
+    ContinuumRemoval,
+    Derivative,
+    Resample,
+    SavitzkyGolay,
+    SavitzkyGolayDerivative,
+    Spectrogram,
+    SpliceCorrection,
+    StandardNormalVariate,
+    Step,
+)
+
+_PAPER_GRID = Resample()
+
+
+def paper_recipe(continuum_first: bool = False, *, grid: Resample = _PAPER_GRID, name: str = "") -> Recipe:
+    """Make the recipe of Carvalho et al. 2024 (Remote Sensing 16(11):1964).
+
+    Splice correction; 400-2400 nm at 1 nm; absorbance, from which its hull is subtracted; Savitzky-Golay smoothing of
+    degree 2 over 31 nm; first derivative; spectrogram. The paper's text gives a second order too: the hull is divided
+    out of reflectance, and that turned into absorbance. It prints neither the frames' lengths (here those of
+    TensorFlow's audio tutorial) nor how the splices were corrected (here additively to SWIR1; see `SpliceCorrection`).
+
+    Args:
+        continuum_first: take the second order.
+        grid: other wavelengths.
+        name: of the recipe.
+
+    Raises:
+        RecipeError: parameters that cannot be.
+    """
+    absorbance: tuple[Step, ...] = (Absorbance(), ContinuumRemoval("subtract"))
+    if continuum_first:
+        absorbance = (ContinuumRemoval("divide"), Absorbance())
+    return Recipe((SpliceCorrection(), grid, *absorbance, SavitzkyGolay(), Derivative(1), Spectrogram()), name)
+
+
+RECIPES: dict[str, Recipe] = {
+    "paper": paper_recipe(name="paper"),
+    "paper-continuum-first": paper_recipe(continuum_first=True, name="paper-continuum-first"),
+}
 
 KEEP_NM = 10.0
 """Distance of the bands that a block keeps."""

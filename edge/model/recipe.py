@@ -25,7 +25,6 @@ from .steps import (
     ExternalParameterOrthogonalisation,
     FeatureOrthogonalisation,
     Resample,
-    SavitzkyGolay,
     SavitzkyGolayDerivative,
     Spectrogram,
     SpliceCorrection,
@@ -387,34 +386,3 @@ def _on_grid(steps: tuple[Step, ...]) -> tuple[tuple[Operator, ...], Grid]:
     operators, grid = _on_grid(steps[:-1])
     operator, grid = last.prepare(grid)
     return (*operators, operator), grid
-
-
-_GRID = Resample()
-
-
-def paper_recipe(continuum_first: bool = False, *, grid: Resample = _GRID, name: str = "") -> Recipe:
-    """Make the recipe of Carvalho et al. 2024 (Remote Sensing 16(11):1964).
-
-    Splice correction; 400-2400 nm at 1 nm; absorbance, from which its hull is subtracted; Savitzky-Golay smoothing of
-    degree 2 over 31 nm; first derivative; spectrogram. The paper's text gives a second order too: the hull is divided
-    out of reflectance, and that turned into absorbance. It prints neither the frames' lengths (here those of
-    TensorFlow's audio tutorial) nor how the splices were corrected (here additively to SWIR1; see `SpliceCorrection`).
-
-    Args:
-        continuum_first: take the second order.
-        grid: other wavelengths.
-        name: of the recipe.
-
-    Raises:
-        RecipeError: parameters that cannot be.
-    """
-    absorbance: tuple[Step, ...] = (Absorbance(), ContinuumRemoval("subtract"))
-    if continuum_first:
-        absorbance = (ContinuumRemoval("divide"), Absorbance())
-    return Recipe((SpliceCorrection(), grid, *absorbance, SavitzkyGolay(), Derivative(1), Spectrogram()), name)
-
-
-RECIPES: dict[str, Recipe] = {
-    "paper": paper_recipe(name="paper"),
-    "paper-continuum-first": paper_recipe(continuum_first=True, name="paper-continuum-first"),
-}

@@ -10,7 +10,7 @@ from stibium.converters.spectra.spectrum import Spectrum
 from stibium.converters.spectra.table.write import write_table
 from stibium.edge.model.bundle import Bundle
 from stibium.edge.model.estimate import Refusal
-from stibium.edge.model.recipe import RECIPES
+from stibium.edge.model.presets import RECIPES
 from stibium.edge.model.stability import StabilityLimits
 from stibium.train.assays.table import Assays, parse_assay_tables
 from stibium.train.errors import TrainingDataError

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ...converters.models.apart import Converted
 from ...converters.models.quantise import QUANTISATIONS, convert_keras
 from ...converters.spectra.spectrum import Floats
-from ...edge.model.recipe import RECIPES, Recipe, paper_recipe
+from ...edge.model.presets import RECIPES, paper_recipe
+from ...edge.model.recipe import Recipe
 from ...edge.model.scaling import Scaling, fit_scaling
 from ...edge.model.target import Transform, forward, inverse
 from ...edge.units import shown_unit

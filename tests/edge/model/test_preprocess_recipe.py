@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stibium.edge.errors import PreprocessError, RecipeError, WavelengthRangeError
 from stibium.edge.model import recipe as preprocess
-from stibium.edge.model.recipe import RECIPES, Recipe, paper_recipe
+from stibium.edge.model.presets import RECIPES, paper_recipe
+from stibium.edge.model.recipe import Recipe
 from stibium.edge.model.scaling import Scaling, fit_scaling
 from stibium.edge.model.steps import (
     Absorbance,

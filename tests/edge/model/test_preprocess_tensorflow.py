@@ -11,7 +11,7 @@ import pytest
 from scipy.signal import savgol_filter
 from scipy.spatial import ConvexHull
 from stibium.edge.model.filters import hann_window
-from stibium.edge.model.recipe import RECIPES, paper_recipe
+from stibium.edge.model.presets import RECIPES, paper_recipe
 from stibium.edge.model.steps import Spectrogram
 
 tf = pytest.importorskip("tensorflow")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.signal import savgol_filter
 from stibium.edge.errors import RecipeError
 from stibium.edge.model.grid import Grid
-from stibium.edge.model.recipe import RECIPES, Blocks, Recipe, preprocessing_from_dict
+from stibium.edge.model.presets import RECIPES
+from stibium.edge.model.recipe import Blocks, Recipe, preprocessing_from_dict
 from stibium.edge.model.steps import (
     Absorbance,
     Resample,

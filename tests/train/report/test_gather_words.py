@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from stibium.edge.model.bundle import Bundle
-from stibium.edge.model.recipe import RECIPES
+from stibium.edge.model.presets import RECIPES
 from stibium.train.report.gather import preprocessing_in_words, response_in_words
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from stibium.converters.spectra.spectrum import Spectrum
-from stibium.edge.model.recipe import RECIPES, Recipe
+from stibium.edge.model.presets import RECIPES
+from stibium.edge.model.recipe import Recipe
 from stibium.edge.model.steps import (
     Absorbance,
     ContinuumRemoval,
