@@ -201,7 +201,10 @@ def test_which_came_last_goes_by_rows_and_not_by_a_clock_that_was_set(
     assert said == (("the last measurement of F12 was refused: is cut off",) if after else ())
 
 
-def test_in_a_log_of_version_5_the_clock_says_which_came_last(log: Path) -> None:
+def test_in_a_log_of_version_5_the_clock_says_which_came_last(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not the real one: within one of its milliseconds it cannot say.
+    clock = iter(["2026-05-06T09:00:00.000+00:00", "2026-05-06T09:30:00.000+00:00"])
+    monkeypatch.setattr("stibium.edge.log.write.now", lambda: next(clock))
     with Log(log, "probe.tflite", "abc") as opened:
         opened.add([Stored(SPECTRUM, estimate("As", 40.0))])
         opened.add([Stored(None, Refusal("F12.asd", "is cut off", "F12"))])
