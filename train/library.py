@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from ..edge.units import shown_unit
-from .assays.table import as_unit, read_assay_table
+from .assays.table import read_assay_table
 from .errors import TrainingDataError
 from .samples import Samples, load
 
@@ -24,7 +24,7 @@ def read_library(path: str | os.PathLike[str], samples: Samples) -> Samples:
     Raises:
         AssayFileError, TrainingDataError: no such element, another unit, or no usable soil.
     """
-    assays = as_unit(read_assay_table(path).assays(samples.element), samples.unit)
+    assays = read_assay_table(path).assays_for(samples.element, samples.unit)
     if assays.unit != samples.unit:
         raise TrainingDataError(
             f"{os.fspath(path)}: has {assays.element} in {shown_unit(assays.unit)}, and your assays in "

@@ -93,9 +93,9 @@ def evaluate_log(entries: Iterable[Entry], assays: Assays) -> list[Watched]:
             outcome = answer.outcome
             if not isinstance(outcome, Estimate) or answer.model is None or reading.sample_id not in wanted:
                 continue
-            if outcome.element != assays.element:
+            if outcome.element.lower() != assays.element.lower():
                 continue
-            units.add(outcome.unit)
+            units.add(shown_unit(outcome.unit))
             if as_unit(assays, outcome.unit).unit == outcome.unit:
                 latest.setdefault(answer.model, {})[reading.sample_id] = outcome
     missing = [name for name in order if name not in seen]

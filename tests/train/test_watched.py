@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from small_runs import stibium, succeed
 from stibium.converters.spectra.spectrum import Spectrum
+from stibium.converters.spectra.table.write import write_table
 from stibium.edge.log.columns import ReadingFacts
 from stibium.edge.log.read import iter_entries, open_for_reading
 from stibium.edge.log.write import Log, Result
@@ -130,6 +131,24 @@ def test_assays_in_another_unit_are_converted(tmp_path: Path, shipped_bundle: Bu
     found, same = watched(log, tmp_path / "pct.csv"), watched(log, assays)
     assert (found.unit, found.advice) == ("ppm", same.advice)
     assert found.bias == pytest.approx(same.bias)
+
+
+def test_an_element_may_be_written_in_upper_or_lower_case(
+    tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]
+) -> None:
+    log, assays = day(tmp_path, shipped_bundle, soils[0], 2.5, 0.1)
+    (tmp_path / "upper.csv").write_text(assays.read_text().replace("Sb_ppm", "SB_ppm"))
+    assert watched(log, tmp_path / "upper.csv") == watched(log, assays)
+    said = [stibium("evaluate", "--from-log", log, "--assays", tmp_path / name) for name in ("upper.csv", assays.name)]
+    assert said[0].stdout == said[1].stdout != ""
+    write_table(tmp_path / "soils.csv", soils)
+    (tmp_path / "few.csv").write_text(
+        "sample,SB_ppm\n" + "".join(f"{s.sample_id},{i + 5}\n" for i, s in enumerate(soils))
+    )
+    done = stibium(
+        "evaluate", shipped_bundle.path, "--spectra", tmp_path / "soils.csv", "--assays", tmp_path / "few.csv"
+    )
+    assert (done.returncode, done.stdout.count("Sb by sb_simulated.tflite")) == (0, 1), done.stderr
 
 
 def test_other_names_and_units_are_one_line(tmp_path: Path, shipped_bundle: Bundle, soils: list[Spectrum]) -> None:

@@ -160,6 +160,17 @@ class AssayTable:
         missing = len(seen) - len(values)
         return Assays(column.element, column.unit, values, missing, self.source, ", ".join(self.sha256))
 
+    def assays_for(self, element: str, unit: str) -> Assays:
+        """Give the assays that a model's answers are held against, however the table writes its element and unit.
+
+        Args:
+            element, unit: as the model has them; the assays keep their unit if one of the two is none of content.
+
+        Raises:
+            AssayFileError: as `assays`.
+        """
+        return replace(as_unit(self.assays(element), unit), element=element)
+
 
 def as_unit(assays: Assays, unit: str) -> Assays:
     """Give the assays in another unit, such as that of a model; as they are if one of the two is no unit of content."""

@@ -10,7 +10,7 @@ import click
 from ...edge.cli.output import Layout, Output, format_option
 from ...edge.cli.output import say as say_safely
 from ...edge.units import plain, shown_unit
-from ..assays.table import as_unit, read_assay_table
+from ..assays.table import read_assay_table
 from ..errors import require_training_side
 from .common import check_folder_of, say, simulated_note
 
@@ -97,7 +97,7 @@ def _by_assays(parent: Bundle, spectra: tuple[str, ...], assays: str) -> Adapted
 
     table = read_assay_table(assays)
     say(table.notes)
-    samples = load(spectra, as_unit(table.assays(parent.element), parent.unit), parent.recipe.range_nm)
+    samples = load(spectra, table.assays_for(parent.element, parent.unit), parent.recipe.range_nm)
     say(samples.notes())
     adapted = adapt_by_assays(parent, samples)
     say(refusals_in_words(adapted.refused[len(samples.refused) :]))

@@ -14,7 +14,7 @@ from ...edge.cli.finite import FiniteRange
 from ...edge.errors import StibiumError
 from ..assays.exclusion import Excluded, Exclusion, names_above
 from ..assays.files import AssayFiles
-from ..assays.table import AssayTable, as_unit, read_assay_table
+from ..assays.table import AssayTable, read_assay_table
 from ..crossval.groups import read_cells, read_groups
 from ..terminal import SIMULATED
 
@@ -128,7 +128,7 @@ class AssayData:
         """Read the spectra and join them with one element.
 
         Args:
-            element: as the table has it.
+            element: as the table has it, or with `unit` as a model has it.
             range_nm: that spectra must cover; None for what they have.
             groups: sample -> site or the like.
             unit: that the values are wanted in.
@@ -141,8 +141,7 @@ class AssayData:
 
         from ..samples import load
 
-        assays = self.table.assays(element)
-        wanted = as_unit(assays, unit) if unit else assays
+        wanted = self.table.assays_for(element, unit) if unit else self.table.assays(element)
         samples = load(self.options.spectra, wanted, range_nm, self.excluded, workers)
         return replace(samples, groups=groups)
 

@@ -109,8 +109,8 @@ def _from_log(path: str, data: DataOptions, element: str | None, out_format: str
     with open_for_reading(path) as db:
         entries = list(iter_entries(db, every=True))
     if element is None:
-        answered = {a.outcome.element for e in entries for a in e.estimates if isinstance(a.outcome, Estimate)}
-        found = [column.element for column in table.columns if column.element in answered]
+        answered = {a.outcome.element.lower() for e in entries for a in e.estimates if isinstance(a.outcome, Estimate)}
+        found = [column.element for column in table.columns if column.element.lower() in answered]
         if len(found) > 1:
             raise click.UsageError(f"assays and log have {', '.join(found)}: choose one with --element")
         # Where there is none, the first one says why.

@@ -156,7 +156,7 @@ def test_other_elements_are_refused(small_bundle: Path, small_soils: Soils, tmp_
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("column", "times"), [("Sb_mg_kg", 1), ("Sb (%)", 1e-4), ("Sb_ppb", 1e3)])
+@pytest.mark.parametrize(("column", "times"), [("Sb_mg_kg", 1), ("SB [mg/kg]", 1), ("Sb (%)", 1e-4), ("Sb_ppb", 1e3)])
 def test_assays_in_another_unit_are_converted(
     report: dict[str, Any], small_bundle: Path, small_soils: Soils, tmp_path: Path, column: str, times: float
 ) -> None:
