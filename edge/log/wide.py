@@ -15,9 +15,14 @@ from .read import ALL, Chosen, sql_where, where_reading
 
 _OF_ELEMENT = (
     *("shown", "unit", "interval_shown", "value", "low", "high", "untrusted_value", "below_critical_value", "bound"),
-    *("verdict", "trusted", "critical_level", "detection_limit", "reason", "flags", "model"),
+    *("verdict", "trusted", "critical_level", "detection_limit", "reason", "flags", "model", "water_index"),
 )
-_NOT_SHARED = {*EstimateRecord._fields, "schema", "reading", "corrections"} - {"flags", "simulated", "reason"}
+_NOT_SHARED = {*EstimateRecord._fields, "schema", "reading", "corrections"} - {
+    "flags",
+    "simulated",
+    "reason",
+    "water_index",
+}
 _SHARED = tuple(name for name in FLAT_NAMES if name not in _NOT_SHARED)
 
 
@@ -63,6 +68,7 @@ def _row(records: Sequence[ReadingRecord], elements: Sequence[str]) -> dict[str,
         **{name: shared[name] for name in _SHARED},
         "flags": "; ".join(last.flags),
         "reason": last.reason,
+        "water_index": last.water_index,
         "simulated": any(one.simulated or any(e.simulated for e in one.estimates) for one in records),
     }
     for element in elements:

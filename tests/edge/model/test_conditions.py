@@ -14,6 +14,7 @@ from stibium.edge.engine import Engine
 from stibium.edge.errors import BundleError
 from stibium.edge.log.export import record_of_entry
 from stibium.edge.log.read import ALL, iter_entries, open_for_reading
+from stibium.edge.log.wide import wide_names, wide_row
 from stibium.edge.log.write import Log
 from stibium.edge.model.bundle import Bundle, pack_bundle, unpack_bundle
 from stibium.edge.model.conditions import Conditions, Water, conditions_from_dict, conditions_to_dict, depths
@@ -141,6 +142,9 @@ def test_an_estimate_made_again_has_the_index_of_its_own_calibration(
     assert first is not None
     assert [one.water_index for one in record.estimates] == [first, pytest.approx(2 * first), None]
     assert said == [pytest.approx(2 * first), None]
+    assert {"water_index", "Sb_water_index"} <= set(wide_names(["Sb"]))
+    wide = wide_row(record._replace(estimates=record.estimates[:2]), ["Sb"])
+    assert (wide["water_index"], wide["Sb_water_index"]) == (first, pytest.approx(2 * first))
     words = [[word for word in remarks(record, one) if "water index" in word] for one in record.estimates]
     assert words == [[f"water index {first:.1f}"], [f"water index {2 * first:.1f}"], []]
 
