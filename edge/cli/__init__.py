@@ -131,7 +131,9 @@ def _end_at_once(code: object) -> None:
     """
     # Nor is there anything to be gained from looking once more for garbage in what ends anyway.
     gc.disable()
-    if os.environ.get("STIBIUM_TRACEBACK") or threading.active_count() > 1 or atexit._ncallbacks():
+    # What is not CPython may not say what is registered.
+    registered = getattr(atexit, "_ncallbacks", lambda: 1)()
+    if os.environ.get("STIBIUM_TRACEBACK") or threading.active_count() > 1 or registered:
         return
     try:
         for stream in (sys.stdout, sys.stderr):
