@@ -65,6 +65,9 @@ def put_down(
         history: what was said of it afterwards.
     """
     estimates: list[EstimateRecord] = []
+    answers = list(answers)
+    # Of what several answered at once nobody says whose the reading's index is.
+    alone = said is not None and [at for _, _, at, _ in answers].count(said["stored_at"]) == 1
     refusals: list[RefusalRecord] = []
     for outcome, model, at, software in answers:
         name, sha256 = (model.name, model.sha256) if model else ("", "")
@@ -74,8 +77,8 @@ def put_down(
             unread = {"sample_id": outcome.sample_id, "source": outcome.source}
         else:
             calibrated_range = model.calibrated_range if model else None
-            if said is not None and outcome.water_index is None and at == said["stored_at"]:
-                # Before version 7 of the log only readings had one.
+            if said is not None and alone and outcome.water_index is None and at == said["stored_at"]:
+                # Before version 7 of the log only readings had one, by the first model that said so.
                 outcome = outcome._replace(water_index=said["water_index"])
             one = estimate_record(outcome, calibrated_range, estimated_at=at, **made)
             estimates.append(distrusted(one, void) if void else one)

@@ -111,6 +111,19 @@ def test_the_index_is_in_the_log(dry: Bundle, soils: list[Spectrum], tmp_path: P
     assert None not in stored
 
 
+def test_a_model_that_knows_no_water_has_no_index_of_one_asked_together_with_it(
+    dry: Bundle, soils: list[Spectrum], tmp_path: Path
+) -> None:
+    silent = replace(dry, conditions=None, sha256="ef" * 32)
+    with Log(tmp_path / "log.db", "first.tflite", dry.sha256) as log:
+        Engine(Estimator(dry), log, others=[Estimator(silent)]).take([soils[0]])
+    with open_for_reading(tmp_path / "log.db") as db:
+        (entry,) = iter_entries(db, every=True)
+    record = record_of_entry(entry)
+    assert record.water_index is not None
+    assert [one.water_index for one in record.estimates] == [record.water_index, None]
+
+
 def test_an_estimate_made_again_has_the_index_of_its_own_calibration(
     dry: Bundle, soils: list[Spectrum], tmp_path: Path
 ) -> None:
