@@ -388,6 +388,7 @@ def held_as_on_device(
         censored=tuple(name for name in samples.censored if name not in lost),
         refused=(*samples.refused, *doubtful),
         without_spectra=(*samples.without_spectra, *lost),
+        narrowing=_narrowing(spectra) if samples.narrowing else "",
         sha256=_sha256(spectra, target),
     )
 

@@ -88,6 +88,14 @@ def test_what_a_device_would_refuse_is_said_or_left_out() -> None:
         held_as_on_device(joined([noisy(soil("B"))], "B,1\n"), "average", None, leave_out=True)
 
 
+def test_what_is_left_out_narrows_nothing() -> None:
+    table = assays("sample,Sb_ppm\nA,1\nB,2\nC,3\n")
+    result = join([soil("A"), soil("B"), noisy(cut(soil("C"), 1049))], table, None)
+    assert "only 400-1049 nm are used" in result.narrowing
+    assert held_as_on_device(result, "average", None, leave_out=False).narrowing == result.narrowing
+    assert held_as_on_device(result, "average", None, leave_out=True).narrowing == ""
+
+
 def test_what_training_leaves_out_is_what_evaluate_refuses(shipped_bundle: Bundle, soils: list[Spectrum]) -> None:
     sizes = np.linspace(0.0, 0.012, 8)
     items = [noisy(replace(soils[n % 5], sample_id=f"S{n}", source=f"S{n}"), size) for n, size in enumerate(sizes)]
