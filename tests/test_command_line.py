@@ -61,6 +61,15 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_an_output_that_the_caller_has_closed_takes_what_it_is_given(closed: tuple[int, ...]) -> None:
+    program = f'"{Path(sys.executable).parent / "stibium"}" recipes'
+    closing = " ".join(f"{number}>&-" for number in closed)
+    done = subprocess.run(["sh", "-c", f"{program} {closing}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (1 not in closed)
+
+
 def test_unknown_command_is_a_usage_error() -> None:
     done = run("assay")
     assert done.returncode == 2

@@ -90,6 +90,7 @@ def run() -> NoReturn:
     Raises:
         SystemExit: always.
     """
+    _open_what_is_closed()
     # What is imported stays: looking through it for garbage again and again would be a twentieth of a start.
     gc.set_threshold(YOUNG_OBJECTS)
     # NumPy reads it when it is imported. A spectrum's matrices are so small that threads wait for each other: on two of
@@ -121,6 +122,17 @@ def run() -> NoReturn:
             1,
         )
     sys.exit(0)
+
+
+def _open_what_is_closed() -> None:
+    """Let what is said go nowhere where the caller has closed its end (`>&-`), which Python leaves None.
+
+    Nor may a file of ours, such as the log, come to have the number of a standard stream.
+    """
+    for name in ("stdin", "stdout", "stderr"):  # in this order the lowest free number is the right one
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _end_at_once(code: object) -> None:
