@@ -47,6 +47,10 @@ class _InterruptedError(Exception):
     """Ctrl-C, or the end of what is typed: click would make "Aborted!" and the exit code of a refusal of it."""
 
 
+class _PipeClosedError(Exception):
+    """The reader of a pipe has gone (`| head`): click would give it the exit code of a refusal."""
+
+
 class _Stibium(LazyGroup):
     """The program."""
 
@@ -56,6 +60,8 @@ class _Stibium(LazyGroup):
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
             raise _InterruptedError from None
+        except BrokenPipeError:
+            raise _PipeClosedError from None
         except click.ClickException as error:
             from .output import printable
 
@@ -107,8 +113,8 @@ def run() -> NoReturn:
         _stop(str(error), 1)
     except (KeyboardInterrupt, _InterruptedError):
         _stop("stopped", 130)
-    except BrokenPipeError:
-        # The reader of a pipe has gone (`| head`); the interpreter must not complain about it at exit.
+    except (BrokenPipeError, _PipeClosedError):
+        # The interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:

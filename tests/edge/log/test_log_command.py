@@ -110,6 +110,8 @@ def test_a_process_of_its_own_says_the_same(full_log: Path) -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == ""
+        # As of SIGPIPE, which is what a shell expects there; 1 would say that something was refused.
+        assert process.wait() == 141
 
 
 def test_json_lines_and_csv_say_the_same(full_log: Path) -> None:
