@@ -10,6 +10,7 @@ import numpy as np
 from ...edge.model.bundle import Bundle
 from ...edge.model.estimate import Estimate, Estimator
 from ...edge.model.target import inverse
+from ...edge.units import shown_unit
 from ..spectra.spectrum import Floats, Spectrum
 from .errors import ParityError
 
@@ -67,7 +68,7 @@ class Parity:
         """Lay the report out for people."""
 
         def line(name: str, value: float, share: float | None = None) -> str:
-            text = f"  {name:<34}{value:>12.4g} {self.unit}"
+            text = f"  {name:<34}{value:>12.4g} {shown_unit(self.unit)}"
             return text if share is None else f"{text:<56}{100 * share:>+9.2f} % of the model's RMSE"
 
         rows = "validation" if self.unseen else "calibration"

@@ -33,6 +33,7 @@ def test_figures_are_what_they_are_called(shipped_bundle: Bundle, soils: list[Sp
     table = parity.table()
     for words in ("RMSE added", "% of the model's RMSE", "largest difference", f"of {parity.n}"):
         assert words in table
+    assert " pct " not in replace(parity, unit="pct").table()
 
 
 def test_answers_beyond_the_range_are_compared_as_the_device_gives_them(
