@@ -29,7 +29,7 @@ from .golden_grid import pack_grid, unpack_grid
 from .interval import IntervalStats
 from .lineage import UNKNOWN_LINEAGE, Lineage, pack_lineage, unpack_lineage
 from .recipe import Blocks, Recipe, preprocessing_from_dict
-from .recipe_arrays import arrays_apart, arrays_back
+from .recipe_arrays import PREFIX, arrays_apart, arrays_back
 from .replicates import ReplicateStats
 from .scaling import Scaling
 from .sense import require_sense
@@ -262,7 +262,7 @@ def pack_bundle(bundle: Bundle) -> bytes:
             "golden_reflectance": golden.reflectance,
             "golden_expected": golden.expected,
         }
-    # Answers are kept in full; what only feeds a float32 model is kept as float32.
+    # Answers are kept in full; what only feeds a float32 model is kept as float32, or less where that is all of it.
     return pack(FORMAT, VERSION, manifest, {k: _compact(k, v) for k, v in arrays.items()}, bundle.model)
 
 
@@ -369,4 +369,9 @@ def unpack_interval(values: Mapping[str, Any]) -> IntervalStats:
 
 def _compact(name: str, array: NDArray[Any]) -> NDArray[Any]:
     keep = np.float64 if name in ("golden_expected", "golden_grid", "golden_wavelengths_nm") else np.float32
-    return np.asarray(array, dtype=keep)
+    compact = np.asarray(array, dtype=keep)
+    if name.startswith(PREFIX):
+        with np.errstate(over="ignore"):
+            half = compact.astype(np.float16)
+        return half if np.array_equal(half, compact) else compact
+    return compact

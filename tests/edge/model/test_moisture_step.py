@@ -142,3 +142,20 @@ def test_a_bundle_keeps_the_directions_of_each_block(shipped_bundle: Bundle, soi
     again = unpack_bundle(pack_bundle(bundle)).recipe
     assert again == blocks
     assert hash(again) == hash(blocks)
+
+
+def test_directions_of_half_the_digits_take_half_the_room(shipped_bundle: Bundle) -> None:
+    def packed(precision: type[np.floating]) -> tuple[Blocks, bytes]:
+        step = of_features(2, count=8)
+        rows = np.array(step.directions).astype(precision).astype(np.float64)
+        step = replace(step, directions=tuple(map(tuple, rows.tolist())))
+        blocks = Blocks((Recipe((GRID, Absorbance(), step), "a"),))
+        bundle = replace(
+            shipped_bundle, recipe=blocks, scaling=Scaling(np.zeros(101), np.ones(101)), domain=None, golden=None
+        )
+        return blocks, pack_bundle(bundle)
+
+    (half, small), (full, large) = packed(np.float16), packed(np.float32)
+    assert unpack_bundle(small).recipe == half
+    assert unpack_bundle(large).recipe == full
+    assert len(large) - len(small) > 0.8 * 2 * 8 * 101
