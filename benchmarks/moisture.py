@@ -1,13 +1,16 @@
 """What water in a soil does to a model, and what corrections make of it: total carbon of 60 soils, dry, damp and wet.
 
     python benchmarks/moisture.py SOILS --water [--draws 20] [--first 0]
-    python benchmarks/moisture.py SOILS [--draws 20] [--first 0] [--ways dry,pairs,assayed,basis] [--method stack] [--keep FILE] [--picture FILE]
+    python benchmarks/moisture.py SOILS [--draws 20] [--first 0] [--ways dry,alone,pairs,assayed,basis] [--method stack]
+        [--full] [--others 15] [--keep FILE] [--picture FILE]
 
 SOILS is a table of spectra whose column condition (or comment: air-dried, wet, wet then one day of drying) says how each was
 scanned, with total_carbon_pct. In each draw five soils are pairs, forty the calibration and the others the test: never the
-same. `dry` is calibrated on dry scans only; `pairs` also has the pairs, without laboratory values; `assayed` has
-the calibration in all three conditions; `basis` has 25 of the forty as dry scans and the differences of the other twenty, who are
-neither calibrated with nor tested, as the package's own differences are of nobody's soils. The answers of all draws are pooled.
+same. `dry` is calibrated on dry scans only; `alone` also has the pairs, without laboratory values; `assayed` has
+the calibration in all three conditions. With --others N, N of the forty stand for the soils whose differences come with the
+package: they are neither calibrated with nor tested, as these are nobody's soils. `pairs` has them beside the five, as
+`stibium train --moisture-pairs TABLE` does, and `basis` has them alone, as it does with `shipped`. The answers of all draws are
+pooled.
 Figures are those of the trained network before its export. With --water nothing is trained: how many soils are called
 wetter than the dry soils of a calibration, which no model has a part in.
 """
@@ -32,7 +35,7 @@ from stibium.train.conditions import fit_conditions
 from stibium.train.crossval.metrics import measure
 from stibium.train.methods.mobilenetv2 import MobileNetV2
 from stibium.train.methods.stack import Stack
-from stibium.train.moisture import pairs_of
+from stibium.train.moisture import Differences, joined, pairs_of
 from stibium.train.prepared import prepare
 from stibium.train.samples import Samples
 from stibium.train.training import Trained, TrainingOptions, train
@@ -40,9 +43,9 @@ from stibium.train.training import Trained, TrainingOptions, train
 STATES: tuple[Condition, ...] = ("dry", "damp", "wet")
 IN_COMMENT: dict[str, Condition] = {"air-dried": "dry", "wet": "wet", "wet then one day of drying": "damp"}
 PAIRS, CALIBRATION = 5, 40
-BASIS = 20
-"""Soils whose differences stand for those that come with the package."""
-WAYS = ("dry", "pairs", "assayed", "basis")
+OTHERS = 15
+"""Of the forty, that stand for those whose differences come with the package."""
+WAYS = ("dry", "alone", "pairs", "basis", "assayed")
 
 
 class Pool:
@@ -144,14 +147,22 @@ def one_draw(
     method: Stack | MobileNetV2,
     soils: dict[tuple[str, Condition], Spectrum],
     carbon: dict[str, float],
+    others: int,
 ) -> dict[str, dict[str, list]]:
     """Train in one way on one division of the soils, and answer: a pool's lists for each condition."""
     order = drawn(seed, carbon)
-    paired, calibration, test = order[:PAIRS], order[PAIRS : PAIRS + CALIBRATION], order[PAIRS + CALIBRATION :]
-    if way == "basis":
-        paired, calibration = order[:BASIS], order[BASIS : PAIRS + CALIBRATION]
+    divided = np.split(np.array(order), [PAIRS, PAIRS + CALIBRATION - others, PAIRS + CALIBRATION])
+    paired, calibration, of_others, test = (part.tolist() for part in divided)
+
+    def differences(names: list[str]) -> Differences:
+        return pairs_of([soils[n, s] for n in names for s in STATES], "soils")
+
+    learned = None
+    if way in ("alone", "pairs"):
+        learned = differences(paired)
+    if way in ("pairs", "basis"):
+        learned = joined(learned, differences(of_others)) if learned is not None else differences(of_others)
     states = STATES if way == "assayed" else ("dry",)
-    learned = pairs_of([soils[n, s] for n in paired for s in STATES], "soils") if way in ("pairs", "basis") else None
     spectra = [soils[name, state] for name in calibration for state in states]
     trained = train(
         samples_of(spectra, carbon), method, TrainingOptions(baselines=False, seed=seed), curve=False, pairs=learned
@@ -163,10 +174,10 @@ def one_draw(
     return {state: answer(trained, [soils[name, state] for name in test], carbon) for state in STATES}
 
 
-def show(ways: list[str], pools: dict[tuple[str, str], Pool], draws: int, name: str) -> None:
+def show(ways: list[str], pools: dict[tuple[str, str], Pool], draws: int, name: str, others: int) -> None:
     """Print the table, and each target with what came of it."""
-    print(f"Total carbon, {draws} draws pooled, {name}: {CALIBRATION} calibration soils, {PAIRS} pairs")
-    print(f"(basis: {CALIBRATION - BASIS + PAIRS} calibration soils, {BASIS} pairs)\n" if "basis" in ways else "")
+    print(f"Total carbon, {draws} draws pooled, {name}: {CALIBRATION - others} calibration soils, {PAIRS} pairs")
+    print(f"({others} other soils' differences in pairs and basis)\n" if others else "")
     print(
         f"{'way':9}{'ground':8}{'R2':>7}{'R2 log10':>11}{'bias log10':>12}{'covered':>12}{'outside':>12}{'wetter':>12}"
     )
@@ -183,7 +194,7 @@ def targets(ways: list[str], pools: dict[tuple[str, str], Pool]) -> list[tuple[s
     """Give each target: words, value, bound, and whether it is an upper one. R2 and bias are of log10."""
     found: list[tuple[str, float, float, bool]] = []
     alone = {state: pools["dry", state].figures() for state in STATES} if "dry" in ways else None
-    for way in (way for way in ("pairs", "assayed") if way in ways):
+    for way in (way for way in ("alone", "pairs", "assayed") if way in ways):
         of = {state: pools[way, state].figures() for state in STATES}
         found += [(f"{way}: R2 of dry less that of {s}", of["dry"][0] - of[s][0], 0.05, True) for s in ("damp", "wet")]
         found.append((f"{way}: |bias| of damp less that of dry", of["damp"][1] - of["dry"][1], 0.05, True))
@@ -204,9 +215,10 @@ def targets(ways: list[str], pools: dict[tuple[str, str], Pool]) -> list[tuple[s
 
 TITLES = {
     "dry": "model of dry soils",
-    "pairs": "dry soils and five pairs",
+    "alone": "dry soils and five pairs",
+    "pairs": "dry soils, pairs and others'",
     "assayed": "all three grounds assayed",
-    "basis": "dry soils and others' differences",
+    "basis": "dry soils, others' differences",
 }
 COLOURS = {"dry": "#b5651d", "damp": "#4f8f5f", "wet": "#1f5fa8"}
 
@@ -266,7 +278,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="of the draws; settings were tuned on 0 to 19")
     parser.add_argument("--ways", default=",".join(WAYS))
-    parser.add_argument("--method", choices=("stack", "mobilenetv2"), default="stack", help="with its fast settings")
+    parser.add_argument("--method", choices=("stack", "mobilenetv2"), default="stack")
+    parser.add_argument("--full", action="store_true", help="not with its fast settings")
+    parser.add_argument("--others", type=int, default=0, help=f"such as {OTHERS}; pairs and basis need them")
     parser.add_argument("--keep", type=Path, help="file where draws are kept, and from which they are taken")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--water", action="store_true", help="only what is called wetter than a dry calibration")
@@ -274,7 +288,9 @@ def main() -> None:
     ways = options.ways.split(",")
     if unknown := set(ways) - set(WAYS):
         parser.error(f"no such way: {unknown.pop()}; there are {', '.join(WAYS)}")
-    method = (Stack if options.method == "stack" else MobileNetV2)(fast=True)
+    if not options.others and {"pairs", "basis"} & set(ways) and not options.water:
+        parser.error(f"pairs and basis need --others, such as --others {OTHERS}")
+    method = (Stack if options.method == "stack" else MobileNetV2)(fast=not options.full)
     soils, carbon = read(options.soils)
     if options.water:
         seeds = range(options.first, options.first + options.draws)
@@ -286,14 +302,14 @@ def main() -> None:
     kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     for seed in range(options.first, options.first + options.draws):
         for way in ways:
-            key = f"{options.method}/{way}/{seed}"
+            key = f"{options.method}/{options.full}/{options.others}/{way}/{seed}"
             if key not in kept:
-                kept[key] = one_draw(seed, way, method, soils, carbon)
+                kept[key] = one_draw(seed, way, method, soils, carbon, options.others)
                 if options.keep:
                     options.keep.write_text(json.dumps(kept))
             for state in STATES:
                 pools[way, state].add(kept[key][state])
-    show(ways, pools, options.draws, f"{method.name}, fast")
+    show(ways, pools, options.draws, f"{method.name}, {'full' if options.full else 'fast'}", options.others)
     if options.picture:
         picture(options.picture, ways, pools)
 

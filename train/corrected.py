@@ -14,12 +14,13 @@ from ..edge.model.recipe import Blocks, Recipe
 from ..edge.model.scaling import Scaling
 from ..edge.model.steps import Absorbance
 from ..edge.model.target import Transform
-from .correction import Choice, choose, corrected_blocks, with_water
+from .correction import Choice, choose, corrected_blocks, settings_for
 from .crossval.rows import TrainingRows
 from .crossval.validation import Method, Predictor
 from .errors import TrainingDataError
-from .methods.common import common_range, recipe_on, with_recipe, with_unlabelled
+from .methods.common import common_range, is_taught_water, recipe_on, with_recipe, with_water_known
 from .methods.method import DeviceMethod, DeviceModel, TrainingTask, rows_of
+from .methods.synthetic import with_water
 from .moisture import Differences
 
 
@@ -154,27 +155,30 @@ class Corrected:
         to_absorbance = recipe_on(grid, Absorbance())
         absorbance = rows.features(to_absorbance)
         grid_nm = to_absorbance.grid_nm
-        dry = np.array([one in ("", "dry") for one in rows.conditions or [""] * len(rows)])
+        said = np.array(rows.conditions or [""] * len(rows))
+        dry = (said == "") | (said == "dry")
         if dry.sum() < 5:
             raise TrainingDataError(
                 f"{int(dry.sum())} dry training soils; a correction for water needs 5: leave --moisture-pairs away"
             )
         of_dry = [key for key, is_dry in zip(keys, dry, strict=True) if is_dry]
         pairs = self.pairs.on(grid_nm)
-        choice = choose(absorbance[dry], target[dry], of_dry, pairs, grid, seed)
-        count, copies = choice.setting.directions, choice.setting.copies
-        wetted = with_water(absorbance[dry], pairs.differences, max(copies, 1), np.random.default_rng((seed, 8)))
-        method = self.method
+        taught = is_taught_water(self.method)
+        settings = settings_for(len(of_dry), copied=not taught)
+        choice = choose(absorbance[dry], target[dry], of_dry, pairs, grid, seed, settings)
+        method, count, copies = self.method, choice.setting.directions, choice.setting.copies
         if count:
-            method = with_recipe(method, corrected_blocks(absorbance[dry], pairs, count, grid))
-            if not copies:
-                method = with_unlabelled(method, 10.0**-wetted)
+            blocks = corrected_blocks(absorbance[dry], pairs, count, grid)
+            method = with_water_known(method, pairs.differences, blocks) if taught else with_recipe(method, blocks)
+        wetted = with_water(absorbance[dry], pairs.differences, copies, np.random.default_rng((seed, 8)))
         corrected = TrainingRows(
-            10.0 ** -np.concatenate([absorbance[dry], wetted[: copies * int(dry.sum())], absorbance[~dry]]),
+            10.0 ** -np.concatenate([absorbance[dry], wetted, absorbance[~dry]]),
             grid_nm,
             np.concatenate([np.tile(target[dry], 1 + copies), target[~dry]]),
             groups=(*of_dry * (1 + copies), *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry)),
             seed=seed,
+            # What is corrected as a whole needs no model of the dry rows beside it.
+            conditions=[*said[dry], *said[~dry]] if taught else (),
         )
         return CorrectedFit(method.fit(corrected), choice, to_absorbance, rows.wavelengths_nm, rows.splices_nm)
 

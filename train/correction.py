@@ -21,10 +21,9 @@ from .crossval.folds import inner_folds
 from .methods.baselines import Variant
 from .methods.common import transforms_for
 from .methods.regressions import pls_coefficients
+from .methods.synthetic import with_water
 from .moisture import Differences
 
-CORRECTED_BLOCKS = (BLOCKS[0], BLOCKS[2], BLOCKS[4])
-"""What a model of orthogonalised features sees: each block has directions of its own."""
 JUDGED = BLOCKS[1]
 DIRECTIONS = (4, 8)
 LITTLE_WATER = 0.03
@@ -33,9 +32,6 @@ is taken out: a few pairs have directions of chance beside those of water, and d
 COPIES = 3
 MANY = 100
 """Rows above which one copy of each is enough."""
-MOST_SHARE = 1.2
-CONCENTRATION = 0.3
-"""Of the Dirichlet distribution of the differences' shares: one leads."""
 MOST_COMPONENTS = 12
 ROOM = 2.0
 DRY_ROOM = 3.0
@@ -102,8 +98,8 @@ def orthogonalisation(features: Floats, moved: Floats, count: int) -> FeatureOrt
     kept = max(1, min(count, len(moved) - 2, int(np.count_nonzero(singular > 1e-6 * singular[0]))))
     water = np.square(singular[:kept]) / len(moved)
     dry = ((features - centre) / scale @ directions[:kept].T).var(axis=0)
-    # The length of a direction, squared, is the share of it that is taken out.
-    rows = as_kept(directions[:kept] * np.sqrt(water / (water + LITTLE_WATER * dry))[:, None])
+    # The length of a direction, squared, is the share of it that is taken out. Few digits: they are much of a bundle.
+    rows = (directions[:kept] * np.sqrt(water / (water + LITTLE_WATER * dry))[:, None]).astype(np.float16)
     return FeatureOrthogonalisation(
         tuple(centre.tolist()), tuple(scale.tolist()), tuple(tuple(row) for row in rows.tolist())
     )
@@ -124,7 +120,8 @@ def corrected_blocks(absorbance: Floats, pairs: Differences, count: int, grid: R
         grid: that these bands are.
     """
     recipes = []
-    for block in CORRECTED_BLOCKS:
+    # Each block has directions of its own.
+    for block in BLOCKS:
         recipe = _recipe_of(block, grid)
         step = orthogonalisation(_features(recipe, absorbance), _moved(recipe, pairs), count)
         recipes.append(Recipe((*recipe.steps, step), f"{Variant(*block)}, water taken out"))
@@ -144,22 +141,27 @@ def _moved(recipe: Recipe, pairs: Differences) -> Floats:
     return _features(recipe, pairs.dry + pairs.differences) - _features(recipe, pairs.dry)
 
 
-def with_water(absorbance: Floats, differences: Floats, copies: int, rng: np.random.Generator) -> Floats:
-    """Give (copies * n, bands): each row with a random share of a random mixture of differences added."""
-    count = copies * len(absorbance)
-    shares = rng.dirichlet(np.full(len(differences), CONCENTRATION), count) * rng.uniform(0, MOST_SHARE, (count, 1))
-    return np.tile(absorbance, (copies, 1)) + shares @ differences
+def settings_for(rows: int, copied: bool = True) -> list[Setting]:
+    """Give what is tried, doing nothing first, what is usually best last.
 
-
-def settings_for(rows: int) -> list[Setting]:
-    """Give what is tried, doing nothing first, what is usually best last."""
+    Args:
+        rows: number of soils.
+        copied: whether copies are tried; a network is taught soils with water added whatever else is done.
+    """
     copies = COPIES if rows <= MANY else 1
     few, many = DIRECTIONS
-    return [NOTHING, Setting(0, copies), Setting(many, copies), Setting(few, 0), Setting(many, 0)]
+    with_copies = [Setting(0, copies), Setting(many, copies)] if copied else []
+    return [NOTHING, *with_copies, Setting(few, 0), Setting(many, 0)]
 
 
 def choose(
-    absorbance: Floats, target: Floats, groups: Sequence[Hashable], pairs: Differences, grid: Resample, seed: int
+    absorbance: Floats,
+    target: Floats,
+    groups: Sequence[Hashable],
+    pairs: Differences,
+    grid: Resample,
+    seed: int,
+    settings: Sequence[Setting],
 ) -> Choice:
     """Choose a setting by soils and pairs that were left out together.
 
@@ -170,6 +172,7 @@ def choose(
         pairs: on the same bands.
         grid: that these bands are.
         seed: of folds and copies.
+        settings: what is tried; see `settings_for`.
     """
     recipe = _recipe_of(JUDGED, grid)
     features = _features(recipe, absorbance)
@@ -177,7 +180,6 @@ def choose(
     (folds,) = inner_folds(target.size, groups, seed=seed)
     names = np.array(pairs.soils)
     order = np.random.default_rng((seed, 7)).permutation(list(dict.fromkeys(pairs.soils)))
-    settings = settings_for(target.size)
     kinds = ("dry", *pairs.states)
     squares: dict[Setting, dict[str, list[Floats]]] = {setting: {kind: [] for kind in kinds} for setting in settings}
     for number, fold in enumerate(folds):

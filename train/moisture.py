@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -27,6 +28,8 @@ from .errors import TrainingDataError
 SHIPPED = "shipped"
 """What is named in place of a table for the differences that come with the package."""
 SHIPPED_FILE = "moisture_differences.npz"
+OWN_SHARE = 0.25
+"""Of the shipped differences, that those of somebody's own few pairs count for at least together."""
 KNOT_NM = 10.0
 LEAST_WATER = 1e-3
 """Absorbance; scans that differ by less are one."""
@@ -101,14 +104,29 @@ class Differences:
 
 
 def read_pairs(path: str) -> Differences:
-    """Read a table or folder of soils that were scanned dry, and damp or wet; "shipped" for the package's own.
+    """Read a table or folder of soils that were scanned dry, and damp or wet; "shipped" for the package's own alone.
 
-    Several scans of a soil in one condition are averaged.
+    Several scans of a soil in one condition are averaged. The package's own come with those that are read: a few soils
+    do not show all that water does, least of all in clays, where they hold none.
 
     Raises:
         TrainingDataError: fewer than three soils of which there is a dry and a damp or wet spectrum.
     """
-    return shipped_pairs() if path == SHIPPED else pairs_of(iter_spectra([path]), path)
+    return shipped_pairs() if path == SHIPPED else joined(pairs_of(iter_spectra([path]), path), shipped_pairs())
+
+
+def joined(own: Differences, others: Differences) -> Differences:
+    """Put one's own differences and other people's together, on the grid of the first; a few are repeated to count."""
+    others = others.on(own.wavelengths_nm)
+    times = max(1, math.ceil(OWN_SHARE * len(others.conditions) / len(own.conditions)))
+    return replace(
+        own,
+        differences=np.concatenate([*[own.differences] * times, others.differences]),
+        dry=np.concatenate([*[own.dry] * times, others.dry]),
+        conditions=own.conditions * times + others.conditions,
+        soils=own.soils * times + others.soils,
+        source=f"{own.source}, with {others.source}",
+    )
 
 
 def pairs_of(items: Iterable[Spectrum | Refusal], source: str) -> Differences:

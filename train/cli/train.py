@@ -149,7 +149,7 @@ def method_options(command: F) -> F:
     type=click.Path(),
     metavar="TABLE",
     help="Soils scanned dry, and damp or wet (column condition, or folders); they need no assays and need not be the "
-    "calibration's. 'shipped' takes differences of other people's soils.",
+    "calibration's. Other people's soils, which come with the package, are taken too; 'shipped' takes these alone.",
 )
 @click.option(
     "--sessions",
@@ -286,7 +286,8 @@ def _pairs(path: str | None) -> Differences | None:
     from ..moisture import read_pairs
 
     pairs = read_pairs(path)
-    counts = ", ".join(f"{pairs.conditions.count(state)} {state}" for state in pairs.states)
+    scanned = set(zip(pairs.soils, pairs.conditions, strict=True))
+    counts = ", ".join(f"{sum(one == state for _, one in scanned)} {state}" for state in pairs.states)
     say([*pairs.notes, f"water by {pairs.source}: {counts}"])
     return pairs
 

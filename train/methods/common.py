@@ -59,10 +59,20 @@ def with_recipe(method: M, recipe: Preprocessing | None) -> M:
     return changed
 
 
-def with_unlabelled(method: M, reflectance: Floats) -> M:
-    """Give a method with spectra (m, bands) that have no values, if it is one that learns from such."""
-    changed: M = replace(method, unlabelled=reflectance) if hasattr(method, "unlabelled") else method  # type: ignore[type-var]
-    return changed
+def is_taught_water(method: object) -> bool:
+    """Say whether a method learns by itself what water changes; see `mobilenetv2.MobileNetV2.water`."""
+    return hasattr(method, "water")
+
+
+def with_water_known(method: M, differences: Floats, corrected: Preprocessing) -> M:
+    """Give a method that learns by itself what water changes.
+
+    Args:
+        method: such a one.
+        differences: (q, bands) of absorbance, that water changes.
+        corrected: preprocessing that takes water out.
+    """
+    return replace(method, water=differences, corrected=corrected)  # type: ignore[type-var]
 
 
 def refuse_spectrogram(method: str, recipe: Preprocessing | None) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from ...converters.models.apart import Converted
 from ...converters.models.quantise import Quantisation, convert, convert_keras
 from ...converters.spectra.spectrum import Floats
+from ...edge.model.presets import Preprocessing
 from ...edge.model.recipe import Blocks
 from ...edge.model.runtime import Runtime
 from ...edge.model.scaling import Scaling
@@ -38,6 +39,7 @@ from .steadied import Steadied
 from .student import CLIP, Rows, StudentConfig, Taught, answers, teach
 from .synthetic import ASD_JOINS_NM, Synthesis, absorbance_of, disturb, synthetic_spectra
 from .teachers import TeachingPredictor, find_teacher
+from .teachers_of_water import of_dry_and_wet
 from .tensorflow_setup import quiet
 
 REPRESENTATIVE_ROWS = 400
@@ -133,8 +135,9 @@ class MobileNetV2(CrossValidated):
         teacher: name of a method, or `package.module:Class` of a scikit-learn regressor.
         student, synthesis: see there; None for the usual ones.
         library: other people's soils that may help the teacher; see `library`.
-        unlabelled: (m, bands) reflectance, on the training's bands, of soils without values: the teacher says what each
-            holds, and the network learns that too.
+        water: (q, bands) of absorbance, on the training's bands, that water changes in soils: half of the synthetic
+            spectra are made wet, and there is a second teacher, for what is not dry; see `teachers_of_water`.
+        corrected: preprocessing that takes water out, for the second teacher.
     """
 
     teacher: str = field(
@@ -144,7 +147,8 @@ class MobileNetV2(CrossValidated):
     student: StudentConfig | None = None
     synthesis: Synthesis | None = None
     library: Samples | None = None
-    unlabelled: Floats | None = None
+    water: Floats | None = None
+    corrected: Preprocessing | None = None
     key: ClassVar[str] = "mobilenetv2"
     name: ClassVar[str] = "MobileNetV2"
     about: ClassVar[str] = "a light MobileNetV2, taught by another model and quantised"
@@ -192,8 +196,7 @@ class MobileNetV2(CrossValidated):
         own = rows.features(blocks)
         scaling = block_scaling(own, blocks.sizes)
         made, labels = [], []
-        known = reflectance if self.unlabelled is None else np.concatenate([reflectance, self.unlabelled])
-        for told, seen in synthetic_spectra(known, nm, splices_nm, synthesis, share, rng):
+        for told, seen in synthetic_spectra(reflectance, nm, splices_nm, synthesis, share, rng, self.water):
             made.append(scaled(scaling, blocks.preprocess(seen, nm, splices_nm).features))
             labels.append(teacher.predict(told))
         config = self.student or (FAST_STUDENT if self.fast else StudentConfig())
@@ -225,8 +228,16 @@ class MobileNetV2(CrossValidated):
 
     def teacher_of(self, rows: TrainingRows) -> TeachingPredictor:
         """Fit the teacher, steadied by copies of the rows; see `fit`."""
-        teacher = Steadied(find_teacher(self.teacher, self.fast, self.decide_by, self.recipe), self.fast)
-        return teacher.fit(rows) if self.library is None else helped(teacher, rows, self.library)
+
+        def steadied(recipe: Preprocessing | None) -> Steadied:
+            return Steadied(find_teacher(self.teacher, self.fast, self.decide_by, recipe), self.fast)
+
+        teacher = steadied(self.recipe)
+        if self.library is not None:
+            return helped(teacher, rows, self.library)
+        if self.water is None or self.corrected is None:
+            return teacher.fit(rows)
+        return of_dry_and_wet(teacher.fit(rows), steadied(self.corrected).fit(rows), rows, self.water)
 
 
 def space_to_learn_in(out_of_fold: Floats, target: Floats, decide_by: DecideBy) -> Transform:

@@ -1,7 +1,8 @@
 """Spectra of soils that nobody measured, made from those that were measured, for a student to be taught on.
 
 Mixtures of a few training soils in absorbance, moved a little along the directions in which soils differ, and the
-training soils themselves, many times; each disturbed as an instrument would disturb it.
+training soils themselves, many times; each disturbed as an instrument would disturb it. Where it is known what water
+changes in soils, half of them are made wet.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ LEAST_REFLECTANCE = 1e-4
 ASD_JOINS_NM = (1000.0, 1830.0)
 """Where steps are made in spectra that do not say where their detectors join."""
 CHUNK = 1000
+MOST_WATER = 1.2
+"""Times the water of a soil that is added to another one: a soil may take up more."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Synthesis:
         jitter: by how much, in standard deviations of the component.
         copies, most_copies: of each measured spectrum, and of all together.
         disturbance: of all.
+        watered: share of them that water is added to, where it is known what that changes.
         told: shares of noise and shift that the teacher sees, of what the student sees of them, to be tried in turn. At
             1 the student answers them as the teacher does; below it learns to answer them less.
     """
@@ -109,6 +113,7 @@ class Synthesis:
     copies: int = 20
     most_copies: int = 6000
     disturbance: Disturbance = Disturbance()
+    watered: float = 0.5
     told: tuple[float, ...] = (0.5, 0.25, 0.0)
 
 
@@ -119,6 +124,7 @@ def synthetic_spectra(
     synthesis: Synthesis,
     share: float,
     rng: np.random.Generator,
+    water: Floats | None = None,
 ) -> Iterator[tuple[Floats, Floats]]:
     """Make synthetic spectra from training rows alone, in portions.
 
@@ -129,6 +135,7 @@ def synthetic_spectra(
         synthesis: how many, and how.
         share: of noise and shift that the teacher is told; see `Synthesis`.
         rng: draws.
+        water: (q, bands) of absorbance, that water changes in soils; None where that is not known.
 
     Yields:
         Reflectance (up to 1000, bands) that the teacher is asked about, and the same with all of noise and shift, for
@@ -136,11 +143,31 @@ def synthetic_spectra(
     """
     joins = tuple(splices_nm) or ASD_JOINS_NM
     for portion in mixed_rows(absorbance_of(reflectance), synthesis, rng):
+        if water is not None:
+            is_wet = rng.random((len(portion), 1)) < synthesis.watered
+            portion = np.where(is_wet, with_water(portion, water, 1, rng), portion)
         by, seed = synthesis.disturbance, int(rng.integers(2**32))
         told = replace(by, noise=share * by.noise, shift_nm=share * by.shift_nm)
         # The same draws for both.
         asked, seen = (disturb(portion, nm, joins, how, np.random.default_rng(seed)) for how in (told, by))
         yield asked, seen
+
+
+def with_water(
+    absorbance: Floats, differences: Floats, copies: int, rng: np.random.Generator, least: float = 0.0
+) -> Floats:
+    """Give (copies * n, bands): each row with a random share of some difference added.
+
+    Args:
+        absorbance: (n, bands).
+        differences: (q, bands) of damp or wet soils minus the same soils dry.
+        copies: of each row.
+        rng: draws.
+        least: share.
+    """
+    rows = np.tile(absorbance, (copies, 1))
+    drawn = differences[rng.integers(0, len(differences), len(rows))]
+    return np.asarray(rows + rng.uniform(least, MOST_WATER, (len(rows), 1)) * drawn)
 
 
 def mixed_rows(rows: Floats, synthesis: Synthesis, rng: np.random.Generator) -> Iterator[Floats]:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from soil_like import NM, soil_like
+from stibium.converters.spectra.spectrum import Floats
 from stibium.edge.model.runtime import Runtime
 from stibium.train.crossval.folds import inner_folds
 from stibium.train.crossval.metrics import measure
@@ -27,6 +29,7 @@ from stibium.train.methods.rounding import added_by_rounding, grade_limits, rows
 from stibium.train.methods.steadied import STRENGTHS, Steadied, bearable_strength, of_strength
 from stibium.train.methods.student import CLIP, StudentConfig, ridge
 from stibium.train.methods.synthetic import Disturbance, Synthesis, absorbance_of, disturb, synthetic_spectra
+from stibium.train.methods.teachers_of_water import of_dry_and_wet
 from stibium.train.samples import Samples
 
 TRAINING = 70
@@ -195,6 +198,44 @@ def test_a_teacher_sees_a_share_of_the_noise(data: Samples) -> None:
     ((told, seen),) = synthetic_spectra(data.reflectance, NM, (), how, 0.25, np.random.default_rng(0))
     assert np.std(seen - data.reflectance) == pytest.approx(1e-3, rel=0.02)
     np.testing.assert_allclose(told - data.reflectance, 0.25 * (seen - data.reflectance), atol=1e-9)
+
+
+def test_half_of_the_synthetic_spectra_are_wet_for_teacher_and_network_where_it_is_known_what_water_does(
+    data: Samples,
+) -> None:
+    nothing = Disturbance(noise=0, gain=0, step=0, slope=0, scale=0, shift_nm=0)
+    how = Synthesis(mixtures=0, copies=20, disturbance=nothing)
+    water = np.stack([np.full(NM.size, 0.1), np.full(NM.size, 0.3)])
+    pairs = list(synthetic_spectra(data.reflectance, NM, (), how, 0.25, np.random.default_rng(0), water))
+    assert all(np.array_equal(told, seen) for told, seen in pairs)
+    seen = absorbance_of(np.concatenate([seen for _, seen in pairs]))
+    added = (seen - absorbance_of(np.tile(data.reflectance, (20, 1)))).mean(axis=1)
+    assert np.mean(added > 1e-9) == pytest.approx(0.5, abs=0.05)
+    assert 0.3 < added.max() < 0.37, "a little more than the wetter of the two"
+
+
+def test_two_teachers_answer_each_for_its_ground(data: Samples) -> None:
+    """A model that does without what water changes reads dry soils the worse for it."""
+
+    class Says(SimpleNamespace):
+        def predict(self, reflectance: Floats) -> Floats:
+            return np.full(len(reflectance), self.value)
+
+    def says(value: float) -> Says:
+        return Says(
+            value=value, transform="none", chosen=f"says {value}", out_of_fold=np.full((2, 2 * TRAINING), value)
+        )
+
+    rows = TrainingRows(data.reflectance[:TRAINING], NM, data.measured[:TRAINING], seed=3)
+    band = np.exp(-0.5 * ((NM - NM.mean()) / 30) ** 2)
+    both = of_dry_and_wet(says(1.0), says(2.0), rows, np.stack([0.2 + band, 0.3 + 1.5 * band]))
+    assert both.out_of_fold.shape == (1, TRAINING)
+    assert both.out_of_fold.mean() < 1.1
+    dry = data.reflectance[TRAINING:]
+    wet = 10.0 ** -(absorbance_of(dry) + 0.25 + 1.2 * band)
+    assert np.mean(both.predict(dry) < 1.2) > 0.9
+    assert (both.predict(wet) == 2.0).all()
+    assert both.chosen == "says 1.0; of wet soils: says 2.0"
 
 
 def test_a_student_that_noise_moves_far_learns_again_from_a_teacher_told_less(
