@@ -17,7 +17,7 @@ from stibium.edge.model.recipe import Blocks, Recipe
 from stibium.edge.model.steps import Absorbance, FeatureOrthogonalisation, Resample
 from stibium.train.corrected import Corrected, CorrectedModel
 from stibium.train.correction import NOTHING, Setting, best_setting, orthogonalisation, settings_for
-from stibium.train.crossval.metrics import measure
+from stibium.train.crossval.metrics import Metrics, measure
 from stibium.train.crossval.rows import TrainingRows
 from stibium.train.errors import TrainingDataError
 from stibium.train.methods.baselines import PartialLeastSquares
@@ -204,12 +204,16 @@ def test_a_network_is_taught_water_and_nothing_is_added_to_what_a_device_compute
     plain, corrected = method.fit(rows), Corrected(method, pairs).fit(rows)
     assert corrected.choice.setting.directions
     assert corrected.model.recipe.to_dict() == plain.recipe.to_dict(), "nothing is added to what a device computes"  # type: ignore[attr-defined]
-    wet = np.stack([s.values for s in watered(dry, "wet")])[test]
     known = dry.measured[test]
-    without, found = measure(plain.predict(wet), known), measure(corrected.predict(wet), known)
-    assert found.rmse < 0.5 * without.rmse
-    on_dry = measure(corrected.predict(dry.reflectance[test]), known)
-    assert on_dry.rmse < 1.5 * measure(plain.predict(dry.reflectance[test]), known).rmse
+    on: dict[str, tuple[Metrics, Metrics]] = {}
+    for condition in ("dry", "damp", "wet"):
+        scans = np.stack([s.values for s in watered(dry, condition)])[test]  # type: ignore[arg-type]
+        on[condition] = measure(plain.predict(scans), known), measure(corrected.predict(scans), known)
+    # How far off a model is that knows no water differs from machine to machine.
+    assert all(found.rmse < 0.8 * without.rmse for without, found in (on["damp"], on["wet"]))
+    assert all((found.r2 or 0.0) > 0.75 for _, found in on.values())
+    without, found = on["dry"]
+    assert found.rmse < 1.5 * without.rmse
 
 
 def test_what_a_change_costs_is_found_with_less_and_with_more_of_it_in_each_soil(
