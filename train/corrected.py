@@ -177,7 +177,7 @@ class Corrected:
             np.concatenate([np.tile(target[dry], 1 + copies), target[~dry]]),
             groups=(*of_dry * (1 + copies), *(key for key, is_dry in zip(keys, dry, strict=True) if not is_dry)),
             seed=seed,
-            # What is corrected as a whole needs no model of the dry rows beside it.
+            # Other methods correct all rows as one, and are to make no model of the dry ones beside it.
             conditions=[*said[dry], *said[~dry]] if taught else (),
         )
         return CorrectedFit(method.fit(corrected), choice, to_absorbance, rows.wavelengths_nm, rows.splices_nm)

@@ -53,3 +53,8 @@ class Gate:
     def share(self, features: Floats) -> Floats:
         """Give (n,) shares of the model that bears water, 0 to 1, for (n, features)."""
         return np.clip(features @ self.weights + self.offset, 0.0, 1.0)
+
+    def mixed(self, features: Floats, dry: Floats, wet: Floats) -> Floats:
+        """Mix two models' answers (n,), of dry soils and of the one that bears water, for (n, features)."""
+        share = self.share(features)
+        return np.asarray((1.0 - share) * dry + share * wet)

@@ -174,8 +174,7 @@ class GatedNetwork(RadialNetwork):
     def predict(self, features: Floats) -> Floats:
         """Give (n,) in the target's unit, within the calibrated range."""
         own, of_wet = np.split(features, [self.gate.weights.size], axis=1)
-        share = self.gate.share(own)
-        return np.asarray((1.0 - share) * super().predict(own) + share * self.wet.predict(of_wet))
+        return self.gate.mixed(own, super().predict(own), self.wet.predict(of_wet))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give both networks and the gate as named arrays."""

@@ -253,9 +253,9 @@ class Stack(CrossValidated):
         plain = self.fit_whole(of_dry)
         own = plain.features(of_dry.reflectance)
         gate = Gate.learn(own, plain.features(rows.reflectance[~dry]), plain.recipe.sizes)
-        share, said = gate.share(own), whole.out_of_fold.mean(axis=0, keepdims=True)
+        said = whole.out_of_fold.mean(axis=0, keepdims=True)
         mixed = said.copy()
-        mixed[:, dry] = (1.0 - share) * plain.out_of_fold.mean(axis=0) + share * said[:, dry]
+        mixed[:, dry] = gate.mixed(own, plain.out_of_fold.mean(axis=0), said[:, dry])
         gained, before = (unexplained(said_of[:, dry], of_dry.target, self.decide_by) for said_of in (mixed, said))
         return with_dry(whole, plain, gate, mixed, rows.reflectance) if gained < before else whole
 

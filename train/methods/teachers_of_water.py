@@ -57,7 +57,7 @@ class GatedTeacher:
     def predict(self, reflectance: Floats) -> Floats:
         """Predict (n,) values in the target's unit from (n, bands) reflectance."""
         features = self.blocks.preprocess(reflectance, self.wavelengths_nm, self.splices_nm).features
-        return _mixed(self.dry.predict(reflectance), self.wet.predict(reflectance), self.gate.share(features))
+        return self.gate.mixed(features, self.dry.predict(reflectance), self.wet.predict(reflectance))
 
 
 def of_dry_and_wet(
@@ -81,9 +81,5 @@ def of_dry_and_wet(
     own = features(rows.reflectance)
     gate = Gate.learn(own[is_dry], features(10.0**-wetted), blocks.sizes)
     of_dry, of_wet = (teacher.out_of_fold[:, : len(rows)].mean(axis=0, keepdims=True) for teacher in (dry, wet))
-    out_of_fold = _mixed(of_dry, of_wet, gate.share(own))
+    out_of_fold = gate.mixed(own, of_dry, of_wet)
     return GatedTeacher(dry, wet, gate, blocks, rows.wavelengths_nm, rows.splices_nm, out_of_fold)
-
-
-def _mixed(dry: Floats, wet: Floats, share: Floats) -> Floats:
-    return np.asarray((1.0 - share) * dry + share * wet)
