@@ -2,12 +2,12 @@
 
     python benchmarks/moisture.py SOILS --water [--draws 20] [--first 0]
     python benchmarks/moisture.py SOILS [--draws 20] [--first 0] [--ways dry,alone,pairs,assayed,basis] [--method stack]
-        [--full] [--others 15] [--keep FILE] [--picture FILE]
+        [--full] [--others N] [--keep FILE] [--picture FILE]
 
 SOILS is a table of spectra whose column condition (or comment: air-dried, wet, wet then one day of drying) says how each was
 scanned, with total_carbon_pct. In each draw five soils are pairs, forty the calibration and the others the test: never the
 same. `dry` is calibrated on dry scans only; `alone` also has the pairs, without laboratory values; `assayed` has
-the calibration in all three conditions. With --others N, N of the forty stand for the soils whose differences come with the
+the calibration in all three conditions. With `pairs` or `basis`, or with --others N, 15 or N of the forty stand for the soils whose differences come with the
 package: they are neither calibrated with nor tested, as these are nobody's soils. `pairs` has them beside the five, as
 `stibium train --moisture-pairs TABLE` does, and `basis` has them alone, as it does with `shipped`. The answers of all draws are
 pooled.
@@ -280,7 +280,7 @@ def main() -> None:
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--method", choices=("stack", "mobilenetv2"), default="stack")
     parser.add_argument("--full", action="store_true", help="not with its fast settings")
-    parser.add_argument("--others", type=int, default=0, help=f"such as {OTHERS}; pairs and basis need them")
+    parser.add_argument("--others", type=int, help=f"soils; {OTHERS} with pairs or basis, else none")
     parser.add_argument("--keep", type=Path, help="file where draws are kept, and from which they are taken")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--water", action="store_true", help="only what is called wetter than a dry calibration")
@@ -288,8 +288,10 @@ def main() -> None:
     ways = options.ways.split(",")
     if unknown := set(ways) - set(WAYS):
         parser.error(f"no such way: {unknown.pop()}; there are {', '.join(WAYS)}")
-    if not options.others and {"pairs", "basis"} & set(ways) and not options.water:
-        parser.error(f"pairs and basis need --others, such as --others {OTHERS}")
+    needed = bool({"pairs", "basis"} & set(ways))
+    others = OTHERS * needed if options.others is None else options.others
+    if not needed <= others < CALIBRATION:
+        parser.error(f"--others {others}: fewer than {CALIBRATION}, and pairs and basis need some")
     method = (Stack if options.method == "stack" else MobileNetV2)(fast=not options.full)
     soils, carbon = read(options.soils)
     if options.water:
@@ -302,14 +304,14 @@ def main() -> None:
     kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     for seed in range(options.first, options.first + options.draws):
         for way in ways:
-            key = f"{options.method}/{options.full}/{options.others}/{way}/{seed}"
+            key = f"{options.method}/{options.full}/{others}/{way}/{seed}"
             if key not in kept:
-                kept[key] = one_draw(seed, way, method, soils, carbon, options.others)
+                kept[key] = one_draw(seed, way, method, soils, carbon, others)
                 if options.keep:
                     options.keep.write_text(json.dumps(kept))
             for state in STATES:
                 pools[way, state].add(kept[key][state])
-    show(ways, pools, options.draws, f"{method.name}, {'full' if options.full else 'fast'}", options.others)
+    show(ways, pools, options.draws, f"{method.name}, {'full' if options.full else 'fast'}", others)
     if options.picture:
         picture(options.picture, ways, pools)
 
